@@ -1,0 +1,48 @@
+// Package atomicfile writes files that appear whole or not at all: beside their final name, synced, then renamed.
+package atomicfile
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+)
+
+// Write puts data at path.
+func Write(path string, data []byte) error {
+	return WriteFunc(path, func(w io.Writer) error { _, err := w.Write(data); return err })
+}
+
+// WriteFunc lets write fill the file that becomes path. When write fails, path is left as it was and nothing of the
+// attempt stays behind. The error names path.
+func WriteFunc(path string, write func(io.Writer) error) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), ".degas-*.tmp")
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	defer func() {
+		if err != nil {
+			f.Close()
+			os.Remove(f.Name())
+			err = fmt.Errorf("write %s: %w", path, err)
+		}
+	}()
+	buf := bufio.NewWriterSize(f, 1<<18)
+	if err := write(buf); err != nil {
+		return err
+	}
+	if err := buf.Flush(); err != nil {
+		return err
+	}
+	if err := f.Chmod(0o644); err != nil {
+		return err
+	}
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}

@@ -1,0 +1,146 @@
+package model
+
+import (
+	"context"
+	"math"
+	"runtime"
+	"sync"
+)
+
+// Classifier scores names with a model. It is safe for concurrent use.
+type Classifier struct {
+	model *Model
+	coder *Coder
+	plan  *plan
+	width int // outputs a name: 1 for a sigmoid head
+	pool  sync.Pool
+}
+
+// NewClassifier makes m ready to score. It keeps m, which must not change afterwards.
+func NewClassifier(m *Model) (*Classifier, error) {
+	p, err := newPlan(&m.Spec, m.Weights)
+	if err != nil {
+		return nil, err
+	}
+	c := &Classifier{model: m, coder: m.Spec.Encoder.Coder(), plan: p, width: m.Spec.Outputs()}
+	c.pool.New = func() any { return p.scratch(chunk) }
+	return c, nil
+}
+
+// chunk is how many names go through the network at once: enough for the matrix products to be efficient, few enough
+// that the activations stay in a core's cache.
+const chunk = 64
+
+// Model is what c runs.
+func (c *Classifier) Model() *Model { return c.model }
+
+// Width is the number of probabilities Probabilities writes for a name: len(Labels), also for a sigmoid head.
+func (c *Classifier) Width() int { return len(c.model.Spec.Labels) }
+
+// Verdict is what a model says of one name.
+type Verdict struct {
+	// Score is the probability that the name is not benign, [0, 1].
+	Score float64
+	// Label is the most likely label; for a model with two labels the second from the threshold on.
+	Label string
+	// Probabilities holds one value a label, summing to 1.
+	Probabilities []float32
+}
+
+// Predict scores one name.
+func (c *Classifier) Predict(name string) Verdict {
+	p := make([]float32, c.Width())
+	s := c.pool.Get().(*scratch)
+	defer c.pool.Put(s)
+	c.run(s, []string{name}, p)
+	return c.Verdict(p)
+}
+
+// Probabilities scores names on all cores into out, [len(names), Width()], in order. It returns ctx's error if it was
+// stopped.
+func (c *Classifier) Probabilities(ctx context.Context, names []string, out []float32) error {
+	width := c.Width()
+	workers := min(runtime.GOMAXPROCS(0), (len(names)+chunk-1)/chunk)
+	next := make(chan int)
+	var wg sync.WaitGroup
+	for range workers {
+		wg.Go(func() {
+			s := c.pool.Get().(*scratch)
+			defer c.pool.Put(s)
+			for lo := range next {
+				hi := min(lo+chunk, len(names))
+				c.run(s, names[lo:hi], out[lo*width:hi*width])
+			}
+		})
+	}
+	var err error
+	for lo := 0; lo < len(names) && err == nil; lo += chunk {
+		select {
+		case next <- lo:
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
+	}
+	close(next)
+	wg.Wait()
+	return err
+}
+
+// Verdict reads one name's probabilities, [Width()].
+func (c *Classifier) Verdict(p []float32) Verdict {
+	labels := c.model.Spec.Labels
+	v := Verdict{Score: 1 - float64(p[0]), Probabilities: p}
+	if len(labels) == 2 {
+		v.Score = float64(p[1])
+		v.Label = labels[0]
+		if v.Score >= c.model.Threshold {
+			v.Label = labels[1]
+		}
+		return v
+	}
+	best := 0
+	for i, x := range p {
+		if x > p[best] {
+			best = i
+		}
+	}
+	v.Label = labels[best]
+	return v
+}
+
+// run encodes up to chunk names, runs the network and turns logits into probabilities.
+func (c *Classifier) run(s *scratch, names []string, out []float32) {
+	for i, n := range names {
+		s.chars[i] = c.coder.Encode(s.codes[i*c.coder.window:], n)
+	}
+	logits := c.plan.logits(s, len(names))
+	if c.width == 1 {
+		for i, z := range logits {
+			p := float32(1 / (1 + math.Exp(-float64(z))))
+			out[2*i], out[2*i+1] = 1-p, p
+		}
+		return
+	}
+	copy(out, logits)
+	softmaxRows(out, c.width)
+}
+
+// softmaxRows replaces each row of width logits by its softmax.
+func softmaxRows(x []float32, width int) {
+	for lo := 0; lo < len(x); lo += width {
+		row := x[lo : lo+width]
+		top := row[0]
+		for _, v := range row {
+			top = max(top, v)
+		}
+		var sum float64
+		for i, v := range row {
+			e := math.Exp(float64(v - top))
+			row[i] = float32(e)
+			sum += e
+		}
+		for i := range row {
+			row[i] = float32(float64(row[i]) / sum)
+		}
+	}
+}

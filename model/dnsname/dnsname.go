@@ -1,0 +1,162 @@
+// Package dnsname is the one definition of what a name looks like inside degas: how it is normalised, what is refused,
+// and which registered domain it belongs to. Data preparation and inference share it.
+package dnsname
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/net/idna"
+	"golang.org/x/net/publicsuffix"
+)
+
+// Limits of RFC 1035, section 2.3.4, in bytes of the name's text without the final dot.
+const (
+	MaxName  = 253
+	MaxLabel = 63
+)
+
+// Reasons a name is refused. Normalize wraps one of them; process-data counts by them.
+var (
+	ErrEmpty     = errors.New("empty name")
+	ErrLong      = errors.New("name longer than 253 bytes")
+	ErrLabel     = errors.New("empty label or label longer than 63 bytes")
+	ErrCharacter = errors.New("character outside a name's grammar")
+	ErrNonASCII  = errors.New("bytes beyond ASCII that are no IDN")
+	ErrAddress   = errors.New("an IP address, not a name")
+)
+
+// HighByte stands in a normalised tunnel name for each byte above ASCII, as iodine's base128 uses them: encoders see
+// any such byte as unknown, and one character a byte keeps the length of the name on the wire.
+const HighByte = '?'
+
+// Normalize gives the form of a name that degas stores and scores: lower case, without scheme, path, port, white space
+// around it or final dots, international labels as A-labels (xn--). The letters, digits, hyphen and underscore of host
+// names are accepted, and '+', '/' and '=' for the base64 of tunnels.
+func Normalize(name string) (string, error) {
+	out, err := normalize(name)
+	if err == nil && strings.IndexByte(out, HighByte) >= 0 {
+		return "", ErrNonASCII
+	}
+	return out, err
+}
+
+// NormalizeTunnel is Normalize for names known to be tunnels: bytes above ASCII (raw, or as Latin-1 text) become
+// HighByte instead of being refused.
+func NormalizeTunnel(name string) (string, error) { return normalize(name) }
+
+func normalize(name string) (string, error) {
+	s := strings.TrimRight(trimURL(strings.TrimSpace(name)), ".")
+	if s == "" {
+		return "", ErrEmpty
+	}
+	if !isASCII(s) {
+		s = fold(s)
+	}
+	s = strings.ToLower(s)
+	if len(s) > MaxName {
+		return "", ErrLong
+	}
+	return s, check(s)
+}
+
+// trimURL drops a scheme, and what follows the host where there was a scheme: a bare '/' may be base64 in a tunnel.
+func trimURL(s string) string {
+	_, rest, ok := strings.Cut(s, "://")
+	if !ok {
+		return s
+	}
+	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
+		rest = rest[:i]
+	}
+	if i := strings.LastIndexByte(rest, '@'); i >= 0 {
+		rest = rest[i+1:]
+	}
+	if i := strings.LastIndexByte(rest, ':'); i >= 0 {
+		rest = rest[:i]
+	}
+	return rest
+}
+
+func isASCII(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if s[i] >= 0x80 {
+			return false
+		}
+	}
+	return true
+}
+
+// fold turns international labels into A-labels and every other byte above ASCII into HighByte.
+func fold(s string) string {
+	if utf8.ValidString(s) {
+		if a, err := idna.Lookup.ToASCII(s); err == nil {
+			return a
+		}
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); {
+		r, n := utf8.DecodeRuneInString(s[i:])
+		if r < 0x80 {
+			b.WriteByte(byte(r))
+		} else {
+			b.WriteByte(HighByte) // one for a raw byte and one for a Latin-1 character
+		}
+		i += n
+	}
+	return b.String()
+}
+
+// check walks the grammar of a lower-case name.
+func check(s string) error {
+	label, letters := 0, false
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if c == '.' {
+			if label == 0 || label > MaxLabel {
+				return ErrLabel
+			}
+			label = 0
+			continue
+		}
+		label++
+		switch {
+		case c >= 'a' && c <= 'z', c == '_', c == HighByte, c == '+', c == '/', c == '=':
+			letters = true
+		case c >= '0' && c <= '9', c == '-':
+		default:
+			return fmt.Errorf("%w: %q", ErrCharacter, c)
+		}
+	}
+	if label == 0 || label > MaxLabel {
+		return ErrLabel
+	}
+	if !letters && strings.Count(s, ".") == 3 && strings.IndexByte(s, '-') < 0 {
+		return ErrAddress
+	}
+	return nil
+}
+
+// Registered is the registered domain of a normalised name: the public suffix (golang.org/x/net/publicsuffix, the list
+// of publicsuffix.org with its private section) and one label more. A name that has no registered domain, such as a
+// public suffix itself or a tunnel's payload whose zone was stripped, is its own.
+//
+// Only the list's ICANN section counts: names below a hosting provider's suffix (github.io) share one operator and
+// often one template, so they stay on one side of a split.
+func Registered(name string) string {
+	suffix, icann := publicsuffix.PublicSuffix(name)
+	for !icann {
+		dot := strings.IndexByte(suffix, '.')
+		if dot < 0 {
+			break // an unlisted top-level label is its own suffix
+		}
+		suffix, icann = publicsuffix.PublicSuffix(suffix[dot+1:])
+	}
+	if len(name) <= len(suffix)+1 {
+		return name
+	}
+	rest := name[:len(name)-len(suffix)-1]
+	return name[strings.LastIndexByte(rest, '.')+1:]
+}

@@ -1,0 +1,207 @@
+package model
+
+import (
+	"fmt"
+	"slices"
+)
+
+// kerasNames maps a node kind to the base of its layer names in Keras.
+var kerasNames = map[string]string{
+	KindEmbedding: "embedding", KindConv1D: "conv1d", KindThresholdedReLU: "thresholded_re_lu",
+	KindMaxPool: "max_pooling1d", KindGlobalMaxPool: "global_max_pooling1d", KindFlatten: "flatten",
+	KindLSTM: "lstm", KindDropout: "dropout", KindDense: "dense", KindConcatenate: "concatenate",
+}
+
+// builder lays layers out as nodes.
+type builder struct {
+	nodes []Node
+	seen  map[string]int
+	kinds map[string]bool
+}
+
+func (b *builder) add(n Node) Node {
+	b.nodes = append(b.nodes, n)
+	b.kinds[n.Kind] = true
+	return n
+}
+
+// name numbers layers of one base as Keras does: dense, dense_1, dense_2.
+func (b *builder) name(base string) string {
+	i := b.seen[base]
+	b.seen[base]++
+	if i == 0 {
+		return base
+	}
+	return fmt.Sprintf("%s_%d", base, i)
+}
+
+// chain adds layers one after another behind in.
+func (b *builder) chain(layers []Layer, in Node) error {
+	for i, l := range layers {
+		var err error
+		if l.Kind == KindParallel {
+			in, err = b.parallel(l, in)
+		} else {
+			in, err = b.single(l, in)
+		}
+		if err != nil {
+			return fmt.Errorf("layer %d (%s): %w", i, l.Kind, err)
+		}
+	}
+	return nil
+}
+
+func (b *builder) parallel(l Layer, in Node) (Node, error) {
+	if len(l.Branches) < 2 {
+		return Node{}, fmt.Errorf("has %d branches, needs at least two", len(l.Branches))
+	}
+	cat := Node{Kind: KindConcatenate}
+	width := 0
+	for i, br := range l.Branches {
+		if len(br) == 0 {
+			return Node{}, fmt.Errorf("branch %d is empty", i)
+		}
+		if err := b.chain(br, in); err != nil {
+			return Node{}, fmt.Errorf("branch %d: %w", i, err)
+		}
+		end := b.nodes[len(b.nodes)-1]
+		if len(end.Shape) != 1 {
+			return Node{}, fmt.Errorf("branch %d ends with shape %v: end it with a pooling, flatten, lstm or dense layer", i, end.Shape)
+		}
+		cat.Inputs = append(cat.Inputs, end.Name)
+		width += end.Shape[0]
+	}
+	cat.Name, cat.Shape = b.name(kerasNames[KindConcatenate]), []int{width}
+	return b.add(cat), nil
+}
+
+func (b *builder) single(l Layer, in Node) (Node, error) {
+	base, ok := kerasNames[l.Kind]
+	if !ok || l.Kind == KindConcatenate {
+		return Node{}, fmt.Errorf("unknown kind %q", l.Kind)
+	}
+	if l.Kind == KindLSTM && l.Bidirectional {
+		base = "bidirectional"
+	}
+	n := Node{Kind: l.Kind, Layer: l, Inputs: []string{in.Name}}
+	shape, params, err := infer(l, in.Shape)
+	if err != nil {
+		return Node{}, err
+	}
+	n.Shape, n.Name = shape, b.name(base)
+	for _, p := range params {
+		p.Name = n.Name + "/" + p.Name
+		n.Params = append(n.Params, p)
+	}
+	return b.add(n), nil
+}
+
+// infer gives a layer's output shape and parameters for an input shape.
+func infer(l Layer, in []int) ([]int, []Param, error) {
+	switch l.Kind {
+	case KindEmbedding:
+		if len(in) != 1 || l.Rows < 1 || l.Dim < 1 {
+			return nil, nil, fmt.Errorf("needs codes, rows and dim, has input %v, %d rows, dim %d", in, l.Rows, l.Dim)
+		}
+		return []int{in[0], l.Dim}, []Param{{"embeddings", []int{l.Rows, l.Dim}}}, nil
+	case KindConv1D:
+		return inferConv(l, in)
+	case KindMaxPool:
+		return inferPool(l, in)
+	case KindLSTM:
+		return inferLSTM(l, in)
+	case KindDense:
+		if len(in) != 1 || l.Units < 1 {
+			return nil, nil, fmt.Errorf("needs a flat input and units, has %v and %d", in, l.Units)
+		}
+		if !slices.Contains([]string{"", Linear, ReLU, Tanh, Sigmoid, Softmax}, l.Activation) {
+			return nil, nil, fmt.Errorf("unknown activation %q", l.Activation)
+		}
+		return []int{l.Units}, []Param{{"kernel", []int{in[0], l.Units}}, {"bias", []int{l.Units}}}, nil
+	case KindThresholdedReLU:
+		if l.Theta < 0 {
+			return nil, nil, fmt.Errorf("theta %g is below 0", l.Theta)
+		}
+		return in, nil, nil
+	case KindDropout:
+		if l.Rate < 0 || l.Rate >= 1 {
+			return nil, nil, fmt.Errorf("rate %g is not in [0, 1)", l.Rate)
+		}
+		return in, nil, nil
+	case KindGlobalMaxPool:
+		if len(in) != 2 {
+			return nil, nil, fmt.Errorf("needs [time, features], has %v", in)
+		}
+		return []int{in[1]}, nil, nil
+	case KindFlatten:
+		return []int{sizeOf(in)}, nil, nil
+	}
+	return nil, nil, fmt.Errorf("unknown kind %q", l.Kind)
+}
+
+func inferConv(l Layer, in []int) ([]int, []Param, error) {
+	if len(in) != 2 || l.Filters < 1 || l.Kernel < 1 {
+		return nil, nil, fmt.Errorf("needs [time, features], filters and kernel, has %v, %d, %d", in, l.Filters, l.Kernel)
+	}
+	if !slices.Contains([]string{"", Linear, ReLU, Tanh}, l.Activation) {
+		return nil, nil, fmt.Errorf("unknown activation %q", l.Activation)
+	}
+	time := in[0]
+	switch l.Padding {
+	case Same:
+	case Valid, "":
+		time -= l.Kernel - 1
+	default:
+		return nil, nil, fmt.Errorf("unknown padding %q", l.Padding)
+	}
+	if time < 1 {
+		return nil, nil, fmt.Errorf("kernel %d is longer than its input of %d", l.Kernel, in[0])
+	}
+	return []int{time, l.Filters}, []Param{{"kernel", []int{l.Kernel, in[1], l.Filters}}, {"bias", []int{l.Filters}}}, nil
+}
+
+func inferPool(l Layer, in []int) ([]int, []Param, error) {
+	if len(in) != 2 || l.Pool < 1 {
+		return nil, nil, fmt.Errorf("needs [time, features] and pool, has %v and %d", in, l.Pool)
+	}
+	time := in[0] / l.Pool
+	switch l.Padding {
+	case Same:
+		time = (in[0] + l.Pool - 1) / l.Pool
+	case Valid, "":
+	default:
+		return nil, nil, fmt.Errorf("unknown padding %q", l.Padding)
+	}
+	if time < 1 {
+		return nil, nil, fmt.Errorf("pool %d is longer than its input of %d", l.Pool, in[0])
+	}
+	return []int{time, in[1]}, nil, nil
+}
+
+func inferLSTM(l Layer, in []int) ([]int, []Param, error) {
+	if len(in) != 2 || l.Units < 1 {
+		return nil, nil, fmt.Errorf("needs [time, features] and units, has %v and %d", in, l.Units)
+	}
+	one := func(prefix string) []Param {
+		return []Param{
+			{prefix + "kernel", []int{in[1], 4 * l.Units}},
+			{prefix + "recurrent_kernel", []int{l.Units, 4 * l.Units}},
+			{prefix + "bias", []int{4 * l.Units}},
+		}
+	}
+	if l.Bidirectional {
+		return []int{2 * l.Units}, append(one("forward/"), one("backward/")...), nil
+	}
+	return []int{l.Units}, one(""), nil
+}
+
+// SamePadding is the number of zero columns a Same convolution puts before and after its input.
+func SamePadding(kernel int) (left, right int) { return (kernel - 1) / 2, kernel / 2 }
+
+func sizeOf(shape []int) int {
+	n := 1
+	for _, d := range shape {
+		n *= d
+	}
+	return n
+}

@@ -1,0 +1,205 @@
+package model
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// SpecVersion is the version of the Spec's JSON written by this package. Readers refuse a higher one.
+const SpecVersion = 1
+
+// Layer kinds. The names are Keras' in snake case.
+const (
+	KindInput           = "input" // only in a Graph: the codes, [window]
+	KindEmbedding       = "embedding"
+	KindConv1D          = "conv1d"
+	KindThresholdedReLU = "thresholded_relu"
+	KindMaxPool         = "max_pool"
+	KindGlobalMaxPool   = "global_max_pool"
+	KindFlatten         = "flatten"
+	KindLSTM            = "lstm"
+	KindDropout         = "dropout"
+	KindDense           = "dense"
+	KindParallel        = "parallel"    // only in a Spec: branches whose outputs are concatenated
+	KindConcatenate     = "concatenate" // only in a Graph: where the branches of a parallel layer meet
+)
+
+// Activations of conv1d and dense layers. The empty string is Linear.
+const (
+	Linear  = "linear"
+	ReLU    = "relu"
+	Tanh    = "tanh"
+	Sigmoid = "sigmoid"
+	Softmax = "softmax"
+)
+
+// Paddings of conv1d and max_pool layers, with TensorFlow's meaning: Same puts the extra column at the end.
+const (
+	Valid = "valid"
+	Same  = "same"
+)
+
+// Spec describes a model completely: the encoder, the layers and what the outputs mean. Its JSON is stable and
+// versioned; two Specs with equal JSON are the same function of their weights.
+type Spec struct {
+	Version int     `json:"version"`
+	Name    string  `json:"name"`
+	Encoder Encoder `json:"encoder"`
+	// Layers run in order. The first is an embedding, the last a dense layer with a sigmoid (one unit) or a softmax.
+	Layers []Layer `json:"layers"`
+	// Labels names the classes in output order; Labels[0] is the benign class. A sigmoid head has two labels and gives
+	// the probability of the second.
+	Labels []string `json:"labels"`
+	// InputName is the input's name in exported files ("domain_ids" when empty).
+	InputName string `json:"input_name,omitempty"`
+}
+
+// Layer is one step of a Spec. Kind says which fields count; the others are zero.
+type Layer struct {
+	Kind string `json:"kind"`
+	// Rows and Dim are an embedding's table: [rows, dim].
+	Rows int `json:"rows,omitempty"`
+	Dim  int `json:"dim,omitempty"`
+	// Filters, Kernel and Padding are a convolution's; its kernel is [kernel, in, filters], the stride is 1.
+	Filters int    `json:"filters,omitempty"`
+	Kernel  int    `json:"kernel,omitempty"`
+	Padding string `json:"padding,omitempty"`
+	// Pool is a max_pool's window and stride.
+	Pool int `json:"pool,omitempty"`
+	// Units is the width of a dense or lstm layer.
+	Units int `json:"units,omitempty"`
+	// Bidirectional makes an lstm run both ways and concatenates [forward, backward].
+	Bidirectional bool `json:"bidirectional,omitempty"`
+	// Activation is applied to a conv1d's or dense layer's output.
+	Activation string `json:"activation,omitempty"`
+	// Theta is a thresholded_relu's bound: y = x where x > theta, else 0.
+	Theta float64 `json:"theta,omitempty"`
+	// Rate is the share of values a dropout layer zeroes in training, [0, 1). It does nothing in inference.
+	Rate float64 `json:"rate,omitempty"`
+	// Branches of a parallel layer, each fed the same input.
+	Branches [][]Layer `json:"branches,omitempty"`
+}
+
+// Param is one named tensor a node learns. Shapes and names follow Keras.
+type Param struct {
+	Name  string // "conv1d_1/kernel"
+	Shape []int
+}
+
+// Size is the number of values of p.
+func (p Param) Size() int { return sizeOf(p.Shape) }
+
+// Node is one operation of a Spec laid out as a graph, in an order in which every node follows its inputs.
+type Node struct {
+	Name   string   // unique, as Keras would number it: "conv1d", "conv1d_1"
+	Kind   string   // one of the Kind constants, never KindParallel
+	Layer  Layer    // the layer it came from (zero for input and concatenate)
+	Inputs []string // names of the nodes it reads
+	Params []Param
+	Shape  []int // output without the batch: [time, features] or [features]; the input is [window]
+}
+
+// Graph lays the Spec out as nodes: first the input, last the head. It reports the first thing wrong with the Spec.
+func (s *Spec) Graph() ([]Node, error) {
+	if err := s.check(); err != nil {
+		return nil, fmt.Errorf("model %q: %w", s.Name, err)
+	}
+	b := builder{seen: map[string]int{}, kinds: map[string]bool{}}
+	in := b.add(Node{Name: s.Input(), Kind: KindInput, Shape: []int{s.Encoder.Window}})
+	if err := b.chain(s.Layers, in); err != nil {
+		return nil, fmt.Errorf("model %q: %w", s.Name, err)
+	}
+	head := b.nodes[len(b.nodes)-1]
+	if err := s.checkHead(head); err != nil {
+		return nil, fmt.Errorf("model %q: %w", s.Name, err)
+	}
+	return b.nodes, nil
+}
+
+// Validate says whether the Spec can be built.
+func (s *Spec) Validate() error {
+	_, err := s.Graph()
+	return err
+}
+
+// Input is the name of the input in exported files.
+func (s *Spec) Input() string {
+	if s.InputName == "" {
+		return "domain_ids"
+	}
+	return s.InputName
+}
+
+// Params lists every learned tensor in graph order. The Spec must be valid.
+func (s *Spec) Params() ([]Param, error) {
+	nodes, err := s.Graph()
+	if err != nil {
+		return nil, err
+	}
+	var out []Param
+	for _, n := range nodes {
+		out = append(out, n.Params...)
+	}
+	return out, nil
+}
+
+// Outputs is the number of values the head gives: 1 for a sigmoid, len(Labels) for a softmax.
+func (s *Spec) Outputs() int {
+	if len(s.Layers) == 0 {
+		return 0
+	}
+	return s.Layers[len(s.Layers)-1].Units
+}
+
+// WithLabels returns a copy of s whose head fits labels: a sigmoid for two labels, otherwise a softmax over all.
+func (s Spec) WithLabels(labels []string) Spec {
+	s.Labels = slices.Clone(labels)
+	s.Layers = slices.Clone(s.Layers)
+	head := &s.Layers[len(s.Layers)-1]
+	if len(labels) == 2 {
+		head.Units, head.Activation = 1, Sigmoid
+	} else {
+		head.Units, head.Activation = len(labels), Softmax
+	}
+	return s
+}
+
+func (s *Spec) check() error {
+	switch {
+	case s.Version > SpecVersion:
+		return fmt.Errorf("version %d is newer than this degas reads (%d)", s.Version, SpecVersion)
+	case len(s.Layers) < 2:
+		return errors.New("needs at least an embedding and a dense layer")
+	case s.Layers[0].Kind != KindEmbedding:
+		return fmt.Errorf("the first layer is %q, not an embedding", s.Layers[0].Kind)
+	case len(s.Labels) < 2:
+		return fmt.Errorf("has %d labels, needs at least two", len(s.Labels))
+	}
+	if err := s.Encoder.Validate(); err != nil {
+		return err
+	}
+	if rows, need := s.Layers[0].Rows, s.Encoder.Codes(); rows < need {
+		return fmt.Errorf("the embedding has %d rows, the encoder makes %d codes", rows, need)
+	}
+	return nil
+}
+
+func (s *Spec) checkHead(n Node) error {
+	if n.Kind != KindDense {
+		return fmt.Errorf("the last layer is %q, not dense", n.Kind)
+	}
+	switch n.Layer.Activation {
+	case Sigmoid:
+		if n.Layer.Units != 1 || len(s.Labels) != 2 {
+			return fmt.Errorf("a sigmoid head needs 1 unit and 2 labels, has %d and %d", n.Layer.Units, len(s.Labels))
+		}
+	case Softmax:
+		if n.Layer.Units != len(s.Labels) {
+			return fmt.Errorf("a softmax head needs a unit a label, has %d and %d", n.Layer.Units, len(s.Labels))
+		}
+	default:
+		return fmt.Errorf("the head's activation is %q, not sigmoid or softmax", n.Layer.Activation)
+	}
+	return nil
+}

@@ -1,0 +1,163 @@
+package model
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+)
+
+// Tensor is a dense float32 array in row-major order.
+type Tensor struct {
+	Shape []int
+	Data  []float32 // len is the product of Shape
+}
+
+// NewTensor returns a zero tensor of a shape.
+func NewTensor(shape ...int) *Tensor {
+	return &Tensor{Shape: slices.Clone(shape), Data: make([]float32, sizeOf(shape))}
+}
+
+// Clone copies t.
+func (t *Tensor) Clone() *Tensor {
+	return &Tensor{Shape: slices.Clone(t.Shape), Data: slices.Clone(t.Data)}
+}
+
+// Weights are a model's learned tensors by parameter name ("conv1d/kernel"). Layouts are Keras': Embedding
+// [rows, dim], Conv1D [kernel, in, filters], Dense [in, units], LSTM kernel [in, 4·units], recurrent_kernel
+// [units, 4·units] and bias [4·units] with gates in the order i, f, c, o.
+type Weights map[string]*Tensor
+
+// Clone copies w and every tensor in it.
+func (w Weights) Clone() Weights {
+	out := make(Weights, len(w))
+	for n, t := range w {
+		out[n] = t.Clone()
+	}
+	return out
+}
+
+// Check says whether w holds exactly the parameters of spec, in the right shapes and finite.
+func (w Weights) Check(spec *Spec) error {
+	params, err := spec.Params()
+	if err != nil {
+		return err
+	}
+	for _, p := range params {
+		t, ok := w[p.Name]
+		if !ok {
+			return fmt.Errorf("weights: %s is missing", p.Name)
+		}
+		if !slices.Equal(t.Shape, p.Shape) || len(t.Data) != p.Size() {
+			return fmt.Errorf("weights: %s is %v with %d values, want %v", p.Name, t.Shape, len(t.Data), p.Shape)
+		}
+		for i, v := range t.Data {
+			if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
+				return fmt.Errorf("weights: %s value %d is %v", p.Name, i, v)
+			}
+		}
+	}
+	if len(w) != len(params) {
+		return fmt.Errorf("weights: %d tensors, the model has %d parameters", len(w), len(params))
+	}
+	return nil
+}
+
+// maxHeader bounds a safetensors header: far above what any Spec needs, far below what would hurt.
+const maxHeader = 16 << 20
+
+type tensorHeader struct {
+	DType   string   `json:"dtype"`
+	Shape   []int    `json:"shape"`
+	Offsets [2]int64 `json:"data_offsets"`
+}
+
+// WriteTo writes w in the safetensors format (https://github.com/huggingface/safetensors), tensors sorted by name, so
+// that equal weights give equal bytes.
+func (w Weights) WriteTo(out io.Writer) (int64, error) {
+	names := make([]string, 0, len(w))
+	for n := range w {
+		names = append(names, n)
+	}
+	slices.Sort(names)
+	header := map[string]tensorHeader{}
+	var at int64
+	for _, n := range names {
+		end := at + 4*int64(len(w[n].Data))
+		header[n] = tensorHeader{DType: "F32", Shape: w[n].Shape, Offsets: [2]int64{at, end}}
+		at = end
+	}
+	head, err := json.Marshal(header) // sorts the keys
+	if err != nil {
+		return 0, err
+	}
+	for len(head)%8 != 0 { // the format aligns the data with spaces
+		head = append(head, ' ')
+	}
+	buf := binary.LittleEndian.AppendUint64(nil, uint64(len(head)))
+	buf = append(buf, head...)
+	for _, n := range names {
+		for _, v := range w[n].Data {
+			buf = binary.LittleEndian.AppendUint32(buf, math.Float32bits(v))
+		}
+	}
+	n, err := out.Write(buf)
+	return int64(n), err
+}
+
+// ReadWeights parses a safetensors file of float32 tensors. Anything inconsistent is an error.
+func ReadWeights(data []byte) (Weights, error) {
+	if len(data) < 8 {
+		return nil, errors.New("safetensors: shorter than its header length")
+	}
+	n := binary.LittleEndian.Uint64(data)
+	if n > maxHeader || n > uint64(len(data)-8) {
+		return nil, fmt.Errorf("safetensors: header of %d bytes in a file of %d", n, len(data))
+	}
+	var header map[string]json.RawMessage
+	if err := json.Unmarshal(data[8:8+n], &header); err != nil {
+		return nil, fmt.Errorf("safetensors: header: %w", err)
+	}
+	body := data[8+n:]
+	w := Weights{}
+	for name, raw := range header {
+		if name == "__metadata__" {
+			continue
+		}
+		t, err := readTensor(raw, body)
+		if err != nil {
+			return nil, fmt.Errorf("safetensors: %s: %w", name, err)
+		}
+		w[name] = t
+	}
+	return w, nil
+}
+
+func readTensor(raw json.RawMessage, body []byte) (*Tensor, error) {
+	var h tensorHeader
+	if err := json.Unmarshal(raw, &h); err != nil {
+		return nil, err
+	}
+	if h.DType != "F32" {
+		return nil, fmt.Errorf("dtype %q, only F32 is read", h.DType)
+	}
+	size := int64(1)
+	for _, d := range h.Shape {
+		if d < 0 || (d > 0 && size > math.MaxInt32/int64(d)) {
+			return nil, fmt.Errorf("shape %v is out of range", h.Shape)
+		}
+		size *= int64(d)
+	}
+	from, to := h.Offsets[0], h.Offsets[1]
+	if from < 0 || to < from || to > int64(len(body)) || to-from != 4*size {
+		return nil, fmt.Errorf("bytes %d to %d for shape %v in a body of %d", from, to, h.Shape, len(body))
+	}
+	t := &Tensor{Shape: h.Shape, Data: make([]float32, size)}
+	for i := range t.Data {
+		t.Data[i] = math.Float32frombits(binary.LittleEndian.Uint32(body[from+4*int64(i):]))
+	}
+	return t, nil
+}
