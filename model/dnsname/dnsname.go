@@ -142,18 +142,10 @@ func check(s string) error {
 // Registered is the registered domain of a normalised name: the public suffix (golang.org/x/net/publicsuffix, the list
 // of publicsuffix.org with its private section) and one label more. A name that has no registered domain, such as a
 // public suffix itself or a tunnel's payload whose zone was stripped, is its own.
-//
-// Only the list's ICANN section counts: names below a hosting provider's suffix (github.io) share one operator and
-// often one template, so they stay on one side of a split.
+// The list's private section counts: what a dynamic-DNS or hosting provider hands out (x.dyndns.org, y.github.io) is
+// registered by its user, and families that live below one provider must be able to meet in every split.
 func Registered(name string) string {
-	suffix, icann := publicsuffix.PublicSuffix(name)
-	for !icann {
-		dot := strings.IndexByte(suffix, '.')
-		if dot < 0 {
-			break // an unlisted top-level label is its own suffix
-		}
-		suffix, icann = publicsuffix.PublicSuffix(suffix[dot+1:])
-	}
+	suffix, _ := publicsuffix.PublicSuffix(name)
 	if len(name) <= len(suffix)+1 {
 		return name
 	}

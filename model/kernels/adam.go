@@ -1,0 +1,20 @@
+package kernels
+
+import "math"
+
+// Adam applies one step of Kingma and Ba's Adam (arXiv:1412.6980) with the convention of torch.optim.Adam: the bias
+// corrections enter the step size and the denominator, epsilon is added outside the root. step counts from 1; m and v
+// are the running moments of w.
+func Adam(w, grad, m, v []float32, rate, beta1, beta2, epsilon float64, step int) {
+	c1 := 1 - math.Pow(beta1, float64(step))
+	c2 := math.Sqrt(1 - math.Pow(beta2, float64(step)))
+	alpha := float32(rate / c1)
+	b1, b2, eps, inv := float32(beta1), float32(beta2), float32(epsilon), float32(1/c2)
+	grad, m, v = grad[:len(w)], m[:len(w)], v[:len(w)]
+	for i, g := range grad {
+		mi := b1*m[i] + (1-b1)*g
+		vi := b2*v[i] + (1-b2)*g*g
+		m[i], v[i] = mi, vi
+		w[i] -= alpha * mi / (float32(math.Sqrt(float64(vi)))*inv + eps)
+	}
+}

@@ -1,0 +1,33 @@
+package kernels
+
+// LSTMForward runs the element-wise half of one LSTM step for one sample. z, [4·units], holds the pre-activations of
+// the gates in Keras' order i, f, c, o and receives their activations; c receives the new cell state, tanhC its
+// tanh and h the output. prev is the cell state before the step. All slices but z have length units.
+func LSTMForward(z, prev, c, tanhC, h []float32) {
+	u := len(h)
+	zi, zf, zg, zo := z[:u], z[u:2*u], z[2*u:3*u], z[3*u:4*u]
+	for q := range h {
+		i, f, g, o := Logistic(zi[q]), Logistic(zf[q]), Tanh(zg[q]), Logistic(zo[q])
+		zi[q], zf[q], zg[q], zo[q] = i, f, g, o
+		c[q] = f*prev[q] + i*g
+		tanhC[q] = Tanh(c[q])
+		h[q] = o * tanhC[q]
+	}
+}
+
+// LSTMBackward is LSTMForward's gradient for one sample. z holds the gates' activations and receives the gradient of
+// their pre-activations; dh is the gradient of the step's output; dc that of its cell state and receives that of the
+// state before.
+func LSTMBackward(z, prev, tanhC, dh, dc []float32) {
+	u := len(dh)
+	zi, zf, zg, zo := z[:u], z[u:2*u], z[2*u:3*u], z[3*u:4*u]
+	for q := range dh {
+		i, f, g, o, t := zi[q], zf[q], zg[q], zo[q], tanhC[q]
+		d := dc[q] + dh[q]*o*(1-t*t)
+		zo[q] = dh[q] * t * o * (1 - o)
+		zi[q] = d * g * i * (1 - i)
+		zf[q] = d * prev[q] * f * (1 - f)
+		zg[q] = d * i * (1 - g*g)
+		dc[q] = d * f
+	}
+}

@@ -1,0 +1,176 @@
+package model_test
+
+import (
+	"bytes"
+	"context"
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/degas-dns/degas/model"
+	"github.com/degas-dns/degas/model/modeltest"
+)
+
+// Parameter counts: degas from the original's Keras summary (reference A4), lstm from Woodbridge's layers at 41 codes.
+func TestPresetParameters(t *testing.T) {
+	want := map[string]int{"degas": 254337, "cnn": 727681, "lstm": 136961}
+	for _, name := range model.Presets() {
+		spec, err := model.Preset(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		params, err := spec.Params()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := 0
+		for _, p := range params {
+			got += p.Size()
+		}
+		if got != want[name] {
+			t.Errorf("%s has %d parameters, want %d", name, got, want[name])
+		}
+	}
+}
+
+func TestUnknownPresetListsKnown(t *testing.T) {
+	if _, err := model.Preset("transformer"); err == nil || !strings.Contains(err.Error(), "cnn") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// The folded, batched pass must be the plain one to rounding, for presets and for random compositions.
+func TestClassifierEqualsForward(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	specs := []model.Spec{}
+	for _, name := range model.Presets() {
+		spec, _ := model.Preset(name)
+		specs = append(specs, spec)
+	}
+	for range 150 {
+		specs = append(specs, modeltest.Spec(rng))
+	}
+	for _, spec := range specs {
+		w := modeltest.Weights(&spec, rng)
+		c, err := model.NewClassifier(&model.Model{Spec: spec, Weights: w, Threshold: 0.5})
+		if err != nil {
+			t.Fatal(err)
+		}
+		names := append(modeltest.Names(rng, 9, spec.Encoder.Window), "", "a", "google.com")
+		if spec.Name == "random" {
+			names = append(names, modeltest.Names(rng, 60, spec.Encoder.Window)...)
+		}
+		logits, err := model.Forward(&spec, w, modeltest.Codes(&spec, names))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := make([]float32, len(names)*c.Width())
+		if err := c.Probabilities(context.Background(), names, got); err != nil {
+			t.Fatal(err)
+		}
+		for i := range names {
+			want := probabilities(logits[i*spec.Outputs():(i+1)*spec.Outputs()])
+			for j, p := range want {
+				if d := math.Abs(p - float64(got[i*c.Width()+j])); !(d < 2e-5) {
+					t.Fatalf("%+v\nname %q label %d: classifier %v, forward %v", spec, names[i], j, got[i*c.Width()+j], p)
+				}
+			}
+			if v := c.Predict(names[i]); math.Abs(float64(v.Probabilities[0]-got[i*c.Width()])) > 2e-5 {
+				t.Fatalf("%q alone scores %v, in a batch %v", names[i], v.Probabilities[0], got[i*c.Width()])
+			}
+		}
+	}
+}
+
+func probabilities(z []float32) []float64 {
+	if len(z) == 1 {
+		p := 1 / (1 + math.Exp(-float64(z[0])))
+		return []float64{1 - p, p}
+	}
+	var out []float64
+	sum := 0.0
+	for _, v := range z {
+		out = append(out, math.Exp(float64(v)))
+		sum += out[len(out)-1]
+	}
+	for i := range out {
+		out[i] /= sum
+	}
+	return out
+}
+
+func TestSaveLoad(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 4))
+	spec := modeltest.Spec(rng)
+	m := &model.Model{Spec: spec, Weights: modeltest.Weights(&spec, rng), Threshold: 0.25, Dataset: "abc", Producer: "test"}
+	dir := filepath.Join(t.TempDir(), "model")
+	if err := m.Save(dir); err != nil {
+		t.Fatal(err)
+	}
+	got, err := model.Load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, b, _ := m.Files()
+	c, d, _ := got.Files()
+	if !bytes.Equal(a, c) || !bytes.Equal(b, d) {
+		t.Error("a saved and loaded model differs")
+	}
+}
+
+func TestLoadBadFiles(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 6))
+	spec := modeltest.Spec(rng)
+	m := &model.Model{Spec: spec, Weights: modeltest.Weights(&spec, rng), Threshold: 0.5}
+	for name, harm := range map[string]func(dir string) string{
+		"no model": func(dir string) string { os.Remove(filepath.Join(dir, "model.json")); return "holds no model" },
+		"not JSON": func(dir string) string {
+			os.WriteFile(filepath.Join(dir, "model.json"), []byte("{"), 0o644)
+			return "model.json"
+		},
+		"short weights": func(dir string) string {
+			os.Truncate(filepath.Join(dir, "model.safetensors"), 100)
+			return "model.safetensors"
+		},
+		"empty weights": func(dir string) string {
+			os.Truncate(filepath.Join(dir, "model.safetensors"), 0)
+			return "model.safetensors"
+		},
+	} {
+		dir := filepath.Join(t.TempDir(), "m")
+		if err := m.Save(dir); err != nil {
+			t.Fatal(err)
+		}
+		want := harm(dir)
+		if _, err := model.Load(dir); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error %v does not name %q", name, err, want)
+		}
+	}
+}
+
+func FuzzReadWeights(f *testing.F) {
+	var buf bytes.Buffer
+	if _, err := (model.Weights{"a": model.NewTensor(2, 3), "b": model.NewTensor(1)}).WriteTo(&buf); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(buf.Bytes())
+	f.Add([]byte("\x02\x00\x00\x00\x00\x00\x00\x00{}"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		w, err := model.ReadWeights(data)
+		if err != nil {
+			return
+		}
+		for n, v := range w {
+			size := 1
+			for _, d := range v.Shape {
+				size *= d
+			}
+			if size != len(v.Data) {
+				t.Fatalf("%s: shape %v with %d values", n, v.Shape, len(v.Data))
+			}
+		}
+	})
+}

@@ -1,0 +1,132 @@
+// Package modeltest makes random Specs, weights and names for the tests of engines, exporters and the model itself.
+package modeltest
+
+import (
+	"math/rand/v2"
+
+	"github.com/degas-dns/degas/model"
+)
+
+// Spec draws a small valid Spec: any mix of the layers degas knows, odd widths included.
+func Spec(rng *rand.Rand) model.Spec {
+	for {
+		s := draw(rng)
+		if s.Validate() == nil {
+			return s
+		}
+	}
+}
+
+func draw(rng *rand.Rand) model.Spec {
+	enc := model.Encoder{Alphabet: model.NameAlphabet, Base: 2, Pad: 0, Unknown: 1, Window: 5 + rng.IntN(20), PadSide: model.Left, Keep: model.Last, Lower: true}
+	if rng.IntN(3) == 0 {
+		enc.PadSide = model.Right
+	}
+	if rng.IntN(3) == 0 {
+		enc.Keep = model.First
+	}
+	s := model.Spec{Version: model.SpecVersion, Name: "random", Encoder: enc, Labels: model.BinaryLabels}
+	s.Layers = []model.Layer{{Kind: model.KindEmbedding, Rows: enc.Codes() + rng.IntN(3), Dim: 1 + rng.IntN(9)}}
+	if rng.IntN(2) == 0 {
+		s.Layers = append(s.Layers, tower(rng)...)
+	} else {
+		var branches [][]model.Layer
+		for range 2 + rng.IntN(3) {
+			branches = append(branches, tower(rng))
+		}
+		s.Layers = append(s.Layers, model.Layer{Kind: model.KindParallel, Branches: branches})
+	}
+	for range rng.IntN(3) {
+		s.Layers = append(s.Layers, model.Layer{Kind: model.KindDense, Units: 1 + rng.IntN(9), Activation: pick(rng, "", model.ReLU, model.Tanh, model.Sigmoid)})
+	}
+	if rng.IntN(2) == 0 {
+		s.Layers = append(s.Layers, model.Layer{Kind: model.KindDropout, Rate: 0.5})
+	}
+	s.Layers = append(s.Layers, model.Layer{Kind: model.KindDense})
+	labels := []string{"benign", "dga", "tunnel", "other"}[:2+rng.IntN(3)]
+	return s.WithLabels(labels)
+}
+
+// tower turns a sequence into a vector.
+func tower(rng *rand.Rand) []model.Layer {
+	var out []model.Layer
+	for range rng.IntN(3) {
+		switch rng.IntN(3) {
+		case 0:
+			out = append(out, model.Layer{Kind: model.KindMaxPool, Pool: 1 + rng.IntN(3), Padding: pick(rng, model.Same, model.Valid)})
+		case 1:
+			out = append(out, model.Layer{Kind: model.KindThresholdedReLU, Theta: 1e-6})
+		}
+		out = append(out, conv(rng))
+	}
+	switch rng.IntN(4) {
+	case 0:
+		return append(out, model.Layer{Kind: model.KindLSTM, Units: 1 + rng.IntN(6), Bidirectional: rng.IntN(2) == 0})
+	case 1:
+		return append(out, model.Layer{Kind: model.KindFlatten})
+	case 2:
+		return append(out, model.Layer{Kind: model.KindGlobalMaxPool})
+	}
+	return append(out, conv(rng), model.Layer{Kind: model.KindGlobalMaxPool})
+}
+
+func conv(rng *rand.Rand) model.Layer {
+	return model.Layer{Kind: model.KindConv1D, Filters: 1 + rng.IntN(9), Kernel: 1 + rng.IntN(5),
+		Padding: pick(rng, model.Same, model.Valid), Activation: pick(rng, "", model.ReLU, model.ReLU, model.Tanh)}
+}
+
+func pick(rng *rand.Rand, of ...string) string { return of[rng.IntN(len(of))] }
+
+// Weights draws weights large enough that scores spread over the whole range.
+func Weights(spec *model.Spec, rng *rand.Rand) model.Weights {
+	w, err := model.Initial(spec, rng.Uint64())
+	if err != nil {
+		panic("modeltest: " + err.Error())
+	}
+	for _, p := range mustParams(spec) {
+		t := w[p.Name]
+		for i := range t.Data {
+			switch {
+			case len(p.Shape) == 1:
+				t.Data[i] += float32(rng.NormFloat64()) * 0.3
+			case p.Name == "embedding/embeddings":
+				t.Data[i] = float32(rng.NormFloat64())
+			default:
+				t.Data[i] *= 1.5
+			}
+		}
+	}
+	return w
+}
+
+func mustParams(spec *model.Spec) []model.Param {
+	params, err := spec.Params()
+	if err != nil {
+		panic("modeltest: " + err.Error())
+	}
+	return params
+}
+
+// Names draws n names of 0 to twice the window characters, some with bytes outside any alphabet.
+func Names(rng *rand.Rand, n, window int) []string {
+	const bytes = model.NameAlphabet + model.NameAlphabet + "ABC+=?\xff"
+	out := make([]string, n)
+	for i := range out {
+		b := make([]byte, rng.IntN(2*window))
+		for j := range b {
+			b[j] = bytes[rng.IntN(len(bytes))]
+		}
+		out[i] = string(b)
+	}
+	return out
+}
+
+// Codes encodes names, [n, window].
+func Codes(spec *model.Spec, names []string) []uint16 {
+	c := spec.Encoder.Coder()
+	out := make([]uint16, len(names)*c.Window())
+	for i, n := range names {
+		c.Encode(out[i*c.Window():(i+1)*c.Window()], n)
+	}
+	return out
+}

@@ -1,0 +1,315 @@
+package model
+
+import (
+	"github.com/degas-dns/degas/model/kernels"
+)
+
+type embedStep struct {
+	out, window int
+	table       *Tensor
+}
+
+func (st *embedStep) run(s *scratch, n int) {
+	dim := st.table.Shape[1]
+	y := s.values[st.out]
+	for i, c := range s.codes[:n*st.window] {
+		copy(y[i*dim:(i+1)*dim], st.table.Data[int(c)*dim:])
+	}
+}
+
+// convStep is a convolution over [inTime, features]; left zero columns precede the input.
+type convStep struct {
+	in, out         int
+	kernel, filters int
+	left            int
+	inTime, outTime int
+	weights         *Tensor   // [kernel, in, filters]
+	table           []float32 // folded: [codes, kernel·filters]
+	bias            []float32
+	activation      string
+}
+
+func (st *convStep) run(s *scratch, n int) {
+	in := st.weights.Shape[1]
+	for i := range n {
+		x := s.values[st.in][i*st.inTime*in:][:st.inTime*in]
+		y := s.values[st.out][i*st.outTime*st.filters:][:st.outTime*st.filters]
+		fillRows(y, st.bias)
+		for j := range st.kernel {
+			// offset j of the kernel meets input row t+j-left at output row t
+			from, to := max(0, st.left-j), min(st.outTime, st.inTime+st.left-j)
+			if to <= from {
+				continue
+			}
+			kernels.Gemm(to-from, st.filters, in, kernels.Matrix{Data: x[(from+j-st.left)*in:], Stride: in},
+				kernels.Matrix{Data: st.weights.Data[j*in*st.filters:], Stride: st.filters},
+				kernels.Matrix{Data: y[from*st.filters:], Stride: st.filters}, true)
+		}
+	}
+	activate(s.values[st.out][:n*st.outTime*st.filters], st.activation)
+}
+
+// foldedConvStep is a convolution of the embedding by table look-up.
+type foldedConvStep struct{ convStep }
+
+func (st *foldedConvStep) run(s *scratch, n int) {
+	row := st.kernel * st.filters
+	for i := range n {
+		codes := s.codes[i*st.inTime:][:st.inTime]
+		for t := range st.outTime {
+			y := s.values[st.out][(i*st.outTime+t)*st.filters:][:st.filters]
+			copy(y, st.bias)
+			for j := range st.kernel {
+				if at := t + j - st.left; at >= 0 && at < st.inTime {
+					kernels.Add(y, st.table[int(codes[at])*row+j*st.filters:][:st.filters])
+				}
+			}
+		}
+	}
+	activate(s.values[st.out][:n*st.outTime*st.filters], st.activation)
+}
+
+// convMaxStep is a valid convolution of the embedding with ReLU and a maximum over time.
+type convMaxStep struct {
+	convStep
+	leftPadded bool
+}
+
+func (st *convMaxStep) run(s *scratch, n int) {
+	if cap(s.arg) < st.filters {
+		s.arg = make([]int32, st.filters)
+	}
+	arg := s.arg[:st.filters]
+	for i := range n {
+		y := s.values[st.out][i*st.filters:][:st.filters]
+		codes, from := TrimPadding(s.codes[i*st.inTime:][:st.inTime], s.chars[i], st.kernel, st.leftPadded)
+		kernels.ConvMax(st.table, st.kernel, st.filters, codes, from, y, arg)
+		kernels.Add(y, st.bias)
+		kernels.ReLU(y)
+	}
+}
+
+// TrimPadding leaves out the windows of a convolution that lie wholly in padding, all but one, since they are equal:
+// it returns the codes to walk and the first position. chars is the number of codes that are no padding.
+func TrimPadding(codes []uint16, chars, kernel int, left bool) (walk []uint16, from int) {
+	if left {
+		return codes, max(0, len(codes)-chars-kernel)
+	}
+	return codes[:min(len(codes), chars+kernel)], 0
+}
+
+type thresholdStep struct {
+	in, out, width int
+	theta          float32
+}
+
+func (st *thresholdStep) run(s *scratch, n int) {
+	y := s.values[st.out]
+	for i, v := range s.values[st.in][:n*st.width] {
+		if v <= st.theta {
+			v = 0
+		}
+		y[i] = v
+	}
+}
+
+type poolStep struct {
+	in, out        int
+	time, features int
+	outTime, pool  int
+}
+
+func (st *poolStep) run(s *scratch, n int) {
+	for i := range n {
+		x := s.values[st.in][i*st.time*st.features:][:st.time*st.features]
+		for t := range st.outTime {
+			y := s.values[st.out][(i*st.outTime+t)*st.features:][:st.features]
+			copy(y, x[t*st.pool*st.features:])
+			for r := t*st.pool + 1; r < min((t+1)*st.pool, st.time); r++ {
+				for f, v := range x[r*st.features:][:st.features] {
+					y[f] = max(y[f], v)
+				}
+			}
+		}
+	}
+}
+
+type denseStep struct {
+	in, out    int
+	kernel     *Tensor
+	bias       []float32
+	activation string
+}
+
+func (st *denseStep) run(s *scratch, n int) {
+	in, units := st.kernel.Shape[0], st.kernel.Shape[1]
+	y := s.values[st.out][:n*units]
+	fillRows(y, st.bias)
+	kernels.Gemm(n, units, in, kernels.Matrix{Data: s.values[st.in], Stride: in},
+		kernels.Matrix{Data: st.kernel.Data, Stride: units}, kernels.Matrix{Data: y, Stride: units}, true)
+	if st.activation == Softmax {
+		softmaxRows(y, units)
+		return
+	}
+	activate(y, st.activation)
+}
+
+type concatStep struct {
+	in, widths []int
+	out, width int
+}
+
+func (st *concatStep) run(s *scratch, n int) {
+	y := s.values[st.out]
+	at := 0
+	for k, in := range st.in {
+		w := st.widths[k]
+		for i := range n {
+			copy(y[i*st.width+at:], s.values[in][i*w:(i+1)*w])
+		}
+		at += w
+	}
+}
+
+// lstmStep is one direction of an LSTM. Its input half comes from a table when it reads the embedding.
+type lstmStep struct {
+	in, out       int
+	offset, width int // where the output goes: [n, width] at offset
+	units, time   int
+	kernel        *Tensor
+	recurrent     *Tensor
+	bias          []float32
+	table         []float32 // folded: [codes, 4·units]
+	backward      bool
+	// prefixH and prefixC, [time+1, units], are the states after each number of padding codes: names padded on the left
+	// start from the state at their own first character.
+	prefixH, prefixC []float32
+}
+
+type lstmScratch struct {
+	order            []int
+	start            []int
+	z, h, c, next, x []float32
+}
+
+// prefix runs the LSTM over padding alone; row is a padding code's share of the gates.
+func (st *lstmStep) prefix(window int, row []float32) {
+	u := st.units
+	st.prefixH, st.prefixC = make([]float32, (window+1)*u), make([]float32, (window+1)*u)
+	z, tanh := make([]float32, 4*u), make([]float32, u)
+	for t := range window {
+		h, c := st.prefixH[t*u:(t+1)*u], st.prefixC[t*u:(t+1)*u]
+		copy(z, row)
+		st.recur(1, h, z)
+		kernels.LSTMForward(z, c, st.prefixC[(t+1)*u:(t+2)*u], tanh, st.prefixH[(t+1)*u:(t+2)*u])
+	}
+}
+
+// recur adds the recurrent product of n states to z, [n, 4·units].
+func (st *lstmStep) recur(n int, h, z []float32) {
+	u := st.units
+	kernels.Gemm(n, 4*u, u, kernels.Matrix{Data: h, Stride: u}, kernels.Matrix{Data: st.recurrent.Data, Stride: 4 * u},
+		kernels.Matrix{Data: z, Stride: 4 * u}, true)
+}
+
+func (st *lstmStep) run(s *scratch, n int) {
+	u, l := st.units, &s.lstm
+	l.grow(n, u)
+	st.sort(s, n)
+	x := st.project(s, n)
+	active := 0
+	for t := range st.time {
+		for ; active < n && l.start[l.order[active]] <= t; active++ {
+			h, c := l.h[active*u:(active+1)*u], l.c[active*u:(active+1)*u]
+			if st.prefixH == nil {
+				clear(h)
+				clear(c)
+				continue
+			}
+			copy(h, st.prefixH[t*u:(t+1)*u])
+			copy(c, st.prefixC[t*u:(t+1)*u])
+		}
+		for r := range active {
+			copy(l.z[r*4*u:(r+1)*4*u], st.gates(s, x, l.order[r], t))
+		}
+		st.recur(active, l.h, l.z)
+		for r := range active {
+			row := func(v []float32) []float32 { return v[r*u : (r+1)*u] }
+			kernels.LSTMForward(l.z[r*4*u:(r+1)*4*u], row(l.c), row(l.c), row(l.next), row(l.h))
+		}
+	}
+	y := s.values[st.out]
+	for r, i := range l.order[:n] {
+		h := l.h[r*u : (r+1)*u]
+		if r >= active { // all padding
+			h = st.prefixH[st.time*u:]
+		}
+		copy(y[i*st.width+st.offset:], h)
+	}
+}
+
+// sort orders names by the step their first character is at; all start at 0 where no prefix is shared.
+func (st *lstmStep) sort(s *scratch, n int) {
+	l := &s.lstm
+	for i := range n {
+		l.start[i] = 0
+		if st.prefixH != nil {
+			l.start[i] = st.time - s.chars[i]
+		}
+	}
+	at := 0
+	for t := 0; t <= st.time && at < n; t++ {
+		for i := range n {
+			if l.start[i] == t {
+				l.order[at] = i
+				at++
+			}
+		}
+	}
+}
+
+// project computes the input half of the gates for inputs that are no embedding: [n, time, 4·units].
+func (st *lstmStep) project(s *scratch, n int) []float32 {
+	if st.table != nil {
+		return nil
+	}
+	in, l := st.kernel.Shape[0], &s.lstm
+	size := n * st.time * 4 * st.units
+	if cap(l.x) < size {
+		l.x = make([]float32, size)
+	}
+	x := l.x[:size]
+	fillRows(x, st.bias)
+	kernels.Gemm(n*st.time, 4*st.units, in, kernels.Matrix{Data: s.values[st.in], Stride: in},
+		kernels.Matrix{Data: st.kernel.Data, Stride: 4 * st.units}, kernels.Matrix{Data: x, Stride: 4 * st.units}, true)
+	return x
+}
+
+// gates is the input half of name i's gates at step t.
+func (st *lstmStep) gates(s *scratch, x []float32, i, t int) []float32 {
+	if st.backward {
+		t = st.time - 1 - t
+	}
+	g := 4 * st.units
+	if st.table != nil {
+		return st.table[int(s.codes[i*st.time+t])*g:][:g]
+	}
+	return x[(i*st.time+t)*g:][:g]
+}
+
+func (l *lstmScratch) grow(n, units int) {
+	if len(l.order) < n {
+		l.order, l.start = make([]int, n), make([]int, n)
+	}
+	if len(l.h) < n*units {
+		l.z = make([]float32, 4*n*units)
+		l.h, l.c, l.next = make([]float32, n*units), make([]float32, n*units), make([]float32, n*units)
+	}
+}
+
+// fillRows sets every row of y to bias.
+func fillRows(y, bias []float32) {
+	for lo := 0; lo < len(y); lo += len(bias) {
+		copy(y[lo:], bias)
+	}
+}
