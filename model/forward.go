@@ -3,11 +3,34 @@ package model
 import (
 	"fmt"
 	"math"
+	"slices"
 )
 
-// Forward is the plain pass that every engine and exporter is checked against: one name at a time, nothing folded, sums
-// in float64. codes is [n, window]; it returns logits, the head before its sigmoid or softmax, [n, Outputs()].
-func Forward(spec *Spec, w Weights, codes []uint16) ([]float32, error) {
+// exactTensor is a parameter in float64.
+type exactTensor struct {
+	Shape []int
+	Data  []float64
+}
+
+// Exact is a model's parameters in float64, by name: what Forward computes with.
+type Exact map[string][]float64
+
+// Exact copies w to float64.
+func (w Weights) Exact() Exact {
+	out := Exact{}
+	for name, t := range w {
+		v := make([]float64, len(t.Data))
+		for i, x := range t.Data {
+			v[i] = float64(x)
+		}
+		out[name] = v
+	}
+	return out
+}
+
+// Forward is the plain pass that every engine and exporter is checked against: one name at a time, nothing folded, all
+// of it in float64. codes is [n, window]; it returns logits, the head before its sigmoid or softmax, [n, Outputs()].
+func Forward(spec *Spec, w Weights, codes []uint16) ([]float64, error) {
 	nodes, err := spec.Graph()
 	if err != nil {
 		return nil, err
@@ -25,24 +48,31 @@ func Forward(spec *Spec, w Weights, codes []uint16) ([]float32, error) {
 			return nil, fmt.Errorf("forward: code %d at %d is outside the embedding's %d rows", c, i, rows)
 		}
 	}
-	var out []float32
+	return ForwardExact(nodes, w.Exact(), codes), nil
+}
+
+// ForwardExact is Forward for parameters in float64 and nodes already laid out. It checks nothing; finite differences of
+// it are what gradients are tested against.
+func ForwardExact(nodes []Node, w Exact, codes []uint16) []float64 {
+	window := nodes[0].Shape[0]
+	var out []float64
 	for lo := 0; lo < len(codes); lo += window {
 		out = append(out, forwardOne(nodes, w, codes[lo:lo+window])...)
 	}
-	return out, nil
+	return out
 }
 
 // forwardOne runs one name; values holds each node's output.
-func forwardOne(nodes []Node, w Weights, codes []uint16) []float32 {
-	values := map[string][]float32{}
+func forwardOne(nodes []Node, w Exact, codes []uint16) []float64 {
+	values := map[string][]float64{}
 	shapes := map[string][]int{}
-	var last []float32
+	var last []float64
 	for i, n := range nodes {
 		shapes[n.Name] = n.Shape
 		if n.Kind == KindInput {
 			continue
 		}
-		in := make([][]float32, len(n.Inputs))
+		in := make([][]float64, len(n.Inputs))
 		for j, name := range n.Inputs {
 			in[j] = values[name]
 		}
@@ -53,15 +83,15 @@ func forwardOne(nodes []Node, w Weights, codes []uint16) []float32 {
 	return last
 }
 
-func apply(n Node, w Weights, codes []uint16, in [][]float32, shape []int, head bool) []float32 {
-	param := func(i int) *Tensor { return w[n.Params[i].Name] }
+func apply(n Node, w Exact, codes []uint16, in [][]float64, shape []int, head bool) []float64 {
+	param := func(i int) exactTensor { return exactTensor{n.Params[i].Shape, w[n.Params[i].Name]} }
 	switch n.Kind {
 	case KindEmbedding:
 		return plainEmbedding(param(0), codes)
 	case KindConv1D:
-		return activate(plainConv(in[0], shape, param(0), param(1), n.Layer.Padding == Same), n.Layer.Activation)
+		return exactActivate(plainConv(in[0], shape, param(0), param(1), n.Layer.Padding == Same), n.Layer.Activation)
 	case KindThresholdedReLU:
-		return plainThreshold(in[0], float32(n.Layer.Theta))
+		return plainThreshold(in[0], n.Layer.Theta)
 	case KindMaxPool:
 		return plainPool(in[0], shape, n.Shape[0], n.Layer.Pool)
 	case KindGlobalMaxPool:
@@ -77,9 +107,9 @@ func apply(n Node, w Weights, codes []uint16, in [][]float32, shape []int, head 
 		if head {
 			return y
 		}
-		return activate(y, n.Layer.Activation)
+		return exactActivate(y, n.Layer.Activation)
 	case KindConcatenate:
-		var y []float32
+		var y []float64
 		for _, x := range in {
 			y = append(y, x...)
 		}
@@ -88,43 +118,43 @@ func apply(n Node, w Weights, codes []uint16, in [][]float32, shape []int, head 
 	return in[0] // dropout and flatten change nothing here
 }
 
-func plainEmbedding(table *Tensor, codes []uint16) []float32 {
+func plainEmbedding(table exactTensor, codes []uint16) []float64 {
 	dim := table.Shape[1]
-	var y []float32
+	var y []float64
 	for _, c := range codes {
 		y = append(y, table.Data[int(c)*dim:int(c+1)*dim]...)
 	}
 	return y
 }
 
-func plainConv(x []float32, shape []int, kernel, bias *Tensor, same bool) []float32 {
+func plainConv(x []float64, shape []int, kernel, bias exactTensor, same bool) []float64 {
 	size, in, filters := kernel.Shape[0], kernel.Shape[1], kernel.Shape[2]
 	left, right := 0, 0
 	if same {
 		left, right = SamePadding(size)
 	}
 	time := shape[0] + left + right - size + 1
-	y := make([]float32, time*filters)
+	y := make([]float64, time*filters)
 	for t := range time {
 		for f := range filters {
-			sum := float64(bias.Data[f])
+			sum := bias.Data[f]
 			for j := range size {
 				at := t + j - left
 				if at < 0 || at >= shape[0] {
 					continue
 				}
 				for c := range in {
-					sum += float64(x[at*in+c]) * float64(kernel.Data[(j*in+c)*filters+f])
+					sum += x[at*in+c] * kernel.Data[(j*in+c)*filters+f]
 				}
 			}
-			y[t*filters+f] = float32(sum)
+			y[t*filters+f] = sum
 		}
 	}
 	return y
 }
 
-func plainThreshold(x []float32, theta float32) []float32 {
-	y := make([]float32, len(x))
+func plainThreshold(x []float64, theta float64) []float64 {
+	y := make([]float64, len(x))
 	for i, v := range x {
 		if v > theta {
 			y[i] = v
@@ -134,12 +164,12 @@ func plainThreshold(x []float32, theta float32) []float32 {
 }
 
 // plainPool takes the maximum over windows of pool steps; the last window may be short, as Same padding makes it.
-func plainPool(x []float32, shape []int, time, pool int) []float32 {
+func plainPool(x []float64, shape []int, time, pool int) []float64 {
 	features := shape[1]
-	y := make([]float32, time*features)
+	y := make([]float64, time*features)
 	for t := range time {
 		for f := range features {
-			best := float32(math.Inf(-1))
+			best := math.Inf(-1)
 			for s := t * pool; s < min((t+1)*pool, shape[0]); s++ {
 				best = max(best, x[s*features+f])
 			}
@@ -149,7 +179,7 @@ func plainPool(x []float32, shape []int, time, pool int) []float32 {
 	return y
 }
 
-func plainLSTM(x []float32, shape []int, kernel, recurrent, bias *Tensor, backward bool) []float32 {
+func plainLSTM(x []float64, shape []int, kernel, recurrent, bias exactTensor, backward bool) []float64 {
 	time, in, units := shape[0], shape[1], recurrent.Shape[0]
 	h, c := make([]float64, units), make([]float64, units)
 	z := make([]float64, 4*units)
@@ -160,16 +190,16 @@ func plainLSTM(x []float32, shape []int, kernel, recurrent, bias *Tensor, backwa
 			t = time - 1 - s
 		}
 		for q := range z {
-			z[q] = float64(bias.Data[q])
+			z[q] = bias.Data[q]
 		}
 		for i := range in {
 			for q := range z {
-				z[q] += float64(x[t*in+i]) * float64(kernel.Data[i*4*units+q])
+				z[q] += x[t*in+i] * kernel.Data[i*4*units+q]
 			}
 		}
 		for i := range units {
 			for q := range z {
-				z[q] += h[i] * float64(recurrent.Data[i*4*units+q])
+				z[q] += h[i] * recurrent.Data[i*4*units+q]
 			}
 		}
 		for q := range units {
@@ -177,27 +207,23 @@ func plainLSTM(x []float32, shape []int, kernel, recurrent, bias *Tensor, backwa
 			h[q] = logistic(z[3*units+q]) * math.Tanh(c[q])
 		}
 	}
-	y := make([]float32, units)
-	for i, v := range h {
-		y[i] = float32(v)
-	}
-	return y
+	return h
 }
 
-func plainDense(x []float32, kernel, bias *Tensor) []float32 {
+func plainDense(x []float64, kernel, bias exactTensor) []float64 {
 	units := kernel.Shape[1]
-	y := make([]float32, units)
+	y := make([]float64, units)
 	for u := range units {
-		sum := float64(bias.Data[u])
+		sum := bias.Data[u]
 		for i, v := range x {
-			sum += float64(v) * float64(kernel.Data[i*units+u])
+			sum += v * kernel.Data[i*units+u]
 		}
-		y[u] = float32(sum)
+		y[u] = sum
 	}
 	return y
 }
 
-func activate(x []float32, activation string) []float32 {
+func exactActivate(x []float64, activation string) []float64 {
 	switch activation {
 	case ReLU:
 		for i, v := range x {
@@ -205,14 +231,22 @@ func activate(x []float32, activation string) []float32 {
 		}
 	case Tanh:
 		for i, v := range x {
-			x[i] = float32(math.Tanh(float64(v)))
+			x[i] = math.Tanh(v)
 		}
 	case Sigmoid:
 		for i, v := range x {
-			x[i] = float32(1 / (1 + math.Exp(-float64(v))))
+			x[i] = 1 / (1 + math.Exp(-v))
 		}
 	case Softmax:
-		softmaxRows(x, len(x))
+		var sum float64
+		top := slices.Max(x)
+		for i, v := range x {
+			x[i] = math.Exp(v - top)
+			sum += x[i]
+		}
+		for i := range x {
+			x[i] /= sum
+		}
 	}
 	return x
 }

@@ -72,7 +72,7 @@ func TestClassifierEqualsForward(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i := range names {
-			want := probabilities(logits[i*spec.Outputs():(i+1)*spec.Outputs()])
+			want := probabilities(logits[i*spec.Outputs() : (i+1)*spec.Outputs()])
 			for j, p := range want {
 				if d := math.Abs(p - float64(got[i*c.Width()+j])); !(d < 2e-5) {
 					t.Fatalf("%+v\nname %q label %d: classifier %v, forward %v", spec, names[i], j, got[i*c.Width()+j], p)
@@ -85,15 +85,15 @@ func TestClassifierEqualsForward(t *testing.T) {
 	}
 }
 
-func probabilities(z []float32) []float64 {
+func probabilities(z []float64) []float64 {
 	if len(z) == 1 {
-		p := 1 / (1 + math.Exp(-float64(z[0])))
+		p := 1 / (1 + math.Exp(-z[0]))
 		return []float64{1 - p, p}
 	}
 	var out []float64
 	sum := 0.0
 	for _, v := range z {
-		out = append(out, math.Exp(float64(v)))
+		out = append(out, math.Exp(v))
 		sum += out[len(out)-1]
 	}
 	for i := range out {

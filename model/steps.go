@@ -313,3 +313,19 @@ func fillRows(y, bias []float32) {
 		copy(y[lo:], bias)
 	}
 }
+
+// activate applies an element-wise activation in place.
+func activate(x []float32, activation string) {
+	switch activation {
+	case ReLU:
+		kernels.ReLU(x)
+	case Tanh:
+		for i, v := range x {
+			x[i] = kernels.Tanh(v)
+		}
+	case Sigmoid:
+		for i, v := range x {
+			x[i] = kernels.Logistic(v)
+		}
+	}
+}
