@@ -1,0 +1,133 @@
+package graph
+
+import (
+	"math"
+
+	"github.com/degas-dns/degas/model"
+	"github.com/degas-dns/degas/model/kernels"
+)
+
+// dense is y = activation(x·W + b): inputs x [batch, in], W [in, units], b [units]; output [batch, units].
+type dense struct {
+	*step
+	batch, in, units int
+	activation       string
+	y, dz            []float32 // [batch, units]
+}
+
+func newDense(s *step, batch, in, units int, activation string) *dense {
+	return &dense{step: s, batch: batch, in: in, units: units, activation: activation,
+		y: make([]float32, batch*units), dz: make([]float32, batch*units)}
+}
+
+func (d *dense) forward(in []slot, out []float32) {
+	x, w, bias := in[0].f, in[1].f, in[2].f
+	d.split(d.batch, func(_, lo, hi int) {
+		y := d.y[lo*d.units : hi*d.units]
+		for at := 0; at < len(y); at += d.units {
+			copy(y[at:], bias)
+		}
+		kernels.Gemm(hi-lo, d.units, d.in, rows(x, lo, d.in), rows(w, 0, d.units), rows(y, 0, d.units), true)
+		activate(y, d.units, d.activation)
+		copy(out[lo*d.units:], y)
+	})
+}
+
+func (d *dense) backward(in []slot, dout []float32, grads [][]float32) {
+	x, w := in[0].f, in[1].f
+	dx, dw, db := grads[0], grads[1], grads[2]
+	d.split(d.batch, func(_, lo, hi int) {
+		at, end := lo*d.units, hi*d.units
+		activateGrad(d.dz[at:end], d.y[at:end], dout[at:end], d.units, d.activation)
+		kernels.Gemm(hi-lo, d.in, d.units, rows(d.dz, lo, d.units), rows(w, 0, d.units).T(), rows(dx, lo, d.in), false)
+	})
+	// Split over the rows of W, not over the batch: no sums of parts are needed.
+	d.split(d.in, func(_, lo, hi int) {
+		a := kernels.Matrix{Data: x[lo:], Stride: d.in}
+		kernels.Gemm(hi-lo, d.units, d.batch, a.T(), rows(d.dz, 0, d.units), rows(dw, lo, d.units), false)
+	})
+	columnSums(db, d.dz)
+}
+
+// rows views data as a matrix of width columns from row lo on.
+func rows(data []float32, lo, width int) kernels.Matrix {
+	return kernels.Matrix{Data: data[lo*width:], Stride: width}
+}
+
+// columnSums sets sum to the sum of x's rows.
+func columnSums(sum, x []float32) {
+	clear(sum)
+	for at := 0; at < len(x); at += len(sum) {
+		kernels.Add(sum, x[at:at+len(sum)])
+	}
+}
+
+// activate applies an activation in place; rows of width values matter to softmax alone.
+func activate(x []float32, width int, activation string) {
+	switch activation {
+	case model.ReLU:
+		kernels.ReLU(x)
+	case model.Tanh:
+		for i, v := range x {
+			x[i] = kernels.Tanh(v)
+		}
+	case model.Sigmoid:
+		for i, v := range x {
+			x[i] = kernels.Logistic(v)
+		}
+	case model.Softmax:
+		for at := 0; at < len(x); at += width {
+			softmax(x[at : at+width])
+		}
+	}
+}
+
+func softmax(x []float32) {
+	top := x[0]
+	for _, v := range x {
+		top = max(top, v)
+	}
+	var sum float64
+	for i, v := range x {
+		e := math.Exp(float64(v - top))
+		x[i] = float32(e)
+		sum += e
+	}
+	for i := range x {
+		x[i] = float32(float64(x[i]) / sum)
+	}
+}
+
+// activateGrad turns the gradient of an activation's output y into that of its input.
+func activateGrad(dz, y, dy []float32, width int, activation string) {
+	switch activation {
+	case model.ReLU:
+		for i, v := range y {
+			if v > 0 {
+				dz[i] = dy[i]
+			} else {
+				dz[i] = 0
+			}
+		}
+	case model.Tanh:
+		for i, v := range y {
+			dz[i] = dy[i] * (1 - v*v)
+		}
+	case model.Sigmoid:
+		for i, v := range y {
+			dz[i] = dy[i] * v * (1 - v)
+		}
+	case model.Softmax:
+		for at := 0; at < len(y); at += width {
+			var dot float32
+			for i := at; i < at+width; i++ {
+				dot += y[i] * dy[i]
+			}
+			for i := at; i < at+width; i++ {
+				dz[i] = y[i] * (dy[i] - dot)
+			}
+		}
+	default:
+		copy(dz, dy)
+	}
+}

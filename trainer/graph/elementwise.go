@@ -1,0 +1,214 @@
+package graph
+
+import (
+	"math"
+
+	"github.com/degas-dns/degas/model"
+	"github.com/degas-dns/degas/model/kernels"
+)
+
+// threshold is Keras' ThresholdedReLU: y = x where x > theta, else 0.
+type threshold struct{ theta float32 }
+
+func (l *threshold) forward(in []slot, out []float32) {
+	for i, v := range in[0].f {
+		if v <= l.theta {
+			v = 0
+		}
+		out[i] = v
+	}
+}
+
+func (l *threshold) backward(in []slot, dout []float32, grads [][]float32) {
+	for i, v := range in[0].f {
+		grads[0][i] = 0
+		if v > l.theta {
+			grads[0][i] = dout[i]
+		}
+	}
+}
+
+// maxPool takes the maximum over windows of pool steps: x [batch·inTime, features] to [batch·outTime, features]. A last
+// window may be short, as Same padding makes it. The first of equal values has the gradient.
+type maxPool struct {
+	batch, inTime, outTime, pool, features int
+	arg                                    []int32 // winner's row within the sample
+}
+
+func newMaxPool(batch, inTime, outTime, pool, features int) *maxPool {
+	return &maxPool{batch: batch, inTime: inTime, outTime: outTime, pool: pool, features: features, arg: make([]int32, batch*outTime*features)}
+}
+
+func (l *maxPool) forward(in []slot, out []float32) {
+	n := l.features
+	for b := range l.batch {
+		x := in[0].f[b*l.inTime*n:][:l.inTime*n]
+		for t := range l.outTime {
+			y, arg := out[(b*l.outTime+t)*n:][:n], l.arg[(b*l.outTime+t)*n:][:n]
+			from := t * l.pool
+			copy(y, x[from*n:])
+			for f := range arg {
+				arg[f] = int32(from)
+			}
+			for r := from + 1; r < min(from+l.pool, l.inTime); r++ {
+				for f, v := range x[r*n:][:n] {
+					if v > y[f] {
+						y[f], arg[f] = v, int32(r)
+					}
+				}
+			}
+		}
+	}
+}
+
+func (l *maxPool) backward(_ []slot, dout []float32, grads [][]float32) {
+	n := l.features
+	clear(grads[0])
+	for b := range l.batch {
+		dx := grads[0][b*l.inTime*n:][:l.inTime*n]
+		for t := range l.outTime {
+			at := (b*l.outTime + t) * n
+			for f, g := range dout[at : at+n] {
+				dx[int(l.arg[at+f])*n+f] += g
+			}
+		}
+	}
+}
+
+// concat joins vectors: inputs [batch, widths[i]], output [batch, sum of widths].
+type concat struct {
+	batch, width int
+	widths       []int
+}
+
+func (l *concat) forward(in []slot, out []float32) {
+	at := 0
+	for k, w := range l.widths {
+		for b := range l.batch {
+			copy(out[b*l.width+at:], in[k].f[b*w:(b+1)*w])
+		}
+		at += w
+	}
+}
+
+func (l *concat) backward(_ []slot, dout []float32, grads [][]float32) {
+	at := 0
+	for k, w := range l.widths {
+		for b := range l.batch {
+			copy(grads[k][b*w:(b+1)*w], dout[b*l.width+at:])
+		}
+		at += w
+	}
+}
+
+// dropout zeroes a share of the values and scales the rest by 1/(1-rate). Which ones depends on the run's seed, the
+// update's number and the layer's name alone, so a resumed run draws what an uninterrupted one would have drawn.
+//
+// gorgonia's own Dropout scales its gradient by 1/rate, which is right only at one half, and seeds itself by the clock.
+type dropout struct {
+	*step
+	rate float64
+	name string
+	mask []float32
+}
+
+func (l *dropout) forward(in []slot, out []float32) {
+	x := in[0].f
+	if len(l.mask) != len(x) {
+		l.mask = make([]float32, len(x))
+	}
+	key := model.SubSeed(l.seed, "dropout/"+l.name) + l.number*0x9e3779b97f4a7c15
+	scale, bound := float32(1/(1-l.rate)), uint64(l.rate*(1<<32))
+	for i, v := range x {
+		l.mask[i] = scale
+		if mix(key+uint64(i)*0xd1342543de82ef95)>>32 < bound {
+			l.mask[i] = 0
+		}
+		out[i] = v * l.mask[i]
+	}
+}
+
+func (l *dropout) backward(_ []slot, dout []float32, grads [][]float32) {
+	for i, m := range l.mask {
+		grads[0][i] = dout[i] * m
+	}
+}
+
+// mix is the finaliser of SplitMix64 (Steele, Lea and Flood 2014): neighbouring inputs give unrelated outputs.
+func mix(x uint64) uint64 {
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
+}
+
+// embedding looks rows up: inputs E [codes, dim] and codes [batch·window]; output [batch·window, dim]. It is used only
+// where something that is not linear reads the embedding.
+type embedding struct{ dim int }
+
+func (l *embedding) forward(in []slot, out []float32) {
+	for i, c := range in[1].c {
+		copy(out[i*l.dim:(i+1)*l.dim], in[0].f[int(c)*l.dim:])
+	}
+}
+
+func (l *embedding) backward(in []slot, dout []float32, grads [][]float32) {
+	clear(grads[0])
+	for i, c := range in[1].c {
+		kernels.Add(grads[0][int(c)*l.dim:][:l.dim], dout[i*l.dim:(i+1)*l.dim])
+	}
+}
+
+// crossEntropy is the mean loss of logits [batch, outputs] for labels [batch], weighted a sample: binary cross-entropy
+// for one output, categorical for more. Samples of weight 0 fill up a last batch and count for nothing.
+type crossEntropy struct {
+	outputs int
+	grad    []float32 // [batch, outputs]: of the loss by the logits
+}
+
+func (l *crossEntropy) forward(in []slot, out []float32) {
+	logits, labels, weights := in[0].f, in[1].i, in[2].f
+	var total, loss float64
+	for _, w := range weights {
+		total += float64(w)
+	}
+	for b, label := range labels {
+		share := float64(weights[b]) / total
+		z := logits[b*l.outputs : (b+1)*l.outputs]
+		loss += share * sampleLoss(z, label, l.grad[b*l.outputs:(b+1)*l.outputs], share)
+	}
+	out[0] = float32(loss)
+}
+
+// sampleLoss is one sample's cross-entropy; grad receives its gradient times share.
+func sampleLoss(z []float32, label int, grad []float32, share float64) float64 {
+	if len(z) == 1 {
+		x := float64(z[0])
+		p := 1 / (1 + math.Exp(-x))
+		grad[0] = float32((p - float64(label)) * share)
+		// softplus(x) - label·x without overflow
+		return max(x, 0) + math.Log1p(math.Exp(-math.Abs(x))) - float64(label)*x
+	}
+	top := z[0]
+	for _, v := range z {
+		top = max(top, v)
+	}
+	var sum float64
+	for _, v := range z {
+		sum += math.Exp(float64(v - top))
+	}
+	for i, v := range z {
+		p := math.Exp(float64(v-top)) / sum
+		if i == label {
+			p--
+		}
+		grad[i] = float32(p * share)
+	}
+	return math.Log(sum) - float64(z[label]-top)
+}
+
+func (l *crossEntropy) backward(_ []slot, dout []float32, grads [][]float32) {
+	for i, g := range l.grad {
+		grads[0][i] = g * dout[0]
+	}
+	clear(grads[2])
+}

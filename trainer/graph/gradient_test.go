@@ -1,0 +1,143 @@
+package graph
+
+import (
+	"context"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/degas-dns/degas/model"
+	"github.com/degas-dns/degas/model/modeltest"
+	"github.com/degas-dns/degas/trainer"
+
+	_ "go4.org/unsafe/assume-no-moving-gc" // gorgonia needs this version on current Go
+)
+
+// withoutDropout returns spec with every dropout rate zero: finite differences need a function without chance.
+func withoutDropout(spec model.Spec) model.Spec {
+	layers := append([]model.Layer(nil), spec.Layers...)
+	for i := range layers {
+		layers[i].Rate = 0
+	}
+	spec.Layers = layers
+	return spec
+}
+
+func start(t testing.TB, engine string, spec *model.Spec, w model.Weights, batch, workers int) *session {
+	t.Helper()
+	e, err := trainer.LookupEngine(engine)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := e.Start(context.Background(), trainer.Setup{Spec: spec, Weights: w, BatchSize: batch, Workers: workers, Seed: 1, LearningRate: 1e-3})
+	if err != nil {
+		t.Fatalf("%s on %+v: %v", engine, spec, err)
+	}
+	return s.(*session)
+}
+
+func randomBatch(rng *rand.Rand, spec *model.Spec, n int) *trainer.Batch {
+	names := modeltest.Names(rng, n, spec.Encoder.Window)
+	if n > 2 { // a full window and all padding
+		names[0] = names[0][:0]
+		names[1] = "abcdefghijklmnopqrstuvwxyz0123456789-.abcdefghijklmnopqrstuvwxyz0123456789-."
+	}
+	b := &trainer.Batch{Codes: modeltest.Codes(spec, names)}
+	for range names {
+		b.Labels = append(b.Labels, rng.IntN(len(spec.Labels)))
+		b.Weights = append(b.Weights, 0.5+rng.Float32())
+	}
+	return b
+}
+
+// exactLoss is the loss in float64, straight from its definition.
+func exactLoss(spec *model.Spec, nodes []model.Node, w model.Exact, b *trainer.Batch) float64 {
+	z := model.ForwardExact(nodes, w, b.Codes)
+	k := spec.Outputs()
+	var loss, total float64
+	for i, label := range b.Labels {
+		var l float64
+		if k == 1 {
+			l = math.Log1p(math.Exp(z[i])) - float64(label)*z[i]
+		} else {
+			var sum float64
+			for _, v := range z[i*k : (i+1)*k] {
+				sum += math.Exp(v)
+			}
+			l = math.Log(sum) - z[i*k+label]
+		}
+		loss += l * float64(b.Weights[i])
+		total += float64(b.Weights[i])
+	}
+	return loss / total
+}
+
+// checkGradients compares an engine's loss and gradients with central differences of the plain pass in float64.
+func checkGradients(t *testing.T, engine string, spec model.Spec, rng *rand.Rand, batch, rows, workers int) {
+	t.Helper()
+	spec = withoutDropout(spec)
+	w := modeltest.Weights(&spec, rng)
+	s := start(t, engine, &spec, w, batch, workers)
+	defer s.Close()
+	b := randomBatch(rng, &spec, rows)
+	loss, grads, err := s.gradients(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	nodes, err := spec.Graph()
+	if err != nil {
+		t.Fatal(err)
+	}
+	exact := w.Exact()
+	want := exactLoss(&spec, nodes, exact, b)
+	if math.Abs(loss-want) > 1e-4*(1+math.Abs(want)) {
+		t.Fatalf("%s: loss %g, want %g\n%+v", engine, loss, want, spec)
+	}
+	params, _ := spec.Params()
+	for _, p := range params {
+		scale := 0.0
+		for _, g := range grads[p.Name] {
+			scale = max(scale, math.Abs(float64(g)))
+		}
+		for range 4 {
+			i := rng.IntN(p.Size())
+			d, smooth := difference(&spec, nodes, exact, b, p.Name, i, want)
+			got := float64(grads[p.Name][i])
+			if smooth && math.Abs(got-d) > 1e-3*math.Abs(d)+1e-4*scale+1e-6 {
+				t.Fatalf("%s: d loss/d %s[%d] = %g, finite differences give %g\n%+v", engine, p.Name, i, got, d, spec)
+			}
+		}
+	}
+}
+
+// difference is the central difference of the loss; smooth is false where a maximum or a ReLU changes hands within the
+// step, so that there is no derivative to compare with.
+func difference(spec *model.Spec, nodes []model.Node, w model.Exact, b *trainer.Batch, name string, i int, mid float64) (d float64, smooth bool) {
+	const h = 1e-5
+	x := w[name][i]
+	w[name][i] = x + h
+	up := exactLoss(spec, nodes, w, b)
+	w[name][i] = x - h
+	down := exactLoss(spec, nodes, w, b)
+	w[name][i] = x
+	right, left := (up-mid)/h, (mid-down)/h
+	d = (up - down) / (2 * h)
+	return d, math.Abs(right-left) < 1e-3*(math.Abs(right)+math.Abs(left))+1e-7
+}
+
+func TestFusedGradients(t *testing.T) {
+	rng := rand.New(rand.NewPCG(11, 12))
+	for i := range 200 {
+		spec := modeltest.Spec(rng)
+		rows := 1 + rng.IntN(7)
+		checkGradients(t, "cpu", spec, rng, rows+rng.IntN(3), rows, 1+i%3)
+	}
+}
+
+func TestStockGradients(t *testing.T) {
+	rng := rand.New(rand.NewPCG(21, 22))
+	for range 40 {
+		rows := 2 + rng.IntN(4)
+		checkGradients(t, "reference", modeltest.Spec(rng), rng, rows+rng.IntN(2), rows, 1)
+	}
+}

@@ -1,0 +1,290 @@
+package graph
+
+import (
+	"github.com/degas-dns/degas/model"
+	"github.com/degas-dns/degas/model/kernels"
+)
+
+// lstm runs one direction of an LSTM and gives its last output, [batch, units]. Its input half is a table look-up:
+// reading the embedding, the table is P = E·W + b, one row a code; reading any other sequence it is x·W + b, one row a
+// position. Inputs: E or x, W [in, 4·units], U [units, 4·units], b [4·units] and, for an embedding, the codes.
+//
+// Names padded on the left share their padded prefix: it is run once, each name starts from the state at its own first
+// character, and on the way back the gradients that arrive at each offset are summed and walk the prefix once.
+// Back-propagation through time is linear in the arriving gradient, so this is exact.
+type lstm struct {
+	*step
+	batch, time, in, units int
+	reverse                bool
+	embedded, share        bool
+	pad                    uint16
+	table, dtable          []float32 // [rows, 4·units]
+	tableRows              int
+	row                    []int32 // [batch, time]: the table row of each step, in the direction's order
+	start                  []int   // [batch]: the first step that is not shared
+	order                  []int   // the batch by start, ascending
+	prefix                 prefix
+	runs                   []*run
+	dU                     []float32
+}
+
+// run is the part of a batch that one worker walks, its rows sorted by their first step. Row r of step t, active rows
+// only, is at offset[t]+r of the packed buffers.
+type run struct {
+	names        []int     // index in the batch, sorted by start
+	offset       []int     // [time+1]
+	z            []float32 // gates' activations, then their gradients: [active, 4·units]
+	h, c, tanh   []float32 // state before each step, and the tanh of the cell after it: [active, units]
+	endH, endC   []float32 // state after the last step: [rows, units]
+	dh, dc       []float32 // [rows, units]
+	dU, dtable   []float32
+	dPreH, dPreC []float32 // gradients that arrive at the shared prefix: [time+1, units]
+}
+
+// prefix holds the states of a name that is all padding: [time+1, units].
+type prefix struct {
+	h, c, tanh, z []float32
+	steps         int // how far the current batch needs it
+}
+
+func newLSTM(s *step, batch, time, in, units int, reverse bool) *lstm {
+	return &lstm{step: s, batch: batch, time: time, in: in, units: units, reverse: reverse,
+		row: make([]int32, batch*time), start: make([]int, batch), order: make([]int, batch), dU: make([]float32, units*4*units)}
+}
+
+// fromEmbedding makes the layer read codes.
+func (l *lstm) fromEmbedding(codes int, enc *model.Encoder) {
+	l.embedded, l.pad, l.tableRows = true, uint16(enc.Pad), codes
+	l.share = enc.PadSide == model.Left && !l.reverse
+}
+
+func (l *lstm) prepare() {
+	if l.table != nil {
+		return
+	}
+	if !l.embedded {
+		l.tableRows = l.batch * l.time
+	}
+	g, u := 4*l.units, l.units
+	l.table, l.dtable = make([]float32, l.tableRows*g), make([]float32, l.tableRows*g)
+	l.prefix = prefix{h: make([]float32, (l.time+1)*u), c: make([]float32, (l.time+1)*u), tanh: make([]float32, l.time*u), z: make([]float32, l.time*g)}
+	for range l.workers {
+		n := (l.batch + l.workers - 1) / l.workers
+		cells := n * l.time
+		r := &run{offset: make([]int, l.time+1), z: make([]float32, cells*g),
+			h: make([]float32, cells*u), c: make([]float32, cells*u), tanh: make([]float32, cells*u),
+			endH: make([]float32, n*u), endC: make([]float32, n*u), dh: make([]float32, n*u), dc: make([]float32, n*u),
+			dU: make([]float32, u*g), dPreH: make([]float32, (l.time+1)*u), dPreC: make([]float32, (l.time+1)*u)}
+		if l.embedded { // rows of a table by position belong to one worker each; rows by code are shared
+			r.dtable = make([]float32, l.tableRows*g)
+		} else {
+			r.dtable = l.dtable
+		}
+		l.runs = append(l.runs, r)
+	}
+}
+
+func (l *lstm) forward(in []slot, out []float32) {
+	l.prepare()
+	w, u, bias := in[1].f, in[2].f, in[3].f
+	l.index(in)
+	g := 4 * l.units
+	for r := range l.tableRows {
+		copy(l.table[r*g:(r+1)*g], bias)
+	}
+	kernels.Gemm(l.tableRows, g, l.in, rows(in[0].f, 0, l.in), rows(w, 0, g), rows(l.table, 0, g), true)
+	l.runPrefix(u)
+	l.split(l.workers, func(_, lo, hi int) {
+		for k := lo; k < hi; k++ {
+			l.runForward(l.runs[k], u)
+		}
+	})
+	for _, r := range l.runs {
+		for i, b := range r.names {
+			copy(out[b*l.units:(b+1)*l.units], r.endH[i*l.units:])
+		}
+	}
+}
+
+// index finds each step's table row and first step, sorts the batch by the latter and deals it out to the workers.
+func (l *lstm) index(in []slot) {
+	for b := range l.batch {
+		l.start[b] = 0
+		for t := range l.time {
+			at := t
+			if l.reverse {
+				at = l.time - 1 - t
+			}
+			if l.embedded {
+				l.row[b*l.time+t] = int32(in[4].c[b*l.time+at])
+			} else {
+				l.row[b*l.time+t] = int32(b*l.time + at)
+			}
+		}
+		if l.share {
+			l.start[b] = l.time - characters(in[4].c[b*l.time:(b+1)*l.time], l.pad, true)
+		}
+	}
+	at := 0
+	for t := 0; t <= l.time && at < l.batch; t++ { // counting sort: stable, so the order is the batch's alone
+		for b := range l.batch {
+			if l.start[b] == t {
+				l.order[at] = b
+				at++
+			}
+		}
+	}
+	l.prefix.steps = l.start[l.order[l.batch-1]]
+	for k, r := range l.runs {
+		r.names = r.names[:0]
+		for i := k; i < l.batch; i += len(l.runs) {
+			r.names = append(r.names, l.order[i])
+		}
+		active, total := 0, 0
+		for t := range l.time {
+			for active < len(r.names) && l.start[r.names[active]] <= t {
+				active++
+			}
+			r.offset[t] = total
+			total += active
+		}
+		r.offset[l.time] = total
+	}
+}
+
+// active is the number of r's rows that step t computes.
+func (r *run) active(t int) int { return r.offset[t+1] - r.offset[t] }
+
+func (l *lstm) runPrefix(u []float32) {
+	p, n, g := &l.prefix, l.units, 4*l.units
+	pad := l.table[int(l.pad)*g:]
+	for t := range p.steps {
+		z := p.z[t*g : (t+1)*g]
+		copy(z, pad)
+		kernels.Gemm(1, g, n, rows(p.h, t, n), rows(u, 0, g), rows(z, 0, g), true)
+		cell := func(v []float32, at int) []float32 { return v[at*n : (at+1)*n] }
+		kernels.LSTMForward(z, cell(p.c, t), cell(p.c, t+1), cell(p.tanh, t), cell(p.h, t+1))
+	}
+}
+
+func (l *lstm) runForward(r *run, u []float32) {
+	n, g := l.units, 4*l.units
+	for t := range l.time {
+		at, active := r.offset[t], r.active(t)
+		before := 0
+		if t > 0 {
+			before = r.active(t - 1)
+		}
+		// Rows that begin here take the prefix's state; the others' was written by the step before.
+		for i := before; i < active; i++ {
+			copy(r.h[(at+i)*n:(at+i+1)*n], l.prefix.h[t*n:])
+			copy(r.c[(at+i)*n:(at+i+1)*n], l.prefix.c[t*n:])
+		}
+		for i := range active {
+			row := int(l.row[r.names[i]*l.time+t])
+			copy(r.z[(at+i)*g:(at+i+1)*g], l.table[row*g:])
+		}
+		kernels.Gemm(active, g, n, rows(r.h, at, n), rows(u, 0, g), rows(r.z, at, g), true)
+		nextH, nextC := r.endH, r.endC
+		if t+1 < l.time {
+			nextH, nextC = r.h[r.offset[t+1]*n:], r.c[r.offset[t+1]*n:]
+		}
+		for i := range active {
+			k := at + i
+			kernels.LSTMForward(r.z[k*g:(k+1)*g], r.c[k*n:(k+1)*n], nextC[i*n:(i+1)*n], r.tanh[k*n:(k+1)*n], nextH[i*n:(i+1)*n])
+		}
+	}
+	for i := r.active(l.time - 1); i < len(r.names); i++ { // names that are all padding
+		copy(r.endH[i*n:(i+1)*n], l.prefix.h[l.time*n:])
+	}
+}
+
+func (l *lstm) backward(in []slot, dout []float32, grads [][]float32) {
+	w, u := in[1].f, in[2].f
+	if l.embedded {
+		clear(l.dtable)
+	}
+	l.split(l.workers, func(_, lo, hi int) {
+		for k := lo; k < hi; k++ {
+			l.runBackward(l.runs[k], u, dout)
+		}
+	})
+	clear(l.dU)
+	for _, r := range l.runs {
+		kernels.Add(l.dU, r.dU)
+		if l.embedded {
+			kernels.Add(l.dtable, r.dtable)
+		}
+	}
+	l.prefixBackward(u)
+	g := 4 * l.units
+	copy(grads[2], l.dU)
+	columnSums(grads[3], l.dtable)
+	kernels.Gemm(l.in, g, l.tableRows, rows(in[0].f, 0, l.in).T(), rows(l.dtable, 0, g), rows(grads[1], 0, g), false)
+	kernels.Gemm(l.tableRows, l.in, g, rows(l.dtable, 0, g), rows(w, 0, g).T(), rows(grads[0], 0, l.in), false)
+}
+
+func (l *lstm) runBackward(r *run, u, dout []float32) {
+	n, g := l.units, 4*l.units
+	clear(r.dPreH)
+	clear(r.dPreC)
+	clear(r.dc)
+	if l.embedded {
+		clear(r.dtable)
+	}
+	for i, b := range r.names {
+		copy(r.dh[i*n:(i+1)*n], dout[b*n:(b+1)*n])
+	}
+	for i := r.active(l.time - 1); i < len(r.names); i++ {
+		kernels.Add(r.dPreH[l.time*n:(l.time+1)*n], r.dh[i*n:])
+	}
+	for t := l.time - 1; t >= 0; t-- {
+		at, active := r.offset[t], r.active(t)
+		for i := range active {
+			k := at + i
+			z := r.z[k*g : (k+1)*g]
+			kernels.LSTMBackward(z, r.c[k*n:(k+1)*n], r.tanh[k*n:(k+1)*n], r.dh[i*n:(i+1)*n], r.dc[i*n:(i+1)*n])
+			row := int(l.row[r.names[i]*l.time+t])
+			if l.embedded {
+				kernels.Add(r.dtable[row*g:(row+1)*g], z)
+			} else {
+				copy(r.dtable[row*g:(row+1)*g], z)
+			}
+		}
+		kernels.Gemm(active, n, g, rows(r.z, at, g), rows(u, 0, g).T(), rows(r.dh, 0, n), false)
+		before := 0
+		if t > 0 {
+			before = r.active(t - 1)
+		}
+		for i := before; i < active; i++ {
+			kernels.Add(r.dPreH[t*n:(t+1)*n], r.dh[i*n:])
+			kernels.Add(r.dPreC[t*n:(t+1)*n], r.dc[i*n:])
+		}
+	}
+	total := r.offset[l.time]
+	kernels.Gemm(n, g, total, rows(r.h, 0, n).T(), rows(r.z, 0, g), rows(r.dU, 0, g), false)
+}
+
+// prefixBackward walks the shared prefix once, with the gradients that arrived at each of its offsets.
+func (l *lstm) prefixBackward(u []float32) {
+	if l.prefix.steps == 0 {
+		return
+	}
+	p, n, g := &l.prefix, l.units, 4*l.units
+	dh, dc := make([]float32, n), make([]float32, n)
+	arrive := func(t int) {
+		for _, r := range l.runs {
+			kernels.Add(dh, r.dPreH[t*n:])
+			kernels.Add(dc, r.dPreC[t*n:])
+		}
+	}
+	arrive(p.steps)
+	for t := p.steps - 1; t >= 0; t-- {
+		z := p.z[t*g : (t+1)*g]
+		kernels.LSTMBackward(z, p.c[t*n:(t+1)*n], p.tanh[t*n:(t+1)*n], dh, dc)
+		kernels.Add(l.dtable[int(l.pad)*g:][:g], z)
+		kernels.Gemm(n, g, 1, rows(p.h, t, n).T(), rows(z, 0, g), rows(l.dU, 0, g), true)
+		kernels.Gemm(1, n, g, rows(z, 0, g), rows(u, 0, g).T(), rows(dh, 0, n), false)
+		arrive(t)
+	}
+}

@@ -1,0 +1,235 @@
+// Package graph trains on gorgonia: a Spec becomes an expression graph, gorgonia differentiates it and runs it, and a
+// gorgonia.Solver updates the parameters. Two engines build that graph: "cpu" from fused layers with hand-written
+// passes, "reference" from gorgonia's stock operations, slow and there to judge the other.
+package graph
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/degas-dns/degas/model"
+	"github.com/degas-dns/degas/trainer"
+	G "gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+)
+
+func init() {
+	trainer.RegisterEngine(engine{name: "cpu", lower: newFused})
+	trainer.RegisterEngine(engine{name: "reference", lower: newStock})
+}
+
+// engine builds sessions with one way of lowering a Spec's nodes to gorgonia's.
+type engine struct {
+	name  string
+	lower func(b *builder) lowering
+}
+
+func (e engine) Name() string { return e.name }
+
+// lowering turns one node of a Spec into gorgonia nodes. Sequences are matrices [batch·time, features], vectors
+// [batch, features]. An embedding is asked for by its readers.
+type lowering interface {
+	node(n model.Node, in []*G.Node) (*G.Node, error)
+	// loss is the weighted mean cross-entropy of logits [batch, outputs].
+	loss(logits, labels, weights *G.Node) (*G.Node, error)
+}
+
+// param is one learned tensor: a gorgonia node over memory in the layout of model.Weights.
+type param struct {
+	model.Param
+	node *G.Node
+	data []float32
+}
+
+// session is a graph with its machine, inputs and solver.
+type session struct {
+	*step
+	spec    *model.Spec
+	batch   int
+	params  []param
+	values  []G.ValueGrad
+	machine G.VM
+	solver  *Adam
+	feed    func(codes []uint16)
+	codes   []uint16 // [batch, window]
+	labels  []int
+	weights []float32
+	loss    G.Value
+	pad     uint16
+}
+
+var _ trainer.Session = (*session)(nil)
+
+// Start builds the graph for batches of s.BatchSize.
+func (e engine) Start(ctx context.Context, s trainer.Setup) (trainer.Session, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if s.BatchSize < 1 || s.Workers < 1 {
+		return nil, fmt.Errorf("engine %s: batch size %d and %d workers: both must be at least 1", e.name, s.BatchSize, s.Workers)
+	}
+	if err := s.Weights.Check(s.Spec); err != nil {
+		return nil, err
+	}
+	ses := &session{step: &step{workers: s.Workers, seed: s.Seed}, spec: s.Spec, batch: s.BatchSize, pad: uint16(s.Spec.Encoder.Pad),
+		codes: make([]uint16, s.BatchSize*s.Spec.Encoder.Window), labels: make([]int, s.BatchSize), weights: make([]float32, s.BatchSize)}
+	if err := ses.build(e.lower, s.Weights); err != nil {
+		return nil, fmt.Errorf("engine %s: %w", e.name, err)
+	}
+	ses.solver = &Adam{Rate: s.LearningRate, Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-7, split: ses.split}
+	return ses, nil
+}
+
+func (s *session) build(lower func(*builder) lowering, w model.Weights) error {
+	b, err := newBuilder(s, w)
+	if err != nil {
+		return err
+	}
+	logits, err := b.lay(lower(b))
+	if err != nil {
+		return err
+	}
+	labels := G.NewVector(b.graph, tensor.Int, G.WithShape(s.batch), G.WithName("labels"), G.WithValue(tensor.New(tensor.WithShape(s.batch), tensor.WithBacking(s.labels))))
+	weights := G.NewVector(b.graph, tensor.Float32, G.WithShape(s.batch), G.WithName("weights"), G.WithValue(tensor.New(tensor.WithShape(s.batch), tensor.WithBacking(s.weights))))
+	cost, err := b.low.loss(logits, labels, weights)
+	if err != nil {
+		return err
+	}
+	G.Read(cost, &s.loss)
+	var nodes G.Nodes
+	for _, p := range b.params {
+		nodes = append(nodes, p.node)
+	}
+	if _, err := G.Grad(cost, nodes...); err != nil {
+		return fmt.Errorf("differentiate: %w", err)
+	}
+	s.params, s.feed = b.params, b.feed
+	s.values = G.NodesToValueGrads(nodes)
+	s.machine = G.NewTapeMachine(b.graph, G.BindDualValues(nodes...))
+	return nil
+}
+
+// Step does one update.
+func (s *session) Step(ctx context.Context, b *trainer.Batch) (float64, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	if err := s.load(b); err != nil {
+		return 0, err
+	}
+	defer s.machine.Reset()
+	if err := s.machine.RunAll(); err != nil {
+		return 0, fmt.Errorf("step %d: %w", s.number, err)
+	}
+	loss := float64(s.loss.Data().(float32))
+	if math.IsNaN(loss) || math.IsInf(loss, 0) {
+		return loss, nil // the caller decides; the parameters are still those that gave it
+	}
+	if err := s.solver.Step(s.values); err != nil {
+		return 0, fmt.Errorf("step %d: %w", s.number, err)
+	}
+	s.number++
+	return loss, nil
+}
+
+// load copies a batch into the graph's inputs; a short one is filled up with padding of weight 0.
+func (s *session) load(b *trainer.Batch) error {
+	n, window := len(b.Labels), s.spec.Encoder.Window
+	if n < 1 || n > s.batch || len(b.Codes) != n*window || len(b.Weights) != n {
+		return fmt.Errorf("batch of %d labels, %d codes and %d weights: want 1 to %d samples of %d codes", n, len(b.Codes), len(b.Weights), s.batch, window)
+	}
+	classes := len(s.spec.Labels)
+	for i, l := range b.Labels {
+		if l < 0 || l >= classes {
+			return fmt.Errorf("sample %d has label %d of %d", i, l, classes)
+		}
+	}
+	copy(s.codes, b.Codes)
+	copy(s.labels, b.Labels)
+	copy(s.weights, b.Weights)
+	for i := n * window; i < len(s.codes); i++ {
+		s.codes[i] = s.pad
+	}
+	clear(s.labels[n:])
+	clear(s.weights[n:])
+	s.feed(s.codes)
+	return nil
+}
+
+// Weights copies the parameters out.
+func (s *session) Weights() model.Weights {
+	return s.copyOut(func(i int) []float32 { return s.params[i].data })
+}
+
+// State copies parameters and optimiser out.
+func (s *session) State() trainer.State {
+	st := trainer.State{Weights: s.Weights(), Steps: s.solver.Steps}
+	if st.Steps > 0 {
+		st.M = s.copyOut(func(i int) []float32 { return s.solver.M[i] })
+		st.V = s.copyOut(func(i int) []float32 { return s.solver.V[i] })
+	}
+	return st
+}
+
+func (s *session) copyOut(data func(i int) []float32) model.Weights {
+	w := model.Weights{}
+	for i, p := range s.params {
+		t := model.NewTensor(p.Shape...)
+		copy(t.Data, data(i))
+		w[p.Name] = t
+	}
+	return w
+}
+
+// Restore continues from st.
+func (s *session) Restore(st trainer.State) error {
+	sets := []model.Weights{st.Weights}
+	if st.Steps > 0 {
+		sets = append(sets, st.M, st.V)
+	}
+	for _, w := range sets {
+		if err := w.Check(s.spec); err != nil {
+			return fmt.Errorf("restore: %w", err)
+		}
+	}
+	s.solver.Steps, s.number = st.Steps, uint64(st.Steps)
+	s.solver.M, s.solver.V = nil, nil
+	for _, p := range s.params {
+		copy(p.data, st.Weights[p.Name].Data)
+		if st.Steps > 0 {
+			s.solver.M = append(s.solver.M, st.M.Clone()[p.Name].Data)
+			s.solver.V = append(s.solver.V, st.V.Clone()[p.Name].Data)
+		}
+	}
+	return nil
+}
+
+// SetLearningRate changes Adam's step size.
+func (s *session) SetLearningRate(rate float64) { s.solver.Rate = rate }
+
+// Close frees the machine.
+func (s *session) Close() error { return s.machine.Close() }
+
+// gradients runs the graph without an update and returns the loss and every parameter's gradient, for tests.
+func (s *session) gradients(b *trainer.Batch) (float64, map[string][]float32, error) {
+	if err := s.load(b); err != nil {
+		return 0, nil, err
+	}
+	defer s.machine.Reset()
+	if err := s.machine.RunAll(); err != nil {
+		return 0, nil, err
+	}
+	out := map[string][]float32{}
+	for i, v := range s.values {
+		g, err := v.Grad()
+		if err != nil {
+			return 0, nil, errors.Join(fmt.Errorf("gradient of %s", s.params[i].Name), err)
+		}
+		data := g.Data().([]float32)
+		out[s.params[i].Name] = append([]float32(nil), data...)
+		clear(data)
+	}
+	return float64(s.loss.Data().(float32)), out, nil
+}
