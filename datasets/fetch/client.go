@@ -1,0 +1,113 @@
+package fetch
+
+import (
+	"errors"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"time"
+)
+
+// Options are the knobs of a Client. The zero value is a good default.
+type Options struct {
+	// Parallel is how many files are transferred at once; 0 means 4.
+	Parallel int
+	// Retries is how often in a row a file is tried again after a failure that may pass (429, 5xx, truncation,
+	// timeouts, refused connections) without having come further; 0 means 5, negative means never.
+	Retries int
+	// MinBackoff and MaxBackoff bound the wait before a retry: it doubles from one to the other, with jitter.
+	// 0 means 500 ms and 30 s. A server's Retry-After counts instead, up to MaxRetryAfter.
+	MinBackoff, MaxBackoff time.Duration
+	// MaxRetryAfter is the longest Retry-After that is waited for; a longer one fails the file. 0 means 5 minutes.
+	MaxRetryAfter time.Duration
+	// StallTimeout ends an attempt that received nothing for this long; 0 means 60 s.
+	StallTimeout time.Duration
+	// Mirror is a URL prefix under which a copy of the download directory is published: a file is then fetched from
+	// Mirror + "/" + Path instead of its own URL. "" means none.
+	Mirror string
+	// From is a folder that files are copied from instead of the network, see Client.Import. "" means none.
+	From string
+	// UpdateChecksums fetches files again and records what came, instead of enforcing what was known.
+	UpdateChecksums bool
+	// Version ends up in the user agent, "degas/<version>"; "" means the version of this build.
+	Version string
+	// Progress is called with each Event, never concurrently; nil means nobody watches.
+	Progress func(Event)
+	// HTTP makes the requests. nil means a client that takes its proxy from the environment (HTTPS_PROXY, NO_PROXY …)
+	// and follows at most ten redirects, none of them from https to http.
+	HTTP *http.Client
+}
+
+// Client fetches files. It is safe for concurrent use; make one with New.
+type Client struct {
+	o         Options
+	http      *http.Client
+	userAgent string
+	create    func(name string, flag int) (partFile, error) // opens .part files; replaced in tests
+}
+
+// New returns a Client with o's settings, defaults filled in.
+func New(o Options) *Client {
+	o.Parallel = orDefault(o.Parallel, 4)
+	o.Retries = orDefault(o.Retries, 5)
+	o.MinBackoff = orDefault(o.MinBackoff, 500*time.Millisecond)
+	o.MaxBackoff = orDefault(o.MaxBackoff, 30*time.Second)
+	o.MaxRetryAfter = orDefault(o.MaxRetryAfter, 5*time.Minute)
+	o.StallTimeout = orDefault(o.StallTimeout, time.Minute)
+	o.Mirror = strings.TrimRight(o.Mirror, "/")
+	if o.Version == "" {
+		o.Version = buildVersion()
+	}
+	c := &Client{o: o, http: o.HTTP, userAgent: "degas/" + o.Version, create: openPart}
+	if c.http == nil {
+		c.http = &http.Client{Transport: newTransport(o), CheckRedirect: checkRedirect}
+	}
+	return c
+}
+
+// Options returns the client's settings with defaults filled in; New(c.Options()) is an equal client.
+func (c *Client) Options() Options { return c.o }
+
+// Offline tells whether files come from a folder or a mirror, so that asking their publisher for a listing is in vain.
+func (c *Client) Offline() bool { return c.o.From != "" || c.o.Mirror != "" }
+
+func orDefault[T int | time.Duration](v, def T) T {
+	if v == 0 {
+		return def
+	}
+	return v
+}
+
+func newTransport(o Options) *http.Transport {
+	return &http.Transport{
+		Proxy:                 http.ProxyFromEnvironment,
+		DialContext:           (&net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		ForceAttemptHTTP2:     true,
+		MaxIdleConnsPerHost:   max(o.Parallel, 1),
+		IdleConnTimeout:       30 * time.Second,
+		TLSHandshakeTimeout:   20 * time.Second,
+		ExpectContinueTimeout: time.Second,
+		DisableCompression:    true, // the bytes as published: checksums and ranges are over those
+	}
+}
+
+var errDowngrade = errors.New("redirect from https to http refused")
+
+func checkRedirect(req *http.Request, via []*http.Request) error {
+	if len(via) >= 10 {
+		return errors.New("stopped after 10 redirects")
+	}
+	if via[len(via)-1].URL.Scheme == "https" && req.URL.Scheme != "https" {
+		return errDowngrade
+	}
+	return nil
+}
+
+func buildVersion() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok || info.Main.Version == "" || info.Main.Version == "(devel)" {
+		return "devel"
+	}
+	return info.Main.Version
+}

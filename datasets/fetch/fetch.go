@@ -1,0 +1,192 @@
+// Package fetch brings files from the network, or from a folder, onto the disk so that what lands there is whole and is
+// what its publisher meant.
+//
+// It knows nothing of data sets. A caller lists the files it wants ([File]); a [Client] downloads them in parallel into
+// one directory, resumes what an earlier run left half done, checks every byte against a SHA-256 where one is known,
+// records it where none is, and unpacks archives behind path and size bounds ([Extract]).
+//
+// What a directory holds besides the files themselves:
+//
+//	checksums.json       the SHA-256 and size of every file, recorded on first use and enforced after
+//	<name>.part          a download in progress
+//	<name>.part.json     the validators (ETag, Last-Modified) that a resumed download sends with If-Range
+//	.degas-fetch.lock    taken while a process works in the directory
+//
+// A process that is killed leaves either the old file, the new one or a .part; running it again finishes the job.
+package fetch
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// File is one file to fetch.
+type File struct {
+	// Path is where the file lands: relative to the directory given to Fetch, slash-separated, without "..".
+	Path string
+	// URL is where it comes from, http or https.
+	URL string
+	// Alternates hold the same bytes; they are tried in order once URL failed for good.
+	Alternates []string
+	// SHA256 is the expected checksum, 64 hexadecimal digits; "" when unknown: then the first download's is recorded.
+	SHA256 string
+	// Size is the expected length in bytes; -1 or 0 when unknown.
+	Size int64
+	// Optional files may be absent at the publisher (404, 410) or in the folder that is imported from; the result says
+	// Missing and Fetch does not fail.
+	Optional bool
+	// Extract, when not nil, says that the file is an archive and where its members go.
+	Extract *Extraction
+}
+
+// Extraction says what becomes of a downloaded archive.
+type Extraction struct {
+	// Into is the directory members land in, relative to the directory given to Fetch, slash-separated; "" is that
+	// directory itself.
+	Into string
+	// Limits bounds and filters what is unpacked.
+	Limits Limits
+	// KeepArchive leaves the archive on the disk. Otherwise it is removed once its members are in place, and
+	// checksums.json remembers both, so that it is not fetched again.
+	KeepArchive bool
+}
+
+// Status says what Fetch did about one file.
+type Status string
+
+// What happened to a file.
+const (
+	Downloaded Status = "downloaded" // came over the network, at least in part
+	Copied     Status = "copied"     // came from a folder, see Client.Import
+	Present    Status = "present"    // was there already with the right checksum
+	Missing    Status = "missing"    // optional and not there
+	Failed     Status = "failed"     // see Err
+)
+
+// FileResult is the outcome for one file.
+type FileResult struct {
+	Path      string   // as in File
+	URL       string   // that the bytes came from, without credentials; a file path after Import
+	SHA256    string   // hexadecimal; "" when Failed or Missing
+	Size      int64    // bytes
+	Fetched   int64    // bytes transferred by this call, over all attempts
+	Resumed   int64    // bytes kept from an earlier run
+	Status    Status   //
+	Extracted []string // members put in place, relative to the directory, slash-separated and sorted
+	Err       error    // why Status is Failed
+}
+
+// Report is the outcome of Fetch or Import, one result a file, in the order of the files given.
+type Report struct {
+	Files   []FileResult
+	Fetched int64 // bytes transferred
+	Elapsed time.Duration
+}
+
+// EventKind says what an Event reports.
+type EventKind string
+
+// What an Event reports.
+const (
+	EventStart    EventKind = "start"    // work on a file begins; Bytes counts what an earlier run left
+	EventProgress EventKind = "progress" // more bytes; at most about ten a second and file
+	EventRetry    EventKind = "retry"    // an attempt failed with Err, the next follows after Wait
+	EventExtract  EventKind = "extract"  // the archive is being unpacked
+	EventDone     EventKind = "done"     // the file is in place (or was)
+	EventFailed   EventKind = "failed"   // given up, see Err
+)
+
+// Event is one step of progress. Events of one call arrive one at a time.
+type Event struct {
+	Kind       EventKind
+	Path       string        // the file, as in File.Path
+	Bytes      int64         // of this file so far
+	Size       int64         // of this file in bytes; -1 while unknown
+	TotalBytes int64         // over all files so far
+	TotalSize  int64         // over all files in bytes; -1 while one is unknown
+	Done       int           // files finished or given up
+	Files      int           // files in this call
+	Wait       time.Duration // EventRetry: until the next attempt
+	Err        error         // EventRetry, EventFailed
+}
+
+// Errors that callers test for.
+var (
+	// ErrLocked: another process is fetching into the same directory.
+	ErrLocked = errors.New("fetch: directory in use by another degas process")
+	// ErrChecksum: the bytes are not the ones that were expected. The error is a *ChecksumError.
+	ErrChecksum = errors.New("fetch: wrong checksum")
+	// ErrUnsafe: an archive tried to write outside its directory, or holds a link or a device.
+	ErrUnsafe = errors.New("fetch: unsafe archive")
+	// ErrBomb: an archive unpacks to more than its limits allow.
+	ErrBomb = errors.New("fetch: archive exceeds its limits")
+	// ErrFormat: a file is not an archive of a known kind, or a damaged one.
+	ErrFormat = errors.New("fetch: not a readable archive")
+	// ErrNotFound: Import found no such file in the folder it was given.
+	ErrNotFound = errors.New("fetch: file not found")
+)
+
+// ChecksumError says which bytes were expected and which came. It is ErrChecksum.
+type ChecksumError struct {
+	Path      string // where the file was to land
+	URL       string // where it came from; "" for a file that was there already
+	Want, Got string // SHA-256, or "N bytes" when already the length is wrong
+}
+
+func (e *ChecksumError) Error() string {
+	from := ""
+	if e.URL != "" {
+		from = " from " + e.URL
+	}
+	return fmt.Sprintf("%s%s: wrong checksum: expected %s, got %s", e.Path, from, e.Want, e.Got)
+}
+
+// Is makes errors.Is(err, ErrChecksum) true.
+func (e *ChecksumError) Is(target error) bool { return target == ErrChecksum }
+
+// StatusError is an HTTP answer that is not the file.
+type StatusError struct {
+	URL        string
+	Code       int           // HTTP status
+	RetryAfter time.Duration // what the server asked for; 0 when it did not
+}
+
+func (e *StatusError) Error() string {
+	return fmt.Sprintf("get %s: %s", e.URL, statusText(e.Code))
+}
+
+// localPath turns a slash-separated relative path into one below dir, and refuses everything that would leave it.
+func localPath(dir, slashed string) (string, error) {
+	if err := checkRelative(slashed); err != nil {
+		return "", err
+	}
+	return filepath.Join(dir, filepath.FromSlash(slashed)), nil
+}
+
+// checkRelative accepts clean, relative, printable slash paths that stay below their directory on every system.
+func checkRelative(slashed string) error {
+	switch {
+	case slashed == "" || slashed == "." || !fs.ValidPath(slashed):
+		return fmt.Errorf("path %q is not a clean relative path", slashed)
+	case len(slashed) > 1024 || !utf8.ValidString(slashed):
+		return fmt.Errorf("path %q is too long or not UTF-8", clip(slashed))
+	case strings.ContainsFunc(slashed, func(r rune) bool { return r == '\\' || unicode.IsControl(r) }):
+		return fmt.Errorf("path %q holds a backslash or a control character", slashed)
+	case len(slashed) > 1 && slashed[1] == ':' || !filepath.IsLocal(filepath.FromSlash(slashed)):
+		return fmt.Errorf("path %q is not local", slashed)
+	}
+	return nil
+}
+
+func clip(s string) string {
+	if len(s) > 80 {
+		return s[:80] + "…"
+	}
+	return s
+}

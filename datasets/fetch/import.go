@@ -1,0 +1,243 @@
+package fetch
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+)
+
+// Import brings files into dir as Fetch does, but copies them from the folder from, for machines without a network.
+// Below from, a file is found by its Path or as much of the end of it as tells it apart from the other files asked for,
+// in the simplest case its base name; the base name of its URL serves as well. Checksums are checked and recorded as
+// after a download. The error for a file that is not there is ErrNotFound; several different candidates are an error
+// that names them. The report's URLs are file paths.
+func (c *Client) Import(ctx context.Context, from, dir string, files []File) (Report, error) {
+	index, err := indexFolder(from)
+	if err != nil {
+		return Report{}, fmt.Errorf("read folder %s: %w", from, err)
+	}
+	names := newWanted(files)
+	return c.each(ctx, dir, files, func(ctx context.Context, j *job, res *FileResult) error {
+		source, err := index.find(j.f, names, j.want)
+		if j.f.Optional && errors.Is(err, ErrNotFound) {
+			res.Status = Missing
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		return c.copy(ctx, source, j, res)
+	})
+}
+
+// HasLocal returns the first of the names that the folder in Options.From holds anywhere below it, as base name; "" when
+// none or when there is no such folder. A source uses it to see whether the user brought the archive or its members.
+func (c *Client) HasLocal(names ...string) string {
+	if c.o.From == "" {
+		return ""
+	}
+	index, err := indexFolder(c.o.From)
+	if err != nil {
+		return ""
+	}
+	for _, name := range names {
+		if len(index.byBase[name]) > 0 {
+			return name
+		}
+	}
+	return ""
+}
+
+// folderIndex lists the regular files below a folder by base name.
+type folderIndex struct {
+	root   string
+	byBase map[string][]string // slash paths relative to root
+}
+
+func indexFolder(root string) (folderIndex, error) {
+	index := folderIndex{root: root, byBase: map[string][]string{}}
+	info, err := os.Stat(root)
+	if err != nil {
+		return index, err
+	}
+	if !info.IsDir() {
+		return index, errors.New("not a folder")
+	}
+	err = filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if info, err := os.Stat(p); err != nil || !info.Mode().IsRegular() {
+			return nil //nolint:nilerr // a dangling link is no file to import
+		}
+		rel, err := filepath.Rel(root, p)
+		if err != nil {
+			return err
+		}
+		rel = filepath.ToSlash(rel)
+		index.byBase[path.Base(rel)] = append(index.byBase[path.Base(rel)], rel)
+		return nil
+	})
+	return index, err
+}
+
+// wanted knows all files asked for, to tell how much of a path makes one of them unique.
+type wanted struct {
+	paths    []string
+	urlBases map[string]int
+}
+
+func newWanted(files []File) wanted {
+	w := wanted{urlBases: map[string]int{}}
+	for _, f := range files {
+		w.paths = append(w.paths, f.Path)
+		w.urlBases[urlBase(f.URL)]++
+	}
+	return w
+}
+
+// urlBase is the file name a URL ends in, "" when it has no extension and so is none.
+func urlBase(u string) string {
+	u, _, _ = strings.Cut(u, "?")
+	if base := path.Base(u); strings.Contains(base, ".") {
+		return base
+	}
+	return ""
+}
+
+// distinct is how many trailing path components tell p apart from every other wanted path.
+func (w wanted) distinct(p string) int {
+	n := 1
+	for _, other := range w.paths {
+		if other != p {
+			n = max(n, commonTail(p, other)+1)
+		}
+	}
+	return n
+}
+
+// commonTail counts the trailing components that a and b share.
+func commonTail(a, b string) int {
+	as, bs := strings.Split(a, "/"), strings.Split(b, "/")
+	n := 0
+	for n < len(as) && n < len(bs) && as[len(as)-1-n] == bs[len(bs)-1-n] {
+		n++
+	}
+	return n
+}
+
+// find returns the local path of the file that is f.
+func (x folderIndex) find(f File, w wanted, want string) (string, error) {
+	need, best := w.distinct(f.Path), 0
+	need = min(need, strings.Count(f.Path, "/")+1)
+	var found []string
+	for _, rel := range x.byBase[path.Base(f.Path)] {
+		switch n := commonTail(f.Path, rel); {
+		case n < need || n < best:
+		case n > best:
+			best, found = n, []string{rel}
+		default:
+			found = append(found, rel)
+		}
+	}
+	if base := urlBase(f.URL); len(found) == 0 && base != "" && w.urlBases[base] == 1 {
+		found = x.byBase[base]
+	}
+	return x.pick(f, found, want)
+}
+
+// pick chooses among equally good candidates: the one with the right checksum, or any when all are the same.
+func (x folderIndex) pick(f File, found []string, want string) (string, error) {
+	local := func(rel string) string { return filepath.Join(x.root, filepath.FromSlash(rel)) }
+	switch len(found) {
+	case 0:
+		return "", fmt.Errorf("find %s in %s: %w", f.Path, x.root, ErrNotFound)
+	case 1:
+		return local(found[0]), nil
+	}
+	sums := map[string]string{}
+	for _, rel := range found {
+		sum, _, err := hashFile(local(rel))
+		if err != nil {
+			return "", fmt.Errorf("read %s: %w", local(rel), err)
+		}
+		sums[sum] = local(rel)
+	}
+	if p, ok := sums[want]; ok {
+		return p, nil
+	}
+	if len(sums) == 1 {
+		return local(found[0]), nil
+	}
+	return "", fmt.Errorf("find %s in %s: several different files could be it: %s", f.Path, x.root,
+		strings.Join(found, ", "))
+}
+
+// copy brings the file at source to its place, verified.
+func (c *Client) copy(ctx context.Context, source string, j *job, res *FileResult) (err error) {
+	in, err := os.Open(source)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	info, err := in.Stat()
+	if err != nil {
+		return err
+	}
+	j.meter.start(0, info.Size())
+	part := j.final + partSuffix
+	out, err := c.create(part, os.O_RDWR|os.O_CREATE|os.O_TRUNC)
+	if err != nil {
+		return fmt.Errorf("open %s: %w", part, err)
+	}
+	defer func() {
+		if err != nil {
+			dropPart(j.final)
+		}
+	}()
+	digest := sha256.New()
+	n, err := io.Copy(io.MultiWriter(out, digest), &watched{ctx: ctx, r: in, on: j.meter.add})
+	if err == nil {
+		err = out.Sync()
+	}
+	if cerr := out.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return fmt.Errorf("copy %s: %w", source, err)
+	}
+	sum := hexSum(digest)
+	if j.want != "" && sum != j.want {
+		return &ChecksumError{Path: j.f.Path, URL: source, Want: j.want, Got: sum}
+	}
+	if err := settle(j.final); err != nil {
+		return fmt.Errorf("put %s in place: %w", j.final, err)
+	}
+	*res = FileResult{Path: j.f.Path, URL: source, SHA256: sum, Size: n, Fetched: n, Status: Copied}
+	return nil
+}
+
+// watched is a reader that stops when ctx ends and tells on how many bytes went through.
+type watched struct {
+	ctx context.Context
+	r   io.Reader
+	on  func(int64)
+}
+
+func (w *watched) Read(p []byte) (int, error) {
+	if err := w.ctx.Err(); err != nil {
+		return 0, err
+	}
+	n, err := w.r.Read(p)
+	if n > 0 && w.on != nil {
+		w.on(int64(n))
+	}
+	return n, err
+}

@@ -1,0 +1,100 @@
+package fetch
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/degas-dns/degas/internal/atomicfile"
+)
+
+const (
+	partSuffix = ".part"
+	metaSuffix = ".part.json"
+)
+
+// partFile is what a download needs of the file it grows.
+type partFile interface {
+	io.ReadWriteSeeker
+	io.Closer
+	Truncate(size int64) error
+	Sync() error
+}
+
+func openPart(name string, flag int) (partFile, error) { return os.OpenFile(name, flag, 0o644) }
+
+// partMeta is kept beside a .part: what the server said about the file that the bytes belong to.
+type partMeta struct {
+	URL          string `json:"url"`
+	ETag         string `json:"etag,omitempty"`
+	LastModified string `json:"last_modified,omitempty"`
+	Size         int64  `json:"size"` // of the whole file; -1 unknown
+}
+
+func metaOf(url string, h http.Header, size int64) partMeta {
+	return partMeta{URL: url, ETag: h.Get("ETag"), LastModified: h.Get("Last-Modified"), Size: size}
+}
+
+// validator is what If-Range may carry: a strong ETag, else the date, else "".
+func (m partMeta) validator() string {
+	if m.ETag != "" && !strings.HasPrefix(m.ETag, "W/") {
+		return m.ETag
+	}
+	return m.LastModified
+}
+
+// sameFile tells whether the answer's header speaks of the same bytes as m.
+func (m partMeta) sameFile(o partMeta) bool {
+	return (m.ETag == "" || o.ETag == "" || m.ETag == o.ETag) &&
+		(m.LastModified == "" || o.LastModified == "" || m.LastModified == o.LastModified) &&
+		(m.Size < 0 || o.Size < 0 || m.Size == o.Size)
+}
+
+func readMeta(final string) (partMeta, bool) {
+	var m partMeta
+	data, err := os.ReadFile(final + metaSuffix)
+	if err != nil || json.Unmarshal(data, &m) != nil {
+		return partMeta{}, false
+	}
+	return m, true
+}
+
+func writeMeta(final string, m partMeta) error {
+	data, err := json.Marshal(m)
+	if err != nil {
+		return err
+	}
+	return atomicfile.Write(final+metaSuffix, append(data, '\n'))
+}
+
+// dropPart removes what an unfinished download of final left.
+func dropPart(final string) {
+	os.Remove(final + partSuffix)
+	os.Remove(final + metaSuffix)
+}
+
+// settle makes the finished part the final file: rename, then both the file's name and the removal of the metadata
+// reach the disk. The part was synced before.
+func settle(final string) error {
+	if err := os.Rename(final+partSuffix, final); err != nil {
+		return err
+	}
+	if err := os.Remove(final + metaSuffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	syncDir(filepath.Dir(final))
+	return nil
+}
+
+// syncDir makes renames in dir durable where the system can; where it cannot there is nothing to report.
+func syncDir(dir string) {
+	if d, err := os.Open(dir); err == nil {
+		_ = d.Sync()
+		d.Close()
+	}
+}

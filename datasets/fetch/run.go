@@ -1,0 +1,275 @@
+package fetch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/gofrs/flock"
+	"golang.org/x/sync/errgroup"
+)
+
+// LockName is the file, in the directory given to Fetch, that keeps a second process out.
+const LockName = ".degas-fetch.lock"
+
+// Lock takes dir, which it makes if need be, for this process until unlock is called or the process ends. The error is
+// ErrLocked when another holder has it. The lock file stays behind; it means nothing by itself.
+func Lock(dir string) (unlock func(), err error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("make %s: %w", dir, err)
+	}
+	l := flock.New(filepath.Join(dir, LockName))
+	ok, err := l.TryLock()
+	if err != nil {
+		return nil, fmt.Errorf("lock %s: %w", dir, err)
+	}
+	if !ok {
+		return nil, fmt.Errorf("lock %s: %w; wait for it to end or use another directory", dir, ErrLocked)
+	}
+	return func() { _ = l.Unlock() }, nil
+}
+
+// Fetch brings files into dir and unpacks those that say so. A file that is there with the right checksum is left
+// alone. One file's failure does not stop the others, except when the disk is full or ctx ends; the error joins what
+// failed, one line a file, each naming the file or URL and the reason, and the Report says the same by file. What an
+// interrupted call received stays in .part files and the next call continues there. With Options.From it is Import.
+//
+// Fetch fails at once, without touching the network, with ErrLocked when another process works in dir, and on paths
+// that leave dir, are given twice, or checksums that are none.
+func (c *Client) Fetch(ctx context.Context, dir string, files []File) (Report, error) {
+	if c.o.From != "" {
+		return c.Import(ctx, c.o.From, dir, files)
+	}
+	for _, f := range files {
+		for _, u := range c.urls(f) {
+			if p, err := url.Parse(u); err != nil || p.Scheme != "http" && p.Scheme != "https" || p.Host == "" {
+				return Report{}, fmt.Errorf("fetch %s: %q is not an http or https URL", f.Path, redact(u))
+			}
+		}
+	}
+	return c.each(ctx, dir, files, c.download)
+}
+
+// job is the work on one file of one call.
+type job struct {
+	dir   string
+	final string // local path of the file
+	f     File
+	want  string // expected SHA-256, "" when any
+	book  *ledger
+	meter *fileMeter
+}
+
+// each runs work on every file, at most Parallel at once, under the directory's lock.
+func (c *Client) each(ctx context.Context, dir string, files []File,
+	work func(context.Context, *job, *FileResult) error) (Report, error) {
+	begin := time.Now()
+	if err := checkFiles(files); err != nil {
+		return Report{}, err
+	}
+	unlock, err := Lock(dir)
+	if err != nil {
+		return Report{}, err
+	}
+	defer unlock()
+	if err := sweep(dir); err != nil {
+		return Report{}, fmt.Errorf("tidy %s: %w", dir, err)
+	}
+	book, err := openLedger(dir)
+	if err != nil {
+		return Report{}, err
+	}
+	var mu sync.Mutex
+	meters := newMeter(files, c.o.Progress)
+	report := Report{Files: make([]FileResult, len(files))}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var group errgroup.Group
+	group.SetLimit(max(c.o.Parallel, 1))
+	for i, f := range files {
+		group.Go(func() error {
+			res := FileResult{Path: f.Path}
+			final, _ := localPath(dir, f.Path) // checked above
+			j := &job{dir: dir, final: final, f: f, want: book.want(f), book: book, meter: meters.file(f.Path)}
+			err := c.one(ctx, j, &res, work)
+			if diskFull(err) {
+				stop(err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			report.Files[i] = res
+			report.Fetched += res.Fetched
+			return nil
+		})
+	}
+	_ = group.Wait()
+	report.Elapsed = time.Since(begin)
+	return report, report.err()
+}
+
+// one does the work on a file and reports how it ended.
+func (c *Client) one(ctx context.Context, j *job, res *FileResult,
+	work func(context.Context, *job, *FileResult) error) error {
+	err := ctx.Err()
+	if err != nil {
+		err = fmt.Errorf("%s: not fetched: %w", j.f.Path, context.Cause(ctx))
+	} else {
+		err = c.bring(ctx, j, res, work)
+	}
+	if err != nil {
+		res.Status, res.Err = Failed, err
+	}
+	j.meter.finish(res.Size, err)
+	return err
+}
+
+// bring makes sure that the file and, for an archive, its members are in place.
+func (c *Client) bring(ctx context.Context, j *job, res *FileResult,
+	work func(context.Context, *job, *FileResult) error) error {
+	if !c.o.UpdateChecksums {
+		done, err := j.present(res)
+		if err != nil || done {
+			return err
+		}
+	}
+	if res.Status != Present { // else only the unpacking is left
+		if c.o.UpdateChecksums {
+			j.want = ""
+		}
+		if err := os.MkdirAll(filepath.Dir(j.final), 0o755); err != nil {
+			return fmt.Errorf("make folder of %s: %w", j.final, err)
+		}
+		if err := work(ctx, j, res); err != nil || res.Status == Missing {
+			return err
+		}
+	}
+	return j.complete(ctx, res)
+}
+
+// present looks at what is on the disk. done means nothing is left to do; Status Present without done means the archive
+// is there but not unpacked. A file that is not the expected one stays until the right bytes are here to replace it.
+func (j *job) present(res *FileResult) (done bool, err error) {
+	rec, recorded := j.book.get(j.f.Path)
+	if j.f.Extract != nil && recorded && rec.Members != nil && (j.want == "" || j.want == rec.SHA256) {
+		if members, ok := j.membersPresent(rec); ok {
+			*res = FileResult{Path: j.f.Path, URL: rec.URL, SHA256: rec.SHA256, Size: rec.Size, Status: Present,
+				Extracted: members}
+			if !j.f.Extract.KeepArchive {
+				os.Remove(j.final)
+			}
+			return true, nil
+		}
+	}
+	sum, size, err := hashFile(j.final)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("check %s: %w", j.final, err)
+	}
+	if j.want != "" && sum != j.want || j.want == "" && j.f.Size > 0 && size != j.f.Size {
+		return false, nil
+	}
+	res.SHA256, res.Size, res.Status, res.URL = sum, size, Present, rec.URL
+	if j.f.Extract != nil {
+		return false, nil
+	}
+	if !recorded || rec.SHA256 != sum {
+		return true, j.book.put(j.f.Path, Record{SHA256: sum, Size: size})
+	}
+	return true, nil
+}
+
+// complete records the file that is in place and unpacks it when it is an archive.
+func (j *job) complete(ctx context.Context, res *FileResult) error {
+	rec := Record{SHA256: res.SHA256, Size: res.Size, URL: res.URL}
+	if old, ok := j.book.get(j.f.Path); ok && res.Status == Present {
+		rec.Replaces = old.Replaces
+	}
+	if pin := lower(j.f.SHA256); pin != "" && pin != res.SHA256 {
+		rec.Replaces = pin
+	}
+	if err := j.book.put(j.f.Path, rec); err != nil {
+		return err
+	}
+	if j.f.Extract == nil {
+		return nil
+	}
+	j.meter.event(Event{Kind: EventExtract})
+	members, err := j.unpack(ctx)
+	if err != nil {
+		return err
+	}
+	rec.Members = members
+	if err := j.book.put(j.f.Path, rec); err != nil {
+		return err
+	}
+	res.Extracted = sortedKeys(members)
+	if !j.f.Extract.KeepArchive {
+		if err := os.Remove(j.final); err != nil {
+			return fmt.Errorf("remove unpacked archive: %w", err)
+		}
+	}
+	return nil
+}
+
+// download is the work of Fetch.
+func (c *Client) download(ctx context.Context, j *job, res *FileResult) error {
+	t := &transfer{c: c, f: j.f, want: j.want, size: j.f.Size, final: j.final, meter: j.meter, first: true}
+	if c.o.UpdateChecksums || t.size <= 0 {
+		t.size = -1
+	}
+	sum, size, from, err := t.run(ctx)
+	res.Fetched, res.Resumed = t.fetched, t.resumed
+	var status *StatusError
+	if j.f.Optional && errors.As(err, &status) && (status.Code == http.StatusNotFound || status.Code == http.StatusGone) {
+		dropPart(j.final)
+		res.Status = Missing
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	res.SHA256, res.Size, res.URL, res.Status = sum, size, from, Downloaded
+	return nil
+}
+
+// err joins the failures, one line a file.
+func (r Report) err() error {
+	var errs []error
+	for _, f := range r.Files {
+		if f.Err != nil {
+			errs = append(errs, f.Err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func checkFiles(files []File) error {
+	seen := make(map[string]bool, len(files))
+	for _, f := range files {
+		if err := checkRelative(f.Path); err != nil {
+			return fmt.Errorf("fetch: %w", err)
+		}
+		if seen[f.Path] {
+			return fmt.Errorf("fetch: %s is listed twice", f.Path)
+		}
+		seen[f.Path] = true
+		if err := checkHex(f.SHA256); err != nil {
+			return fmt.Errorf("fetch %s: %w", f.Path, err)
+		}
+		if f.Extract != nil && f.Extract.Into != "" {
+			if err := checkRelative(f.Extract.Into); err != nil {
+				return fmt.Errorf("fetch %s: extract into: %w", f.Path, err)
+			}
+		}
+	}
+	return nil
+}
