@@ -1,0 +1,162 @@
+package trainer
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/degas-dns/degas/internal/atomicfile"
+	"github.com/degas-dns/degas/model"
+)
+
+// ErrNoCheckpoint is returned where there is nothing to resume from.
+var ErrNoCheckpoint = errors.New("no checkpoint")
+
+// Progress is the part of a checkpoint that is no tensor. The order of names and the dropout masks are functions of the
+// seed, the epoch and the number of updates, so these are also the state of every random number generator.
+type Progress struct {
+	Epoch        int     `json:"epoch"` // epochs done
+	Best         int     `json:"best"`  // the best of them, from 1
+	BestLoss     float64 `json:"best_loss"`
+	LearningRate float64 `json:"learning_rate"`
+	SinceBest    int     `json:"since_best"`
+	SinceDrop    int     `json:"since_drop"` // epochs since the best or the last drop of the learning rate
+	Stopped      bool    `json:"stopped"`
+	History      []Epoch `json:"history"`
+}
+
+// Checkpoint is all that training needs to go on.
+type Checkpoint struct {
+	Progress
+	State State
+	Best  model.Weights
+}
+
+// Store keeps one checkpoint in a directory: checkpoint.json, and beside it the tensors in a safetensors file that the
+// JSON names with its hash. The JSON is replaced last, so the directory always holds a whole checkpoint.
+type Store struct {
+	Dir string
+	// History, when not empty, is a file that every Save rewrites with one JSON object an epoch.
+	History string
+}
+
+const checkpointFile = "checkpoint.json"
+
+type checkpointJSON struct {
+	Version int    `json:"version"`
+	Tensors string `json:"tensors"`
+	SHA256  string `json:"sha256"`
+	Steps   int    `json:"steps"`
+	Progress
+}
+
+// Save replaces the checkpoint.
+func (s *Store) Save(c Checkpoint) error {
+	if err := os.MkdirAll(s.Dir, 0o755); err != nil {
+		return fmt.Errorf("save checkpoint: %w", err)
+	}
+	all := model.Weights{}
+	for prefix, w := range map[string]model.Weights{"weights/": c.State.Weights, "m/": c.State.M, "v/": c.State.V, "best/": c.Best} {
+		for n, t := range w {
+			all[prefix+n] = t
+		}
+	}
+	var buf bytes.Buffer
+	if _, err := all.WriteTo(&buf); err != nil {
+		return fmt.Errorf("save checkpoint: %w", err)
+	}
+	sum := sha256.Sum256(buf.Bytes())
+	head := checkpointJSON{Version: 1, Tensors: fmt.Sprintf("epoch-%04d.safetensors", c.Epoch), SHA256: hex.EncodeToString(sum[:]), Steps: c.State.Steps, Progress: c.Progress}
+	if err := atomicfile.Write(filepath.Join(s.Dir, head.Tensors), buf.Bytes()); err != nil {
+		return err
+	}
+	data, err := json.MarshalIndent(head, "", "  ")
+	if err != nil {
+		return fmt.Errorf("save checkpoint: %w", err)
+	}
+	if err := atomicfile.Write(filepath.Join(s.Dir, checkpointFile), append(data, '\n')); err != nil {
+		return err
+	}
+	if s.History != "" {
+		if err := writeHistory(s.History, c.History); err != nil {
+			return err
+		}
+	}
+	return s.prune(head.Tensors)
+}
+
+// writeHistory writes one JSON object an epoch.
+func writeHistory(path string, epochs []Epoch) error {
+	return atomicfile.WriteFunc(path, func(w io.Writer) error {
+		e := json.NewEncoder(w)
+		for _, x := range epochs {
+			if err := e.Encode(x); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// prune removes the tensors of earlier checkpoints and what interrupted saves left.
+func (s *Store) prune(keep string) error {
+	entries, err := os.ReadDir(s.Dir)
+	if err != nil {
+		return fmt.Errorf("save checkpoint: %w", err)
+	}
+	for _, e := range entries {
+		if n := e.Name(); n != keep && (strings.HasSuffix(n, ".safetensors") || strings.HasSuffix(n, ".tmp")) {
+			if err := os.Remove(filepath.Join(s.Dir, n)); err != nil {
+				return fmt.Errorf("save checkpoint: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
+// Load reads the checkpoint and verifies its hash. It returns ErrNoCheckpoint when there is none.
+func (s *Store) Load() (*Checkpoint, error) {
+	path := filepath.Join(s.Dir, checkpointFile)
+	data, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("%s: %w", s.Dir, ErrNoCheckpoint)
+	} else if err != nil {
+		return nil, err
+	}
+	var head checkpointJSON
+	if err := json.Unmarshal(data, &head); err != nil {
+		return nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	if head.Version != 1 || head.Tensors != filepath.Base(head.Tensors) || head.Epoch != len(head.History) || head.Best < 1 || head.Best > head.Epoch {
+		return nil, fmt.Errorf("read %s: version %d, epoch %d of %d, best %d: not a checkpoint of this degas", path, head.Version, head.Epoch, len(head.History), head.Best)
+	}
+	path = filepath.Join(s.Dir, head.Tensors)
+	if data, err = os.ReadFile(path); err != nil {
+		return nil, err
+	}
+	if sum := sha256.Sum256(data); hex.EncodeToString(sum[:]) != head.SHA256 {
+		return nil, fmt.Errorf("read %s: its SHA-256 is not the one checkpoint.json names", path)
+	}
+	all, err := model.ReadWeights(data)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	part := func(prefix string) model.Weights {
+		w := model.Weights{}
+		for n, t := range all {
+			if rest, ok := strings.CutPrefix(n, prefix); ok {
+				w[rest] = t
+			}
+		}
+		return w
+	}
+	return &Checkpoint{Progress: head.Progress, Best: part("best/"),
+		State: State{Weights: part("weights/"), M: part("m/"), V: part("v/"), Steps: head.Steps}}, nil
+}

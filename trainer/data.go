@@ -1,0 +1,151 @@
+package trainer
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/degas-dns/degas/datasets"
+	"github.com/degas-dns/degas/model"
+)
+
+// Targets a model can be trained for.
+const (
+	TargetBinary = "binary" // benign or malicious
+	TargetClass  = "class"  // benign, dga, tunnel
+	TargetFamily = "family" // benign or the family's name
+)
+
+// Set is labelled names in memory: one string for all of them, 4 bytes an offset, 2 a label.
+type Set struct {
+	names  string
+	ends   []uint32
+	labels []uint16
+	// Skipped counts names that have no label of this target: families that training has not seen.
+	Skipped int
+}
+
+// Len is the number of names.
+func (s *Set) Len() int { return len(s.labels) }
+
+// Name is the i-th name.
+func (s *Set) Name(i int) string {
+	from := uint32(0)
+	if i > 0 {
+		from = s.ends[i-1]
+	}
+	return s.names[from:s.ends[i]]
+}
+
+// Label is the i-th name's index in the labels the Set was read with.
+func (s *Set) Label(i int) int { return int(s.labels[i]) }
+
+// Labels lists the labels of a target in output order, benign first: fixed for binary, what occurs in split otherwise.
+func Labels(ctx context.Context, split *datasets.Split, target string) ([]string, error) {
+	switch target {
+	case TargetBinary:
+		return slices.Clone(model.BinaryLabels), nil
+	case TargetClass, TargetFamily:
+	default:
+		return nil, fmt.Errorf("unknown target %q, known are %s, %s, %s", target, TargetBinary, TargetClass, TargetFamily)
+	}
+	seen := map[string]bool{}
+	for b, err := range split.Batches(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		for i := range b.Names {
+			seen[labelOf(split, &b, i, target)] = true
+		}
+	}
+	benign := datasets.Benign.String()
+	delete(seen, benign)
+	out := []string{benign}
+	if target == TargetClass { // in the order of the classes
+		for _, c := range []datasets.Class{datasets.DGA, datasets.Tunnel} {
+			if seen[c.String()] {
+				out = append(out, c.String())
+			}
+		}
+	} else {
+		for f := range seen {
+			out = append(out, f)
+		}
+		slices.Sort(out[1:])
+	}
+	if len(out) < 2 {
+		return nil, fmt.Errorf("target %s: the training split holds benign names only", target)
+	}
+	return out, nil
+}
+
+// labelOf is the label of row i of b.
+func labelOf(split *datasets.Split, b *datasets.Batch, i int, target string) string {
+	c := b.Class[i]
+	switch {
+	case c == datasets.Benign:
+		return model.BinaryLabels[0]
+	case target == TargetBinary:
+		return model.BinaryLabels[1]
+	case target == TargetFamily:
+		if f := split.Families()[b.Family[i]]; f != "" {
+			return f
+		}
+	}
+	return c.String() // also for a malicious name whose family nobody gave
+}
+
+// maxText is the most text a Set holds: its offsets have 32 bits.
+const maxText = 1<<32 - 1
+
+// ReadSet reads a split into memory with the labels of a target.
+func ReadSet(ctx context.Context, split *datasets.Split, target string, labels []string) (*Set, error) {
+	index := map[string]uint16{}
+	for i, l := range labels {
+		index[l] = uint16(i)
+	}
+	s := &Set{}
+	var text strings.Builder
+	for b, err := range split.Batches(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		for i, name := range b.Names {
+			label, ok := index[labelOf(split, &b, i, target)]
+			if !ok {
+				s.Skipped++
+				continue
+			}
+			if text.Len()+len(name) > maxText {
+				return nil, fmt.Errorf("more than %d bytes of names: train on a sample", maxText)
+			}
+			text.WriteString(name)
+			s.ends = append(s.ends, uint32(text.Len()))
+			s.labels = append(s.labels, label)
+		}
+	}
+	s.names = text.String()
+	return s, nil
+}
+
+// counts is the number of names a label.
+func (s *Set) counts(labels int) []int {
+	out := make([]int, labels)
+	for _, l := range s.labels {
+		out[l]++
+	}
+	return out
+}
+
+// NewSet makes a Set of names and their labels, for callers that have them in memory.
+func NewSet(names []string, labels []int) *Set {
+	s := &Set{names: strings.Join(names, "")}
+	end := uint32(0)
+	for i, n := range names {
+		end += uint32(len(n))
+		s.ends = append(s.ends, end)
+		s.labels = append(s.labels, uint16(labels[i]))
+	}
+	return s
+}

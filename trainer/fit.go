@@ -1,0 +1,215 @@
+package trainer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/degas-dns/degas/model"
+)
+
+// ErrDiverged is returned when the loss is no number any more.
+var ErrDiverged = errors.New("training diverged")
+
+// Epoch is one line of history.jsonl.
+type Epoch struct {
+	Epoch              int     `json:"epoch"` // from 1
+	TrainLoss          float64 `json:"train_loss"`
+	ValidationLoss     float64 `json:"validation_loss"`
+	ValidationAUC      float64 `json:"validation_auc"` // of benign against the rest; 0 when one side is empty
+	ValidationAccuracy float64 `json:"validation_accuracy"`
+	LearningRate       float64 `json:"learning_rate"`
+	Best               bool    `json:"best"` // the lowest validation loss so far
+	Seconds            float64 `json:"seconds"`
+	NamesPerSecond     float64 `json:"names_per_second"` // of training alone
+}
+
+// Observer is told how training goes on. Any function may be nil.
+type Observer struct {
+	// Step is called after steps: names done of total in the current epoch (from 1), and the epoch's mean loss so far.
+	Step func(epoch, done, total int, loss float64)
+	// Epoch is called after each epoch's validation.
+	Epoch func(Epoch)
+}
+
+// Task is what Fit trains.
+type Task struct {
+	Spec              *model.Spec
+	Engine            Engine
+	Train, Validation *Set
+	// Store keeps checkpoints; nil keeps none.
+	Store *Store
+	// Resume continues from the store's checkpoint, if it has one.
+	Resume bool
+}
+
+// Result is a finished training.
+type Result struct {
+	Weights model.Weights // of the epoch with the lowest validation loss
+	Best    Epoch
+	History []Epoch
+	Stopped bool // by patience
+}
+
+// fit is a training under way.
+type fit struct {
+	Task
+	Options
+	Observer
+	session  Session
+	progress Progress
+	best     model.Weights
+	classes  []float32 // weight a label
+}
+
+// Fit trains t.Spec until o.Epochs, or until patience runs out, and returns the best epoch's weights. The same task,
+// options and engine give the same weights, also when the training was interrupted and resumed. It stops with ctx's
+// error, leaving the last epoch's checkpoint.
+func Fit(ctx context.Context, t Task, o Options, obs Observer) (*Result, error) {
+	if err := o.Resolve(); err != nil {
+		return nil, err
+	}
+	if t.Train.Len() == 0 || t.Validation.Len() == 0 {
+		return nil, fmt.Errorf("%d names to train on and %d to validate with: both need some", t.Train.Len(), t.Validation.Len())
+	}
+	f := &fit{Task: t, Options: o, Observer: obs, classes: classWeights(t.Train.counts(len(t.Spec.Labels)), o.ClassWeight)}
+	if err := f.start(ctx); err != nil {
+		return nil, err
+	}
+	defer f.session.Close()
+	for f.progress.Epoch < o.Epochs && !f.progress.Stopped {
+		if err := f.epoch(ctx); err != nil {
+			return nil, err
+		}
+	}
+	p := &f.progress
+	return &Result{Weights: f.best, Best: p.History[p.Best-1], History: p.History, Stopped: p.Stopped}, nil
+}
+
+// start makes the session, fresh or from the checkpoint.
+func (f *fit) start(ctx context.Context) error {
+	w, err := model.Initial(f.Spec, model.SubSeed(f.Seed, "weights"))
+	if err != nil {
+		return err
+	}
+	f.progress = Progress{LearningRate: f.LearningRate, BestLoss: math.MaxFloat64}
+	f.session, err = f.Engine.Start(ctx, Setup{Spec: f.Spec, Weights: w, BatchSize: f.BatchSize, Workers: f.Workers, Seed: model.SubSeed(f.Seed, "dropout"), LearningRate: f.LearningRate})
+	if err != nil || f.Store == nil || !f.Resume {
+		return err
+	}
+	c, err := f.Store.Load()
+	if errors.Is(err, ErrNoCheckpoint) {
+		return nil // it was interrupted in its first epoch
+	} else if err != nil {
+		return err
+	}
+	f.progress, f.best = c.Progress, c.Best
+	f.progress.Stopped = f.Patience > 0 && f.progress.SinceBest >= f.Patience
+	f.session.SetLearningRate(f.progress.LearningRate)
+	return f.session.Restore(c.State)
+}
+
+// epoch trains once over all names, validates, adjusts and saves.
+func (f *fit) epoch(ctx context.Context) error {
+	p := &f.progress
+	began := time.Now()
+	loss, err := f.train(ctx, p.Epoch+1)
+	if err != nil {
+		return err
+	}
+	trained := time.Since(began).Seconds()
+	weights := f.session.Weights()
+	if err := weights.Check(f.Spec); err != nil {
+		return errors.Join(f.diverged(p.Epoch+1, f.Train.Len(), math.NaN()), err)
+	}
+	e := Epoch{Epoch: p.Epoch + 1, TrainLoss: loss, LearningRate: p.LearningRate, NamesPerSecond: float64(f.Train.Len()) / trained}
+	if err := validate(ctx, f.Spec, weights, f.Validation, &e); err != nil {
+		return err
+	}
+	e.Seconds = time.Since(began).Seconds()
+	p.Epoch++
+	f.adjust(&e)
+	if e.Best {
+		f.best = weights
+	}
+	p.History = append(p.History, e)
+	if f.Store != nil {
+		if err := f.Store.Save(Checkpoint{Progress: *p, State: f.session.State(), Best: f.best}); err != nil {
+			return err
+		}
+	}
+	if f.Observer.Epoch != nil {
+		f.Observer.Epoch(e)
+	}
+	return nil
+}
+
+// adjust notes whether e is the best epoch, lowers the learning rate on a plateau and stops when patience runs out.
+func (f *fit) adjust(e *Epoch) {
+	p := &f.progress
+	if e.ValidationLoss < p.BestLoss {
+		p.BestLoss, p.Best, p.SinceBest, p.SinceDrop, e.Best = e.ValidationLoss, e.Epoch, 0, 0, true
+		return
+	}
+	p.SinceBest++
+	p.SinceDrop++
+	if f.PlateauPatience > 0 && p.SinceDrop >= f.PlateauPatience && p.LearningRate > f.MinRate {
+		p.LearningRate, p.SinceDrop = max(p.LearningRate*f.PlateauFactor, f.MinRate), 0
+		f.session.SetLearningRate(p.LearningRate)
+	}
+	p.Stopped = f.Patience > 0 && p.SinceBest >= f.Patience
+}
+
+// train does one epoch's steps and returns the mean loss.
+func (f *fit) train(ctx context.Context, epoch int) (float64, error) {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	var sum float64
+	done, total := 0, f.Train.Len()
+	for b := range f.feed(ctx, epoch) {
+		loss, err := f.session.Step(ctx, &b.Batch)
+		if err != nil {
+			return 0, err
+		}
+		if math.IsNaN(loss) || math.IsInf(loss, 0) {
+			return 0, f.diverged(epoch, done, loss)
+		}
+		done += len(b.Labels)
+		sum += loss * float64(len(b.Labels))
+		b.release()
+		if f.Observer.Step != nil {
+			f.Observer.Step(epoch, done, total, sum/float64(done))
+		}
+	}
+	return sum / float64(done), ctx.Err()
+}
+
+func (f *fit) diverged(epoch, done int, loss float64) error {
+	kept := "no checkpoint was written yet"
+	if f.Store != nil && f.progress.Epoch > 0 {
+		kept = fmt.Sprintf("the checkpoint of epoch %d is kept in %s", f.progress.Epoch, f.Store.Dir)
+	}
+	return fmt.Errorf("%w: the loss became %v in epoch %d after %d names; %s. Try: a lower --learning-rate than %g",
+		ErrDiverged, loss, epoch, done, kept, f.progress.LearningRate)
+}
+
+// classWeights gives each label's weight: all 1, or n / (labels · count) so that every label weighs the same in sum.
+func classWeights(counts []int, how string) []float32 {
+	out := make([]float32, len(counts))
+	total, used := 0, 0
+	for _, c := range counts {
+		total += c
+		if c > 0 {
+			used++
+		}
+	}
+	for i, c := range counts {
+		out[i] = 1
+		if how == WeightBalanced && c > 0 {
+			out[i] = float32(float64(total) / float64(used*c))
+		}
+	}
+	return out
+}

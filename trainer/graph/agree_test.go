@@ -1,0 +1,105 @@
+package graph
+
+import (
+	"context"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/degas-dns/degas/model"
+	"github.com/degas-dns/degas/model/modeltest"
+)
+
+// narrow shrinks a preset's widths so that the reference engine is quick, keeping every layer.
+func narrow(spec model.Spec) model.Spec {
+	var shrink func(layers []model.Layer) []model.Layer
+	shrink = func(layers []model.Layer) []model.Layer {
+		out := append([]model.Layer(nil), layers...)
+		for i, l := range out {
+			out[i].Dim, out[i].Filters = min(l.Dim, 8), min(l.Filters, 12)
+			if l.Units > 1 {
+				out[i].Units = min(l.Units, 10)
+			}
+			for j, b := range l.Branches {
+				out[i].Branches[j] = shrink(b)
+			}
+		}
+		return out
+	}
+	spec.Layers = shrink(spec.Layers)
+	spec.Encoder.Window = 20
+	return spec
+}
+
+// The fused engine must walk the path of the stock operations: same weights, same batches, same losses.
+func TestTrajectoriesAgree(t *testing.T) {
+	const steps = 200
+	for _, name := range model.Presets() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			spec, err := model.Preset(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			spec = withoutDropout(narrow(spec))
+			rng := rand.New(rand.NewPCG(31, 32))
+			w, err := model.Initial(&spec, 5)
+			if err != nil {
+				t.Fatal(err)
+			}
+			fused, stock := start(t, "cpu", &spec, w, 16, 2), start(t, "reference", &spec, w, 16, 1)
+			defer fused.Close()
+			defer stock.Close()
+			for i := range steps {
+				b := randomBatch(rng, &spec, 16-i%2)
+				for j := range b.Labels { // something to learn: does the name hold an 'a'
+					b.Labels[j] = 0
+					for _, c := range b.Codes[j*20 : (j+1)*20] {
+						if c == spec.Encoder.Table()['a'] {
+							b.Labels[j] = 1
+						}
+					}
+				}
+				lf, err := fused.Step(context.Background(), b)
+				if err != nil {
+					t.Fatal(err)
+				}
+				ls, err := stock.Step(context.Background(), b)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if d := math.Abs(lf-ls) / (math.Abs(ls) + 1e-3); d > 1e-4 {
+					t.Fatalf("step %d: fused loss %g, stock %g", i, lf, ls)
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkStep(b *testing.B) {
+	for _, name := range model.Presets() {
+		b.Run(name, func(b *testing.B) {
+			spec, err := model.Preset(name)
+			if err != nil {
+				b.Fatal(err)
+			}
+			w, err := model.Initial(&spec, 1)
+			if err != nil {
+				b.Fatal(err)
+			}
+			const batch = 256
+			s := start(b, "cpu", &spec, w, batch, 2)
+			defer s.Close()
+			in := randomBatch(rand.New(rand.NewPCG(1, 2)), &spec, batch)
+			names := modeltest.Names(rand.New(rand.NewPCG(1, 2)), batch, 20) // 0 to 39 characters, as real names have
+			in.Codes = modeltest.Codes(&spec, names)
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := s.Step(context.Background(), in); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(batch)*float64(b.N)/b.Elapsed().Seconds(), "names/s")
+		})
+	}
+}

@@ -1,0 +1,64 @@
+package trainer
+
+import (
+	"fmt"
+	"runtime"
+)
+
+// Options are the knobs of a training. The YAML names are those of a run's config.yaml.
+type Options struct {
+	// Epochs is the most passes over the training names.
+	Epochs int `yaml:"epochs" json:"epochs"`
+	// BatchSize is names a step.
+	BatchSize int `yaml:"batch_size" json:"batch_size"`
+	// Patience stops training after that many epochs without a lower validation loss; 0 never stops early.
+	Patience int `yaml:"patience" json:"patience"`
+	// LearningRate is Adam's first step size. It is multiplied by PlateauFactor whenever the validation loss has not
+	// improved for PlateauPatience epochs (0: never), down to MinRate.
+	LearningRate    float64 `yaml:"learning_rate" json:"learning_rate"`
+	PlateauPatience int     `yaml:"plateau_patience" json:"plateau_patience"`
+	PlateauFactor   float64 `yaml:"plateau_factor" json:"plateau_factor"`
+	MinRate         float64 `yaml:"min_rate" json:"min_rate"`
+	// Seed draws initial weights, the order of names and dropout masks.
+	Seed uint64 `yaml:"seed" json:"seed"`
+	// ClassWeight is "none" or "balanced": weights inverse to a label's share of the training names.
+	ClassWeight string `yaml:"class_weight" json:"class_weight"`
+	// Workers splits a batch; 0 means one a core. A result depends on it in its last digits.
+	Workers int `yaml:"workers" json:"workers"`
+}
+
+// Class weights.
+const (
+	WeightNone     = "none"
+	WeightBalanced = "balanced"
+)
+
+// DefaultOptions are what train-model uses unless told otherwise.
+func DefaultOptions() Options {
+	return Options{Epochs: 100, BatchSize: 256, Patience: 5, LearningRate: 1e-3, PlateauPatience: 2, PlateauFactor: 0.5, MinRate: 1e-5,
+		Seed: 1, ClassWeight: WeightNone}
+}
+
+// Resolve fills in what depends on the machine and reports a value out of range, by its flag's name.
+func (o *Options) Resolve() error {
+	if o.Workers == 0 {
+		o.Workers = runtime.GOMAXPROCS(0)
+	}
+	switch {
+	case o.Epochs < 1:
+		return fmt.Errorf("epochs %d: must be at least 1", o.Epochs)
+	case o.BatchSize < 1 || o.BatchSize > 1<<16:
+		return fmt.Errorf("batch-size %d: must be 1 to %d", o.BatchSize, 1<<16)
+	case o.Patience < 0:
+		return fmt.Errorf("patience %d: must not be negative", o.Patience)
+	case !(o.LearningRate > 0 && o.LearningRate <= 1):
+		return fmt.Errorf("learning-rate %g: must be above 0 and at most 1", o.LearningRate)
+	case o.PlateauPatience < 0 || !(o.PlateauFactor > 0 && o.PlateauFactor <= 1):
+		return fmt.Errorf("plateau patience %d, factor %g: patience must not be negative, the factor above 0 and at most 1", o.PlateauPatience, o.PlateauFactor)
+	case o.ClassWeight != WeightNone && o.ClassWeight != WeightBalanced:
+		return fmt.Errorf("class-weight %q: must be %s or %s", o.ClassWeight, WeightNone, WeightBalanced)
+	case o.Workers < 1 || o.Workers > 1024:
+		return fmt.Errorf("workers %d: must be 1 to 1024", o.Workers)
+	}
+	return nil
+}

@@ -1,0 +1,187 @@
+package trainer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"github.com/degas-dns/degas/datasets"
+	"github.com/degas-dns/degas/internal/atomicfile"
+	"github.com/degas-dns/degas/model"
+	"github.com/goccy/go-yaml"
+	"github.com/gofrs/flock"
+)
+
+// What a run directory holds.
+const (
+	ConfigFile    = "config.yaml"
+	HistoryFile   = "history.jsonl"
+	ModelDir      = "model"
+	CheckpointDir = "checkpoint"
+)
+
+// Config is a run's config.yaml: all that is needed to do it again.
+type Config struct {
+	Version int    `yaml:"version"`
+	Arch    string `yaml:"arch"`   // a preset of package model
+	Target  string `yaml:"target"` // binary, class or family
+	Engine  string `yaml:"engine"`
+	Data    string `yaml:"data"` // directory of process-data's output
+	// Fingerprint is that data set's; a resumed run refuses another.
+	Fingerprint string  `yaml:"fingerprint"`
+	Options     Options `yaml:"options"`
+	Degas       string  `yaml:"degas"`   // version that started the run
+	Machine     string  `yaml:"machine"` // for a person: a result's last digits depend on it
+}
+
+// Request is what Train is asked for.
+type Request struct {
+	Dir    string // the run's directory
+	Config Config // Version, Fingerprint and Machine are filled in
+	Resume bool
+}
+
+// Summary is what Train tells of a finished run.
+type Summary struct {
+	Dir        string   `json:"run"`
+	Labels     []string `json:"labels"`
+	Parameters int      `json:"parameters"`
+	Train      int      `json:"train_names"`
+	Validation int      `json:"validation_names"`
+	Skipped    int      `json:"skipped_names"` // of validation: their label does not occur in training
+	Epochs     int      `json:"epochs"`
+	Stopped    bool     `json:"stopped_early"`
+	Best       Epoch    `json:"best"`
+}
+
+// ErrRunExists is returned for a new run in a directory that already holds one.
+var ErrRunExists = errors.New("a run of that name exists")
+
+// Train does a whole run: reads the splits, fits the model, and leaves config.yaml, history.jsonl, a checkpoint and the
+// best epoch's model in the run's directory.
+func Train(ctx context.Context, r Request, obs Observer) (*Summary, error) {
+	if err := os.MkdirAll(r.Dir, 0o755); err != nil {
+		return nil, err
+	}
+	lock := flock.New(filepath.Join(r.Dir, ".lock"))
+	if ok, err := lock.TryLock(); err != nil {
+		return nil, fmt.Errorf("lock %s: %w", r.Dir, err)
+	} else if !ok {
+		return nil, fmt.Errorf("run %s is being trained by another process", r.Dir)
+	}
+	defer lock.Unlock()
+	cfg, err := settle(r)
+	if err != nil {
+		return nil, err
+	}
+	task, err := cfg.task(ctx)
+	if err != nil {
+		return nil, err
+	}
+	task.Store = &Store{Dir: filepath.Join(r.Dir, CheckpointDir), History: filepath.Join(r.Dir, HistoryFile)}
+	task.Resume = r.Resume
+	result, err := Fit(ctx, *task, cfg.Options, obs)
+	if err != nil {
+		return nil, err
+	}
+	m := &model.Model{Spec: *task.Spec, Weights: result.Weights, Threshold: 0.5, Dataset: cfg.Fingerprint, Producer: "degas " + cfg.Degas}
+	if err := m.Save(filepath.Join(r.Dir, ModelDir)); err != nil {
+		return nil, err
+	}
+	s := &Summary{Dir: r.Dir, Labels: task.Spec.Labels, Train: task.Train.Len(), Validation: task.Validation.Len(), Skipped: task.Validation.Skipped,
+		Epochs: len(result.History), Stopped: result.Stopped, Best: result.Best}
+	for _, t := range result.Weights {
+		s.Parameters += len(t.Data)
+	}
+	return s, nil
+}
+
+// settle decides a run's configuration: the request's for a new one, the directory's for a resumed one, of which only
+// the number of epochs and the patience may change.
+func settle(r Request) (*Config, error) {
+	cfg := r.Config
+	path := filepath.Join(r.Dir, ConfigFile)
+	if err := cfg.Options.Resolve(); err != nil {
+		return nil, err
+	}
+	m, err := datasets.ReadManifest(cfg.Data)
+	if err != nil {
+		return nil, err
+	}
+	cfg.Version, cfg.Fingerprint = 1, m.Fingerprint
+	cfg.Machine = fmt.Sprintf("%s/%s, %d cores, %s", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version())
+	old, err := ReadConfig(r.Dir)
+	switch {
+	case errors.Is(err, os.ErrNotExist) && r.Resume:
+		return nil, fmt.Errorf("resume %s: no %s there. Try: degas train-model --run %s without --resume", r.Dir, ConfigFile, filepath.Base(r.Dir))
+	case errors.Is(err, os.ErrNotExist):
+		data, err := yaml.Marshal(cfg)
+		if err != nil {
+			return nil, err
+		}
+		return &cfg, atomicfile.Write(path, data)
+	case err != nil:
+		return nil, err
+	case !r.Resume:
+		return nil, fmt.Errorf("%s: %w. Try: --resume, or another --run", r.Dir, ErrRunExists)
+	case old.Fingerprint != cfg.Fingerprint:
+		return nil, fmt.Errorf("resume %s: it was trained on the data set %.12s, %s now holds %.12s", r.Dir, old.Fingerprint, cfg.Data, cfg.Fingerprint)
+	}
+	old.Data, old.Options.Epochs, old.Options.Patience = cfg.Data, cfg.Options.Epochs, cfg.Options.Patience
+	return old, nil
+}
+
+// ReadConfig reads a run's config.yaml.
+func ReadConfig(dir string) (*Config, error) {
+	path := filepath.Join(dir, ConfigFile)
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	var c Config
+	if err := yaml.UnmarshalWithOptions(data, &c, yaml.Strict()); err != nil {
+		return nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	if c.Version != 1 {
+		return nil, fmt.Errorf("read %s: version %d, this degas reads 1", path, c.Version)
+	}
+	return &c, nil
+}
+
+// task reads the data and builds what Fit needs.
+func (c *Config) task(ctx context.Context) (*Task, error) {
+	spec, err := model.Preset(c.Arch)
+	if err != nil {
+		return nil, err
+	}
+	engine, err := LookupEngine(c.Engine)
+	if err != nil {
+		return nil, err
+	}
+	train, err := datasets.Open(c.Data, "train")
+	if err != nil {
+		return nil, err
+	}
+	defer train.Close()
+	labels, err := Labels(ctx, train, c.Target)
+	if err != nil {
+		return nil, err
+	}
+	spec = spec.WithLabels(labels)
+	t := &Task{Spec: &spec, Engine: engine}
+	if t.Train, err = ReadSet(ctx, train, c.Target, labels); err != nil {
+		return nil, fmt.Errorf("read training names: %w", err)
+	}
+	validation, err := datasets.Open(c.Data, "validation")
+	if err != nil {
+		return nil, err
+	}
+	defer validation.Close()
+	if t.Validation, err = ReadSet(ctx, validation, c.Target, labels); err != nil {
+		return nil, fmt.Errorf("read validation names: %w", err)
+	}
+	return t, nil
+}

@@ -1,0 +1,87 @@
+package trainer
+
+import (
+	"context"
+	"math"
+	"sort"
+
+	"github.com/degas-dns/degas/model"
+	"gonum.org/v1/gonum/integrate"
+	"gonum.org/v1/gonum/stat"
+)
+
+// validationChunk is the names scored between two looks at the context.
+const validationChunk = 1 << 14
+
+// validate scores set and fills in e's validation fields.
+func validate(ctx context.Context, spec *model.Spec, w model.Weights, set *Set, e *Epoch) error {
+	c, err := model.NewClassifier(&model.Model{Spec: *spec, Weights: w, Threshold: 0.5})
+	if err != nil {
+		return err
+	}
+	width := c.Width()
+	names := make([]string, 0, validationChunk)
+	p := make([]float32, validationChunk*width)
+	scores, malicious := make([]float64, 0, set.Len()), make([]bool, 0, set.Len())
+	var loss float64
+	right := 0
+	for lo := 0; lo < set.Len(); lo += validationChunk {
+		names = names[:0]
+		for i := lo; i < min(lo+validationChunk, set.Len()); i++ {
+			names = append(names, set.Name(i))
+		}
+		if err := c.Probabilities(ctx, names, p); err != nil {
+			return err
+		}
+		for i := range names {
+			row, label := p[i*width:(i+1)*width], set.Label(lo+i)
+			loss -= math.Log(max(float64(row[label]), 1e-12))
+			if argmax(row) == label {
+				right++
+			}
+			scores = append(scores, 1-float64(row[0]))
+			malicious = append(malicious, label != 0)
+		}
+	}
+	n := float64(set.Len())
+	e.ValidationLoss, e.ValidationAccuracy, e.ValidationAUC = loss/n, float64(right)/n, auc(scores, malicious)
+	return nil
+}
+
+func argmax(x []float32) int {
+	best := 0
+	for i, v := range x {
+		if v > x[best] {
+			best = i
+		}
+	}
+	return best
+}
+
+// auc is the area under the ROC curve, 0 when one class is missing. It sorts its arguments.
+func auc(scores []float64, positive []bool) float64 {
+	n := 0
+	for _, p := range positive {
+		if p {
+			n++
+		}
+	}
+	if n == 0 || n == len(positive) {
+		return 0
+	}
+	sort.Sort(byScore{scores, positive})
+	tpr, fpr, _ := stat.ROC(nil, scores, positive, nil)
+	return integrate.Trapezoidal(fpr, tpr)
+}
+
+type byScore struct {
+	scores   []float64
+	positive []bool
+}
+
+func (s byScore) Len() int           { return len(s.scores) }
+func (s byScore) Less(i, j int) bool { return s.scores[i] < s.scores[j] }
+func (s byScore) Swap(i, j int) {
+	s.scores[i], s.scores[j] = s.scores[j], s.scores[i]
+	s.positive[i], s.positive[j] = s.positive[j], s.positive[i]
+}
