@@ -1,0 +1,161 @@
+package datasets
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// ManifestName is the file that describes a processed data set, beside its splits.
+const ManifestName = "dataset.json"
+
+// FormatVersion is the version of dataset.json and of the Arrow schema. Readers refuse others.
+const FormatVersion = 1
+
+// Manifest is dataset.json: where every row came from, what was refused and why, and what each split holds. It has no
+// times and no absolute paths: the same inputs and options give the same bytes.
+type Manifest struct {
+	Format int `json:"format"`
+	// Version is the degas version that wrote the data set.
+	Version string `json:"degas_version"`
+	// Fingerprint identifies the data set: a SHA-256 over the inputs' hashes, the options and the rows kept.
+	Fingerprint string          `json:"fingerprint"`
+	Options     ManifestOptions `json:"options"`
+
+	Inputs  []InputReport `json:"inputs"`
+	Skipped []Skipped     `json:"skipped"`
+
+	// RowsIn = Refused + Duplicates + Overridden + Conflicts.Rows + Kept.
+	RowsIn int64 `json:"rows_in"`
+	// Refused is the sum of the inputs' refused rows, RefusedBy their reasons.
+	Refused   int64            `json:"refused"`
+	RefusedBy map[string]int64 `json:"refused_by"`
+	// Duplicates are rows whose name and class were there already.
+	Duplicates int64 `json:"duplicates"`
+	// Overridden are rows of blocklists whose name another file labels.
+	Overridden int64 `json:"overridden"`
+	// FamilyMerges counts names that came with more than one family.
+	FamilyMerges int64     `json:"family_merges"`
+	Conflicts    Conflicts `json:"conflicts"`
+	Kept         int64     `json:"kept"`
+
+	// Splits are the files, in the order train, validation, test.
+	Splits []SplitReport `json:"splits"`
+	Leaks  LeakReport    `json:"leak_check"`
+}
+
+// ManifestOptions are the options that decide what the data set holds. Memory, workers and compression do not.
+type ManifestOptions struct {
+	Seed            uint64   `json:"seed"`
+	Validation      float64  `json:"validation"`
+	Test            float64  `json:"test"`
+	Split           string   `json:"split"`
+	HoldoutFamilies []string `json:"holdout_families"`
+	MaxBad          float64  `json:"max_bad"`
+}
+
+// InputReport says what became of one input.
+type InputReport struct {
+	// Path is relative to the input folder; FILE.zip!MEMBER for a file in a zip.
+	Path string `json:"path"`
+	// SHA256 and Bytes are of the file on disk, compressed as it is.
+	SHA256 string `json:"sha256"`
+	Bytes  int64  `json:"bytes"`
+	Reader string `json:"reader"`
+	Source string `json:"source"`
+	// Rows counts what the reader found, refused rows included.
+	Rows    int64            `json:"rows"`
+	Refused map[string]int64 `json:"refused,omitempty"`
+	// Samples are the first refused rows as "file:line: reason".
+	Samples []string `json:"samples,omitempty"`
+}
+
+// Skipped is a file that was not read.
+type Skipped struct {
+	Path   string `json:"path"`
+	Reason string `json:"reason"`
+}
+
+// Conflicts are names that came with more than one class and were dropped.
+type Conflicts struct {
+	// Names counts the names, Rows the rows they had; Benign those names where one of the classes was benign.
+	Names  int64 `json:"names"`
+	Rows   int64 `json:"rows"`
+	Benign int64 `json:"with_benign"`
+	// List holds the names in order, the first MaxConflictNames of them.
+	List []string `json:"list"`
+}
+
+// MaxConflictNames bounds the list of conflicting names in dataset.json.
+const MaxConflictNames = 10000
+
+// SplitReport describes one split's file.
+type SplitReport struct {
+	Name     string           `json:"name"`
+	File     string           `json:"file"`
+	Rows     int64            `json:"rows"`
+	Bytes    int64            `json:"bytes"`
+	SHA256   string           `json:"sha256"`
+	ByClass  map[string]int64 `json:"by_class"`
+	ByFamily map[string]int64 `json:"by_family"` // "" counts rows without a family
+	BySource map[string]int64 `json:"by_source"`
+}
+
+// LeakReport is the result of reading the finished splits again.
+type LeakReport struct {
+	// Key is what must not be in two splits: "registered domain", or "name" for a random split.
+	Key string `json:"key"`
+	// Keys counts the different ones.
+	Keys int64 `json:"keys"`
+	// Crossing are the ones in more than one split. A data set with any is never put in place.
+	Crossing int64 `json:"crossing"`
+	// HeldOut counts rows of held-out families in train or validation.
+	HeldOut int64 `json:"held_out_outside_test"`
+}
+
+// Split finds a split's report by name; nil when there is none.
+func (m *Manifest) Split(name string) *SplitReport {
+	for i := range m.Splits {
+		if m.Splits[i].Name == name {
+			return &m.Splits[i]
+		}
+	}
+	return nil
+}
+
+// ReadManifest reads dataset.json in dir. The error names the file and what to do.
+func ReadManifest(dir string) (*Manifest, error) {
+	path := filepath.Join(dir, ManifestName)
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("open data set: no %s in %s: %w. Try: degas process-data", ManifestName, dir, fs.ErrNotExist)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open data set: %w", err)
+	}
+	m := &Manifest{}
+	if err := json.Unmarshal(data, m); err != nil {
+		return nil, fmt.Errorf("open data set: %s: %w. Try: degas process-data", path, err)
+	}
+	if m.Format != FormatVersion {
+		return nil, fmt.Errorf("open data set: %s has format %d, this degas reads %d. Try: degas process-data",
+			path, m.Format, FormatVersion)
+	}
+	return m, nil
+}
+
+// encode gives the manifest's bytes.
+func (m *Manifest) encode() ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	if err := e.Encode(m); err != nil {
+		return nil, fmt.Errorf("encode %s: %w", ManifestName, err)
+	}
+	return b.Bytes(), nil
+}

@@ -1,0 +1,328 @@
+package datasets
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/degas-dns/degas/model/dnsname"
+)
+
+// The first pass reads the inputs and spreads their rows over partitions by registered domain. Files are read side by
+// side, and the rows of one file are normalised by all workers: the data set may be many files or one.
+
+const (
+	blockRows = 4096
+	blockSize = 128 << 10
+
+	badSamples  = 10
+	toleratedN  = 10      // a small file may have this many bad rows whatever their share
+	earlyVerdit = 100_000 // rows after which a bad file is given up before its end
+)
+
+// block is a run of rows on its way from a reader to a worker.
+type block struct {
+	from  *reading
+	names []byte
+	rows  []blockRow
+}
+
+type blockRow struct {
+	end            uint32 // of the name in names
+	class          Class
+	weak           bool
+	family, source uint16
+	line           int64
+}
+
+// reading is an input while it is read, and the Sink of its reader.
+type reading struct {
+	*input
+	run            *firstPass
+	ctx            context.Context
+	block          *block
+	source         string // default
+	lastFamily     string
+	lastSource     string
+	familyID       uint16
+	sourceID       uint16
+	rows, refused  atomic.Int64
+	giveUp         atomic.Bool
+	mu             sync.Mutex
+	refusedBy      map[string]int64
+	samples        []sample
+	sum            string
+	finishedReader bool
+}
+
+type sample struct {
+	line int64
+	text string
+}
+
+// firstPass is the state of reading all inputs.
+type firstPass struct {
+	inputs            []*reading
+	families, sources *interner
+	spill             *spill
+	group             func(string) string
+	maxBad            float64
+	blocks            chan *block
+	pool              sync.Pool
+	tempDir           string
+	progress          func(int64)
+
+	mu                   sync.Mutex
+	byFamily, bySource   []int64 // accepted rows by number
+	longestLine, workers int
+}
+
+// run reads every input. bufferSize is the spill buffers' bytes.
+func (p *firstPass) run(ctx context.Context, workers, bufferSize int) error {
+	p.blocks = make(chan *block, 2*workers)
+	p.pool.New = func() any {
+		return &block{names: make([]byte, 0, blockSize), rows: make([]blockRow, 0, blockRows)}
+	}
+	order := slices.Clone(p.inputs)
+	slices.SortStableFunc(order, func(a, b *reading) int { return cmp.Compare(b.weight, a.weight) })
+	all, ctx := errgroup.WithContext(ctx)
+	all.Go(func() error {
+		defer close(p.blocks)
+		readers, ctx := errgroup.WithContext(ctx)
+		readers.SetLimit(workers)
+		for _, r := range order {
+			if ctx.Err() != nil {
+				break
+			}
+			readers.Go(func() error { return r.read(ctx) })
+		}
+		return readers.Wait()
+	})
+	for range workers {
+		all.Go(func() error { return p.work(ctx, bufferSize) })
+	}
+	if err := all.Wait(); err != nil {
+		return err
+	}
+	for _, r := range p.inputs {
+		if err := r.verdict(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// read runs the input's reader to its end.
+func (r *reading) read(ctx context.Context) (err error) {
+	defer func() {
+		if err != nil && ctx.Err() == nil {
+			err = fmt.Errorf("read %s: %w", r.label(), err)
+		}
+	}()
+	r.ctx = ctx
+	if r.sum, err = r.file.sha256(ctx); err != nil {
+		return err
+	}
+	s, err := r.open(ctx, r.run.progress)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if err := r.reader.Read(ctx, s.Reader, r.info(r.run.tempDir), r); err != nil {
+		if errors.Is(err, errGiveUp) {
+			return r.verdict()
+		}
+		return err
+	}
+	return r.send()
+}
+
+var errGiveUp = errors.New("too many bad rows")
+
+// Record implements Sink.
+func (r *reading) Record(line int64, rec Record) (err error) {
+	if r.giveUp.Load() {
+		return errGiveUp
+	}
+	if c := r.sidecar.class; c != nil {
+		rec.Class, rec.Weak = *c, false
+	}
+	if err := r.number(&rec); err != nil {
+		return err
+	}
+	b := r.block
+	if b == nil {
+		b = r.run.pool.Get().(*block)
+		b.from, b.names, b.rows = r, b.names[:0], b.rows[:0]
+		r.block = b
+	}
+	b.names = append(b.names, rec.Name...)
+	b.rows = append(b.rows, blockRow{uint32(len(b.names)), rec.Class, rec.Weak, r.familyID, r.sourceID, line})
+	if len(b.rows) == blockRows || len(b.names) > blockSize-maxLine/4 {
+		return r.send()
+	}
+	return nil
+}
+
+// number sets the numbers of the record's family and source; they are usually those of the record before.
+func (r *reading) number(rec *Record) (err error) {
+	family := rec.Family
+	if r.sidecar.Family != "" {
+		family = r.sidecar.Family
+	}
+	if rec.Class == Benign {
+		family = ""
+	}
+	if family != r.lastFamily {
+		if r.familyID, err = r.run.families.id(NormalizeFamily(family)); err != nil {
+			return err
+		}
+		r.lastFamily = string(append([]byte(nil), family...))
+	}
+	source := rec.Source
+	if source == "" || r.sidecar.Source != "" {
+		source = r.source
+	}
+	if source != r.lastSource {
+		if r.sourceID, err = r.run.sources.id(cleanSource(source)); err != nil {
+			return err
+		}
+		r.lastSource = string(append([]byte(nil), source...))
+	}
+	return nil
+}
+
+func (r *reading) send() error {
+	b := r.block
+	if b == nil {
+		return nil
+	}
+	r.block = nil
+	select {
+	case r.run.blocks <- b:
+		return nil
+	case <-r.ctx.Done():
+		return r.ctx.Err()
+	}
+}
+
+// Refuse implements Sink.
+func (r *reading) Refuse(line int64, reason string) error {
+	r.rows.Add(1)
+	r.refuse(line, reason, reason)
+	if r.giveUp.Load() {
+		return errGiveUp
+	}
+	return nil
+}
+
+func (r *reading) refuse(line int64, reason, text string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.refusedBy[reason]++
+	if n := len(r.samples); n < badSamples || line < r.samples[n-1].line {
+		r.samples = append(r.samples, sample{line, fmt.Sprintf("%s:%d: %s", r.label(), line, text)})
+		slices.SortFunc(r.samples, func(a, b sample) int { return cmp.Compare(a.line, b.line) })
+		r.samples = r.samples[:min(len(r.samples), badSamples)]
+	}
+	bad, rows := r.refused.Add(1), r.rows.Load()
+	if rows >= earlyVerdit && float64(bad) > r.run.maxBad*float64(rows) {
+		r.giveUp.Store(true)
+	}
+}
+
+// verdict is the error of an input with too large a share of bad rows.
+func (r *reading) verdict() error {
+	bad, rows := r.refused.Load(), r.rows.Load()
+	if bad == 0 || float64(bad) <= r.run.maxBad*float64(rows) || bad <= toleratedN && bad < rows {
+		return nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	first := ""
+	if len(r.samples) > 0 {
+		first = ", first " + r.samples[0].text
+	}
+	return fmt.Errorf("read %s: %d of %d rows are bad, more than the %g %% allowed (read as %s%s). "+
+		"Try: --max-bad, or say what the file is in %s%s",
+		r.label(), bad, rows, 100*r.run.maxBad, r.reader.Name(), first, r.file.rel, sidecarSuffix)
+}
+
+// work normalises blocks and spreads their rows.
+func (p *firstPass) work(ctx context.Context, bufferSize int) error {
+	w := p.spill.writer(bufferSize)
+	var byFamily, bySource []int64
+	parts := len(p.spill.parts)
+	for b := range p.blocks {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		r := b.from
+		r.rows.Add(int64(len(b.rows)))
+		start := uint32(0)
+		for _, br := range b.rows {
+			raw := view(b.names[start:br.end])
+			start = br.end
+			name, err := normalizeFor(br.class, raw)
+			if err != nil {
+				r.refuse(br.line, reasonOf(err), fmt.Sprintf("%v: %.80q", err, raw))
+				continue
+			}
+			part := bucket(hash64(saltPartition, p.group(name)), parts)
+			if err := w.add(part, row{name, br.class, br.weak, br.family, br.source}); err != nil {
+				return err
+			}
+			byFamily, bySource = count(byFamily, br.family), count(bySource, br.source)
+		}
+		b.from = nil
+		p.pool.Put(b)
+	}
+	p.mu.Lock()
+	p.byFamily, p.bySource = addCounts(p.byFamily, byFamily), addCounts(p.bySource, bySource)
+	p.mu.Unlock()
+	return w.flush()
+}
+
+func normalizeFor(c Class, raw string) (string, error) {
+	if c == Tunnel {
+		return dnsname.NormalizeTunnel(raw)
+	}
+	return dnsname.Normalize(raw)
+}
+
+var nameReasons = []error{dnsname.ErrEmpty, dnsname.ErrLong, dnsname.ErrLabel, dnsname.ErrCharacter,
+	dnsname.ErrNonASCII, dnsname.ErrAddress}
+
+// reasonOf is the text that refusals are counted by: the kind of error without its details.
+func reasonOf(err error) string {
+	for _, known := range nameReasons {
+		if errors.Is(err, known) {
+			return known.Error()
+		}
+	}
+	return "not a name"
+}
+
+func count(counts []int64, id uint16) []int64 {
+	for int(id) >= len(counts) {
+		counts = append(counts, 0)
+	}
+	counts[id]++
+	return counts
+}
+
+func addCounts(sum, more []int64) []int64 {
+	for len(sum) < len(more) {
+		sum = append(sum, 0)
+	}
+	for i, n := range more {
+		sum[i] += n
+	}
+	return sum
+}

@@ -1,0 +1,165 @@
+package datasets
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/degas-dns/degas/model/dnsname"
+)
+
+// SplitID is the place of a row. The order matters: when the rows of one registered domain disagree, the whole domain
+// goes to the larger one, because a held-out row must not be seen in training, and a training row may be missed.
+type SplitID uint8
+
+// The splits.
+const (
+	TrainSplit SplitID = iota
+	ValidationSplit
+	TestSplit
+
+	splitCount = 3
+)
+
+var splitNames = [splitCount]string{"train", "validation", "test"}
+
+// String is the split's name.
+func (s SplitID) String() string { return splitNames[s] }
+
+// SplitNames lists the splits' names, in the order train, validation, test.
+func SplitNames() []string { return append([]string(nil), splitNames[:]...) }
+
+// Ways to split.
+const (
+	SplitByDomain = "domain" // a registered domain is in one split
+	SplitByFamily = "family" // a family is in one split, and so is a registered domain; benign names go by domain
+	SplitBySource = "source" // a source is in one split, and so is a registered domain
+	SplitRandom   = "random" // a name is in one split; registered domains cross
+)
+
+// Plan decides to which split a row goes. It is plain data: partitions can be worked on anywhere, in any order.
+type Plan struct {
+	Seed             uint64
+	Validation, Test float64 // shares, 0 to 1
+	By               string  // SplitByDomain, …
+	// Holdout families, and their variants (vawtrak holds out vawtrak_v1), are in test only.
+	Holdout []string
+	// Families and Sources are the splits of whole families or sources, for SplitByFamily and SplitBySource.
+	Families, Sources map[string]SplitID
+}
+
+// held reports whether a family is held out.
+func (p *Plan) held(family string) bool {
+	for _, h := range p.Holdout {
+		if family == h || len(family) > len(h) && strings.HasPrefix(family, h) &&
+			strings.IndexByte("_-.", family[len(h)]) >= 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// hashed is the split that a key falls into by its hash.
+func (p *Plan) hashed(key string) SplitID {
+	switch u := share(hash64(p.Seed^saltSplit, key)); {
+	case u < p.Test:
+		return TestSplit
+	case u < p.Test+p.Validation:
+		return ValidationSplit
+	}
+	return TrainSplit
+}
+
+// fixed is the split that a family or source demands, and whether it does.
+func (p *Plan) fixed(family, source string) (SplitID, bool) {
+	if family != "" && p.held(family) {
+		return TestSplit, true
+	}
+	switch {
+	case p.By == SplitByFamily && family != "":
+		s, ok := p.Families[family]
+		return s, ok
+	case p.By == SplitBySource:
+		s, ok := p.Sources[source]
+		return s, ok
+	}
+	return 0, false
+}
+
+// group is what stays together: the registered domain, or with a random split the name.
+func (p *Plan) group(name string) string {
+	if p.By == SplitRandom {
+		return name
+	}
+	return dnsname.Registered(name)
+}
+
+// grouped reports whether a row's split can depend on other rows of its group.
+func (p *Plan) grouped() bool {
+	return p.By == SplitByFamily || p.By == SplitBySource || len(p.Holdout) > 0
+}
+
+// assign puts whole items (families, sources) into splits so that the shares are met as well as whole items allow:
+// in an order that depends on the seed, each goes where most rows are missing. Splits that have a share get at least
+// one item while there are enough.
+func (p *Plan) assign(rows map[string]int64) map[string]SplitID {
+	items, total := make([]string, 0, len(rows)), int64(0)
+	for s, n := range rows {
+		items, total = append(items, s), total+n
+	}
+	slices.SortFunc(items, func(a, b string) int {
+		return cmp.Or(cmp.Compare(hash64(p.Seed^saltSplit, a), hash64(p.Seed^saltSplit, b)), strings.Compare(a, b))
+	})
+	want := [splitCount]float64{1 - p.Validation - p.Test, p.Validation, p.Test}
+	var have [splitCount]float64
+	out := make(map[string]SplitID, len(rows))
+	for i, s := range items {
+		best, missing := TrainSplit, 0.0
+		for id := range SplitID(splitCount) {
+			lack := want[id] - have[id]
+			if have[id] == 0 && want[id] > 0 && len(items)-i <= empties(have, want) {
+				lack = 2 // the last items fill the empty splits
+			}
+			if lack > missing {
+				best, missing = id, lack
+			}
+		}
+		out[s] = best
+		have[best] += float64(max(rows[s], 1)) / float64(max(total, 1))
+	}
+	return out
+}
+
+func empties(have, want [splitCount]float64) (n int) {
+	for i := range have {
+		if have[i] == 0 && want[i] > 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// check refuses a plan that cannot be followed.
+func (p *Plan) check() error {
+	if p.Validation < 0 || p.Test < 0 || p.Validation+p.Test >= 1 {
+		return fmt.Errorf("shares of validation (%g) and test (%g) leave nothing to train on", p.Validation, p.Test)
+	}
+	switch p.By {
+	case SplitByDomain, SplitByFamily, SplitBySource, SplitRandom:
+		return nil
+	}
+	return fmt.Errorf("unknown split %q, known are: domain, random, family, source", p.By)
+}
+
+// checkHoldout refuses a held-out family that no row has: a misspelt one would hold out nothing.
+func (p *Plan) checkHoldout(families []string) error {
+	for _, h := range p.Holdout {
+		one := Plan{Holdout: []string{h}}
+		if !slices.ContainsFunc(families, one.held) {
+			return fmt.Errorf("no rows of the held-out family %q, there are: %s", h,
+				strings.TrimPrefix(strings.Join(families, ", "), ", "))
+		}
+	}
+	return nil
+}

@@ -1,0 +1,66 @@
+package datasets
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+)
+
+// sidecarSuffix: beside names.txt, names.txt.degas.json says what names.txt is.
+const sidecarSuffix = ".degas.json"
+
+// sidecar is what a file FILE.degas.json says about FILE; what it says wins over what readers find. An example:
+//
+//	{"format": "list", "class": "dga", "family": "conficker", "source": "my-sinkhole"}
+type sidecar struct {
+	// Format is a reader's name; "" lets the content tell.
+	Format string `json:"format"`
+	// Class is benign, dga or tunnel for every row; "" leaves it to the reader.
+	Class string `json:"class"`
+	// Family and Source stand for every row when not "".
+	Family string `json:"family"`
+	Source string `json:"source"`
+	// Skip leaves the file out.
+	Skip bool `json:"skip"`
+
+	class *Class
+}
+
+// readSidecar reads the sidecar of the file at path. Without one everything is left to the readers.
+func readSidecar(path string) (s sidecar, err error) {
+	f, err := os.Open(path + sidecarSuffix)
+	if errors.Is(err, fs.ErrNotExist) {
+		return s, nil
+	}
+	if err != nil {
+		return s, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, 64<<10))
+	if err != nil {
+		return s, fmt.Errorf("%s: %w", f.Name(), err)
+	}
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&s); err != nil {
+		return s, fmt.Errorf("%s: %w", f.Name(), err)
+	}
+	if s.Class != "" {
+		c, err := ParseClass(s.Class)
+		if err != nil {
+			return s, fmt.Errorf("%s: %w", f.Name(), err)
+		}
+		s.class = &c
+	}
+	if s.Format != "" {
+		if _, err := ReaderByName(s.Format); err != nil {
+			return s, fmt.Errorf("%s: %w", f.Name(), err)
+		}
+	}
+	s.Family = NormalizeFamily(s.Family)
+	return s, nil
+}

@@ -1,0 +1,183 @@
+package datasets
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+)
+
+// spill holds rows on disk in numbered parts: one file, appended to in chunks by any number of writers. Which chunk
+// comes first depends on timing, so whoever reads a part must not depend on the order of its rows.
+type spill struct {
+	f     *os.File
+	mu    sync.Mutex
+	end   int64
+	parts []spillPart
+}
+
+type spillPart struct {
+	chunks []spillChunk
+	rows   int64
+	bytes  int64
+}
+
+type spillChunk struct {
+	offset int64
+	size   int
+}
+
+func newSpill(path string, parts int) (*spill, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("create temporary file: %w", err)
+	}
+	return &spill{f: f, parts: make([]spillPart, parts)}, nil
+}
+
+// close removes the file.
+func (s *spill) close() error {
+	err := s.f.Close()
+	return errors.Join(err, os.Remove(s.f.Name()))
+}
+
+// flush writes rows to the end of the file as a chunk of a part.
+func (s *spill) flush(part int, data []byte, rows int64) error {
+	s.mu.Lock()
+	offset := s.end
+	s.end += int64(len(data))
+	s.mu.Unlock()
+	if _, err := s.f.WriteAt(data, offset); err != nil {
+		return fmt.Errorf("write temporary file: %w", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := &s.parts[part]
+	p.chunks = append(p.chunks, spillChunk{offset, len(data)})
+	p.rows += rows
+	p.bytes += int64(len(data))
+	return nil
+}
+
+// row is a record in the compact form that spills hold. Family and source are numbers of an interner.
+type row struct {
+	name           string
+	class          Class
+	weak           bool
+	family, source uint16
+}
+
+const weakFlag = 1 << 7
+
+func appendRow(b []byte, r row) []byte {
+	b = append(b, byte(len(r.name))) // names are at most 253 bytes
+	b = append(b, r.name...)
+	c := byte(r.class)
+	if r.weak {
+		c |= weakFlag
+	}
+	b = append(b, c)
+	b = binary.LittleEndian.AppendUint16(b, r.family)
+	return binary.LittleEndian.AppendUint16(b, r.source)
+}
+
+// decodeRows calls f for each row in data; the names are parts of data.
+func decodeRows(data []byte, f func(row)) error {
+	for len(data) > 0 {
+		n := int(data[0])
+		if len(data) < n+6 {
+			return errors.New("temporary file is damaged")
+		}
+		t := data[n+1:]
+		f(row{
+			name: view(data[1 : n+1]), class: Class(t[0] &^ weakFlag), weak: t[0]&weakFlag != 0,
+			family: binary.LittleEndian.Uint16(t[1:]), source: binary.LittleEndian.Uint16(t[3:]),
+		})
+		data = data[n+6:]
+	}
+	return nil
+}
+
+// load reads a whole part into buf, which it grows when it must.
+func (s *spill) load(part int, buf []byte) ([]byte, error) {
+	p := &s.parts[part]
+	if int64(cap(buf)) < p.bytes {
+		buf = make([]byte, p.bytes+p.bytes/8)
+	}
+	buf = buf[:p.bytes]
+	at := 0
+	for _, c := range p.chunks {
+		if _, err := s.f.ReadAt(buf[at:at+c.size], c.offset); err != nil {
+			return nil, fmt.Errorf("read temporary file: %w", err)
+		}
+		at += c.size
+	}
+	return buf, nil
+}
+
+// stream hands a part to f chunk by chunk, for parts that do not fit in memory. The data is valid during the call.
+func (s *spill) stream(part int, f func(data []byte) error) error {
+	var buf []byte
+	for _, c := range s.parts[part].chunks {
+		if cap(buf) < c.size {
+			buf = make([]byte, c.size)
+		}
+		if _, err := s.f.ReadAt(buf[:c.size], c.offset); err != nil {
+			return fmt.Errorf("read temporary file: %w", err)
+		}
+		if err := f(buf[:c.size]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// spillWriter buffers the rows of one goroutine.
+type spillWriter struct {
+	s    *spill
+	size int
+	bufs [][]byte
+	rows []int64
+}
+
+// writer returns a writer whose buffers hold size bytes a part.
+func (s *spill) writer(size int) *spillWriter {
+	return &spillWriter{s: s, size: size, bufs: make([][]byte, len(s.parts)), rows: make([]int64, len(s.parts))}
+}
+
+func (w *spillWriter) add(part int, r row) error {
+	b := w.bufs[part]
+	if len(b)+len(r.name)+6 > cap(b) {
+		if len(b) > 0 {
+			if err := w.s.flush(part, b, w.rows[part]); err != nil {
+				return err
+			}
+			w.rows[part] = 0
+		}
+		if b == nil {
+			b = make([]byte, 0, max(w.size, 512))
+		}
+		b = b[:0]
+	}
+	w.bufs[part] = appendRow(b, r)
+	w.rows[part]++
+	return nil
+}
+
+func (w *spillWriter) flush() error {
+	for part, b := range w.bufs {
+		if len(b) > 0 {
+			if err := w.s.flush(part, b, w.rows[part]); err != nil {
+				return err
+			}
+			w.bufs[part], w.rows[part] = b[:0], 0
+		}
+	}
+	return nil
+}
+
+// spillBuffer is the bytes a writer's buffer may have when all of them together may take an eighth of memory.
+func spillBuffer(memory int64, workers, parts int) int {
+	return int(min(max(memory/8/int64(workers*parts), 1<<10), 64<<10))
+}
