@@ -154,10 +154,11 @@ func rankedShape(head []byte) (sep byte, column int) {
 				last = n
 			}
 		}
-		switch {
-		case rising && first == len(lines):
+		// Some rankings hold a few names without a dot: Umbrella ranks com.
+		switch enough := len(lines) - len(lines)/5; {
+		case rising && first >= enough && first > 0:
 			return sep, 1
-		case rising && second == len(lines):
+		case rising && second >= enough && second > 0:
 			return sep, 0
 		}
 	}

@@ -109,17 +109,19 @@ func Recognize(path string, head []byte) Reader {
 	return best
 }
 
-// Sources' names by the reader that found them; a reader with a format of its own names its data set.
+// sourceNamer is implemented by readers whose format belongs to one data set.
 type sourceNamer interface {
-	// SourceName is the data set that the format belongs to, "" when the path tells.
-	SourceName() string
+	// sourceOf names the data set of a file, "" when its path tells it as well as any.
+	sourceOf(path string) string
 }
 
 // defaultSource is the data set a record belongs to unless something knows better: the first folder below the input,
 // or the file's name.
 func defaultSource(r Reader, path string) string {
-	if n, ok := r.(sourceNamer); ok && n.SourceName() != "" {
-		return n.SourceName()
+	if n, ok := r.(sourceNamer); ok {
+		if s := n.sourceOf(path); s != "" {
+			return s
+		}
 	}
 	first, _, nested := strings.Cut(path, "/")
 	if !nested {
