@@ -47,6 +47,15 @@ func Normalize(name string) (string, error) {
 // HighByte instead of being refused.
 func NormalizeTunnel(name string) (string, error) { return normalize(name) }
 
+// Fold gives the form that a model scores for any input at all: as Normalize where that accepts it, and otherwise the
+// name lower-cased and without final dots, so that a resolver gets a score for whatever a client asks.
+func Fold(name string) string {
+	if s, err := normalize(name); err == nil {
+		return s
+	}
+	return strings.ToLower(strings.TrimRight(strings.TrimSpace(name), "."))
+}
+
 func normalize(name string) (string, error) {
 	s := strings.TrimRight(trimURL(strings.TrimSpace(name)), ".")
 	if s == "" {

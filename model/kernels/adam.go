@@ -1,6 +1,9 @@
 package kernels
 
-import "math"
+import (
+	"math"
+	"unsafe"
+)
 
 // Adam applies one step of Kingma and Ba's Adam (arXiv:1412.6980) with the convention of torch.optim.Adam: the bias
 // corrections enter the step size and the denominator, epsilon is added outside the root. step counts from 1; m and v
@@ -9,11 +12,19 @@ func Adam(w, grad, m, v []float32, rate, beta1, beta2, epsilon float64, step int
 	c1 := 1 - math.Pow(beta1, float64(step))
 	c2 := math.Sqrt(1 - math.Pow(beta2, float64(step)))
 	alpha := float32(rate / c1)
-	b1, b2, eps, inv := float32(beta1), float32(beta2), float32(epsilon), float32(1/c2)
+	b1, d1 := float32(beta1), float32(1-beta1) // 1-beta in float64 first: 1-0.999 has few digits in float32
+	b2, d2 := float32(beta2), float32(1-beta2)
+	eps, inv := float32(epsilon), float32(1/c2)
 	grad, m, v = grad[:len(w)], m[:len(w)], v[:len(w)]
-	for i, g := range grad {
-		mi := b1*m[i] + (1-b1)*g
-		vi := b2*v[i] + (1-b2)*g*g
+	n := whole(len(w))
+	if n > 0 {
+		args := [7]float32{b1, d1, b2, d2, alpha, eps, inv}
+		adamAsm(uintptr(n), at(w, 0), at(grad, 0), at(m, 0), at(v, 0), unsafe.Pointer(&args))
+	}
+	for i := n; i < len(w); i++ {
+		g := grad[i]
+		mi := b1*m[i] + d1*g
+		vi := b2*v[i] + d2*g*g
 		m[i], v[i] = mi, vi
 		w[i] -= alpha * mi / (float32(math.Sqrt(float64(vi)))*inv + eps)
 	}

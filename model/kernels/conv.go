@@ -1,5 +1,7 @@
 package kernels
 
+import "unsafe"
+
 // convBlock is the filters summed at a time: the block stays in the first-level cache while a name is walked.
 const convBlock = 256
 
@@ -10,9 +12,10 @@ const convBlock = 256
 // and arg[f], the first t where it is reached. table is [codes, kernel·filters]: row c holds what character c
 // contributes at each offset of the kernel. Positions before from are known to equal position from and are left out.
 func ConvMax(table []float32, kernel, filters int, codes []uint16, from int, out []float32, arg []int32) {
-	var sum [convBlock]float32
 	row := kernel * filters
-	for lo := 0; lo < filters; lo += convBlock {
+	start := convMaxWide(table, kernel, filters, codes, from, out, arg)
+	var sum [convBlock]float32
+	for lo := start; lo < filters; lo += convBlock {
 		n := min(convBlock, filters-lo)
 		y, o, a := sum[:n], out[lo:lo+n], arg[lo:lo+n]
 		for t := from; t+kernel <= len(codes); t++ {
@@ -31,6 +34,25 @@ func ConvMax(table []float32, kernel, filters int, codes []uint16, from int, out
 			}
 		}
 	}
+}
+
+// convMaxWide does as many filters as the assembly's blocks hold and returns how many those are.
+func convMaxWide(table []float32, kernel, filters int, codes []uint16, from int, out []float32, arg []int32) int {
+	times, row := len(codes)-kernel-from+1, kernel*filters
+	block := [...]int{0, 32, 128}[level]
+	if block == 0 || filters < block || times < 1 {
+		return 0
+	}
+	for _, c := range codes[from:] { // the assembly reads the table unchecked
+		_ = table[int(c)*row+row-1]
+	}
+	out, arg = out[:filters], arg[:filters]
+	lo := 0
+	for ; lo+block <= filters; lo += block {
+		convMaxAsm(uintptr(times), uintptr(kernel), unsafe.Pointer(&codes[from]), at(table, lo), uintptr(row)*4, uintptr(filters)*4,
+			at(out, lo), unsafe.Pointer(&arg[lo]), uintptr(from))
+	}
+	return lo
 }
 
 // ConvSum adds up one window: y[f] = sum over j of table[codes[j]·row + j·filters + lo + f].

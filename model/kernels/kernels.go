@@ -1,57 +1,22 @@
 // Package kernels holds the float32 loops that degas spends its time in: matrix products, the folded convolution, the
-// LSTM cell and the Adam update. Everything is row-major. Callers own all memory; nothing here allocates per call
-// unless it says so.
+// LSTM cell and the Adam update. Everything is row-major. Callers own all memory.
+//
+// On amd64 the loops are assembly for AVX-512 or for AVX2 with FMA, chosen when the program starts; elsewhere, and with
+// the build tag noasm, they are plain Go. The environment variable DEGAS_KERNELS (avx2, portable) chooses a narrower set.
+// Results of the sets differ by rounding alone.
 package kernels
 
-import (
-	"math"
-
-	"gonum.org/v1/gonum/blas"
-	"gonum.org/v1/gonum/blas/gonum"
-)
-
-// Matrix is a row-major view: element (i, j) is Data[i*Stride+j]. With Transposed set it stands for its transpose.
-type Matrix struct {
-	Data       []float32
-	Stride     int
-	Transposed bool
-}
-
-// T is the transpose of m.
-func (m Matrix) T() Matrix { m.Transposed = !m.Transposed; return m }
-
-// Gemm computes c = a·b, or c += a·b with accumulate, for a [m, k], b [k, n] and c [m, n]. c must not be transposed.
-func Gemm(m, n, k int, a, b, c Matrix, accumulate bool) {
-	if m == 0 || n == 0 {
-		return
-	}
-	beta := float32(0)
-	if accumulate {
-		beta = 1
-	}
-	gonum.Implementation{}.Sgemm(trans(a), trans(b), m, n, k, 1, a.Data, a.Stride, b.Data, b.Stride, beta, c.Data, c.Stride)
-}
-
-func trans(m Matrix) blas.Transpose {
-	if m.Transposed {
-		return blas.Trans
-	}
-	return blas.NoTrans
-}
+import "math"
 
 // Add computes dst += src.
 func Add(dst, src []float32) {
 	src = src[:len(dst)]
-	for i, v := range src {
-		dst[i] += v
+	n := whole(len(dst))
+	if n > 0 {
+		addAsm(uintptr(n), at(dst, 0), at(src, 0))
 	}
-}
-
-// Axpy computes dst += a·src.
-func Axpy(dst, src []float32, a float32) {
-	src = src[:len(dst)]
-	for i, v := range src {
-		dst[i] += a * v
+	for i := n; i < len(dst); i++ {
+		dst[i] += src[i]
 	}
 }
 

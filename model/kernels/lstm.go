@@ -1,12 +1,19 @@
 package kernels
 
+import "unsafe"
+
 // LSTMForward runs the element-wise half of one LSTM step for one sample. z, [4·units], holds the pre-activations of
 // the gates in Keras' order i, f, c, o and receives their activations; c receives the new cell state, tanhC its
 // tanh and h the output. prev is the cell state before the step. All slices but z have length units.
 func LSTMForward(z, prev, c, tanhC, h []float32) {
 	u := len(h)
+	n := whole(u)
+	if n > 0 {
+		z, prev, c, tanhC = z[:4*u], prev[:u], c[:u], tanhC[:u] // the assembly writes unchecked
+		lstmForwardAsm(uintptr(n), at(z, 0), uintptr(u)*unsafe.Sizeof(z[0]), at(prev, 0), at(c, 0), at(tanhC, 0), at(h, 0))
+	}
 	zi, zf, zg, zo := z[:u], z[u:2*u], z[2*u:3*u], z[3*u:4*u]
-	for q := range h {
+	for q := n; q < u; q++ {
 		i, f, g, o := Logistic(zi[q]), Logistic(zf[q]), Tanh(zg[q]), Logistic(zo[q])
 		zi[q], zf[q], zg[q], zo[q] = i, f, g, o
 		c[q] = f*prev[q] + i*g
@@ -20,8 +27,13 @@ func LSTMForward(z, prev, c, tanhC, h []float32) {
 // state before.
 func LSTMBackward(z, prev, tanhC, dh, dc []float32) {
 	u := len(dh)
+	n := whole(u)
+	if n > 0 {
+		z, prev, tanhC, dc = z[:4*u], prev[:u], tanhC[:u], dc[:u] // the assembly writes unchecked
+		lstmBackwardAsm(uintptr(n), at(z, 0), uintptr(u)*unsafe.Sizeof(z[0]), at(prev, 0), at(tanhC, 0), at(dh, 0), at(dc, 0))
+	}
 	zi, zf, zg, zo := z[:u], z[u:2*u], z[2*u:3*u], z[3*u:4*u]
-	for q := range dh {
+	for q := n; q < u; q++ {
 		i, f, g, o, t := zi[q], zf[q], zg[q], zo[q], tanhC[q]
 		d := dc[q] + dh[q]*o*(1-t*t)
 		zo[q] = dh[q] * t * o * (1 - o)

@@ -1,0 +1,165 @@
+package kernels
+
+import (
+	"sync"
+	"unsafe"
+
+	"gonum.org/v1/gonum/blas"
+	"gonum.org/v1/gonum/blas/gonum"
+)
+
+// Matrix is a row-major view: element (i, j) is Data[i*Stride+j]. With Transposed set it stands for its transpose.
+type Matrix struct {
+	Data       []float32
+	Stride     int
+	Transposed bool
+}
+
+// T is the transpose of m.
+func (m Matrix) T() Matrix { m.Transposed = !m.Transposed; return m }
+
+// strides are the distances between rows and between columns.
+func (m Matrix) strides() (row, column int) {
+	if m.Transposed {
+		return 1, m.Stride
+	}
+	return m.Stride, 1
+}
+
+// depth is how much of the common dimension is multiplied at a time: a panel of B then fits the first-level cache.
+const depth = 256
+
+// Gemm computes c = a·b, or c += a·b with accumulate, for a [m, k], b [k, n] and c [m, n]. c must not be transposed. It
+// uses one core: callers split batches, which costs fewer wake-ups than splitting products.
+func Gemm(m, n, k int, a, b, c Matrix, accumulate bool) {
+	if m == 0 || n == 0 {
+		return
+	}
+	if level == portable || k == 0 {
+		blasGemm(m, n, k, a, b, c, accumulate)
+		return
+	}
+	check(m, k, a)
+	check(k, n, b)
+	check(m, n, c)
+	p := products.Get().(*product)
+	p.multiply(m, n, k, a, b, c, accumulate)
+	products.Put(p)
+}
+
+// check panics, as an index out of range would, when x is too short for a [rows, columns] view of it: the kernels read
+// memory unchecked.
+func check(rows, columns int, x Matrix) {
+	if x.Transposed {
+		rows, columns = columns, rows
+	}
+	_ = x.Data[(rows-1)*x.Stride+columns-1]
+}
+
+func blasGemm(m, n, k int, a, b, c Matrix, accumulate bool) {
+	beta := float32(0)
+	if accumulate {
+		beta = 1
+	}
+	gonum.Implementation{}.Sgemm(trans(a), trans(b), m, n, k, 1, a.Data, a.Stride, b.Data, b.Stride, beta, c.Data, c.Stride)
+}
+
+func trans(m Matrix) blas.Transpose {
+	if m.Transposed {
+		return blas.Trans
+	}
+	return blas.NoTrans
+}
+
+// Sizes of the widest micro-kernel, AVX-512's.
+const (
+	maxRows    = 12
+	maxColumns = 32
+)
+
+// product is the working memory of a matrix product: a packed panel of B and a tile for the ragged edge of C.
+type product struct {
+	panel [depth * maxColumns]float32
+	tile  [maxRows * maxColumns]float32
+}
+
+var products = sync.Pool{New: func() any { return new(product) }}
+
+// tileSize is the rows and columns the micro-kernel computes at once.
+func tileSize() (rows, columns int) {
+	if level == avx512 {
+		return maxRows, maxColumns
+	}
+	return 6, 16
+}
+
+func (p *product) multiply(m, n, k int, a, b, c Matrix, accumulate bool) {
+	rows, columns := tileSize()
+	ars, acs := a.strides()
+	for q := 0; q < k; q += depth {
+		deep := min(depth, k-q)
+		add := accumulate || q > 0
+		for j := 0; j < n; j += columns {
+			wide := min(columns, n-j)
+			panel, stride := p.pack(b, q, j, deep, wide, columns, m > rows)
+			for i := 0; i < m; i += rows {
+				high := min(rows, m-i)
+				from := unsafe.Pointer(&a.Data[i*ars+q*acs])
+				if wide == columns {
+					tile(high, deep, from, ars, acs, panel, stride, unsafe.Pointer(&c.Data[i*c.Stride+j]), c.Stride, add)
+					continue
+				}
+				tile(high, deep, from, ars, acs, panel, stride, unsafe.Pointer(&p.tile), columns, false)
+				p.edge(c.Data[i*c.Stride+j:], c.Stride, high, wide, columns, add)
+			}
+		}
+	}
+}
+
+// tile calls the micro-kernel with strides in floats.
+func tile(rows, k int, a unsafe.Pointer, ars, acs int, b unsafe.Pointer, brs int, c unsafe.Pointer, crs int, accumulate bool) {
+	acc := uintptr(0)
+	if accumulate {
+		acc = 1
+	}
+	gemmTile(rows, uintptr(k), a, uintptr(ars)*4, uintptr(acs)*4, b, uintptr(brs)*4, c, uintptr(crs)*4, acc)
+}
+
+// pack copies a panel [deep, columns] of b, zeros beyond wide. A full panel that few rows will use is left in place.
+func (p *product) pack(b Matrix, q, j, deep, wide, columns int, reused bool) (panel unsafe.Pointer, stride int) {
+	if !reused && wide == columns && !b.Transposed {
+		return unsafe.Pointer(&b.Data[q*b.Stride+j]), b.Stride
+	}
+	d := p.panel[:deep*columns]
+	if b.Transposed {
+		if wide < columns {
+			clear(d)
+		}
+		for x := range wide {
+			for y, v := range b.Data[(j+x)*b.Stride+q:][:deep] {
+				d[y*columns+x] = v
+			}
+		}
+		return unsafe.Pointer(&p.panel), columns
+	}
+	for y := range deep {
+		row := d[y*columns : (y+1)*columns]
+		copy(row, b.Data[(q+y)*b.Stride+j:][:wide])
+		clear(row[wide:])
+	}
+	return unsafe.Pointer(&p.panel), columns
+}
+
+// edge moves the used part of the tile into c.
+func (p *product) edge(c []float32, stride, high, wide, columns int, add bool) {
+	for r := range high {
+		row, from := c[r*stride:][:wide], p.tile[r*columns:][:wide]
+		if !add {
+			copy(row, from)
+			continue
+		}
+		for x, v := range from {
+			row[x] += v
+		}
+	}
+}

@@ -1,0 +1,150 @@
+package main
+
+import "fmt"
+
+// logistic turns x into 1/(1+exp(-x)), using t1 and t2: exp by range reduction to |r| <= ln2/2, a polynomial, and a
+// scale by a power of two.
+func (i isa) logistic(x, t1, t2 string) {
+	i.zero(t1)
+	i.op("VSUBPS %s, %s, %s", x, t1, x)
+	for _, bound := range []string{"MIN", "MAX"} { // with x as the second source, which is what NaN comes out of
+		i.op("VMOVUPS %s<>(SB), %s", map[string]string{"MIN": "high", "MAX": "low"}[bound], t2)
+		i.op("V%sPS %s, %s, %s", bound, x, t2, x)
+	}
+	i.op("VMULPS log2e<>(SB), %s, %s", x, t1)
+	if i.wide() {
+		i.op("VRNDSCALEPS $0, %s, %s", t1, t1)
+	} else {
+		i.op("VROUNDPS $0, %s, %s", t1, t1)
+	}
+	i.op("VFNMADD231PS ln2hi<>(SB), %s, %s", t1, x)
+	i.op("VFNMADD231PS ln2lo<>(SB), %s, %s", t1, x)
+	i.op("VMOVUPS p5<>(SB), %s", t2)
+	for _, p := range []string{"p4", "p3", "p2", "p1", "p0", "one", "one"} { // the last two make 1 + x + x²·poly
+		i.op("VFMADD213PS %s<>(SB), %s, %s", p, x, t2)
+	}
+	if i.wide() {
+		i.op("VSCALEFPS %s, %s, %s", t1, t2, t2)
+	} else {
+		i.op("VCVTPS2DQ %s, %s", t1, t1)
+		i.op("VPADDD bias<>(SB), %s, %s", t1, t1)
+		i.op("VPSLLD $23, %s, %s", t1, t1)
+		i.op("VMULPS %s, %s, %s", t1, t2, t2)
+	}
+	i.op("VMOVUPS one<>(SB), %s", t1)
+	i.op("VADDPS %s, %s, %s", t1, t2, t2)
+	i.op("VDIVPS %s, %s, %s", t2, t1, x)
+}
+
+// tanh turns x into 2·logistic(2x) - 1.
+func (i isa) tanh(x, t1, t2 string) {
+	i.op("VADDPS %s, %s, %s", x, x, x)
+	i.logistic(x, t1, t2)
+	i.op("VADDPS %s, %s, %s", x, x, x)
+	i.op("VSUBPS one<>(SB), %s, %s", x, x)
+}
+
+// gates loads or stores the four gates at AX, units apart in bytes (BX).
+var gates = []string{"(AX)", "(AX)(BX*1)", "(R9)", "(R9)(BX*1)"}
+
+func (i isa) lstmForward() {
+	fmt.Fprintf(i.out, "// func lstmForward%s(n uintptr, z unsafe.Pointer, gate uintptr, prev, c, tanhC, h unsafe.Pointer)\n", i.suffix)
+	i.text("lstmForward", 56)
+	i.args("n", "CX", "z", "AX", "gate", "BX", "prev", "DX", "c", "SI", "tanhC", "DI", "h", "R8")
+	i.op("LEAQ (AX)(BX*2), R9")
+	i.label("loop")
+	for k, at := range gates {
+		i.op("VMOVUPS %s, %s", at, i.v(k))
+	}
+	i.logistic(i.v(0), i.v(8), i.v(9))
+	i.logistic(i.v(1), i.v(10), i.v(11))
+	i.tanh(i.v(2), i.v(12), i.v(13))
+	i.logistic(i.v(3), i.v(14), i.v(15))
+	for k, at := range gates {
+		i.op("VMOVUPS %s, %s", i.v(k), at)
+	}
+	i.op("VMULPS %s, %s, %s", i.v(0), i.v(2), i.v(4))
+	i.op("VFMADD231PS (DX), %s, %s", i.v(1), i.v(4))
+	i.op("VMOVUPS %s, (SI)", i.v(4))
+	i.tanh(i.v(4), i.v(8), i.v(9))
+	i.op("VMOVUPS %s, (DI)", i.v(4))
+	i.op("VMULPS %s, %s, %s", i.v(3), i.v(4), i.v(4))
+	i.op("VMOVUPS %s, (R8)", i.v(4))
+	i.advance("AX", "R9", "DX", "SI", "DI", "R8")
+}
+
+// advance moves pointers by a register, counts CX down and ends the loop and the function.
+func (i isa) advance(pointers ...string) {
+	for _, p := range pointers {
+		i.op("ADDQ $%d, %s", i.bytes(), p)
+	}
+	i.op("SUBQ $%d, CX", i.lanes)
+	i.op("JNZ loop")
+	i.ret()
+}
+
+func (i isa) lstmBackward() {
+	fmt.Fprintf(i.out, "// func lstmBackward%s(n uintptr, z unsafe.Pointer, gate uintptr, prev, tanhC, dh, dc unsafe.Pointer)\n", i.suffix)
+	i.text("lstmBackward", 56)
+	i.args("n", "CX", "z", "AX", "gate", "BX", "prev", "DX", "tanhC", "SI", "dh", "DI", "dc", "R8")
+	i.op("LEAQ (AX)(BX*2), R9")
+	i.label("loop")
+	v := i.v
+	for k, at := range gates { // 0 i, 1 f, 2 g, 3 o
+		i.op("VMOVUPS %s, %s", at, v(k))
+	}
+	i.op("VMOVUPS (SI), %s", v(5)) // tanh c
+	i.op("VMOVUPS (DI), %s", v(6)) // dh
+	i.op("VMULPS %s, %s, %s", v(5), v(6), v(8))
+	i.op("VMULPS %s, %s, %s", v(3), v(6), v(9))
+	i.op("VMOVUPS one<>(SB), %s", v(10))
+	i.op("VMOVUPS %s, %s", v(10), v(4))
+	i.op("VFNMADD231PS %s, %s, %s", v(5), v(5), v(4)) // 1 - tanh²
+	i.op("VMOVUPS (R8), %s", v(7))
+	i.op("VFMADD231PS %s, %s, %s", v(9), v(4), v(7)) // d = dc + dh·o·(1-tanh²)
+	i.op("VMULPS %s, %s, %s", v(2), v(7), v(11))     // d·g
+	i.op("VMULPS (DX), %s, %s", v(7), v(12))         // d·prev
+	i.op("VMULPS %s, %s, %s", v(0), v(7), v(13))     // d·i
+	i.op("VMULPS %s, %s, %s", v(1), v(7), v(14))     // d·f
+	i.op("VMOVUPS %s, (R8)", v(14))
+	for _, p := range [][2]int{{0, 11}, {1, 12}, {3, 8}} {
+		i.op("VSUBPS %s, %s, %s", v(p[0]), v(10), v(15))
+		i.op("VMULPS %s, %s, %s", v(p[0]), v(15), v(15))
+		i.op("VMULPS %s, %s, %s", v(15), v(p[1]), v(p[1]))
+	}
+	i.op("VFNMADD231PS %s, %s, %s", v(2), v(2), v(10)) // 1 - g²
+	i.op("VMULPS %s, %s, %s", v(10), v(13), v(13))
+	for k, r := range []int{11, 12, 13, 8} {
+		i.op("VMOVUPS %s, %s", v(r), gates[k])
+	}
+	i.advance("AX", "R9", "DX", "SI", "DI", "R8")
+}
+
+// adam updates n floats. args points at six floats: beta1, 1-beta1, beta2, 1-beta2, alpha, epsilon, and the inverse of
+// the second correction.
+func (i isa) adam() {
+	fmt.Fprintf(i.out, "// func adam%s(n uintptr, w, grad, m, v, args unsafe.Pointer)\n", i.suffix)
+	i.text("adam", 48)
+	i.args("n", "CX", "w", "AX", "grad", "BX", "m", "DX", "v", "SI", "args", "DI")
+	v := i.v
+	for k := range 7 {
+		i.op("VBROADCASTSS %d(DI), %s", 4*k, v(8+k))
+	}
+	i.label("loop")
+	i.op("VMOVUPS (BX), %s", v(0))
+	i.op("VMULPS (DX), %s, %s", v(8), v(1))
+	i.op("VFMADD231PS %s, %s, %s", v(0), v(9), v(1))
+	i.op("VMOVUPS %s, (DX)", v(1))
+	i.op("VMULPS %s, %s, %s", v(0), v(0), v(2))
+	i.op("VMULPS %s, %s, %s", v(11), v(2), v(2))
+	i.op("VFMADD231PS (SI), %s, %s", v(10), v(2))
+	i.op("VMOVUPS %s, (SI)", v(2))
+	i.op("VSQRTPS %s, %s", v(2), v(2))
+	i.op("VFMADD213PS %s, %s, %s", v(13), v(14), v(2)) // sqrt(v)·inverse + epsilon
+	i.op("VMULPS %s, %s, %s", v(12), v(1), v(1))
+	i.op("VDIVPS %s, %s, %s", v(2), v(1), v(1))
+	i.op("VMOVUPS (AX), %s", v(3))
+	i.op("VSUBPS %s, %s, %s", v(1), v(3), v(3))
+	i.op("VMOVUPS %s, (AX)", v(3))
+	i.advance("AX", "BX", "DX", "SI")
+}

@@ -1,0 +1,230 @@
+package kernels
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+)
+
+func random(rng *rand.Rand, n int) []float32 {
+	x := make([]float32, n)
+	for i := range x {
+		x[i] = float32(rng.NormFloat64())
+	}
+	return x
+}
+
+func near(t *testing.T, what string, got, want []float32, tolerance float64) {
+	t.Helper()
+	for i := range want {
+		if d := math.Abs(float64(got[i] - want[i])); !(d <= tolerance*(1+math.Abs(float64(want[i])))) {
+			t.Fatalf("%s: value %d is %g, want %g", what, i, got[i], want[i])
+		}
+	}
+}
+
+func view(rng *rand.Rand, rows, columns int, transposed bool) Matrix {
+	if transposed {
+		rows, columns = columns, rows
+	}
+	stride := columns + rng.IntN(3)
+	return Matrix{Data: random(rng, (rows-1)*stride+columns), Stride: stride, Transposed: transposed}
+}
+
+func (m Matrix) get(i, j int) float64 {
+	if m.Transposed {
+		i, j = j, i
+	}
+	return float64(m.Data[i*m.Stride+j])
+}
+
+func TestGemm(t *testing.T) {
+	eachLevel(t, func(t *testing.T) {
+		rng := rand.New(rand.NewPCG(1, 1))
+		for range 300 {
+			m, n, k := 1+rng.IntN(40), 1+rng.IntN(70), 1+rng.IntN(40)
+			if rng.IntN(10) == 0 {
+				k += 300
+			}
+			a, b := view(rng, m, k, rng.IntN(2) == 0), view(rng, k, n, rng.IntN(2) == 0)
+			c := view(rng, m, n, false)
+			accumulate := rng.IntN(2) == 0
+			want := append([]float32(nil), c.Data...)
+			for i := range m {
+				for j := range n {
+					sum := 0.0
+					if accumulate {
+						sum = c.get(i, j)
+					}
+					for x := range k {
+						sum += a.get(i, x) * b.get(x, j)
+					}
+					want[i*c.Stride+j] = float32(sum)
+				}
+			}
+			Gemm(m, n, k, a, b, c, accumulate)
+			near(t, fmt.Sprintf("%dx%dx%d", m, n, k), c.Data, want, 1e-4)
+		}
+	})
+}
+
+func TestGemmShortOperandPanics(t *testing.T) {
+	defer func() {
+		if recover() == nil {
+			t.Error("a product past the end of its operand did not panic")
+		}
+	}()
+	short := Matrix{Data: make([]float32, 5), Stride: 3}
+	Gemm(2, 3, 3, short, Matrix{Data: make([]float32, 9), Stride: 3}, Matrix{Data: make([]float32, 6), Stride: 3}, false)
+}
+
+func TestConvMax(t *testing.T) {
+	eachLevel(t, func(t *testing.T) {
+		rng := rand.New(rand.NewPCG(2, 2))
+		for range 100 {
+			codes, kernel, filters := 1+rng.IntN(50), 1+rng.IntN(6), 1+rng.IntN(300)
+			table := random(rng, codes*kernel*filters)
+			name := make([]uint16, kernel+rng.IntN(30))
+			for i := range name {
+				name[i] = uint16(rng.IntN(codes))
+			}
+			from := rng.IntN(len(name) - kernel + 1)
+			out, arg := make([]float32, filters), make([]int32, filters)
+			ConvMax(table, kernel, filters, name, from, out, arg)
+			for f := range filters {
+				best, at := math.Inf(-1), 0
+				for p := from; p+kernel <= len(name); p++ {
+					var sum float64
+					for j := range kernel {
+						sum += float64(table[(int(name[p+j])*kernel+j)*filters+f])
+					}
+					if sum > best+1e-5 {
+						best, at = sum, p
+					}
+				}
+				if math.Abs(best-float64(out[f])) > 1e-4 || int(arg[f]) != at {
+					t.Fatalf("kernel %d, %d filters: filter %d is %g at %d, want %g at %d", kernel, filters, f, out[f], arg[f], best, at)
+				}
+			}
+		}
+	})
+}
+
+func TestLSTMCell(t *testing.T) {
+	eachLevel(t, func(t *testing.T) {
+		rng := rand.New(rand.NewPCG(3, 3))
+		for _, u := range []int{1, 3, 8, 16, 17, 128, 130} {
+			z := random(rng, 4*u)
+			for i := range z {
+				z[i] *= 3
+			}
+			prev, dh, dc := random(rng, u), random(rng, u), random(rng, u)
+			wantZ, wantC, wantT, wantH := append([]float32(nil), z...), make([]float32, u), make([]float32, u), make([]float32, u)
+			wantD, wantDC := make([]float32, 4*u), make([]float32, u)
+			for q := range u {
+				s := func(g int) float64 { return 1 / (1 + math.Exp(-float64(z[g*u+q]))) }
+				i, f, o, g := s(0), s(1), s(3), math.Tanh(float64(z[2*u+q]))
+				c := f*float64(prev[q]) + i*g
+				th := math.Tanh(c)
+				for k, v := range []float64{i, f, g, o} {
+					wantZ[k*u+q] = float32(v)
+				}
+				wantC[q], wantT[q], wantH[q] = float32(c), float32(th), float32(o*th)
+				d := float64(dc[q]) + float64(dh[q])*o*(1-th*th)
+				for k, v := range []float64{d * g * i * (1 - i), d * float64(prev[q]) * f * (1 - f), d * i * (1 - g*g), float64(dh[q]) * th * o * (1 - o)} {
+					wantD[k*u+q] = float32(v)
+				}
+				wantDC[q] = float32(d * f)
+			}
+			c, tanhC, h := make([]float32, u), make([]float32, u), make([]float32, u)
+			LSTMForward(z, prev, c, tanhC, h)
+			near(t, "gates", z, wantZ, 1e-6)
+			near(t, "cell", c, wantC, 1e-6)
+			near(t, "tanh", tanhC, wantT, 1e-6)
+			near(t, "output", h, wantH, 1e-6)
+			LSTMBackward(z, prev, tanhC, dh, dc)
+			near(t, "gate gradients", z, wantD, 1e-5)
+			near(t, "cell gradient", dc, wantDC, 1e-5)
+		}
+	})
+}
+
+// The gates' logistic and tanh against float64 over the range where they are not yet flat, through the cell: c = f·prev
+// with i·g = 0 shows the logistic, tanhC the hyperbolic tangent. Absolute errors, as the values lie in [-1, 1].
+func TestActivationError(t *testing.T) {
+	eachLevel(t, func(t *testing.T) {
+		const u = 16
+		worst := [2]float64{}
+		for x := -100.0; x < 100; x += 0.37 {
+			z, prev := make([]float32, 4*u), make([]float32, u)
+			for q := range u {
+				z[u+q] = float32(x) + float32(q)*0.02
+				prev[q] = z[u+q]
+			}
+			c, tanhC, h := make([]float32, u), make([]float32, u), make([]float32, u)
+			LSTMForward(append([]float32(nil), z...), prev, c, tanhC, h)
+			for q := range u {
+				p := 1 / (1 + math.Exp(-float64(z[u+q])))
+				worst[0] = max(worst[0], math.Abs(float64(c[q])-p*float64(prev[q]))/(1+math.Abs(float64(prev[q]))))
+				worst[1] = max(worst[1], math.Abs(float64(tanhC[q])-math.Tanh(float64(c[q]))))
+			}
+		}
+		if worst[0] > 2e-7 || worst[1] > 3e-7 {
+			t.Errorf("largest error: logistic %g, tanh %g", worst[0], worst[1])
+		}
+	})
+}
+
+func TestLSTMKeepsNaN(t *testing.T) {
+	eachLevel(t, func(t *testing.T) {
+		const u = 16
+		z := make([]float32, 4*u)
+		for i := range z {
+			z[i] = float32(math.NaN())
+		}
+		h := make([]float32, u)
+		LSTMForward(z, make([]float32, u), make([]float32, u), make([]float32, u), h)
+		if h[3] == h[3] {
+			t.Errorf("NaN gates gave output %g", h[3])
+		}
+	})
+}
+
+// Literals from algorithm 1 of the paper, evaluated in Python floats: w=1, rate 0.1, gradients 0.5, -0.2, 0.1.
+func TestAdam(t *testing.T) {
+	eachLevel(t, func(t *testing.T) {
+		const n = 19
+		w, m, v := make([]float32, n), make([]float32, n), make([]float32, n)
+		for i := range w {
+			w[i] = 1
+		}
+		want := []float64{0.900000002, 0.8654394, 0.8275002}
+		for step, g := range []float32{0.5, -0.2, 0.1} {
+			grad := make([]float32, n)
+			for i := range grad {
+				grad[i] = g
+			}
+			Adam(w, grad, m, v, 0.1, 0.9, 0.999, 1e-8, step+1)
+			for i := range w {
+				if math.Abs(float64(w[i])-want[step]) > 1e-6 {
+					t.Fatalf("step %d: weight %d is %.7f, want %.7f", step+1, i, w[i], want[step])
+				}
+			}
+		}
+	})
+}
+
+func BenchmarkGemm(b *testing.B) {
+	for _, s := range [][3]int{{256, 512, 128}, {256, 256, 1024}, {1024, 256, 256}, {128, 512, 5120}} {
+		b.Run(fmt.Sprintf("%dx%dx%d", s[0], s[1], s[2]), func(b *testing.B) {
+			rng := rand.New(rand.NewPCG(1, 1))
+			m, n, k := s[0], s[1], s[2]
+			x, y, z := Matrix{Data: random(rng, m*k), Stride: k}, Matrix{Data: random(rng, k*n), Stride: n}, Matrix{Data: random(rng, m*n), Stride: n}
+			for b.Loop() {
+				Gemm(m, n, k, x, y, z, false)
+			}
+			b.ReportMetric(2*float64(m*n*k)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
+		})
+	}
+}
