@@ -1,0 +1,203 @@
+package export
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/degas-dns/degas/internal/atomicfile"
+	"github.com/degas-dns/degas/model"
+)
+
+// SumsFile lists the SHA-256 of every other file of a version directory, in the form that "sha256sum -c" reads.
+const SumsFile = "SHA256SUMS"
+
+// ErrExists means the version directory is there already.
+var ErrExists = errors.New("exists already")
+
+// DefaultFormats is what Export writes when Options name none.
+var DefaultFormats = []string{"hdf5", "savedmodel", "onnx"}
+
+// Options choose what Export does. The zero Options write the default formats and refuse to replace anything.
+type Options struct {
+	// Formats by name; nil means DefaultFormats. degas' own two files are always written.
+	Formats []string
+	// Overwrite replaces an earlier export. A directory that holds anything else is never replaced.
+	Overwrite bool
+}
+
+// Report says what Export wrote.
+type Report struct {
+	Dir   string `json:"dir"`
+	Files []File `json:"files"` // sorted by path, without SumsFile
+}
+
+// File is one exported file.
+type File struct {
+	Path   string `json:"path"` // in the directory, with forward slashes
+	Bytes  int64  `json:"bytes"`
+	SHA256 string `json:"sha256"` // lower-case hexadecimal
+}
+
+// Export writes m into the version directory to, which appears whole or not at all: everything is written into a sibling
+// named .tmp-…, which servers that look for numbered versions pass over, and then renamed. Equal models give equal
+// bytes. It returns an error that wraps ErrExists when to is there and Overwrite is not set, and ctx's error when it was
+// stopped between two formats.
+func Export(ctx context.Context, m *model.Model, to string, o Options) (Report, error) {
+	chosen, err := choose(o.Formats)
+	if err != nil {
+		return Report{}, err
+	}
+	to = filepath.Clean(to)
+	if err := replaceable(to, o.Overwrite); err != nil {
+		return Report{}, fmt.Errorf("export to %s: %w", to, err)
+	}
+	parent := filepath.Dir(to)
+	if err := os.MkdirAll(parent, 0o755); err != nil {
+		return Report{}, fmt.Errorf("export to %s: %w", to, err)
+	}
+	stage, err := os.MkdirTemp(parent, ".tmp-"+filepath.Base(to)+"-")
+	if err != nil {
+		return Report{}, fmt.Errorf("export to %s: %w", to, err)
+	}
+	defer os.RemoveAll(stage) // gone already when all went well
+	files, err := fill(ctx, stage, m, chosen)
+	if err != nil {
+		return Report{}, fmt.Errorf("export to %s: %w", to, err)
+	}
+	if err := publish(stage, to); err != nil {
+		return Report{}, fmt.Errorf("export to %s: %w", to, err)
+	}
+	return Report{Dir: to, Files: files}, nil
+}
+
+// choose looks the formats up; one named twice is written once.
+func choose(names []string) ([]Format, error) {
+	if names == nil {
+		names = DefaultFormats
+	}
+	var out []Format
+	for i, name := range names {
+		f, err := Lookup(name)
+		if err != nil {
+			return nil, err
+		}
+		if !slices.Contains(names[:i], name) {
+			out = append(out, f)
+		}
+	}
+	return out, nil
+}
+
+// replaceable says why to cannot be written: it exists, and either it is to be kept or it is no export.
+func replaceable(to string, overwrite bool) error {
+	info, err := os.Stat(to)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	if !info.IsDir() {
+		return fmt.Errorf("it is a file: %w", ErrExists)
+	}
+	if !overwrite {
+		return fmt.Errorf("%w: choose a new version number, or allow it to be overwritten", ErrExists)
+	}
+	for _, name := range []string{SumsFile, model.SpecFile} {
+		if _, err := os.Stat(filepath.Join(to, name)); err != nil {
+			return fmt.Errorf("it holds no %s and so is no export, which is not overwritten: %w", name, ErrExists)
+		}
+	}
+	return nil
+}
+
+// fill writes all files into dir.
+func fill(ctx context.Context, dir string, m *model.Model, chosen []Format) ([]File, error) {
+	if err := m.Save(dir); err != nil {
+		return nil, err
+	}
+	for _, f := range chosen {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		if err := f.Write(dir, m); err != nil {
+			return nil, fmt.Errorf("%s: %w", f.Name(), err)
+		}
+	}
+	files, err := sums(dir)
+	if err != nil {
+		return nil, err
+	}
+	var list strings.Builder
+	for _, f := range files {
+		fmt.Fprintf(&list, "%s  %s\n", f.SHA256, f.Path)
+	}
+	if err := atomicfile.Write(filepath.Join(dir, SumsFile), []byte(list.String())); err != nil {
+		return nil, err
+	}
+	return files, ctx.Err()
+}
+
+// sums reads every file below dir, in the order of their paths.
+func sums(dir string) ([]File, error) {
+	var out []File
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		rel, err := filepath.Rel(dir, path)
+		if err != nil {
+			return err
+		}
+		f, err := sum(path)
+		f.Path = filepath.ToSlash(rel)
+		out = append(out, f)
+		return err
+	})
+	slices.SortFunc(out, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
+	return out, err
+}
+
+func sum(path string) (File, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return File{}, err
+	}
+	defer f.Close()
+	h := sha256.New()
+	n, err := io.Copy(h, f)
+	return File{Bytes: n, SHA256: hex.EncodeToString(h.Sum(nil))}, err
+}
+
+// publish renames stage to to. What is at to moves aside first and comes back if the rename fails.
+func publish(stage, to string) error {
+	if err := os.Chmod(stage, 0o755); err != nil { // MkdirTemp makes it private
+		return err
+	}
+	if _, err := os.Stat(to); errors.Is(err, fs.ErrNotExist) {
+		return os.Rename(stage, to)
+	}
+	old, err := os.MkdirTemp(filepath.Dir(to), ".tmp-old-")
+	if err != nil {
+		return err
+	}
+	aside := filepath.Join(old, "version")
+	if err := os.Rename(to, aside); err != nil {
+		return errors.Join(err, os.Remove(old))
+	}
+	if err := os.Rename(stage, to); err != nil {
+		if back := os.Rename(aside, to); back != nil {
+			return fmt.Errorf("%w; the earlier export is in %s: %w", err, aside, back)
+		}
+		return errors.Join(err, os.Remove(old))
+	}
+	return os.RemoveAll(old)
+}

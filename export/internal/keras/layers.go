@@ -1,0 +1,77 @@
+package keras
+
+import (
+	"fmt"
+	"maps"
+
+	"github.com/degas-dns/degas/model"
+)
+
+// layer translates a node.
+func layer(n model.Node) (Layer, error) {
+	l := n.Layer
+	switch n.Kind {
+	case model.KindInput:
+		return Layer{Class: "InputLayer", Name: n.Name, Config: Object{
+			"name": n.Name, "batch_input_shape": []any{nil, n.Shape[0]}, "dtype": "int32", "sparse": false, "ragged": false}}, nil
+	case model.KindEmbedding:
+		return with(n, "Embedding", Object{"input_dim": l.Rows, "output_dim": l.Dim, "mask_zero": false}), nil
+	case model.KindConv1D:
+		return with(n, "Conv1D", Object{"filters": l.Filters, "kernel_size": []int{l.Kernel}, "strides": []int{1}, "padding": padding(l),
+			"data_format": "channels_last", "dilation_rate": []int{1}, "groups": 1, "activation": activation(l), "use_bias": true}), nil
+	case model.KindThresholdedReLU:
+		// Keras 3 has no ThresholdedReLU under that name; ReLU's threshold is the same function in both, 0 where x <= theta.
+		return with(n, "ReLU", Object{"max_value": nil, "negative_slope": 0.0, "threshold": l.Theta}), nil
+	case model.KindMaxPool:
+		return with(n, "MaxPooling1D", Object{"pool_size": []int{l.Pool}, "strides": []int{l.Pool}, "padding": padding(l), "data_format": "channels_last"}), nil
+	case model.KindGlobalMaxPool:
+		return with(n, "GlobalMaxPooling1D", Object{"data_format": "channels_last"}), nil
+	case model.KindFlatten:
+		return with(n, "Flatten", Object{"data_format": "channels_last"}), nil
+	case model.KindDropout:
+		return with(n, "Dropout", Object{"rate": l.Rate, "noise_shape": nil, "seed": nil}), nil
+	case model.KindDense:
+		return with(n, "Dense", Object{"units": l.Units, "activation": activation(l), "use_bias": true}), nil
+	case model.KindConcatenate:
+		return with(n, "Concatenate", Object{"axis": -1}), nil
+	case model.KindLSTM:
+		if l.Bidirectional {
+			// Keras 3 finds the wrapped class by its module; Keras 2 does not look at it.
+			inner := Object{"module": "keras.layers", "registered_name": nil, "class_name": "LSTM", "config": base("lstm", lstm(l))}
+			return with(n, "Bidirectional", Object{"merge_mode": "concat", "layer": inner}), nil
+		}
+		return with(n, "LSTM", lstm(l)), nil
+	}
+	return Layer{}, fmt.Errorf("Keras has no layer for kind %q", n.Kind)
+}
+
+func with(n model.Node, class string, config Object) Layer {
+	return Layer{Class: class, Name: n.Name, Config: base(n.Name, config), Inputs: n.Inputs}
+}
+
+// base adds what every layer's configuration has.
+func base(name string, config Object) Object {
+	out := Object{"name": name, "trainable": true, "dtype": "float32"}
+	maps.Copy(out, config)
+	return out
+}
+
+func lstm(l model.Layer) Object {
+	return Object{"units": l.Units, "activation": "tanh", "recurrent_activation": "sigmoid", "use_bias": true, "unit_forget_bias": true,
+		"dropout": 0.0, "recurrent_dropout": 0.0, "return_sequences": false, "return_state": false, "go_backwards": false,
+		"stateful": false, "unroll": false}
+}
+
+func padding(l model.Layer) string {
+	if l.Padding == "" {
+		return model.Valid
+	}
+	return l.Padding
+}
+
+func activation(l model.Layer) string {
+	if l.Activation == "" {
+		return model.Linear
+	}
+	return l.Activation
+}

@@ -1,0 +1,35 @@
+package onnx
+
+import (
+	"slices"
+
+	"github.com/degas-dns/degas/model"
+)
+
+// onnxruntime's LSTM ends the whole process when the batch is empty (seen in 1.31.1: "terminate called without an active
+// exception"). In a graph with an LSTM an empty batch therefore runs as one row of code 0, which is cut off again behind
+// the head; any other batch passes through as it is.
+
+func hasLSTM(list []model.Node) bool {
+	return slices.ContainsFunc(list, func(n model.Node) bool { return n.Kind == model.KindLSTM })
+}
+
+// count is the value that holds the size of the batch, [1], in a graph that pads it.
+const count = "batch/count"
+
+// padBatch returns codes, [batch, window], with a row added if there is none.
+func (b *builder) padBatch(codes string) string {
+	shape := b.op("Shape", "batch/shape", []string{codes}, 0)
+	zero, one := b.int64s("batch/zero", 0), b.int64s("batch/one", 1)
+	b.op("Gather", count, []string{shape, zero}, 0, intAttr("axis", 0))
+	missing := b.op("Sub", "batch/missing", []string{one, count}, 0)
+	missing = b.op("Max", "batch/padding", []string{missing, zero}, 0)
+	// Pad takes all starts, then all ends: rows are added at the end of axis 0.
+	pads := b.op("Concat", "batch/pads", []string{zero, zero, missing, zero}, 0, intAttr("axis", 0))
+	return b.op("Pad", "batch/padded", []string{codes, pads}, 0)
+}
+
+// cutBatch undoes padBatch on x, [batch, width].
+func (b *builder) cutBatch(x string) string {
+	return b.op("Slice", "batch/cut", []string{x, "batch/zero", count, "batch/zero"}, 0)
+}

@@ -1,0 +1,174 @@
+package onnx
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/degas-dns/degas/export/internal/nodes"
+	"github.com/degas-dns/degas/model"
+)
+
+// Axis orders of a sequence, N for the batch, T for time and C for features: Keras works in the first, ONNX' Conv and
+// pooling in the second and its LSTM in the third.
+const (
+	stepsMajor    = "NTC"
+	channelsMajor = "NCT"
+	timeMajor     = "TNC"
+	flat          = "NC" // a vector a name
+)
+
+// value is a node's output: the order it was made in, and the name of each order made so far.
+type value struct {
+	order string
+	names map[string]string
+	shape []int // as model.Node has it: [time, features] or [features]
+}
+
+// builder translates nodes one after another.
+type builder struct {
+	graph
+	weights model.Weights
+	values  map[string]value
+	pads    bool // an empty batch needs a row: see padBatch
+}
+
+// set records that node n's output is called name.
+func (b *builder) set(n model.Node, name, order string) {
+	b.values[n.Name] = value{order, map[string]string{order: name}, n.Shape}
+}
+
+// get names node's output in the wanted axis order; a transposition is added the first time one is needed.
+func (b *builder) get(node, order string) string {
+	v := b.values[node]
+	if v.names[order] == "" {
+		perm := make([]int, len(order))
+		for i := range order {
+			perm[i] = strings.IndexByte(v.order, order[i])
+		}
+		v.names[order] = b.op("Transpose", node+"/"+order, []string{v.names[v.order]}, 0, intsAttr("perm", perm...))
+	}
+	return v.names[order]
+}
+
+// param adds node n's i-th parameter as it is.
+func (b *builder) param(n model.Node, i int) string {
+	p := n.Params[i]
+	return b.floats(p.Name, p.Shape, b.weights[p.Name].Data)
+}
+
+// node adds n. The head stays linear: outputs applies its activation.
+func (b *builder) node(n model.Node, head bool) error {
+	l := n.Layer
+	switch n.Kind {
+	case model.KindInput:
+		b.inputs = append(b.inputs, matrix(n.Name, typeInt64, n.Shape[0]))
+		codes := n.Name
+		if b.pads {
+			codes = b.padBatch(codes)
+		}
+		b.set(n, codes, flat)
+	case model.KindEmbedding:
+		b.set(n, b.op("Gather", n.Name, []string{b.param(n, 0), b.get(n.Inputs[0], flat)}, 0, intAttr("axis", 0)), stepsMajor)
+	case model.KindConv1D:
+		b.conv(n)
+	case model.KindThresholdedReLU:
+		in := b.values[n.Inputs[0]]
+		b.set(n, b.op("ThresholdedRelu", n.Name, []string{in.names[in.order]}, 0, floatAttr("alpha", float32(l.Theta))), in.order)
+	case model.KindMaxPool:
+		before, after := nodes.PoolPadding(l, b.values[n.Inputs[0]].shape[0])
+		b.set(n, b.op("MaxPool", n.Name, []string{b.get(n.Inputs[0], channelsMajor)}, 0,
+			intsAttr("kernel_shape", l.Pool), intsAttr("strides", l.Pool), intsAttr("pads", before, after)), channelsMajor)
+	case model.KindGlobalMaxPool:
+		pooled := b.op("GlobalMaxPool", n.Name+"/pooled", []string{b.get(n.Inputs[0], channelsMajor)}, 0)
+		b.set(n, b.flatten(n.Name, pooled), flat)
+	case model.KindFlatten:
+		b.flattenNode(n)
+	case model.KindLSTM:
+		b.lstm(n)
+	case model.KindDropout: // nothing in inference
+		b.values[n.Name] = b.values[n.Inputs[0]]
+	case model.KindDense:
+		act := l.Activation
+		if head {
+			act = model.Linear
+		}
+		y := b.op("Gemm", n.Name+"/linear", []string{b.get(n.Inputs[0], flat), b.param(n, 0), b.param(n, 1)}, 0)
+		b.set(n, b.activate(n.Name, y, act), flat)
+	case model.KindConcatenate:
+		var in []string
+		for _, name := range n.Inputs {
+			in = append(in, b.get(name, flat))
+		}
+		b.set(n, b.op("Concat", n.Name, in, 0, intAttr("axis", 1)), flat)
+	default:
+		return fmt.Errorf("%s: ONNX export knows no kind %q", n.Name, n.Kind)
+	}
+	return nil
+}
+
+// flatten drops or joins all axes behind the batch.
+func (b *builder) flatten(name, in string) string {
+	return b.op("Flatten", name, []string{in}, 0, intAttr("axis", 1))
+}
+
+// flattenNode joins time and features in Keras' order.
+func (b *builder) flattenNode(n model.Node) {
+	in := n.Inputs[0]
+	if b.values[in].order == flat {
+		b.values[n.Name] = b.values[in]
+		return
+	}
+	b.set(n, b.flatten(n.Name, b.get(in, stepsMajor)), flat)
+}
+
+// operators of element-wise activations; Softmax takes the last axis by default.
+var operators = map[string]string{model.ReLU: "Relu", model.Tanh: "Tanh", model.Sigmoid: "Sigmoid", model.Softmax: "Softmax"}
+
+// activate applies an activation, or none.
+func (b *builder) activate(name, in, activation string) string {
+	if op, ok := operators[activation]; ok {
+		return b.op(op, name, []string{in}, 0)
+	}
+	return in
+}
+
+func (b *builder) conv(n model.Node) {
+	l, before, after := n.Layer, 0, 0
+	if l.Padding == model.Same {
+		before, after = model.SamePadding(l.Kernel)
+	}
+	shape, data := convKernel(b.weights[n.Params[0].Name])
+	kernel := b.floats(n.Params[0].Name, shape, data)
+	y := b.op("Conv", n.Name+"/linear", []string{b.get(n.Inputs[0], channelsMajor), kernel, b.param(n, 1)}, 0,
+		intsAttr("kernel_shape", l.Kernel), intsAttr("strides", 1), intsAttr("dilations", 1), intAttr("group", 1), intsAttr("pads", before, after))
+	b.set(n, b.activate(n.Name, y, l.Activation), channelsMajor)
+}
+
+// outputs adds "probabilities" and "score" behind the head's logits.
+func (b *builder) outputs(head model.Node, labels int) {
+	logits := []string{b.get(head.Name, flat)}
+	if b.pads {
+		logits[0] = b.cutBatch(logits[0])
+	}
+	if head.Layer.Activation == model.Sigmoid {
+		b.op("Sigmoid", OutputScore, logits, 0)
+		rest := b.op("Sub", "probabilities/benign", []string{b.one(), OutputScore}, 0)
+		b.op("Concat", OutputProbabilities, []string{rest, OutputScore}, 0, intAttr("axis", 1))
+	} else {
+		b.op("Softmax", OutputProbabilities, logits, 0, intAttr("axis", -1))
+		b.score(labels)
+	}
+	b.results = append(b.results, matrix(OutputScore, typeFloat, 1), matrix(OutputProbabilities, typeFloat, labels))
+}
+
+// score takes the score from the probabilities as package model does: the second of two, or all but the first.
+func (b *builder) score(labels int) {
+	if labels == 2 {
+		b.op("Gather", OutputScore, []string{OutputProbabilities, b.int64s("score/column", 1)}, 0, intAttr("axis", 1))
+		return
+	}
+	benign := b.op("Gather", "score/benign", []string{OutputProbabilities, b.int64s("score/column", 0)}, 0, intAttr("axis", 1))
+	b.op("Sub", OutputScore, []string{b.one(), benign}, 0)
+}
+
+func (b *builder) one() string { return b.floats("score/one", []int{1}, []float32{1}) }

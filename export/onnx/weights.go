@@ -1,0 +1,65 @@
+package onnx
+
+import (
+	"github.com/degas-dns/degas/model"
+)
+
+// convKernel turns Keras' [kernel, in, filters] into ONNX' [filters, in, kernel].
+func convKernel(t *model.Tensor) (shape []int, data []float32) {
+	size, in, filters := t.Shape[0], t.Shape[1], t.Shape[2]
+	data = make([]float32, len(t.Data))
+	for k := range size {
+		for i := range in {
+			for f := range filters {
+				data[(f*in+i)*size+k] = t.Data[(k*in+i)*filters+f]
+			}
+		}
+	}
+	return []int{filters, in, size}, data
+}
+
+// gates takes ONNX' gate order i, o, f, c from the blocks of Keras' i, f, c, o.
+var gates = [4]int{0, 3, 1, 2}
+
+// lstm adds one ONNX LSTM for a node: W [directions, 4·units, in], R [directions, 4·units, units] and
+// B [directions, 8·units], the input's biases followed by the recurrent ones, which Keras does not have.
+func (b *builder) lstm(n model.Node) {
+	directions, direction := 1, "forward"
+	if n.Layer.Bidirectional {
+		directions, direction = 2, "bidirectional"
+	}
+	units, in := n.Layer.Units, n.Params[0].Shape[0]
+	var kernel, recurrent, bias []float32
+	for d := range directions {
+		kernel = append(kernel, gateRows(b.weights[n.Params[3*d].Name])...)
+		recurrent = append(recurrent, gateRows(b.weights[n.Params[3*d+1].Name])...)
+		values := b.weights[n.Params[3*d+2].Name].Data
+		for _, g := range gates {
+			bias = append(bias, values[g*units:(g+1)*units]...)
+		}
+		bias = append(bias, make([]float32, 4*units)...)
+	}
+	inputs := []string{b.get(n.Inputs[0], timeMajor),
+		b.floats(n.Name+"/W", []int{directions, 4 * units, in}, kernel),
+		b.floats(n.Name+"/R", []int{directions, 4 * units, units}, recurrent),
+		b.floats(n.Name+"/B", []int{directions, 8 * units}, bias)}
+	// Output 1 is the last state of each direction, [directions, batch, units].
+	last := b.op("LSTM", n.Name+"/last", inputs, 1, intAttr("hidden_size", units), stringAttr("direction", direction))
+	last = b.op("Transpose", n.Name+"/states", []string{last}, 0, intsAttr("perm", 1, 0, 2))
+	b.set(n, b.flatten(n.Name, last), flat)
+}
+
+// gateRows turns Keras' [in, 4·units], gates i, f, c, o, into ONNX' [4·units, in], gates i, o, f, c.
+func gateRows(t *model.Tensor) []float32 {
+	in, width := t.Shape[0], t.Shape[1]
+	units := width / 4
+	out := make([]float32, 0, len(t.Data))
+	for _, g := range gates {
+		for u := g * units; u < (g+1)*units; u++ {
+			for i := range in {
+				out = append(out, t.Data[i*width+u])
+			}
+		}
+	}
+	return out
+}

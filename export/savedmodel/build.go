@@ -1,0 +1,147 @@
+package savedmodel
+
+import (
+	"fmt"
+
+	"github.com/degas-dns/degas/model"
+)
+
+// value is a node's output: [batch, time, features] or [batch, features].
+type value struct {
+	tensor string
+	shape  []int // without the batch
+}
+
+// builder adds one copy of the network to a graph; prefix sets its operations apart from another copy's.
+type builder struct {
+	*graph
+	m      *model.Model
+	prefix string
+	values map[string]value
+}
+
+// op adds an operation that belongs to this copy.
+func (b *builder) op(kind, name string, inputs []string, a attributes) string {
+	return b.add(kind, b.prefix+name, inputs, a)
+}
+
+// param is node n's i-th parameter.
+func (b *builder) param(n model.Node, i int) string {
+	p := n.Params[i]
+	return b.floats(p.Name, p.Shape, b.m.Weights[p.Name].Data)
+}
+
+// network adds every node behind the codes, int32 [batch, window].
+func (b *builder) network(list []model.Node, codes string) error {
+	b.values[list[0].Name] = value{codes, list[0].Shape}
+	for _, n := range list[1:] {
+		in := b.values[n.Inputs[0]]
+		out, err := b.node(n, in)
+		if err != nil {
+			return fmt.Errorf("%s: %w", n.Name, err)
+		}
+		b.values[n.Name] = value{out, n.Shape}
+	}
+	return nil
+}
+
+// node adds n, whose first input is in, and names its output.
+func (b *builder) node(n model.Node, in value) (string, error) {
+	switch n.Kind {
+	case model.KindEmbedding:
+		return b.gather(n.Name+"/GatherV2", b.param(n, 0), in.tensor, typeFloat), nil
+	case model.KindConv1D:
+		return b.conv(n, in), nil
+	case model.KindThresholdedReLU:
+		return b.threshold(n, in), nil
+	case model.KindMaxPool:
+		return b.pool(n, in), nil
+	case model.KindGlobalMaxPool:
+		return b.op("Max", n.Name+"/Max", []string{in.tensor, b.number(1)}, attributes{"T": typeFloat, "Tidx": typeInt32, "keep_dims": false}), nil
+	case model.KindFlatten:
+		return b.reshape(n.Name+"/Reshape", in.tensor, typeFloat, n.Shape[0]), nil
+	case model.KindLSTM:
+		return b.lstm(n, in), nil
+	case model.KindDropout: // nothing in inference
+		return in.tensor, nil
+	case model.KindDense:
+		y := b.op("MatMul", n.Name+"/MatMul", []string{in.tensor, b.param(n, 0)}, attributes{"T": typeFloat})
+		return b.activate(n, b.bias(n, y)), nil
+	case model.KindConcatenate:
+		var parts []string
+		for _, name := range n.Inputs {
+			parts = append(parts, b.values[name].tensor)
+		}
+		return b.concat(n.Name+"/concat", 1, parts...), nil
+	}
+	return "", fmt.Errorf("SavedModel export knows no kind %q", n.Kind)
+}
+
+// gather takes rows of params.
+func (b *builder) gather(name, params, indices string, kind dataType) string {
+	return b.op("GatherV2", name, []string{params, indices, b.number(0)}, attributes{"Tparams": kind, "Tindices": typeInt32, "Taxis": typeInt32})
+}
+
+// reshape makes x [batch, width]. Said in full, it also holds for an empty batch.
+func (b *builder) reshape(name, x string, kind dataType, width int) string {
+	shape := b.int32s(fmt.Sprintf("const/shape_%d", width), []int{2}, -1, int32(width))
+	return b.op("Reshape", name, []string{x, shape}, attributes{"T": kind, "Tshape": typeInt32})
+}
+
+func (b *builder) concat(name string, axis int, parts ...string) string {
+	inputs := append(append([]string{}, parts...), b.number(axis))
+	return b.op("ConcatV2", name, inputs, attributes{"N": len(parts), "T": typeFloat, "Tidx": typeInt32})
+}
+
+func (b *builder) bias(n model.Node, x string) string {
+	return b.op("BiasAdd", n.Name+"/BiasAdd", []string{x, b.param(n, 1)}, attributes{"T": typeFloat})
+}
+
+// operations of element-wise activations. Softmax takes the last axis.
+var operators = map[string]string{model.ReLU: "Relu", model.Tanh: "Tanh", model.Sigmoid: "Sigmoid", model.Softmax: "Softmax"}
+
+func (b *builder) activate(n model.Node, x string) string {
+	op, ok := operators[n.Layer.Activation]
+	if !ok {
+		return x
+	}
+	return b.op(op, n.Name+"/"+op, []string{x}, attributes{"T": typeFloat})
+}
+
+// image makes a sequence a picture one pixel high, [batch, 1, time, features], and sequence undoes it: TensorFlow
+// convolves and pools pictures only.
+func (b *builder) image(n model.Node, x string) string {
+	return b.op("ExpandDims", n.Name+"/ExpandDims", []string{x, b.number(1)}, attributes{"T": typeFloat, "Tdim": typeInt32})
+}
+
+func (b *builder) sequence(n model.Node, x string) string {
+	return b.op("Squeeze", n.Name+"/Squeeze", []string{x}, attributes{"T": typeFloat, "squeeze_dims": intsValue{1}})
+}
+
+func (b *builder) conv(n model.Node, in value) string {
+	p := n.Params[0]
+	kernel := b.floats(p.Name, append([]int{1}, p.Shape...), b.m.Weights[p.Name].Data)
+	y := b.op("Conv2D", n.Name+"/Conv2D", []string{b.image(n, in.tensor), kernel}, attributes{
+		"T": typeFloat, "strides": intsValue{1, 1, 1, 1}, "dilations": intsValue{1, 1, 1, 1}, "padding": padding(n.Layer), "data_format": "NHWC"})
+	return b.activate(n, b.bias(n, b.sequence(n, y)))
+}
+
+func (b *builder) pool(n model.Node, in value) string {
+	size := intsValue{1, 1, n.Layer.Pool, 1}
+	y := b.op("MaxPool", n.Name+"/MaxPool", []string{b.image(n, in.tensor)}, attributes{
+		"T": typeFloat, "ksize": size, "strides": size, "padding": padding(n.Layer), "data_format": "NHWC"})
+	return b.sequence(n, y)
+}
+
+func padding(l model.Layer) string {
+	if l.Padding == model.Same {
+		return "SAME"
+	}
+	return "VALID"
+}
+
+func (b *builder) threshold(n model.Node, in value) string {
+	theta := b.floats(n.Name+"/theta", nil, []float32{float32(n.Layer.Theta)})
+	above := b.op("Greater", n.Name+"/Greater", []string{in.tensor, theta}, attributes{"T": typeFloat})
+	return b.op("SelectV2", n.Name+"/SelectV2", []string{above, in.tensor, b.floats("const/0.0", nil, []float32{0})}, attributes{"T": typeFloat})
+}

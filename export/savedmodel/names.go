@@ -1,0 +1,59 @@
+package savedmodel
+
+import (
+	"strings"
+
+	"github.com/degas-dns/degas/model"
+)
+
+// codes encodes names, string [batch], as the model's Encoder does: int32 [batch, window]. It takes stateless operations
+// only, no look-up table that would have to be initialised. Folding of A-Z is in the table of codes.
+func (b *builder) codes(names string) string {
+	e := &b.m.Spec.Encoder
+	// Final dots of a fully qualified name are no part of it, as in package dnsname.
+	text := b.op("StaticRegexReplace", "encode/undotted", []string{names}, attributes{"pattern": `\.+$`, "rewrite": ""})
+	window := b.window(e, text)
+	raw := b.op("DecodeRaw", "encode/bytes", []string{window}, attributes{"out_type": typeUint8})
+	index := b.op("Cast", "encode/index", []string{raw}, attributes{"SrcT": typeUint8, "DstT": typeInt32})
+	table := e.Table()
+	values := make([]int32, len(table))
+	for i, c := range table {
+		values[i] = int32(c)
+	}
+	codes := b.gather("encode/table", b.int32s("const/codes", []int{len(values)}, values...), index, typeInt32)
+	return b.reshape("encode/ids", codes, typeInt32, e.Window)
+}
+
+// window cuts and pads every name to e.Window bytes. Padding is NUL, which the table maps to e.Pad. Where the end that
+// is padded is also the one that is cut, joining a whole window of padding to the name and cutting once does both.
+func (b *builder) window(e *model.Encoder, text string) string {
+	padding := b.constant("const/padding", tensor{kind: typeString, strings: []string{strings.Repeat("\x00", e.Window)}})
+	switch {
+	case e.PadSide == model.Left && e.Keep == model.Last:
+		return b.substr("encode/window", b.join(padding, text), -e.Window, e.Window)
+	case e.PadSide == model.Left:
+		kept := b.substr("encode/kept", text, 0, e.Window)
+		return b.substr("encode/window", b.join(padding, kept), -e.Window, e.Window)
+	case e.Keep == model.First:
+		return b.substr("encode/window", b.join(text, padding), 0, e.Window)
+	}
+	return b.substr("encode/window", b.join(b.tail(e, text), padding), 0, e.Window)
+}
+
+// tail keeps the last e.Window bytes. Substr refuses a start before a short name, so the start is computed for each.
+func (b *builder) tail(e *model.Encoder, text string) string {
+	length := b.op("StringLength", "encode/length", []string{text}, nil)
+	ints := attributes{"T": typeInt32}
+	over := b.op("Sub", "encode/over", []string{length, b.number(e.Window)}, ints)
+	start := b.op("Maximum", "encode/start", []string{over, b.number(0)}, ints)
+	size := b.op("Minimum", "encode/size", []string{length, b.number(e.Window)}, ints)
+	return b.op("Substr", "encode/kept", []string{text, start, size}, ints)
+}
+
+func (b *builder) join(first, second string) string {
+	return b.op("StringJoin", "encode/joined", []string{first, second}, attributes{"N": 2})
+}
+
+func (b *builder) substr(name, text string, start, size int) string {
+	return b.op("Substr", name, []string{text, b.number(start), b.number(size)}, attributes{"T": typeInt32})
+}

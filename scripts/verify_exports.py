@@ -1,0 +1,310 @@
+"""Compares exported models in their real runtimes with degas itself. Run it through scripts/verify-exports.
+
+degas' scores come from `degas predict DIR` or, with --expected SUFFIX, from the file DIR+SUFFIX, as the Go tests write
+it: {"names": [base64], "probabilities": [[float]], "labels": [str]}.
+
+Each cell of the table is the largest absolute difference over all names and outputs. The encoder is implemented here
+once more, from model.json alone.
+"""
+
+import argparse
+import base64
+import hashlib
+import json
+import os
+import random
+import shlex
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+warnings.filterwarnings("ignore")
+
+import logging  # noqa: E402
+
+import numpy as np  # noqa: E402
+
+logging.getLogger("tensorflow").setLevel(logging.ERROR)
+
+TOLERANCE = 1e-5
+ORIGINAL_INPUT = "main_input"  # the original degas' name of the input, and its clients' keys
+
+
+def ugly_names(count=1000, seed=1):
+    """Names of every length from 1 to 253, as people and malware write them."""
+    rng = random.Random(seed)
+    names = [
+        "a", "0", "_", "com", "example.com.", "WWW.EXAMPLE.COM", "MiXeD.Example.Org.", "0123456789.org", "1.2.3.4.in-addr.arpa",
+        "_srv._tcp.example.com", "_dmarc.example.org", "xn--bcher-kva.example", "xn--80akhbyknj4f.xn--p1ai", "a-b--c.example",
+        ".".join(["a" * 63] * 3 + ["b" * 61]), ".".join(["x"] * 127), "google.com", "xcbeoysoqcbnlvje.eu", "gnqqmcj.pw",
+    ]
+    alphabet = "abcdefghijklmnopqrstuvwxyz0123456789-_"
+    while len(names) < count:
+        left = 1 + len(names) % 253
+        labels = []
+        while left > 0:
+            size = min(left, rng.randint(1, 63))
+            if left - size == 1:  # a dot needs a label behind it
+                size = left if left <= 63 else size - 1
+            labels.append("".join(rng.choice(alphabet) for _ in range(size)))
+            left -= size + 1
+        name = ".".join(labels)
+        if not any(c.isalpha() or c == "_" for c in name):
+            name = "a" + name[1:]  # digits alone could be an address
+        names.append(rng.choice([name, name, name.upper(), name + "."]) if len(name) < 253 else name)
+    return [n.encode() for n in names]
+
+
+class Encoder:
+    """model.json's encoder on bytes."""
+
+    def __init__(self, spec):
+        self.spec = spec
+        self.table = {c: spec["base"] + i for i, c in enumerate(spec["alphabet"].encode())}
+
+    def __call__(self, name):
+        e, window = self.spec, self.spec["window"]
+        name = name.rstrip(b".")
+        if e["lower"]:
+            name = name.lower()
+        if len(name) > window:
+            name = name[:window] if e["keep"] == "first" else name[-window:]
+        ids = [e["pad"] if c == 0 else self.table.get(c, e["unknown"]) for c in name]
+        padding = [e["pad"]] * (window - len(ids))
+        return ids + padding if e["pad_side"] == "right" else padding + ids
+
+
+class Version:
+    """One version directory with the names, codes and degas' answers."""
+
+    def __init__(self, path, names, score, probabilities, labels):
+        """score: [names, 1]; probabilities: [names, labels], or None where only the score is known."""
+        self.path = Path(path)
+        self.model = json.loads((self.path / "model.json").read_text())
+        spec = self.model["spec"]
+        self.spec, self.labels = spec, spec["labels"]
+        self.input = spec.get("input_name") or "domain_ids"
+        self.names, self.want, self.want_labels = names, probabilities, labels
+        self.score = score
+        encode = Encoder(spec["encoder"])
+        self.ids = np.array([encode(n) for n in names], "int32")
+        self.sigmoid = spec["layers"][-1]["activation"] == "sigmoid"
+
+    def head_difference(self, got):
+        """got: what the head gives, [names, 1] for a sigmoid."""
+        return difference(got, self.score) if self.sigmoid else self.probability_difference(got)
+
+    def probability_difference(self, got):
+        if self.want is None:
+            return difference(1 - np.asarray(got)[:, :1], self.score)
+        return difference(got, self.want)
+
+    def check_labels(self, got):
+        """Labels must agree wherever rounding cannot decide."""
+        if len(self.labels) == 2:
+            clear = np.abs(self.score[:, 0] - self.model["threshold"]) > TOLERANCE
+        elif self.want is None:  # a tie or two may fall the other way
+            wrong = [i for i, label in enumerate(got) if label.decode() != self.want_labels[i]]
+            if len(wrong) > len(got) // 200:
+                raise ValueError(f"{len(wrong)} labels differ from degas', the first is that of {self.names[wrong[0]]!r}")
+            return
+        else:
+            top = np.sort(self.want, axis=1)
+            clear = top[:, -1] - top[:, -2] > TOLERANCE
+        for i in np.flatnonzero(clear):
+            if got[i].decode() != self.want_labels[i]:
+                raise ValueError(f"label of {self.names[i]!r} is {got[i]!r}, degas says {self.want_labels[i]!r}")
+
+
+def difference(got, want):
+    got = np.asarray(got)
+    if got.shape != want.shape:
+        raise ValueError(f"shape {got.shape}, want {want.shape}")
+    return float(np.abs(got.astype("float64") - want).max()) if want.size else 0.0
+
+
+def check_sums(v):
+    listed = {}
+    for line in (v.path / "SHA256SUMS").read_text().splitlines():
+        digest, name = line.split("  ", 1)
+        listed[name] = digest
+    found = {str(p.relative_to(v.path)): hashlib.sha256(p.read_bytes()).hexdigest()
+             for p in v.path.rglob("*") if p.is_file() and p.name != "SHA256SUMS"}
+    if listed != found:
+        raise ValueError(f"SHA256SUMS does not match {sorted(set(listed.items()) ^ set(found.items()))}")
+    return 0.0
+
+
+def check_keras3(v):
+    import keras
+
+    keras.backend.clear_session()
+    return keras_difference(v, keras.models.load_model(v.path / "model.h5", compile=False))
+
+
+def check_tf_keras(v):
+    import tf_keras
+
+    tf_keras.backend.clear_session()
+    return keras_difference(v, tf_keras.models.load_model(str(v.path / "model.h5"), compile=False))
+
+
+def keras_difference(v, model):
+    count = sum(int(np.prod(w.shape)) for w in model.weights)
+    if count != v.model["parameters"]:
+        raise ValueError(f"{count} parameters, model.json says {v.model['parameters']}")
+    return v.head_difference(model.predict(v.ids, verbose=0, batch_size=256))
+
+
+def signatures(v):
+    import tensorflow as tf
+
+    loaded = tf.saved_model.load(str(v.path))
+    return tf, loaded, loaded.signatures  # the caller must keep loaded alive
+
+
+def check_names(v):
+    tf, keep, sig = signatures(v)
+    if set(sig) != {"serving_default", "ids", "names"}:
+        raise ValueError(f"signatures {sorted(sig)}")
+    # degas lower-cases what it scores; a model whose encoder does not is given lower case.
+    names = v.names if v.spec["encoder"]["lower"] else [n.lower() for n in v.names]
+    d = answers_difference(v, sig["names"](domain=tf.constant(names)))
+    nothing = sig["names"](domain=tf.constant([], tf.string))
+    if nothing["score"].shape != (0, 1) or nothing["label"].shape != (0,):
+        raise ValueError("an empty batch gives " + str(nothing))
+    if v.input != ORIGINAL_INPUT:
+        d = max(d, answers_difference(v, sig["serving_default"](domain=tf.constant(names))))
+    return d
+
+
+def answers_difference(v, out):
+    if set(out) != {"score", "scores", "label"}:
+        raise ValueError(f"outputs {sorted(out)}")
+    v.check_labels(out["label"].numpy())
+    return max(difference(out["score"], v.score), v.probability_difference(out["scores"]))
+
+
+def check_ids(v):
+    tf, keep, sig = signatures(v)
+    key = "input_image" if v.input == ORIGINAL_INPUT else v.input
+    nothing = sig["ids"](**{key: tf.zeros((0, v.ids.shape[1]), tf.int32)})
+    if any(t.shape[0] != 0 for t in nothing.values()):
+        raise ValueError("an empty batch gives " + str(nothing))
+    out = sig["ids"](**{key: tf.constant(v.ids)})
+    if v.input != ORIGINAL_INPUT:
+        return answers_difference(v, out)
+    head = "dense_%d/%s:0" % (dense_layers(v.spec["layers"]) - 1, "Sigmoid" if v.sigmoid else "Softmax")
+    again = sig["serving_default"](**{key: tf.constant(v.ids)})
+    tensors = sig["ids"].inputs[0].name, list(out)
+    if tensors != (ORIGINAL_INPUT + ":0", [head.replace("dense_0/", "dense/")]):
+        raise ValueError(f"input and outputs are {tensors}")
+    return max(v.head_difference(t) for t in (*out.values(), *again.values()))
+
+
+def dense_layers(layers):
+    return sum(1 if l["kind"] == "dense" else sum(dense_layers(b) for b in l.get("branches", [])) for l in layers)
+
+
+def check_onnx(v):
+    import onnx
+    import onnxruntime
+
+    path = str(v.path / "model.onnx")
+    onnx.checker.check_model(path, full_check=True)
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    score, probabilities = session.run(["score", "probabilities"], {v.input: v.ids.astype("int64")})
+    nothing = session.run(None, {v.input: np.zeros((0, v.ids.shape[1]), "int64")})
+    if [o.shape for o in nothing] != [(0, 1), (0, len(v.labels))]:
+        raise ValueError(f"an empty batch gives {nothing}")
+    check_metadata(v, session.get_modelmeta().custom_metadata_map)
+    return max(difference(score, v.score), v.probability_difference(probabilities))
+
+
+def check_metadata(v, meta):
+    e = v.spec["encoder"]
+    want = {"degas." + k: str(e[k]) for k in ("alphabet", "base", "pad", "unknown", "window", "pad_side", "keep")}
+    want["degas.lower"] = "true" if e["lower"] else "false"
+    for key, value in want.items():
+        if meta.get(key) != value:
+            raise ValueError(f"metadata {key} is {meta.get(key)!r}, want {value!r}")
+    if json.loads(meta["degas.labels"]) != v.labels or float(meta["degas.threshold"]) != v.model["threshold"]:
+        raise ValueError(f"labels or threshold in the metadata: {meta}")
+
+
+RUNTIMES = [
+    ("SHA256SUMS", "SHA256SUMS", check_sums),
+    ("Keras 3", "model.h5", check_keras3),
+    ("tf-keras", "model.h5", check_tf_keras),
+    ("TF names", "saved_model.pb", check_names),
+    ("TF ids", "saved_model.pb", check_ids),
+    ("onnxruntime", "model.onnx", check_onnx),
+]
+
+
+def predict(degas, root, path, names):
+    """degas' own answers: a line a name, tab-separated name, score and label."""
+    command = shlex.split(degas) + ["predict", str(Path(path).resolve())]
+    run = subprocess.run(command, input=b"".join(n + b"\n" for n in names), capture_output=True, cwd=root)
+    if run.returncode != 0:
+        sys.exit(f"{shlex.join(command)}: {run.stderr.decode(errors='replace').strip()}")
+    rows = [line.split("\t") for line in run.stdout.decode().splitlines()]
+    if len(rows) != len(names):
+        sys.exit(f"{shlex.join(command)}: {len(rows)} lines for {len(names)} names")
+    return np.array([[float(r[-2])] for r in rows]), [r[-1] for r in rows]
+
+
+def load(path, args, names):
+    """A Version with degas' answers from wherever they come."""
+    if args.expected:
+        want = json.loads(Path(str(path).rstrip("/") + args.expected).read_text())
+        p = np.array(want["probabilities"])
+        score = p[:, 1:] if p.shape[1] == 2 else 1 - p[:, :1]
+        return Version(path, [base64.b64decode(n) for n in want["names"]], score, p, want["labels"])
+    score, labels = predict(args.degas, args.root, path, names)
+    count = len(json.loads((Path(path) / "model.json").read_text())["spec"]["labels"])
+    return Version(path, names, score, np.hstack([1 - score, score]) if count == 2 else None, labels)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("dirs", nargs="+", metavar="DIR")
+    parser.add_argument("--degas", default="degas", help="the degas command")
+    parser.add_argument("--root", default=".", help="where to run it")
+    parser.add_argument("--expected", metavar="SUFFIX", help="read degas' answers from DIR+SUFFIX")
+    args = parser.parse_args()
+
+    names = ugly_names()
+    width = max(len(d) for d in args.dirs)
+    print(f"{'largest difference':{width}}  " + "  ".join(f"{r:>11}" for r, _, _ in RUNTIMES))
+    failures = []
+    for path in args.dirs:
+        v = load(path, args, names)
+        cells = [cell(v, runtime, file, check, failures) for runtime, file, check in RUNTIMES]
+        print(f"{path:{width}}  " + "  ".join(f"{c:>11}" for c in cells), flush=True)
+    for f in failures:
+        print(f, file=sys.stderr)
+    sys.exit(1 if failures else 0)
+
+
+def cell(v, runtime, file, check, failures):
+    """One check as a cell of the table; a format that was not exported is left out."""
+    if not (v.path / file).exists():
+        return "-"
+    try:
+        d = check(v)
+    except Exception as err:  # whatever a runtime throws is a failed cell
+        failures.append(f"{v.path}: {runtime}: {type(err).__name__}: {err}")
+        return "FAILED"
+    if not d <= TOLERANCE:
+        failures.append(f"{v.path}: {runtime}: differs by {d:.3g}, at most {TOLERANCE:g} is allowed")
+    return "ok" if check is check_sums else f"{d:.1e}"
+
+
+if __name__ == "__main__":
+    main()
