@@ -142,7 +142,7 @@ func rankedShape(head []byte) (sep byte, column int) {
 		for _, l := range lines {
 			a, b, ok := cutRank(l, sep)
 			if !ok {
-				break
+				continue
 			}
 			if n, ok := rank(a); ok && looksLikeName(b) {
 				first++

@@ -104,6 +104,7 @@ func (tableReader) Read(ctx context.Context, in io.Reader, f FileInfo, sink Sink
 			if t.columns, ok = tableColumns(text); ok {
 				return nil
 			}
+			t.columns = columns{}
 			return sink.Refuse(line, "no header with a column of names")
 		}
 		if t.sep == 0 {

@@ -73,7 +73,7 @@ func (umudgaReader) Read(ctx context.Context, in io.Reader, f FileInfo, sink Sin
 	}
 	rec := Record{Class: DGA, Family: family}
 	if NormalizeFamily(family) == "" {
-		rec.Class = Benign
+		rec = Record{Class: Benign}
 	}
 	return eachLine(in, sink, func(line int64, text []byte) error {
 		rec.Name = view(text)

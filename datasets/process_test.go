@@ -1,0 +1,406 @@
+package datasets
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/degas-dns/degas/model/dnsname"
+)
+
+var update = flag.Bool("update", false, "write golden files")
+
+// tree writes files below a new folder. Names ending in .gz are compressed.
+func tree(t testing.TB, files map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range files {
+		path := filepath.Join(dir, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		data := []byte(text)
+		if strings.HasSuffix(name, ".gz") {
+			data = gzipped(data)
+		}
+		if err := os.WriteFile(path, data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+func gzipped(data []byte) []byte {
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	z.Write(data)
+	z.Close()
+	return b.Bytes()
+}
+
+// sampleTree is a small input with every class, duplicates, conflicts and rows to refuse.
+func sampleTree(t testing.TB) string {
+	var benign, tinba, kraken, iodine strings.Builder
+	for i := range 3000 {
+		fmt.Fprintf(&benign, "%d,host%d.site%d.com\n", i+1, i%3, i/2)
+		fmt.Fprintf(&tinba, "x%05xq%d.net\n", i*7919%65536, i%7)
+		if i < 600 {
+			fmt.Fprintf(&kraken, "k%05x.yi.org\n", i*104729%65536) // all below one domain that is no public suffix
+			fmt.Fprintf(&iodine, "0%05xab.t%d.tunnel.example.net\n", i*31, i)
+		}
+	}
+	benign.WriteString("3001,Conflict.Example.COM.\n3002,listed.example.org\n3003,bad name.com\n")
+	tinba.WriteString("conflict.example.com\nx00000q0.net\n")
+	return tree(t, map[string]string{
+		"sample/benign.csv":            benign.String(),
+		"sample/dga/tinba.txt.gz":      tinba.String(),
+		"sample/dga/kraken.txt":        kraken.String(),
+		"sample/tunnel/iodine.txt":     iodine.String(),
+		"feeds/chrmor.csv":             "domain,family,label\nx00000q0.net,tinba_v2,dga\nkraken-like.biz,Kraken,dga\nplain.org,benign,benign\n",
+		"ctc/malicious_domains.txt":    "# a blocklist\nlisted.example.org\nphish.example.net\n",
+		"notes/readme.txt":             "not data\n",
+		"notes/unknown.txt":            "nothing that looks like names at all\n",
+		"sample/dga/empty.txt":         "",
+		".hidden/dga/secret.txt":       "hidden.example.com\n",
+		"umudga/LICENSE.umudga":        "MIT",
+		"sample/dga/zz.txt":            "zz1.org\nzz2.org\n",
+		"sample/dga/zz.txt.degas.json": `{"family":"Zeus-NewGOZ","source":"mine"}`,
+	})
+}
+
+func mustProcess(t testing.TB, in, out string, o ProcessOptions) *Manifest {
+	t.Helper()
+	m, err := Process(t.Context(), in, out, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// splitRows reads a split as text.
+func splitRows(t testing.TB, dir, split string) []Resolved {
+	t.Helper()
+	s, err := Open(dir, split)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	var rows []Resolved
+	for b, err := range s.Batches(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, n := range b.Names {
+			rows = append(rows, Resolved{Record: Record{Name: n, Class: b.Class[i], Family: s.Families()[b.Family[i]],
+				Source: s.Sources()[b.Source[i]]}})
+		}
+	}
+	if int64(len(rows)) != s.Rows() {
+		t.Fatalf("%s: %d rows read, Rows says %d", split, len(rows), s.Rows())
+	}
+	return rows
+}
+
+func outputBytes(t testing.TB, dir string) string {
+	t.Helper()
+	var b strings.Builder
+	for _, n := range append(SplitNames(), "") {
+		name := n + ".arrow"
+		if n == "" {
+			name = ManifestName
+		}
+		data, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.Write(data)
+	}
+	return b.String()
+}
+
+func TestProcessManifestIsGolden(t *testing.T) {
+	out := t.TempDir()
+	m := mustProcess(t, sampleTree(t), out, ProcessOptions{Seed: 7, Version: "test", MaxBad: 0.5})
+	// Compressed inputs depend on the compressor's version.
+	for i := range m.Inputs {
+		if strings.HasSuffix(m.Inputs[i].Path, ".gz") {
+			m.Inputs[i].SHA256, m.Inputs[i].Bytes = "", 0
+		}
+	}
+	m.Fingerprint = ""
+	for i := range m.Splits { // the fingerprint is in the files
+		m.Splits[i].SHA256 = ""
+	}
+	got, err := m.encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden := filepath.Join("testdata", "manifest.golden.json")
+	if *update {
+		if err := os.MkdirAll("testdata", 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(golden, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Errorf("manifest differs from %s (-update writes it):\n%s", golden, got)
+	}
+	if m.RowsIn != m.Refused+m.Duplicates+m.Overridden+m.Conflicts.Rows+m.Kept {
+		t.Errorf("rows do not add up: %+v", m)
+	}
+}
+
+func TestProcessIsDeterministic(t *testing.T) {
+	in := sampleTree(t)
+	out := t.TempDir()
+	mustProcess(t, in, out, ProcessOptions{Seed: 3, Workers: 1})
+	want := outputBytes(t, out)
+	for _, o := range []ProcessOptions{
+		{Seed: 3, Workers: 2},
+		{Seed: 3, Workers: 7, Memory: 64 << 20},
+		{Seed: 3, Workers: 3, Memory: 8 << 30},
+	} {
+		mustProcess(t, in, out, o)
+		if outputBytes(t, out) != want {
+			t.Errorf("workers %d, memory %d: output differs", o.Workers, o.Memory)
+		}
+	}
+	mustProcess(t, in, out, ProcessOptions{Seed: 4})
+	if outputBytes(t, out) == want {
+		t.Error("another seed gives the same bytes")
+	}
+}
+
+// The order of rows in a file and of files must not decide what is kept.
+func TestProcessIgnoresInputOrder(t *testing.T) {
+	var lines []string
+	for i := range 500 {
+		lines = append(lines, fmt.Sprintf("d%d.example%d.com,fam%d,dga", i%400, i%90, i%3))
+	}
+	make := func(rows []string) string {
+		return tree(t, map[string]string{"a/t.csv": "domain,family,label\n" + strings.Join(rows, "\n") + "\n"})
+	}
+	reversed := append([]string(nil), lines...)
+	for i, j := 0, len(reversed)-1; i < j; i, j = i+1, j-1 {
+		reversed[i], reversed[j] = reversed[j], reversed[i]
+	}
+	a, b := t.TempDir(), t.TempDir()
+	mustProcess(t, make(lines), a, ProcessOptions{})
+	mustProcess(t, make(reversed), b, ProcessOptions{})
+	for _, s := range SplitNames() {
+		if fmt.Sprint(splitRows(t, a, s)) != fmt.Sprint(splitRows(t, b, s)) {
+			t.Errorf("%s differs", s)
+		}
+	}
+}
+
+func TestSplitsShareNothing(t *testing.T) {
+	in := sampleTree(t)
+	for _, o := range []ProcessOptions{
+		{}, {Split: SplitByFamily}, {Split: SplitBySource}, {Split: SplitRandom},
+		{HoldoutFamilies: []string{"tinba"}}, {Split: SplitRandom, HoldoutFamilies: []string{"kraken"}},
+	} {
+		t.Run(fmt.Sprint(o.Split, o.HoldoutFamilies), func(t *testing.T) {
+			out := t.TempDir()
+			m := mustProcess(t, in, out, o)
+			domain, name := map[string]string{}, map[string]string{}
+			for _, s := range SplitNames() {
+				for _, r := range splitRows(t, out, s) {
+					if old, ok := name[r.Name]; ok {
+						t.Fatalf("%s is in %s and %s", r.Name, old, s)
+					}
+					name[r.Name] = s
+					d := dnsname.Registered(r.Name)
+					if old, ok := domain[d]; ok && old != s && o.Split != SplitRandom {
+						t.Fatalf("%s is in %s and %s", d, old, s)
+					}
+					domain[d] = s
+					for _, h := range o.HoldoutFamilies {
+						if strings.HasPrefix(r.Family, h) && s != "test" {
+							t.Fatalf("held-out %v is in %s", r, s)
+						}
+					}
+				}
+			}
+			if int64(len(name)) != m.Kept {
+				t.Errorf("%d names, manifest says %d", len(name), m.Kept)
+			}
+		})
+	}
+}
+
+func TestProcessRefusesNonsense(t *testing.T) {
+	good := "a.example.com\nb.example.org\n"
+	for _, tc := range []struct {
+		name  string
+		files map[string]string
+		o     ProcessOptions
+		want  string
+	}{
+		{"empty folder", nil, ProcessOptions{}, "Try: degas download-data"},
+		{"nothing recognised", map[string]string{"x/y.txt": "hello world\n"}, ProcessOptions{}, "x/y.txt (not recognised)"},
+		{"split", map[string]string{"dga/a.txt": good}, ProcessOptions{Split: "date"}, "domain, random, family, source"},
+		{"compression", map[string]string{"dga/a.txt": good}, ProcessOptions{Compression: "gzip"}, "none, lz4, zstd"},
+		{"shares", map[string]string{"dga/a.txt": good}, ProcessOptions{Test: 0.6, Validation: 0.5}, "nothing to train on"},
+		{"holdout", map[string]string{"dga/a.txt": good}, ProcessOptions{HoldoutFamilies: []string{"zzz"}}, `"zzz", there are: a`},
+		{"bad rows", map[string]string{"dga/a.txt": strings.Repeat(good, 100) + strings.Repeat("a b.c\n", 20)},
+			ProcessOptions{}, "dga/a.txt:201: character outside a name's grammar"},
+		{"sidecar", map[string]string{"a.txt": good, "a.txt.degas.json": `{"clas":"dga"}`}, ProcessOptions{}, `unknown field "clas"`},
+		{"sidecar class", map[string]string{"a.txt": good, "a.txt.degas.json": `{"class":"evil"}`}, ProcessOptions{}, "benign, dga, tunnel"},
+		{"all in conflict", map[string]string{"dga/a.txt": good, "benign/b.txt": good}, ProcessOptions{}, "no rows are left"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			out := t.TempDir()
+			_, err := Process(t.Context(), tree(t, tc.files), out, tc.o)
+			if err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Fatalf("error %v, want one with %q", err, tc.want)
+			}
+			if strings.Contains(err.Error(), "\n") {
+				t.Errorf("error has more than one line: %v", err)
+			}
+			left, err := os.ReadDir(out)
+			if err != nil || len(left) > 1 || len(left) == 1 && left[0].Name() != ".degas-process.lock" {
+				t.Errorf("left behind: %v, %v", left, err)
+			}
+		})
+	}
+}
+
+func TestProcessDamagedInputKeepsOldOutput(t *testing.T) {
+	out := t.TempDir()
+	mustProcess(t, sampleTree(t), out, ProcessOptions{})
+	want := outputBytes(t, out)
+	whole := gzipped([]byte(strings.Repeat("abc.example.com\nxyz.example.org\n", 5000)))
+	flipped := bytes.Clone(whole)
+	flipped[len(flipped)-6] ^= 1 // in the checksum
+	for name, data := range map[string][]byte{"truncated": whole[:len(whole)-20], "flipped": flipped} {
+		t.Run(name, func(t *testing.T) {
+			in := tree(t, map[string]string{"dga/good.txt": "good.example.com\n"})
+			if err := os.WriteFile(filepath.Join(in, "dga", "bad.txt.gz"), data, 0o644); err != nil {
+				t.Fatal(err)
+			}
+			_, err := Process(t.Context(), in, out, ProcessOptions{})
+			if err == nil || !strings.Contains(err.Error(), "dga/bad.txt.gz") {
+				t.Fatalf("error %v does not name the file", err)
+			}
+			if outputBytes(t, out) != want {
+				t.Error("the old output changed")
+			}
+		})
+	}
+}
+
+func TestProcessUnreadableFile(t *testing.T) {
+	in := tree(t, map[string]string{"dga/a.txt": "a.example.com\n", "dga/b.txt": "b.example.com\n"})
+	// A link to nowhere is unreadable for root too, which tests may run as.
+	if err := os.Symlink(filepath.Join(in, "gone"), filepath.Join(in, "dga", "c.txt")); err != nil {
+		t.Skip(err)
+	}
+	_, err := Process(t.Context(), in, t.TempDir(), ProcessOptions{})
+	if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "c.txt") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestProcessCancelled(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	out := t.TempDir()
+	if _, err := Process(ctx, sampleTree(t), out, ProcessOptions{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestProcessRemovesStaleWorkAndLocks(t *testing.T) {
+	in, out := sampleTree(t), t.TempDir()
+	stale := filepath.Join(out, tempPrefix+"123")
+	if err := os.MkdirAll(stale, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(stale, "rows"), make([]byte, 100), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	unlock, err := lockFolder(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Process(t.Context(), in, out, ProcessOptions{}); err == nil || !strings.Contains(err.Error(), "another") {
+		t.Errorf("a second process was let in: %v", err)
+	}
+	unlock()
+	mustProcess(t, in, out, ProcessOptions{})
+	if _, err := os.Stat(stale); !errors.Is(err, fs.ErrNotExist) {
+		t.Error("stale work is still there")
+	}
+}
+
+// A partition that outgrows the budget is worked on in slices, to the same result.
+func TestCleanerSlices(t *testing.T) {
+	in := sampleTree(t)
+	for _, o := range []ProcessOptions{{}, {HoldoutFamilies: []string{"kraken"}}} {
+		var want [2]uint64
+		for i, budget := range []int64{1 << 30, 20_000, 3_000} {
+			o, plan, err := o.resolve()
+			if err != nil {
+				t.Fatal(err)
+			}
+			inputs, skipped, err := discover(t.Context(), in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			j := newJob(o, plan, t.TempDir(), inputs, skipped)
+			if err := errors.Join(j.readInputs(t.Context()), j.finishPlan()); err != nil {
+				t.Fatal(err)
+			}
+			if j.kept, err = newSpill(filepath.Join(j.temp, "kept"), splitCount); err != nil {
+				t.Fatal(err)
+			}
+			j.buckets = 1
+			c := newCleaner(j)
+			c.budget = budget
+			for p := range j.first.spill.parts {
+				if err := c.partition(p); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := c.finish(); err != nil {
+				t.Fatal(err)
+			}
+			if i == 0 {
+				want = j.content
+			} else if j.content != want {
+				t.Errorf("budget %d: content differs", budget)
+			}
+			j.first.spill.close()
+			j.kept.close()
+			closeInputs(inputs)
+		}
+	}
+}
+
+func TestProgressEndsAtTotal(t *testing.T) {
+	var last, total int64
+	mustProcess(t, sampleTree(t), t.TempDir(), ProcessOptions{Progress: func(d, n int64) {
+		if d < last || d > n {
+			t.Errorf("progress went from %d to %d of %d", last, d, n)
+		}
+		last, total = d, n
+	}})
+	if total == 0 || last < total*95/100 {
+		t.Errorf("progress ended at %d of %d", last, total)
+	}
+}

@@ -1,0 +1,323 @@
+package datasets
+
+import (
+	"archive/zip"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/klauspost/compress/zstd"
+	"github.com/parquet-go/parquet-go"
+)
+
+// collector is a Sink that writes down what it gets.
+type collector struct {
+	rows    []string // line class family name
+	refused []string // line: reason
+}
+
+func (c *collector) Record(line int64, r Record) error {
+	weak := ""
+	if r.Weak {
+		weak = " weak"
+	}
+	c.rows = append(c.rows, fmt.Sprintf("%d %s %s %s%s", line, r.Class, r.Family, r.Name, weak))
+	return nil
+}
+
+func (c *collector) Refuse(line int64, reason string) error {
+	c.refused = append(c.refused, fmt.Sprintf("%d: %s", line, reason))
+	return nil
+}
+
+type gtaRow struct {
+	Domain []byte `parquet:"domain"`
+	Class  string `parquet:"class"`
+	Index  int64  `parquet:"__index_level_0__"`
+}
+
+func gtaFile(t testing.TB, rows ...gtaRow) string {
+	t.Helper()
+	var b bytes.Buffer
+	w := parquet.NewGenericWriter[gtaRow](&b, parquet.Compression(&parquet.Snappy))
+	if _, err := w.Write(rows); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+// readerCases are files in the formats that publishers use.
+func readerCases(t testing.TB) []readerCase {
+	return []readerCase{
+		{path: "tranco.csv", reader: "ranked", text: "1,google.com\r\n2,facebook.com\r\n",
+			want: []string{"1 benign  google.com", "2 benign  facebook.com"}},
+		{path: "cisco-umbrella-top-1m.csv", reader: "ranked", text: "1,google.com\n2,netflix.com\n3,com\n4,a.b.c\n5,d.net\n6,e.org\n",
+			want: []string{"1 benign  google.com", "2 benign  netflix.com", "3 benign  com", "4 benign  a.b.c", "5 benign  d.net", "6 benign  e.org"}},
+		{path: "alexa.csv", reader: "ranked", text: "google.com\t1\nfacebook.com\t2\n",
+			want: []string{"1 benign  google.com", "2 benign  facebook.com"}},
+		{path: "alexa.csv", reader: "ranked", text: "google.com 1\nfacebook.com 2\nbroken\na.com  3\nb.com 4\n",
+			want: []string{"1 benign  google.com", "2 benign  facebook.com", "4 benign  a.com", "5 benign  b.com"}, refused: []string{"3: too few columns"}},
+		{path: "majestic_million.csv", reader: "table",
+			text: "GlobalRank,TldRank,Domain,TLD,RefSubNets,RefIPs,IDN_Domain,IDN_TLD,PrevGlobalRank,PrevTldRank,PrevRefSubNets,PrevRefIPs\n" +
+				"1,1,google.com,com,474277,2830285,google.com,com,1,1,474577,2852197\n",
+			want: []string{"2 benign  google.com"}},
+		{path: "top10milliondomains.csv", reader: "table", text: "\"Rank\",\"Domain\",\"Open Page Rank\"\n\"1\",\"facebook.com\",\"10.00\"\n",
+			want: []string{"2 benign  facebook.com"}},
+		{path: "ctc/benign_domains.csv", reader: "table", text: "Rank,Domain,Open Page Rank\n1,fonts.googleapis.com,10\n",
+			want: []string{"2 benign  fonts.googleapis.com"}},
+		{path: "ctc/malicious_domains.txt", reader: "list", text: "# COVID19 Cyber Threat Coalition blocklist\n000dmobilt9034.com\n",
+			want: []string{"2 dga blocklist 000dmobilt9034.com weak"}},
+		{path: "dga-lists/zeus.txt", reader: "list", text: "1vz89.org\n1jjcg.biz\n",
+			want: []string{"1 dga zeus 1vz89.org", "2 dga zeus 1jjcg.biz"}},
+		{path: "sample/tunnel/iodine.txt", reader: "list", text: "0abc.t.example.com\npayload\n",
+			want: []string{"1 tunnel iodine 0abc.t.example.com", "2 tunnel iodine payload"}},
+		{path: "lists/benign.txt", reader: "list", text: "\xef\xbb\xbfgoogle.com\n\ngithub.com", want: []string{"1 benign  google.com", "3 benign  github.com"}},
+		{path: "notes/words.txt", reader: "", text: "google.com\n"},
+		{path: "test.csv", reader: "table", text: "domain,label\r\ngoogle.com,0\r\nxcbeoy.eu,1\r\n",
+			want: []string{"2 benign  google.com", "3 dga  xcbeoy.eu"}},
+		{path: "chrmor.csv", reader: "table", text: "domain,family,label\nylqir.eu,emotet,dga\nucc.org,benign,benign\n",
+			want: []string{"2 dga emotet ylqir.eu", "3 benign  ucc.org"}},
+		{path: "legit-dga_domains.csv", reader: "table", // with its record that is broken over three lines
+			text: "\"RootObject.class\",\"RootObject.domain\",\"RootObject.subclass\"\nlegit,\"google.com\",legit\n" +
+				"dga,\"1002n0q11m\n17h017r1shex\nghfqf.net\",newgoz\ndga,\"nbwnc.ru\",locky\n",
+			want:    []string{"2 benign  google.com", "6 dga locky nbwnc.ru"},
+			refused: []string{"3: unbalanced quotes", "4: too few columns", "5: too few columns"}},
+		{path: "devo.csv", reader: "table", text: "host;domain;class;subclass\n000directory.com.ar;000directory;legit;legit\n" +
+			"1002n.net;1002n;dga;newgoz\nhalf.net;half;dga;\n",
+			want: []string{"2 benign  000directory.com.ar", "3 dga newgoz 1002n.net"}, refused: []string{"4: empty value"}},
+		{path: "umudga-m-1000-train.csv", reader: "table", text: "domain,class\ngoogle.com,legit\nabc.com,fobber_v1\nx.com,\nq.hidemyself.org,dns2tcp\n",
+			want: []string{"2 benign  google.com", "3 dga fobber_v1 abc.com", "5 tunnel dns2tcp q"}, refused: []string{"4: empty value"}},
+		{path: "x/UMUDGA - University/Fully Qualified Domain Names/fobber_v1/list/10000.txt", reader: "umudga",
+			text: "abc.net\ndef.net\n", want: []string{"1 dga fobber_v1 abc.net", "2 dga fobber_v1 def.net"}},
+		{path: "Fully Qualified Domain Names/legit/list/1000.txt", reader: "umudga", text: "google.com\n", want: []string{"1 benign  google.com"}},
+		{path: "x/Fully Qualified Domain Names/alureon/csv/1000.csv", reader: "", text: "NLP_1G_E,NLP_N,CLASS,\n1,2,alureon,\n"},
+		{path: "dtqbc/training.csv", reader: "dtqbc",
+			text: "1,q+Z8AnwaBA.hidemyself.org.\r\n1,0dxyz..hidemyself.org.\r\n1,r16293.tunnel.tuns.org.\r\n1,a.56178.tunnel.example.org.\r\n0,google.com.\r\n",
+			want: []string{"1 tunnel dns2tcp q+Z8AnwaBA", "2 tunnel iodine 0dxyz", "3 tunnel tuns r16293", "4 tunnel dnscapy a.56178", "5 benign  google.com."}},
+		{path: "binary/dtqbc-b-train.csv", reader: "dtqbc", text: "label,qname,qdcount\n1,r1.tunnel.tuns.org.,1\n0,example.com.,1\n",
+			want: []string{"2 tunnel tuns r1", "3 benign  example.com."}},
+		{path: "dtqbc-m-train.csv", reader: "dtqbc", text: "label,qname,qdcount\n1,zz.other.org.,1\n3,qq.hidemyself.org,1\n0,example.com.,1\n9,x.org,1\n",
+			want: []string{"2 tunnel dns2tcp zz.other.org.", "3 tunnel iodine qq", "4 benign  example.com."}, refused: []string{"5: unknown class"}},
+		{path: "bambenek.2018.csv", reader: "feed",
+			text: "# feed\nplvkl.com,Domain used by Cryptolocker - Flashback DGA for 23 Jun 2018,2018-06-23,http://osint/cl.txt\n" +
+				"abc.net,Domain used by Post Tovar GOZ for 23 Jun 2018,2018-06-23,http://osint/goz.txt\n",
+			want: []string{"2 dga cryptolocker plvkl.com", "3 dga newgoz abc.net"}},
+		{path: "dga-conficker.csv", reader: "feed", text: "abc.net,x\ndef.org,y\n", want: []string{"1 dga conficker abc.net", "2 dga conficker def.org"}},
+		{path: "netlab/dga.txt", reader: "netlab", text: "# Netlab\nconficker\tabc.net\t2018-01-01 00:00:00\t2018-01-02 23:59:59\n",
+			want: []string{"2 dga conficker abc.net"}},
+		{path: "subset.csv", reader: "degas-subset", text: "abc.net\x01proslikefan\x011\r\ngoogle.com\x01alexa\x010\r\nhalf\r\n", min: 1,
+			want: []string{"1 dga proslikefan abc.net", "2 benign  google.com"}, refused: []string{"3: too few columns"}},
+		{path: "gta-v1.parquet", reader: "parquet", text: gtaFile(t,
+			gtaRow{[]byte("0.static.wix.com"), "legit", 1}, gtaRow{[]byte("abc.net"), "zeus-newgoz", 1},
+			gtaRow{[]byte("0\xfdx\xc3\xa9.hidemyself.org"), "iodine", 2}, gtaRow{[]byte("x.org"), "", 3}),
+			want:    []string{"1 benign  0.static.wix.com", "2 dga newgoz abc.net", "3 tunnel iodine 0\u00fdx\u00c3\u00a9"},
+			refused: []string{"4: unknown class"}},
+	}
+}
+
+type readerCase struct {
+	path, reader, text string
+	want, refused      []string
+	min                int // recognise from a head without the last min lines
+}
+
+func TestReaders(t *testing.T) {
+	for _, tc := range readerCases(t) {
+		t.Run(tc.path, func(t *testing.T) {
+			head := []byte(tc.text)
+			for range tc.min {
+				head = head[:bytes.LastIndexByte(bytes.TrimSuffix(head, []byte("\n")), '\n')+1]
+			}
+			r := Recognize(tc.path, head)
+			if r == nil || r.Name() != tc.reader {
+				if r != nil || tc.reader != "" {
+					t.Fatalf("recognised as %v, want %q", r, tc.reader)
+				}
+				return
+			}
+			var got collector
+			err := r.Read(t.Context(), strings.NewReader(tc.text), FileInfo{Path: tc.path, TempDir: t.TempDir()}, &got)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if g, w := strings.Join(got.rows, "\n"), strings.Join(tc.want, "\n"); g != w {
+				t.Errorf("rows\n%s\nwant\n%s", g, w)
+			}
+			if g, w := strings.Join(got.refused, "\n"), strings.Join(tc.refused, "\n"); g != w {
+				t.Errorf("refused\n%s\nwant\n%s", g, w)
+			}
+		})
+	}
+}
+
+func TestUMUDGAReadsTheLargestTier(t *testing.T) {
+	const root = "UMUDGA/Fully Qualified Domain Names/"
+	m := mustProcess(t, tree(t, map[string]string{
+		root + "alureon/list/1000.txt":  "a1.com\n",
+		root + "alureon/list/10000.txt": "a1.com\na2.com\n",
+		root + "alureon/list/5000.txt":  "a1.com\n",
+		root + "legit/list/1000.txt":    "google.com\n",
+		root + "alureon/csv/1000.csv":   "NLP_N,CLASS,\n1,alureon,\n",
+	}), t.TempDir(), ProcessOptions{})
+	if m.RowsIn != 3 || len(m.Inputs) != 2 || m.Inputs[0].Source != "umudga" {
+		t.Errorf("%d rows from %+v", m.RowsIn, m.Inputs)
+	}
+	if len(m.Skipped) != 3 {
+		t.Errorf("skipped %+v", m.Skipped)
+	}
+}
+
+func TestLongLinesAreRefusedNotHeld(t *testing.T) {
+	var got collector
+	text := "a.com\n" + strings.Repeat("x", 5*maxLine) + "\nb.com\n" + strings.Repeat("y", 2*maxLine)
+	if err := (listReader{}).Read(t.Context(), strings.NewReader(text), FileInfo{Path: "dga/a.txt"}, &got); err != nil {
+		t.Fatal(err)
+	}
+	if fmt.Sprint(got.rows) != "[1 dga a a.com 3 dga a b.com]" || fmt.Sprint(got.refused) != "[2: "+reasonLongLine+" 4: "+reasonLongLine+"]" {
+		t.Errorf("%v %v", got.rows, got.refused)
+	}
+}
+
+func TestReaderErrorsEndReading(t *testing.T) {
+	broken := io.MultiReader(strings.NewReader("a.com\n"), errReader{})
+	var got collector
+	if err := (listReader{}).Read(t.Context(), broken, FileInfo{Path: "dga/a.txt"}, &got); !errors.Is(err, errBroken) {
+		t.Errorf("error %v", err)
+	}
+	for _, text := range []string{"PAR1", "PAR1\xff\xff\xff\xffPAR1", gtaFile(t, gtaRow{[]byte("a.com"), "legit", 1})[:60]} {
+		err := (parquetReader{}).Read(t.Context(), strings.NewReader(text), FileInfo{TempDir: t.TempDir()}, &got)
+		if err == nil || !strings.Contains(err.Error(), "parquet") {
+			t.Errorf("%q: error %v", text, err)
+		}
+	}
+}
+
+var errBroken = errors.New("broken disk")
+
+type errReader struct{}
+
+func (errReader) Read([]byte) (int, error) { return 0, errBroken }
+
+func TestCompressions(t *testing.T) {
+	const text = "a.com\nb.com\nc.org\n"
+	var z bytes.Buffer
+	w, err := zstd.NewWriter(&z)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Write([]byte(text))
+	w.Close()
+	files := map[string]string{
+		"dga/one.txt.gz":  text,
+		"dga/two.txt.zst": z.String(),
+		"dga/three.txt":   text,
+		"dga/seven.bz2":   "\x42\x5a\x68\x39\x31\x41\x59\x26\x53\x59\x47\x8d\xf6\x80\x00\x00\x03\x51\x80\x00\x10\x00\x01\x38\x82\x90\x00\x20\x00\x21\xa0\xc4\xd0\x83\x26\x21\x30\x53\x54\xc4\x80\x8d\xcf\x17\x72\x45\x38\x50\x90\x47\x8d\xf6\x80", // made by Python's bz2
+		"dga/four.zip":    zipped(t, map[string]string{"inner.txt": text}),
+		"many.zip": zipped(t, map[string]string{"root/dga/five.txt": text, "root/dga/six.txt.gz": string(gzipped([]byte(text))),
+			"root/LICENSE": "MIT", "root/notes.txt": "nothing"}),
+	}
+	m := mustProcess(t, tree(t, files), t.TempDir(), ProcessOptions{})
+	if m.RowsIn != 7*3 || m.Kept != 3 || m.Duplicates != 18 {
+		t.Errorf("%d rows, %d kept, %d duplicates", m.RowsIn, m.Kept, m.Duplicates)
+	}
+	if len(m.Skipped) != 1 || m.Skipped[0].Path != "many.zip!root/notes.txt" {
+		t.Errorf("skipped %+v", m.Skipped)
+	}
+}
+
+func zipped(t testing.TB, files map[string]string) string {
+	t.Helper()
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	for name, text := range files {
+		w, err := z.Create(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.Write([]byte(text))
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+func TestNormalizeFamily(t *testing.T) {
+	for in, want := range map[string]string{
+		"": "", "legit": "", "Benign": "", "Zeus-NewGOZ": "newgoz", "newgoz": "newgoz", "Fobber V1": "fobber_v1",
+		"tinba dga": "tinba", "Post Tovar GOZ": "newgoz", "<script>": "", "vawtrak_v1": "vawtrak_v1",
+		strings.Repeat("a", 60): "", "Qbot": "qakbot",
+	} {
+		if got := NormalizeFamily(in); got != want {
+			t.Errorf("NormalizeFamily(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestStripZone(t *testing.T) {
+	for _, tc := range [][3]string{
+		{"r16293.tunnel.tuns.org.", "r16293", "tuns"},
+		{"A.B.Tunnel.Example.ORG", "A.B", "dnscapy"},
+		{"q+Z8.hidemyself.org.", "q+Z8", "dns2tcp"},
+		{"0abc..hidemyself.org.", "0abc", "iodine"},
+		{"hidemyself.org.", "hidemyself.org.", ""},
+		{".hidemyself.org", ".hidemyself.org", ""},
+		{"nothidemyself.org", "nothidemyself.org", ""},
+		{"google.com.", "google.com.", ""},
+	} {
+		payload, family := StripZone([]byte(tc[0]))
+		if string(payload) != tc[1] || family != tc[2] {
+			t.Errorf("StripZone(%q) = %q, %q; want %q, %q", tc[0], payload, family, tc[1], tc[2])
+		}
+	}
+}
+
+// FuzzReaders runs every reader on every input, recognised or not: a sidecar can name any of them.
+func FuzzReaders(f *testing.F) {
+	for _, tc := range readerCases(f) {
+		f.Add(tc.path, []byte(tc.text))
+	}
+	f.Fuzz(func(t *testing.T, path string, data []byte) {
+		Recognize(path, data)
+		for _, r := range Readers() {
+			if r.Name() == "parquet" {
+				continue // has its own: its library is slow on such input
+			}
+			fuzzRead(t, r, path, data)
+		}
+	})
+}
+
+func FuzzParquet(f *testing.F) {
+	f.Add([]byte(gtaFile(f, gtaRow{[]byte("0.static.wix.com"), "legit", 1}, gtaRow{[]byte("a\xff.net"), "iodine", 1})))
+	f.Fuzz(func(t *testing.T, data []byte) { fuzzRead(t, parquetReader{}, "x.parquet", data) })
+}
+
+func fuzzRead(t *testing.T, r Reader, path string, data []byte) {
+	sink := &countingSink{}
+	err := r.Read(context.Background(), bytes.NewReader(data), FileInfo{Path: path, TempDir: t.TempDir()}, sink)
+	if lines := int64(bytes.Count(data, []byte("\n")) + 1); err == nil && r.Name() != "parquet" && sink.rows > lines {
+		t.Fatalf("%s: %d rows of %d lines", r.Name(), sink.rows, lines)
+	}
+}
+
+type countingSink struct{ rows int64 }
+
+func (c *countingSink) Record(line int64, r Record) error {
+	c.rows++
+	if int(r.Class) >= classCount || line < 1 {
+		return fmt.Errorf("line %d: class %v", line, r.Class)
+	}
+	_, _ = normalizeFor(r.Class, r.Name)
+	NormalizeFamily(r.Family)
+	return nil
+}
+
+func (c *countingSink) Refuse(int64, string) error { c.rows++; return nil }
