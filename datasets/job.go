@@ -106,7 +106,7 @@ func (j *job) partitions() int {
 
 func (j *job) readInputs(ctx context.Context) (err error) {
 	p := &firstPass{
-		inputs: j.inputs, families: j.families, sources: j.sources, group: j.plan.group,
+		inputs: j.inputs, families: j.families, sources: j.sources, plan: j.plan,
 		maxBad: j.o.MaxBad, tempDir: j.temp, progress: j.progress.stage(0, 0.6),
 	}
 	if p.spill, err = newSpill(filepath.Join(j.temp, "rows"), j.partitions()); err != nil {

@@ -32,7 +32,7 @@ func ResolvePartition(records []Record, p *Plan) ([]Resolved, PartitionStats) {
 	families, sources := newInterner("families"), newInterner("sources")
 	rows := make([]row, len(records))
 	for i, r := range records {
-		rows[i] = row{name: r.Name, class: r.Class, weak: r.Weak}
+		rows[i] = row{name: r.Name, class: r.Class, weak: r.Weak, hashed: p.hashed(p.group(r.Name))}
 		// Past 32,767 families the surplus has none; process-data refuses such input before it gets here.
 		rows[i].family, _ = families.id(r.Family)
 		rows[i].source, _ = sources.id(r.Source)
@@ -132,7 +132,7 @@ func (rs *resolver) force(f map[string]SplitID, r row) {
 	group := rs.plan.group(r.name)
 	s, fixed := rs.demand(r)
 	if !fixed {
-		s = rs.plan.hashed(group)
+		s = r.hashed
 	}
 	if old, ok := f[group]; !ok {
 		f[strings.Clone(group)] = s // the row's memory is reused
@@ -177,11 +177,10 @@ func (rs *resolver) resolve(rows []row, forced map[string]SplitID) (kept []row, 
 }
 
 func (rs *resolver) split(r row, forced map[string]SplitID) SplitID {
-	group := rs.plan.group(r.name)
 	if forced != nil {
-		return forced[group]
+		return forced[rs.plan.group(r.name)]
 	}
-	return rs.plan.hashed(group)
+	return r.hashed
 }
 
 // merge moves one row of each name to the front of rows, with the family and source that win, and fills rs.states.
@@ -233,7 +232,7 @@ func (rs *resolver) join(kept *row, r row, n *nameState) {
 	case r.weak && n.strong != 0:
 		return // any label overrides a weak one
 	case !r.weak && n.strong == 0:
-		*kept = row{kept.name, r.class, false, r.family, r.source}
+		*kept = row{kept.name, r.class, false, r.hashed, r.family, r.source}
 		n.merged = false
 		return
 	}

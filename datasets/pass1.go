@@ -44,21 +44,20 @@ type blockRow struct {
 // reading is an input while it is read, and the Sink of its reader.
 type reading struct {
 	*input
-	run            *firstPass
-	ctx            context.Context
-	block          *block
-	source         string // default
-	lastFamily     string
-	lastSource     string
-	familyID       uint16
-	sourceID       uint16
-	rows, refused  atomic.Int64
-	giveUp         atomic.Bool
-	mu             sync.Mutex
-	refusedBy      map[string]int64
-	samples        []sample
-	sum            string
-	finishedReader bool
+	run           *firstPass
+	ctx           context.Context
+	block         *block
+	source        string // default
+	lastFamily    string
+	lastSource    string
+	familyID      uint16
+	sourceID      uint16
+	rows, refused atomic.Int64
+	giveUp        atomic.Bool
+	mu            sync.Mutex
+	refusedBy     map[string]int64
+	samples       []sample
+	sum           string
 }
 
 type sample struct {
@@ -71,16 +70,15 @@ type firstPass struct {
 	inputs            []*reading
 	families, sources *interner
 	spill             *spill
-	group             func(string) string
+	plan              *Plan
 	maxBad            float64
 	blocks            chan *block
 	pool              sync.Pool
 	tempDir           string
 	progress          func(int64)
 
-	mu                   sync.Mutex
-	byFamily, bySource   []int64 // accepted rows by number
-	longestLine, workers int
+	mu                 sync.Mutex
+	byFamily, bySource []int64 // accepted rows by number
 }
 
 // run reads every input. bufferSize is the spill buffers' bytes.
@@ -274,8 +272,9 @@ func (p *firstPass) work(ctx context.Context, bufferSize int) error {
 				r.refuse(br.line, reasonOf(err), fmt.Sprintf("%v: %.80q", err, raw))
 				continue
 			}
-			part := bucket(hash64(saltPartition, p.group(name)), parts)
-			if err := w.add(part, row{name, br.class, br.weak, br.family, br.source}); err != nil {
+			group := p.plan.group(name)
+			part := bucket(hash64(saltPartition, group), parts)
+			if err := w.add(part, row{name, br.class, br.weak, p.plan.hashed(group), br.family, br.source}); err != nil {
 				return err
 			}
 			byFamily, bySource = count(byFamily, br.family), count(bySource, br.source)

@@ -60,20 +60,27 @@ func (s *spill) flush(part int, data []byte, rows int64) error {
 	return nil
 }
 
-// row is a record in the compact form that spills hold. Family and source are numbers of an interner.
+// row is a record in the compact form that spills hold. Family and source are numbers of an interner. hashed is the
+// split that the row's group falls into by its hash: finding the registered domain is the dearest step of all.
 type row struct {
 	name           string
 	class          Class
 	weak           bool
+	hashed         SplitID
 	family, source uint16
 }
 
-const weakFlag = 1 << 7
+// A row's flags: class in bits 0-2, hashed split in bits 4-5.
+const (
+	classMask   = 7
+	hashedShift = 4
+	weakFlag    = 1 << 7
+)
 
 func appendRow(b []byte, r row) []byte {
 	b = append(b, byte(len(r.name))) // names are at most 253 bytes
 	b = append(b, r.name...)
-	c := byte(r.class)
+	c := byte(r.class) | byte(r.hashed)<<hashedShift
 	if r.weak {
 		c |= weakFlag
 	}
@@ -91,7 +98,8 @@ func decodeRows(data []byte, f func(row)) error {
 		}
 		t := data[n+1:]
 		f(row{
-			name: view(data[1 : n+1]), class: Class(t[0] &^ weakFlag), weak: t[0]&weakFlag != 0,
+			name: view(data[1 : n+1]), class: Class(t[0] & classMask), weak: t[0]&weakFlag != 0,
+			hashed: SplitID(t[0] >> hashedShift & 3),
 			family: binary.LittleEndian.Uint16(t[1:]), source: binary.LittleEndian.Uint16(t[3:]),
 		})
 		data = data[n+6:]

@@ -1,11 +1,8 @@
 package datasets
 
 import (
-	"cmp"
 	"context"
 	"path/filepath"
-	"slices"
-	"strings"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -13,7 +10,7 @@ import (
 // place is where a row comes in the final order.
 type place struct {
 	hash uint64
-	row  row
+	row  int32 // index
 }
 
 // write is the third pass: buckets are sorted by all workers and written in order.
@@ -30,11 +27,11 @@ func (j *job) write(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		err = j.sorted(ctx, id, func(rows []place) error {
+		err = j.sorted(ctx, id, func(rows []row) error {
 			step(j.progress.total / int64(splitCount*j.buckets))
-			for _, p := range rows {
-				p.row.family, p.row.source = familyNumber[p.row.family], sourceNumber[p.row.source]
-				if err := w.add(p.row); err != nil {
+			for _, r := range rows {
+				r.family, r.source = familyNumber[r.family], sourceNumber[r.source]
+				if err := w.add(r); err != nil {
 					return err
 				}
 			}
@@ -53,13 +50,13 @@ func (j *job) write(ctx context.Context) error {
 }
 
 // sorted calls f for every bucket of a split, in order, while others are being read and sorted.
-func (j *job) sorted(ctx context.Context, id SplitID, f func([]place) error) error {
+func (j *job) sorted(ctx context.Context, id SplitID, f func([]row) error) error {
 	all, ctx := errgroup.WithContext(ctx)
-	queue := make(chan chan []place, j.o.Workers) // bounds the buckets in memory
+	queue := make(chan chan []row, j.o.Workers) // bounds the buckets in memory
 	all.Go(func() error {
 		defer close(queue)
 		for b := range j.buckets {
-			result := make(chan []place, 1)
+			result := make(chan []row, 1)
 			select {
 			case queue <- result:
 			case <-ctx.Done():
@@ -89,21 +86,54 @@ func (j *job) sorted(ctx context.Context, id SplitID, f func([]place) error) err
 }
 
 // bucket reads and sorts one bucket.
-func (j *job) bucket(part int) ([]place, error) {
+func (j *job) bucket(part int) ([]row, error) {
 	data, err := j.kept.load(part, nil)
 	if err != nil {
 		return nil, err
 	}
-	rows := make([]place, 0, j.kept.parts[part].rows)
+	n := int(j.kept.parts[part].rows)
+	rows, places := make([]row, 0, n), make([]place, 0, n)
 	seed := j.o.Seed ^ saltOrder
-	err = decodeRows(data, func(r row) { rows = append(rows, place{hash64(seed, r.name), r}) })
-	slices.SortFunc(rows, func(a, b place) int {
-		if a.hash != b.hash {
-			return cmp.Compare(a.hash, b.hash)
-		}
-		return strings.Compare(a.row.name, b.row.name)
+	err = decodeRows(data, func(r row) {
+		places = append(places, place{hash64(seed, r.name), int32(len(rows))})
+		rows = append(rows, r)
 	})
-	return rows, err
+	if err != nil {
+		return nil, err
+	}
+	sorted := make([]row, 0, len(rows))
+	for _, p := range sortPlaces(places, part%j.buckets, j.buckets, rows) {
+		sorted = append(sorted, rows[p.row])
+	}
+	return sorted, nil
+}
+
+// sortPlaces sorts the places of bucket b of n by hash, and by name where hashes are equal. Hashes are uniform in the
+// bucket's range, so putting each about where it belongs leaves next to nothing to an insertion sort.
+func sortPlaces(places []place, b, n int, rows []row) []place {
+	cells := max(len(places)/2, 1)
+	starts := make([]int32, cells+1)
+	cell := func(p place) int { return min(max(bucket(p.hash, n*cells)-b*cells, 0), cells-1) }
+	for _, p := range places {
+		starts[cell(p)+1]++
+	}
+	for i := range cells {
+		starts[i+1] += starts[i]
+	}
+	out := make([]place, len(places))
+	for _, p := range places {
+		c := cell(p)
+		out[starts[c]] = p
+		starts[c]++
+	}
+	for i := 1; i < len(out); i++ {
+		p, k := out[i], i
+		for ; k > 0 && (out[k-1].hash > p.hash || out[k-1].hash == p.hash && rows[out[k-1].row].name > rows[p.row].name); k-- {
+			out[k] = out[k-1]
+		}
+		out[k] = p
+	}
+	return out
 }
 
 // usedWords is the dictionary of the words that kept rows use, and the number in it of each number of in.
