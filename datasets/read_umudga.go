@@ -17,8 +17,6 @@ type umudgaReader struct{}
 var (
 	umudgaPath  = regexp.MustCompile(`(?:^|/)Fully Qualified Domain Names/([^/]+)/list/(\d+)\.txt$`)
 	umudgaLoose = regexp.MustCompile(`(?i)(?:^|/)[^/]*umudga[^/]*/(?:.*/)?([^/]+)/list/(\d+)\.txt$`)
-	umudgaOther = regexp.MustCompile(`(?i)(?:^|/)(?:[^/]*umudga|Fully Qualified Domain Names|Language Data|` +
-		`Domain Generation Algorithms|Other packages)[^/]*/`)
 )
 
 func (umudgaReader) Name() string           { return "umudga" }
