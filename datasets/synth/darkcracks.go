@@ -5,13 +5,11 @@ import (
 	"slices"
 )
 
-var darkcracksKeys = []string{"Crackalackin'"}
-
 func init() {
 	Register(Family{
 		Name:      "darkcracks",
 		Class:     ClassDGA,
-		Doc:       "DarkCracks: one name a day from year and day of month, so a year repeats after a month. No seed but the built-in key.",
+		Doc:       "DarkCracks: one name a day from year and day of month, so a year repeats after a month. No seed.",
 		Reference: "https://github.com/baderj/domain_generation_algorithms (darkcracks)",
 		Generate:  darkcracks,
 	})
@@ -21,7 +19,7 @@ func init() {
 // with the key, base64 again and reversed. Name i is that of day Date+i; the month does not enter.
 func darkcracks(p Params) ([]string, error) {
 	p = p.or(0, day(2024, 4, 3), 100)
-	key := darkcracksKeys[p.Seed%uint64(len(darkcracksKeys))]
+	const key = "Crackalackin'"
 	return collect(p.Count, func(i int) string {
 		text := []byte(base64.URLEncoding.EncodeToString([]byte(p.Date.AddDate(0, 0, i).Format("200602"))))
 		for i, c := range text {

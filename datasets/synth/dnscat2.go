@@ -22,16 +22,21 @@ func dnscat2(p Params) ([]string, error) {
 	p = p.or(0, day(2022, 4, 1), 200)
 	s := newSession(p, "dnscat2")
 	be := binary.BigEndian
-	id, nonce := uint16(s.next()), uint16(0)
+	id, nonce, opened := uint16(s.next()), uint16(0), false
 	seq, ack := uint16(s.next()), uint16(s.next())
 	width := []int{60, 62}[s.below(2)]
 	full := s.room(width, 2) / 2
 	bulk := s.between(8, 80) // percent of the packets that carry content
 	return collect(p.Count, func(i int) string {
 		b := be.AppendUint16(nil, uint16(s.next()))
+		if i < 2 && p.Variant == "encrypted" { // a public key, then the proof of the shared secret
+			b = be.AppendUint16(append(b, 3), id)
+			b = append(b, 0, byte(i), 0, 0)
+			return dotify(hex.EncodeToString(append(b, s.bytes(64>>i)...)), width) + "." + s.zone
+		}
 		kind := byte(1) // message
-		if i == 0 {
-			kind = 0 // opening
+		if !opened {
+			kind, opened = 0, true
 		}
 		if p.Variant == "encrypted" {
 			// Signature and a counter, then nothing but noise.

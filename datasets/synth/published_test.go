@@ -88,7 +88,7 @@ var published = []struct {
 		"llfwhgn.com guqqkaiq.biz wctymo.net lovfjsfox.com oruhbanansnan.cc"},
 	{"qadars", Params{Seed: 0x89f5, Date: day(2016, 3, 28)}, "qadars/example_domains.txt", 200,
 		"jk9enwhansl2.org sdqfodmf81m7.net 5uro1uzspejk.net ub4hinsduf0p.net zs9ijo1er81u.com"},
-	{"qakbot", Params{Date: day(2016, 2, 21), Variant: "plain"}, "qakbot/example_domains.txt", 5000,
+	{"qakbot", Params{Date: day(2016, 2, 21)}, "qakbot/example_domains.txt", 5000,
 		"bqkrtxgkmriwsiwcngtivpx.info jdtmfupdyueqeldvhsjzdvzob.net guhmpoxzivhba.com nqqxqhuacaqhzurde.org lgqsqgpqzijwid.info"},
 	{"qsnatch", Params{Date: day(2019, 11, 11).Add(23 * time.Hour), Variant: "a"}, "qsnatch/example_domains_a.txt", 2610,
 		"t2q2r.cf gc9nz.tk 07tvvc.com 7ubqo.ml 53bcm.de"},

@@ -29,7 +29,7 @@ func pykspaImproved(p Params) []string {
 		length := (seed+uint64(i))%7 + 6
 		return pykspaSpell(length, seed, func(r, step uint64) uint64 {
 			return r + (uint64(uint32(7837632*r*length))+82344)%(541*length+4)
-		}, 1) + tlds[seed&3]
+		}, 2) + tlds[seed&3]
 	})
 }
 
@@ -45,15 +45,11 @@ func pykspaPrecursor(p Params) []string {
 }
 
 // pykspaSpell is what the two versions share: each letter is a product of the state with three of its
-// remainders. They differ in how the state moves on, and in one remainder: its lowest bit, or modulo 19.
+// remainders. They differ in how the state moves on, and in the modulus of one remainder.
 func pykspaSpell(length, r uint64, advance func(r, step uint64) uint64, modulus uint64) string {
 	name := make([]byte, length)
 	for i := range length {
-		small := r & 1
-		if modulus != 1 {
-			small = r % modulus
-		}
-		sum := r%5 + r%123456 + i*(small+r%4567)
+		sum := r%5 + r%123456 + i*(r%modulus+r%4567)
 		name[i] = lower[(length*(length+i)+uint64(uint32(r*sum)))%26]
 		r = advance(r, i)
 	}

@@ -10,9 +10,8 @@ func init() {
 	Register(Family{
 		Name:      "qakbot",
 		Class:     ClassDGA,
-		Doc:       "Qakbot (Qbot): 8 to 25 letters, 5,000 names for every ten days. Seed 1 is the other known seed; sandbox is what it makes when it feels watched.",
+		Doc:       "Qakbot (Qbot): 8 to 25 letters, 5,000 names for every ten days. Known seeds are 0 and 1.",
 		Reference: "https://johannesbader.ch/2016/02/the-dga-of-qakbot/",
-		Variants:  []string{"plain", "sandbox"},
 		Generate:  qakbot,
 	})
 }
@@ -23,11 +22,7 @@ func qakbot(p Params) ([]string, error) {
 	tlds := []string{".com", ".net", ".org", ".info", ".biz", ".org"}
 	third := min((p.Date.Day()-1)/10, 2)
 	date := fmt.Sprintf("%d.%s.%08x", third, strings.ToLower(p.Date.Format("Jan.2006")), uint32(p.Seed))
-	seed := crc32.ChecksumIEEE([]byte(date))
-	if p.Variant == "sandbox" {
-		seed++
-	}
-	m := newMersenne(seed)
+	m := newMersenne(crc32.ChecksumIEEE([]byte(date)))
 	// The original scales 28 bits through a floating-point number, which is exact here.
 	below := func(n uint64) uint32 { return uint32(uint64(m.next()&0xfffffff) * n >> 28) }
 	return collect(p.Count, func(int) string {

@@ -125,8 +125,11 @@ func (s *sampler) families(class string, total int) error {
 }
 
 const (
-	streamLength = 400 // names made of each stream
+	streamLength = 400 // names made of each stream of a DGA
 	streamShare  = 24  // names taken from it, so that no seed or day dominates
+	// A tunnel's names all lie in one zone, so fewer are taken: there must be zones for every split.
+	tunnelLength = 40
+	tunnelShare  = 8
 )
 
 var firstDay, lastDay = day(2012, time.January, 1), day(2026, time.June, 30)
@@ -135,12 +138,12 @@ var firstDay, lastDay = day(2012, time.January, 1), day(2026, time.June, 30)
 func (s *sampler) draw(f Family, want int) (int, error) {
 	got := 0
 	for fruitless := 0; got < want && fruitless < giveUp; {
-		p := Params{Count: streamLength, Date: s.day()}
+		p, share := Params{Count: streamLength, Date: s.day()}, streamShare
 		if len(f.Variants) > 0 {
 			p.Variant = s.pick(f.Variants)
 		}
 		if f.Class == ClassTunnel {
-			p.Count = 2 * streamShare
+			p.Count, share = tunnelLength, tunnelShare
 		}
 		if s.chance(75) { // else the seed that is known best
 			p.Seed = s.next() & 0xffffffff
@@ -152,7 +155,7 @@ func (s *sampler) draw(f Family, want int) (int, error) {
 		shuffle(s.dice, names)
 		before := got
 		for _, name := range names {
-			if got == min(want, before+streamShare) {
+			if got == min(want, before+share) {
 				break
 			}
 			if s.add(Row{Name: name, Class: f.Class, Family: f.Name}) {

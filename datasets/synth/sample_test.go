@@ -106,7 +106,7 @@ func TestTunnelZones(t *testing.T) {
 			ordinary[zone(r.Name)] = true
 		}
 	}
-	if len(tunnels) < 120 {
+	if len(tunnels) < 300 {
 		t.Errorf("only %d tunnel zones", len(tunnels))
 	}
 	for z := range tunnels {

@@ -46,7 +46,7 @@ func TestTunnelShapes(t *testing.T) {
 		{"iodine", "base128", `^([vlpysnozr].+|[0-9a-f][a-z0-9]{4}[a-zA-Z0-9.\x{bc}-\x{fd}]+)$`},
 		{"iodine", "base64", `^([vlpysnozr].+|[0-9a-f][a-z0-9]{4}[a-zA-Z0-9.+-]+)$`},
 		{"iodine", "base64u", `^([vlpysnozr].+|[0-9a-f][a-z0-9]{4}[a-zA-Z0-9.+_]+)$`},
-		{"dnscat2", "encrypted", `^[0-9a-f]{4}0[01][0-9a-f]{28}[0-9a-f.]*$`},
+		{"dnscat2", "encrypted", `^[0-9a-f]{4}0[013][0-9a-f]{28}[0-9a-f.]*$`},
 		{"dnscat2", "plain", `^[0-9a-f]{4}0[01][0-9a-f]{12}[0-9a-f.]*$`},
 		{"dns2tcp", "base64", `^` + b64 + `{10}[A-Za-z0-9+/.]*(\.=auth|\.=connect)?$`},
 		{"dns2tcp", "lower", `^[a-z0-9+/]{10}[a-z0-9+/.]*(\.=auth|\.=connect)?$`},
