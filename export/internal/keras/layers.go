@@ -42,7 +42,7 @@ func layer(n model.Node) (Layer, error) {
 		}
 		return with(n, "LSTM", lstm(l)), nil
 	}
-	return Layer{}, fmt.Errorf("Keras has no layer for kind %q", n.Kind)
+	return Layer{}, fmt.Errorf("no Keras layer for kind %q", n.Kind)
 }
 
 func with(n model.Node, class string, config Object) Layer {

@@ -1,0 +1,130 @@
+package onnx
+
+import (
+	"encoding/json"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/degas-dns/degas/export/internal/exporttest"
+	"github.com/degas-dns/degas/export/internal/protowire"
+	"github.com/degas-dns/degas/model"
+)
+
+// fields reads a message back, by field number.
+func fields(t *testing.T, data []byte) map[int][]protowire.Field {
+	t.Helper()
+	list, err := protowire.Fields(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[int][]protowire.Field{}
+	for _, f := range list {
+		out[f.Number] = append(out[f.Number], f)
+	}
+	return out
+}
+
+func texts(list []protowire.Field) []string {
+	var out []string
+	for _, f := range list {
+		out = append(out, string(f.Data))
+	}
+	return out
+}
+
+// TestStructure reads every case back: versions, inputs and outputs, and that each value is made once, before its use.
+func TestStructure(t *testing.T) {
+	for _, c := range exporttest.Cases(t, rand.New(rand.NewPCG(7, 8)), 12) {
+		data, err := encode(c.Model)
+		if err != nil {
+			t.Fatalf("%s: %v", c.Name, err)
+		}
+		file := fields(t, data)
+		if ir, op := file[1][0].Value, fields(t, file[8][0].Data)[2][0].Value; ir != irVersion || op != opset {
+			t.Errorf("%s: IR version %d, opset %d", c.Name, ir, op)
+		}
+		graph := fields(t, file[7][0].Data)
+		made := map[string]bool{}
+		name := func(f protowire.Field, field int) string { return string(fields(t, f.Data)[field][0].Data) }
+		add := func(name string) {
+			if made[name] {
+				t.Errorf("%s: %q is made twice", c.Name, name)
+			}
+			made[name] = true
+		}
+		for _, f := range graph[5] {
+			add(name(f, 8))
+		}
+		if in := name(graph[11][0], 1); len(graph[11]) != 1 || in != c.Model.Spec.Input() {
+			t.Errorf("%s: input %q", c.Name, in)
+		} else {
+			add(in)
+		}
+		for _, f := range graph[1] {
+			node := fields(t, f.Data)
+			for _, in := range texts(node[1]) {
+				if !made[in] {
+					t.Errorf("%s: %s reads %q, which nothing made", c.Name, name(f, 3), in)
+				}
+			}
+			for _, out := range texts(node[2]) {
+				if out != "" {
+					add(out)
+				}
+			}
+		}
+		outputs := []string{name(graph[12][0], 1), name(graph[12][1], 1)}
+		if !slices.Equal(outputs, []string{OutputScore, OutputProbabilities}) || !made[OutputScore] || !made[OutputProbabilities] {
+			t.Errorf("%s: outputs %v", c.Name, outputs)
+		}
+	}
+}
+
+func TestMetadata(t *testing.T) {
+	m := &model.Model{Spec: exporttest.Branches(), Threshold: 0.25, Dataset: "abc", Producer: "v1"}
+	m.Spec.Labels = []string{"benign", "a, b"}
+	var err error
+	if m.Weights, err = model.Initial(&m.Spec, 1); err != nil {
+		t.Fatal(err)
+	}
+	data, err := encode(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{}
+	file := fields(t, data)
+	for _, f := range file[14] {
+		entry := fields(t, f.Data)
+		got[string(entry[1][0].Data)] = string(entry[2][0].Data)
+	}
+	for key, want := range map[string]string{
+		"degas.alphabet": model.NameAlphabet, "degas.base": "2", "degas.pad": "0", "degas.unknown": "1", "degas.window": "20", "degas.pad_side": "left",
+		"degas.keep": "last", "degas.lower": "true", "degas.threshold": "0.25", "degas.dataset": "abc", "degas.name": m.Spec.Name,
+	} {
+		if got[key] != want {
+			t.Errorf("%s is %q, want %q", key, got[key], want)
+		}
+	}
+	var labels []string
+	if err := json.Unmarshal([]byte(got["degas.labels"]), &labels); err != nil || !slices.Equal(labels, m.Spec.Labels) {
+		t.Errorf("labels %q: %v", got["degas.labels"], err)
+	}
+	if producer := texts(append(file[2], file[3]...)); !slices.Equal(producer, []string{"degas", "v1"}) {
+		t.Errorf("producer %q", producer)
+	}
+}
+
+// TestLayouts checks the two transpositions on values that show their place.
+func TestLayouts(t *testing.T) {
+	// Keras kernel [2, 1, 3]: offset j of filter f is 10j + f.
+	shape, data := convKernel(&model.Tensor{Shape: []int{2, 1, 3}, Data: []float32{0, 1, 2, 10, 11, 12}})
+	if !slices.Equal(shape, []int{3, 1, 2}) || !slices.Equal(data, []float32{0, 10, 1, 11, 2, 12}) {
+		t.Errorf("kernel %v %v", shape, data)
+	}
+	// Keras [2, 4·1] with gates i, f, c, o in the columns.
+	rows := gateRows(&model.Tensor{Shape: []int{2, 4}, Data: []float32{1, 2, 3, 4, 5, 6, 7, 8}})
+	if want := []float32{1, 5, 4, 8, 2, 6, 3, 7}; !slices.Equal(rows, want) {
+		t.Errorf("gates %v, want %v", rows, want)
+	}
+}

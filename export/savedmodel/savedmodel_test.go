@@ -1,0 +1,170 @@
+package savedmodel
+
+import (
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/degas-dns/degas/export/internal/exporttest"
+	"github.com/degas-dns/degas/export/internal/protowire"
+	"github.com/degas-dns/degas/model"
+)
+
+func fields(t *testing.T, data []byte) map[int][]protowire.Field {
+	t.Helper()
+	list, err := protowire.Fields(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[int][]protowire.Field{}
+	for _, f := range list {
+		out[f.Number] = append(out[f.Number], f)
+	}
+	return out
+}
+
+// parsed is what the tests look at: the inputs of each operation, and each signature's tensors by key.
+type parsed struct {
+	order   []string
+	inputs  map[string][]string
+	kinds   map[string]string
+	in, out map[string]map[string]string
+}
+
+func parse(t *testing.T, data []byte) parsed {
+	t.Helper()
+	meta := fields(t, fields(t, data)[2][0].Data)
+	p := parsed{inputs: map[string][]string{}, kinds: map[string]string{}, in: map[string]map[string]string{}, out: map[string]map[string]string{}}
+	for _, f := range fields(t, meta[2][0].Data)[1] {
+		node := fields(t, f.Data)
+		name := string(node[1][0].Data)
+		p.order = append(p.order, name)
+		p.kinds[name] = string(node[2][0].Data)
+		for _, in := range node[3] {
+			p.inputs[name] = append(p.inputs[name], string(in.Data))
+		}
+	}
+	for _, f := range meta[5] {
+		entry := fields(t, f.Data)
+		key, def := string(entry[1][0].Data), fields(t, entry[2][0].Data)
+		if method := string(def[3][0].Data); method != predictMethod {
+			t.Errorf("signature %s has method %q", key, method)
+		}
+		p.in[key], p.out[key] = tensors(t, def[1]), tensors(t, def[2])
+	}
+	return p
+}
+
+func tensors(t *testing.T, list []protowire.Field) map[string]string {
+	out := map[string]string{}
+	for _, f := range list {
+		entry := fields(t, f.Data)
+		out[string(entry[1][0].Data)] = string(fields(t, entry[2][0].Data)[1][0].Data)
+	}
+	return out
+}
+
+// placeholders are those that the tensors reach.
+func (p parsed) placeholders(outputs map[string]string) []string {
+	seen, found := map[string]bool{}, map[string]bool{}
+	var walk func(string)
+	walk = func(tensor string) {
+		name, _, _ := strings.Cut(tensor, ":")
+		if seen[name] {
+			return
+		}
+		seen[name] = true
+		if p.kinds[name] == "Placeholder" {
+			found[name+":0"] = true
+		}
+		for _, in := range p.inputs[name] {
+			walk(in)
+		}
+	}
+	for _, tensor := range outputs {
+		walk(tensor)
+	}
+	return slices.Sorted(maps.Keys(found))
+}
+
+// TestStructure reads every case back: each operation follows what it reads, and each signature reaches its own input
+// only, without which tf.saved_model.load refuses it.
+func TestStructure(t *testing.T) {
+	for _, c := range exporttest.Cases(t, rand.New(rand.NewPCG(9, 10)), 12) {
+		data, err := encode(c.Model)
+		if err != nil {
+			t.Fatalf("%s: %v", c.Name, err)
+		}
+		p := parse(t, data)
+		made := map[string]bool{}
+		for _, name := range p.order {
+			for _, in := range p.inputs[name] {
+				if from, _, _ := strings.Cut(in, ":"); !made[from] {
+					t.Errorf("%s: %s reads %q, which nothing made", c.Name, name, in)
+				}
+			}
+			if made[name] {
+				t.Errorf("%s: two operations are called %q", c.Name, name)
+			}
+			made[name] = true
+		}
+		if got := slices.Sorted(maps.Keys(p.in)); !slices.Equal(got, []string{IDsSignature, NamesSignature, DefaultSignature}) {
+			t.Errorf("%s: signatures %v", c.Name, got)
+		}
+		for key, in := range p.in {
+			if got, want := p.placeholders(p.out[key]), slices.Collect(maps.Values(in)); !slices.Equal(got, want) {
+				t.Errorf("%s: signature %s takes %v and reaches %v", c.Name, key, want, got)
+			}
+		}
+		if in := p.in[NamesSignature]["domain"]; in != "names/domain:0" {
+			t.Errorf("%s: names are read from %q", c.Name, in)
+		}
+	}
+}
+
+// TestOriginalSignature holds the degas preset to the original's saved_model.pb: TF Serving clients send the key and read
+// the only output.
+func TestOriginalSignature(t *testing.T) {
+	for _, tc := range []struct {
+		preset     string
+		labels     []string
+		in, out    map[string]string
+		defaultsTo string
+	}{
+		{"degas", model.BinaryLabels, map[string]string{"input_image": "main_input:0"}, map[string]string{"dense_1/Sigmoid:0": "dense_1/Sigmoid:0"}, IDsSignature},
+		{"degas", []string{"benign", "dga", "tunnel"}, map[string]string{"input_image": "main_input:0"}, map[string]string{"dense_1/Softmax:0": "dense_1/Softmax:0"}, IDsSignature},
+		{"lstm", model.BinaryLabels, map[string]string{"domain_ids": "domain_ids:0"},
+			map[string]string{"score": "dense/Sigmoid:0", "scores": "answers/scores:0", "label": "answers/label:0"}, NamesSignature},
+	} {
+		spec, err := model.Preset(tc.preset)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := &model.Model{Spec: spec.WithLabels(tc.labels), Threshold: 0.5}
+		if m.Weights, err = model.Initial(&m.Spec, 1); err != nil {
+			t.Fatal(err)
+		}
+		data, err := encode(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := parse(t, data)
+		if !maps.Equal(p.in[IDsSignature], tc.in) || !maps.Equal(p.out[IDsSignature], tc.out) {
+			t.Errorf("%s: ids takes %v, gives %v", tc.preset, p.in[IDsSignature], p.out[IDsSignature])
+		}
+		if !maps.Equal(p.in[DefaultSignature], p.in[tc.defaultsTo]) || !maps.Equal(p.out[DefaultSignature], p.out[tc.defaultsTo]) {
+			t.Errorf("%s: serving_default is not %s", tc.preset, tc.defaultsTo)
+		}
+	}
+}
+
+func TestNotBelow(t *testing.T) {
+	for _, x := range []float64{0.5, 0.1, 0.3, 0.7, 0.999999999, 1e-9} {
+		f := notBelow(x)
+		if float64(f) < x || float64(f)-x > 1e-7 {
+			t.Errorf("%v becomes %v", x, f)
+		}
+	}
+}
