@@ -2,6 +2,8 @@ package synth
 
 import (
 	"bufio"
+	"compress/gzip"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -9,15 +11,15 @@ import (
 	"testing"
 )
 
-// examplesDir finds shared/data/dga-examples beside the repository; "" where there is none.
-func examplesDir(t *testing.T) string {
+// sharedData finds shared/data beside the repository, with the published lists; "" where there is none.
+func sharedData(t *testing.T) string {
 	dir, err := os.Getwd()
 	if err != nil {
 		t.Fatal(err)
 	}
 	for {
-		candidate := filepath.Join(dir, "shared", "data", "dga-examples")
-		if info, err := os.Stat(candidate); err == nil && info.IsDir() {
+		candidate := filepath.Join(dir, "shared", "data")
+		if info, err := os.Stat(filepath.Join(candidate, "dga-examples")); err == nil && info.IsDir() {
 			return candidate
 		}
 		parent := filepath.Dir(dir)
@@ -35,8 +37,14 @@ func readExamples(t *testing.T, path string) []string {
 		t.Fatal(err)
 	}
 	defer f.Close()
+	var text io.Reader = f
+	if strings.HasSuffix(path, ".gz") {
+		if text, err = gzip.NewReader(f); err != nil {
+			t.Fatal(err)
+		}
+	}
 	var names []string
-	for lines := bufio.NewScanner(f); lines.Scan(); {
+	for lines := bufio.NewScanner(text); lines.Scan(); {
 		words := strings.Fields(lines.Text())
 		if len(words) > 0 && strings.Contains(words[0], ".") {
 			names = append(names, words[0])
@@ -51,7 +59,7 @@ var unmatched = map[string]int{"orchard": 16}
 
 // TestPublishedExamples checks every family against what was published of it, name by name and in order.
 func TestPublishedExamples(t *testing.T) {
-	dir := examplesDir(t)
+	dir := sharedData(t)
 	if dir == "" {
 		t.Log("no shared/data/dga-examples beside the repository: only the first names of each list are checked")
 	}
