@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/format"
 )
 
 func init() { RegisterReader(parquetReader{}) }
@@ -51,6 +52,9 @@ func (parquetReader) Read(ctx context.Context, in io.Reader, f FileInfo, sink Si
 	}
 	t, err := parquetColumns(file, f)
 	if err != nil {
+		return err
+	}
+	if err := t.checkCodecs(file.Metadata()); err != nil {
 		return err
 	}
 	rows := int64(0)
@@ -120,6 +124,21 @@ func parquetColumns(file *parquet.File, f FileInfo) (*parquetTable, error) {
 		return nil, fmt.Errorf("parquet: no columns of names and classes among %s", strings.Join(headers, ", "))
 	}
 	return t, nil
+}
+
+// checkCodecs refuses LZ4: parquet-go v0.32's decoder answers damaged data by doubling its buffer without end.
+func (t *parquetTable) checkCodecs(m *format.FileMetaData) error {
+	for _, group := range m.RowGroups {
+		for i, c := range group.Columns {
+			if i != t.name && i != t.class && i != t.family {
+				continue
+			}
+			if codec := c.MetaData.Codec; codec == format.Lz4 || codec == format.Lz4Raw || codec == format.LZO {
+				return fmt.Errorf("parquet: compression %v is not read. Try: write it with snappy or zstd", codec)
+			}
+		}
+	}
+	return nil
 }
 
 const parquetBatch = 1024

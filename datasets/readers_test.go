@@ -199,6 +199,22 @@ func TestReaderErrorsEndReading(t *testing.T) {
 	}
 }
 
+// parquet-go's LZ4 decoder does not end on damaged data.
+func TestParquetRefusesLZ4(t *testing.T) {
+	var b bytes.Buffer
+	w := parquet.NewGenericWriter[gtaRow](&b, parquet.Compression(&parquet.Lz4Raw))
+	if _, err := w.Write([]gtaRow{{[]byte("a.com"), "legit", 1}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	err := (parquetReader{}).Read(t.Context(), &b, FileInfo{TempDir: t.TempDir()}, &collector{})
+	if err == nil || !strings.Contains(err.Error(), "LZ4_RAW is not read") {
+		t.Errorf("error %v", err)
+	}
+}
+
 var errBroken = errors.New("broken disk")
 
 type errReader struct{}
@@ -302,7 +318,11 @@ func FuzzParquet(f *testing.F) {
 
 func fuzzRead(t *testing.T, r Reader, path string, data []byte) {
 	sink := &countingSink{}
-	err := r.Read(context.Background(), bytes.NewReader(data), FileInfo{Path: path, TempDir: t.TempDir()}, sink)
+	f := FileInfo{Path: path}
+	if r.Name() == "parquet" {
+		f.TempDir = t.TempDir()
+	}
+	err := r.Read(context.Background(), bytes.NewReader(data), f, sink)
 	if lines := int64(bytes.Count(data, []byte("\n")) + 1); err == nil && r.Name() != "parquet" && sink.rows > lines {
 		t.Fatalf("%s: %d rows of %d lines", r.Name(), sink.rows, lines)
 	}
