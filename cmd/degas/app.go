@@ -1,0 +1,219 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+
+	"github.com/degas-dns/degas/internal/nearest"
+	"github.com/urfave/cli/v2"
+	"golang.org/x/term"
+
+	_ "github.com/degas-dns/degas/export/formats"
+	_ "github.com/degas-dns/degas/trainer/graph"
+	_ "go4.org/unsafe/assume-no-moving-gc" // gorgonia needs this version on current Go
+)
+
+// Exit codes.
+const (
+	exitFailed      = 1
+	exitUsage       = 2
+	exitInterrupted = 130
+)
+
+// command is what every command shares: where it reads and writes.
+type command struct {
+	in       io.Reader
+	out, err io.Writer
+	terminal bool // err is one, so progress may be drawn
+	quiet    bool
+}
+
+// usageError is a mistake in how a command was called.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+// run runs the command line and returns the exit code.
+func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer) int {
+	c := &command{in: in, out: out, err: errOut}
+	if f, ok := errOut.(*os.File); ok {
+		c.terminal = term.IsTerminal(int(f.Fd()))
+	}
+	app := c.app()
+	args, err := intersperse(app, args)
+	if err == nil {
+		err = app.RunContext(ctx, args)
+	}
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
+		fmt.Fprintln(errOut, "degas: interrupted; the same command goes on where it can")
+		return exitInterrupted
+	}
+	fmt.Fprintf(errOut, "degas: %v\n", err)
+	if errors.As(err, &usageError{}) {
+		return exitUsage
+	}
+	return exitFailed
+}
+
+func (c *command) app() *cli.App {
+	app := &cli.App{
+		Name:      "degas",
+		Usage:     "train, measure and ship classifiers for DNS names: benign, DGA, tunnel",
+		Version:   version(),
+		Writer:    c.out,
+		ErrWriter: c.err,
+		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "no progress", EnvVars: []string{"DEGAS_QUIET"}},
+			&cli.BoolFlag{Name: "verbose", Usage: "log what is being done", EnvVars: []string{"DEGAS_VERBOSE"}},
+			&cli.StringFlag{Name: "log-format", Value: "text", Usage: "text or json", EnvVars: []string{"DEGAS_LOG_FORMAT"}},
+		},
+		Before:               c.before,
+		Commands:             c.commands(),
+		EnableBashCompletion: true,
+		HideHelpCommand:      true,
+		// run prints errors and chooses the exit code.
+		ExitErrHandler: func(*cli.Context, error) {},
+		OnUsageError:   func(_ *cli.Context, err error, _ bool) error { return usageError{err} },
+		Action: func(ctx *cli.Context) error {
+			if name := ctx.Args().First(); name != "" {
+				return unknownCommand(ctx.App, name)
+			}
+			return cli.ShowAppHelp(ctx)
+		},
+	}
+	for _, sub := range app.Commands {
+		sub.OnUsageError = app.OnUsageError
+	}
+	return app
+}
+
+func (c *command) commands() []*cli.Command {
+	return []*cli.Command{c.download(), c.process(), c.train(), c.evaluate(), c.export(), c.predict(), c.run(), c.version()}
+}
+
+func unknownCommand(app *cli.App, name string) error {
+	var names []string
+	for _, sub := range app.Commands {
+		names = append(names, sub.Name)
+	}
+	hint := "known are " + strings.Join(names, ", ")
+	if best := nearest.Of(name, names); best != "" {
+		hint = "did you mean " + best + "?"
+	}
+	return usagef("unknown command %q: %s", name, hint)
+}
+
+// before applies the global flags.
+func (c *command) before(ctx *cli.Context) error {
+	c.quiet = ctx.Bool("quiet")
+	level := slog.LevelWarn
+	if ctx.Bool("verbose") {
+		level = slog.LevelDebug
+	}
+	var h slog.Handler
+	switch o := (&slog.HandlerOptions{Level: level}); ctx.String("log-format") {
+	case "text":
+		h = slog.NewTextHandler(c.err, o)
+	case "json":
+		h = slog.NewJSONHandler(c.err, o)
+	default:
+		return usagef("log-format %q: must be text or json", ctx.String("log-format"))
+	}
+	slog.SetDefault(slog.New(h))
+	return nil
+}
+
+// intersperse moves a command's flags before its arguments, where urfave/cli looks for them, so that
+// "train-model data/processed --epochs 5" means what it says. What follows "--" stays as it is.
+func intersperse(app *cli.App, args []string) ([]string, error) {
+	at, sub := 1, (*cli.Command)(nil)
+	for ; at < len(args); at++ {
+		if !strings.HasPrefix(args[at], "-") {
+			sub = app.Command(args[at])
+			break
+		}
+		if takesValue(app.Flags, args[at]) {
+			at++
+		}
+	}
+	if sub == nil {
+		return args, nil
+	}
+	out := append([]string(nil), args[:at+1]...)
+	var rest []string
+	for i := at + 1; i < len(args); i++ {
+		a := args[i]
+		switch {
+		case a == "--":
+			rest = append(rest, args[i+1:]...)
+			i = len(args)
+		case len(a) < 2 || a[0] != '-':
+			rest = append(rest, a)
+		case takesValue(sub.Flags, a):
+			if i+1 == len(args) {
+				return nil, usagef("%s: flag %s needs a value", sub.Name, a)
+			}
+			out = append(out, a, args[i+1])
+			i++
+		default:
+			out = append(out, a)
+		}
+	}
+	if len(rest) > 0 {
+		out = append(append(out, "--"), rest...)
+	}
+	return out, nil
+}
+
+// takesValue reports whether arg is a flag whose value is the next argument.
+func takesValue(flags []cli.Flag, arg string) bool {
+	name := strings.TrimLeft(arg, "-")
+	if strings.Contains(name, "=") {
+		return false
+	}
+	for _, f := range flags {
+		for _, n := range f.Names() {
+			if n == name {
+				_, isBool := f.(*cli.BoolFlag)
+				return !isBool
+			}
+		}
+	}
+	return false
+}
+
+// arguments checks how many positional arguments a command got.
+func arguments(ctx *cli.Context, least, most int) error {
+	if n := ctx.NArg(); n < least || most >= 0 && n > most {
+		return usagef("%s: %d arguments; usage: degas %s %s", ctx.Command.Name, n, ctx.Command.Name, ctx.Command.ArgsUsage)
+	}
+	return nil
+}
+
+// argument is the i-th positional argument or a default.
+func argument(ctx *cli.Context, i int, def string) string {
+	if v := ctx.Args().Get(i); v != "" {
+		return v
+	}
+	return def
+}
+
+// printJSON writes v as one JSON document.
+func (c *command) printJSON(v any) error {
+	e := json.NewEncoder(c.out)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
+
+var jsonFlag = &cli.BoolFlag{Name: "json", Usage: "print the result as JSON"}

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/degas-dns/degas/datasets"
+	"github.com/degas-dns/degas/datasets/fetch"
+	"github.com/urfave/cli/v2"
+)
+
+func (c *command) download() *cli.Command {
+	return &cli.Command{
+		Name:      "download-data",
+		Usage:     "fetch public data sets, or write the built-in sample",
+		ArgsUsage: "[SOURCE…|URL [OUT]]",
+		Description: "Without a SOURCE the built-in sample is written, which needs no network and is for trying degas out.\n" +
+			"Files go to data/raw/<source>. A download that stopped goes on where it was.\n\n" +
+			"Example: degas download-data tranco umudga",
+		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "list", Usage: "show the known sources and stop"},
+			&cli.StringFlag{Name: "out", Usage: "`DIR` to write to (data/raw)"},
+			&cli.StringFlag{Name: "from", Usage: "take the files from `DIR` instead of the network"},
+			&cli.StringFlag{Name: "mirror", Usage: "URL prefix that stands in for the publishers' hosts"},
+			&cli.BoolFlag{Name: "update-checksums", Usage: "accept and record changed files"},
+			&cli.StringFlag{Name: "format", Usage: "of a URL's file, as process-data names its readers"},
+			&cli.StringFlag{Name: "class", Usage: "of a URL's names: benign, dga or tunnel"},
+			&cli.StringFlag{Name: "family", Usage: "of a URL's names"},
+			jsonFlag,
+		},
+		Action: c.downloadAction,
+	}
+}
+
+func (c *command) downloadAction(ctx *cli.Context) error {
+	if ctx.Bool("list") {
+		return c.listSources(ctx.Bool("json"))
+	}
+	args, out := downloadArgs(ctx.Args().Slice(), ctx.String("out"))
+	if len(args) == 0 {
+		fmt.Fprintln(c.err, "no source named: writing the built-in sample, which is for trying degas out. See degas download-data --list")
+	}
+	bar := c.progress()
+	defer bar.close()
+	report, err := datasets.Download(ctx.Context, out, args, datasets.DownloadOptions{
+		From: ctx.String("from"), Mirror: ctx.String("mirror"), UpdateChecksums: ctx.Bool("update-checksums"),
+		Format: ctx.String("format"), Class: ctx.String("class"), Family: ctx.String("family"), Progress: bar.fetching(),
+	})
+	bar.close()
+	if err != nil {
+		return err
+	}
+	if ctx.Bool("json") {
+		return c.printJSON(report)
+	}
+	for _, f := range report.Files {
+		fmt.Fprintln(c.out, filepath.Join(out, filepath.FromSlash(f.Path)))
+	}
+	fmt.Fprintf(c.out, "\nNext: degas process-data%s\n", map[bool]string{false: " " + out}[out == defaultRaw])
+	return nil
+}
+
+const defaultRaw = "data/raw"
+
+// downloadArgs tells sources from the output directory: as in the original, "URL data/raw" names one after a URL.
+func downloadArgs(args []string, out string) ([]string, string) {
+	if out == "" && len(args) == 2 && strings.Contains(args[0], "://") && !strings.Contains(args[1], "://") {
+		if _, err := datasets.LookupSource(args[1]); err != nil {
+			return args[:1], args[1]
+		}
+	}
+	if out == "" {
+		out = defaultRaw
+	}
+	return args, out
+}
+
+func (c *command) listSources(asJSON bool) error {
+	type row struct {
+		Name     string `json:"name"`
+		Title    string `json:"title"`
+		Rows     int64  `json:"rows,omitempty"`
+		Bytes    int64  `json:"bytes,omitempty"`
+		Licence  string `json:"licence"`
+		Citation string `json:"citation"`
+		Homepage string `json:"homepage"`
+		Good     string `json:"good_for"`
+		Dead     string `json:"dead,omitempty"`
+	}
+	var rows []row
+	for _, s := range datasets.Sources() {
+		rows = append(rows, row{s.Name, s.Title, s.Rows, s.Bytes, s.Licence, s.Citation, s.Homepage, s.Good, s.Dead})
+	}
+	if asJSON {
+		return c.printJSON(rows)
+	}
+	w := tabwriter.NewWriter(c.out, 2, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "NAME\tROWS\tSIZE\tLICENCE\tGOOD FOR")
+	for _, r := range rows {
+		good := r.Good
+		if r.Dead != "" {
+			good += " (link dead: " + r.Dead + ")"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", r.Name, known(r.Rows), bytesOrDash(r.Bytes), r.Licence, good)
+	}
+	fmt.Fprintln(w, "\nCitations and addresses: degas download-data --list --json")
+	return w.Flush()
+}
+
+func known(n int64) string {
+	if n == 0 {
+		return "-"
+	}
+	return short(float64(n))
+}
+
+func bytesOrDash(n int64) string {
+	if n == 0 {
+		return "-"
+	}
+	return short(float64(n)) + "B"
+}
+
+// fetching shows downloads: a bar a file, and one line for what a person should know.
+func (p *progress) fetching() func(fetch.Event) {
+	return func(e fetch.Event) {
+		switch e.Kind {
+		case fetch.EventRetry:
+			p.line("%s: %v; again in %s", e.Path, e.Err, e.Wait)
+			p.set(e.Path, "B", e.Bytes, e.Size, "retrying")
+		case fetch.EventDone:
+			p.line("%s: %sB", e.Path, short(float64(e.Bytes)))
+			p.set(e.Path, "B", e.Bytes, max(e.Bytes, 1), "")
+		case fetch.EventExtract:
+			p.set(e.Path, "B", e.Bytes, e.Size, "unpacking")
+		default:
+			p.set(e.Path, "B", e.Bytes, e.Size, "")
+		}
+	}
+}

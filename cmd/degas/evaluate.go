@@ -1,0 +1,53 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+
+	"github.com/degas-dns/degas/evaluate"
+	"github.com/urfave/cli/v2"
+)
+
+func (c *command) evaluate() *cli.Command {
+	return &cli.Command{
+		Name:      "evaluate-model",
+		Usage:     "measure a run on the test split: metrics, plots, report",
+		ArgsUsage: "RUN",
+		Description: "Writes RUN/evaluation: metrics.json, plots/*.png and report.html, one file that needs nothing else.\n\n" +
+			"Example: degas evaluate-model runs/first",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "data", Usage: "`DIR` of process-data's output (the run's own)"},
+			&cli.StringFlag{Name: "split", Value: "test", Usage: "train, validation or test"},
+			&cli.StringFlag{Name: "out", Usage: "`DIR` to write to (RUN/evaluation)"},
+			jsonFlag,
+		},
+		Action: c.evaluateAction,
+	}
+}
+
+func (c *command) evaluateAction(ctx *cli.Context) error {
+	if err := arguments(ctx, 1, 1); err != nil {
+		return err
+	}
+	bar := c.progress()
+	defer bar.close()
+	run := ctx.Args().First()
+	out := ctx.String("out")
+	if out == "" {
+		out = filepath.Join(run, "evaluation")
+	}
+	m, err := evaluate.Run(ctx.Context, evaluate.RunOptions{RunDir: run, Data: ctx.String("data"), Split: ctx.String("split"), Out: out,
+		Progress: bar.counting("score", "names")})
+	bar.close()
+	if err != nil {
+		return err
+	}
+	if ctx.Bool("json") {
+		return c.printJSON(m)
+	}
+	if err := m.Print(c.out); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(c.out, "\nreport      %s\n", filepath.Join(out, "report.html"))
+	return err
+}

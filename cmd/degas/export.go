@@ -1,0 +1,63 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/degas-dns/degas/export"
+	"github.com/urfave/cli/v2"
+)
+
+func (c *command) export() *cli.Command {
+	return &cli.Command{
+		Name:      "export-model",
+		Usage:     "write a run's model as a version directory that Keras, TensorFlow Serving and ONNX Runtime load",
+		ArgsUsage: "RUN",
+		Description: "The directory appears whole or not at all and also holds degas' own model.json and SHA256SUMS.\n\n" +
+			"Example: degas export-model runs/first --to models/degas/1",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "to", Usage: "version `DIR`, such as models/degas/1"},
+			&cli.StringFlag{Name: "format", Value: "hdf5,savedmodel,onnx", Usage: "formats, or list to show them"},
+			&cli.BoolFlag{Name: "overwrite", Usage: "replace an existing directory"},
+			jsonFlag,
+		},
+		Action: c.exportAction,
+	}
+}
+
+func (c *command) exportAction(ctx *cli.Context) error {
+	if ctx.String("format") == "list" {
+		return c.listFormats()
+	}
+	if err := arguments(ctx, 1, 1); err != nil {
+		return err
+	}
+	if ctx.String("to") == "" {
+		return usagef("export-model: --to DIR is missing. Try: --to models/degas/1")
+	}
+	var formats []string
+	for name := range strings.SplitSeq(ctx.String("format"), ",") {
+		if _, err := export.Lookup(name); err != nil {
+			return usageError{err}
+		}
+		formats = append(formats, name)
+	}
+	m, err := loadModel(ctx.Args().First())
+	if err != nil {
+		return err
+	}
+	report, err := export.Export(ctx.Context, m, ctx.String("to"), export.Options{Formats: formats, Overwrite: ctx.Bool("overwrite")})
+	if err != nil {
+		return err
+	}
+	if ctx.Bool("json") {
+		return c.printJSON(report)
+	}
+	w := tabwriter.NewWriter(c.out, 2, 0, 2, ' ', 0)
+	for _, f := range report.Files {
+		fmt.Fprintf(w, "%s\t%d bytes\t%.16s\n", filepath.Join(ctx.String("to"), f.Path), f.Bytes, f.SHA256)
+	}
+	return w.Flush()
+}

@@ -1,0 +1,194 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/degas-dns/degas/model"
+	"github.com/degas-dns/degas/model/dnsname"
+	"github.com/urfave/cli/v2"
+)
+
+func (c *command) predict() *cli.Command {
+	return &cli.Command{
+		Name:      "predict",
+		Usage:     "score names from arguments or standard input",
+		ArgsUsage: "MODEL [NAME…]",
+		Description: "MODEL is a run's directory, its model/, or an exported version directory. Names come from the arguments, or one a\n" +
+			"line from standard input. Output, in the order of input: name, score and label, tab-separated. The score is the\n" +
+			"probability that the name is not benign.\n\n" +
+			"Example: degas predict runs/first/model google.com xjpakmdcfuqe.biz",
+		Flags:  []cli.Flag{&cli.BoolFlag{Name: "json", Usage: "one JSON object a line, with all labels' probabilities"}},
+		Action: c.predictAction,
+	}
+}
+
+func (c *command) predictAction(ctx *cli.Context) error {
+	if err := arguments(ctx, 1, -1); err != nil {
+		return err
+	}
+	m, err := loadModel(ctx.Args().First())
+	if err != nil {
+		return err
+	}
+	cl, err := model.NewClassifier(m)
+	if err != nil {
+		return err
+	}
+	p := predictor{classifier: cl, out: bufio.NewWriterSize(c.out, 1<<16), json: ctx.Bool("json")}
+	if names := ctx.Args().Slice()[1:]; len(names) > 0 {
+		err = p.score(ctx.Context, names)
+	} else {
+		err = p.stream(ctx.Context, c.in)
+	}
+	return errors.Join(err, p.out.Flush())
+}
+
+// loadModel reads a model from a run, a model directory or an exported version.
+func loadModel(dir string) (*model.Model, error) {
+	m, err := model.Load(dir)
+	if err == nil {
+		return m, nil
+	}
+	if inner, innerErr := model.Load(filepath.Join(dir, "model")); innerErr == nil {
+		return inner, nil
+	}
+	return nil, err
+}
+
+// predictor writes verdicts.
+type predictor struct {
+	classifier *model.Classifier
+	out        *bufio.Writer
+	json       bool
+	p          []float32
+	names      []string
+}
+
+// prediction is one line of --json.
+type prediction struct {
+	Name          string             `json:"name"`
+	Score         float64            `json:"score"`
+	Label         string             `json:"label"`
+	Probabilities map[string]float32 `json:"probabilities"`
+}
+
+const (
+	predictBatch = 4096
+	// predictDelay is how long a name may wait for others to fill a batch.
+	predictDelay = 20 * time.Millisecond
+	maxLine      = 64 << 10
+)
+
+// stream scores lines as they come: in batches while input is plentiful, at once when it pauses.
+func (p *predictor) stream(ctx context.Context, in io.Reader) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	lines, failed := readLines(ctx, in)
+	batch := make([]string, 0, predictBatch)
+	var timeout <-chan time.Time
+	for {
+		flush, end := false, false
+		select {
+		case line, ok := <-lines:
+			if end = !ok; !end {
+				if len(batch) == 0 {
+					timeout = time.After(predictDelay)
+				}
+				batch = append(batch, line)
+			}
+			flush = end || len(batch) == predictBatch
+		case <-timeout:
+			flush = true
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if flush && len(batch) > 0 {
+			if err := p.score(ctx, batch); err != nil {
+				return err
+			}
+			if err := p.out.Flush(); err != nil {
+				return err
+			}
+			batch, timeout = batch[:0], nil
+		}
+		if end {
+			return <-failed
+		}
+	}
+}
+
+// readLines sends the non-empty lines of in; the second channel has the error after the first is closed.
+func readLines(ctx context.Context, in io.Reader) (<-chan string, <-chan error) {
+	lines, failed := make(chan string, predictBatch), make(chan error, 1)
+	go func() {
+		defer close(lines)
+		s := bufio.NewScanner(in)
+		s.Buffer(make([]byte, 0, 4096), maxLine)
+		n := 0
+		for s.Scan() {
+			n++
+			if line := strings.TrimRight(s.Text(), "\r"); line != "" {
+				select {
+				case lines <- line:
+				case <-ctx.Done():
+					failed <- ctx.Err()
+					return
+				}
+			}
+		}
+		if err := s.Err(); err != nil {
+			failed <- fmt.Errorf("read names: line %d: %w", n+1, err)
+			return
+		}
+		failed <- nil
+	}()
+	return lines, failed
+}
+
+// score writes the verdicts of names in order.
+func (p *predictor) score(ctx context.Context, names []string) error {
+	width := p.classifier.Width()
+	if len(p.p) < len(names)*width {
+		p.p = make([]float32, len(names)*width)
+	}
+	p.names = p.names[:0]
+	for _, n := range names {
+		p.names = append(p.names, dnsname.Fold(n))
+	}
+	if err := p.classifier.Probabilities(ctx, p.names, p.p); err != nil {
+		return err
+	}
+	for i, n := range names {
+		if err := p.write(n, p.classifier.Verdict(p.p[i*width:(i+1)*width])); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *predictor) write(name string, v model.Verdict) error {
+	if p.json {
+		labels := p.classifier.Model().Spec.Labels
+		out := prediction{Name: name, Score: v.Score, Label: v.Label, Probabilities: map[string]float32{}}
+		for i, l := range labels {
+			out.Probabilities[l] = v.Probabilities[i]
+		}
+		return json.NewEncoder(p.out).Encode(out)
+	}
+	var buf [32]byte
+	p.out.WriteString(name)
+	p.out.WriteByte('\t')
+	p.out.Write(strconv.AppendFloat(buf[:0], v.Score, 'f', 6, 64))
+	p.out.WriteByte('\t')
+	p.out.WriteString(v.Label)
+	return p.out.WriteByte('\n')
+}

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+
+	"github.com/degas-dns/degas/datasets"
+	"github.com/degas-dns/degas/pipeline"
+	"github.com/urfave/cli/v2"
+)
+
+func (c *command) run() *cli.Command {
+	return &cli.Command{
+		Name:      "run",
+		Usage:     "run the stages of a config, leaving out those whose work is done",
+		ArgsUsage: "CONFIG.yaml",
+		Description: "A stage is skipped when its parameters, its inputs' contents and degas are those of its last success and its\n" +
+			"outputs are still there.\n\nExample: degas run configs/quickstart.yaml",
+		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "force", Usage: "run every stage"},
+			&cli.BoolFlag{Name: "dry-run", Usage: "say what would run"},
+		},
+		Action: c.runAction,
+	}
+}
+
+func (c *command) runAction(ctx *cli.Context) error {
+	if err := arguments(ctx, 1, 1); err != nil {
+		return err
+	}
+	cfg, err := pipeline.ReadConfig(ctx.Args().First())
+	if err != nil {
+		return err
+	}
+	bar := c.progress()
+	defer bar.close()
+	stages := cfg.Stages(release, pipeline.Hooks{
+		Download: datasets.DownloadOptions{Progress: bar.fetching()},
+		Process:  bar.counting("process", "B"),
+		Train:    bar.training(),
+		Evaluate: bar.counting("score", "names"),
+	})
+	verb := "done"
+	if ctx.Bool("dry-run") {
+		verb = "would run"
+	}
+	say := func(what string) func(pipeline.Stage) {
+		return func(s pipeline.Stage) { fmt.Fprintf(c.out, "%-16s%s\n", s.Name(), what) }
+	}
+	o := pipeline.Options{State: filepath.Join(".degas", cfg.Name+".json"), Version: release, Force: ctx.Bool("force"), DryRun: ctx.Bool("dry-run"),
+		Observer: pipeline.Observer{Skipped: say("up to date"), Finished: say(verb)}}
+	if o.DryRun {
+		o.Observer.Started = say(verb)
+	} else {
+		o.Observer.Started = func(s pipeline.Stage) { bar.line("%s …", s.Name()) }
+	}
+	if err := pipeline.Run(ctx.Context, stages, o); err != nil {
+		return err
+	}
+	bar.close()
+	if cfg.Evaluate != nil {
+		fmt.Fprintf(c.out, "report          %s\n", filepath.Join(cfg.Evaluate.Out, "report.html"))
+	}
+	if cfg.Export != nil {
+		fmt.Fprintf(c.out, "model           %s\n", cfg.Export.To)
+	}
+	return nil
+}

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"fmt"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/urfave/cli/v2"
+)
+
+// release is the version of this source. It takes part in the fingerprints of pipeline stages.
+const release = "0.1.0"
+
+// version is the release with the commit it was built from, where Go recorded one.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return release
+	}
+	commit, modified := "", ""
+	for _, s := range info.Settings {
+		switch s.Key {
+		case "vcs.revision":
+			commit = "+" + s.Value[:min(12, len(s.Value))]
+		case "vcs.modified":
+			if s.Value == "true" {
+				modified = ".modified"
+			}
+		}
+	}
+	if commit == "" {
+		return release
+	}
+	return release + commit + modified
+}
+
+func (c *command) version() *cli.Command {
+	return &cli.Command{Name: "version", Usage: "print the version", Action: func(*cli.Context) error {
+		_, err := fmt.Fprintf(c.out, "degas %s %s %s/%s\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+		return err
+	}}
+}

@@ -1,0 +1,34 @@
+package evaluate
+
+import (
+	"fmt"
+	"io"
+	"text/tabwriter"
+)
+
+// Print writes the numbers a person looks at first.
+func (m *Metrics) Print(out io.Writer) error {
+	w := tabwriter.NewWriter(out, 2, 0, 2, ' ', 0)
+	for _, s := range m.Warnings {
+		fmt.Fprintf(w, "WARNING: %s\n", s)
+	}
+	fmt.Fprintf(w, "names\t%s\t(%s benign, %s malicious)\n", grouped(m.Names), grouped(m.Benign), grouped(m.Malicious))
+	interval := ""
+	if len(m.ROCAUC95) == 2 {
+		interval = fmt.Sprintf("95 %% interval %s to %s", num(m.ROCAUC95[0]), num(m.ROCAUC95[1]))
+	}
+	fmt.Fprintf(w, "ROC-AUC\t%s\t%s\n", num(m.ROCAUC), interval)
+	fmt.Fprintf(w, "PR-AUC\t%s\n", num(m.PRAUC))
+	fmt.Fprintf(w, "accuracy\t%s\tprecision %s, recall %s, F1 %s\n", num(m.Accuracy), num(m.Precision), num(m.Recall), num(m.F1))
+	if len(m.Labels) > 2 {
+		fmt.Fprintf(w, "macro F1\t%s\tweighted %s\n", num(m.MacroF1), num(m.WeightedF1))
+	}
+	for _, o := range m.Operating {
+		few := ""
+		if o.TooFew {
+			few = fmt.Sprintf("too few benign names to trust (%d above)", o.BenignAbove)
+		}
+		fmt.Fprintf(w, "TPR at FPR %.0e\t%s\t%s\n", o.FPR, num(o.TPR), few)
+	}
+	return w.Flush()
+}

@@ -1,0 +1,150 @@
+package evaluate
+
+import (
+	_ "embed"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"html/template"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/degas-dns/degas/datasets"
+	"github.com/degas-dns/degas/internal/atomicfile"
+	"github.com/degas-dns/degas/model"
+)
+
+// report is what the page shows.
+type report struct {
+	Run, Split string
+	Config     runConfig
+	Model      *model.Model
+	Metrics    *Metrics
+	Sample     *Sample
+	History    []Epoch
+	Data       *datasets.Manifest
+}
+
+//go:embed report.html
+var page string
+
+// picture is a plot as the page embeds it.
+type picture struct {
+	Title, Note string
+	Data        template.URL
+}
+
+// pictures in the order of the page; a plot that was not made is left out.
+var pictures = []struct{ file, title, note string }{
+	{"roc", "ROC", "The axis is logarithmic: what happens left of 0.001 decides how many false alarms a day there are."},
+	{"pr", "Precision and recall", "At the base rate of this split; malicious names are far rarer in real traffic, so precision there is lower."},
+	{"scores", "Scores", ""},
+	{"families", "Recall by family", ""},
+	{"confusion", "Confusion matrix", ""},
+	{"training", "Training", ""},
+}
+
+func (r *report) html(dir string) error {
+	t, err := template.New("report").Funcs(template.FuncMap{"num": num, "count": grouped, "pct": percent, "labels": labelText, "rate": rateText}).Parse(page)
+	if err != nil {
+		return fmt.Errorf("report template: %w", err)
+	}
+	var shown []picture
+	for _, p := range pictures {
+		data, err := os.ReadFile(filepath.Join(dir, "plots", p.file+".png"))
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		} else if err != nil {
+			return err
+		}
+		shown = append(shown, picture{p.title, p.note, template.URL("data:image/png;base64," + base64.StdEncoding.EncodeToString(data))})
+	}
+	values := map[string]any{"R": r, "M": r.Metrics, "Pictures": shown, "Parameters": r.parameters(), "Best": r.best(),
+		"FalseAlarms": r.worst(false), "Missed": r.worst(true)}
+	return atomicfile.WriteFunc(filepath.Join(dir, "report.html"), func(w io.Writer) error { return t.Execute(w, values) })
+}
+
+func (r *report) parameters() int {
+	n := 0
+	for _, t := range r.Model.Weights {
+		n += len(t.Data)
+	}
+	return n
+}
+
+func (r *report) best() Epoch {
+	return slices.MinFunc(r.History, func(a, b Epoch) int {
+		switch {
+		case a.ValidationLoss < b.ValidationLoss:
+			return -1
+		case a.ValidationLoss > b.ValidationLoss:
+			return 1
+		}
+		return 0
+	})
+}
+
+// mistake is a name the model is most wrong about.
+type mistake struct {
+	Name, Family, Source string
+	Score                float64
+}
+
+const worstShown = 20
+
+// worst lists the malicious names with the lowest scores, or the benign ones with the highest, on the wrong side of the
+// threshold.
+func (r *report) worst(malicious bool) []mistake {
+	var picks []int
+	s := r.Sample
+	for i := range s.Names {
+		if (s.Truth[i] != 0) == malicious && (s.Predicted(i, r.Metrics.Threshold) != 0) != malicious {
+			picks = append(picks, i)
+		}
+	}
+	slices.SortStableFunc(picks, func(a, b int) int {
+		d := s.Score(a) - s.Score(b)
+		if !malicious {
+			d = -d
+		}
+		return int(math.Copysign(1, d)) * map[bool]int{true: 0, false: 1}[d == 0]
+	})
+	var out []mistake
+	for _, i := range picks[:min(worstShown, len(picks))] {
+		out = append(out, mistake{s.Names[i], s.Family[i], s.Source[i], s.Score(i)})
+	}
+	return out
+}
+
+// num formats a metric with four digits; "–" where there is none.
+func num(x any) string {
+	v := math.NaN()
+	switch x := x.(type) {
+	case float64:
+		v = x
+	case *float64:
+		if x != nil {
+			v = *x
+		}
+	case Number:
+		v = float64(x)
+	}
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		return "–"
+	}
+	return fmt.Sprintf("%.4f", v)
+}
+
+// percent formats a share.
+func percent(x Number) string {
+	if math.IsNaN(float64(x)) {
+		return "–"
+	}
+	return fmt.Sprintf("%.1f %%", 100*float64(x))
+}
+
+// rateText says a false-positive rate in words a person deploys by.
+func rateText(fpr float64) string { return "1 in " + grouped(int(math.Round(1/fpr))) }

@@ -1,0 +1,244 @@
+package evaluate
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/degas-dns/degas/datasets"
+	"github.com/degas-dns/degas/internal/atomicfile"
+	"github.com/degas-dns/degas/model"
+	"github.com/goccy/go-yaml"
+)
+
+// RunOptions say what to measure and where the result goes.
+type RunOptions struct {
+	RunDir string // as train-model wrote it
+	Data   string // process-data's output; "" is the run's own
+	Split  string // "" is test
+	Out    string // directory, "" is RunDir/evaluation
+	// Progress, if not nil, is told names done of total.
+	Progress func(done, total int64)
+}
+
+// runConfig is what this package reads of a run's config.yaml.
+type runConfig struct {
+	Arch        string `yaml:"arch"`
+	Target      string `yaml:"target"`
+	Engine      string `yaml:"engine"`
+	Data        string `yaml:"data"`
+	Fingerprint string `yaml:"fingerprint"`
+	Degas       string `yaml:"degas"`
+	Machine     string `yaml:"machine"`
+	Options     struct {
+		Seed         uint64  `yaml:"seed"`
+		Epochs       int     `yaml:"epochs"`
+		BatchSize    int     `yaml:"batch_size"`
+		LearningRate float64 `yaml:"learning_rate"`
+	} `yaml:"options"`
+}
+
+// Run scores a split with a run's model and writes metrics.json, plots/*.png and report.html. The output directory is
+// replaced when all of it is complete; until then, and on any error, an earlier one stays as it was.
+func Run(ctx context.Context, o RunOptions) (*Metrics, error) {
+	cfg, err := readConfig(o.RunDir)
+	if err != nil {
+		return nil, err
+	}
+	m, err := model.Load(filepath.Join(o.RunDir, "model"))
+	if err != nil {
+		return nil, err
+	}
+	if o.Data == "" {
+		o.Data = cfg.Data
+	}
+	if o.Split == "" {
+		o.Split = "test"
+	}
+	if o.Out == "" {
+		o.Out = filepath.Join(o.RunDir, "evaluation")
+	}
+	manifest, err := datasets.ReadManifest(o.Data)
+	if err != nil {
+		return nil, err
+	}
+	sample, err := score(ctx, m, cfg.Target, o)
+	if err != nil {
+		return nil, err
+	}
+	metrics, err := Measure(sample, m.Threshold, cfg.Options.Seed)
+	if err != nil {
+		return nil, err
+	}
+	history, err := readHistory(filepath.Join(o.RunDir, "history.jsonl"))
+	if err != nil {
+		return nil, err
+	}
+	metrics.warn(sample, m, manifest)
+	r := &report{Config: *cfg, Model: m, Metrics: metrics, Sample: sample, History: history, Split: o.Split, Run: filepath.Base(filepath.Clean(o.RunDir)), Data: manifest}
+	return metrics, writeAll(r, o.Out)
+}
+
+func score(ctx context.Context, m *model.Model, target string, o RunOptions) (*Sample, error) {
+	c, err := model.NewClassifier(m)
+	if err != nil {
+		return nil, err
+	}
+	split, err := datasets.Open(o.Data, o.Split)
+	if err != nil {
+		return nil, err
+	}
+	defer split.Close()
+	s, err := ScoreSplit(ctx, c, split, target, o.Progress)
+	if err != nil {
+		return nil, fmt.Errorf("score %s of %s: %w", o.Split, o.Data, err)
+	}
+	return s, nil
+}
+
+func readConfig(run string) (*runConfig, error) {
+	path := filepath.Join(run, "config.yaml")
+	data, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("%s is no run: %w. Try: degas train-model", run, err)
+	} else if err != nil {
+		return nil, err
+	}
+	c := &runConfig{}
+	if err := yaml.Unmarshal(data, c); err != nil {
+		return nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	return c, nil
+}
+
+func readHistory(path string) ([]Epoch, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	var out []Epoch
+	d := json.NewDecoder(bytes.NewReader(data))
+	for d.More() {
+		var e Epoch
+		if err := d.Decode(&e); err != nil {
+			return nil, fmt.Errorf("read %s: entry %d: %w", path, len(out)+1, err)
+		}
+		out = append(out, e)
+	}
+	if len(out) == 0 {
+		return nil, fmt.Errorf("read %s: no epoch in it", path)
+	}
+	return out, nil
+}
+
+// fewNames is where a test split is too small to say much.
+const fewNames = 1000
+
+// warn notes what a reader must know before trusting the numbers.
+func (m *Metrics) warn(s *Sample, trained *model.Model, data *datasets.Manifest) {
+	add := func(format string, args ...any) { m.Warnings = append(m.Warnings, fmt.Sprintf(format, args...)) }
+	if builtIn(s) {
+		add("All names come from the built-in sample, which is for trying degas out: these numbers say nothing about real traffic.")
+	}
+	if trained.Dataset != data.Fingerprint {
+		add("The model was trained on data set %.12s, measured on %.12s: names may have been seen in training.", trained.Dataset, data.Fingerprint)
+	}
+	if data.Leaks.Crossing > 0 {
+		add("%d groups of names cross the splits of this data set.", data.Leaks.Crossing)
+	}
+	if m.Benign < fewNames || m.Malicious < fewNames {
+		add("The split is small: %d benign and %d malicious names.", m.Benign, m.Malicious)
+	}
+	if m.Unknown > 0 {
+		add("%d names were left out: their label does not occur in training.", m.Unknown)
+	}
+}
+
+// builtIn reports whether every name is of the sample source.
+func builtIn(s *Sample) bool {
+	for _, src := range s.Source {
+		if src != "sample" {
+			return false
+		}
+	}
+	return true
+}
+
+// writeAll makes the whole output beside its place and moves it there.
+func writeAll(r *report, out string) (err error) {
+	parent := filepath.Dir(filepath.Clean(out))
+	if err := os.MkdirAll(parent, 0o755); err != nil {
+		return err
+	}
+	work, err := os.MkdirTemp(parent, ".evaluation-*")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(work)
+	if err := os.Chmod(work, 0o755); err != nil {
+		return err
+	}
+	data, err := json.MarshalIndent(r.Metrics, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := atomicfile.Write(filepath.Join(work, "metrics.json"), append(data, '\n')); err != nil {
+		return err
+	}
+	if err := r.plots(filepath.Join(work, "plots")); err != nil {
+		return err
+	}
+	if err := r.html(work); err != nil {
+		return err
+	}
+	return replace(work, out)
+}
+
+// replace puts directory work in place of out.
+func replace(work, out string) error {
+	old := work + ".old"
+	if err := os.Rename(out, old); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	if err := os.Rename(work, out); err != nil {
+		return errors.Join(err, os.Rename(old, out))
+	}
+	return os.RemoveAll(old)
+}
+
+// plots draws every picture the sample allows.
+func (r *report) plots(dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	at := func(name string) string { return filepath.Join(dir, name+".png") }
+	m := r.Metrics
+	if err := plotTraining(r.History, at("training")); err != nil {
+		return err
+	}
+	if m.ROCAUC != nil {
+		c := newCurve(r.Sample)
+		if err := errors.Join(plotROC(c, m, at("roc")), plotPR(c, m, at("pr"))); err != nil {
+			return err
+		}
+	}
+	if len(m.Families) > 0 {
+		if err := plotFamilies(m.Families, m.Threshold, at("families")); err != nil {
+			return err
+		}
+	}
+	return errors.Join(plotConfusion(m.Labels, m.Confusion, at("confusion")), plotHistogram(r.Sample, m.Threshold, at("scores")))
+}
+
+// labelText lists a model's labels, few of them.
+func labelText(labels []string) string {
+	if len(labels) <= 6 {
+		return strings.Join(labels, ", ")
+	}
+	return fmt.Sprintf("%s and %d families", labels[0], len(labels)-1)
+}

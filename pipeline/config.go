@@ -1,0 +1,187 @@
+package pipeline
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/degas-dns/degas/internal/nearest"
+	"github.com/degas-dns/degas/trainer"
+	"github.com/goccy/go-yaml"
+)
+
+// Config is a pipeline as written in configs/*.yaml. A missing section means its stage is not run. Paths are relative to
+// the working directory, as on the command line.
+type Config struct {
+	Version  int             `yaml:"version"`
+	Name     string          `yaml:"name"` // names the state file, .degas/<name>.json
+	Download *DownloadConfig `yaml:"download"`
+	Process  *ProcessConfig  `yaml:"process"`
+	Train    *TrainConfig    `yaml:"train"`
+	Evaluate *EvaluateConfig `yaml:"evaluate"`
+	Export   *ExportConfig   `yaml:"export"`
+}
+
+// DownloadConfig is the download-data stage.
+type DownloadConfig struct {
+	Sources []string `yaml:"sources" json:"sources"`
+	From    string   `yaml:"from" json:"from"` // a directory to take files from instead of the network
+	To      string   `yaml:"to" json:"to"`
+}
+
+// ProcessConfig is the process-data stage.
+type ProcessConfig struct {
+	In         string   `yaml:"in" json:"in"`
+	Out        string   `yaml:"out" json:"out"`
+	Seed       uint64   `yaml:"seed" json:"seed"`
+	Validation float64  `yaml:"validation" json:"validation"`
+	Test       float64  `yaml:"test" json:"test"`
+	Split      string   `yaml:"split" json:"split"`
+	Holdout    []string `yaml:"holdout_families" json:"holdout_families"`
+	MaxBad     float64  `yaml:"max_bad" json:"max_bad"`
+}
+
+// TrainConfig is the train-model stage. Options has the defaults of train-model.
+type TrainConfig struct {
+	Data    string          `yaml:"data" json:"data"`
+	Run     string          `yaml:"run" json:"run"` // directory
+	Arch    string          `yaml:"arch" json:"arch"`
+	Target  string          `yaml:"target" json:"target"`
+	Engine  string          `yaml:"engine" json:"engine"`
+	Options trainer.Options `yaml:"options" json:"options"`
+}
+
+// EvaluateConfig is the evaluate-model stage.
+type EvaluateConfig struct {
+	Run  string `yaml:"run" json:"run"`
+	Data string `yaml:"data" json:"data"`
+	Out  string `yaml:"out" json:"out"`
+}
+
+// ExportConfig is the export-model stage.
+type ExportConfig struct {
+	Run     string   `yaml:"run" json:"run"`
+	To      string   `yaml:"to" json:"to"`
+	Formats []string `yaml:"formats" json:"formats"`
+}
+
+// ReadConfig reads a pipeline. An unknown key is an error that names its line and the nearest known key. Keys that are
+// left out have the defaults of the commands.
+func ReadConfig(path string) (*Config, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	c := &Config{Train: &TrainConfig{Options: trainer.DefaultOptions()}, Process: &ProcessConfig{Validation: 0.1, Test: 0.1, Seed: 1, MaxBad: 0.01}}
+	var present map[string]any
+	if err := yaml.Unmarshal(data, &present); err != nil {
+		return nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	if err := yaml.UnmarshalWithOptions(data, c, yaml.Strict()); err != nil {
+		return nil, fmt.Errorf("read %s: %w%s", path, err, suggest(err))
+	}
+	if _, ok := present["train"]; !ok {
+		c.Train = nil
+	}
+	if _, ok := present["process"]; !ok {
+		c.Process = nil
+	}
+	if err := c.check(); err != nil {
+		return nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	return c, nil
+}
+
+var nameForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
+
+func (c *Config) check() error {
+	if c.Version != 1 {
+		return fmt.Errorf("version %d, this degas reads 1", c.Version)
+	}
+	if !nameForm.MatchString(c.Name) {
+		return fmt.Errorf("name %q: use letters, digits, '.', '_' and '-'", c.Name)
+	}
+	if c.Download == nil && c.Process == nil && c.Train == nil && c.Evaluate == nil && c.Export == nil {
+		return errors.New("has no stage: give download, process, train, evaluate or export")
+	}
+	return c.defaults()
+}
+
+// defaults fills in paths from the stage before, or from the commands' defaults.
+func (c *Config) defaults() error {
+	raw, processed, run := "data/raw", "data/processed", ""
+	if d := c.Download; d != nil {
+		raw = first(&d.To, raw)
+	}
+	if p := c.Process; p != nil {
+		first(&p.In, raw)
+		processed = first(&p.Out, processed)
+	}
+	if t := c.Train; t != nil {
+		first(&t.Data, processed)
+		run = first(&t.Run, "runs/"+c.Name)
+		first(&t.Arch, "cnn")
+		first(&t.Target, trainer.TargetBinary)
+		first(&t.Engine, "cpu")
+		if err := t.Options.Resolve(); err != nil {
+			return fmt.Errorf("train: %w", err)
+		}
+	}
+	if e := c.Evaluate; e != nil {
+		if first(&e.Run, run) == "" {
+			return errors.New("evaluate: give run, or a train stage before it")
+		}
+		first(&e.Data, processed)
+		first(&e.Out, e.Run+"/evaluation")
+	}
+	if e := c.Export; e != nil {
+		if first(&e.Run, run) == "" {
+			return errors.New("export: give run, or a train stage before it")
+		}
+		first(&e.To, "models/"+c.Name+"/1")
+	}
+	return nil
+}
+
+// first sets an empty field to its default and returns the field.
+func first(field *string, def string) string {
+	if *field == "" {
+		*field = def
+	}
+	return *field
+}
+
+var unknownField = regexp.MustCompile(`unknown field "([^"]+)"`)
+
+// suggest names the known key nearest to the unknown one of a strict decoding error.
+func suggest(err error) string {
+	m := unknownField.FindStringSubmatch(err.Error())
+	if m == nil {
+		return ""
+	}
+	if best := nearest.Of(m[1], keys(reflect.TypeFor[Config](), nil)); best != "" {
+		return fmt.Sprintf("\nDid you mean %q?", best)
+	}
+	return ""
+}
+
+// keys collects the YAML keys of a struct and of the structs in it.
+func keys(t reflect.Type, out []string) []string {
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if t.Kind() != reflect.Struct {
+		return out
+	}
+	for f := range t.Fields() {
+		if k, _, _ := strings.Cut(f.Tag.Get("yaml"), ","); k != "" && !slices.Contains(out, k) {
+			out = append(out, k)
+		}
+		out = keys(f.Type, out)
+	}
+	return out
+}

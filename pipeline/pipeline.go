@@ -1,0 +1,213 @@
+// Package pipeline runs stages in order and leaves out those whose work is already done: a stage whose parameters and
+// inputs have the fingerprint of its last success, and whose outputs are still what it wrote.
+package pipeline
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/degas-dns/degas/internal/atomicfile"
+	"github.com/gofrs/flock"
+)
+
+// Stage is one step from files to files.
+type Stage interface {
+	// Name is unique in a pipeline.
+	Name() string
+	// Params is what the result depends on besides the inputs' contents; it is marshalled to JSON.
+	Params() any
+	// Inputs and Outputs are files or directories. A stage owns its outputs.
+	Inputs() []string
+	Outputs() []string
+	// Run does the work. A stage that is stopped leaves its earlier outputs whole, and running it again finishes the job.
+	Run(ctx context.Context) error
+}
+
+// Observer is told what happens to each stage. Any function may be nil.
+type Observer struct {
+	Skipped  func(s Stage)
+	Started  func(s Stage)
+	Finished func(s Stage)
+}
+
+// Options of a run.
+type Options struct {
+	// State is the file that remembers finished stages.
+	State string
+	// Version is the program's; a stage done by another version is done again.
+	Version string
+	// Force runs every stage.
+	Force bool
+	// DryRun runs none: Started is called for those that would run.
+	DryRun bool
+	Observer
+}
+
+// record is what the state file keeps of a finished stage.
+type record struct {
+	Fingerprint string          `json:"fingerprint"`
+	Outputs     map[string]stat `json:"outputs"`
+}
+
+// stat identifies a file's content without reading it again while size and time stay the same.
+type stat struct {
+	Size     int64  `json:"size"`
+	Modified int64  `json:"modified"` // nanoseconds
+	SHA256   string `json:"sha256"`
+}
+
+type state struct {
+	Version int               `json:"version"`
+	Stages  map[string]record `json:"stages"`
+	// Files remembers digests of inputs by path.
+	Files map[string]stat `json:"files"`
+}
+
+// Run runs stages in order and stops at the first that fails. Another process that runs on the same state is refused.
+func Run(ctx context.Context, stages []Stage, o Options) error {
+	if err := os.MkdirAll(filepath.Dir(o.State), 0o755); err != nil {
+		return err
+	}
+	lock := flock.New(o.State + ".lock")
+	if ok, err := lock.TryLock(); err != nil {
+		return fmt.Errorf("lock %s: %w", o.State, err)
+	} else if !ok {
+		return fmt.Errorf("another process runs this pipeline (%s.lock)", o.State)
+	}
+	defer lock.Unlock()
+	r := &runner{Options: o, state: readState(o.State)}
+	for _, s := range stages {
+		if err := r.stage(ctx, s); err != nil {
+			return fmt.Errorf("%s: %w", s.Name(), err)
+		}
+	}
+	return nil
+}
+
+// readState reads the state file. A missing or unreadable one means that nothing is known to be done.
+func readState(path string) state {
+	st := state{Version: 1, Stages: map[string]record{}, Files: map[string]stat{}}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return st
+	}
+	var old state
+	if json.Unmarshal(data, &old) != nil || old.Version != 1 || old.Stages == nil || old.Files == nil {
+		return st
+	}
+	return old
+}
+
+type runner struct {
+	Options
+	state state
+	ran   bool // a stage ran: in a dry run, later ones would too
+}
+
+func (r *runner) stage(ctx context.Context, s Stage) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	done, err := r.done(s)
+	if err != nil && !r.DryRun {
+		return err
+	}
+	if done && !r.Force && !(r.DryRun && r.ran) {
+		call(r.Skipped, s)
+		return nil
+	}
+	r.ran = true
+	call(r.Started, s)
+	if r.DryRun {
+		return nil
+	}
+	delete(r.state.Stages, s.Name())
+	if err := r.save(); err != nil {
+		return err
+	}
+	if err := s.Run(ctx); err != nil {
+		return err
+	}
+	call(r.Finished, s)
+	return r.remember(s)
+}
+
+func call(f func(Stage), s Stage) {
+	if f != nil {
+		f(s)
+	}
+}
+
+// done reports whether s would only repeat itself.
+func (r *runner) done(s Stage) (bool, error) {
+	print, err := r.fingerprint(s)
+	if err != nil {
+		return false, err
+	}
+	rec, ok := r.state.Stages[s.Name()]
+	if !ok || rec.Fingerprint != print {
+		return false, nil
+	}
+	now, err := r.digests(s.Outputs(), rec.Outputs)
+	if errors.Is(err, os.ErrNotExist) {
+		return false, nil
+	} else if err != nil {
+		return false, err
+	}
+	if len(now) != len(rec.Outputs) {
+		return false, nil
+	}
+	for path, st := range now {
+		if rec.Outputs[path].SHA256 != st.SHA256 {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// remember writes down that s is done.
+func (r *runner) remember(s Stage) error {
+	print, err := r.fingerprint(s)
+	if err != nil {
+		return err
+	}
+	outputs, err := r.digests(s.Outputs(), nil)
+	if err != nil {
+		return err
+	}
+	r.state.Stages[s.Name()] = record{print, outputs}
+	return r.save()
+}
+
+func (r *runner) save() error {
+	data, err := json.MarshalIndent(r.state, "", " ")
+	if err != nil {
+		return err
+	}
+	return atomicfile.Write(r.State, data)
+}
+
+// fingerprint hashes the program's version, the stage's parameters and the contents of its inputs.
+func (r *runner) fingerprint(s Stage) (string, error) {
+	inputs, err := r.digests(s.Inputs(), r.state.Files)
+	if err != nil {
+		return "", err
+	}
+	sums := map[string]string{}
+	for path, st := range inputs {
+		r.state.Files[path] = st
+		sums[path] = st.SHA256
+	}
+	data, err := json.Marshal(map[string]any{"version": r.Version, "stage": s.Name(), "params": s.Params(), "inputs": sums, "outputs": s.Outputs()})
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:]), nil
+}

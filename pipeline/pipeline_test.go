@@ -1,0 +1,107 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// copyStage copies one file and counts how often.
+type copyStage struct {
+	name, from, to string
+	suffix         string
+	runs           int
+	fail           error
+}
+
+func (s *copyStage) Name() string      { return s.name }
+func (s *copyStage) Params() any       { return s.suffix }
+func (s *copyStage) Inputs() []string  { return []string{s.from} }
+func (s *copyStage) Outputs() []string { return []string{s.to} }
+func (s *copyStage) Run(context.Context) error {
+	s.runs++
+	if s.fail != nil {
+		return s.fail
+	}
+	data, err := os.ReadFile(s.from)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(s.to, append(data, s.suffix...), 0o644)
+}
+
+func TestRunSkipsWhatIsDone(t *testing.T) {
+	dir := t.TempDir()
+	at := func(n string) string { return filepath.Join(dir, n) }
+	write := func(n, s string) {
+		t.Helper()
+		if err := os.WriteFile(at(n), []byte(s), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("a", "1")
+	ab, bc := &copyStage{name: "ab", from: at("a"), to: at("b")}, &copyStage{name: "bc", from: at("b"), to: at("c")}
+	o := Options{State: at("state/s.json"), Version: "1"}
+	for _, step := range []struct {
+		what   string
+		before func()
+		want   []int // runs of ab, bc so far
+		err    string
+	}{
+		{what: "first", before: func() {}, want: []int{1, 1}},
+		{what: "again", before: func() {}, want: []int{1, 1}},
+		{what: "input changed", before: func() { write("a", "22") }, want: []int{2, 2}},
+		{what: "output lost", before: func() { os.Remove(at("c")) }, want: []int{2, 3}},
+		{what: "output changed", before: func() { write("b", "other") }, want: []int{3, 3}},
+		{what: "parameter changed", before: func() { bc.suffix = "!" }, want: []int{3, 4}},
+		{what: "other version", before: func() { o.Version = "2" }, want: []int{4, 5}},
+		{what: "damaged state", before: func() { write("state/s.json", "{") }, want: []int{5, 6}},
+		{what: "failure", before: func() { write("a", "333"); bc.fail = errors.New("disk on fire") }, want: []int{6, 7}, err: "bc: disk on fire"},
+		{what: "after the failure", before: func() { bc.fail = nil }, want: []int{6, 8}},
+		{what: "forced", before: func() { o.Force = true }, want: []int{7, 9}},
+		{what: "dry", before: func() { o.DryRun = true }, want: []int{7, 9}},
+	} {
+		step.before()
+		err := Run(context.Background(), []Stage{ab, bc}, o)
+		if (err == nil) != (step.err == "") || err != nil && err.Error() != step.err {
+			t.Fatalf("%s: error %v, want %q", step.what, err, step.err)
+		}
+		if got := []int{ab.runs, bc.runs}; !slices.Equal(got, step.want) {
+			t.Fatalf("%s: runs %v, want %v", step.what, got, step.want)
+		}
+	}
+}
+
+func TestReadConfig(t *testing.T) {
+	for name, tc := range map[string]struct{ text, err string }{
+		"unknown key":  {"version: 1\nname: x\ntrain:\n  options: {epoch: 3}\n", `Did you mean "epochs"?`},
+		"no stage":     {"version: 1\nname: x\n", "has no stage"},
+		"version":      {"version: 2\nname: x\ntrain: {}\n", "version 2"},
+		"name":         {"version: 1\nname: ../x\ntrain: {}\n", `name "../x"`},
+		"bad value":    {"version: 1\nname: x\ntrain:\n  options: {epochs: 0}\n", "epochs 0"},
+		"no run":       {"version: 1\nname: x\nevaluate: {}\n", "give run"},
+		"not a config": {"- 1\n", "read "},
+		"fine":         {"version: 1\nname: x\ntrain: {arch: lstm}\nexport: {}\n", ""},
+	} {
+		path := filepath.Join(t.TempDir(), "c.yaml")
+		if err := os.WriteFile(path, []byte(tc.text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		c, err := ReadConfig(path)
+		if tc.err != "" {
+			if err == nil || !strings.Contains(err.Error(), tc.err) || !strings.Contains(err.Error(), path) {
+				t.Errorf("%s: error %v, want %q and the path", name, err, tc.err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		} else if c.Train.Options.Epochs != 100 || c.Export.Run != "runs/x" || c.Export.To != "models/x/1" {
+			t.Errorf("%s: defaults %+v %+v", name, c.Train, c.Export)
+		}
+	}
+}

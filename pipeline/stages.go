@@ -1,0 +1,179 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/degas-dns/degas/datasets"
+	"github.com/degas-dns/degas/evaluate"
+	"github.com/degas-dns/degas/export"
+	"github.com/degas-dns/degas/model"
+	"github.com/degas-dns/degas/trainer"
+)
+
+// Hooks lets the caller show a stage's progress. Any function may be nil.
+type Hooks struct {
+	Download datasets.DownloadOptions // its Progress
+	Process  func(done, total int64)
+	Train    trainer.Observer
+	Evaluate func(done, total int64)
+}
+
+// Stages are the stages of c in order. version is the program's.
+func (c *Config) Stages(version string, h Hooks) []Stage {
+	var out []Stage
+	if c.Download != nil {
+		out = append(out, &downloadStage{c.Download, h})
+	}
+	if c.Process != nil {
+		out = append(out, &processStage{c.Process, version, h})
+	}
+	if c.Train != nil {
+		out = append(out, &trainStage{c.Train, version, h})
+	}
+	if c.Evaluate != nil {
+		out = append(out, &evaluateStage{c.Evaluate, h})
+	}
+	if c.Export != nil {
+		out = append(out, &exportStage{c.Export})
+	}
+	return out
+}
+
+type downloadStage struct {
+	*DownloadConfig
+	hooks Hooks
+}
+
+func (s *downloadStage) Name() string      { return "download-data" }
+func (s *downloadStage) Params() any       { return s.DownloadConfig }
+func (s *downloadStage) Inputs() []string  { return nil }
+func (s *downloadStage) Outputs() []string { return []string{s.To} }
+func (s *downloadStage) Run(ctx context.Context) error {
+	o := s.hooks.Download
+	o.From = s.From
+	_, err := datasets.Download(ctx, s.To, s.Sources, o)
+	return err
+}
+
+type processStage struct {
+	*ProcessConfig
+	version string
+	hooks   Hooks
+}
+
+func (s *processStage) Name() string      { return "process-data" }
+func (s *processStage) Params() any       { return s.ProcessConfig }
+func (s *processStage) Inputs() []string  { return []string{s.In} }
+func (s *processStage) Outputs() []string { return []string{s.Out} }
+func (s *processStage) Run(ctx context.Context) error {
+	_, err := datasets.Process(ctx, s.In, s.Out, datasets.ProcessOptions{Seed: s.Seed, Validation: s.Validation, Test: s.Test,
+		MaxBad: s.MaxBad, Split: s.Split, HoldoutFamilies: s.Holdout, Version: s.version, Progress: s.hooks.Process})
+	return err
+}
+
+type trainStage struct {
+	*TrainConfig
+	version string
+	hooks   Hooks
+}
+
+func (s *trainStage) Name() string { return "train-model" }
+func (s *trainStage) Params() any  { return s.TrainConfig }
+
+// Inputs is the manifest alone: it holds the hashes of the splits, which are verified when they are opened.
+func (s *trainStage) Inputs() []string { return []string{filepath.Join(s.Data, datasets.ManifestName)} }
+
+// Outputs leaves the evaluation, which a later stage puts into the run's directory, to that stage.
+func (s *trainStage) Outputs() []string {
+	return []string{filepath.Join(s.TrainConfig.Run, trainer.ConfigFile), filepath.Join(s.TrainConfig.Run, trainer.HistoryFile), filepath.Join(s.TrainConfig.Run, trainer.ModelDir)}
+}
+
+// Run trains beside the run's directory and takes its place when done, so that an earlier run stays whole until then. A
+// training that was stopped is resumed.
+func (s *trainStage) Run(ctx context.Context) error {
+	final := s.TrainConfig.Run
+	work := filepath.Join(filepath.Dir(final), "."+filepath.Base(final)+".partial")
+	cfg := trainer.Config{Arch: s.Arch, Target: s.Target, Engine: s.Engine, Data: s.Data, Options: s.Options, Degas: s.version}
+	resume, err := s.resumable(work, cfg)
+	if err != nil {
+		return err
+	}
+	if !resume {
+		if err := os.RemoveAll(work); err != nil {
+			return err
+		}
+	}
+	if _, err := trainer.Train(ctx, trainer.Request{Dir: work, Config: cfg, Resume: resume}, s.hooks.Train); err != nil {
+		return err
+	}
+	return replaceDir(work, final)
+}
+
+// resumable reports whether work holds an interrupted training of the same configuration and data.
+func (s *trainStage) resumable(work string, want trainer.Config) (bool, error) {
+	old, err := trainer.ReadConfig(work)
+	if errors.Is(err, os.ErrNotExist) {
+		return false, nil
+	} else if err != nil {
+		return false, nil // unreadable: start anew
+	}
+	m, err := datasets.ReadManifest(s.Data)
+	if err != nil {
+		return false, err
+	}
+	return old.Arch == want.Arch && old.Target == want.Target && old.Engine == want.Engine && old.Options == want.Options &&
+		old.Fingerprint == m.Fingerprint, nil
+}
+
+// replaceDir puts directory work in place of final.
+func replaceDir(work, final string) error {
+	old := work + ".old"
+	if err := os.RemoveAll(old); err != nil {
+		return err
+	}
+	if err := os.Rename(final, old); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	if err := os.Rename(work, final); err != nil {
+		return errors.Join(fmt.Errorf("the finished run stays in %s: %w", work, err), os.Rename(old, final))
+	}
+	return os.RemoveAll(old)
+}
+
+type evaluateStage struct {
+	*EvaluateConfig
+	hooks Hooks
+}
+
+func (s *evaluateStage) Name() string { return "evaluate-model" }
+func (s *evaluateStage) Params() any  { return s.EvaluateConfig }
+func (s *evaluateStage) Inputs() []string {
+	return []string{filepath.Join(s.EvaluateConfig.Run, trainer.ModelDir), filepath.Join(s.EvaluateConfig.Run, trainer.HistoryFile),
+		filepath.Join(s.EvaluateConfig.Run, trainer.ConfigFile), filepath.Join(s.Data, datasets.ManifestName)}
+}
+func (s *evaluateStage) Outputs() []string { return []string{s.Out} }
+func (s *evaluateStage) Run(ctx context.Context) error {
+	_, err := evaluate.Run(ctx, evaluate.RunOptions{RunDir: s.EvaluateConfig.Run, Data: s.Data, Out: s.Out, Progress: s.hooks.Evaluate})
+	return err
+}
+
+type exportStage struct{ *ExportConfig }
+
+func (s *exportStage) Name() string { return "export-model" }
+func (s *exportStage) Params() any  { return s.ExportConfig }
+func (s *exportStage) Inputs() []string {
+	return []string{filepath.Join(s.ExportConfig.Run, trainer.ModelDir)}
+}
+func (s *exportStage) Outputs() []string { return []string{s.To} }
+func (s *exportStage) Run(ctx context.Context) error {
+	m, err := model.Load(filepath.Join(s.ExportConfig.Run, trainer.ModelDir))
+	if err != nil {
+		return err
+	}
+	_, err = export.Export(ctx, m, s.To, export.Options{Formats: s.Formats, Overwrite: true})
+	return err
+}
