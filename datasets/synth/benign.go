@@ -148,7 +148,7 @@ var infrastructure = []func(*dice) string{
 	},
 	func(d *dice) string { return uuid(d) + "." + d.pick(regions) + ".events.data.microsoft.com" },
 	func(d *dice) string {
-		return fmt.Sprintf("%s.%s.sharepoint.com", d.pick(zoneWords), d.pick(zoneWords)) // delegated tenants
+		return d.pick(zoneWords) + d.pick(zoneSuffixes) + d.pick([]string{"", "-my"}) + ".sharepoint.com"
 	},
 	func(d *dice) string {
 		return fmt.Sprintf("ip-%s.%s.compute.internal", dashedIP(d), d.pick(regions))

@@ -12,7 +12,7 @@ func init() {
 	})
 }
 
-// bumblebee follows Bader's reconstruction (2023). Default seed: the magic "TEST_SEE" with the constants
+// bumblebee follows Bader's reconstruction. Default seed: the magic "TEST_SEE" with the constants
 // that stand in for a date in a static build; 100 names a run.
 func bumblebee(p Params) ([]string, error) {
 	p = p.or(binary.LittleEndian.Uint64([]byte("TEST_SEE")), day(2023, 9, 1), 100)

@@ -5,7 +5,7 @@ func init() {
 		Name:      "cryptolocker",
 		Class:     ClassDGA,
 		Doc:       "CryptoLocker: 12 to 15 letters under seven top-level domains, 1,000 names a day. No seed.",
-		Reference: "https://www.fortinet.com/blog/threat-research/a-closer-look-at-cryptolocker-s-dga",
+		Reference: "https://blog.fortinet.com/post/a-closer-look-at-cryptolocker-s-dga",
 		Generate:  cryptolocker,
 	})
 }

@@ -15,7 +15,7 @@ func init() {
 	})
 }
 
-// darkcracks follows Bader's reconstruction (2024): base64 of "YYYYdd" with swapped case, exclusive-or
+// darkcracks follows Bader's reconstruction: base64 of "YYYYdd" with swapped case, exclusive-or
 // with the key, base64 again and reversed. Name i is that of day Date+i; the month does not enter.
 func darkcracks(p Params) ([]string, error) {
 	p = p.or(0, day(2024, 4, 3), 100)

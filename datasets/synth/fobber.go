@@ -13,7 +13,7 @@ func init() {
 	})
 }
 
-// fobber follows Bader's reconstruction (2015): one multiplication and a rotation a letter. Defaults are
+// fobber follows Bader's reconstruction: one multiplication and a rotation a letter. Defaults are
 // the constants of the two known builds, 300 names each.
 func fobber(p Params) ([]string, error) {
 	state, add, length, tld := uint32(0xc87c8a78), uint32(0x9983f4aa), 17, ".net"

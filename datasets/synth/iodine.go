@@ -1,6 +1,9 @@
 package synth
 
-import "strings"
+import (
+	"bytes"
+	"strings"
+)
 
 func init() {
 	Register(Family{
@@ -97,8 +100,8 @@ func (c *iodineClient) handshake() {
 	user := string(lower[c.user])
 	c.ask("s" + user + string(lower[iodineCodecs[c.codec].bits]) + c.counter())
 	c.ask("o" + user + c.pick([]string{"t", "s", "u", "v", "r", "l"}) + c.counter())
-	for range c.below(3) { // probes of the answer's size
-		c.ask("r" + user + c.encode(c.bytes(c.room(57, 5)/2)))
+	for range c.below(3) { // probes of the answer's size, which repeat a few bytes
+		c.ask("r" + user + c.counter() + c.encode(bytes.Repeat(c.bytes(7), c.room(57, 5)*5/8/7)))
 	}
 	c.ask("n" + user + c.counter())
 }

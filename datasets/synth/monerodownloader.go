@@ -16,7 +16,7 @@ func init() {
 	})
 }
 
-// monerodownloader follows Bader's reconstruction (2017): 500 words a day, each under five top-level
+// monerodownloader follows Bader's reconstruction: 500 words a day, each under five top-level
 // domains; the first word is always the same.
 func monerodownloader(p Params) ([]string, error) {
 	p = p.or(0, day(2020, 1, 12), 2500)

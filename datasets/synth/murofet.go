@@ -39,7 +39,7 @@ func murofet(p Params) ([]string, error) {
 	}
 }
 
-// tufik follows Bader's reconstruction (2022); 1,020 names a day.
+// tufik follows Bader's reconstruction; 1,020 names a day.
 func tufik(p Params) ([]string, error) {
 	p = p.or(0x997722ed, day(2022, 5, 9), 1020)
 	return collect(p.Count, func(i int) string { return murofetDaily(p, i) }), nil

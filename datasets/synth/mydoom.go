@@ -10,7 +10,7 @@ func init() {
 	})
 }
 
-// mydoom follows Bader's reconstruction (2021); 99 names a day. From the 51st name on the stream starts
+// mydoom follows Bader's reconstruction; 99 names a day. From the 51st name on the stream starts
 // anew from the magic number alone, so those never change. Only the sum of year, month and day counts.
 func mydoom(p Params) ([]string, error) {
 	p = p.or(0xfa8, day(2008, 4, 29), 99)

@@ -10,7 +10,7 @@ func init() {
 	})
 }
 
-// nymaim follows Bader's reconstruction (2015): a xorshift of four words that the date seeds. The second
+// nymaim follows Bader's reconstruction: a xorshift of four words that the date seeds. The second
 // last letter picks the top-level domain.
 func nymaim(p Params) ([]string, error) {
 	p = p.or(0, day(2018, 2, 24), 128)

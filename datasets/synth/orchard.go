@@ -10,7 +10,7 @@ func init() {
 		Name:      "orchard",
 		Class:     ClassDGA,
 		Doc:       "Orchard: the four words of an MD5 of the date, each under four domains, 16 names a day. No seed.",
-		Reference: "https://blog.netlab.360.com/orchard-dga/",
+		Reference: "https://blog.netlab.360.com/a-new-botnet-orchard-generates-dga-domains-with-bitcoin-transaction-information/",
 		Generate:  orchard,
 	})
 }

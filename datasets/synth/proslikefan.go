@@ -16,7 +16,7 @@ func init() {
 	})
 }
 
-// proslikefan follows Bader's "The DGA of Proslikefan" (the word is "prospect", ten top-level domains,
+// proslikefan follows Bader's post on Proslikefan (the word is "prospect", ten top-level domains,
 // 100 names a day) and "A JavaScript-based DGA" of November 2015 ("OK", three, 30 names).
 func proslikefan(p Params) ([]string, error) {
 	date := day(2016, 6, 17)

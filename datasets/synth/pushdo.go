@@ -10,12 +10,12 @@ func init() {
 		Name:      "pushdo",
 		Class:     ClassDGA,
 		Doc:       "Pushdo (Cutwail): 9 to 12 letters in syllables under .kz, 30 names a day for 45 days around the date. No seed.",
-		Reference: "https://www.fidelissecurity.com/vault/pushdo-evolves-again",
+		Reference: "https://github.com/baderj/domain_generation_algorithms (pushdo)",
 		Generate:  pushdo,
 	})
 }
 
-// pushdo follows Fidelis' "Pushdo, It's Not Over Yet": today's names first, then those of the past 30
+// pushdo follows Bader's reconstruction: today's names first, then those of the past 30
 // days, then those of the coming 14.
 func pushdo(p Params) ([]string, error) {
 	p = p.or(0, day(2019, 12, 6), 1350)

@@ -10,7 +10,7 @@ func init() {
 	})
 }
 
-// reconyc follows Bader's reconstruction (2017): a Mersenne twister over a shuffled alphabet; 100 names.
+// reconyc follows Bader's reconstruction: a Mersenne twister over a shuffled alphabet; 100 names.
 func reconyc(p Params) ([]string, error) {
 	p = p.or(0x6a2e9, day(2017, 1, 1), 100)
 	const alphabet = "iHRYg79zJXaGw1CF5K0d3vZobhAlx6StUBnjOIMpe2yVuPr4sL8DqmQTkEcWNf"

@@ -31,7 +31,8 @@ func newSession(p Params, tool string) *session {
 		id:      uint16(d.next()),
 		seq:     uint32(d.next()),
 		ack:     uint32(d.next()),
-		version: uint32(d.next()),
+		clock:   uint32(d.next()),
+		service: []byte{0, 8, 0x10}[d.below(3)],
 	}
 	return s
 }
@@ -42,7 +43,8 @@ type ipFlow struct {
 	ports          [2]uint16
 	id             uint16
 	seq, ack       uint32
-	version        uint32 // TCP timestamp
+	clock          uint32 // TCP timestamp
+	service        byte   // 0x10 for a terminal, 0x08 for bulk
 }
 
 // packet is an IPv4 packet of the flow with n bytes of content: header fields that hardly change, and
@@ -50,8 +52,8 @@ type ipFlow struct {
 func (s *session) packet(n int) []byte {
 	f, be := &s.flow, binary.BigEndian
 	f.id++
-	f.version += uint32(s.between(1, 250))
-	b := []byte{0x45, 0}
+	f.clock += uint32(s.between(1, 250))
+	b := []byte{0x45, f.service}
 	b = be.AppendUint16(b, uint16(52+n))
 	b = be.AppendUint16(b, f.id)
 	b = append(b, 0x40, 0, 64, 6)
@@ -68,7 +70,7 @@ func (s *session) packet(n int) []byte {
 	b = be.AppendUint16(b, uint16(s.between(229, 502)))
 	b = be.AppendUint16(b, uint16(s.next()))
 	b = append(b, 0, 0, 1, 1, 8, 10)
-	b = be.AppendUint32(be.AppendUint32(b, f.version), f.version-uint32(s.between(10, 900)))
+	b = be.AppendUint32(be.AppendUint32(b, f.clock), f.clock-uint32(s.between(10, 900)))
 	f.seq += uint32(n)
 	f.ack += uint32(s.below(1400))
 	return append(b, s.content(n)...)

@@ -1,7 +1,9 @@
 package synth
 
 import (
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"regexp"
 	"strings"
 	"testing"
@@ -98,5 +100,37 @@ func TestDNS2TCPCounts(t *testing.T) {
 			t.Errorf("%q has number %d after %d", name, number, previous)
 		}
 		previous = number
+	}
+}
+
+// TestTunnelsStay holds the names that seed 1 gives: whoever trained on them must find them again.
+func TestTunnelsStay(t *testing.T) {
+	for _, c := range []struct{ family, variant, want string }{
+		{"dns2tcp", "base64", "06f81377716e6611"},
+		{"dns2tcp", "lower", "2fb19c52f900a9d9"},
+		{"dnscapy", "", "91d160b8e0b7f715"},
+		{"dnscat2", "encrypted", "d38831c00bc947c4"},
+		{"dnscat2", "plain", "29b9805e15a3d51d"},
+		{"iodine", "base128", "a87e091ca503c440"},
+		{"iodine", "base32", "677ad8294d8504a3"},
+		{"iodine", "base64", "f212cf7ed9d67ab0"},
+		{"iodine", "base64u", "673007fc7406a58d"},
+		{"ozymandns", "", "4dfa724be03609fc"},
+		{"tuns", "", "7c0d362a10f3a513"},
+	} {
+		f, err := Lookup(c.family)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		names, err := f.Generate(Params{Seed: 1, Count: 200, Variant: c.variant})
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		sum := sha256.Sum256([]byte(strings.Join(names, "\n")))
+		if got := hex.EncodeToString(sum[:8]); got != c.want {
+			t.Errorf("%s %s: hash %s, want %s", c.family, c.variant, got, c.want)
+		}
 	}
 }

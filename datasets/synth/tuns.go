@@ -10,7 +10,7 @@ func init() {
 		Name:      "tuns",
 		Class:     ClassTunnel,
 		Doc:       "TUNS: IP over DNS in base32 capitals, whole packets of at most 140 bytes, and short numbered polls.",
-		Reference: "https://hal.inria.fr/inria-00433311 (Nussbaum, Neyron, Richard: On Robust Covert Channels Inside DNS)",
+		Reference: "Nussbaum, Neyron, Richard: On Robust Covert Channels Inside DNS (2009)",
 		Generate:  tuns,
 	})
 }

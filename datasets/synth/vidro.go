@@ -5,12 +5,12 @@ func init() {
 		Name:      "vidro",
 		Class:     ClassDGA,
 		Doc:       "Vidro: 7 to 12 letters under dyndns.org, .com and .net, 100 words a week. No seed.",
-		Reference: "https://blog.netlab.360.com (DGA families with dynamic seeds: unexpected behavior in DNS traffic)",
+		Reference: "https://github.com/360netlab/DGA (vidro)",
 		Generate:  vidro,
 	})
 }
 
-// vidro follows 360 Netlab's reconstruction (2018). The counter is taken modulo 100, so a stream repeats
+// vidro follows 360 Netlab's reconstruction. The counter is taken modulo 100, so a stream repeats
 // its words after 100 names, though under other top-level domains until 300.
 func vidro(p Params) ([]string, error) {
 	p = p.or(0, day(2016, 12, 22), 100)
