@@ -41,6 +41,12 @@ type ProcessOptions struct {
 	Progress func(done, total int64)
 }
 
+// Check reports an option that makes no sense, before anything is read or written.
+func (o ProcessOptions) Check() error {
+	_, _, err := o.resolve()
+	return err
+}
+
 // resolve fills in defaults and refuses what makes no sense.
 func (o ProcessOptions) resolve() (ProcessOptions, *Plan, error) {
 	o.Validation, o.Test, o.MaxBad = shareOr(o.Validation, 0.1), shareOr(o.Test, 0.1), shareOr(o.MaxBad, 0.01)
