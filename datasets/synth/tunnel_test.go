@@ -53,7 +53,7 @@ func TestTunnelShapes(t *testing.T) {
 		{"dns2tcp", "base64", `^` + b64 + `{10}[A-Za-z0-9+/.]*(\.=auth|\.=connect)?$`},
 		{"dns2tcp", "lower", `^[a-z0-9+/]{10}[a-z0-9+/.]*(\.=auth|\.=connect)?$`},
 		{"dnscapy", "", `^(` + b64 + `{1,63}\.){0,4}(\d+\.)?([abcf]|[bd]?\.?e)\.(\d\.)?\d+$`},
-		{"ozymandns", "", `^([a-z2-7]{1,60}\.)*\d+-\d+\.id-\d+\.(up|down)$`},
+		{"ozymandns", "", `^(([a-z2-7]{1,60}\.)+\d+-0\.id-\d+\.up|\d+-\d+\.id-\d+\.down)(\.sshdns)?$`},
 		{"tuns", "", `^(r\d+|dIU[A-Z2-7.]+)$`},
 	} {
 		f, err := Lookup(c.family)
@@ -115,7 +115,7 @@ func TestTunnelsStay(t *testing.T) {
 		{"iodine", "base32", "677ad8294d8504a3"},
 		{"iodine", "base64", "f212cf7ed9d67ab0"},
 		{"iodine", "base64u", "673007fc7406a58d"},
-		{"ozymandns", "", "4dfa724be03609fc"},
+		{"ozymandns", "", "85e06f3c53c2a155"},
 		{"tuns", "", "7c0d362a10f3a513"},
 	} {
 		f, err := Lookup(c.family)
