@@ -118,7 +118,9 @@ func (o DownloadOptions) described(s Source, base string) (Source, error) {
 	if err != nil {
 		return s, err
 	}
-	note := func(dir string) error { return atomicfile.Write(filepath.Join(dir, base+sidecarSuffix), append(data, '\n')) }
+	note := func(dir string) error {
+		return atomicfile.Write(filepath.Join(dir, base+sidecarSuffix), append(data, '\n'))
+	}
 	if write := s.Write; write != nil {
 		s.Write = func(ctx context.Context, dir string) error { return errors.Join(note(dir), write(ctx, dir)) }
 		return s, nil

@@ -93,9 +93,13 @@ func apply(n Node, w Exact, codes []uint16, in [][]float64, shape []int, head bo
 	case KindThresholdedReLU:
 		return plainThreshold(in[0], n.Layer.Theta)
 	case KindMaxPool:
-		return plainPool(in[0], shape, n.Shape[0], n.Layer.Pool)
+		before := 0
+		if n.Layer.Padding == Same {
+			before, _ = PoolPadding(shape[0], n.Layer.Pool)
+		}
+		return plainPool(in[0], shape, n.Shape[0], n.Layer.Pool, before)
 	case KindGlobalMaxPool:
-		return plainPool(in[0], shape, 1, shape[0])
+		return plainPool(in[0], shape, 1, shape[0], 0)
 	case KindLSTM:
 		h := plainLSTM(in[0], shape, param(0), param(1), param(2), false)
 		if n.Layer.Bidirectional {
@@ -163,14 +167,15 @@ func plainThreshold(x []float64, theta float64) []float64 {
 	return y
 }
 
-// plainPool takes the maximum over windows of pool steps; the last window may be short, as Same padding makes it.
-func plainPool(x []float64, shape []int, time, pool int) []float64 {
+// plainPool takes the maximum over windows of pool steps, the first of which begins before steps ahead of the input;
+// what a window has outside the input counts for nothing.
+func plainPool(x []float64, shape []int, time, pool, before int) []float64 {
 	features := shape[1]
 	y := make([]float64, time*features)
 	for t := range time {
 		for f := range features {
 			best := math.Inf(-1)
-			for s := t * pool; s < min((t+1)*pool, shape[0]); s++ {
+			for s := max(0, t*pool-before); s < min((t+1)*pool-before, shape[0]); s++ {
 				best = max(best, x[s*features+f])
 			}
 			y[t*features+f] = best

@@ -198,6 +198,13 @@ func inferLSTM(l Layer, in []int) ([]int, []Param, error) {
 // SamePadding is the number of zero columns a Same convolution puts before and after its input.
 func SamePadding(kernel int) (left, right int) { return (kernel - 1) / 2, kernel / 2 }
 
+// PoolPadding is the number of columns, below any value, that a Same pooling of length steps into windows of pool puts
+// before and after its input: as even as can be, the odd one behind, as TensorFlow does.
+func PoolPadding(length, pool int) (before, after int) {
+	total := (pool - length%pool) % pool
+	return total / 2, total - total/2
+}
+
 func sizeOf(shape []int) int {
 	n := 1
 	for _, d := range shape {

@@ -121,6 +121,9 @@ func (b *planner) node(i int, n Node) error {
 		st := &poolStep{in: b.buffer[n.Inputs[0]], time: shape[0], features: shape[1], outTime: 1, pool: shape[0]}
 		if n.Kind == KindMaxPool {
 			st.outTime, st.pool = n.Shape[0], n.Layer.Pool
+			if n.Layer.Padding == Same {
+				st.before, _ = PoolPadding(shape[0], n.Layer.Pool)
+			}
 		}
 		st.out = b.alloc(n.Name)
 		b.steps = append(b.steps, st)
@@ -174,7 +177,7 @@ func (b *planner) conv(i int, n Node) {
 	}
 	c.table = FoldConv(table, b.param(n, 0))
 	next := b.nodes[min(i+1, len(b.nodes)-1)]
-	if next.Kind == KindGlobalMaxPool && next.Inputs[0] == n.Name && b.users[n.Name] == 1 && left == 0 && n.Layer.Activation == ReLU {
+	if next.Kind == KindGlobalMaxPool && next.Inputs[0] == n.Name && b.users[n.Name] == 1 && n.Layer.Padding != Same && n.Layer.Activation == ReLU {
 		b.skip[next.Name] = true
 		c.out = b.alloc(next.Name)
 		b.steps = append(b.steps, &convMaxStep{convStep: c, leftPadded: b.left})

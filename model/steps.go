@@ -117,6 +117,7 @@ type poolStep struct {
 	in, out        int
 	time, features int
 	outTime, pool  int
+	before         int // steps of the first window that lie before the input
 }
 
 func (st *poolStep) run(s *scratch, n int) {
@@ -124,8 +125,9 @@ func (st *poolStep) run(s *scratch, n int) {
 		x := s.values[st.in][i*st.time*st.features:][:st.time*st.features]
 		for t := range st.outTime {
 			y := s.values[st.out][(i*st.outTime+t)*st.features:][:st.features]
-			copy(y, x[t*st.pool*st.features:])
-			for r := t*st.pool + 1; r < min((t+1)*st.pool, st.time); r++ {
+			from := max(0, t*st.pool-st.before)
+			copy(y, x[from*st.features:])
+			for r := from + 1; r < min((t+1)*st.pool-st.before, st.time); r++ {
 				for f, v := range x[r*st.features:][:st.features] {
 					y[f] = max(y[f], v)
 				}

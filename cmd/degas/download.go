@@ -55,8 +55,8 @@ func (c *command) downloadAction(ctx *cli.Context) error {
 	if ctx.Bool("json") {
 		return c.printJSON(report)
 	}
-	for _, f := range report.Files {
-		fmt.Fprintln(c.out, filepath.Join(out, filepath.FromSlash(f.Path)))
+	for _, p := range report.Paths {
+		fmt.Fprintln(c.out, filepath.Join(out, filepath.FromSlash(p)))
 	}
 	fmt.Fprintf(c.out, "\nNext: degas process-data%s\n", map[bool]string{false: " " + out}[out == defaultRaw])
 	return nil

@@ -61,3 +61,21 @@ func (c *command) exportAction(ctx *cli.Context) error {
 	}
 	return w.Flush()
 }
+
+// listFormats shows what can be written and who reads it.
+func (c *command) listFormats() error {
+	w := tabwriter.NewWriter(c.out, 2, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "FORMAT\tFILES\tREAD BY\tHOLDS")
+	for _, name := range export.Formats() {
+		f, err := export.Lookup(name)
+		if err != nil {
+			return err
+		}
+		var d export.Description
+		if x, ok := f.(export.Describer); ok {
+			d = x.Describe()
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", name, strings.Join(d.Files, ", "), d.Readers, d.Holds)
+	}
+	return w.Flush()
+}

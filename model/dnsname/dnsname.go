@@ -36,7 +36,7 @@ const HighByte = '?'
 // around it or final dots, international labels as A-labels (xn--). The letters, digits, hyphen and underscore of host
 // names are accepted, and '+', '/' and '=' for the base64 of tunnels.
 func Normalize(name string) (string, error) {
-	out, err := normalize(name)
+	out, err := normalize(name, toASCII)
 	if err == nil && strings.IndexByte(out, HighByte) >= 0 {
 		return "", ErrNonASCII
 	}
@@ -44,19 +44,19 @@ func Normalize(name string) (string, error) {
 }
 
 // NormalizeTunnel is Normalize for names known to be tunnels: bytes above ASCII (raw, or as Latin-1 text) become
-// HighByte instead of being refused.
-func NormalizeTunnel(name string) (string, error) { return normalize(name) }
+// HighByte instead of being refused, and are never taken for an international name.
+func NormalizeTunnel(name string) (string, error) { return normalize(name, toHighBytes) }
 
 // Fold gives the form that a model scores for any input at all: as Normalize where that accepts it, and otherwise the
 // name lower-cased and without final dots, so that a resolver gets a score for whatever a client asks.
 func Fold(name string) string {
-	if s, err := normalize(name); err == nil {
+	if s, err := normalize(name, toASCII); err == nil {
 		return s
 	}
 	return strings.ToLower(strings.TrimRight(strings.TrimSpace(name), "."))
 }
 
-func normalize(name string) (string, error) {
+func normalize(name string, fold func(string) string) (string, error) {
 	s := strings.TrimRight(trimURL(strings.TrimSpace(name)), ".")
 	if s == "" {
 		return "", ErrEmpty
@@ -98,13 +98,19 @@ func isASCII(s string) bool {
 	return true
 }
 
-// fold turns international labels into A-labels and every other byte above ASCII into HighByte.
-func fold(s string) string {
+// toASCII turns international labels into A-labels. What is no international name, or would not fit as one, goes the way
+// of toHighBytes.
+func toASCII(s string) string {
 	if utf8.ValidString(s) {
-		if a, err := idna.Lookup.ToASCII(s); err == nil {
+		if a, err := idna.Lookup.ToASCII(s); err == nil && len(a) <= MaxName && check(a) == nil {
 			return a
 		}
 	}
+	return toHighBytes(s)
+}
+
+// toHighBytes puts HighByte for every raw byte and every character above ASCII.
+func toHighBytes(s string) string {
 	var b strings.Builder
 	for i := 0; i < len(s); {
 		r, n := utf8.DecodeRuneInString(s[i:])

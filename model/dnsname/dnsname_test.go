@@ -42,6 +42,9 @@ func TestNormalizeTunnelKeepsLength(t *testing.T) {
 	if err != nil || raw != "0ab??.t.example.com" {
 		t.Errorf("raw bytes: %q, %v", raw, err)
 	}
+	if letters, err := NormalizeTunnel("0Ë69ïd.t.example.com"); err != nil || letters != "0?69?d.t.example.com" {
+		t.Errorf("letters that an IDN could hold: %q, %v", letters, err)
+	}
 	latin1, err := NormalizeTunnel("0ab\u00bc\u00fd_.t.example.com")
 	if err != nil || latin1 != "0ab??_.t.example.com" {
 		t.Errorf("Latin-1 text: %q, %v", latin1, err)

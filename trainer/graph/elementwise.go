@@ -28,33 +28,42 @@ func (l *threshold) backward(in []slot, dout []float32, grads [][]float32) {
 	}
 }
 
-// maxPool takes the maximum over windows of pool steps: x [batch·inTime, features] to [batch·outTime, features]. A last
-// window may be short, as Same padding makes it. The first of equal values has the gradient.
+// maxPool takes the maximum over windows of pool steps: x [batch·inTime, features] to [batch·outTime, features]. The
+// first window begins before steps ahead of the input; what a window has outside counts for nothing. The first of equal
+// values has the gradient.
 type maxPool struct {
-	batch, inTime, outTime, pool, features int
-	arg                                    []int32 // winner's row within the sample
+	*step
+	batch, inTime, outTime, pool, before, features int
+	arg                                            []int32 // winner's row within the sample
 }
 
-func newMaxPool(batch, inTime, outTime, pool, features int) *maxPool {
-	return &maxPool{batch: batch, inTime: inTime, outTime: outTime, pool: pool, features: features, arg: make([]int32, batch*outTime*features)}
+func newMaxPool(s *step, batch, inTime, outTime, pool, before, features int) *maxPool {
+	return &maxPool{step: s, batch: batch, inTime: inTime, outTime: outTime, pool: pool, before: before, features: features,
+		arg: make([]int32, batch*outTime*features)}
 }
 
 func (l *maxPool) forward(in []slot, out []float32) {
+	l.split(l.batch, func(_, lo, hi int) {
+		for b := lo; b < hi; b++ {
+			l.sample(b, in[0].f, out)
+		}
+	})
+}
+
+func (l *maxPool) sample(b int, in, out []float32) {
 	n := l.features
-	for b := range l.batch {
-		x := in[0].f[b*l.inTime*n:][:l.inTime*n]
-		for t := range l.outTime {
-			y, arg := out[(b*l.outTime+t)*n:][:n], l.arg[(b*l.outTime+t)*n:][:n]
-			from := t * l.pool
-			copy(y, x[from*n:])
-			for f := range arg {
-				arg[f] = int32(from)
-			}
-			for r := from + 1; r < min(from+l.pool, l.inTime); r++ {
-				for f, v := range x[r*n:][:n] {
-					if v > y[f] {
-						y[f], arg[f] = v, int32(r)
-					}
+	x := in[b*l.inTime*n:][:l.inTime*n]
+	for t := range l.outTime {
+		y, arg := out[(b*l.outTime+t)*n:][:n], l.arg[(b*l.outTime+t)*n:][:n]
+		from := max(0, t*l.pool-l.before)
+		copy(y, x[from*n:])
+		for f := range arg {
+			arg[f] = int32(from)
+		}
+		for r := from + 1; r < min((t+1)*l.pool-l.before, l.inTime); r++ {
+			for f, v := range x[r*n:][:n] {
+				if v > y[f] {
+					y[f], arg[f] = v, int32(r)
 				}
 			}
 		}
@@ -63,16 +72,18 @@ func (l *maxPool) forward(in []slot, out []float32) {
 
 func (l *maxPool) backward(_ []slot, dout []float32, grads [][]float32) {
 	n := l.features
-	clear(grads[0])
-	for b := range l.batch {
-		dx := grads[0][b*l.inTime*n:][:l.inTime*n]
-		for t := range l.outTime {
-			at := (b*l.outTime + t) * n
-			for f, g := range dout[at : at+n] {
-				dx[int(l.arg[at+f])*n+f] += g
+	l.split(l.batch, func(_, lo, hi int) {
+		clear(grads[0][lo*l.inTime*n : hi*l.inTime*n])
+		for b := lo; b < hi; b++ {
+			dx := grads[0][b*l.inTime*n:][:l.inTime*n]
+			for t := range l.outTime {
+				at := (b*l.outTime + t) * n
+				for f, g := range dout[at : at+n] {
+					dx[int(l.arg[at+f])*n+f] += g
+				}
 			}
 		}
-	}
+	})
 }
 
 // concat joins vectors: inputs [batch, widths[i]], output [batch, sum of widths].

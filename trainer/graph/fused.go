@@ -43,11 +43,8 @@ func (f *fusedLowering) node(n model.Node, in []*G.Node) (*G.Node, error) {
 		return apply(n.Name, &threshold{float32(n.Layer.Theta)}, in[0].Shape().Clone(), in[0])
 	case model.KindMaxPool, model.KindGlobalMaxPool:
 		shape := f.inShape(n)
-		outTime, pool := 1, shape[0]
-		if n.Kind == model.KindMaxPool {
-			outTime, pool = n.Shape[0], n.Layer.Pool
-		}
-		return apply(n.Name, newMaxPool(f.batch, shape[0], outTime, pool, shape[1]), tensor.Shape{f.batch * outTime, shape[1]}, in[0])
+		outTime, pool, before := poolWindows(n, shape[0])
+		return apply(n.Name, newMaxPool(f.step, f.batch, shape[0], outTime, pool, before, shape[1]), tensor.Shape{f.batch * outTime, shape[1]}, in[0])
 	case model.KindFlatten:
 		return G.Reshape(in[0], tensor.Shape{f.batch, n.Shape[0]})
 	case model.KindDropout:
@@ -134,4 +131,15 @@ func (f *fusedLowering) lstm(n model.Node, in *G.Node) (*G.Node, error) {
 	}
 	u := n.Layer.Units
 	return apply(n.Name+"/concat", &concat{batch: f.batch, width: 2 * u, widths: []int{u, u}}, tensor.Shape{f.batch, 2 * u}, forward, backward)
+}
+
+// poolWindows gives the number of windows of a pooling, their length, and how far the first begins before the input.
+func poolWindows(n model.Node, length int) (windows, pool, before int) {
+	if n.Kind == model.KindGlobalMaxPool {
+		return 1, length, 0
+	}
+	if n.Layer.Padding == model.Same {
+		before, _ = model.PoolPadding(length, n.Layer.Pool)
+	}
+	return n.Shape[0], n.Layer.Pool, before
 }

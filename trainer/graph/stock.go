@@ -103,10 +103,8 @@ func (s *stockLowering) node(n model.Node, in []*G.Node) (*G.Node, error) {
 		out = s.lstm(c, n, in[0])
 	case model.KindThresholdedReLU:
 		return apply(n.Name, &threshold{float32(n.Layer.Theta)}, in[0].Shape().Clone(), in[0])
-	case model.KindMaxPool:
-		out = s.pool(c, n, in[0], n.Shape[0], n.Layer.Pool)
-	case model.KindGlobalMaxPool:
-		out = s.pool(c, n, in[0], 1, s.inShape(n)[0])
+	case model.KindMaxPool, model.KindGlobalMaxPool:
+		out = s.pool(c, n, in[0])
 	case model.KindFlatten:
 		out = c.do(G.Reshape(in[0], tensor.Shape{s.batch, n.Shape[0]}))
 	case model.KindDropout:
@@ -199,10 +197,11 @@ func (s *stockLowering) conv(c *chain, n model.Node, x *G.Node) *G.Node {
 	return s.activation(c, s.addBias(c, y, s.par(n, 1)), n.Layer.Activation)
 }
 
-func (s *stockLowering) pool(c *chain, n model.Node, x *G.Node, outTime, pool int) *G.Node {
+func (s *stockLowering) pool(c *chain, n model.Node, x *G.Node) *G.Node {
 	shape := s.inShape(n)
-	after := max(0, outTime*pool-shape[0])
-	image := s.extend(c, x, shape[0], shape[1], 0, after, -1e30)
+	outTime, pool, before := poolWindows(n, shape[0])
+	after := max(0, outTime*pool-shape[0]-before)
+	image := s.extend(c, x, shape[0], shape[1], before, after, -1e30)
 	y := c.do(G.MaxPool2D(image, tensor.Shape{pool, 1}, []int{0, 0}, []int{pool, 1}))
 	return c.do(G.Reshape(y, tensor.Shape{s.batch * outTime, shape[1]}))
 }

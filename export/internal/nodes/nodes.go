@@ -41,9 +41,6 @@ func Of(m *model.Model) ([]model.Node, error) {
 		if n.Kind == model.KindEmbedding && i != 1 {
 			return nil, fmt.Errorf("%s: an embedding reads codes, so only the first layer can be one", n.Name)
 		}
-		if err := checkPool(n, shapes); err != nil {
-			return nil, err
-		}
 	}
 	return list, nil
 }
@@ -54,22 +51,5 @@ func PoolPadding(l model.Layer, length int) (before, after int) {
 	if l.Padding != model.Same {
 		return 0, 0
 	}
-	total := -length % l.Pool
-	if total < 0 {
-		total += l.Pool
-	}
-	return total / 2, total - total/2
-}
-
-// checkPool refuses the one case in which package model's forward pass pools other steps together than TensorFlow, Keras
-// and ONNX do: it starts the first window at step 0, they pad in front as well once two columns or more are missing.
-func checkPool(n model.Node, shapes map[string][]int) error {
-	if n.Kind != model.KindMaxPool {
-		return nil
-	}
-	length := shapes[n.Inputs[0]][0]
-	if before, _ := PoolPadding(n.Layer, length); before > 0 {
-		return fmt.Errorf("%s: same padding of %d steps in pools of %d starts before the input in other runtimes but not in degas", n.Name, length, n.Layer.Pool)
-	}
-	return nil
+	return model.PoolPadding(length, l.Pool)
 }

@@ -36,7 +36,7 @@ func TestRefused(t *testing.T) {
 		want  string
 	}{
 		{"", 2, ""}, {"main_input", 2, ""}, {"a/b", 2, "input name"}, {"_x", 2, "input name"}, {"score", 2, "something else"},
-		{"dense", 2, "both called"}, {"", 3, "starts before the input"},
+		{"dense", 2, "both called"}, {"", 3, ""},
 	} {
 		m := &model.Model{Spec: spec(tc.input, tc.pool)}
 		var err error
