@@ -143,10 +143,10 @@ func (t *table) row(text []byte) (rec Record, reason string) {
 	}
 	switch {
 	case t.class >= 0:
-		if len(t.fields[t.class]) == 0 || t.family >= 0 && len(family) == 0 {
-			return rec, reasonEmptyValue // half a record
-		}
 		l = t.labels.label(t.fields[t.class])
+		if len(t.fields[t.class]) == 0 || t.family >= 0 && len(family) == 0 && l.class != Benign {
+			return rec, reasonEmptyValue // half a record; a benign name has no family
+		}
 	case t.family >= 0:
 		l = t.labels.label(family)
 	case t.hint.blocklist:

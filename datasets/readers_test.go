@@ -84,6 +84,8 @@ func readerCases(t testing.TB) []readerCase {
 			want: []string{"2 benign  google.com", "3 dga  xcbeoy.eu"}},
 		{path: "chrmor.csv", reader: "table", text: "domain,family,label\nylqir.eu,emotet,dga\nucc.org,benign,benign\n",
 			want: []string{"2 dga emotet ylqir.eu", "3 benign  ucc.org"}},
+		{path: "own.csv", reader: "table", text: "domain,class,family\ngoogle.com,benign,\nabc.com,dga,fobber\n",
+			want: []string{"2 benign  google.com", "3 dga fobber abc.com"}},
 		{path: "legit-dga_domains.csv", reader: "table", // with its record that is broken over three lines
 			text: "\"RootObject.class\",\"RootObject.domain\",\"RootObject.subclass\"\nlegit,\"google.com\",legit\n" +
 				"dga,\"1002n0q11m\n17h017r1shex\nghfqf.net\",newgoz\ndga,\"nbwnc.ru\",locky\n",

@@ -81,6 +81,10 @@ func Train(ctx context.Context, r Request, obs Observer) (*Summary, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Only now that everything can be read is there a run.
+	if err := cfg.write(r.Dir); err != nil {
+		return nil, err
+	}
 	task.Store = &Store{Dir: filepath.Join(r.Dir, CheckpointDir), History: filepath.Join(r.Dir, HistoryFile)}
 	task.Resume = r.Resume
 	result, err := Fit(ctx, *task, cfg.Options, obs)
@@ -103,7 +107,6 @@ func Train(ctx context.Context, r Request, obs Observer) (*Summary, error) {
 // the number of epochs and the patience may change.
 func settle(r Request) (*Config, error) {
 	cfg := r.Config
-	path := filepath.Join(r.Dir, ConfigFile)
 	if err := cfg.Options.Resolve(); err != nil {
 		return nil, err
 	}
@@ -118,11 +121,7 @@ func settle(r Request) (*Config, error) {
 	case errors.Is(err, os.ErrNotExist) && r.Resume:
 		return nil, fmt.Errorf("resume %s: no %s there. Try: degas train-model --run %s without --resume", r.Dir, ConfigFile, filepath.Base(r.Dir))
 	case errors.Is(err, os.ErrNotExist):
-		data, err := yaml.Marshal(cfg)
-		if err != nil {
-			return nil, err
-		}
-		return &cfg, atomicfile.Write(path, data)
+		return &cfg, nil
 	case err != nil:
 		return nil, err
 	case !r.Resume:
@@ -132,6 +131,15 @@ func settle(r Request) (*Config, error) {
 	}
 	old.Data, old.Options.Epochs, old.Options.Patience = cfg.Data, cfg.Options.Epochs, cfg.Options.Patience
 	return old, nil
+}
+
+// write puts config.yaml into a run's directory.
+func (c *Config) write(dir string) error {
+	data, err := yaml.Marshal(c)
+	if err != nil {
+		return err
+	}
+	return atomicfile.Write(filepath.Join(dir, ConfigFile), data)
 }
 
 // ReadConfig reads a run's config.yaml.

@@ -134,4 +134,5 @@ func removeIfEmpty(dir string) {
 	}
 	os.Remove(filepath.Join(dir, ".lock"))
 	os.Remove(dir)
+	os.Remove(filepath.Dir(dir)) // stays unless it is empty
 }
