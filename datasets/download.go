@@ -89,8 +89,12 @@ func (o DownloadOptions) source(arg string) (Source, error) {
 		}
 	case "file":
 		s.Write = func(ctx context.Context, dir string) error {
-			from := fetch.New(fetch.Options{Progress: o.Progress, UpdateChecksums: true})
-			_, err := from.Import(ctx, filepath.Dir(filepath.FromSlash(u.Path)), dir, []fetch.File{{Path: base, URL: arg, Size: -1}})
+			local := filepath.FromSlash(u.Path)
+			if _, err := os.Stat(local); err != nil {
+				return err
+			}
+			c := fetch.New(fetch.Options{Progress: o.Progress, UpdateChecksums: true})
+			_, err := c.Import(ctx, filepath.Dir(local), dir, []fetch.File{{Path: base, URL: arg, Size: -1}})
 			return err
 		}
 	default:

@@ -98,3 +98,10 @@ func syncDir(dir string) {
 		d.Close()
 	}
 }
+
+// dropEmptyPart removes a part that holds nothing to resume from.
+func dropEmptyPart(final string) {
+	if info, err := os.Stat(final + partSuffix); err == nil && info.Size() == 0 {
+		dropPart(final)
+	}
+}

@@ -235,6 +235,7 @@ func (c *Client) download(ctx context.Context, j *job, res *FileResult) error {
 		return nil
 	}
 	if err != nil {
+		dropEmptyPart(j.final)
 		return err
 	}
 	res.SHA256, res.Size, res.URL, res.Status = sum, size, from, Downloaded

@@ -67,9 +67,9 @@ func (t *transfer) get(ctx context.Context, u string) (string, int64, error) {
 		if failures > t.c.o.Retries {
 			return "", 0, fmt.Errorf("%w (gave up after %d tries without progress)", err, failures)
 		}
-		wait, err := t.c.waitFor(err, failures)
-		if err != nil {
-			return "", 0, err
+		wait, tooLong := t.c.waitFor(err, failures)
+		if tooLong != nil {
+			return "", 0, tooLong
 		}
 		t.meter.event(Event{Kind: EventRetry, Wait: wait, Err: err})
 		if err := sleep(ctx, wait); err != nil {
