@@ -174,7 +174,7 @@ func (c *curve) operating(fpr float64) OperatingPoint {
 	}
 	at := 0
 	for i, f := range c.fpr {
-		if f <= fpr {
+		if f <= fpr*(1+1e-9) { // 10 of 10,000 is 1e-3, whatever the last digit of the quotient
 			at = i
 		}
 	}

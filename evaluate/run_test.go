@@ -1,0 +1,176 @@
+package evaluate_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"image/png"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/degas-dns/degas/datasets"
+	"github.com/degas-dns/degas/evaluate"
+	"github.com/degas-dns/degas/model"
+	"github.com/degas-dns/degas/model/modeltest"
+)
+
+// newRun makes a data set and a run with an untrained model, without training: config, history and model as train-model
+// writes them.
+func newRun(t *testing.T, families int, target string) (run, data string) {
+	t.Helper()
+	dir := t.TempDir()
+	rng := rand.New(rand.NewPCG(1, 2))
+	var rows strings.Builder
+	rows.WriteString("domain,class,family\n")
+	for i := range 1200 {
+		name := modeltest.Names(rng, 1, 12)[0]
+		name = strings.Map(func(r rune) rune {
+			if r >= 'a' && r <= 'z' {
+				return r
+			}
+			return -1
+		}, name)
+		if i%2 == 0 {
+			fmt.Fprintf(&rows, "b%d%s.com,benign,\n", i, name)
+		} else {
+			fmt.Fprintf(&rows, "m%d%s.net,dga,family%02d\n", i, name, i/2%families)
+		}
+	}
+	write(t, filepath.Join(dir, "raw", "list.csv"), rows.String())
+	data = filepath.Join(dir, "processed")
+	m, err := datasets.Process(context.Background(), filepath.Join(dir, "raw"), data, datasets.ProcessOptions{Seed: 1, Test: 0.4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec := modeltest.Spec(rng)
+	labels := model.BinaryLabels
+	if target == "family" {
+		labels = []string{"benign"}
+		for f := range families - 1 { // the last family is unknown to the model
+			labels = append(labels, fmt.Sprintf("family%02d", f))
+		}
+	}
+	spec = spec.WithLabels(labels)
+	run = filepath.Join(dir, "run")
+	trained := &model.Model{Spec: spec, Weights: modeltest.Weights(&spec, rng), Threshold: 0.5, Dataset: m.Fingerprint}
+	if err := trained.Save(filepath.Join(run, "model")); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(run, "config.yaml"), fmt.Sprintf("version: 1\narch: random\ntarget: %s\nengine: cpu\ndata: %q\noptions:\n  seed: 3\n", target, data))
+	write(t, filepath.Join(run, "history.jsonl"), `{"epoch":1,"train_loss":0.7,"validation_loss":0.6,"validation_auc":0.6}`+"\n"+
+		`{"epoch":2,"train_loss":0.5,"validation_loss":0.55,"validation_auc":0.7,"best":true}`+"\n")
+	return run, data
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestRunWritesEverything(t *testing.T) {
+	for _, tc := range []struct {
+		target   string
+		families int
+	}{{"binary", 4}, {"family", 60}} {
+		t.Run(tc.target, func(t *testing.T) {
+			run, _ := newRun(t, tc.families, tc.target)
+			m, err := evaluate.Run(context.Background(), evaluate.RunOptions{RunDir: run})
+			if err != nil {
+				t.Fatal(err)
+			}
+			out := filepath.Join(run, "evaluation")
+			for _, plot := range []string{"training", "roc", "pr", "families", "confusion", "scores"} {
+				data, err := os.ReadFile(filepath.Join(out, "plots", plot+".png"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				img, err := png.Decode(bytes.NewReader(data))
+				if err != nil || img.Bounds().Dx() < 600 {
+					t.Errorf("%s.png: %v, %v", plot, img.Bounds(), err)
+				}
+			}
+			page, err := os.ReadFile(filepath.Join(out, "report.html"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n := bytes.Count(page, []byte("data:image/png;base64,")); n != 6 || bytes.Contains(page, []byte(`src="http`)) {
+				t.Errorf("the report embeds %d pictures, want 6 and nothing from elsewhere", n)
+			}
+			data, err := os.ReadFile(filepath.Join(out, "metrics.json"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var back map[string]any
+			if err := json.Unmarshal(data, &back); err != nil || int(back["names"].(float64)) != m.Names {
+				t.Errorf("metrics.json: %v", err)
+			}
+			if tc.target == "family" && m.Unknown == 0 {
+				t.Error("names of a family the model does not know were not counted")
+			}
+			first := data
+			if _, err := evaluate.Run(context.Background(), evaluate.RunOptions{RunDir: run}); err != nil {
+				t.Fatal(err)
+			}
+			if again, _ := os.ReadFile(filepath.Join(out, "metrics.json")); !bytes.Equal(first, again) {
+				t.Error("a second evaluation gave other bytes")
+			}
+			if left, _ := filepath.Glob(filepath.Join(run, ".evaluation-*")); len(left) > 0 {
+				t.Errorf("left behind: %v", left)
+			}
+		})
+	}
+}
+
+func TestRunKeepsEarlierOutputOnFailure(t *testing.T) {
+	run, data := newRun(t, 3, "binary")
+	if _, err := evaluate.Run(context.Background(), evaluate.RunOptions{RunDir: run}); err != nil {
+		t.Fatal(err)
+	}
+	before, err := os.ReadFile(filepath.Join(run, "evaluation", "report.html"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	test := filepath.Join(data, "test.arrow")
+	whole, err := os.ReadFile(test)
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole[len(whole)/2] ^= 1
+	write(t, test, string(whole))
+	if _, err := evaluate.Run(context.Background(), evaluate.RunOptions{RunDir: run}); err == nil || !strings.Contains(err.Error(), "test.arrow") {
+		t.Errorf("a flipped byte: error %v", err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := evaluate.Run(ctx, evaluate.RunOptions{RunDir: run}); err == nil {
+		t.Error("a cancelled evaluation succeeded")
+	}
+	after, err := os.ReadFile(filepath.Join(run, "evaluation", "report.html"))
+	if err != nil || !bytes.Equal(before, after) {
+		t.Errorf("the earlier report changed: %v", err)
+	}
+	whole[len(whole)/2] ^= 1
+	write(t, test, string(whole))
+	for _, tc := range []struct{ file, text, want string }{
+		{"history.jsonl", "{", "history.jsonl: entry 1"},
+		{"history.jsonl", "", "no epoch"},
+		{"config.yaml", "- 1", "config.yaml"},
+	} {
+		write(t, filepath.Join(run, tc.file), tc.text)
+		if _, err := evaluate.Run(context.Background(), evaluate.RunOptions{RunDir: run, Data: data}); err == nil || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%s of %q: error %v, want %q", tc.file, tc.text, err, tc.want)
+		}
+	}
+	if _, err := evaluate.Run(context.Background(), evaluate.RunOptions{RunDir: filepath.Join(run, "none")}); err == nil || !strings.Contains(err.Error(), "is no run") {
+		t.Errorf("a directory that is no run: %v", err)
+	}
+}
