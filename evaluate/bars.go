@@ -108,7 +108,8 @@ func plotConfusion(labels []string, count [][]int, path string) error {
 		return out
 	}
 	p.X.Tick.Marker, p.Y.Tick.Marker = ticks(false), ticks(true)
-	p.X.Tick.Length, p.Y.Tick.Length = 0, 0
+	p.X.Tick.Length, p.Y.Tick.Length = vg.Points(5), vg.Points(5) // space between axis and label, without a line
+	p.X.Tick.LineStyle.Color, p.Y.Tick.LineStyle.Color = color.Transparent, color.Transparent
 	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = -0.5, float64(k)-0.5, -0.5, float64(k)-0.5
 	if k <= 8 {
 		if err := cellTexts(p, grid); err != nil {
@@ -117,6 +118,7 @@ func plotConfusion(labels []string, count [][]int, path string) error {
 		return savePlot(p, 3+1.1*float64(k), 1.6+0.8*float64(k), path)
 	}
 	p.X.Tick.Label.Rotation, p.X.Tick.Label.XAlign, p.X.Tick.Label.YAlign = math.Pi/2, text.XRight, text.YCenter
+	p.X.Tick.Length = vg.Points(12)
 	side := 2.4 + 0.17*float64(k)
 	return savePlot(p, side+0.4, side, path)
 }

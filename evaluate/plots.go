@@ -107,7 +107,7 @@ func plotROC(c *curve, m *Metrics, path string) error {
 		}
 		shade.Color, shade.LineStyle.Width = color.RGBA{0xf0, 0xf0, 0xf0, 0xff}, 0
 		p.Add(shade)
-		p.Legend.Add("fewer than 10 benign names", shade)
+		p.Legend.Add("shaded: fewer than 10 benign names")
 	}
 	p.Add(plotter.NewGrid())
 	if err := line(p, thin(xy), blue, "model", false); err != nil {
