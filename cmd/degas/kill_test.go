@@ -36,6 +36,9 @@ func degasProcess(t *testing.T, dir string, args ...string) (*exec.Cmd, *bytes.B
 
 // A training killed again and again, and resumed each time, ends with the bytes of one that was left alone.
 func TestKilledTrainingResumes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long under the race detector; go test ./... runs it")
+	}
 	dir := t.TempDir()
 	for _, args := range [][]string{{"download-data"}, {"process-data"}} {
 		if c, out := degasProcess(t, dir, args...); c.Run() != nil {
