@@ -132,14 +132,7 @@ func (p *product) pack(b Matrix, q, j, deep, wide, columns int, reused bool) (pa
 	}
 	d := p.panel[:deep*columns]
 	if b.Transposed {
-		if wide < columns {
-			clear(d)
-		}
-		for x := range wide {
-			for y, v := range b.Data[(j+x)*b.Stride+q:][:deep] {
-				d[y*columns+x] = v
-			}
-		}
+		packColumns(d, b.Data[j*b.Stride+q:], deep, columns, wide, b.Stride)
 		return unsafe.Pointer(&p.panel), columns
 	}
 	for y := range deep {

@@ -63,6 +63,11 @@ func TestGemm(t *testing.T) {
 					want[i*c.Stride+j] = float32(sum)
 				}
 			}
+			packed := Matrix{Data: append([]float32(nil), c.Data...), Stride: c.Stride}
+			var p Packed
+			p.Pack(k, n, b)
+			GemmPacked(m, a, &p, packed, accumulate)
+			near(t, fmt.Sprintf("packed %dx%dx%d", m, n, k), packed.Data, want, 1e-4)
 			Gemm(m, n, k, a, b, c, accumulate)
 			near(t, fmt.Sprintf("%dx%dx%d", m, n, k), c.Data, want, 1e-4)
 		}

@@ -94,18 +94,23 @@ func (c *embedConv) row(table []float32, code uint16, j int) []float32 {
 // [batch·outTime, filters].
 type conv struct {
 	convShape
-	in    int
-	parts [][]float32 // of W's gradient
+	in              int
+	parts           [][]float32      // of W's gradient
+	packed, packedT []kernels.Packed // W at each offset, and its transpose: every sample is multiplied by them
 }
 
 func newConv(s *step, batch int, n model.Node, inTime, in int) *conv {
 	c := &conv{convShape: newConvShape(s, batch, n, inTime), in: in}
 	c.parts = s.perWorker(c.kernel * in * c.filters)
+	c.packed, c.packedT = make([]kernels.Packed, c.kernel), make([]kernels.Packed, c.kernel)
 	return c
 }
 
 func (c *conv) forward(in []slot, out []float32) {
 	x, w, bias := in[0].f, in[1].f, in[2].f
+	for j := range c.kernel {
+		c.packed[j].Pack(c.in, c.filters, rows(w, j*c.in, c.filters))
+	}
 	c.split(c.batch, func(_, lo, hi int) {
 		for b := lo; b < hi; b++ {
 			y := c.y[b*c.outTime*c.filters:][:c.outTime*c.filters]
@@ -114,7 +119,7 @@ func (c *conv) forward(in []slot, out []float32) {
 			}
 			for j := range c.kernel {
 				if from, to := c.span(j); from < to {
-					kernels.Gemm(to-from, c.filters, c.in, rows(x, b*c.inTime+from+j-c.left, c.in), rows(w, j*c.in, c.filters), rows(y, from, c.filters), true)
+					kernels.GemmPacked(to-from, rows(x, b*c.inTime+from+j-c.left, c.in), &c.packed[j], rows(y, from, c.filters), true)
 				}
 			}
 		}
@@ -126,6 +131,9 @@ func (c *conv) forward(in []slot, out []float32) {
 
 func (c *conv) backward(in []slot, dout []float32, grads [][]float32) {
 	x, w, dx := in[0].f, in[1].f, grads[0]
+	for j := range c.kernel {
+		c.packedT[j].Pack(c.filters, c.in, rows(w, j*c.in, c.filters).T())
+	}
 	clearAll(c.parts)
 	c.split(c.batch, func(worker, lo, hi int) {
 		dw := c.parts[worker]
@@ -140,7 +148,7 @@ func (c *conv) backward(in []slot, dout []float32, grads [][]float32) {
 				}
 				row := b*c.inTime + from + j - c.left
 				dz := rows(c.dz, b*c.outTime+from, c.filters)
-				kernels.Gemm(to-from, c.in, c.filters, dz, rows(w, j*c.in, c.filters).T(), rows(dx, row, c.in), true)
+				kernels.GemmPacked(to-from, dz, &c.packedT[j], rows(dx, row, c.in), true)
 				kernels.Gemm(c.in, c.filters, to-from, rows(x, row, c.in).T(), dz, rows(dw, j*c.in, c.filters), true)
 			}
 		}

@@ -20,8 +20,8 @@ type embedConvMax struct {
 	grad                                       []float32 // of table
 	parts                                      [][]float32
 	arg                                        []int32   // [batch, filters]
+	y                                          []float32 // output, [batch, filters]
 	masked                                     []float32 // gradient behind the ReLU, [batch, filters]
-	positive                                   []bool
 }
 
 func newEmbedConvMax(s *step, batch int, enc *model.Encoder, codes, dim, kernel, filters int) *embedConvMax {
@@ -29,7 +29,7 @@ func newEmbedConvMax(s *step, batch int, enc *model.Encoder, codes, dim, kernel,
 	return &embedConvMax{step: s, batch: batch, window: enc.Window, codes: codes, dim: dim, kernel: kernel, filters: filters,
 		pad: uint16(enc.Pad), left: enc.PadSide == model.Left,
 		table: make([]float32, size), grad: make([]float32, size), parts: s.perWorker(size),
-		arg: make([]int32, batch*filters), masked: make([]float32, batch*filters), positive: make([]bool, batch*filters)}
+		arg: make([]int32, batch*filters), y: make([]float32, batch*filters), masked: make([]float32, batch*filters)}
 }
 
 func (c *embedConvMax) forward(in []slot, out []float32) {
@@ -37,16 +37,14 @@ func (c *embedConvMax) forward(in []slot, out []float32) {
 	bias, codes := in[2].f, in[3].c
 	c.split(c.batch, func(_, lo, hi int) {
 		for b := lo; b < hi; b++ {
-			y := out[b*c.filters : (b+1)*c.filters]
+			y := c.y[b*c.filters : (b+1)*c.filters]
 			name := codes[b*c.window : (b+1)*c.window]
 			walk, from := model.TrimPadding(name, characters(name, c.pad, c.left), c.kernel, c.left)
 			kernels.ConvMax(c.table, c.kernel, c.filters, walk, from, y, c.arg[b*c.filters:(b+1)*c.filters])
-			for f, v := range bias {
-				y[f] += v
-				c.positive[b*c.filters+f] = y[f] > 0
-				y[f] = max(y[f], 0)
-			}
+			kernels.Add(y, bias)
+			kernels.ReLU(y)
 		}
+		copy(out[lo*c.filters:hi*c.filters], c.y[lo*c.filters:])
 	})
 }
 
@@ -56,12 +54,7 @@ func (c *embedConvMax) backward(in []slot, dout []float32, grads [][]float32) {
 	c.split(c.batch, func(w, lo, hi int) {
 		for b := lo; b < hi; b++ {
 			d := c.masked[b*c.filters : (b+1)*c.filters]
-			for f := range d {
-				d[f] = 0
-				if c.positive[b*c.filters+f] {
-					d[f] = dout[b*c.filters+f]
-				}
-			}
+			activateGrad(d, c.y[b*c.filters:(b+1)*c.filters], dout[b*c.filters:(b+1)*c.filters], c.filters, model.ReLU)
 			kernels.ConvMaxGrad(c.parts[w], c.kernel, c.filters, codes[b*c.window:(b+1)*c.window], c.arg[b*c.filters:(b+1)*c.filters], d)
 		}
 	})

@@ -102,12 +102,10 @@ func softmax(x []float32) {
 func activateGrad(dz, y, dy []float32, width int, activation string) {
 	switch activation {
 	case model.ReLU:
-		for i, v := range y {
-			if v > 0 {
-				dz[i] = dy[i]
-			} else {
-				dz[i] = 0
-			}
+		dz, dy = dz[:len(y)], dy[:len(y)]
+		for i, v := range y { // y is never negative: its bits, negated, have the sign set unless it is 0
+			mask := uint32(int32(-math.Float32bits(v)) >> 31)
+			dz[i] = math.Float32frombits(math.Float32bits(dy[i]) & mask)
 		}
 	case model.Tanh:
 		for i, v := range y {

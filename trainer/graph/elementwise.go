@@ -7,39 +7,61 @@ import (
 	"github.com/degas-dns/degas/model/kernels"
 )
 
-// threshold is Keras' ThresholdedReLU: y = x where x > theta, else 0.
-type threshold struct{ theta float32 }
+// above is v where v > bound, else 0, without a branch that random data would mispredict half the time.
+func above(v, bound float32) float32 {
+	mask := uint32(int32(math.Float32bits(bound-v)) >> 31)
+	return math.Float32frombits(math.Float32bits(v) & mask)
+}
+
+// threshold is Keras' ThresholdedReLU: y = x where x > theta, else 0. Inputs and output [batch, width].
+type threshold struct {
+	*step
+	batch, width int
+	theta        float32
+}
 
 func (l *threshold) forward(in []slot, out []float32) {
-	for i, v := range in[0].f {
-		if v <= l.theta {
-			v = 0
+	l.split(l.batch, func(_, lo, hi int) {
+		y := out[lo*l.width : hi*l.width]
+		for i, v := range in[0].f[lo*l.width : hi*l.width] {
+			y[i] = above(v, l.theta)
 		}
-		out[i] = v
-	}
+	})
 }
 
 func (l *threshold) backward(in []slot, dout []float32, grads [][]float32) {
-	for i, v := range in[0].f {
-		grads[0][i] = 0
-		if v > l.theta {
-			grads[0][i] = dout[i]
+	l.split(l.batch, func(_, lo, hi int) {
+		x, dy, dx := in[0].f[lo*l.width:hi*l.width], dout[lo*l.width:hi*l.width], grads[0][lo*l.width:hi*l.width]
+		for i, v := range x {
+			mask := uint32(int32(math.Float32bits(l.theta-v)) >> 31)
+			dx[i] = math.Float32frombits(math.Float32bits(dy[i]) & mask)
 		}
-	}
+	})
 }
 
 // maxPool takes the maximum over windows of pool steps: x [batch·inTime, features] to [batch·outTime, features]. The
 // first window begins before steps ahead of the input; what a window has outside counts for nothing. The first of equal
 // values has the gradient.
+//
+// With thresholded set it is ThresholdedReLU and maximum in one: the former never decreases, so it may come last, on as
+// many values as the windows leave.
 type maxPool struct {
 	*step
 	batch, inTime, outTime, pool, before, features int
-	arg                                            []int32 // winner's row within the sample
+	thresholded                                    bool
+	theta                                          float32
+	arg                                            []int32  // winner's row within the sample
+	live                                           []uint32 // all ones where a gradient passes the threshold
 }
 
 func newMaxPool(s *step, batch, inTime, outTime, pool, before, features int) *maxPool {
 	return &maxPool{step: s, batch: batch, inTime: inTime, outTime: outTime, pool: pool, before: before, features: features,
 		arg: make([]int32, batch*outTime*features)}
+}
+
+// withThreshold puts a ThresholdedReLU before the pooling.
+func (l *maxPool) withThreshold(theta float32) {
+	l.thresholded, l.theta, l.live = true, theta, make([]uint32, len(l.arg))
 }
 
 func (l *maxPool) forward(in []slot, out []float32) {
@@ -54,21 +76,38 @@ func (l *maxPool) sample(b int, in, out []float32) {
 	n := l.features
 	x := in[b*l.inTime*n:][:l.inTime*n]
 	for t := range l.outTime {
-		y, arg := out[(b*l.outTime+t)*n:][:n], l.arg[(b*l.outTime+t)*n:][:n]
+		at := (b*l.outTime + t) * n
+		y, arg := out[at:at+n], l.arg[at:at+n]
 		from := max(0, t*l.pool-l.before)
 		copy(y, x[from*n:])
 		for f := range arg {
 			arg[f] = int32(from)
 		}
 		for r := from + 1; r < min((t+1)*l.pool-l.before, l.inTime); r++ {
-			for f, v := range x[r*n:][:n] {
-				if v > y[f] {
-					y[f], arg[f] = v, int32(r)
-				}
+			takeLarger(y, arg, x[r*n:][:n], int32(r))
+		}
+		if l.thresholded {
+			live := l.live[at : at+n]
+			for f, v := range y {
+				live[f] = uint32(int32(math.Float32bits(l.theta-v)) >> 31)
+				y[f] = math.Float32frombits(math.Float32bits(v) & live[f])
 			}
 		}
 	}
 }
+
+// takeLarger replaces y and arg by x and row wherever x is larger, without branches.
+func takeLarger(y []float32, arg []int32, x []float32, row int32) {
+	y, arg = y[:len(x)], arg[:len(x)]
+	for f, v := range x {
+		mask := int32(math.Float32bits(y[f]-v)) >> 31
+		y[f] = math.Float32frombits(math.Float32bits(y[f])&^uint32(mask) | math.Float32bits(v)&uint32(mask))
+		arg[f] = arg[f]&^mask | row&mask
+	}
+}
+
+// denseWindow is the longest window whose gradient is written row by row rather than scattered.
+const denseWindow = 4
 
 func (l *maxPool) backward(_ []slot, dout []float32, grads [][]float32) {
 	n := l.features
@@ -78,12 +117,33 @@ func (l *maxPool) backward(_ []slot, dout []float32, grads [][]float32) {
 			dx := grads[0][b*l.inTime*n:][:l.inTime*n]
 			for t := range l.outTime {
 				at := (b*l.outTime + t) * n
-				for f, g := range dout[at : at+n] {
-					dx[int(l.arg[at+f])*n+f] += g
+				dy, arg := dout[at:at+n], l.arg[at:at+n]
+				if l.thresholded {
+					for f, m := range l.live[at : at+n] { // dout is this layer's to spoil: nobody reads it after
+						dy[f] = math.Float32frombits(math.Float32bits(dy[f]) & m)
+					}
+				}
+				if l.pool > denseWindow {
+					for f, g := range dy {
+						dx[int(arg[f])*n+f] += g
+					}
+					continue
+				}
+				for r := max(0, t*l.pool-l.before); r < min((t+1)*l.pool-l.before, l.inTime); r++ {
+					putWhere(dx[r*n:][:n], dy, arg, int32(r))
 				}
 			}
 		}
 	})
+}
+
+// putWhere sets dx to dy where arg is row, and to 0 elsewhere.
+func putWhere(dx, dy []float32, arg []int32, row int32) {
+	dy, arg = dy[:len(dx)], arg[:len(dx)]
+	for f := range dx {
+		other := arg[f] ^ row
+		dx[f] = math.Float32frombits(math.Float32bits(dy[f]) &^ uint32((other|-other)>>31))
+	}
 }
 
 // concat joins vectors: inputs [batch, widths[i]], output [batch, sum of widths].
@@ -129,20 +189,22 @@ func (l *dropout) forward(in []slot, out []float32) {
 		l.mask = make([]float32, len(x))
 	}
 	key := model.SubSeed(l.seed, "dropout/"+l.name) + l.number*0x9e3779b97f4a7c15
-	scale, bound := float32(1/(1-l.rate)), uint64(l.rate*(1<<32))
-	for i, v := range x {
-		l.mask[i] = scale
-		if mix(key+uint64(i)*0xd1342543de82ef95)>>32 < bound {
-			l.mask[i] = 0
+	scale, bound := math.Float32bits(float32(1/(1-l.rate))), int64(l.rate*(1<<32))
+	l.split(len(x), func(_, lo, hi int) {
+		for i := lo; i < hi; i++ {
+			draw := int64(mix(key+uint64(i)*0xd1342543de82ef95) >> 32)
+			l.mask[i] = math.Float32frombits(scale &^ uint32((draw-bound)>>63))
+			out[i] = x[i] * l.mask[i]
 		}
-		out[i] = v * l.mask[i]
-	}
+	})
 }
 
 func (l *dropout) backward(_ []slot, dout []float32, grads [][]float32) {
-	for i, m := range l.mask {
-		grads[0][i] = dout[i] * m
-	}
+	l.split(len(dout), func(_, lo, hi int) {
+		for i := lo; i < hi; i++ {
+			grads[0][i] = dout[i] * l.mask[i]
+		}
+	})
 }
 
 // mix is the finaliser of SplitMix64 (Steele, Lea and Flood 2014): neighbouring inputs give unrelated outputs.

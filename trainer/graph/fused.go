@@ -40,11 +40,18 @@ func (f *fusedLowering) node(n model.Node, in []*G.Node) (*G.Node, error) {
 	case model.KindLSTM:
 		return f.lstm(n, in[0])
 	case model.KindThresholdedReLU:
-		return apply(n.Name, &threshold{float32(n.Layer.Theta)}, in[0].Shape().Clone(), in[0])
+		if f.pooledNext(n) {
+			return in[0], nil // the pooling does it
+		}
+		return apply(n.Name, newThreshold(f.step, n, in[0]), in[0].Shape().Clone(), in[0])
 	case model.KindMaxPool, model.KindGlobalMaxPool:
 		shape := f.inShape(n)
 		outTime, pool, before := poolWindows(n, shape[0])
-		return apply(n.Name, newMaxPool(f.step, f.batch, shape[0], outTime, pool, before, shape[1]), tensor.Shape{f.batch * outTime, shape[1]}, in[0])
+		l := newMaxPool(f.step, f.batch, shape[0], outTime, pool, before, shape[1])
+		if from := f.byName[n.Inputs[0]]; from.Kind == model.KindThresholdedReLU && f.pooledNext(from) {
+			l.withThreshold(float32(from.Layer.Theta))
+		}
+		return apply(n.Name, l, tensor.Shape{f.batch * outTime, shape[1]}, in[0])
 	case model.KindFlatten:
 		return G.Reshape(in[0], tensor.Shape{f.batch, n.Shape[0]})
 	case model.KindDropout:
@@ -64,6 +71,16 @@ func (f *fusedLowering) node(n model.Node, in []*G.Node) (*G.Node, error) {
 		return apply(n.Name, l, tensor.Shape{f.batch, l.width}, in...)
 	}
 	return nil, fmt.Errorf("kind %q cannot be trained here", n.Kind)
+}
+
+// pooledNext reports whether a ThresholdedReLU is read by a maximum alone, which then does both.
+func (f *fusedLowering) pooledNext(n model.Node) bool {
+	for _, m := range f.nodes {
+		if slices.Contains(m.Inputs, n.Name) {
+			return f.users[n.Name] == 1 && (m.Kind == model.KindMaxPool || m.Kind == model.KindGlobalMaxPool)
+		}
+	}
+	return false
 }
 
 // folds reports whether every reader of the embedding takes its table rather than its rows.
@@ -142,4 +159,9 @@ func poolWindows(n model.Node, length int) (windows, pool, before int) {
 		before, _ = model.PoolPadding(length, n.Layer.Pool)
 	}
 	return n.Shape[0], n.Layer.Pool, before
+}
+
+func newThreshold(s *step, n model.Node, in *G.Node) *threshold {
+	shape := in.Shape()
+	return &threshold{step: s, batch: shape[0], width: shape.TotalSize() / shape[0], theta: float32(n.Layer.Theta)}
 }

@@ -26,6 +26,7 @@ type lstm struct {
 	prefix                 prefix
 	runs                   []*run
 	dU                     []float32
+	packed, packedT        kernels.Packed // U and its transpose: every step multiplies by them
 }
 
 // run is the part of a batch that one worker walks, its rows sorted by their first step. Row r of step t, active rows
@@ -93,10 +94,11 @@ func (l *lstm) forward(in []slot, out []float32) {
 		copy(l.table[r*g:(r+1)*g], bias)
 	}
 	kernels.Gemm(l.tableRows, g, l.in, rows(in[0].f, 0, l.in), rows(w, 0, g), rows(l.table, 0, g), true)
-	l.runPrefix(u)
+	l.packed.Pack(l.units, g, rows(u, 0, g))
+	l.runPrefix()
 	l.split(l.workers, func(_, lo, hi int) {
 		for k := lo; k < hi; k++ {
-			l.runForward(l.runs[k], u)
+			l.runForward(l.runs[k])
 		}
 	})
 	for _, r := range l.runs {
@@ -155,19 +157,19 @@ func (l *lstm) index(in []slot) {
 // active is the number of r's rows that step t computes.
 func (r *run) active(t int) int { return r.offset[t+1] - r.offset[t] }
 
-func (l *lstm) runPrefix(u []float32) {
+func (l *lstm) runPrefix() {
 	p, n, g := &l.prefix, l.units, 4*l.units
 	pad := l.table[int(l.pad)*g:]
 	for t := range p.steps {
 		z := p.z[t*g : (t+1)*g]
 		copy(z, pad)
-		kernels.Gemm(1, g, n, rows(p.h, t, n), rows(u, 0, g), rows(z, 0, g), true)
+		kernels.GemmPacked(1, rows(p.h, t, n), &l.packed, rows(z, 0, g), true)
 		cell := func(v []float32, at int) []float32 { return v[at*n : (at+1)*n] }
 		kernels.LSTMForward(z, cell(p.c, t), cell(p.c, t+1), cell(p.tanh, t), cell(p.h, t+1))
 	}
 }
 
-func (l *lstm) runForward(r *run, u []float32) {
+func (l *lstm) runForward(r *run) {
 	n, g := l.units, 4*l.units
 	for t := range l.time {
 		at, active := r.offset[t], r.active(t)
@@ -184,7 +186,7 @@ func (l *lstm) runForward(r *run, u []float32) {
 			row := int(l.row[r.names[i]*l.time+t])
 			copy(r.z[(at+i)*g:(at+i+1)*g], l.table[row*g:])
 		}
-		kernels.Gemm(active, g, n, rows(r.h, at, n), rows(u, 0, g), rows(r.z, at, g), true)
+		kernels.GemmPacked(active, rows(r.h, at, n), &l.packed, rows(r.z, at, g), true)
 		nextH, nextC := r.endH, r.endC
 		if t+1 < l.time {
 			nextH, nextC = r.h[r.offset[t+1]*n:], r.c[r.offset[t+1]*n:]
@@ -201,12 +203,13 @@ func (l *lstm) runForward(r *run, u []float32) {
 
 func (l *lstm) backward(in []slot, dout []float32, grads [][]float32) {
 	w, u := in[1].f, in[2].f
+	l.packedT.Pack(4*l.units, l.units, rows(u, 0, 4*l.units).T())
 	if l.embedded {
 		clear(l.dtable)
 	}
 	l.split(l.workers, func(_, lo, hi int) {
 		for k := lo; k < hi; k++ {
-			l.runBackward(l.runs[k], u, dout)
+			l.runBackward(l.runs[k], dout)
 		}
 	})
 	clear(l.dU)
@@ -216,7 +219,7 @@ func (l *lstm) backward(in []slot, dout []float32, grads [][]float32) {
 			kernels.Add(l.dtable, r.dtable)
 		}
 	}
-	l.prefixBackward(u)
+	l.prefixBackward()
 	g := 4 * l.units
 	copy(grads[2], l.dU)
 	columnSums(grads[3], l.dtable)
@@ -224,7 +227,7 @@ func (l *lstm) backward(in []slot, dout []float32, grads [][]float32) {
 	kernels.Gemm(l.tableRows, l.in, g, rows(l.dtable, 0, g), rows(w, 0, g).T(), rows(grads[0], 0, l.in), false)
 }
 
-func (l *lstm) runBackward(r *run, u, dout []float32) {
+func (l *lstm) runBackward(r *run, dout []float32) {
 	n, g := l.units, 4*l.units
 	clear(r.dPreH)
 	clear(r.dPreC)
@@ -251,7 +254,7 @@ func (l *lstm) runBackward(r *run, u, dout []float32) {
 				copy(r.dtable[row*g:(row+1)*g], z)
 			}
 		}
-		kernels.Gemm(active, n, g, rows(r.z, at, g), rows(u, 0, g).T(), rows(r.dh, 0, n), false)
+		kernels.GemmPacked(active, rows(r.z, at, g), &l.packedT, rows(r.dh, 0, n), false)
 		before := 0
 		if t > 0 {
 			before = r.active(t - 1)
@@ -266,7 +269,7 @@ func (l *lstm) runBackward(r *run, u, dout []float32) {
 }
 
 // prefixBackward walks the shared prefix once, with the gradients that arrived at each of its offsets.
-func (l *lstm) prefixBackward(u []float32) {
+func (l *lstm) prefixBackward() {
 	if l.prefix.steps == 0 {
 		return
 	}
@@ -284,7 +287,7 @@ func (l *lstm) prefixBackward(u []float32) {
 		kernels.LSTMBackward(z, p.c[t*n:(t+1)*n], p.tanh[t*n:(t+1)*n], dh, dc)
 		kernels.Add(l.dtable[int(l.pad)*g:][:g], z)
 		kernels.Gemm(n, g, 1, rows(p.h, t, n).T(), rows(z, 0, g), rows(l.dU, 0, g), true)
-		kernels.Gemm(1, n, g, rows(z, 0, g), rows(u, 0, g).T(), rows(dh, 0, n), false)
+		kernels.GemmPacked(1, rows(z, 0, g), &l.packedT, rows(dh, 0, n), false)
 		arrive(t)
 	}
 }

@@ -102,7 +102,7 @@ func (s *stockLowering) node(n model.Node, in []*G.Node) (*G.Node, error) {
 	case model.KindLSTM:
 		out = s.lstm(c, n, in[0])
 	case model.KindThresholdedReLU:
-		return apply(n.Name, &threshold{float32(n.Layer.Theta)}, in[0].Shape().Clone(), in[0])
+		return apply(n.Name, newThreshold(s.step, n, in[0]), in[0].Shape().Clone(), in[0])
 	case model.KindMaxPool, model.KindGlobalMaxPool:
 		out = s.pool(c, n, in[0])
 	case model.KindFlatten:

@@ -1,0 +1,94 @@
+package kernels
+
+import "unsafe"
+
+// Packed is the right-hand operand of a matrix product laid out once for many products: panels of the micro-kernel's
+// columns, zeros beyond the last. An LSTM multiplies by the same matrix at every step.
+type Packed struct {
+	rows, columns int
+	data          []float32
+	plain         Matrix // what portable multiplies by
+}
+
+// Pack lays b, [k, n], out. It reuses p's memory and, where the kernels are portable, only remembers b.
+func (p *Packed) Pack(k, n int, b Matrix) {
+	p.rows, p.columns, p.plain = k, n, b
+	if level == portable {
+		return
+	}
+	check(k, n, b)
+	_, wide := tileSize()
+	panels := (n + wide - 1) / wide
+	if size := panels * wide * k; cap(p.data) < size {
+		p.data = make([]float32, size)
+	} else {
+		p.data = p.data[:size]
+	}
+	rs, cs := b.strides()
+	for j := range panels {
+		panel := p.data[j*wide*k : (j+1)*wide*k]
+		used := min(wide, n-j*wide)
+		if cs == 1 {
+			for y := range k {
+				row := panel[y*wide : (y+1)*wide]
+				copy(row, b.Data[y*rs+j*wide:][:used])
+				clear(row[used:])
+			}
+			continue
+		}
+		packColumns(panel, b.Data[j*wide*cs:], k, wide, used, cs)
+	}
+}
+
+// packColumns fills a panel from a transposed matrix: column x of the panel is row x of src, stride floats apart. It
+// works in blocks of rows, so that the panel's cache lines are written whole while they are near.
+func packColumns(panel, src []float32, k, wide, used, stride int) {
+	if used < wide {
+		clear(panel)
+	}
+	const block = 16
+	for y := 0; y < k; y += block {
+		deep := min(block, k-y)
+		for x := range used {
+			for i, v := range src[x*stride+y:][:deep] {
+				panel[(y+i)*wide+x] = v
+			}
+		}
+	}
+}
+
+// GemmPacked computes c = a·b, or c += a·b with accumulate, for a [m, k] and c [m, n] with a packed b [k, n].
+func GemmPacked(m int, a Matrix, b *Packed, c Matrix, accumulate bool) {
+	k, n := b.rows, b.columns
+	if m == 0 || n == 0 {
+		return
+	}
+	if level == portable || k == 0 {
+		blasGemm(m, n, k, a, b.plain, c, accumulate)
+		return
+	}
+	check(m, k, a)
+	check(m, n, c)
+	p := products.Get().(*product)
+	defer products.Put(p)
+	rows, columns := tileSize()
+	ars, acs := a.strides()
+	for q := 0; q < k; q += depth {
+		deep := min(depth, k-q)
+		add := accumulate || q > 0
+		for j := 0; j < n; j += columns {
+			wide := min(columns, n-j)
+			panel := unsafe.Pointer(&b.data[j*k+q*columns])
+			for i := 0; i < m; i += rows {
+				high := min(rows, m-i)
+				from := unsafe.Pointer(&a.Data[i*ars+q*acs])
+				if wide == columns {
+					tile(high, deep, from, ars, acs, panel, columns, unsafe.Pointer(&c.Data[i*c.Stride+j]), c.Stride, add)
+					continue
+				}
+				tile(high, deep, from, ars, acs, panel, columns, unsafe.Pointer(&p.tile), columns, false)
+				p.edge(c.Data[i*c.Stride+j:], c.Stride, high, wide, columns, add)
+			}
+		}
+	}
+}
