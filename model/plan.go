@@ -115,6 +115,10 @@ func (b *planner) node(i int, n Node) error {
 		b.lstm(n)
 	case KindThresholdedReLU:
 		in := b.buffer[n.Inputs[0]]
+		if b.pooledNext(i, n) {
+			b.buffer[n.Name] = in
+			return nil
+		}
 		b.steps = append(b.steps, &thresholdStep{in: in, out: b.alloc(n.Name), width: sizeOf(n.Shape), theta: float32(n.Layer.Theta)})
 	case KindMaxPool, KindGlobalMaxPool:
 		shape := b.shape[n.Inputs[0]]
@@ -127,13 +131,19 @@ func (b *planner) node(i int, n Node) error {
 		}
 		st.out = b.alloc(n.Name)
 		b.steps = append(b.steps, st)
+		if from := b.nodes[i-1]; from.Kind == KindThresholdedReLU && b.pooledNext(i-1, from) {
+			b.steps = append(b.steps, &thresholdStep{in: st.out, out: st.out, width: sizeOf(n.Shape), theta: float32(from.Layer.Theta)})
+		}
 	case KindDense:
 		act := n.Layer.Activation
 		if head {
 			act = Linear
 		}
 		in := b.buffer[n.Inputs[0]]
-		b.steps = append(b.steps, &denseStep{in: in, out: b.alloc(n.Name), kernel: b.param(n, 0), bias: b.param(n, 1).Data, activation: act})
+		kernel := b.param(n, 0)
+		st := &denseStep{in: in, out: b.alloc(n.Name), width: kernel.Shape[0], units: kernel.Shape[1], bias: b.param(n, 1).Data, activation: act}
+		st.kernel.Pack(st.width, st.units, kernels.Matrix{Data: kernel.Data, Stride: st.units})
+		b.steps = append(b.steps, st)
 	case KindConcatenate:
 		st := &concatStep{width: n.Shape[0]}
 		for _, in := range n.Inputs {
@@ -147,6 +157,16 @@ func (b *planner) node(i int, n Node) error {
 		return fmt.Errorf("unknown kind %q", n.Kind)
 	}
 	return nil
+}
+
+// pooledNext reports whether ThresholdedReLU n, the i-th node, is read by a maximum alone. It never decreases, so it may
+// as well come after the maximum, on fewer values.
+func (b *planner) pooledNext(i int, n Node) bool {
+	if i+1 >= len(b.nodes) || b.users[n.Name] != 1 {
+		return false
+	}
+	next := b.nodes[i+1]
+	return next.Inputs[0] == n.Name && (next.Kind == KindMaxPool || next.Kind == KindGlobalMaxPool)
 }
 
 // foldable reports whether every reader of the embedding is linear in it.
@@ -170,7 +190,8 @@ func (b *planner) conv(i int, n Node) {
 		bias: b.param(n, 1).Data, activation: n.Layer.Activation}
 	table, embedded := b.embedded(n)
 	if !embedded {
-		c.in, c.weights = b.buffer[n.Inputs[0]], b.param(n, 0)
+		c.in = b.buffer[n.Inputs[0]]
+		c.pack(b.param(n, 0))
 		c.out = b.alloc(n.Name)
 		b.steps = append(b.steps, &c)
 		return
@@ -199,7 +220,8 @@ func (b *planner) lstm(n Node) {
 	for d := range directions {
 		kernel, recurrent, bias := b.param(n, 3*d), b.param(n, 3*d+1), b.param(n, 3*d+2)
 		st := &lstmStep{in: in, out: out, offset: d * units, width: directions * units, units: units, time: b.shape[n.Inputs[0]][0],
-			recurrent: recurrent, kernel: kernel, bias: bias.Data, backward: d == 1}
+			kernel: kernel, bias: bias.Data, backward: d == 1}
+		st.recurrent.Pack(units, 4*units, kernels.Matrix{Data: recurrent.Data, Stride: 4 * units})
 		if embedded {
 			st.table = FoldDense(table, kernel, bias.Data)
 			if b.left && !st.backward {

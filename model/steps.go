@@ -1,6 +1,8 @@
 package model
 
 import (
+	"math"
+
 	"github.com/degas-dns/degas/model/kernels"
 )
 
@@ -23,14 +25,15 @@ type convStep struct {
 	kernel, filters int
 	left            int
 	inTime, outTime int
-	weights         *Tensor   // [kernel, in, filters]
-	table           []float32 // folded: [codes, kernel·filters]
+	depth           int              // features of the input
+	weights         []kernels.Packed // by offset of the kernel: [depth, filters]
+	table           []float32        // folded: [codes, kernel·filters]
 	bias            []float32
 	activation      string
 }
 
 func (st *convStep) run(s *scratch, n int) {
-	in := st.weights.Shape[1]
+	in := st.depth
 	for i := range n {
 		x := s.values[st.in][i*st.inTime*in:][:st.inTime*in]
 		y := s.values[st.out][i*st.outTime*st.filters:][:st.outTime*st.filters]
@@ -41,12 +44,20 @@ func (st *convStep) run(s *scratch, n int) {
 			if to <= from {
 				continue
 			}
-			kernels.Gemm(to-from, st.filters, in, kernels.Matrix{Data: x[(from+j-st.left)*in:], Stride: in},
-				kernels.Matrix{Data: st.weights.Data[j*in*st.filters:], Stride: st.filters},
+			kernels.GemmPacked(to-from, kernels.Matrix{Data: x[(from+j-st.left)*in:], Stride: in}, &st.weights[j],
 				kernels.Matrix{Data: y[from*st.filters:], Stride: st.filters}, true)
 		}
 	}
 	activate(s.values[st.out][:n*st.outTime*st.filters], st.activation)
+}
+
+// pack lays out a kernel [kernel, depth, filters].
+func (st *convStep) pack(kernel *Tensor) {
+	st.depth = kernel.Shape[1]
+	st.weights = make([]kernels.Packed, st.kernel)
+	for j := range st.weights {
+		st.weights[j].Pack(st.depth, st.filters, kernels.Matrix{Data: kernel.Data[j*st.depth*st.filters:], Stride: st.filters})
+	}
 }
 
 // foldedConvStep is a convolution of the embedding by table look-up.
@@ -104,12 +115,11 @@ type thresholdStep struct {
 }
 
 func (st *thresholdStep) run(s *scratch, n int) {
-	y := s.values[st.out]
-	for i, v := range s.values[st.in][:n*st.width] {
-		if v <= st.theta {
-			v = 0
-		}
-		y[i] = v
+	x := s.values[st.in][:n*st.width]
+	y := s.values[st.out][:len(x)]
+	for i, v := range x { // without a branch, which would be mispredicted half the time
+		mask := uint32(int32(math.Float32bits(st.theta-v)) >> 31)
+		y[i] = math.Float32frombits(math.Float32bits(v) & mask)
 	}
 }
 
@@ -137,20 +147,19 @@ func (st *poolStep) run(s *scratch, n int) {
 }
 
 type denseStep struct {
-	in, out    int
-	kernel     *Tensor
-	bias       []float32
-	activation string
+	in, out      int
+	width, units int
+	kernel       kernels.Packed // [width, units]
+	bias         []float32
+	activation   string
 }
 
 func (st *denseStep) run(s *scratch, n int) {
-	in, units := st.kernel.Shape[0], st.kernel.Shape[1]
-	y := s.values[st.out][:n*units]
+	y := s.values[st.out][:n*st.units]
 	fillRows(y, st.bias)
-	kernels.Gemm(n, units, in, kernels.Matrix{Data: s.values[st.in], Stride: in},
-		kernels.Matrix{Data: st.kernel.Data, Stride: units}, kernels.Matrix{Data: y, Stride: units}, true)
+	kernels.GemmPacked(n, kernels.Matrix{Data: s.values[st.in], Stride: st.width}, &st.kernel, kernels.Matrix{Data: y, Stride: st.units}, true)
 	if st.activation == Softmax {
-		softmaxRows(y, units)
+		softmaxRows(y, st.units)
 		return
 	}
 	activate(y, st.activation)
@@ -179,7 +188,7 @@ type lstmStep struct {
 	offset, width int // where the output goes: [n, width] at offset
 	units, time   int
 	kernel        *Tensor
-	recurrent     *Tensor
+	recurrent     kernels.Packed
 	bias          []float32
 	table         []float32 // folded: [codes, 4·units]
 	backward      bool
@@ -210,8 +219,7 @@ func (st *lstmStep) prefix(window int, row []float32) {
 // recur adds the recurrent product of n states to z, [n, 4·units].
 func (st *lstmStep) recur(n int, h, z []float32) {
 	u := st.units
-	kernels.Gemm(n, 4*u, u, kernels.Matrix{Data: h, Stride: u}, kernels.Matrix{Data: st.recurrent.Data, Stride: 4 * u},
-		kernels.Matrix{Data: z, Stride: 4 * u}, true)
+	kernels.GemmPacked(n, kernels.Matrix{Data: h, Stride: u}, &st.recurrent, kernels.Matrix{Data: z, Stride: 4 * u}, true)
 }
 
 func (st *lstmStep) run(s *scratch, n int) {

@@ -1,0 +1,56 @@
+package model_test
+
+import (
+	"context"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/degas-dns/degas/model"
+	"github.com/degas-dns/degas/model/modeltest"
+)
+
+func classifier(b testing.TB, preset string) *model.Classifier {
+	spec, err := model.Preset(preset)
+	if err != nil {
+		b.Fatal(err)
+	}
+	w, err := model.Initial(&spec, 1)
+	if err != nil {
+		b.Fatal(err)
+	}
+	c, err := model.NewClassifier(&model.Model{Spec: spec, Weights: w, Threshold: 0.5})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return c
+}
+
+// Names of 0 to 39 characters, as long on average as real ones.
+func BenchmarkProbabilities(b *testing.B) {
+	for _, preset := range model.Presets() {
+		b.Run(preset, func(b *testing.B) {
+			c := classifier(b, preset)
+			names := modeltest.Names(rand.New(rand.NewPCG(1, 2)), 8192, 20)
+			out := make([]float32, len(names)*c.Width())
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := c.Probabilities(context.Background(), names, out); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(len(names))*float64(b.N)/b.Elapsed().Seconds(), "names/s")
+		})
+	}
+}
+
+func BenchmarkPredict(b *testing.B) {
+	for _, preset := range model.Presets() {
+		b.Run(preset, func(b *testing.B) {
+			c := classifier(b, preset)
+			b.ReportAllocs()
+			for b.Loop() {
+				c.Predict("mail-7.shop.example.com")
+			}
+		})
+	}
+}
