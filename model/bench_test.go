@@ -3,7 +3,9 @@ package model_test
 import (
 	"context"
 	"math/rand/v2"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/degas-dns/degas/model"
 	"github.com/degas-dns/degas/model/modeltest"
@@ -51,6 +53,32 @@ func BenchmarkPredict(b *testing.B) {
 			for b.Loop() {
 				c.Predict("mail-7.shop.example.com")
 			}
+		})
+	}
+}
+
+// One name at a time, with the 50th and 99th percentile of its latency.
+func BenchmarkScore(b *testing.B) {
+	for _, preset := range model.Presets() {
+		b.Run(preset, func(b *testing.B) {
+			c := classifier(b, preset)
+			names := modeltest.Names(rand.New(rand.NewPCG(1, 2)), 1024, 20)
+			var took []time.Duration
+			b.ReportAllocs()
+			i := 0
+			for b.Loop() {
+				if i < 1<<16 {
+					began := time.Now()
+					c.Score(names[i%len(names)])
+					took = append(took, time.Since(began))
+				} else {
+					c.Score(names[i%len(names)])
+				}
+				i++
+			}
+			slices.Sort(took)
+			b.ReportMetric(float64(took[len(took)/2])/1e3, "p50-µs")
+			b.ReportMetric(float64(took[len(took)*99/100])/1e3, "p99-µs")
 		})
 	}
 }

@@ -23,7 +23,11 @@ func NewClassifier(m *Model) (*Classifier, error) {
 		return nil, err
 	}
 	c := &Classifier{model: m, coder: m.Spec.Encoder.Coder(), plan: p, width: m.Spec.Outputs()}
-	c.pool.New = func() any { return p.scratch(chunk) }
+	c.pool.New = func() any {
+		s := p.scratch(chunk)
+		s.p = make([]float32, c.Width())
+		return s
+	}
 	return c, nil
 }
 
@@ -54,6 +58,19 @@ func (c *Classifier) Predict(name string) Verdict {
 	defer c.pool.Put(s)
 	c.run(s, []string{name}, p)
 	return c.Verdict(p)
+}
+
+// Score is the probability that one name is not benign. It allocates nothing, for callers in a hurry such as resolvers.
+func (c *Classifier) Score(name string) float64 {
+	s := c.pool.Get().(*scratch)
+	defer c.pool.Put(s)
+	s.one[0] = name
+	c.run(s, s.one[:], s.p)
+	s.one[0] = "" // the scratch must not keep the caller's string
+	if c.Width() == 2 {
+		return float64(s.p[1])
+	}
+	return 1 - float64(s.p[0])
 }
 
 // Probabilities scores names on all cores into out, [len(names), Width()], in order. It returns ctx's error if it was

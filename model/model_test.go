@@ -174,3 +174,19 @@ func FuzzReadWeights(f *testing.F) {
 		}
 	})
 }
+
+func TestScoreAllocatesNothing(t *testing.T) {
+	for _, preset := range model.Presets() {
+		c := classifier(t, preset)
+		want := c.Predict("mail-7.shop.example.com").Score
+		if got := c.Score("mail-7.shop.example.com"); got != want {
+			t.Errorf("%s: Score %v, Predict %v", preset, got, want)
+		}
+		if raceEnabled {
+			continue // the race detector empties pools at random
+		}
+		if n := testing.AllocsPerRun(200, func() { c.Score("mail-7.shop.example.com") }); n >= 1 {
+			t.Errorf("%s: %v allocations a name", preset, n)
+		}
+	}
+}

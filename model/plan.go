@@ -30,6 +30,8 @@ type scratch struct {
 	values [][]float32 // by buffer: [chunk, width]
 	arg    []int32     // a convolution's winners, unused in inference
 	lstm   lstmScratch
+	one    [1]string // the name of Score, and its probabilities
+	p      []float32
 }
 
 func (p *plan) scratch(names int) *scratch {

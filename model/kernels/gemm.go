@@ -56,12 +56,36 @@ func check(rows, columns int, x Matrix) {
 	_ = x.Data[(rows-1)*x.Stride+columns-1]
 }
 
+// few is the rows up to which plain loops beat gonum, which starts goroutines and allocates for them.
+const few = 4
+
 func blasGemm(m, n, k int, a, b, c Matrix, accumulate bool) {
+	if m <= few && !b.Transposed {
+		fewRows(m, n, k, a, b, c, accumulate)
+		return
+	}
 	beta := float32(0)
 	if accumulate {
 		beta = 1
 	}
 	gonum.Implementation{}.Sgemm(trans(a), trans(b), m, n, k, 1, a.Data, a.Stride, b.Data, b.Stride, beta, c.Data, c.Stride)
+}
+
+// fewRows adds row after row of b, scaled, to the rows of c.
+func fewRows(m, n, k int, a, b, c Matrix, accumulate bool) {
+	rs, cs := a.strides()
+	for i := range m {
+		row := c.Data[i*c.Stride:][:n]
+		if !accumulate {
+			clear(row)
+		}
+		for x := range k {
+			f := a.Data[i*rs+x*cs]
+			for j, v := range b.Data[x*b.Stride:][:n] {
+				row[j] += f * v
+			}
+		}
+	}
 }
 
 func trans(m Matrix) blas.Transpose {
