@@ -10,22 +10,53 @@ type convShape struct {
 	*step
 	batch, inTime, outTime, kernel, filters, left int
 	activation                                    string
-	y, dz                                         []float32 // [batch·outTime, filters]
+	run                                           func(sample int) span // equal rows of the output
+	db                                            [][]float32           // a worker's part of the bias' gradient
+	y, dz                                         []float32             // [batch·outTime, filters]
 }
 
-func newConvShape(s *step, batch int, n model.Node, inTime int) convShape {
-	c := convShape{step: s, batch: batch, inTime: inTime, outTime: n.Shape[0], kernel: n.Layer.Kernel, filters: n.Layer.Filters, activation: n.Layer.Activation}
+func newConvShape(s *step, batch int, n model.Node, inTime int, run func(int) span) convShape {
+	c := convShape{step: s, batch: batch, inTime: inTime, outTime: n.Shape[0], kernel: n.Layer.Kernel, filters: n.Layer.Filters, activation: n.Layer.Activation, run: run}
 	if n.Layer.Padding == model.Same {
 		c.left, _ = model.SamePadding(c.kernel)
 	}
 	size := batch * c.outTime * c.filters
-	c.y, c.dz = make([]float32, size), make([]float32, size)
+	c.y, c.dz, c.db = make([]float32, size), make([]float32, size), s.perWorker(c.filters)
 	return c
 }
 
-// span is the output rows that offset j reaches without leaving the input.
-func (c *convShape) span(j int) (from, to int) {
-	return max(0, c.left-j), min(c.outTime, c.inTime+c.left-j)
+// reach is the output rows of a segment that offset j reaches without leaving the input.
+func (c *convShape) reach(j int, s span) (from, to int) {
+	return max(s.lo, c.left-j), min(s.hi, c.inTime+c.left-j)
+}
+
+// samples are the rows of y or dz that belong to samples lo to hi.
+func (c *convShape) samples(x []float32, lo, hi int) []float32 {
+	return x[lo*c.outTime*c.filters : hi*c.outTime*c.filters]
+}
+
+// finish applies the activation to what was computed of sample b, repeats equal rows and hands the result out.
+func (c *convShape) finish(b int, out []float32) {
+	y, run := c.samples(c.y, b, b+1), c.run(b)
+	for _, s := range run.segments(c.outTime) {
+		activate(y[s.lo*c.filters:s.hi*c.filters], c.filters, c.activation)
+	}
+	repeatRow(y, run, c.filters)
+	copy(c.samples(out, b, b+1), y)
+}
+
+// begin takes sample b's gradient behind the activation into dz, equal rows summed into their first, and adds it to the
+// bias' gradient of a worker.
+func (c *convShape) begin(worker, b int, dout []float32) (dz []float32, run span) {
+	dz, run = c.samples(c.dz, b, b+1), c.run(b)
+	activateGrad(dz, c.samples(c.y, b, b+1), c.samples(dout, b, b+1), c.filters, c.activation)
+	gatherRow(dz, run, c.filters)
+	for _, s := range run.segments(c.outTime) {
+		for t := s.lo; t < s.hi; t++ {
+			kernels.Add(c.db[worker], dz[t*c.filters:(t+1)*c.filters])
+		}
+	}
+	return dz, run
 }
 
 // embedConv is an embedding and a convolution by table look-up: inputs E [codes, dim], W [kernel·dim, filters],
@@ -37,8 +68,8 @@ type embedConv struct {
 	parts       [][]float32
 }
 
-func newEmbedConv(s *step, batch int, n model.Node, inTime, codes, dim int) *embedConv {
-	c := &embedConv{convShape: newConvShape(s, batch, n, inTime), codes: codes, dim: dim}
+func newEmbedConv(s *step, batch int, n model.Node, inTime, codes, dim int, run func(int) span) *embedConv {
+	c := &embedConv{convShape: newConvShape(s, batch, n, inTime, run), codes: codes, dim: dim}
 	size := codes * c.kernel * c.filters
 	c.table, c.grad, c.parts = make([]float32, size), make([]float32, size), s.perWorker(size)
 	return c
@@ -49,39 +80,40 @@ func (c *embedConv) forward(in []slot, out []float32) {
 	bias, codes := in[2].f, in[3].c
 	c.split(c.batch, func(_, lo, hi int) {
 		for b := lo; b < hi; b++ {
-			name := codes[b*c.inTime : (b+1)*c.inTime]
-			for t := range c.outTime {
-				y := c.y[(b*c.outTime+t)*c.filters:][:c.filters]
-				copy(y, bias)
-				for j := max(0, c.left-t); j < min(c.kernel, c.inTime+c.left-t); j++ {
-					kernels.Add(y, c.row(c.table, name[t+j-c.left], j))
+			name, y := codes[b*c.inTime:(b+1)*c.inTime], c.samples(c.y, b, b+1)
+			for _, s := range c.run(b).segments(c.outTime) {
+				for t := s.lo; t < s.hi; t++ {
+					row := y[t*c.filters : (t+1)*c.filters]
+					copy(row, bias)
+					for j := max(0, c.left-t); j < min(c.kernel, c.inTime+c.left-t); j++ {
+						kernels.Add(row, c.row(c.table, name[t+j-c.left], j))
+					}
 				}
 			}
+			c.finish(b, out)
 		}
-		at, end := lo*c.outTime*c.filters, hi*c.outTime*c.filters
-		activate(c.y[at:end], c.filters, c.activation)
-		copy(out[at:end], c.y[at:end])
 	})
 }
 
 func (c *embedConv) backward(in []slot, dout []float32, grads [][]float32) {
 	codes := in[3].c
 	clearAll(c.parts)
+	clearAll(c.db)
 	c.split(c.batch, func(w, lo, hi int) {
-		at, end := lo*c.outTime*c.filters, hi*c.outTime*c.filters
-		activateGrad(c.dz[at:end], c.y[at:end], dout[at:end], c.filters, c.activation)
 		for b := lo; b < hi; b++ {
 			name := codes[b*c.inTime : (b+1)*c.inTime]
-			for t := range c.outTime {
-				dz := c.dz[(b*c.outTime+t)*c.filters:][:c.filters]
-				for j := max(0, c.left-t); j < min(c.kernel, c.inTime+c.left-t); j++ {
-					kernels.Add(c.row(c.parts[w], name[t+j-c.left], j), dz)
+			dz, run := c.begin(w, b, dout)
+			for _, s := range run.segments(c.outTime) {
+				for t := s.lo; t < s.hi; t++ {
+					for j := max(0, c.left-t); j < min(c.kernel, c.inTime+c.left-t); j++ {
+						kernels.Add(c.row(c.parts[w], name[t+j-c.left], j), dz[t*c.filters:(t+1)*c.filters])
+					}
 				}
 			}
 		}
 	})
 	sumParts(c.grad, c.parts)
-	columnSums(grads[2], c.dz)
+	sumParts(grads[2], c.db)
 	unfold(c.grad, in[0].f, in[1].f, grads[0], grads[1], c.codes, c.dim, c.kernel, c.filters)
 }
 
@@ -99,8 +131,8 @@ type conv struct {
 	packed, packedT []kernels.Packed // W at each offset, and its transpose: every sample is multiplied by them
 }
 
-func newConv(s *step, batch int, n model.Node, inTime, in int) *conv {
-	c := &conv{convShape: newConvShape(s, batch, n, inTime), in: in}
+func newConv(s *step, batch int, n model.Node, inTime, in int, run func(int) span) *conv {
+	c := &conv{convShape: newConvShape(s, batch, n, inTime, run), in: in}
 	c.parts = s.perWorker(c.kernel * in * c.filters)
 	c.packed, c.packedT = make([]kernels.Packed, c.kernel), make([]kernels.Packed, c.kernel)
 	return c
@@ -113,19 +145,19 @@ func (c *conv) forward(in []slot, out []float32) {
 	}
 	c.split(c.batch, func(_, lo, hi int) {
 		for b := lo; b < hi; b++ {
-			y := c.y[b*c.outTime*c.filters:][:c.outTime*c.filters]
-			for at := 0; at < len(y); at += c.filters {
-				copy(y[at:], bias)
-			}
-			for j := range c.kernel {
-				if from, to := c.span(j); from < to {
-					kernels.GemmPacked(to-from, rows(x, b*c.inTime+from+j-c.left, c.in), &c.packed[j], rows(y, from, c.filters), true)
+			y := c.samples(c.y, b, b+1)
+			for _, s := range c.run(b).segments(c.outTime) {
+				for t := s.lo; t < s.hi; t++ {
+					copy(y[t*c.filters:(t+1)*c.filters], bias)
+				}
+				for j := range c.kernel {
+					if from, to := c.reach(j, s); from < to {
+						kernels.GemmPacked(to-from, rows(x, b*c.inTime+from+j-c.left, c.in), &c.packed[j], rows(y, from, c.filters), true)
+					}
 				}
 			}
+			c.finish(b, out)
 		}
-		at, end := lo*c.outTime*c.filters, hi*c.outTime*c.filters
-		activate(c.y[at:end], c.filters, c.activation)
-		copy(out[at:end], c.y[at:end])
 	})
 }
 
@@ -135,24 +167,25 @@ func (c *conv) backward(in []slot, dout []float32, grads [][]float32) {
 		c.packedT[j].Pack(c.filters, c.in, rows(w, j*c.in, c.filters).T())
 	}
 	clearAll(c.parts)
+	clearAll(c.db)
 	c.split(c.batch, func(worker, lo, hi int) {
 		dw := c.parts[worker]
-		at, end := lo*c.outTime*c.filters, hi*c.outTime*c.filters
-		activateGrad(c.dz[at:end], c.y[at:end], dout[at:end], c.filters, c.activation)
 		clear(dx[lo*c.inTime*c.in : hi*c.inTime*c.in])
 		for b := lo; b < hi; b++ {
-			for j := range c.kernel {
-				from, to := c.span(j)
-				if from >= to {
-					continue
+			dz, run := c.begin(worker, b, dout)
+			for _, s := range run.segments(c.outTime) {
+				for j := range c.kernel {
+					from, to := c.reach(j, s)
+					if from >= to {
+						continue
+					}
+					row := b*c.inTime + from + j - c.left
+					kernels.GemmPacked(to-from, rows(dz, from, c.filters), &c.packedT[j], rows(dx, row, c.in), true)
+					kernels.Gemm(c.in, c.filters, to-from, rows(x, row, c.in).T(), rows(dz, from, c.filters), rows(dw, j*c.in, c.filters), true)
 				}
-				row := b*c.inTime + from + j - c.left
-				dz := rows(c.dz, b*c.outTime+from, c.filters)
-				kernels.GemmPacked(to-from, dz, &c.packedT[j], rows(dx, row, c.in), true)
-				kernels.Gemm(c.in, c.filters, to-from, rows(x, row, c.in).T(), dz, rows(dw, j*c.in, c.filters), true)
 			}
 		}
 	})
 	sumParts(grads[1], c.parts)
-	columnSums(grads[2], c.dz)
+	sumParts(grads[2], c.db)
 }

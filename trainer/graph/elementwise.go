@@ -48,14 +48,15 @@ func (l *threshold) backward(in []slot, dout []float32, grads [][]float32) {
 type maxPool struct {
 	*step
 	batch, inTime, outTime, pool, before, features int
+	run                                            func(sample int) span // equal rows of the output
 	thresholded                                    bool
 	theta                                          float32
 	arg                                            []int32  // winner's row within the sample
 	live                                           []uint32 // all ones where a gradient passes the threshold
 }
 
-func newMaxPool(s *step, batch, inTime, outTime, pool, before, features int) *maxPool {
-	return &maxPool{step: s, batch: batch, inTime: inTime, outTime: outTime, pool: pool, before: before, features: features,
+func newMaxPool(s *step, batch, inTime, outTime, pool, before, features int, run func(int) span) *maxPool {
+	return &maxPool{step: s, batch: batch, inTime: inTime, outTime: outTime, pool: pool, before: before, features: features, run: run,
 		arg: make([]int32, batch*outTime*features)}
 }
 
@@ -74,10 +75,14 @@ func (l *maxPool) forward(in []slot, out []float32) {
 
 func (l *maxPool) sample(b int, in, out []float32) {
 	n := l.features
-	x := in[b*l.inTime*n:][:l.inTime*n]
+	x, run := in[b*l.inTime*n:][:l.inTime*n], l.run(b)
 	for t := range l.outTime {
 		at := (b*l.outTime + t) * n
 		y, arg := out[at:at+n], l.arg[at:at+n]
+		if run.shared() && t > run.lo && t < run.hi {
+			copy(y, out[(b*l.outTime+run.lo)*n:])
+			continue // its gradient goes to the span's first row
+		}
 		from := max(0, t*l.pool-l.before)
 		copy(y, x[from*n:])
 		for f := range arg {
@@ -114,8 +119,12 @@ func (l *maxPool) backward(_ []slot, dout []float32, grads [][]float32) {
 	l.split(l.batch, func(_, lo, hi int) {
 		clear(grads[0][lo*l.inTime*n : hi*l.inTime*n])
 		for b := lo; b < hi; b++ {
-			dx := grads[0][b*l.inTime*n:][:l.inTime*n]
+			dx, run := grads[0][b*l.inTime*n:][:l.inTime*n], l.run(b)
+			gatherRow(dout[b*l.outTime*n:(b+1)*l.outTime*n], run, n)
 			for t := range l.outTime {
+				if run.shared() && t > run.lo && t < run.hi {
+					continue
+				}
 				at := (b*l.outTime + t) * n
 				dy, arg := dout[at:at+n], l.arg[at:at+n]
 				if l.thresholded {

@@ -47,7 +47,7 @@ func (f *fusedLowering) node(n model.Node, in []*G.Node) (*G.Node, error) {
 	case model.KindMaxPool, model.KindGlobalMaxPool:
 		shape := f.inShape(n)
 		outTime, pool, before := poolWindows(n, shape[0])
-		l := newMaxPool(f.step, f.batch, shape[0], outTime, pool, before, shape[1])
+		l := newMaxPool(f.step, f.batch, shape[0], outTime, pool, before, shape[1], f.spans(n))
 		if from := f.byName[n.Inputs[0]]; from.Kind == model.KindThresholdedReLU && f.pooledNext(from) {
 			l.withThreshold(float32(from.Layer.Theta))
 		}
@@ -100,7 +100,7 @@ func (f *fusedLowering) conv(n model.Node, in *G.Node) (*G.Node, error) {
 	shape, table := f.inShape(n), f.nodes[1].Layer
 	kernel, bias := f.par(n, 0), f.par(n, 1)
 	if !f.folded(n) {
-		l := newConv(f.step, f.batch, n, shape[0], shape[1])
+		l := newConv(f.step, f.batch, n, shape[0], shape[1], f.spans(n))
 		return apply(n.Name, l, tensor.Shape{f.batch * n.Shape[0], n.Shape[1]}, in, kernel, bias)
 	}
 	if pool, ok := f.globalMax(n); ok {
@@ -109,7 +109,7 @@ func (f *fusedLowering) conv(n model.Node, in *G.Node) (*G.Node, error) {
 		f.out[pool] = out
 		return out, err
 	}
-	l := newEmbedConv(f.step, f.batch, n, shape[0], table.Rows, table.Dim)
+	l := newEmbedConv(f.step, f.batch, n, shape[0], table.Rows, table.Dim, f.spans(n))
 	return apply(n.Name, l, tensor.Shape{f.batch * n.Shape[0], n.Shape[1]}, in, kernel, bias, f.codes)
 }
 

@@ -54,6 +54,7 @@ type session struct {
 	solver  *Adam
 	feed    func(codes []uint16)
 	codes   []uint16 // [batch, window]
+	pads    []span   // [batch]: where a sample's codes are padding
 	labels  []int
 	weights []float32
 	loss    G.Value
@@ -74,7 +75,7 @@ func (e engine) Start(ctx context.Context, s trainer.Setup) (trainer.Session, er
 		return nil, err
 	}
 	ses := &session{step: &step{workers: s.Workers, seed: s.Seed}, spec: s.Spec, batch: s.BatchSize, pad: uint16(s.Spec.Encoder.Pad),
-		codes: make([]uint16, s.BatchSize*s.Spec.Encoder.Window), labels: make([]int, s.BatchSize), weights: make([]float32, s.BatchSize)}
+		codes: make([]uint16, s.BatchSize*s.Spec.Encoder.Window), pads: make([]span, s.BatchSize), labels: make([]int, s.BatchSize), weights: make([]float32, s.BatchSize)}
 	if err := ses.build(e.lower, s.Weights); err != nil {
 		return nil, fmt.Errorf("engine %s: %w", e.name, err)
 	}
@@ -151,6 +152,9 @@ func (s *session) load(b *trainer.Batch) error {
 	copy(s.weights, b.Weights)
 	for i := n * window; i < len(s.codes); i++ {
 		s.codes[i] = s.pad
+	}
+	for i := range s.pads {
+		s.pads[i] = padding(s.codes[i*window:(i+1)*window], s.pad, s.spec.Encoder.PadSide == model.Left)
 	}
 	clear(s.labels[n:])
 	clear(s.weights[n:])
