@@ -1,0 +1,225 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/degas-dns/degas/datasets/synth"
+	"github.com/degas-dns/degas/internal/atomicfile"
+	"github.com/degas-dns/degas/internal/nearest"
+	"github.com/urfave/cli/v2"
+)
+
+func (c *command) generate() *cli.Command {
+	return &cli.Command{
+		Name:  "generate",
+		Usage: "write names of re-implemented DGA families and tunnel tools",
+		Description: "Deterministic: the same family, variant, seed and date give the names the malware would ask for.\n" +
+			"--list shows families, variants and the analyses they follow.\n\n" +
+			"Example: degas generate --family necurs --seed 9 --date 2024-05-01 --count 5",
+		Flags: []cli.Flag{
+			&cli.StringSliceFlag{Name: "family", Usage: "`NAME`s, or all, all-dga, all-tunnel"},
+			&cli.StringFlag{Name: "variant", Usage: "of a single family (its first)"},
+			&cli.Uint64Flag{Name: "seed", Usage: "as the malware's configuration sets it (0: the family's best known)"},
+			&cli.StringFlag{Name: "date", Usage: "`YYYY-MM-DD` the names are for (the family's own default)"},
+			&cli.IntFlag{Name: "count", Value: 100, Usage: "names a family"},
+			&cli.StringFlag{Name: "layout", Value: "lines", Usage: "lines, csv (domain,class,family), or umudga (a tree of lists below --out)"},
+			&cli.StringFlag{Name: "out", Usage: "`DIR` of --layout umudga"},
+			&cli.BoolFlag{Name: "list", Usage: "show the families and stop"},
+			jsonFlag,
+		},
+		Action: c.generateAction,
+	}
+}
+
+func (c *command) generateAction(ctx *cli.Context) error {
+	if err := arguments(ctx, 0, 0); err != nil {
+		return err
+	}
+	if ctx.Bool("list") {
+		return c.listFamilies(ctx.Bool("json"))
+	}
+	families, err := chooseFamilies(ctx.StringSlice("family"), ctx.String("variant"))
+	if err != nil {
+		return usageError{err}
+	}
+	p := synth.Params{Seed: ctx.Uint64("seed"), Count: ctx.Int("count"), Variant: ctx.String("variant")}
+	if p.Count < 1 {
+		return usagef("count %d: must be at least 1", p.Count)
+	}
+	if d := ctx.String("date"); d != "" {
+		if p.Date, err = time.Parse(time.DateOnly, d); err != nil {
+			return usagef("date %q: must be YYYY-MM-DD", d)
+		}
+	}
+	switch layout := ctx.String("layout"); layout {
+	case "lines", "csv":
+		return c.writeNames(ctx.Context, families, p, layout == "csv")
+	case "umudga":
+		if ctx.String("out") == "" {
+			return usagef("layout umudga: --out DIR is missing")
+		}
+		return c.writeTree(ctx.Context, families, p, ctx.String("out"))
+	default:
+		return usagef("layout %q: must be lines, csv or umudga", layout)
+	}
+}
+
+func (c *command) listFamilies(asJSON bool) error {
+	type row struct {
+		Name      string   `json:"name"`
+		Class     string   `json:"class"`
+		Variants  []string `json:"variants"`
+		Doc       string   `json:"doc"`
+		Reference string   `json:"reference"`
+	}
+	var rows []row
+	for _, f := range synth.Families() {
+		rows = append(rows, row{f.Name, f.Class, f.Variants, f.Doc, f.Reference})
+	}
+	if asJSON {
+		return c.printJSON(rows)
+	}
+	w := tabwriter.NewWriter(c.out, 2, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "FAMILY\tCLASS\tVARIANTS\tWHAT IT IS")
+	for _, r := range rows {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", r.Name, r.Class, strings.Join(r.Variants, ", "), r.Doc)
+	}
+	return w.Flush()
+}
+
+// chooseFamilies resolves the names of --family.
+func chooseFamilies(names []string, variant string) ([]synth.Family, error) {
+	if len(names) == 0 {
+		return nil, fmt.Errorf("generate: --family NAME is missing. Try: degas generate --list")
+	}
+	var out []synth.Family
+	var known []string
+	for _, f := range synth.Families() {
+		known = append(known, f.Name)
+		for _, want := range names {
+			if want == f.Name || want == "all" || want == "all-"+f.Class {
+				out = append(out, f)
+				break
+			}
+		}
+	}
+	for _, want := range names {
+		if !slices.Contains(known, want) && want != "all" && want != "all-dga" && want != "all-tunnel" {
+			hint := ""
+			if best := nearest.Of(want, known); best != "" {
+				hint = fmt.Sprintf(": did you mean %s?", best)
+			}
+			return nil, fmt.Errorf("unknown family %q%s. Try: degas generate --list", want, hint)
+		}
+	}
+	if variant != "" && (len(out) != 1 || !slices.Contains(out[0].Variants, variant)) {
+		return nil, fmt.Errorf("variant %q: give it with one family that has it. Try: degas generate --list", variant)
+	}
+	return out, nil
+}
+
+// stream generates one family's names and says on stderr when there are fewer than asked for.
+func (c *command) stream(f synth.Family, p synth.Params) ([]string, error) {
+	names, err := f.Generate(p)
+	if err != nil {
+		return nil, fmt.Errorf("generate %s: %w", f.Name, err)
+	}
+	if len(names) < p.Count {
+		fmt.Fprintf(c.err, "%s makes %d names for these parameters, fewer than %d\n", f.Name, len(names), p.Count)
+	}
+	return names, nil
+}
+
+// writeNames prints families one after the other.
+func (c *command) writeNames(ctx context.Context, families []synth.Family, p synth.Params, csv bool) error {
+	w := bufio.NewWriterSize(c.out, 1<<16)
+	if csv {
+		fmt.Fprintln(w, "domain,class,family")
+	}
+	for _, f := range families {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		names, err := c.stream(f, p)
+		if err != nil {
+			return err
+		}
+		for _, n := range names {
+			if csv {
+				fmt.Fprintf(w, "%s,%s,%s\n", n, f.Class, f.Name)
+			} else {
+				fmt.Fprintln(w, n)
+			}
+		}
+	}
+	return w.Flush()
+}
+
+// tiers are the lengths of UMUDGA's lists.
+var tiers = []int{1_000, 5_000, 10_000, 50_000, 100_000, 500_000, 1_000_000}
+
+// writeTree writes lists as UMUDGA lays them out, each tier a prefix of the next, and benign names as its legit folder.
+func (c *command) writeTree(ctx context.Context, families []synth.Family, p synth.Params, out string) error {
+	root := filepath.Join(out, "Fully Qualified Domain Names")
+	rows, err := synth.Sample(synth.SampleOptions{Seed: p.Seed + 1, Benign: p.Count})
+	if err != nil {
+		return err
+	}
+	var legit []string
+	for _, r := range rows {
+		legit = append(legit, r.Name)
+	}
+	if err := writeTiers(filepath.Join(root, "legit", "list"), legit, p.Count); err != nil {
+		return err
+	}
+	for _, f := range families {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		names, err := c.stream(f, p)
+		if err != nil {
+			return err
+		}
+		if err := writeTiers(filepath.Join(root, f.Name, "list"), names, p.Count); err != nil {
+			return err
+		}
+	}
+	_, err = fmt.Fprintf(c.out, "%s: %d families and legit\n\nNext: degas process-data %q\n", root, len(families), out)
+	return err
+}
+
+// writeTiers writes N.txt for every tier below count, and one for count itself.
+func writeTiers(dir string, names []string, count int) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	sizes := []int{count}
+	for _, t := range tiers {
+		if t < count {
+			sizes = append(sizes, t)
+		}
+	}
+	for _, n := range sizes {
+		err := atomicfile.WriteFunc(filepath.Join(dir, fmt.Sprintf("%d.txt", n)), func(w io.Writer) error {
+			for _, name := range names[:min(n, len(names))] {
+				if _, err := fmt.Fprintln(w, name); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
