@@ -1,0 +1,84 @@
+package fetch
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+func TestImport(t *testing.T) {
+	from := t.TempDir()
+	write(t, from, "downloads/top.csv", []byte("1,example.org"))
+	write(t, from, "tree root/alureon/list/10.txt", []byte("alureon"))
+	write(t, from, "tree root/bedep/list/10.txt", []byte("bedep"))
+	write(t, from, "set-1.zip", []byte("zip"))
+	write(t, from, "one/dup.txt", []byte("first"))
+	write(t, from, "two/dup.txt", []byte("second"))
+	write(t, from, "one/same.txt", []byte("same"))
+	write(t, from, "two/same.txt", []byte("same"))
+	if err := os.Symlink("nowhere", filepath.Join(from, "dangling")); err != nil {
+		t.Log(err)
+	}
+	for _, tt := range []struct {
+		name  string
+		files []File
+		want  string // listing
+		fails string
+	}{
+		{name: "base name", files: []File{{Path: "tranco/top.csv"}}, want: "tranco/top.csv"},
+		{name: "tail", files: []File{{Path: "u/alureon/list/10.txt"}, {Path: "u/bedep/list/10.txt"}},
+			want: "u/alureon/list/10.txt u/bedep/list/10.txt"},
+		{name: "other family's file", files: []File{{Path: "u/alureon/list/10.txt"}, {Path: "u/zeus/list/10.txt", Optional: true}},
+			want: "u/alureon/list/10.txt"},
+		{name: "checksum", files: []File{{Path: "x/top.csv", SHA256: sum([]byte("other"))}}, fails: "wrong checksum"},
+		{name: "missing", files: []File{{Path: "x/none.csv"}}, fails: "find x/none.csv in " + from + ": fetch: file not found"},
+		{name: "URL's name", files: []File{{Path: "x/archive.zip", URL: "https://example.org/set-1.zip?x=1"}}, want: "x/archive.zip"},
+		{name: "ambiguous", files: []File{{Path: "x/dup.txt"}}, fails: "several different files"},
+		{name: "told apart by checksum", files: []File{{Path: "x/dup.txt", SHA256: sum([]byte("second"))}}, want: "x/dup.txt"},
+		{name: "copies", files: []File{{Path: "x/same.txt"}}, want: "x/same.txt"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := t.TempDir()
+			c := quick(Options{From: from})
+			report, err := c.Fetch(context.Background(), dir, tt.files)
+			if tt.fails != "" {
+				wantError(t, err, tt.fails)
+			} else if err != nil {
+				t.Fatal(err)
+			} else if s := report.Files[0].Status; s != Copied {
+				t.Errorf("status %s", s)
+			}
+			if got := listing(t, dir); got != tt.want {
+				t.Errorf("on disk %q, want %q", got, tt.want)
+			}
+		})
+	}
+	if got := quick(Options{From: from}).HasLocal("nothing.zip", "set-1.zip"); got != "set-1.zip" {
+		t.Errorf("HasLocal: %q", got)
+	}
+	_, err := quick(Options{}).Import(context.Background(), filepath.Join(from, "none"), t.TempDir(), []File{{Path: "f"}})
+	wantError(t, err, "read folder "+from)
+	_, err = quick(Options{}).Import(context.Background(), from, t.TempDir(), []File{{Path: "absent"}})
+	if !errors.Is(err, ErrNotFound) {
+		t.Error(err)
+	}
+}
+
+// A download directory can be imported from itself or from a copy, and checksums recorded before still count.
+func TestImportEnforcesRecords(t *testing.T) {
+	from, dir := t.TempDir(), t.TempDir()
+	write(t, from, "f", []byte("one"))
+	c := quick(Options{From: from})
+	if _, err := fetchOne(t, c, dir, File{Path: "f"}); err != nil {
+		t.Fatal(err)
+	}
+	write(t, from, "f", []byte("two"))
+	os.Remove(filepath.Join(dir, "f"))
+	_, err := fetchOne(t, c, dir, File{Path: "f"})
+	wantError(t, err, "wrong checksum", filepath.Join(from, "f"))
+	if got := listing(t, dir); got != "" {
+		t.Errorf("left behind: %s", got)
+	}
+}
