@@ -138,6 +138,19 @@ func (s *Set) counts(labels int) []int {
 	return out
 }
 
+// only is the label that all names have, or -1 where there are several or no names.
+func (s *Set) only(labels int) int {
+	found := -1
+	for l, n := range s.counts(labels) {
+		if n > 0 && found >= 0 {
+			return -1
+		} else if n > 0 {
+			found = l
+		}
+	}
+	return found
+}
+
 // NewSet makes a Set of names and their labels, for callers that have them in memory.
 func NewSet(names []string, labels []int) *Set {
 	s := &Set{names: strings.Join(names, "")}

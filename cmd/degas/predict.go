@@ -145,7 +145,10 @@ func readLines(ctx context.Context, in io.Reader) (<-chan string, <-chan error) 
 				}
 			}
 		}
-		if err := s.Err(); err != nil {
+		if err := s.Err(); errors.Is(err, bufio.ErrTooLong) {
+			failed <- fmt.Errorf("read names: line %d is longer than %d bytes", n+1, maxLine)
+			return
+		} else if err != nil {
 			failed <- fmt.Errorf("read names: line %d: %w", n+1, err)
 			return
 		}
