@@ -141,3 +141,16 @@ func TestStockGradients(t *testing.T) {
 		checkGradients(t, "reference", modeltest.Spec(rng), rng, rows+rng.IntN(2), rows, 1)
 	}
 }
+
+// FuzzSpecs feeds random Specs to both engines; each must have the plain pass' loss and gradients.
+func FuzzSpecs(f *testing.F) {
+	f.Add(uint64(1), uint8(0), uint8(1))
+	f.Add(uint64(77), uint8(5), uint8(2))
+	f.Fuzz(func(t *testing.T, seed uint64, rows, workers uint8) {
+		rng := rand.New(rand.NewPCG(seed, 1))
+		spec := modeltest.Spec(rng)
+		n := 2 + int(rows%6)
+		checkGradients(t, "cpu", spec, rng, n+int(seed%3), n, 1+int(workers%3))
+		checkGradients(t, "reference", spec, rng, n+int(seed%3), n, 1)
+	})
+}
