@@ -38,7 +38,6 @@ type blockRow struct {
 	class          Class
 	weak           bool
 	family, source uint16
-	day            Day
 	line           int64
 }
 
@@ -80,7 +79,6 @@ type firstPass struct {
 
 	mu                 sync.Mutex
 	byFamily, bySource []int64 // accepted rows by number
-	byDay              []int64 // and by day, for SplitByDate
 }
 
 // run reads every input. bufferSize is the spill buffers' bytes.
@@ -163,7 +161,7 @@ func (r *reading) Record(line int64, rec Record) (err error) {
 		r.block = b
 	}
 	b.names = append(b.names, rec.Name...)
-	b.rows = append(b.rows, blockRow{uint32(len(b.names)), rec.Class, rec.Weak, r.familyID, r.sourceID, rec.Day, line})
+	b.rows = append(b.rows, blockRow{uint32(len(b.names)), rec.Class, rec.Weak, r.familyID, r.sourceID, line})
 	if len(b.rows) == blockRows || len(b.names) > blockSize-maxLine/4 {
 		return r.send()
 	}
@@ -257,8 +255,7 @@ func (r *reading) verdict() error {
 // work normalises blocks and spreads their rows.
 func (p *firstPass) work(ctx context.Context, bufferSize int) error {
 	w := p.spill.writer(bufferSize)
-	var byFamily, bySource, byDay []int64
-	dated := p.plan.By == SplitByDate
+	var byFamily, bySource []int64
 	parts := len(p.spill.parts)
 	for b := range p.blocks {
 		if err := ctx.Err(); err != nil {
@@ -275,14 +272,9 @@ func (p *firstPass) work(ctx context.Context, bufferSize int) error {
 				r.refuse(br.line, reasonOf(err), fmt.Sprintf("%v: %.80q", err, raw))
 				continue
 			}
-			if !dated {
-				br.day = 0
-			} else {
-				byDay = count(byDay, uint16(br.day))
-			}
 			group := p.plan.group(name)
 			part := bucket(hash64(saltPartition, group), parts)
-			if err := w.add(part, row{name, br.class, br.weak, p.plan.hashed(group), br.family, br.source, br.day}); err != nil {
+			if err := w.add(part, row{name, br.class, br.weak, p.plan.hashed(group), br.family, br.source}); err != nil {
 				return err
 			}
 			byFamily, bySource = count(byFamily, br.family), count(bySource, br.source)
@@ -292,7 +284,6 @@ func (p *firstPass) work(ctx context.Context, bufferSize int) error {
 	}
 	p.mu.Lock()
 	p.byFamily, p.bySource = addCounts(p.byFamily, byFamily), addCounts(p.bySource, bySource)
-	p.byDay = addCounts(p.byDay, byDay)
 	p.mu.Unlock()
 	return w.flush()
 }

@@ -74,9 +74,6 @@ func (feedReader) Read(ctx context.Context, in io.Reader, f FileInfo, sink Sink)
 				rec.Family = family
 			}
 		}
-		if len(fields) > 2 {
-			rec.Day = ParseDay(bytes.TrimSpace(fields[2]))
-		}
 		return sink.Record(line, rec)
 	})
 }
@@ -141,9 +138,8 @@ func (netlabReader) Read(ctx context.Context, in io.Reader, f FileInfo, sink Sin
 		if !ok {
 			return sink.Refuse(line, reasonColumns)
 		}
-		name, days, _ := bytes.Cut(rest, []byte{'\t'})
-		return sink.Record(line, Record{Name: view(bytes.TrimSpace(name)), Class: DGA, Family: view(family),
-			Day: ParseDay(bytes.TrimSpace(days))})
+		name, _, _ := bytes.Cut(rest, []byte{'\t'})
+		return sink.Record(line, Record{Name: view(bytes.TrimSpace(name)), Class: DGA, Family: view(family)})
 	})
 }
 
