@@ -367,12 +367,14 @@ func TestCancelThenResume(t *testing.T) {
 	}
 	dir := t.TempDir()
 	ctx, cancel := context.WithCancel(context.Background())
-	c := quick(Options{Progress: func(e Event) {
-		if e.Bytes > 500_000 {
-			cancel()
-		}
-	}})
-	_, err := c.Fetch(ctx, dir, []File{{Path: "f", URL: s.URL + "/f"}})
+	go func() {
+		waitFor(t, func() bool {
+			info, err := os.Stat(filepath.Join(dir, "f.part"))
+			return err == nil && info.Size() > 500_000
+		})
+		cancel()
+	}()
+	_, err := quick(Options{}).Fetch(ctx, dir, []File{{Path: "f", URL: s.URL + "/f"}})
 	close(release)
 	if !errors.Is(err, context.Canceled) {
 		t.Fatalf("error %v", err)

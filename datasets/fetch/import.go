@@ -37,6 +37,13 @@ func (c *Client) Import(ctx context.Context, from, dir string, files []File) (Re
 	})
 }
 
+// ImportFile copies the one local file called source to f's place in dir, checked and recorded as Import does.
+func (c *Client) ImportFile(ctx context.Context, source, dir string, f File) (Report, error) {
+	return c.each(ctx, dir, []File{f}, func(ctx context.Context, j *job, res *FileResult) error {
+		return c.copy(ctx, source, j, res)
+	})
+}
+
 // HasLocal returns the first of the names that the folder in Options.From holds anywhere below it, as base name; "" when
 // none or when there is no such folder. A source uses it to see whether the user brought the archive or its members.
 func (c *Client) HasLocal(names ...string) string {
@@ -190,6 +197,9 @@ func (c *Client) copy(ctx context.Context, source string, j *job, res *FileResul
 	info, err := in.Stat()
 	if err != nil {
 		return err
+	}
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("copy %s: not a regular file", source)
 	}
 	j.meter.start(0, info.Size())
 	part := j.final + partSuffix

@@ -65,7 +65,7 @@ func (t *transfer) get(ctx context.Context, u string) (string, int64, error) {
 		}
 		failures++
 		if failures > t.c.o.Retries {
-			return "", 0, t.giveUp(fmt.Errorf("%w (gave up after %d tries without progress)", err, failures))
+			return "", 0, fmt.Errorf("%w (gave up after %d tries without progress)", err, failures)
 		}
 		wait, tooLong := t.c.waitFor(err, failures)
 		if tooLong != nil {
@@ -78,11 +78,9 @@ func (t *transfer) get(ctx context.Context, u string) (string, int64, error) {
 	}
 }
 
-// giveUp tidies after an error that ends the work on a URL. Bytes that are wrong and bytes that fill a disk are not kept,
-// nor is a part without any.
+// giveUp tidies after an error that will not pass. Bytes that are wrong and bytes that fill a disk are not kept.
 func (t *transfer) giveUp(err error) error {
-	info, statErr := os.Stat(t.final + partSuffix)
-	if errors.Is(err, ErrChecksum) || diskFull(err) || statErr == nil && info.Size() == 0 {
+	if errors.Is(err, ErrChecksum) || diskFull(err) {
 		dropPart(t.final)
 	}
 	return err
