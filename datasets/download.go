@@ -2,6 +2,8 @@ package datasets
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,6 +12,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/degas-dns/degas/datasets/fetch"
@@ -18,7 +21,8 @@ import (
 
 // DownloadOptions are the knobs of Download.
 type DownloadOptions struct {
-	// From is a folder to take files from instead of the network; Mirror a URL prefix that stands in for publishers.
+	// From is a folder to take files from instead of the network. Mirror is a URL prefix under which a copy of the output
+	// directory is published: files come from Mirror/<source>/<file> instead of their publishers.
 	From, Mirror string
 	// UpdateChecksums accepts files that have changed since they were first fetched.
 	UpdateChecksums bool
@@ -42,133 +46,202 @@ type DownloadReport struct {
 }
 
 // Download brings sources, by name or as http, https or file URLs, into folders of out. No argument means the built-in
-// sample. What is there already with the right checksum is left alone.
+// sample. What is there already with the right checksum is left alone. A source that fails does not keep the others from
+// being fetched; the error joins what failed, and for each says what else to try.
 func Download(ctx context.Context, out string, args []string, o DownloadOptions) (*DownloadReport, error) {
 	if len(args) == 0 {
 		args = []string{"sample"}
 	}
-	var wanted []Source
+	names, err := newURLNames(filepath.Join(out, urlFolder))
+	if err != nil {
+		return nil, err
+	}
+	var wanted []target
 	for _, a := range args { // all names are looked up before the first byte is fetched
-		s, err := o.source(a)
+		t, err := o.target(a, names)
 		if err != nil {
 			return nil, err
 		}
-		wanted = append(wanted, s)
+		wanted = append(wanted, t)
 	}
 	c := o.Client
 	if c == nil {
 		c = fetch.New(fetch.Options{From: o.From, Mirror: o.Mirror, UpdateChecksums: o.UpdateChecksums, Version: o.Version, Progress: o.Progress})
 	}
 	report := &DownloadReport{}
-	for _, s := range wanted {
-		if err := report.bring(ctx, c, out, s, o); err != nil {
-			return report, err
+	var failures []error
+	for _, t := range wanted {
+		if err := report.bring(ctx, c, out, t); err != nil {
+			failures = append(failures, err)
+		}
+		if ctx.Err() != nil {
+			break
 		}
 	}
-	return report, nil
+	return report, errors.Join(failures...)
 }
 
-// source is the named source, or one made up for a URL.
-func (o DownloadOptions) source(arg string) (Source, error) {
+// target is one thing to download.
+type target struct {
+	Source
+	local   string // the file that a file URL names
+	base    string // the name of a URL's file in the folder url
+	sidecar []byte // what to write beside it; nil for nothing
+}
+
+// urlFolder is where the files of URL arguments go.
+const urlFolder = "url"
+
+// target finds the named source, or makes one up for a URL.
+func (o DownloadOptions) target(arg string, names *urlNames) (target, error) {
 	if !strings.Contains(arg, "://") {
-		return LookupSource(arg)
+		s, err := LookupSource(arg)
+		return target{Source: s}, err
 	}
 	u, err := url.Parse(arg)
 	if err != nil {
-		return Source{}, fmt.Errorf("source %q: %w", arg, err)
+		return target{}, fmt.Errorf("source %q: %w", arg, err)
 	}
 	base := path.Base(u.Path)
 	if base == "." || base == "/" {
-		return Source{}, fmt.Errorf("source %q: the URL names no file", arg)
+		return target{}, fmt.Errorf("source %q: the URL names no file", arg)
 	}
-	s := Source{Name: "url", Title: arg}
+	t := target{Source: Source{Name: urlFolder, Title: u.Redacted()}}
+	origin := u.Redacted()
 	switch u.Scheme {
 	case "http", "https":
-		s.Files = func(context.Context, *fetch.Client) ([]fetch.File, error) {
-			return []fetch.File{{Path: base, URL: arg, Size: -1}}, nil
-		}
 	case "file":
-		s.Write = func(ctx context.Context, dir string) error {
-			local := filepath.FromSlash(u.Path)
-			if _, err := os.Stat(local); err != nil {
-				return err
-			}
-			c := fetch.New(fetch.Options{Progress: o.Progress, UpdateChecksums: true})
-			_, err := c.Import(ctx, filepath.Dir(local), dir, []fetch.File{{Path: base, URL: arg, Size: -1}})
-			return err
+		t.local = filepath.FromSlash(u.Path)
+		if filepath.VolumeName(strings.TrimPrefix(t.local, string(filepath.Separator))) != "" { // file:///C:/x
+			t.local = t.local[1:]
 		}
+		origin = t.local
 	default:
-		return Source{}, fmt.Errorf("source %q: the scheme must be http, https or file", arg)
+		return target{}, fmt.Errorf("source %q: the scheme must be http, https or file", arg)
 	}
-	if o.Format == "" && o.Class == "" && o.Family == "" {
-		return s, nil
+	t.base = names.name(base, origin)
+	t.Files = func(context.Context, *fetch.Client) ([]fetch.File, error) {
+		return []fetch.File{{Path: t.base, URL: arg, Size: -1, Extract: unpackURL(t.base)}}, nil
 	}
-	return o.described(s, base)
+	t.sidecar, err = o.sidecar()
+	return t, err
 }
 
-// described adds a sidecar that says what a URL's file holds.
-func (o DownloadOptions) described(s Source, base string) (Source, error) {
+// unpackURL unpacks the kinds of archive that process-data does not read as they are.
+func unpackURL(base string) *fetch.Extraction {
+	lower := strings.ToLower(base)
+	for _, ext := range []string{".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.zst", ".tar.xz", ".txz", ".xz", ".7z"} {
+		if strings.HasSuffix(lower, ext) && len(lower) > len(ext) {
+			return &fetch.Extraction{Into: base + ".d"}
+		}
+	}
+	return nil
+}
+
+// sidecar is what says what a URL's file holds; nil when nothing was declared.
+func (o DownloadOptions) sidecar() ([]byte, error) {
+	if o.Format == "" && o.Class == "" && o.Family == "" {
+		return nil, nil
+	}
 	if o.Format != "" {
 		if _, err := ReaderByName(o.Format); err != nil {
-			return s, err
+			return nil, err
 		}
 	}
 	if o.Class != "" {
 		if _, err := ParseClass(o.Class); err != nil {
-			return s, err
+			return nil, err
 		}
 	}
 	data, err := json.MarshalIndent(map[string]string{"format": o.Format, "class": o.Class, "family": o.Family}, "", "  ")
-	if err != nil {
-		return s, err
-	}
-	note := func(dir string) error {
-		return atomicfile.Write(filepath.Join(dir, base+sidecarSuffix), append(data, '\n'))
-	}
-	if write := s.Write; write != nil {
-		s.Write = func(ctx context.Context, dir string) error { return errors.Join(note(dir), write(ctx, dir)) }
-		return s, nil
-	}
-	files := s.Files
-	s.Files = nil
-	s.Write = func(ctx context.Context, dir string) error {
-		c := fetch.New(fetch.Options{Mirror: o.Mirror, UpdateChecksums: o.UpdateChecksums, Version: o.Version, Progress: o.Progress})
-		list, err := files(ctx, c)
-		if err != nil {
-			return err
-		}
-		if err := note(dir); err != nil {
-			return err
-		}
-		_, err = c.Fetch(ctx, dir, list)
-		return err
-	}
-	return s, nil
+	return append(data, '\n'), err
 }
 
 // bring fetches or writes one source.
-func (r *DownloadReport) bring(ctx context.Context, c *fetch.Client, out string, s Source, o DownloadOptions) error {
-	dir := filepath.Join(out, s.Name)
+func (r *DownloadReport) bring(ctx context.Context, c *fetch.Client, out string, t target) error {
+	dir := filepath.Join(out, t.Name)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	if s.Write != nil {
-		if err := s.Write(ctx, dir); err != nil {
-			return fmt.Errorf("write %s: %w", s.Name, err)
+	if t.Write != nil {
+		if err := t.Write(ctx, dir); err != nil {
+			return fmt.Errorf("write %s: %w", t.Name, err)
 		}
 		return r.list(out, dir)
 	}
-	files, err := s.Files(ctx, c)
-	if err != nil {
-		return s.failed(err)
+	if o := c.Options(); o.Mirror != "" { // a mirror is a copy of out, with a folder for each source
+		o.Mirror += "/" + t.Name
+		c = fetch.New(o)
 	}
-	got, err := c.Fetch(ctx, dir, files)
+	files, err := t.Files(ctx, c)
+	if err != nil {
+		return t.failed(err)
+	}
+	var got fetch.Report
+	if t.local != "" {
+		o := c.Options()
+		o.UpdateChecksums = true // the file is the user's own: what it holds now is what counts
+		got, err = fetch.New(o).ImportFile(ctx, t.local, dir, files[0])
+	} else {
+		got, err = c.Fetch(ctx, dir, files)
+	}
 	r.Fetched += got.Fetched
 	r.Files = append(r.Files, got.Files...)
+	if err == nil && !slices.ContainsFunc(got.Files, func(f fetch.FileResult) bool { return f.Status != fetch.Missing }) {
+		err = fmt.Errorf("%w: none of %d files, such as %s", fetch.ErrNotFound, len(files), files[0].Path)
+	}
+	if err == nil {
+		err = t.describe(dir, got.Files)
+	}
 	if err != nil {
-		return s.failed(err)
+		return t.failed(err)
 	}
 	return r.list(out, dir)
+}
+
+// describe writes the sidecar beside the files that came: the file of the URL, or what it was unpacked to.
+func (t target) describe(dir string, results []fetch.FileResult) error {
+	if t.sidecar == nil {
+		return nil
+	}
+	for _, res := range results {
+		names := res.Extracted
+		if len(names) == 0 {
+			names = []string{res.Path}
+		}
+		for _, name := range names {
+			if err := atomicfile.Write(filepath.Join(dir, filepath.FromSlash(name))+sidecarSuffix, t.sidecar); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// urlNames gives each URL's file a name of its own in the folder of URLs.
+type urlNames struct{ owner map[string]string }
+
+// newURLNames knows the files that earlier downloads put into dir.
+func newURLNames(dir string) (*urlNames, error) {
+	records, err := fetch.ReadChecksums(dir)
+	if err != nil {
+		return nil, err
+	}
+	n := &urlNames{owner: map[string]string{}}
+	for name, rec := range records {
+		n.owner[name] = rec.URL
+	}
+	return n, nil
+}
+
+// name is base, or base behind eight digits of origin's checksum when another origin's file has that name.
+func (n *urlNames) name(base, origin string) string {
+	if owner, taken := n.owner[base]; taken && owner != "" && owner != origin {
+		sum := sha256.Sum256([]byte(origin))
+		base = hex.EncodeToString(sum[:4]) + "-" + base
+	}
+	n.owner[base] = origin
+	return base
 }
 
 // failed says what to do when a source cannot be had.

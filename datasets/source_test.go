@@ -26,7 +26,7 @@ func TestSourcesAreDescribed(t *testing.T) {
 			t.Errorf("%s: title, licence, citation, homepage or use is missing", s.Name)
 		}
 	}
-	want := []string{"alexa", "bambenek", "ctc", "degas", "dgta", "domcop", "dtqbc-v1", "dtqbc-v2", "legit_dga", "majestic", "netlab360", "sample", "tranco", "umbrella", "umudga"}
+	want := []string{"alexa", "bambenek", "ctc", "degas", "dgta", "domcop", "dtqbc-v1", "dtqbc-v2", "legit_dga", "majestic", "netlab360", "sample", "tranco", "umbrella", "umudga", "umudga-1000", "umudga-10000", "umudga-1000000"}
 	if !slices.Equal(names, want) {
 		t.Errorf("sources %v, want %v", names, want)
 	}
@@ -101,7 +101,7 @@ func TestMendeleyListing(t *testing.T) {
 	s := fakeMendeley(t, map[string]string{"data/inner/a.csv": "0,google.com\n", "data/b.csv": "1,x\n", "readme.txt": "no"}, true)
 	m := mendeley{id: "abc", version: 1, want: bySuffix(".csv"), host: s.URL}
 	c := quickClient(nil)
-	files, err := m.files()(context.Background(), c)
+	files, err := m.files(false)(context.Background(), c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,10 +125,10 @@ func TestMendeleyWithoutListing(t *testing.T) {
 	m := mendeley{id: "abc", version: 1, want: bySuffix(".csv"), host: s.URL}
 	c := quickClient(nil)
 	pinned := fetch.File{Path: "p.csv", URL: m.fileURL("1")}
-	if got, err := m.files(pinned)(context.Background(), c); err != nil || len(got) != 1 || got[0].Path != "p.csv" {
+	if got, err := m.files(true, pinned)(context.Background(), c); err != nil || len(got) != 1 || got[0].Path != "p.csv" {
 		t.Errorf("with pinned files: %v, %v", got, err)
 	}
-	got, err := m.files()(context.Background(), c)
+	got, err := m.files(false)(context.Background(), c)
 	if err != nil || len(got) != 1 || got[0].Path != "abc-1.zip" || got[0].Extract == nil {
 		t.Errorf("without: %+v, %v", got, err)
 	}

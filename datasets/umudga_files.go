@@ -58,3 +58,18 @@ var umudga10000 = []struct {
 	{"vawtrak_v3", "43872c72-18d6-438b-9052-82d81a53fea0", 140030, "33b3c56fc45b57e3ea577e032b5ae16237aab227671104d12611612a5ee06f9f"},
 	{"zeus-newgoz", "2617800d-bdb4-4be5-82a6-7ee8e383a0ce", 309274, "4cc53cf5cbc174df3979d12bf19538d49d6194b09cc3987e9a9afbd86c307f39"},
 }
+
+// umudga1000 are lists of the tier 1000, as far as their hashes are known.
+var umudga1000 = []struct {
+	family, id string
+	bytes      int64
+	sha256     string
+}{
+	{"legit", "00fb9854-e6df-4c71-a752-841363a0909a", 12378, "5431e97b5ae41fdfcf4dbef10e08a1c81d9b252514ce8bba36452a1500c0e49e"},
+	{"banjori", "3ac2a3d8-ee3c-47ee-8031-8005a234d548", 24000, "552770009ba5640d37b5a7eee310434a1d8ff641c5c69702e75f3d6c035bcabb"},
+	{"corebot", "d473f06f-0692-4ac5-ad48-657519ce539f", 27623, "26e2535ead55fbfecef8a0e0e3214914ce62f0c03062c9bbaa744d8f2430d6f2"},
+	{"dircrypt", "40ac4804-aaf0-4122-b315-fce0740431ed", 19056, "97938e517ba99dc9781cd437982cf304cb3c658246cd4267801b81b148832470"},
+	{"matsnu", "ce44a56c-394e-42b0-8eb1-2c4fbf128eb2", 20377, "32fbd0fb5844172b92ff45f34c23c6be4867a3be19db988a6866a0abee2fb2d6"},
+	{"necurs", "4b87ed44-a77a-4f9f-8d10-4af6e1d97f37", 17919, "8c9bf2684cc57717606b0ce1e7a6f3d91d9e83ca9be957ad844a4e3e6596b147"},
+	{"ramnit", "214ed392-19a2-40e8-a5e2-fc179ba0bb4d", 18113, "21f274e8f5888354c5d1611a44b5a09cdc42af89c80b02b6e7274bdc85286cc4"},
+}

@@ -111,10 +111,3 @@ func buildVersion() string {
 	}
 	return info.Main.Version
 }
-
-// Do sends one request with the client's proxy, redirect rules and user agent, without retries: for a publisher's
-// listings. The caller closes the body.
-func (c *Client) Do(req *http.Request) (*http.Response, error) {
-	req.Header.Set("User-Agent", c.userAgent)
-	return c.http.Do(req)
-}

@@ -74,7 +74,7 @@ func (c *Client) waitFor(err error, failures int) (time.Duration, error) {
 // parseRetryAfter reads the header's two forms, seconds and HTTP date; 0 when there is none.
 func parseRetryAfter(v string, now time.Time) time.Duration {
 	if s, err := strconv.Atoi(v); err == nil && s >= 0 {
-		return time.Duration(min(s, 1<<31)) * time.Second
+		return time.Duration(min(s, 1<<30)) * time.Second
 	}
 	if t, err := http.ParseTime(v); err == nil {
 		return max(t.Sub(now), 0)
