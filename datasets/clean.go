@@ -4,7 +4,7 @@ import "slices"
 
 // rowCost is the memory in bytes that a row of a partition needs besides its text: the row, its place in the hash
 // table (two slots of 8 bytes at worst 3) and its state.
-const rowCost = 24 + 24 + 16
+const rowCost = 32 + 24 + 16
 
 // cleaner does the second pass for one worker: a partition in, rows in buckets out.
 type cleaner struct {
@@ -21,6 +21,7 @@ type cleaner struct {
 	stats   PartitionStats
 	content [2]uint64
 	used    [2][]int64
+	train   [classCount][]int64
 }
 
 func newCleaner(j *job) *cleaner {
@@ -111,6 +112,9 @@ func (c *cleaner) keep(forced map[string]SplitID) error {
 		if err := c.out.add(int(splits[i])*buckets+bucket(h, buckets), r); err != nil {
 			return err
 		}
+		if splits[i] == TrainSplit {
+			c.train[r.class] = count(c.train[r.class], r.family)
+		}
 		c.used[0], c.used[1] = count(c.used[0], r.family), count(c.used[1], r.source)
 		// A sum does not depend on the order of rows.
 		e := fold64(hash64(saltContent, r.name)^uint64(r.class)<<8^uint64(splits[i])<<16, c.familyHash[r.family]|1)
@@ -127,6 +131,9 @@ func (c *cleaner) finish() error {
 	for i := range c.content {
 		c.j.content[i] += c.content[i]
 		c.j.used[i] = addCounts(c.j.used[i], c.used[i])
+	}
+	for i := range c.train {
+		c.j.train[i] = addCounts(c.j.train[i], c.train[i])
 	}
 	c.j.mu.Unlock()
 	return c.out.flush()

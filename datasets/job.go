@@ -39,6 +39,8 @@ type job struct {
 	stats    PartitionStats
 	content  [2]uint64
 	used     [2][]int64 // kept rows by family and source number
+	train    [classCount][]int64
+	selected *selection // nil when training keeps all its rows
 	progress *meter
 }
 
@@ -61,7 +63,7 @@ func newJob(o ProcessOptions, plan *Plan, temp string, inputs []*input, skipped 
 		Format: FormatVersion, Version: o.Version, Skipped: skipped,
 		Options: ManifestOptions{
 			Seed: o.Seed, Validation: o.Validation, Test: o.Test, Split: o.Split,
-			HoldoutFamilies: o.HoldoutFamilies, MaxBad: o.MaxBad,
+			HoldoutFamilies: o.HoldoutFamilies, MaxBad: o.MaxBad, Balance: o.Balance, CapFamily: o.CapFamily,
 		},
 	}
 	return j
@@ -85,6 +87,9 @@ func (j *job) run(ctx context.Context) error {
 			j.manifest.Refused, j.manifest.Conflicts.Rows)
 	}
 	if err := j.write(ctx); err != nil {
+		return err
+	}
+	if err := j.checkRows(); err != nil {
 		return err
 	}
 	return j.checkLeaks(ctx)
@@ -145,7 +150,7 @@ func (j *job) reportInputs() {
 	}
 }
 
-// finishPlan decides about whole families and sources, whose sizes are known now.
+// finishPlan decides about whole families, sources and days, whose sizes are known now.
 func (j *job) finishPlan() error {
 	named := func(in *interner, counts []int64) map[string]int64 {
 		out := map[string]int64{}
@@ -167,6 +172,11 @@ func (j *job) finishPlan() error {
 		j.plan.Families = j.plan.assign(families)
 	case SplitBySource:
 		j.plan.Sources = j.plan.assign(named(j.sources, j.first.bySource))
+	case SplitByDate:
+		var err error
+		if j.manifest.Dates, err = j.plan.cutDays(j.first.byDay); err != nil {
+			return err
+		}
 	}
 	return j.plan.checkHoldout(names)
 }
@@ -224,10 +234,32 @@ func (j *job) reportClean() error {
 	for _, p := range j.kept.parts {
 		m.Kept += p.rows
 	}
-	if sum := m.Refused + m.Duplicates + m.Overridden + m.Conflicts.Rows + m.Kept; sum != m.RowsIn {
+	if m.Kept > 0 {
+		var err error
+		if j.selected, err = newSelection(j.o, j.train, j.families.list); err != nil {
+			return err
+		}
+	}
+	if s := j.selected; s != nil {
+		m.Capped, m.Balanced = s.capped, s.dropped
+		m.Kept -= s.capped + s.dropped
+	}
+	if sum := m.Refused + m.Duplicates + m.Overridden + m.Conflicts.Rows + m.Capped + m.Balanced + m.Kept; sum != m.RowsIn {
 		return fmt.Errorf("rows got lost: %d came in, %d are accounted for", m.RowsIn, sum)
 	}
 	return j.fingerprint()
+}
+
+// checkRows compares what was written with what was to be.
+func (j *job) checkRows() error {
+	var rows int64
+	for _, s := range j.manifest.Splits {
+		rows += s.Rows
+	}
+	if rows != j.manifest.Kept {
+		return fmt.Errorf("rows got lost: %d are kept, %d were written", j.manifest.Kept, rows)
+	}
+	return nil
 }
 
 // fingerprint identifies the data set by its inputs, options and rows.

@@ -29,7 +29,7 @@ type Manifest struct {
 	Inputs  []InputReport `json:"inputs"`
 	Skipped []Skipped     `json:"skipped"`
 
-	// RowsIn = Refused + Duplicates + Overridden + Conflicts.Rows + Kept.
+	// RowsIn = Refused + Duplicates + Overridden + Conflicts.Rows + Capped + Balanced + Kept.
 	RowsIn int64 `json:"rows_in"`
 	// Refused is the sum of the inputs' refused rows, RefusedBy their reasons.
 	Refused   int64            `json:"refused"`
@@ -41,7 +41,13 @@ type Manifest struct {
 	// FamilyMerges counts names that came with more than one family.
 	FamilyMerges int64     `json:"family_merges"`
 	Conflicts    Conflicts `json:"conflicts"`
-	Kept         int64     `json:"kept"`
+	// Capped and Balanced are good training rows left out on request: those over the cap of their family, and then
+	// those that would make one class larger than another.
+	Capped   int64 `json:"capped"`
+	Balanced int64 `json:"balanced_out"`
+	Kept     int64 `json:"kept"`
+	// Dates is there when the split is by date.
+	Dates *DateReport `json:"dates,omitempty"`
 
 	// Splits are the files, in the order train, validation, test.
 	Splits []SplitReport `json:"splits"`
@@ -56,6 +62,8 @@ type ManifestOptions struct {
 	Split           string   `json:"split"`
 	HoldoutFamilies []string `json:"holdout_families"`
 	MaxBad          float64  `json:"max_bad"`
+	Balance         string   `json:"balance,omitempty"`
+	CapFamily       int64    `json:"cap_family,omitempty"`
 }
 
 // InputReport says what became of one input.

@@ -27,12 +27,13 @@ type Resolved struct {
 //   - A name that comes again with the same class is a duplicate. Its family and source are merged to the more
 //     specific family (kraken_v1 before kraken, then alphabetically) and the first source by name.
 //   - A name with two classes is a conflict and is dropped, unless all but one class come from Weak records.
+//   - Of a name's days the last one stays.
 //   - The plan puts a registered domain into one split.
 func ResolvePartition(records []Record, p *Plan) ([]Resolved, PartitionStats) {
 	families, sources := newInterner("families"), newInterner("sources")
 	rows := make([]row, len(records))
 	for i, r := range records {
-		rows[i] = row{name: r.Name, class: r.Class, weak: r.Weak, hashed: p.hashed(p.group(r.Name))}
+		rows[i] = row{name: r.Name, class: r.Class, weak: r.Weak, hashed: p.hashed(p.group(r.Name)), day: r.Day}
 		// Past 32,767 families the surplus has none; process-data refuses such input before it gets here.
 		rows[i].family, _ = families.id(r.Family)
 		rows[i].source, _ = sources.id(r.Source)
@@ -41,7 +42,7 @@ func ResolvePartition(records []Record, p *Plan) ([]Resolved, PartitionStats) {
 	kept, splits, stats := rs.resolve(rows, rs.forced(rows))
 	out := make([]Resolved, len(kept))
 	for i, r := range kept {
-		out[i] = Resolved{Record{r.name, r.class, r.weak, families.list[r.family], sources.list[r.source]}, splits[i]}
+		out[i] = Resolved{Record{r.name, r.class, r.weak, families.list[r.family], sources.list[r.source], r.day}, splits[i]}
 	}
 	slices.SortFunc(out, func(a, b Resolved) int { return strings.Compare(a.Name, b.Name) })
 	return out, stats
@@ -78,6 +79,9 @@ func newResolver(p *Plan, families, sources []string) *resolver {
 				s = int16(id)
 			}
 			known[k] = s
+		}
+		if s < 0 && p.By == SplitByDate && r.day != 0 {
+			return p.dated(r.day), true
 		}
 		return SplitID(max(s, 0)), s >= 0
 	}
@@ -133,11 +137,12 @@ func (rs *resolver) force(f map[string]SplitID, r row) {
 	s, fixed := rs.demand(r)
 	if !fixed {
 		s = r.hashed
+	} else if rs.plan.By == SplitByDate {
+		s += splitCount // rows without a date have no say where others have one
 	}
-	if old, ok := f[group]; !ok {
-		f[strings.Clone(group)] = s // the row's memory is reused
-	} else if s > old {
-		f[group] = s
+	// The row's memory is reused. A map takes over the pointer of a key that is assigned again, so both need a copy.
+	if old, ok := f[group]; !ok || s > old {
+		f[strings.Clone(group)] = s
 	}
 }
 
@@ -178,7 +183,7 @@ func (rs *resolver) resolve(rows []row, forced map[string]SplitID) (kept []row, 
 
 func (rs *resolver) split(r row, forced map[string]SplitID) SplitID {
 	if forced != nil {
-		return forced[rs.plan.group(r.name)]
+		return forced[rs.plan.group(r.name)] % splitCount
 	}
 	return r.hashed
 }
@@ -228,11 +233,12 @@ func (n *nameState) add(r row) {
 
 // join merges r into the row kept for its name so far. n does not count r yet.
 func (rs *resolver) join(kept *row, r row, n *nameState) {
+	kept.day = max(kept.day, r.day)
 	switch {
 	case r.weak && n.strong != 0:
 		return // any label overrides a weak one
 	case !r.weak && n.strong == 0:
-		*kept = row{kept.name, r.class, false, r.hashed, r.family, r.source}
+		*kept = row{kept.name, r.class, false, r.hashed, r.family, r.source, kept.day}
 		n.merged = false
 		return
 	}

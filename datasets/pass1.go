@@ -38,6 +38,7 @@ type blockRow struct {
 	class          Class
 	weak           bool
 	family, source uint16
+	day            Day
 	line           int64
 }
 
@@ -79,6 +80,7 @@ type firstPass struct {
 
 	mu                 sync.Mutex
 	byFamily, bySource []int64 // accepted rows by number
+	byDay              []int64 // and by day, for SplitByDate
 }
 
 // run reads every input. bufferSize is the spill buffers' bytes.
@@ -161,7 +163,7 @@ func (r *reading) Record(line int64, rec Record) (err error) {
 		r.block = b
 	}
 	b.names = append(b.names, rec.Name...)
-	b.rows = append(b.rows, blockRow{uint32(len(b.names)), rec.Class, rec.Weak, r.familyID, r.sourceID, line})
+	b.rows = append(b.rows, blockRow{uint32(len(b.names)), rec.Class, rec.Weak, r.familyID, r.sourceID, rec.Day, line})
 	if len(b.rows) == blockRows || len(b.names) > blockSize-maxLine/4 {
 		return r.send()
 	}
@@ -255,7 +257,8 @@ func (r *reading) verdict() error {
 // work normalises blocks and spreads their rows.
 func (p *firstPass) work(ctx context.Context, bufferSize int) error {
 	w := p.spill.writer(bufferSize)
-	var byFamily, bySource []int64
+	var byFamily, bySource, byDay []int64
+	dated := p.plan.By == SplitByDate
 	parts := len(p.spill.parts)
 	for b := range p.blocks {
 		if err := ctx.Err(); err != nil {
@@ -272,9 +275,14 @@ func (p *firstPass) work(ctx context.Context, bufferSize int) error {
 				r.refuse(br.line, reasonOf(err), fmt.Sprintf("%v: %.80q", err, raw))
 				continue
 			}
+			if !dated {
+				br.day = 0
+			} else {
+				byDay = count(byDay, uint16(br.day))
+			}
 			group := p.plan.group(name)
 			part := bucket(hash64(saltPartition, group), parts)
-			if err := w.add(part, row{name, br.class, br.weak, p.plan.hashed(group), br.family, br.source}); err != nil {
+			if err := w.add(part, row{name, br.class, br.weak, p.plan.hashed(group), br.family, br.source, br.day}); err != nil {
 				return err
 			}
 			byFamily, bySource = count(byFamily, br.family), count(bySource, br.source)
@@ -284,6 +292,7 @@ func (p *firstPass) work(ctx context.Context, bufferSize int) error {
 	}
 	p.mu.Lock()
 	p.byFamily, p.bySource = addCounts(p.byFamily, byFamily), addCounts(p.bySource, bySource)
+	p.byDay = addCounts(p.byDay, byDay)
 	p.mu.Unlock()
 	return w.flush()
 }

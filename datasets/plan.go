@@ -36,6 +36,9 @@ const (
 	SplitByFamily = "family" // a family is in one split, and so is a registered domain; benign names go by domain
 	SplitBySource = "source" // a source is in one split, and so is a registered domain
 	SplitRandom   = "random" // a name is in one split; registered domains cross
+	// SplitByDate: the oldest days are for training, the newest for test. A registered domain's day is the newest of its
+	// rows that have one; without any it goes by SplitByDomain.
+	SplitByDate = "date"
 )
 
 // Plan decides to which split a row goes. It is plain data: partitions can be worked on anywhere, in any order.
@@ -47,6 +50,8 @@ type Plan struct {
 	Holdout []string
 	// Families and Sources are the splits of whole families or sources, for SplitByFamily and SplitBySource.
 	Families, Sources map[string]SplitID
+	// ValidationFrom and TestFrom are the first days of those splits, for SplitByDate.
+	ValidationFrom, TestFrom Day
 }
 
 // held reports whether a family is held out.
@@ -97,7 +102,7 @@ func (p *Plan) group(name string) string {
 
 // grouped reports whether a row's split can depend on other rows of its group.
 func (p *Plan) grouped() bool {
-	return p.By == SplitByFamily || p.By == SplitBySource || len(p.Holdout) > 0
+	return p.By == SplitByFamily || p.By == SplitBySource || p.By == SplitByDate || len(p.Holdout) > 0
 }
 
 // assign puts whole items (families, sources) into splits so that the shares are met as well as whole items allow:
@@ -142,14 +147,14 @@ func empties(have, want [splitCount]float64) (n int) {
 
 // check refuses a plan that cannot be followed.
 func (p *Plan) check() error {
-	if p.Validation < 0 || p.Test < 0 || p.Validation+p.Test >= 1 {
+	if !(p.Validation >= 0 && p.Test >= 0 && p.Validation+p.Test < 1) { // NaN too
 		return fmt.Errorf("shares of validation (%g) and test (%g) leave nothing to train on", p.Validation, p.Test)
 	}
 	switch p.By {
-	case SplitByDomain, SplitByFamily, SplitBySource, SplitRandom:
+	case SplitByDomain, SplitByFamily, SplitBySource, SplitByDate, SplitRandom:
 		return nil
 	}
-	return fmt.Errorf("unknown split %q, known are: domain, random, family, source", p.By)
+	return fmt.Errorf("unknown split %q, known are: domain, random, family, source, date", p.By)
 }
 
 // checkHoldout refuses a held-out family that no row has: a misspelt one would hold out nothing.

@@ -30,10 +30,16 @@ type ProcessOptions struct {
 	// Compression of the Arrow files is "none" (default), "lz4" or "zstd". Not every Arrow reader knows the latter
 	// two: apache-arrow for JavaScript does not.
 	Compression string
-	// Split is SplitByDomain (default), SplitByFamily, SplitBySource or SplitRandom.
+	// Split is SplitByDomain (default), SplitByFamily, SplitBySource, SplitByDate or SplitRandom.
 	Split string
 	// HoldoutFamilies are in test only, with their variants: "vawtrak" holds out vawtrak_v1 too.
 	HoldoutFamilies []string
+	// Balance is "" (default), BalanceBinary or BalanceClass: training rows of what is more numerous are left out, a
+	// random choice by the seed, until there are equally many. Validation and test keep all their rows.
+	Balance string
+	// CapFamily, when not 0, is how many names of a family training keeps, also a random choice by the seed; it comes
+	// before Balance. Variants (kraken_v1, kraken_v2) count by themselves, names without a family are not limited.
+	CapFamily int64
 	// Version is the degas version to record.
 	Version string
 	// Progress, when not nil, is told how much of the work is done. The unit is bytes of input, scaled. It is called
@@ -66,6 +72,12 @@ func (o ProcessOptions) resolve() (ProcessOptions, *Plan, error) {
 	case "none", "lz4", "zstd":
 	default:
 		return o, nil, fmt.Errorf("unknown compression %q, known are: none, lz4, zstd", o.Compression)
+	}
+	switch {
+	case o.Balance != "" && o.Balance != BalanceBinary && o.Balance != BalanceClass:
+		return o, nil, fmt.Errorf("unknown balance %q, known are: %s, %s", o.Balance, BalanceBinary, BalanceClass)
+	case o.CapFamily < 0:
+		return o, nil, fmt.Errorf("cap of %d names a family: must be at least 1, or 0 for none", o.CapFamily)
 	}
 	held := []string{}
 	for _, f := range o.HoldoutFamilies {

@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -159,7 +160,7 @@ func TestProcessManifestIsGolden(t *testing.T) {
 	if !bytes.Equal(got, want) {
 		t.Errorf("manifest differs from %s (-update writes it):\n%s", golden, got)
 	}
-	if m.RowsIn != m.Refused+m.Duplicates+m.Overridden+m.Conflicts.Rows+m.Kept {
+	if m.RowsIn != m.Refused+m.Duplicates+m.Overridden+m.Conflicts.Rows+m.Capped+m.Balanced+m.Kept {
 		t.Errorf("rows do not add up: %+v", m)
 	}
 }
@@ -212,9 +213,10 @@ func TestSplitsShareNothing(t *testing.T) {
 	in := sampleTree(t)
 	for _, o := range []ProcessOptions{
 		{}, {Split: SplitByFamily}, {Split: SplitBySource}, {Split: SplitRandom},
+		{CapFamily: 50}, {Balance: BalanceBinary}, {Balance: BalanceClass, CapFamily: 300, Split: SplitByFamily},
 		{HoldoutFamilies: []string{"tinba"}}, {Split: SplitRandom, HoldoutFamilies: []string{"kraken"}},
 	} {
-		t.Run(fmt.Sprint(o.Split, o.HoldoutFamilies), func(t *testing.T) {
+		t.Run(fmt.Sprint(o.Split, o.HoldoutFamilies, o.Balance, o.CapFamily), func(t *testing.T) {
 			out := t.TempDir()
 			m := mustProcess(t, in, out, o)
 			domain, name := map[string]string{}, map[string]string{}
@@ -253,9 +255,17 @@ func TestProcessRefusesNonsense(t *testing.T) {
 	}{
 		{"empty folder", nil, ProcessOptions{}, "Try: degas download-data"},
 		{"nothing recognised", map[string]string{"x/y.txt": "hello world\n"}, ProcessOptions{}, "x/y.txt (not recognised)"},
-		{"split", map[string]string{"dga/a.txt": good}, ProcessOptions{Split: "date"}, "domain, random, family, source"},
+		{"split", map[string]string{"dga/a.txt": good}, ProcessOptions{Split: "colour"}, "domain, random, family, source, date"},
 		{"compression", map[string]string{"dga/a.txt": good}, ProcessOptions{Compression: "gzip"}, "none, lz4, zstd"},
 		{"shares", map[string]string{"dga/a.txt": good}, ProcessOptions{Test: 0.6, Validation: 0.5}, "nothing to train on"},
+		{"no number", map[string]string{"dga/a.txt": good}, ProcessOptions{Test: math.NaN()}, "nothing to train on"},
+		{"no dates", map[string]string{"dga/a.txt": good}, ProcessOptions{Split: SplitByDate}, "no row has a date"},
+		{"one date", map[string]string{"dga/netlab.txt": "a\ta.com\t2018-01-01 00:00:00\t2018-01-02 00:00:00\n"},
+			ProcessOptions{Split: SplitByDate}, "all dates are 2018-01-01"},
+		{"balance", map[string]string{"dga/a.txt": good}, ProcessOptions{Balance: "evenly"}, "known are: binary, class"},
+		{"balance of one class", map[string]string{"dga/a.txt": good}, ProcessOptions{Balance: BalanceBinary}, "no benign names"},
+		{"classes of one class", map[string]string{"dga/a.txt": good}, ProcessOptions{Balance: BalanceClass}, "1 class"},
+		{"cap", map[string]string{"dga/a.txt": good}, ProcessOptions{CapFamily: -1}, "at least 1"},
 		{"holdout", map[string]string{"dga/a.txt": good}, ProcessOptions{HoldoutFamilies: []string{"zzz"}}, `"zzz", there are: a`},
 		{"bad rows", map[string]string{"dga/a.txt": strings.Repeat(good, 100) + strings.Repeat("a b.c\n", 20)},
 			ProcessOptions{}, "dga/a.txt:201: character outside a name's grammar"},

@@ -74,6 +74,9 @@ func (feedReader) Read(ctx context.Context, in io.Reader, f FileInfo, sink Sink)
 				rec.Family = family
 			}
 		}
+		if len(fields) > 2 {
+			rec.Day = ParseDay(bytes.TrimSpace(fields[2]))
+		}
 		return sink.Record(line, rec)
 	})
 }
@@ -138,8 +141,9 @@ func (netlabReader) Read(ctx context.Context, in io.Reader, f FileInfo, sink Sin
 		if !ok {
 			return sink.Refuse(line, reasonColumns)
 		}
-		name, _, _ := bytes.Cut(rest, []byte{'\t'})
-		return sink.Record(line, Record{Name: view(bytes.TrimSpace(name)), Class: DGA, Family: view(family)})
+		name, days, _ := bytes.Cut(rest, []byte{'\t'})
+		return sink.Record(line, Record{Name: view(bytes.TrimSpace(name)), Class: DGA, Family: view(family),
+			Day: ParseDay(bytes.TrimSpace(days))})
 	})
 }
 

@@ -57,6 +57,8 @@ type Record struct {
 	Family string
 	// Source is the data set; "" stands for the file's own, see FileInfo.
 	Source string
+	// Day is when the name was seen or valid first, 0 where the source has no dates.
+	Day Day
 }
 
 // BlocklistFamily is the family of names that a blocklist calls malicious without saying why. They are of class DGA

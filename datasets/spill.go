@@ -68,12 +68,14 @@ type row struct {
 	weak           bool
 	hashed         SplitID
 	family, source uint16
+	day            Day // 0 unless the plan needs it
 }
 
-// A row's flags: class in bits 0-2, hashed split in bits 4-5.
+// A row's flags: class in bits 0-2, hashed split in bits 4-5. Two bytes for the day follow only where there is one.
 const (
 	classMask   = 7
 	hashedShift = 4
+	datedFlag   = 1 << 6
 	weakFlag    = 1 << 7
 )
 
@@ -84,9 +86,16 @@ func appendRow(b []byte, r row) []byte {
 	if r.weak {
 		c |= weakFlag
 	}
+	if r.day != 0 {
+		c |= datedFlag
+	}
 	b = append(b, c)
 	b = binary.LittleEndian.AppendUint16(b, r.family)
-	return binary.LittleEndian.AppendUint16(b, r.source)
+	b = binary.LittleEndian.AppendUint16(b, r.source)
+	if r.day != 0 {
+		b = binary.LittleEndian.AppendUint16(b, uint16(r.day))
+	}
+	return b
 }
 
 // decodeRows calls f for each row in data; the names are parts of data.
@@ -97,12 +106,19 @@ func decodeRows(data []byte, f func(row)) error {
 			return errors.New("temporary file is damaged")
 		}
 		t := data[n+1:]
-		f(row{
+		r := row{
 			name: view(data[1 : n+1]), class: Class(t[0] & classMask), weak: t[0]&weakFlag != 0,
 			hashed: SplitID(t[0] >> hashedShift & 3),
 			family: binary.LittleEndian.Uint16(t[1:]), source: binary.LittleEndian.Uint16(t[3:]),
-		})
+		}
 		data = data[n+6:]
+		if t[0]&datedFlag != 0 {
+			if len(data) < 2 {
+				return errors.New("temporary file is damaged")
+			}
+			r.day, data = Day(binary.LittleEndian.Uint16(data)), data[2:]
+		}
+		f(r)
 	}
 	return nil
 }
@@ -156,7 +172,7 @@ func (s *spill) writer(size int) *spillWriter {
 
 func (w *spillWriter) add(part int, r row) error {
 	b := w.bufs[part]
-	if len(b)+len(r.name)+6 > cap(b) {
+	if len(b)+len(r.name)+8 > cap(b) {
 		if len(b) > 0 {
 			if err := w.s.flush(part, b, w.rows[part]); err != nil {
 				return err

@@ -30,6 +30,9 @@ func (j *job) write(ctx context.Context) error {
 		err = j.sorted(ctx, id, func(rows []row) error {
 			step(j.progress.total / int64(splitCount*j.buckets))
 			for _, r := range rows {
+				if id == TrainSplit && j.selected != nil && !j.selected.keeps(r) {
+					continue
+				}
 				r.family, r.source = familyNumber[r.family], sourceNumber[r.source]
 				if err := w.add(r); err != nil {
 					return err

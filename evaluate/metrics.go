@@ -1,34 +1,34 @@
 package evaluate
 
-import (
-	"math"
-	"math/rand/v2"
-	"slices"
-	"sort"
+import "math"
 
-	"github.com/sjwhitworth/golearn/evaluation"
-	"gonum.org/v1/gonum/integrate"
-	"gonum.org/v1/gonum/stat"
-)
-
-// Metrics is metrics.json. A number that cannot be computed, such as an area when one class is missing, is null.
+// Metrics is metrics.json. Rates and areas are in [0, 1]; a number that cannot be computed, such as an area when one
+// class is missing, is null. Areas, operating points, precision, recall, F1 and MCC tell benign from all the rest: a model
+// of many labels is then asked for 1 - P(benign), and its likeliest label is malicious when it is not the benign one.
+// Fields keep their order and meaning as long as Format stays the same; new ones may be added.
 type Metrics struct {
-	Format     int      `json:"format"`
-	Names      int      `json:"names"`
-	Benign     int      `json:"benign"`
-	Malicious  int      `json:"malicious"`
-	Unknown    int      `json:"unknown_label"` // names left out: their label does not occur in training
-	Labels     []string `json:"labels"`
-	Threshold  float64  `json:"threshold"`
-	ROCAUC     *float64 `json:"roc_auc"`
-	ROCAUC95   []Number `json:"roc_auc_95"` // bootstrap percentile interval
-	PRAUC      *float64 `json:"pr_auc"`     // average precision at the sample's own base rate
-	Accuracy   Number   `json:"accuracy"`
-	Precision  Number   `json:"precision"`
-	Recall     Number   `json:"recall"`
-	F1         Number   `json:"f1"`
-	MacroF1    Number   `json:"macro_f1"`
-	WeightedF1 Number   `json:"weighted_f1"`
+	Format    int      `json:"format"`
+	Names     int      `json:"names"`
+	Benign    int      `json:"benign"`
+	Malicious int      `json:"malicious"`
+	Unknown   int      `json:"unknown_label"` // names left out: their label does not occur in training
+	Labels    []string `json:"labels"`
+	Threshold float64  `json:"threshold"`
+	// ROCAUC is the chance that a malicious name scores higher than a benign one, ties counted half (Fawcett 2006,
+	// doi:10.1016/j.patrec.2005.10.010), ROCAUC95 its bootstrap percentile interval (Efron 1979) over names drawn one by
+	// one. Names of one family resemble each other, so the truth is less certain than the interval says.
+	ROCAUC    *float64 `json:"roc_auc"`
+	ROCAUC95  []Number `json:"roc_auc_95"`
+	PRAUC     *float64 `json:"pr_auc"` // average precision at the sample's own base rate
+	Accuracy  Number   `json:"accuracy"`
+	Precision Number   `json:"precision"`
+	Recall    Number   `json:"recall"`
+	F1        Number   `json:"f1"`
+	MCC       Number   `json:"mcc"` // Matthews correlation coefficient, [-1, 1]; 0 where a row or column is empty
+	// MacroF1 is the mean over the labels that occur in the truth or among the predictions, WeightedF1 the mean over
+	// names, both as scikit-learn defines them.
+	MacroF1    Number `json:"macro_f1"`
+	WeightedF1 Number `json:"weighted_f1"`
 	// Operating holds the true-positive rate at false-positive rates people deploy at.
 	Operating []OperatingPoint `json:"operating_points"`
 	PerLabel  []LabelMetrics   `json:"per_label"`
@@ -50,11 +50,13 @@ func (n Number) MarshalJSON() ([]byte, error) {
 	return appendFloat(float64(n)), nil
 }
 
-// OperatingPoint is what a threshold chosen for a false-positive rate gives on this sample.
+// OperatingPoint is what a threshold chosen for a false-positive rate gives on this sample. The threshold is read off the
+// sample itself, so its rate on other names differs.
 type OperatingPoint struct {
 	FPR float64 `json:"fpr"` // wanted, at most
 	TPR Number  `json:"tpr"`
-	// Threshold is the lowest score that keeps the rate, and BenignAbove the benign names at or above it.
+	// Threshold is the lowest score that keeps the rate, null when none does, and BenignAbove the benign names at or above
+	// it. A name is called malicious at a score of Threshold or more, as model.Verdict does.
 	Threshold   Number `json:"threshold"`
 	BenignAbove int    `json:"benign_above"`
 	// TooFew is set when fewer than ten benign names are expected above: the rate is then little more than a guess.
@@ -85,7 +87,10 @@ var rates = []float64{1e-2, 1e-3, 1e-4}
 
 const bootstrapRounds = 200
 
-// Measure computes all metrics of s at the model's threshold. seed draws the bootstrap.
+// Measure computes all metrics of s at threshold, the score from which a model of two labels calls a name malicious.
+// seed draws the bootstrap: the same sample, threshold and seed give the same metrics. A sample without names, with
+// columns of different length or with a probability outside [0, 1] is an error; one without benign or without malicious
+// names gives nulls and a warning.
 func Measure(s *Sample, threshold float64, seed uint64) (*Metrics, error) {
 	if err := s.validate(); err != nil {
 		return nil, err
@@ -107,224 +112,4 @@ func Measure(s *Sample, threshold float64, seed uint64) (*Metrics, error) {
 	m.confusion(s, threshold)
 	m.groups(s, threshold, float64(m.Operating[1].Threshold))
 	return m, nil
-}
-
-// curve is a sample's scores in ascending order with their truth.
-type curve struct {
-	scores               []float64
-	malicious            []bool
-	positives, negatives int
-	tpr, fpr, thresholds []float64 // from stat.ROC: from (0, 0) on, thresholds falling
-}
-
-func newCurve(s *Sample) *curve {
-	c := &curve{scores: make([]float64, len(s.Names)), malicious: make([]bool, len(s.Names))}
-	for i := range s.Names {
-		c.scores[i], c.malicious[i] = s.Score(i), s.Truth[i] != 0
-		if c.malicious[i] {
-			c.positives++
-		}
-	}
-	c.negatives = len(s.Names) - c.positives
-	sort.Sort(c)
-	if c.positives > 0 && c.negatives > 0 {
-		c.tpr, c.fpr, c.thresholds = stat.ROC(nil, c.scores, c.malicious, nil)
-	}
-	return c
-}
-
-func (c *curve) Len() int           { return len(c.scores) }
-func (c *curve) Less(i, j int) bool { return c.scores[i] < c.scores[j] }
-func (c *curve) Swap(i, j int) {
-	c.scores[i], c.scores[j] = c.scores[j], c.scores[i]
-	c.malicious[i], c.malicious[j] = c.malicious[j], c.malicious[i]
-}
-
-// rocAUC is the area under the ROC curve; ties count half, as the trapezoid makes them.
-func (c *curve) rocAUC() float64 { return integrate.Trapezoidal(c.fpr, c.tpr) }
-
-// pr gives precision and recall at each distinct score, from the highest down.
-func (c *curve) pr() (precision, recall []float64) {
-	for i, t := range c.tpr {
-		found, alarms := t*float64(c.positives), c.fpr[i]*float64(c.negatives)
-		if found+alarms == 0 {
-			continue
-		}
-		precision, recall = append(precision, found/(found+alarms)), append(recall, t)
-	}
-	return precision, recall
-}
-
-// averagePrecision is Σ (R_n - R_n-1)·P_n, as scikit-learn defines it.
-func (c *curve) averagePrecision() float64 {
-	precision, recall := c.pr()
-	var sum, last float64
-	for i, p := range precision {
-		sum += (recall[i] - last) * p
-		last = recall[i]
-	}
-	return sum
-}
-
-// operating finds the lowest threshold whose false-positive rate is at most fpr.
-func (c *curve) operating(fpr float64) OperatingPoint {
-	o := OperatingPoint{FPR: fpr, TPR: Number(math.NaN()), Threshold: Number(math.NaN()), TooFew: float64(c.negatives)*fpr < 10}
-	if c.positives == 0 || c.negatives == 0 {
-		return o
-	}
-	at := 0
-	for i, f := range c.fpr {
-		if f <= fpr*(1+1e-9) { // 10 of 10,000 is 1e-3, whatever the last digit of the quotient
-			at = i
-		}
-	}
-	o.TPR = Number(c.tpr[at])
-	o.BenignAbove = int(math.Round(c.fpr[at] * float64(c.negatives)))
-	o.Threshold = Number(c.thresholds[at])
-	return o
-}
-
-// interval is the 95 % percentile interval of the area under the ROC curve over resampled names.
-func (c *curve) interval(seed uint64) (lo, hi float64) {
-	rng := rand.New(rand.NewPCG(seed, 0x6465676173))
-	var areas []float64
-	counts := make([]float64, len(c.scores))
-	for range bootstrapRounds {
-		clear(counts)
-		for range c.scores {
-			counts[rng.IntN(len(counts))]++
-		}
-		if a := c.weightedAUC(counts); !math.IsNaN(a) {
-			areas = append(areas, a)
-		}
-	}
-	if len(areas) == 0 {
-		return math.NaN(), math.NaN()
-	}
-	slices.Sort(areas)
-	return stat.Quantile(0.025, stat.Empirical, areas, nil), stat.Quantile(0.975, stat.Empirical, areas, nil)
-}
-
-// weightedAUC is the area when name i counts w[i] times: the share of pairs in which the malicious name scores higher.
-func (c *curve) weightedAUC(w []float64) float64 {
-	var below, pairs, positives float64
-	for i := 0; i < len(w); {
-		var p, n float64
-		for j := i; i < len(w) && c.scores[i] == c.scores[j]; i++ {
-			if c.malicious[i] {
-				p += w[i]
-			} else {
-				n += w[i]
-			}
-		}
-		pairs += p * (below + n/2)
-		below += n
-		positives += p
-	}
-	return pairs / (positives * below)
-}
-
-// confusion fills in everything that follows from predicted labels, counted by golearn's evaluation.
-func (m *Metrics) confusion(s *Sample, threshold float64) {
-	k := len(s.Labels)
-	m.Confusion = make([][]int, k)
-	matrix := evaluation.ConfusionMatrix{}
-	for i, l := range s.Labels {
-		m.Confusion[i] = make([]int, k)
-		matrix[l] = map[string]int{}
-	}
-	var found, missed, alarms, quiet float64
-	for i, truth := range s.Truth {
-		got := s.Predicted(i, threshold)
-		m.Confusion[truth][got]++
-		matrix[s.Labels[truth]][s.Labels[got]]++
-		switch {
-		case truth != 0 && got != 0:
-			found++
-		case truth != 0:
-			missed++
-		case got != 0:
-			alarms++
-		default:
-			quiet++
-		}
-	}
-	m.Accuracy = Number(evaluation.GetAccuracy(matrix))
-	m.Precision, m.Recall = Number(found/(found+alarms)), Number(found/(found+missed))
-	m.F1 = Number(2 * found / (2*found + alarms + missed))
-	var macro, weighted float64
-	used := 0
-	for i, l := range s.Labels {
-		support := 0
-		for _, n := range m.Confusion[i] {
-			support += n
-		}
-		p := LabelMetrics{Label: l, Support: support, Precision: Number(evaluation.GetPrecision(l, matrix)), Recall: Number(evaluation.GetRecall(l, matrix))}
-		tp := float64(m.Confusion[i][i])
-		p.F1 = Number(2 * tp / (2*tp + evaluation.GetFalsePositives(l, matrix) + evaluation.GetFalseNegatives(l, matrix)))
-		m.PerLabel = append(m.PerLabel, p)
-		if support > 0 {
-			used++
-			macro += float64(p.F1)
-			weighted += float64(p.F1) * float64(support)
-		}
-	}
-	m.MacroF1, m.WeightedF1 = Number(macro/float64(used)), Number(weighted/float64(len(s.Truth)))
-}
-
-// groups fills in the recall of each family and source.
-func (m *Metrics) groups(s *Sample, threshold, strict float64) {
-	type key struct{ name, class string }
-	type count struct{ names, right, strict int }
-	families, sources := map[key]*count{}, map[key]*count{}
-	add := func(to map[key]*count, k key, right, strictly bool) {
-		c := to[k]
-		if c == nil {
-			c = &count{}
-			to[k] = c
-		}
-		c.names++
-		if right {
-			c.right++
-		}
-		if strictly {
-			c.strict++
-		}
-	}
-	for i := range s.Names {
-		malicious := s.Truth[i] != 0
-		flagged := s.Predicted(i, threshold) != 0
-		strictly := (s.Score(i) >= strict) == malicious
-		class := s.Class[i].String()
-		if malicious {
-			name := s.Family[i]
-			if name == "" {
-				name = "(no family given)"
-			}
-			add(families, key{name, class}, flagged, strictly)
-		}
-		add(sources, key{s.Source[i], class}, flagged == malicious, strictly)
-	}
-	list := func(from map[key]*count) []GroupRecall {
-		out := []GroupRecall{}
-		for k, c := range from {
-			n := float64(c.names)
-			g := GroupRecall{Name: k.name, Class: k.class, Names: c.names, Recall: Number(float64(c.right) / n), RecallFPR: Number(float64(c.strict) / n)}
-			if math.IsNaN(strict) {
-				g.RecallFPR = Number(math.NaN())
-			}
-			out = append(out, g)
-		}
-		slices.SortFunc(out, func(a, b GroupRecall) int {
-			if a.Recall != b.Recall {
-				return int(math.Copysign(1, float64(a.Recall-b.Recall)))
-			}
-			if a.Name != b.Name {
-				return map[bool]int{true: -1, false: 1}[a.Name < b.Name]
-			}
-			return map[bool]int{true: -1, false: 1}[a.Class < b.Class]
-		})
-		return out
-	}
-	m.Families, m.Sources = list(families), list(sources)
 }

@@ -48,7 +48,7 @@ var pictures = []struct{ file, title, note string }{
 }
 
 func (r *report) html(dir string) error {
-	t, err := template.New("report").Funcs(template.FuncMap{"num": num, "count": grouped, "pct": percent, "labels": labelText, "rate": rateText}).Parse(page)
+	t, err := template.New("report").Funcs(template.FuncMap{"num": num, "count": grouped, "pct": percent, "labels": labelText, "rate": rateText, "fine": fine}).Parse(page)
 	if err != nil {
 		return fmt.Errorf("report template: %w", err)
 	}
@@ -148,3 +148,11 @@ func percent(x Number) string {
 
 // rateText says a false-positive rate in words a person deploys by.
 func rateText(fpr float64) string { return "1 in " + grouped(int(math.Round(1/fpr))) }
+
+// fine formats a threshold with the digits it takes to deploy it: those near 1 differ late.
+func fine(x Number) string {
+	if math.IsNaN(float64(x)) || math.IsInf(float64(x), 0) {
+		return "–"
+	}
+	return fmt.Sprintf("%.7f", float64(x))
+}

@@ -31,8 +31,15 @@ type Sample struct {
 	Unknown int
 }
 
-// Score is the probability that name i is not benign.
-func (s *Sample) Score(i int) float64 { return 1 - float64(s.Probabilities[i*len(s.Labels)]) }
+// Score is the probability that name i is not benign, to the last bit what model.Verdict says: a threshold read off a
+// sample must mean the same where the model is deployed.
+func (s *Sample) Score(i int) float64 {
+	k := len(s.Labels)
+	if k == 2 {
+		return float64(s.Probabilities[i*k+1]) // 1 - P(benign) would round small scores to the same few values
+	}
+	return 1 - float64(s.Probabilities[i*k])
+}
 
 // Predicted is the label the model gives name i: the second of two from the threshold on, the likeliest of more.
 func (s *Sample) Predicted(i int, threshold float64) int {

@@ -43,6 +43,8 @@ type ProcessConfig struct {
 	Split      string   `yaml:"split" json:"split"`
 	Holdout    []string `yaml:"holdout_families" json:"holdout_families"`
 	MaxBad     float64  `yaml:"max_bad" json:"max_bad"`
+	Balance    string   `yaml:"balance" json:"balance,omitempty"`       // "", binary or class
+	CapFamily  int64    `yaml:"cap_family" json:"cap_family,omitempty"` // training names a family, 0 for all
 }
 
 // TrainConfig is the train-model stage. Options has the defaults of train-model.
@@ -120,6 +122,9 @@ func (c *Config) defaults() error {
 	if p := c.Process; p != nil {
 		first(&p.In, raw)
 		processed = first(&p.Out, processed)
+		if err := p.options().Check(); err != nil {
+			return fmt.Errorf("process: %w", err)
+		}
 	}
 	if t := c.Train; t != nil {
 		first(&t.Data, processed)

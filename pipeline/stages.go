@@ -59,6 +59,12 @@ func (s *downloadStage) Run(ctx context.Context) error {
 	return err
 }
 
+// options are what Process is told of the configuration.
+func (p *ProcessConfig) options() datasets.ProcessOptions {
+	return datasets.ProcessOptions{Seed: p.Seed, Validation: p.Validation, Test: p.Test, MaxBad: p.MaxBad, Split: p.Split,
+		HoldoutFamilies: p.Holdout, Balance: p.Balance, CapFamily: p.CapFamily}
+}
+
 type processStage struct {
 	*ProcessConfig
 	version string
@@ -70,8 +76,9 @@ func (s *processStage) Params() any       { return s.ProcessConfig }
 func (s *processStage) Inputs() []string  { return []string{s.In} }
 func (s *processStage) Outputs() []string { return []string{s.Out} }
 func (s *processStage) Run(ctx context.Context) error {
-	_, err := datasets.Process(ctx, s.In, s.Out, datasets.ProcessOptions{Seed: s.Seed, Validation: s.Validation, Test: s.Test,
-		MaxBad: s.MaxBad, Split: s.Split, HoldoutFamilies: s.Holdout, Version: s.version, Progress: s.hooks.Process})
+	o := s.options()
+	o.Version, o.Progress = s.version, s.hooks.Process
+	_, err := datasets.Process(ctx, s.In, s.Out, o)
 	return err
 }
 

@@ -18,14 +18,18 @@ func (c *command) process() *cli.Command {
 		Usage:     "clean, deduplicate and split raw files into Arrow",
 		ArgsUsage: "[IN] [OUT]",
 		Description: "IN (data/raw) is searched for files of known formats. OUT (data/processed) gets train.arrow, validation.arrow,\n" +
-			"test.arrow and dataset.json. No registered domain is in two splits.\n\n" +
+			"test.arrow and dataset.json. No registered domain is in two splits. --cap-family and --balance thin out the training\n" +
+			"split alone. With --split date, rows of sources without dates are split by domain.\n\n" +
 			"Example: degas process-data data/raw data/processed --seed 7",
 		Flags: []cli.Flag{
 			&cli.Uint64Flag{Name: "seed", Value: 1, Usage: "of the split"},
 			&cli.Float64Flag{Name: "validation", Value: 0.1, Usage: "share of the names"},
 			&cli.Float64Flag{Name: "test", Value: 0.1, Usage: "share of the names"},
-			&cli.StringFlag{Name: "split", Value: "domain", Usage: "domain, random, family or source"},
+			&cli.StringFlag{Name: "split", Value: "domain", Usage: "domain, random, family, source or date (oldest to train, newest to test)"},
 			&cli.StringSliceFlag{Name: "holdout-family", Usage: "families kept for the test split alone"},
+			&cli.Int64Flag{Name: "cap-family", Usage: "at most `N` training names a family; 0: all"},
+			&cli.BoolFlag{Name: "balance", Usage: "train on as many malicious names as benign ones, leaving out the surplus"},
+			&cli.BoolFlag{Name: "balance-classes", Usage: "train on equally many names of each class"},
 			&cli.StringFlag{Name: "memory", Value: "2GiB", Usage: "bound on the memory used"},
 			&cli.StringFlag{Name: "max-bad", Value: "1%", Usage: "stop when a larger share of a file is refused"},
 			&cli.StringFlag{Name: "compression", Value: "none", Usage: "none, lz4 or zstd"},
@@ -48,13 +52,17 @@ func (c *command) processAction(ctx *cli.Context) error {
 	if err != nil {
 		return usagef("max-bad: %w", err)
 	}
+	balance, err := balanceOf(ctx)
+	if err != nil {
+		return err
+	}
 	bar := c.progress()
 	defer bar.close()
 	out := argument(ctx, 1, "data/processed")
 	o := datasets.ProcessOptions{
 		Seed: ctx.Uint64("seed"), Validation: share(ctx.Float64("validation")), Test: share(ctx.Float64("test")), Memory: memory, MaxBad: share(maxBad),
 		Workers: ctx.Int("workers"), Compression: ctx.String("compression"), Split: ctx.String("split"),
-		HoldoutFamilies: ctx.StringSlice("holdout-family"), Version: release, Progress: bar.counting("process", "B"),
+		HoldoutFamilies: ctx.StringSlice("holdout-family"), Balance: balance, CapFamily: ctx.Int64("cap-family"), Version: release, Progress: bar.counting("process", "B"),
 	}
 	if err := o.Check(); err != nil {
 		return usageError{err}
@@ -70,6 +78,19 @@ func (c *command) processAction(ctx *cli.Context) error {
 	return printManifest(c.out, out, m)
 }
 
+// balanceOf is what --balance and --balance-classes ask for.
+func balanceOf(ctx *cli.Context) (string, error) {
+	switch all, classes := ctx.Bool("balance"), ctx.Bool("balance-classes"); {
+	case all && classes:
+		return "", usagef("process-data: give --balance or --balance-classes, not both")
+	case all:
+		return datasets.BalanceBinary, nil
+	case classes:
+		return datasets.BalanceClass, nil
+	}
+	return "", nil
+}
+
 // printManifest prints what went in, what was left out and what came of it.
 func printManifest(out io.Writer, dir string, m *datasets.Manifest) error {
 	w := tabwriter.NewWriter(out, 2, 0, 2, ' ', 0)
@@ -79,7 +100,19 @@ func printManifest(out io.Writer, dir string, m *datasets.Manifest) error {
 	}
 	fmt.Fprintf(w, "duplicates\t%d\n", m.Duplicates)
 	fmt.Fprintf(w, "conflicts\t%d\tnames with both labels, listed in dataset.json\n", m.Conflicts.Names)
-	fmt.Fprintf(w, "kept\t%d\n\n", m.Kept)
+	if m.Options.CapFamily > 0 {
+		fmt.Fprintf(w, "over the cap\t%d\ttraining keeps %d names a family\n", m.Capped, m.Options.CapFamily)
+	}
+	if m.Options.Balance != "" {
+		fmt.Fprintf(w, "balanced out\t%d\tof training\n", m.Balanced)
+	}
+	fmt.Fprintf(w, "kept\t%d\n", m.Kept)
+	if d := m.Dates; d != nil {
+		fmt.Fprintf(w, "with a date\t%d\ttraining from %s%s%s to %s\n", d.Dated, d.First,
+			from("validation", d.ValidationFrom), from("test", d.TestFrom), d.Last)
+		fmt.Fprintf(w, "without\t%d\tsplit by registered domain\n", d.Undated)
+	}
+	fmt.Fprintln(w)
 	fmt.Fprintln(w, "split\trows\t"+strings.Join(datasets.ClassNames(), "\t")+"\tfamilies")
 	for _, s := range m.Splits {
 		fmt.Fprintf(w, "%s\t%d", s.Name, s.Rows)
@@ -93,6 +126,13 @@ func printManifest(out io.Writer, dir string, m *datasets.Manifest) error {
 	}
 	fmt.Fprintf(w, "\nfingerprint %.16s in %s\nNext: degas train-model%s\n", m.Fingerprint, dir, map[bool]string{false: " " + dir}[dir == "data/processed"])
 	return w.Flush()
+}
+
+func from(split, day string) string {
+	if day == "" {
+		return ""
+	}
+	return ", " + split + " from " + day
 }
 
 // share says "none" for a flag's 0 as ProcessOptions does, whose own 0 stands for the default.

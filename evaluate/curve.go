@@ -1,0 +1,126 @@
+package evaluate
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+	"sort"
+
+	"gonum.org/v1/gonum/integrate"
+	"gonum.org/v1/gonum/stat"
+)
+
+// curve is a sample's scores in ascending order with their truth.
+type curve struct {
+	scores               []float64
+	malicious            []bool
+	positives, negatives int
+	tpr, fpr, thresholds []float64 // from stat.ROC: from (0, 0) on, thresholds falling
+}
+
+func newCurve(s *Sample) *curve {
+	c := &curve{scores: make([]float64, len(s.Names)), malicious: make([]bool, len(s.Names))}
+	for i := range s.Names {
+		c.scores[i], c.malicious[i] = s.Score(i), s.Truth[i] != 0
+		if c.malicious[i] {
+			c.positives++
+		}
+	}
+	c.negatives = len(s.Names) - c.positives
+	sort.Sort(c)
+	if c.positives > 0 && c.negatives > 0 {
+		c.tpr, c.fpr, c.thresholds = stat.ROC(nil, c.scores, c.malicious, nil)
+	}
+	return c
+}
+
+func (c *curve) Len() int           { return len(c.scores) }
+func (c *curve) Less(i, j int) bool { return c.scores[i] < c.scores[j] }
+func (c *curve) Swap(i, j int) {
+	c.scores[i], c.scores[j] = c.scores[j], c.scores[i]
+	c.malicious[i], c.malicious[j] = c.malicious[j], c.malicious[i]
+}
+
+// rocAUC is the area under the ROC curve; ties count half, as the trapezoid makes them.
+func (c *curve) rocAUC() float64 { return integrate.Trapezoidal(c.fpr, c.tpr) }
+
+// pr gives precision and recall at each distinct score, from the highest down.
+func (c *curve) pr() (precision, recall []float64) {
+	for i, t := range c.tpr {
+		found, alarms := t*float64(c.positives), c.fpr[i]*float64(c.negatives)
+		if found+alarms == 0 {
+			continue
+		}
+		precision, recall = append(precision, found/(found+alarms)), append(recall, t)
+	}
+	return precision, recall
+}
+
+// averagePrecision is Σ (R_n - R_n-1)·P_n, as scikit-learn defines it.
+func (c *curve) averagePrecision() float64 {
+	precision, recall := c.pr()
+	var sum, last float64
+	for i, p := range precision {
+		sum += (recall[i] - last) * p
+		last = recall[i]
+	}
+	return sum
+}
+
+// operating finds the lowest threshold whose false-positive rate is at most fpr.
+func (c *curve) operating(fpr float64) OperatingPoint {
+	o := OperatingPoint{FPR: fpr, TPR: Number(math.NaN()), Threshold: Number(math.NaN()), TooFew: float64(c.negatives)*fpr < 10}
+	if c.positives == 0 || c.negatives == 0 {
+		return o
+	}
+	at := 0
+	for i, f := range c.fpr {
+		if f <= fpr*(1+1e-9) { // 10 of 10,000 is 1e-3, whatever the last digit of the quotient
+			at = i
+		}
+	}
+	o.TPR = Number(c.tpr[at])
+	o.BenignAbove = int(math.Round(c.fpr[at] * float64(c.negatives)))
+	o.Threshold = Number(c.thresholds[at])
+	return o
+}
+
+// interval is the 95 % percentile interval of the area under the ROC curve over resampled names.
+func (c *curve) interval(seed uint64) (lo, hi float64) {
+	rng := rand.New(rand.NewPCG(seed, 0x6465676173))
+	var areas []float64
+	counts := make([]float64, len(c.scores))
+	for range bootstrapRounds {
+		clear(counts)
+		for range c.scores {
+			counts[rng.IntN(len(counts))]++
+		}
+		if a := c.weightedAUC(counts); !math.IsNaN(a) {
+			areas = append(areas, a)
+		}
+	}
+	if len(areas) == 0 {
+		return math.NaN(), math.NaN()
+	}
+	slices.Sort(areas)
+	return stat.Quantile(0.025, stat.Empirical, areas, nil), stat.Quantile(0.975, stat.Empirical, areas, nil)
+}
+
+// weightedAUC is the area when name i counts w[i] times: the share of pairs in which the malicious name scores higher.
+func (c *curve) weightedAUC(w []float64) float64 {
+	var below, pairs, positives float64
+	for i := 0; i < len(w); {
+		var p, n float64
+		for j := i; i < len(w) && c.scores[i] == c.scores[j]; i++ {
+			if c.malicious[i] {
+				p += w[i]
+			} else {
+				n += w[i]
+			}
+		}
+		pairs += p * (below + n/2)
+		below += n
+		positives += p
+	}
+	return pairs / (positives * below)
+}
