@@ -11,46 +11,48 @@ import (
 	"gonum.org/v1/plot/text"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
+
+	"github.com/degas-dns/degas/internal/chart"
 )
 
 // plotFamilies draws each family's recall as a bar, worst on top, and its recall at a false-positive rate of 1e-3 as a
 // dot. The picture grows with the number of families.
 func plotFamilies(groups []GroupRecall, threshold float64, path string) error {
-	p := newPlot("Recall by family, worst first", "share found", "")
+	p := chart.New("Recall by family, worst first", "share found", "")
 	n := len(groups)
 	var names []string
 	bars, dots := make(plotter.Values, n), plotter.XYs{}
 	for i := range groups {
 		g := groups[n-1-i] // the axis runs upwards
 		bars[i] = float64(g.Recall)
-		names = append(names, fmt.Sprintf("%s (%s)", shorten(g.Name, 24), grouped(g.Names)))
+		names = append(names, fmt.Sprintf("%s (%s)", chart.Shorten(g.Name, 24), chart.Grouped(g.Names)))
 		if !math.IsNaN(float64(g.RecallFPR)) {
 			dots = append(dots, plotter.XY{X: float64(g.RecallFPR), Y: float64(i)})
 		}
 	}
-	chart, err := plotter.NewBarChart(bars, vg.Points(9))
+	rows, err := plotter.NewBarChart(bars, vg.Points(9))
 	if err != nil {
 		return err
 	}
-	chart.Horizontal, chart.Color, chart.LineStyle.Width = true, blue, 0
-	p.Add(plotter.NewGrid(), chart)
-	p.Legend.Add(fmt.Sprintf("at threshold %.2g", threshold), chart)
+	rows.Horizontal, rows.Color, rows.LineStyle.Width = true, chart.Blue, 0
+	p.Add(plotter.NewGrid(), rows)
+	p.Legend.Add(fmt.Sprintf("at threshold %.2g", threshold), rows)
 	if len(dots) > 0 {
 		marks, err := plotter.NewScatter(dots)
 		if err != nil {
 			return err
 		}
-		marks.Shape, marks.Color, marks.Radius = draw.CircleGlyph{}, orange, vg.Points(3)
+		marks.Shape, marks.Color, marks.Radius = draw.CircleGlyph{}, chart.Orange, vg.Points(3)
 		p.Add(marks)
 		p.Legend.Add("at 1 false alarm in 1,000", marks)
 	}
 	p.NominalY(names...)
 	p.X.Min, p.X.Max = 0, 1
-	p.X.Tick.Marker = fixedTicks("%.1f", 0, 0.2, 0.4, 0.6, 0.8, 1)
+	p.X.Tick.Marker = chart.FixedTicks("%.1f", 0, 0.2, 0.4, 0.6, 0.8, 1)
 	p.Y.Min, p.Y.Max = -0.7, float64(n)+1.1 // room for the legend above the bars
 	p.Legend.Top, p.Legend.Left = true, true
 	p.Legend.XOffs = vg.Points(6)
-	return savePlot(p, 8, 1.7+0.19*float64(n+2), path)
+	return chart.Save(p, 8, 1.7+0.19*float64(n+2), path)
 }
 
 // cells is a confusion matrix as gonum's heat map reads it: row 0 at the bottom, shares of each truth.
@@ -91,7 +93,7 @@ var _ palette.Palette = shades{}
 // the colour has to do, and the picture grows so that every label can be read.
 func plotConfusion(labels []string, count [][]int, path string) error {
 	k := len(labels)
-	p := newPlot("Confusion: rows are the truth, columns what the model says", "", "")
+	p := chart.New("Confusion: rows are the truth, columns what the model says", "", "")
 	grid := cells{count}
 	heat := plotter.NewHeatMap(grid, shades{})
 	heat.Min, heat.Max = 0, 1
@@ -103,7 +105,7 @@ func plotConfusion(labels []string, count [][]int, path string) error {
 			if reverse {
 				at = float64(k - 1 - i)
 			}
-			out = append(out, plot.Tick{Value: at, Label: shorten(l, 18)})
+			out = append(out, plot.Tick{Value: at, Label: chart.Shorten(l, 18)})
 		}
 		return out
 	}
@@ -115,12 +117,12 @@ func plotConfusion(labels []string, count [][]int, path string) error {
 		if err := cellTexts(p, grid); err != nil {
 			return err
 		}
-		return savePlot(p, 3+1.1*float64(k), 1.6+0.8*float64(k), path)
+		return chart.Save(p, 3+1.1*float64(k), 1.6+0.8*float64(k), path)
 	}
 	p.X.Tick.Label.Rotation, p.X.Tick.Label.XAlign, p.X.Tick.Label.YAlign = math.Pi/2, text.XRight, text.YCenter
 	p.X.Tick.Length = vg.Points(12)
 	side := 2.4 + 0.17*float64(k)
-	return savePlot(p, side+0.4, side, path)
+	return chart.Save(p, side+0.4, side, path)
 }
 
 // cellTexts writes each cell's count and share of its row.
@@ -132,8 +134,8 @@ func cellTexts(p *plot.Plot, grid cells) error {
 		for column := range k {
 			share := grid.Z(column, row)
 			labels.XYs = append(labels.XYs, plotter.XY{X: float64(column), Y: float64(row)})
-			labels.Labels = append(labels.Labels, fmt.Sprintf("%s\n%.1f %%", grouped(grid.count[k-1-row][column]), 100*share))
-			c := color.Color(ink)
+			labels.Labels = append(labels.Labels, fmt.Sprintf("%s\n%.1f %%", chart.Grouped(grid.count[k-1-row][column]), 100*share))
+			c := color.Color(chart.Ink)
 			if share > 0.3 {
 				c = color.White
 			}

@@ -1,6 +1,9 @@
 package evaluate
 
-import "math"
+import (
+	"encoding/json"
+	"math"
+)
 
 // Metrics is metrics.json. Rates and areas are in [0, 1]; a number that cannot be computed, such as an area when one
 // class is missing, is null. Areas, operating points, precision, recall, F1 and MCC tell benign from all the rest: a model
@@ -47,7 +50,7 @@ func (n Number) MarshalJSON() ([]byte, error) {
 	if math.IsNaN(float64(n)) || math.IsInf(float64(n), 0) {
 		return []byte("null"), nil
 	}
-	return appendFloat(float64(n)), nil
+	return json.Marshal(float64(n))
 }
 
 // OperatingPoint is what a threshold chosen for a false-positive rate gives on this sample. The threshold is read off the

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/degas-dns/degas/datasets"
+	"github.com/degas-dns/degas/internal/chart"
 )
 
 var update = flag.Bool("update", false, "rewrite golden files")
@@ -274,7 +275,7 @@ func TestOperatingPoints(t *testing.T) {
 
 func TestGrouped(t *testing.T) {
 	for n, want := range map[int]string{0: "0", 999: "999", 1000: "1,000", 1234567: "1,234,567", -1234: "-1,234"} {
-		if got := grouped(n); got != want {
+		if got := chart.Grouped(n); got != want {
 			t.Errorf("grouped(%d) = %q, want %q", n, got, want)
 		}
 	}

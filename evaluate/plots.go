@@ -9,6 +9,8 @@ import (
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
+
+	"github.com/degas-dns/degas/internal/chart"
 )
 
 // Epoch is what the plots read of a line of history.jsonl.
@@ -44,7 +46,7 @@ func line(p *plot.Plot, xy plotter.XYs, c color.Color, name string, dots bool) e
 
 // plotTraining draws both losses an epoch and marks the best.
 func plotTraining(history []Epoch, path string) error {
-	p := newPlot("Training", "epoch", "loss")
+	p := chart.New("Training", "epoch", "loss")
 	var train, validation plotter.XYs
 	best := 0
 	for i, e := range history {
@@ -55,17 +57,17 @@ func plotTraining(history []Epoch, path string) error {
 		}
 	}
 	p.Add(plotter.NewGrid())
-	if err := line(p, train, blue, "training", true); err != nil {
+	if err := line(p, train, chart.Blue, "training", true); err != nil {
 		return err
 	}
-	if err := line(p, validation, orange, "validation", true); err != nil {
+	if err := line(p, validation, chart.Orange, "validation", true); err != nil {
 		return err
 	}
 	mark, err := plotter.NewScatter(plotter.XYs{validation[best]})
 	if err != nil {
 		return err
 	}
-	mark.Shape, mark.Color, mark.Radius = draw.RingGlyph{}, ink, vg.Points(6)
+	mark.Shape, mark.Color, mark.Radius = draw.RingGlyph{}, chart.Ink, vg.Points(6)
 	p.Add(mark)
 	p.Legend.Add(fmt.Sprintf("best: epoch %d, AUC %.4f", history[best].Epoch, history[best].ValidationAUC), mark)
 	p.Legend.Top = true
@@ -76,8 +78,8 @@ func plotTraining(history []Epoch, path string) error {
 	for e := history[0].Epoch; e <= history[len(history)-1].Epoch; e += 1 + (len(history)-1)/15 {
 		ticks = append(ticks, float64(e))
 	}
-	p.X.Tick.Marker = fixedTicks("%.0f", ticks...)
-	return savePlot(p, 8, 4.6, path)
+	p.X.Tick.Marker = chart.FixedTicks("%.0f", ticks...)
+	return chart.Save(p, 8, 4.6, path)
 }
 
 // lowestRate is where the logarithmic axis of the ROC plot begins.
@@ -86,7 +88,7 @@ const lowestRate = 1e-5
 // plotROC draws the ROC curve over a logarithmic false-positive rate, with the operating points and, shaded, the rates
 // for which the sample has fewer than ten benign names.
 func plotROC(c *curve, m *Metrics, path string) error {
-	p := newPlot(fmt.Sprintf("ROC: area %.4f, 95 %% interval %.4f to %.4f", *m.ROCAUC, float64(m.ROCAUC95[0]), float64(m.ROCAUC95[1])),
+	p := chart.New(fmt.Sprintf("ROC: area %.4f, 95 %% interval %.4f to %.4f", *m.ROCAUC, float64(m.ROCAUC95[0]), float64(m.ROCAUC95[1])),
 		"false-positive rate (benign names called malicious)", "true-positive rate")
 	// The axis is linear in the logarithm: gonum's own logarithmic axis sets the label's space beside the plot.
 	low := math.Log10(lowestRate)
@@ -110,7 +112,7 @@ func plotROC(c *curve, m *Metrics, path string) error {
 		p.Legend.Add("shaded: fewer than 10 benign names")
 	}
 	p.Add(plotter.NewGrid())
-	if err := line(p, thin(xy), blue, "model", false); err != nil {
+	if err := line(p, thin(xy), chart.Blue, "model", false); err != nil {
 		return err
 	}
 	var points plotter.XYs
@@ -121,39 +123,39 @@ func plotROC(c *curve, m *Metrics, path string) error {
 	if err != nil {
 		return err
 	}
-	marks.Shape, marks.Color, marks.Radius = draw.CircleGlyph{}, orange, vg.Points(4)
+	marks.Shape, marks.Color, marks.Radius = draw.CircleGlyph{}, chart.Orange, vg.Points(4)
 	p.Add(marks)
 	p.Legend.Add("rates of the table", marks)
-	p.X.Tick.Marker = powerTicks{}
+	p.X.Tick.Marker = chart.PowerTicks{}
 	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = low, 0, 0, 1.01
-	p.Y.Tick.Marker = fixedTicks("%.1f", 0, 0.2, 0.4, 0.6, 0.8, 1)
+	p.Y.Tick.Marker = chart.FixedTicks("%.1f", 0, 0.2, 0.4, 0.6, 0.8, 1)
 	p.Legend.Top, p.Legend.Left = true, true
 	p.Legend.XOffs, p.Legend.YOffs = vg.Points(14), vg.Points(-10)
-	return savePlot(p, 8, 5, path)
+	return chart.Save(p, 8, 5, path)
 }
 
 // plotPR draws precision over recall and the base rate that guessing would give.
 func plotPR(c *curve, m *Metrics, path string) error {
 	base := float64(c.positives) / float64(c.positives+c.negatives)
-	p := newPlot(fmt.Sprintf("Precision and recall: average precision %.4f at %.1f %% malicious names", *m.PRAUC, 100*base), "recall", "precision")
+	p := chart.New(fmt.Sprintf("Precision and recall: average precision %.4f at %.1f %% malicious names", *m.PRAUC, 100*base), "recall", "precision")
 	precision, recall := c.pr()
 	var xy plotter.XYs
 	for i := range precision {
 		xy = append(xy, plotter.XY{X: recall[i], Y: precision[i]})
 	}
 	p.Add(plotter.NewGrid())
-	if err := line(p, thin(xy), blue, "model", false); err != nil {
+	if err := line(p, thin(xy), chart.Blue, "model", false); err != nil {
 		return err
 	}
-	if err := line(p, plotter.XYs{{X: 0, Y: base}, {X: 1, Y: base}}, grey, "guessing", false); err != nil {
+	if err := line(p, plotter.XYs{{X: 0, Y: base}, {X: 1, Y: base}}, chart.Grey, "guessing", false); err != nil {
 		return err
 	}
 	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = 0, 1, 0, 1.01
-	p.X.Tick.Marker = fixedTicks("%.1f", 0, 0.2, 0.4, 0.6, 0.8, 1)
+	p.X.Tick.Marker = chart.FixedTicks("%.1f", 0, 0.2, 0.4, 0.6, 0.8, 1)
 	p.Y.Tick.Marker = p.X.Tick.Marker
 	p.Legend.Left = true
 	p.Legend.XOffs, p.Legend.YOffs = vg.Points(14), vg.Points(40)
-	return savePlot(p, 8, 5, path)
+	return chart.Save(p, 8, 5, path)
 }
 
 // thin keeps a curve of many points drawable: at most about 4,000 of them, the ends always.
@@ -179,7 +181,7 @@ func plotHistogram(s *Sample, threshold float64, path string) error {
 		name  string
 		color color.Color
 		count [bins]int
-	}{{name: "benign", color: blue}, {name: "malicious", color: orange}}
+	}{{name: "benign", color: chart.Blue}, {name: "malicious", color: chart.Orange}}
 	for i := range s.Names {
 		k := 0
 		if s.Truth[i] != 0 {
@@ -187,7 +189,7 @@ func plotHistogram(s *Sample, threshold float64, path string) error {
 		}
 		classes[k].count[min(int(s.Score(i)*bins), bins-1)]++
 	}
-	p := newPlot("Scores", "score: probability that the name is not benign", "names")
+	p := chart.New("Scores", "score: probability that the name is not benign", "names")
 	p.Add(plotter.NewGrid())
 	for _, c := range classes {
 		var xy plotter.XYs
@@ -205,14 +207,14 @@ func plotHistogram(s *Sample, threshold float64, path string) error {
 		if err != nil {
 			return err
 		}
-		mark.Color, mark.Width, mark.Dashes = ink, vg.Points(1), []vg.Length{vg.Points(4), vg.Points(3)}
+		mark.Color, mark.Width, mark.Dashes = chart.Ink, vg.Points(1), []vg.Length{vg.Points(4), vg.Points(3)}
 		p.Add(mark)
 		p.Legend.Add(fmt.Sprintf("threshold %.2g", threshold), mark)
 	}
 	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = 0, 1, 0, top
-	p.X.Tick.Marker = fixedTicks("%.1f", 0, 0.2, 0.4, 0.6, 0.8, 1)
-	p.Y.Tick.Marker = countTicks{}
+	p.X.Tick.Marker = chart.FixedTicks("%.1f", 0, 0.2, 0.4, 0.6, 0.8, 1)
+	p.Y.Tick.Marker = chart.CountTicks{}
 	p.Legend.Top = true
 	p.Legend.XOffs = vg.Points(-120)
-	return savePlot(p, 8, 4.6, path)
+	return chart.Save(p, 8, 4.6, path)
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"text/tabwriter"
+
+	"github.com/degas-dns/degas/internal/chart"
 )
 
 // Print writes the numbers a person looks at first.
@@ -12,7 +14,7 @@ func (m *Metrics) Print(out io.Writer) error {
 	for _, s := range m.Warnings {
 		fmt.Fprintf(w, "WARNING: %s\n", s)
 	}
-	fmt.Fprintf(w, "names\t%s\t(%s benign, %s malicious)\n", grouped(m.Names), grouped(m.Benign), grouped(m.Malicious))
+	fmt.Fprintf(w, "names\t%s\t(%s benign, %s malicious)\n", chart.Grouped(m.Names), chart.Grouped(m.Benign), chart.Grouped(m.Malicious))
 	interval := ""
 	if len(m.ROCAUC95) == 2 {
 		interval = fmt.Sprintf("95 %% interval %s to %s", num(m.ROCAUC95[0]), num(m.ROCAUC95[1]))

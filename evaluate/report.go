@@ -14,6 +14,7 @@ import (
 
 	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/internal/atomicfile"
+	"github.com/degas-dns/degas/internal/chart"
 	"github.com/degas-dns/degas/model"
 )
 
@@ -48,7 +49,7 @@ var pictures = []struct{ file, title, note string }{
 }
 
 func (r *report) html(dir string) error {
-	t, err := template.New("report").Funcs(template.FuncMap{"num": num, "count": grouped, "pct": percent, "labels": labelText, "rate": rateText, "fine": fine}).Parse(page)
+	t, err := template.New("report").Funcs(template.FuncMap{"num": num, "count": chart.Grouped, "pct": percent, "labels": labelText, "rate": rateText, "fine": fine}).Parse(page)
 	if err != nil {
 		return fmt.Errorf("report template: %w", err)
 	}
@@ -147,7 +148,7 @@ func percent(x Number) string {
 }
 
 // rateText says a false-positive rate in words a person deploys by.
-func rateText(fpr float64) string { return "1 in " + grouped(int(math.Round(1/fpr))) }
+func rateText(fpr float64) string { return "1 in " + chart.Grouped(int(math.Round(1/fpr))) }
 
 // fine formats a threshold with the digits it takes to deploy it: those near 1 differ late.
 func fine(x Number) string {

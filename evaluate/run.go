@@ -10,10 +10,11 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/goccy/go-yaml"
+
 	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/internal/atomicfile"
 	"github.com/degas-dns/degas/model"
-	"github.com/goccy/go-yaml"
 )
 
 // RunOptions say what to measure and where the result goes.

@@ -1,48 +1,49 @@
-package evaluate
+// Package chart is the look that all pictures of degas share, on gonum/plot.
+package chart
 
 import (
-	"encoding/json"
 	"fmt"
 	"image/color"
+	"io"
 	"math"
 	"strings"
 
-	"github.com/degas-dns/degas/internal/atomicfile"
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 	"gonum.org/v1/plot/vg/vgimg"
 
-	"io"
+	"github.com/degas-dns/degas/internal/atomicfile"
 )
 
 // Colours of Okabe and Ito's palette, which colour-blind readers can tell apart.
 var (
-	blue   = color.RGBA{0x00, 0x72, 0xb2, 0xff}
-	orange = color.RGBA{0xd5, 0x5e, 0x00, 0xff}
-	grey   = color.RGBA{0x99, 0x99, 0x99, 0xff}
-	ink    = color.RGBA{0x22, 0x22, 0x22, 0xff}
+	Blue   = color.RGBA{0x00, 0x72, 0xb2, 0xff}
+	Orange = color.RGBA{0xd5, 0x5e, 0x00, 0xff}
+	Grey   = color.RGBA{0x99, 0x99, 0x99, 0xff}
+	Ink    = color.RGBA{0x22, 0x22, 0x22, 0xff}
 )
 
+// dotsPerInch of every PNG.
 const dotsPerInch = 150
 
-// newPlot is an empty plot in the house's look.
-func newPlot(title, x, y string) *plot.Plot {
+// New is an empty plot in the house's look.
+func New(title, x, y string) *plot.Plot {
 	p := plot.New()
 	p.Title.Text, p.X.Label.Text, p.Y.Label.Text = title, x, y
 	p.Title.TextStyle.Font.Size, p.Title.Padding = vg.Points(13), vg.Points(8)
 	for _, a := range []*plot.Axis{&p.X, &p.Y} {
 		a.Label.TextStyle.Font.Size, a.Tick.Label.Font.Size = vg.Points(11), vg.Points(10)
 		a.Label.Padding = vg.Points(4)
-		a.LineStyle.Color, a.Tick.LineStyle.Color = ink, ink
+		a.LineStyle.Color, a.Tick.LineStyle.Color = Ink, Ink
 	}
 	p.Legend.TextStyle.Font.Size = vg.Points(10)
 	p.Legend.Padding = vg.Points(3)
 	return p
 }
 
-// savePlot writes p as a PNG of the given size in inches.
-func savePlot(p *plot.Plot, width, height float64, path string) error {
+// Save writes p as a PNG of the given size in inches.
+func Save(p *plot.Plot, width, height float64, path string) error {
 	return atomicfile.WriteFunc(path, func(w io.Writer) error {
 		c := vgimg.NewWith(vgimg.UseWH(vg.Length(width)*vg.Inch, vg.Length(height)*vg.Inch), vgimg.UseDPI(dotsPerInch))
 		area := draw.New(c)
@@ -53,10 +54,10 @@ func savePlot(p *plot.Plot, width, height float64, path string) error {
 	})
 }
 
-// powerTicks labels powers of ten on an axis that shows log10.
-type powerTicks struct{}
+// PowerTicks labels powers of ten on an axis that shows log10.
+type PowerTicks struct{}
 
-func (powerTicks) Ticks(lo, hi float64) []plot.Tick {
+func (PowerTicks) Ticks(lo, hi float64) []plot.Tick {
 	var out []plot.Tick
 	for e := math.Floor(lo); e <= hi; e++ {
 		out = append(out, plot.Tick{Value: e, Label: powerLabel(e)})
@@ -79,19 +80,19 @@ func powerLabel(e float64) string {
 	return fmt.Sprintf("1e%d", int(e))
 }
 
-// countTicks labels powers of ten of a count axis that shows log10(1+n).
-type countTicks struct{}
+// CountTicks labels powers of ten of a count axis that shows log10(1+n).
+type CountTicks struct{}
 
-func (countTicks) Ticks(_, hi float64) []plot.Tick {
+func (CountTicks) Ticks(_, hi float64) []plot.Tick {
 	out := []plot.Tick{{Value: 0, Label: "0"}}
 	for e := 0; float64(e) <= hi+0.1; e++ {
-		out = append(out, plot.Tick{Value: math.Log10(1 + math.Pow(10, float64(e))), Label: grouped(int(math.Pow(10, float64(e))))})
+		out = append(out, plot.Tick{Value: math.Log10(1 + math.Pow(10, float64(e))), Label: Grouped(int(math.Pow(10, float64(e))))})
 	}
 	return out
 }
 
-// fixedTicks are ticks at given values.
-func fixedTicks(format string, values ...float64) plot.ConstantTicks {
+// FixedTicks are ticks at given values.
+func FixedTicks(format string, values ...float64) plot.ConstantTicks {
 	var out plot.ConstantTicks
 	for _, v := range values {
 		out = append(out, plot.Tick{Value: v, Label: fmt.Sprintf(format, v)})
@@ -99,8 +100,8 @@ func fixedTicks(format string, values ...float64) plot.ConstantTicks {
 	return out
 }
 
-// grouped writes a count with thousands separated: 1,234,567.
-func grouped(n int) string {
+// Grouped writes a count with thousands separated: 1,234,567.
+func Grouped(n int) string {
 	s := fmt.Sprint(n)
 	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
 		s = s[:i] + "," + s[i:]
@@ -108,19 +109,11 @@ func grouped(n int) string {
 	return s
 }
 
-// shorten cuts long labels in the middle.
-func shorten(s string, most int) string {
+// Shorten cuts long labels in the middle.
+func Shorten(s string, most int) string {
 	r := []rune(s)
 	if len(r) <= most {
 		return s
 	}
 	return strings.TrimSpace(string(r[:most-1])) + "…"
-}
-
-func appendFloat(x float64) []byte {
-	b, err := json.Marshal(x)
-	if err != nil { // not reached: x is finite
-		return []byte("null")
-	}
-	return b
 }
