@@ -139,6 +139,12 @@ func (s *Split) Rows() int64 { return s.report.Rows }
 // Report is the split's entry in dataset.json.
 func (s *Split) Report() SplitReport { return s.report }
 
+// Fingerprint identifies the data set; dataset.json has the same.
+func (s *Split) Fingerprint() string {
+	v, _ := s.r.Schema().Metadata().GetValue("degas.fingerprint")
+	return v
+}
+
 // Families lists the families; Batch.Family indexes it. Families()[0] is always "": benign names, and names of the
 // other classes whose family is not known. All splits of a data set have the same list, in alphabetical order. It
 // belongs to the split: do not change it.

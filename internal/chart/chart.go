@@ -44,11 +44,20 @@ func New(title, x, y string) *plot.Plot {
 
 // Save writes p as a PNG of the given size in inches.
 func Save(p *plot.Plot, width, height float64, path string) error {
+	return SaveColumn([]*plot.Plot{p}, width, height, path)
+}
+
+// SaveColumn writes plots one below the other into a PNG; height is that of one plot in inches.
+func SaveColumn(plots []*plot.Plot, width, height float64, path string) error {
 	return atomicfile.WriteFunc(path, func(w io.Writer) error {
-		c := vgimg.NewWith(vgimg.UseWH(vg.Length(width)*vg.Inch, vg.Length(height)*vg.Inch), vgimg.UseDPI(dotsPerInch))
+		h := vg.Length(height) * vg.Inch
+		c := vgimg.NewWith(vgimg.UseWH(vg.Length(width)*vg.Inch, h*vg.Length(len(plots))), vgimg.UseDPI(dotsPerInch))
 		area := draw.New(c)
 		margin := vg.Points(10)
-		p.Draw(draw.Crop(area, margin, -margin, margin, -margin))
+		for i, p := range plots {
+			below := h * vg.Length(len(plots)-1-i)
+			p.Draw(draw.Crop(area, margin, -margin, below+margin, -(h*vg.Length(i) + margin)))
+		}
 		_, err := vgimg.PngCanvas{Canvas: c}.WriteTo(w)
 		return err
 	})

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/degas-dns/degas/datasets"
+	"github.com/degas-dns/degas/datasets/convert"
+	"github.com/urfave/cli/v2"
+)
+
+func (c *command) convert() *cli.Command {
+	return &cli.Command{
+		Name:      "convert",
+		Usage:     "write a processed data set as CSV or Parquet",
+		ArgsUsage: "IN OUT",
+		Description: "IN is a folder that process-data wrote, or one of its .arrow files. For a folder OUT is a folder, which gets a file a split,\n" +
+			"for a file a file, whose name's end says the format.\n\n" +
+			"Example: degas convert data/processed data/csv --format csv.gz\n" +
+			"         degas convert data/processed/test.arrow test.parquet",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "format", Usage: "csv, csv.gz or parquet (what OUT ends in; csv for a folder)"},
+			jsonFlag,
+		},
+		Action: c.convertAction,
+	}
+}
+
+// converted says what became of one split.
+type converted struct {
+	Split string `json:"split"`
+	File  string `json:"file"`
+	Rows  int64  `json:"rows"`
+}
+
+func (c *command) convertAction(ctx *cli.Context) error {
+	if err := arguments(ctx, 2, 2); err != nil {
+		return err
+	}
+	in, out := ctx.Args().Get(0), ctx.Args().Get(1)
+	dir, splits, err := datasets.Locate(in)
+	if err != nil {
+		return err
+	}
+	format, err := convertFormat(ctx.String("format"), out, dir != in)
+	if err != nil {
+		return usageError{err}
+	}
+	if dir == in {
+		if err := os.MkdirAll(out, 0o755); err != nil {
+			return fmt.Errorf("convert %s: %w", in, err)
+		}
+	}
+	var done []converted
+	for _, split := range splits {
+		path := out
+		if dir == in {
+			path = format.File(out, split)
+		}
+		rows, err := format.Write(ctx.Context, dir, split, path)
+		if err != nil {
+			return err
+		}
+		done = append(done, converted{split, path, rows})
+	}
+	if ctx.Bool("json") {
+		return c.printJSON(done)
+	}
+	for _, d := range done {
+		if _, err := fmt.Fprintf(c.out, "%s\t%d rows\n", d.File, d.Rows); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// convertFormat is the format asked for, or that of OUT's name.
+func convertFormat(name, out string, toFile bool) (convert.Format, error) {
+	if name != "" {
+		return convert.ByName(name)
+	}
+	if f, ok := convert.ForFile(out); ok {
+		if !toFile {
+			return f, fmt.Errorf("convert: IN is a folder and OUT, %s, looks like a file. Try: --format %s and a folder, or one .arrow file", out, f.Name)
+		}
+		return f, nil
+	}
+	if toFile {
+		var known []string
+		for _, f := range convert.Formats() {
+			known = append(known, "."+f.Name)
+		}
+		return convert.Format{}, fmt.Errorf("convert: %s ends in none of %s. Try: --format", out, strings.Join(known, ", "))
+	}
+	return convert.ByName("csv")
+}

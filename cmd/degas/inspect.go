@@ -1,0 +1,160 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/degas-dns/degas/datasets"
+	"github.com/degas-dns/degas/datasets/plots"
+	"github.com/urfave/cli/v2"
+)
+
+func (c *command) inspect() *cli.Command {
+	return &cli.Command{
+		Name:      "inspect",
+		Usage:     "show what a processed data set holds",
+		ArgsUsage: "[PATH]",
+		Description: "PATH (data/processed) is a folder that process-data wrote, or one of its .arrow files. Shows the schema, counts, the\n" +
+			"largest families and some names of each class; --plot draws lengths and characters.\n\n" +
+			"Example: degas inspect data/processed/train.arrow --samples 5 --plot train.png",
+		Flags: []cli.Flag{
+			&cli.IntFlag{Name: "samples", Value: 3, Usage: "names shown of each class"},
+			&cli.IntFlag{Name: "families", Value: 10, Usage: "families shown, largest first; 0: all"},
+			&cli.StringFlag{Name: "plot", Usage: "write a picture to `FILE.png`; for a folder one FILE-SPLIT.png a split"},
+			jsonFlag,
+		},
+		Action: c.inspectAction,
+	}
+}
+
+func (c *command) inspectAction(ctx *cli.Context) error {
+	if err := arguments(ctx, 0, 1); err != nil {
+		return err
+	}
+	if n := ctx.Int("samples"); n < 0 {
+		return usagef("samples %d: must not be negative", n)
+	}
+	picture := ctx.String("plot")
+	if picture != "" && !strings.EqualFold(filepath.Ext(picture), ".png") {
+		return usagef("plot %s: only .png is written", picture)
+	}
+	dir, splits, err := datasets.Locate(argument(ctx, 0, "data/processed"))
+	if err != nil {
+		return err
+	}
+	m, err := datasets.ReadManifest(dir)
+	if err != nil {
+		return err
+	}
+	var found []*datasets.Description
+	for _, split := range splits {
+		d, err := datasets.Describe(ctx.Context, dir, split, ctx.Int("samples"))
+		if err != nil {
+			return err
+		}
+		found = append(found, d)
+	}
+	if ctx.Bool("json") {
+		err = c.printJSON(map[string]any{"dataset": m, "splits": found})
+	} else {
+		err = printDescriptions(c.out, dir, m, found, ctx.Int("families"))
+	}
+	if err != nil || picture == "" {
+		return err
+	}
+	return c.drawSplits(found, picture)
+}
+
+// drawSplits draws each split and says on stderr where.
+func (c *command) drawSplits(found []*datasets.Description, picture string) error {
+	for _, d := range found {
+		if d.Split.Rows == 0 {
+			fmt.Fprintf(c.err, "picture     none: %s has no rows\n", d.Split.Name)
+			continue
+		}
+		path := picture
+		if len(found) > 1 {
+			ext := filepath.Ext(picture)
+			path = strings.TrimSuffix(picture, ext) + "-" + d.Split.Name + ext
+		}
+		if err := plots.Write(d, path); err != nil {
+			return err
+		}
+		fmt.Fprintf(c.err, "picture     %s\n", path)
+	}
+	return nil
+}
+
+func printDescriptions(out io.Writer, dir string, m *datasets.Manifest, found []*datasets.Description, most int) error {
+	w := tabwriter.NewWriter(out, 2, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "data set\t%s\n", dir)
+	fmt.Fprintf(w, "fingerprint\t%s\n", m.Fingerprint)
+	fmt.Fprintf(w, "split by\t%s, seed %d\n", m.Options.Split, m.Options.Seed)
+	if len(m.Options.HoldoutFamilies) > 0 {
+		fmt.Fprintf(w, "held out\t%s\n", strings.Join(m.Options.HoldoutFamilies, ", "))
+	}
+	fmt.Fprintf(w, "leak check\t%d different %ss, %d in two splits\n", m.Leaks.Keys, m.Leaks.Key, m.Leaks.Crossing)
+	for i, d := range found {
+		if i == 0 {
+			fmt.Fprintln(w, "\ncolumn\ttype")
+			for _, column := range d.Schema {
+				fmt.Fprintf(w, "%s\t%s\n", column.Name, column.Type)
+			}
+		}
+		printDescription(w, d, most)
+	}
+	return w.Flush()
+}
+
+func printDescription(w io.Writer, d *datasets.Description, most int) {
+	fmt.Fprintf(w, "\n%s: %d rows in %s (%d bytes)\n", d.Split.Name, d.Split.Rows, d.Split.File, d.Split.Bytes)
+	fmt.Fprintln(w, "class\trows\tshare\tmean length\tmedian\t95 %\tlongest")
+	for _, class := range datasets.ClassNames() {
+		c := d.Classes[class]
+		if c == nil {
+			continue
+		}
+		fmt.Fprintf(w, "%s\t%d\t%.1f %%\t%.1f\t%d\t%d\t%d\n", class, c.Rows, 100*float64(c.Rows)/float64(max(d.Split.Rows, 1)),
+			c.MeanLength(), c.LengthQuantile(0.5), c.LengthQuantile(0.95), c.LengthQuantile(1))
+	}
+	printLargest(w, "family", d.Split.ByFamily, most)
+	printLargest(w, "source", d.Split.BySource, most)
+	head := "class\tfamily\tname\n"
+	for _, class := range datasets.ClassNames() {
+		c := d.Classes[class]
+		if c == nil || len(c.Samples) == 0 {
+			continue
+		}
+		fmt.Fprint(w, head)
+		head = ""
+		for _, s := range c.Samples {
+			fmt.Fprintf(w, "%s\t%s\t%s\n", class, cmp.Or(s.Family, "-"), s.Name)
+		}
+	}
+}
+
+// printLargest prints the largest groups and how many more there are. Rows without a family have no line.
+func printLargest(w io.Writer, what string, rows map[string]int64, most int) {
+	names := slices.DeleteFunc(slices.Collect(maps.Keys(rows)), func(s string) bool { return s == "" })
+	if len(names) == 0 {
+		return
+	}
+	slices.SortFunc(names, func(a, b string) int { return cmp.Or(cmp.Compare(rows[b], rows[a]), strings.Compare(a, b)) })
+	fmt.Fprintf(w, "%s\trows\n", what)
+	shown := len(names)
+	if most > 0 {
+		shown = min(shown, most)
+	}
+	for _, name := range names[:shown] {
+		fmt.Fprintf(w, "%s\t%d\n", name, rows[name])
+	}
+	if n := len(names) - shown; n > 0 {
+		fmt.Fprintf(w, "and %d more\t\n", n)
+	}
+}

@@ -1,0 +1,129 @@
+// Package convert writes splits of a data set in formats other than Arrow.
+package convert
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/klauspost/compress/gzip"
+
+	"github.com/degas-dns/degas/datasets"
+	"github.com/degas-dns/degas/internal/atomicfile"
+	"github.com/degas-dns/degas/internal/nearest"
+)
+
+// Format writes the rows of a split. Columns are domain, class, family and source, all of them text; a row without a
+// family has an empty one.
+type Format struct {
+	// Name is also the file name's suffix, without its dot.
+	Name string
+	// Doc is one line for a list.
+	Doc   string
+	write func(ctx context.Context, s *datasets.Split, w io.Writer) error
+}
+
+// formats has each format, longest suffix first.
+var formats = []Format{
+	{"csv.gz", "comma-separated with a header (RFC 4180), gzip", writeGzip},
+	{"parquet", "Apache Parquet: dictionaries for class, family and source, zstd", writeParquet},
+	{"csv", "comma-separated with a header (RFC 4180)", writeCSV},
+}
+
+// Formats lists the formats.
+func Formats() []Format { return slices.Clone(formats) }
+
+// ByName finds a format. An unknown name's error lists the known ones.
+func ByName(name string) (Format, error) {
+	var known []string
+	for _, f := range formats {
+		if f.Name == name {
+			return f, nil
+		}
+		known = append(known, f.Name)
+	}
+	if best := nearest.Of(name, known); best != "" {
+		return Format{}, fmt.Errorf("unknown format %q: did you mean %s?", name, best)
+	}
+	return Format{}, fmt.Errorf("unknown format %q, known are: %s", name, strings.Join(known, ", "))
+}
+
+// ForFile finds the format that a file's name ends in.
+func ForFile(path string) (Format, bool) {
+	for _, f := range formats {
+		if strings.HasSuffix(strings.ToLower(path), "."+f.Name) {
+			return f, true
+		}
+	}
+	return Format{}, false
+}
+
+// Write writes the split of the data set in dir to the file path, which appears whole or not at all, and returns the
+// number of rows.
+func (f Format) Write(ctx context.Context, dir, split, path string) (rows int64, err error) {
+	s, err := datasets.Open(dir, split)
+	if err != nil {
+		return 0, err
+	}
+	defer s.Close()
+	err = atomicfile.WriteFunc(path, func(w io.Writer) error { return f.write(ctx, s, w) })
+	if err != nil {
+		return 0, fmt.Errorf("convert %s of %s: %w", split, dir, err)
+	}
+	return s.Rows(), nil
+}
+
+// File is the name of a split's file in a folder.
+func (f Format) File(dir, split string) string { return filepath.Join(dir, split+"."+f.Name) }
+
+// writeCSV quotes what RFC 4180 wants quoted. Names hold no such character; families and sources may.
+func writeCSV(ctx context.Context, s *datasets.Split, out io.Writer) error {
+	w := bufio.NewWriterSize(out, 1<<16)
+	w.WriteString("domain,class,family,source\n")
+	families, sources, classes := quoted(s.Families()), quoted(s.Sources()), datasets.ClassNames()
+	for b, err := range s.Batches(ctx) {
+		if err != nil {
+			return err
+		}
+		for i, name := range b.Names {
+			w.WriteString(quote(name))
+			w.WriteByte(',')
+			w.WriteString(classes[b.Class[i]])
+			w.WriteByte(',')
+			w.WriteString(families[b.Family[i]])
+			w.WriteByte(',')
+			w.WriteString(sources[b.Source[i]])
+			if err := w.WriteByte('\n'); err != nil { // sticky
+				return err
+			}
+		}
+	}
+	return w.Flush()
+}
+
+func quoted(list []string) []string {
+	out := make([]string, len(list))
+	for i, s := range list {
+		out[i] = quote(s)
+	}
+	return out
+}
+
+func quote(s string) string {
+	if !strings.ContainsAny(s, "\",\r\n") {
+		return s
+	}
+	return `"` + strings.ReplaceAll(s, `"`, `""`) + `"`
+}
+
+func writeGzip(ctx context.Context, s *datasets.Split, out io.Writer) error {
+	z := gzip.NewWriter(out)
+	if err := writeCSV(ctx, s, z); err != nil {
+		return err
+	}
+	return z.Close()
+}

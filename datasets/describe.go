@@ -1,0 +1,165 @@
+package datasets
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/degas-dns/degas/model/dnsname"
+)
+
+// Description is what one split looks like: what `degas inspect` prints and draws.
+type Description struct {
+	Split SplitReport `json:"split"`
+	// Schema has the Arrow columns in order.
+	Schema []Column `json:"schema"`
+	// Metadata is the Arrow schema's: version, fingerprint, split and seed.
+	Metadata map[string]string            `json:"metadata"`
+	Classes  map[string]*ClassDescription `json:"classes"`
+}
+
+// Column is one column of the Arrow schema.
+type Column struct {
+	Name string `json:"name"`
+	Type string `json:"type"`
+}
+
+// ClassDescription is what the names of one class look like.
+type ClassDescription struct {
+	Rows int64 `json:"rows"`
+	// Length [254] counts names by their length in bytes; Labels [128] by their number of labels.
+	Length []int64 `json:"length"`
+	Labels []int64 `json:"labels"`
+	// Characters counts each character's occurrences in all names.
+	Characters map[string]int64 `json:"characters"`
+	// Samples are the first rows of the class; the order of a file is random, so they are a random choice.
+	Samples []SampleRow `json:"samples"`
+
+	bytes [256]int64
+}
+
+// SampleRow is a row shown as it is.
+type SampleRow struct {
+	Name   string `json:"name"`
+	Family string `json:"family,omitempty"`
+	Source string `json:"source"`
+}
+
+// MeanLength is the mean length of names in bytes.
+func (c *ClassDescription) MeanLength() float64 {
+	sum := int64(0)
+	for n, rows := range c.Length {
+		sum += int64(n) * rows
+	}
+	return float64(sum) / float64(max(c.Rows, 1))
+}
+
+// LengthQuantile is the smallest length that at least the share q of the names does not exceed.
+func (c *ClassDescription) LengthQuantile(q float64) int {
+	sum := int64(0)
+	for n, rows := range c.Length {
+		if sum += rows; float64(sum) >= q*float64(c.Rows) {
+			return n
+		}
+	}
+	return len(c.Length) - 1
+}
+
+const (
+	mostLabels = 127
+)
+
+// Describe reads a split whole and describes it, with up to samples rows of each class.
+func Describe(ctx context.Context, dir, split string, samples int) (*Description, error) {
+	s, err := Open(dir, split)
+	if err != nil {
+		return nil, err
+	}
+	defer s.Close()
+	d := &Description{Split: s.Report(), Metadata: s.r.Schema().Metadata().ToMap(), Classes: map[string]*ClassDescription{}}
+	for _, f := range s.r.Schema().Fields() {
+		d.Schema = append(d.Schema, Column{f.Name, f.Type.String()})
+	}
+	var classes [classCount]ClassDescription
+	for i := range classes {
+		classes[i].Length, classes[i].Labels = make([]int64, dnsname.MaxName+1), make([]int64, mostLabels+1)
+	}
+	for b, err := range s.Batches(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		for i, name := range b.Names {
+			c := &classes[b.Class[i]]
+			c.add(name)
+			if len(c.Samples) < samples {
+				c.Samples = append(c.Samples, SampleRow{strings.Clone(name), s.families[b.Family[i]], s.sources[b.Source[i]]})
+			}
+		}
+	}
+	for i := range classes {
+		if c := &classes[i]; c.Rows > 0 {
+			c.name()
+			d.Classes[classNames[i]] = c
+		}
+	}
+	return d, nil
+}
+
+func (c *ClassDescription) add(name string) {
+	c.Rows++
+	c.Length[min(len(name), dnsname.MaxName)]++
+	labels := 1
+	for i := range len(name) {
+		c.bytes[name[i]]++
+		if name[i] == '.' {
+			labels++
+		}
+	}
+	c.Labels[min(labels, mostLabels)]++
+}
+
+// name fills Characters: a byte that is no ASCII is written \xNN.
+func (c *ClassDescription) name() {
+	c.Characters = map[string]int64{}
+	for b, n := range c.bytes {
+		if n == 0 {
+			continue
+		}
+		key := string(rune(b))
+		if b <= ' ' || b >= 0x7f {
+			key = fmt.Sprintf(`\x%02x`, b)
+		}
+		c.Characters[key] = n
+	}
+}
+
+// Locate finds the data set that path means, and its splits: all of them for a folder, one for a split's file.
+func Locate(path string) (dir string, splits []string, err error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return "", nil, fmt.Errorf("open data set: %w", err)
+	}
+	if info.IsDir() {
+		m, err := ReadManifest(path)
+		if err != nil {
+			return "", nil, err
+		}
+		for _, s := range m.Splits {
+			splits = append(splits, s.Name)
+		}
+		return path, splits, nil
+	}
+	dir = filepath.Dir(path)
+	m, err := ReadManifest(dir)
+	if err != nil {
+		return "", nil, fmt.Errorf("%s: only files of a data set are understood: %w", path, err)
+	}
+	for _, s := range m.Splits {
+		if s.File == filepath.Base(path) {
+			return dir, []string{s.Name}, nil
+		}
+	}
+	return "", nil, fmt.Errorf("open data set: %s is no split of %s", path, filepath.Join(dir, ManifestName))
+}
