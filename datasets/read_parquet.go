@@ -1,6 +1,7 @@
 package datasets
 
 import (
+	"bufio"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -55,6 +56,9 @@ func (parquetReader) Read(ctx context.Context, in io.Reader, f FileInfo, sink Si
 		return err
 	}
 	if err := t.checkCodecs(file.Metadata()); err != nil {
+		return err
+	}
+	if err := t.checkPages(at, size, file); err != nil {
 		return err
 	}
 	rows := int64(0)
@@ -135,6 +139,36 @@ func (t *parquetTable) checkCodecs(m *format.FileMetaData) error {
 			}
 			if codec := c.MetaData.Codec; codec == format.Lz4 || codec == format.Lz4Raw || codec == format.LZO {
 				return fmt.Errorf("parquet: compression %v is not read. Try: write it with snappy or zstd", codec)
+			}
+		}
+	}
+	return nil
+}
+
+// checkPages looks at all pages of the columns that are read.
+func (t *parquetTable) checkPages(at io.ReaderAt, size int64, file *parquet.File) error {
+	leaves := file.Root().Columns()
+	for n, group := range file.Metadata().RowGroups {
+		for _, i := range []int{t.name, t.class, t.family} {
+			if i < 0 {
+				continue
+			}
+			m := &group.Columns[i].MetaData
+			leaf := leaves[slices.IndexFunc(leaves, func(c *parquet.Column) bool { return c.Leaf() && c.Index() == i })]
+			if leaf.Repeated() {
+				return errors.New("parquet: a column of lists holds no names or classes")
+			}
+			start := m.DataPageOffset
+			if m.DictionaryPageOffset != 0 {
+				start = m.DictionaryPageOffset
+			}
+			if start < 0 || m.TotalCompressedSize < 0 || start > size || m.TotalCompressedSize > size-start {
+				return fmt.Errorf("parquet: column %s of row group %d lies outside the file", leaf.Name(), n)
+			}
+			g := &pageGuard{codec: m.Codec, optional: leaf.Optional(), size: 16<<20 + int(min(size, 16<<20))}
+			section := io.NewSectionReader(at, start, m.TotalCompressedSize)
+			if err := g.chunk(bufio.NewReaderSize(section, 256<<10), m.TotalCompressedSize); err != nil {
+				return fmt.Errorf("parquet: column %s of row group %d: %w", leaf.Name(), n, err)
 			}
 		}
 	}

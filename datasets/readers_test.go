@@ -7,11 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"strings"
 	"testing"
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/compress"
 )
 
 // collector is a Sink that writes down what it gets.
@@ -313,8 +315,50 @@ func FuzzReaders(f *testing.F) {
 	})
 }
 
+// parquetSeeds is a small file in each encoding, compression and page version.
+func parquetSeeds(t testing.TB) (out [][]byte) {
+	type optional struct {
+		Domain string `parquet:"domain,optional,delta"`
+		Class  string `parquet:"class,dict"`
+	}
+	type lengths struct {
+		Domain []byte `parquet:"domain,delta"`
+		Class  int64  `parquet:"class,delta"`
+	}
+	for version := 1; version <= 2; version++ {
+		for _, codec := range []compress.Codec{&parquet.Uncompressed, &parquet.Snappy, &parquet.Gzip, &parquet.Zstd, &parquet.Brotli} {
+			o := []parquet.WriterOption{parquet.DataPageVersion(version), parquet.Compression(codec)}
+			var a, b, c bytes.Buffer
+			gta, opt, num := parquet.NewGenericWriter[gtaRow](&a, o...), parquet.NewGenericWriter[optional](&b, o...), parquet.NewGenericWriter[lengths](&c, o...)
+			for range 20 {
+				gta.Write([]gtaRow{{[]byte("0.static.wix.com"), "legit", 1}, {[]byte("a\xff.net"), "iodine", 1}})
+				opt.Write([]optional{{"www.example.com", "dga"}, {"", "legit"}})
+				num.Write([]lengths{{[]byte("google.com"), 0}, {[]byte("google.de"), 1}})
+			}
+			if err := errors.Join(gta.Close(), opt.Close(), num.Close()); err != nil {
+				t.Fatal(err)
+			}
+			out = append(out, a.Bytes(), b.Bytes(), c.Bytes())
+		}
+	}
+	return out
+}
+
+// What honest writers write passes the guard.
+func TestParquetSeeds(t *testing.T) {
+	for i, data := range parquetSeeds(t) {
+		sink := &countingSink{}
+		err := parquetReader{}.Read(t.Context(), bytes.NewReader(data), FileInfo{Path: "x.parquet", TempDir: t.TempDir()}, sink)
+		if err != nil || sink.rows != 40 {
+			t.Errorf("seed %d: %d rows, %v", i, sink.rows, err)
+		}
+	}
+}
+
 func FuzzParquet(f *testing.F) {
-	f.Add([]byte(gtaFile(f, gtaRow{[]byte("0.static.wix.com"), "legit", 1}, gtaRow{[]byte("a\xff.net"), "iodine", 1})))
+	for _, data := range parquetSeeds(f) {
+		f.Add(data)
+	}
 	f.Fuzz(func(t *testing.T, data []byte) { fuzzRead(t, parquetReader{}, "x.parquet", data) })
 }
 
@@ -324,7 +368,13 @@ func fuzzRead(t *testing.T, r Reader, path string, data []byte) {
 	if r.Name() == "parquet" {
 		f.TempDir = t.TempDir()
 	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
 	err := r.Read(context.Background(), bytes.NewReader(data), f, sink)
+	runtime.ReadMemStats(&after)
+	if used, most := after.TotalAlloc-before.TotalAlloc, uint64(64<<20+4*len(data)); used > most {
+		t.Fatalf("%s: %d bytes allocated for %d", r.Name(), used, len(data))
+	}
 	if lines := int64(bytes.Count(data, []byte("\n")) + 1); err == nil && r.Name() != "parquet" && sink.rows > lines {
 		t.Fatalf("%s: %d rows of %d lines", r.Name(), sink.rows, lines)
 	}
