@@ -250,6 +250,10 @@ func (s Source) failed(err error) error {
 	if s.Dead != "" {
 		hint = "This source is " + s.Dead
 	}
+	var local *fs.PathError
+	if errors.As(err, &local) { // no other server would help
+		return fmt.Errorf("download %s: %w", s.Name, err)
+	}
 	return fmt.Errorf("download %s: %w\n%s", s.Name, err, hint)
 }
 

@@ -87,7 +87,8 @@ func randomAccess(in io.Reader, tempDir string) (at io.ReaderAt, size int64, don
 	return tmp, size, done, nil
 }
 
-// checkFooter makes sure that the footer lies within the file before the library makes room for it.
+// checkFooter makes sure that the footer lies within the file, and its lists within the footer, before the library
+// makes room for them.
 func checkFooter(at io.ReaderAt, size int64) error {
 	var tail [8]byte
 	if size < 12 {
@@ -96,10 +97,15 @@ func checkFooter(at io.ReaderAt, size int64) error {
 	if _, err := at.ReadAt(tail[:], size-8); err != nil {
 		return err
 	}
-	if n := int64(binary.LittleEndian.Uint32(tail[:])); string(tail[4:]) != "PAR1" || n > size-12 {
+	n := int64(binary.LittleEndian.Uint32(tail[:]))
+	if string(tail[4:]) != "PAR1" || n > size-12 {
 		return errors.New("parquet: no footer at the end: the file is truncated")
 	}
-	return nil
+	footer := make([]byte, n)
+	if _, err := at.ReadAt(footer, size-8-n); err != nil {
+		return fmt.Errorf("parquet: footer: %w", err)
+	}
+	return checkFooterLists(footer, size)
 }
 
 // parquetTable says which columns of a file hold what; -1 for what it does not have.

@@ -70,8 +70,11 @@ func (umudgaReader) Read(ctx context.Context, in io.Reader, f FileInfo, sink Sin
 		family = f.Base()
 	}
 	rec := Record{Class: DGA, Family: family}
-	if NormalizeFamily(family) == "" {
+	switch n := NormalizeFamily(family); {
+	case n == "":
 		rec = Record{Class: Benign}
+	case tunnelTools[n]: // not in UMUDGA itself, but degas generate lays tunnels out like it
+		rec.Class = Tunnel
 	}
 	return eachLine(in, sink, func(line int64, text []byte) error {
 		rec.Name = view(text)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/url"
 	"os"
@@ -266,7 +267,7 @@ func (t *transfer) receive(ctx context.Context, part partFile, body io.Reader, d
 		if k > 0 {
 			stall.Reset(t.c.o.StallTimeout)
 			if _, werr := part.Write(buf[:k]); werr != nil {
-				return n, fmt.Errorf("write %s: %w", t.final+partSuffix, werr)
+				return n, naming("write", t.final+partSuffix, werr)
 			}
 			digest.Write(buf[:k])
 			n += int64(k)
@@ -369,4 +370,13 @@ func joinShort(errs []error) error {
 		return errs[0]
 	}
 	return fmt.Errorf("%w; then %w", errs[0], joinShort(errs[1:]))
+}
+
+// naming says what was done to which file, unless err says it already.
+func naming(verb, path string, err error) error {
+	var known *fs.PathError
+	if errors.As(err, &known) && known.Path == path {
+		return err
+	}
+	return fmt.Errorf("%s %s: %w", verb, path, err)
 }
