@@ -76,7 +76,11 @@ func (r *report) parameters() int {
 	return n
 }
 
+// best is the epoch whose weights the model has; zero for an imported model, which has no history.
 func (r *report) best() Epoch {
+	if len(r.History) == 0 {
+		return Epoch{}
+	}
 	return slices.MinFunc(r.History, func(a, b Epoch) int {
 		switch {
 		case a.ValidationLoss < b.ValidationLoss:

@@ -30,6 +30,7 @@ type RunOptions struct {
 // runConfig is what this package reads of a run's config.yaml.
 type runConfig struct {
 	Arch        string `yaml:"arch"`
+	From        string `yaml:"from"`
 	Target      string `yaml:"target"`
 	Engine      string `yaml:"engine"`
 	Data        string `yaml:"data"`
@@ -117,9 +118,12 @@ func readConfig(run string) (*runConfig, error) {
 	return c, nil
 }
 
+// readHistory reads a run's epochs; none for an imported model.
 func readHistory(path string) ([]Epoch, error) {
 	data, err := os.ReadFile(path)
-	if err != nil {
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	} else if err != nil {
 		return nil, err
 	}
 	var out []Epoch
@@ -146,7 +150,9 @@ func (m *Metrics) warn(s *Sample, trained *model.Model, data *datasets.Manifest)
 	if builtIn(s) {
 		add("All names come from the built-in sample, which is for trying degas out: these numbers say nothing about real traffic.")
 	}
-	if trained.Dataset != data.Fingerprint {
+	if trained.Dataset == "" {
+		add("It is not known what the model was trained on: names may have been seen in training.")
+	} else if trained.Dataset != data.Fingerprint {
 		add("The model was trained on data set %.12s, measured on %.12s: names may have been seen in training.", trained.Dataset, data.Fingerprint)
 	}
 	if data.Leaks.Crossing > 0 {
@@ -219,8 +225,10 @@ func (r *report) plots(dir string) error {
 	}
 	at := func(name string) string { return filepath.Join(dir, name+".png") }
 	m := r.Metrics
-	if err := plotTraining(r.History, at("training")); err != nil {
-		return err
+	if len(r.History) > 0 {
+		if err := plotTraining(r.History, at("training")); err != nil {
+			return err
+		}
 	}
 	if m.ROCAUC != nil {
 		c := newCurve(r.Sample)

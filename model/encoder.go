@@ -28,6 +28,8 @@ type Encoder struct {
 	Window  int    `json:"window"`
 	PadSide string `json:"pad_side"`
 	Keep    string `json:"keep"`
+	// Reverse writes the characters that are kept last to first. Padding stays on PadSide.
+	Reverse bool `json:"reverse,omitempty"`
 	// Lower folds A-Z before look-up.
 	Lower bool `json:"lower"`
 }
@@ -86,11 +88,13 @@ type Coder struct {
 	window      int
 	pad         uint16
 	right, last bool
+	reverse     bool
 }
 
 // Coder prepares e, which must be valid.
 func (e *Encoder) Coder() *Coder {
-	return &Coder{table: e.Table(), window: e.Window, pad: uint16(e.Pad), right: e.PadSide == Right, last: e.Keep == Last}
+	return &Coder{table: e.Table(), window: e.Window, pad: uint16(e.Pad), right: e.PadSide == Right, last: e.Keep == Last,
+		reverse: e.Reverse}
 }
 
 // Window is the number of codes a name becomes.
@@ -110,8 +114,14 @@ func (c *Coder) Encode(dst []uint16, name string) int {
 		at = c.window - len(name)
 		fill(dst[:at], c.pad)
 	}
-	for i := 0; i < len(name); i++ {
-		dst[at+i] = c.table[name[i]]
+	if c.reverse {
+		for i := range len(name) {
+			dst[at+len(name)-1-i] = c.table[name[i]]
+		}
+	} else {
+		for i := 0; i < len(name); i++ {
+			dst[at+i] = c.table[name[i]]
+		}
 	}
 	fill(dst[at+len(name):c.window], c.pad)
 	return len(name)

@@ -62,6 +62,18 @@ func Load(dir string) (*Model, error) {
 	return m, nil
 }
 
+// LoadAny reads the model that dir is or that dir/model holds: a version directory, or a run.
+func LoadAny(dir string) (*Model, error) {
+	m, err := Load(dir)
+	if err == nil {
+		return m, nil
+	}
+	if inner, innerErr := Load(filepath.Join(dir, "model")); innerErr == nil {
+		return inner, nil
+	}
+	return nil, err
+}
+
 func parse(data []byte) (*Model, error) {
 	m := &Model{}
 	file := modelJSON{Model: m}

@@ -152,12 +152,13 @@ func (s *Spec) Outputs() int {
 	return s.Layers[len(s.Layers)-1].Units
 }
 
-// WithLabels returns a copy of s whose head fits labels: a sigmoid for two labels, otherwise a softmax over all.
+// WithLabels returns a copy of s whose head fits labels: a sigmoid for two labels, otherwise a softmax over all. A head
+// that is a softmax over two stays one.
 func (s Spec) WithLabels(labels []string) Spec {
 	s.Labels = slices.Clone(labels)
 	s.Layers = slices.Clone(s.Layers)
 	head := &s.Layers[len(s.Layers)-1]
-	if len(labels) == 2 {
+	if len(labels) == 2 && (head.Activation != Softmax || head.Units != 2) {
 		head.Units, head.Activation = 1, Sigmoid
 	} else {
 		head.Units, head.Activation = len(labels), Softmax

@@ -75,6 +75,8 @@ class Encoder:
         if len(name) > window:
             name = name[:window] if e["keep"] == "first" else name[-window:]
         ids = [e["pad"] if c == 0 else self.table.get(c, e["unknown"]) for c in name]
+        if e.get("reverse"):
+            ids.reverse()
         padding = [e["pad"]] * (window - len(ids))
         return ids + padding if e["pad_side"] == "right" else padding + ids
 
@@ -219,6 +221,7 @@ def check_metadata(v, meta):
     e = v.spec["encoder"]
     want = {"degas." + k: str(e[k]) for k in ("alphabet", "base", "pad", "unknown", "window", "pad_side", "keep")}
     want["degas.lower"] = "true" if e["lower"] else "false"
+    want["degas.reverse"] = "true" if e.get("reverse") else "false"
     for key, value in want.items():
         if meta.get(key) != value:
             raise ValueError(f"metadata {key} is {meta.get(key)!r}, want {value!r}")

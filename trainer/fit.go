@@ -39,6 +39,8 @@ type Task struct {
 	Spec              *model.Spec
 	Engine            Engine
 	Train, Validation *Set
+	// Initial are the first weights; nil draws them from the seed.
+	Initial model.Weights
 	// Store keeps checkpoints; nil keeps none.
 	Store *Store
 	// Resume continues from the store's checkpoint, if it has one.
@@ -90,7 +92,10 @@ func Fit(ctx context.Context, t Task, o Options, obs Observer) (*Result, error) 
 
 // start makes the session, fresh or from the checkpoint.
 func (f *fit) start(ctx context.Context) error {
-	w, err := model.Initial(f.Spec, model.SubSeed(f.Seed, "weights"))
+	w, err := f.Initial.Clone(), error(nil)
+	if f.Initial == nil {
+		w, err = model.Initial(f.Spec, model.SubSeed(f.Seed, "weights"))
+	}
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strings"
 
 	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/internal/atomicfile"
@@ -26,15 +28,16 @@ const (
 // Config is a run's config.yaml: all that is needed to do it again.
 type Config struct {
 	Version int    `yaml:"version"`
-	Arch    string `yaml:"arch"`   // a preset of package model
-	Target  string `yaml:"target"` // binary, class or family
-	Engine  string `yaml:"engine"`
+	Arch    string `yaml:"arch"`           // a preset of package model, or what an imported model is called
+	From    string `yaml:"from,omitempty"` // where the first weights came from: a run or a model's directory, or an imported file
+	Target  string `yaml:"target"`         // binary, class or family
+	Engine  string `yaml:"engine,omitempty"`
 	Data    string `yaml:"data"` // directory of process-data's output
 	// Fingerprint is that data set's; a resumed run refuses another.
-	Fingerprint string  `yaml:"fingerprint"`
-	Options     Options `yaml:"options"`
+	Fingerprint string  `yaml:"fingerprint,omitempty"`
+	Options     Options `yaml:"options,omitempty"`
 	Degas       string  `yaml:"degas"`   // version that started the run
-	Machine     string  `yaml:"machine"` // for a person: a result's last digits depend on it
+	Machine     string  `yaml:"machine,omitempty"` // for a person: a result's last digits depend on it
 }
 
 // Request is what Train is asked for.
@@ -159,9 +162,35 @@ func ReadConfig(dir string) (*Config, error) {
 	return &c, nil
 }
 
+// begin is the model that training starts from: a preset without weights, or a trained model.
+func (c *Config) begin() (*model.Model, error) {
+	if c.From == "" {
+		spec, err := model.Preset(c.Arch)
+		return &model.Model{Spec: spec}, err
+	}
+	m, err := model.LoadAny(c.From)
+	if err != nil {
+		return nil, fmt.Errorf("start from %s: %w", c.From, err)
+	}
+	return m, nil
+}
+
+// Import makes a run of a model that was trained elsewhere: config.yaml and the model, no history. from says where the
+// model came from, data is the data set to measure it on.
+func Import(dir string, m *model.Model, target, from, data, version string) error {
+	if _, err := os.Stat(filepath.Join(dir, ConfigFile)); err == nil {
+		return fmt.Errorf("%s: %w. Try: another --run", dir, ErrRunExists)
+	}
+	if err := m.Save(filepath.Join(dir, ModelDir)); err != nil {
+		return err
+	}
+	c := Config{Version: 1, Arch: m.Spec.Name, From: from, Target: target, Data: data, Degas: version}
+	return c.write(dir)
+}
+
 // task reads the data and builds what Fit needs.
 func (c *Config) task(ctx context.Context) (*Task, error) {
-	spec, err := model.Preset(c.Arch)
+	begin, err := c.begin()
 	if err != nil {
 		return nil, err
 	}
@@ -178,8 +207,13 @@ func (c *Config) task(ctx context.Context) (*Task, error) {
 	if err != nil {
 		return nil, err
 	}
-	spec = spec.WithLabels(labels)
-	t := &Task{Spec: &spec, Engine: engine}
+	spec := begin.Spec
+	if begin.Weights == nil {
+		spec = spec.WithLabels(labels)
+	} else if !slices.Equal(spec.Labels, labels) {
+		return nil, fmt.Errorf("the model of %s tells apart %s, the data %s", c.From, strings.Join(spec.Labels, ", "), strings.Join(labels, ", "))
+	}
+	t := &Task{Spec: &spec, Engine: engine, Initial: begin.Weights}
 	if t.Train, err = ReadSet(ctx, train, c.Target, labels); err != nil {
 		return nil, fmt.Errorf("read training names: %w", err)
 	}

@@ -7,6 +7,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/degas-dns/degas/export"
+	"github.com/degas-dns/degas/model"
 	"github.com/urfave/cli/v2"
 )
 
@@ -44,7 +45,7 @@ func (c *command) exportAction(ctx *cli.Context) error {
 		}
 		formats = append(formats, name)
 	}
-	m, err := loadModel(ctx.Args().First())
+	m, err := model.LoadAny(ctx.Args().First())
 	if err != nil {
 		return err
 	}

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -35,7 +34,7 @@ func (c *command) predictAction(ctx *cli.Context) error {
 	if err := arguments(ctx, 1, -1); err != nil {
 		return err
 	}
-	m, err := loadModel(ctx.Args().First())
+	m, err := model.LoadAny(ctx.Args().First())
 	if err != nil {
 		return err
 	}
@@ -50,18 +49,6 @@ func (c *command) predictAction(ctx *cli.Context) error {
 		err = p.stream(ctx.Context, c.in)
 	}
 	return errors.Join(err, p.out.Flush())
-}
-
-// loadModel reads a model from a run, a model directory or an exported version.
-func loadModel(dir string) (*model.Model, error) {
-	m, err := model.Load(dir)
-	if err == nil {
-		return m, nil
-	}
-	if inner, innerErr := model.Load(filepath.Join(dir, "model")); innerErr == nil {
-		return inner, nil
-	}
-	return nil, err
 }
 
 // predictor writes verdicts.

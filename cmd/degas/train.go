@@ -23,6 +23,7 @@ func (c *command) train() *cli.Command {
 			"Example: degas train-model data/processed --arch cnn --epochs 5 --run first",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "arch", Value: "cnn", Usage: strings.Join(model.Presets(), ", ")},
+			&cli.StringFlag{Name: "from", Usage: "start from the model of a run or a version `DIR`, whose architecture and labels stay"},
 			&cli.IntFlag{Name: "epochs", Value: d.Epochs, Usage: "at most `N` passes over the training names"},
 			&cli.IntFlag{Name: "batch-size", Value: d.BatchSize, Usage: "names a step"},
 			&cli.IntFlag{Name: "patience", Value: d.Patience, Usage: "stop after `N` epochs without a lower validation loss; 0 never"},
@@ -51,13 +52,24 @@ func (c *command) trainAction(ctx *cli.Context) error {
 	if err := checkTrainFlags(ctx, o); err != nil {
 		return err
 	}
-	dir, err := runDir(ctx.String("runs"), ctx.String("run"), ctx.String("arch"), ctx.Bool("resume"))
+	arch := ctx.String("arch")
+	if from := ctx.String("from"); from != "" {
+		if ctx.IsSet("arch") {
+			return usagef("--from has its own architecture: leave --arch out")
+		}
+		m, err := model.LoadAny(from)
+		if err != nil {
+			return err
+		}
+		arch = m.Spec.Name
+	}
+	dir, err := runDir(ctx.String("runs"), ctx.String("run"), arch, ctx.Bool("resume"))
 	if err != nil {
 		return err
 	}
 	bar := c.progress()
 	defer bar.close()
-	cfg := trainer.Config{Arch: ctx.String("arch"), Target: ctx.String("target"), Engine: ctx.String("engine"),
+	cfg := trainer.Config{Arch: arch, From: ctx.String("from"), Target: ctx.String("target"), Engine: ctx.String("engine"),
 		Data: argument(ctx, 0, "data/processed"), Options: o, Degas: release}
 	s, err := trainer.Train(ctx.Context, trainer.Request{Dir: dir, Config: cfg, Resume: ctx.Bool("resume")}, bar.training())
 	bar.close()

@@ -1,6 +1,6 @@
 // Package hdf5 exports a model as the Keras file model.h5, in the "legacy" layout that holds the whole model:
 //
-//	/                              attributes keras_version, backend, model_config (JSON)
+//	/                              attributes keras_version, backend, model_config (JSON), degas_model (model.json)
 //	/model_weights                 attributes layer_names, keras_version, backend
 //	/model_weights/<layer>         attribute weight_names
 //	/model_weights/<layer>/<name>  float32 data sets, the names of weight_names split at '/'
@@ -69,6 +69,11 @@ func tree(m *model.Model) (*h5.Group, error) {
 	root := &h5.Group{}
 	stamp(root)
 	root.SetString("model_config", string(config))
+	own, err := json.Marshal(m)
+	if err != nil {
+		return nil, err
+	}
+	root.SetString(keras.OwnAttribute, string(own))
 	weights, err := root.Group("model_weights")
 	if err != nil {
 		return nil, err

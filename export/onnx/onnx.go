@@ -9,6 +9,7 @@
 //	degas.base, degas.pad, degas.unknown, degas.window   decimal integers
 //	degas.pad_side    left or right
 //	degas.keep        first or last: which end of a longer name stays
+//	degas.reverse     true or false: write the characters that stay last to first
 //	degas.lower       true or false: fold A-Z before look-up
 //	degas.labels      JSON array in output order
 //	degas.threshold   the score from which a name is called not benign
@@ -96,7 +97,7 @@ func metadata(m *model.Model) ([]property, error) {
 		{"degas.unknown", strconv.Itoa(e.Unknown)},
 		{"degas.window", strconv.Itoa(e.Window)},
 		{"degas.pad_side", e.PadSide},
-		{"degas.keep", e.Keep},
+		{"degas.keep", e.Keep}, {"degas.reverse", strconv.FormatBool(e.Reverse)},
 		{"degas.lower", strconv.FormatBool(e.Lower)},
 		{"degas.labels", string(labels)},
 		{"degas.threshold", strconv.FormatFloat(m.Threshold, 'g', -1, 64)},

@@ -12,7 +12,7 @@ func (b *builder) codes(names string) string {
 	e := &b.m.Spec.Encoder
 	// Final dots of a fully qualified name are no part of it, as in package dnsname.
 	text := b.op("StaticRegexReplace", "encode/undotted", []string{names}, attributes{"pattern": `\.+$`, "rewrite": ""})
-	window := b.window(e, text)
+	window := b.window(sides(e), text)
 	raw := b.op("DecodeRaw", "encode/bytes", []string{window}, attributes{"out_type": typeUint8})
 	index := b.op("Cast", "encode/index", []string{raw}, attributes{"SrcT": typeUint8, "DstT": typeInt32})
 	table := e.Table()
@@ -21,7 +21,24 @@ func (b *builder) codes(names string) string {
 		values[i] = int32(c)
 	}
 	codes := b.gather("encode/table", b.int32s("const/codes", []int{len(values)}, values...), index, typeInt32)
+	if e.Reverse {
+		codes = b.op("ReverseV2", "encode/reversed", []string{codes, b.int32s("const/reversed", []int{1}, 1)},
+			attributes{"Tidx": typeInt32, "T": typeInt32})
+	}
 	return b.reshape("encode/ids", codes, typeInt32, e.Window)
+}
+
+// sides is e as the window is filled: where the whole of it is turned round afterwards, padding begins on the other side.
+func sides(e *model.Encoder) *model.Encoder {
+	if !e.Reverse {
+		return e
+	}
+	turned := *e
+	turned.PadSide = model.Left
+	if e.PadSide == model.Left {
+		turned.PadSide = model.Right
+	}
+	return &turned
 }
 
 // window cuts and pads every name to e.Window bytes. Padding is NUL, which the table maps to e.Pad. Where the end that

@@ -25,6 +25,7 @@ func draw(rng *rand.Rand) model.Spec {
 	if rng.IntN(3) == 0 {
 		enc.Keep = model.First
 	}
+	enc.Reverse = rng.IntN(4) == 0
 	s := model.Spec{Version: model.SpecVersion, Name: "random", Encoder: enc, Labels: model.BinaryLabels}
 	s.Layers = []model.Layer{{Kind: model.KindEmbedding, Rows: enc.Codes() + rng.IntN(3), Dim: 1 + rng.IntN(9)}}
 	if rng.IntN(2) == 0 {

@@ -48,6 +48,8 @@ func Cases(t testing.TB, rng *rand.Rand, random int) []Case {
 			s.Encoder.PadSide, s.Encoder.Keep, s.Encoder.Lower = side, keep, false
 			s.Layers[len(s.Layers)-1] = model.Layer{Kind: model.KindDense, Units: 2, Activation: model.Softmax}
 			add(side+"-"+keep, s)
+			s.Encoder.Reverse = true
+			add(side+"-"+keep+"-reverse", s)
 		}
 	}
 	for i := range random {

@@ -15,6 +15,10 @@ import (
 	"github.com/degas-dns/degas/model"
 )
 
+// OwnAttribute is the root's attribute in which degas keeps what a Keras file has no place for: model.json, which says
+// how names become codes and what the outputs mean. Keras passes over it.
+const OwnAttribute = "degas_model"
+
 // Object is a JSON object.
 type Object = map[string]any
 

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/degas-dns/degas/datasets"
+	"github.com/degas-dns/degas/export/importer"
+	"github.com/degas-dns/degas/model"
+	"github.com/degas-dns/degas/trainer"
+	"github.com/urfave/cli/v2"
+)
+
+func (c *command) importModel() *cli.Command {
+	return &cli.Command{
+		Name:      "import-model",
+		Usage:     "make a run of a Keras model, to measure, train on, export and serve it",
+		ArgsUsage: "FILE.h5",
+		Description: "FILE.h5 is what Keras 1 to 3 write with model.save. The run gets the model; evaluate-model measures it, train-model --from\n" +
+			"goes on training it, export-model and predict use it.\n\n" +
+			"Example: degas import-model nyu_model.h5 --encoder degas --run original",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "encoder", Usage: "how names become codes: " + strings.Join(model.Encoders(), ", ") + " (recognised by the input where it can be)"},
+			&cli.StringSliceFlag{Name: "labels", Usage: "names of the outputs in order, the benign one first (benign, malicious)"},
+			&cli.Float64Flag{Name: "threshold", Value: 0.5, Usage: "score from which a name is called malicious"},
+			&cli.StringFlag{Name: "data", Value: "data/processed", Usage: "`DIR` to measure it on"},
+			&cli.StringFlag{Name: "run", Usage: "`NAME` of the run (the file's name and the next free number)"},
+			&cli.StringFlag{Name: "runs", Value: "runs", Usage: "`DIR` that holds runs"},
+			jsonFlag,
+		},
+		Action: c.importAction,
+	}
+}
+
+// imported is what import-model tells.
+type imported struct {
+	Run        string        `json:"run"`
+	Parameters int           `json:"parameters"`
+	Labels     []string      `json:"labels"`
+	Encoder    model.Encoder `json:"encoder"`
+}
+
+func (c *command) importAction(ctx *cli.Context) error {
+	if err := arguments(ctx, 1, 1); err != nil {
+		return err
+	}
+	if name := ctx.String("encoder"); name != "" {
+		if _, err := model.NamedEncoder(name); err != nil {
+			return usageError{err}
+		}
+	}
+	if t := ctx.Float64("threshold"); !(t > 0 && t < 1) {
+		return usagef("threshold %g: must be between 0 and 1", t)
+	}
+	file := ctx.Args().First()
+	m, err := importer.Read(file, importer.Options{Encoder: ctx.String("encoder"), Labels: ctx.StringSlice("labels"),
+		Threshold: thresholdOf(ctx), Producer: "degas " + release + " import-model"})
+	if err != nil {
+		return err
+	}
+	from, err := origin(file)
+	if err != nil {
+		return err
+	}
+	base := strings.TrimSuffix(filepath.Base(file), filepath.Ext(file))
+	dir, err := runDir(ctx.String("runs"), ctx.String("run"), base, false)
+	if err != nil {
+		return err
+	}
+	if err := trainer.Import(dir, m, targetOf(m.Spec.Labels), from, ctx.String("data"), release); err != nil {
+		return err
+	}
+	done := imported{Run: dir, Labels: m.Spec.Labels, Encoder: m.Spec.Encoder}
+	for _, t := range m.Weights {
+		done.Parameters += len(t.Data)
+	}
+	if ctx.Bool("json") {
+		return c.printJSON(done)
+	}
+	_, err = fmt.Fprintf(c.out, "run         %s\nmodel       %s, %d parameters, %s\ninput       %d codes\n\nNext: degas evaluate-model %s --data DIR, or degas predict %s NAME\n",
+		dir, m.Spec.Name, done.Parameters, strings.Join(labelsShort(done.Labels), ", "), m.Spec.Encoder.Window, dir, dir)
+	return err
+}
+
+// thresholdOf is the threshold if one was given: a file may have its own.
+func thresholdOf(ctx *cli.Context) float64 {
+	if ctx.IsSet("threshold") {
+		return ctx.Float64("threshold")
+	}
+	return 0
+}
+
+// origin names a file by its name and its content.
+func origin(file string) (string, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(data)
+	return fmt.Sprintf("%s, sha256 %s", filepath.Base(file), hex.EncodeToString(sum[:])), nil
+}
+
+// targetOf is what labels tell apart.
+func targetOf(labels []string) string {
+	if slices.Equal(labels, model.BinaryLabels) {
+		return trainer.TargetBinary
+	}
+	for _, l := range labels {
+		if !slices.Contains(datasets.ClassNames(), l) {
+			return trainer.TargetFamily
+		}
+	}
+	return trainer.TargetClass
+}

@@ -1,0 +1,174 @@
+package importer
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/degas-dns/degas/export/internal/h5"
+	"github.com/degas-dns/degas/export/internal/keras"
+	"github.com/degas-dns/degas/model"
+)
+
+// Options say what a file does not.
+type Options struct {
+	// Encoder is a name of model.Encoders; "" recognises the encoder by the model's window and table.
+	Encoder string
+	// Labels in output order, the benign one first; nil: benign and malicious, or label_0, label_1, … for more outputs.
+	Labels []string
+	// Threshold is the score from which a name is called not benign; 0 means 0.5.
+	Threshold float64
+	// Producer is recorded as the model's.
+	Producer string
+}
+
+// maxFile bounds a file: no model for names comes near it.
+const maxFile = 1 << 30
+
+// Read reads the Keras HDF5 file at path. Errors name the file, the layer and the shape at fault.
+func Read(path string, o Options) (*model.Model, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("import: %w", err)
+	}
+	if info.Size() > maxFile {
+		return nil, fmt.Errorf("import %s: %d bytes are more than a model for names has", path, info.Size())
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("import: %w", err)
+	}
+	m, err := Parse(data, o)
+	if err != nil {
+		return nil, fmt.Errorf("import %s: %w", path, err)
+	}
+	return m, nil
+}
+
+// Parse reads a Keras HDF5 file's bytes. A file that degas exported says itself what its encoder and labels are.
+func Parse(data []byte, o Options) (*model.Model, error) {
+	f, err := h5.Read(data)
+	if err != nil {
+		return nil, err
+	}
+	root, err := f.Root()
+	if err != nil {
+		return nil, err
+	}
+	config, err := root.Strings("model_config")
+	switch {
+	case errors.Is(err, h5.ErrMissing):
+		return nil, errors.New("it has no model_config: weights alone do not say what they are for. Save it with model.save(\"x.h5\")")
+	case err != nil:
+		return nil, err
+	case len(config) != 1:
+		return nil, fmt.Errorf("model_config has %d values", len(config))
+	}
+	k, err := parseConfig(config[0])
+	if err != nil {
+		return nil, err
+	}
+	chain, err := k.chain()
+	if err != nil {
+		return nil, err
+	}
+	m := &model.Model{Threshold: 0.5, Producer: o.Producer}
+	if o.Threshold != 0 {
+		m.Threshold = o.Threshold
+	}
+	m.Spec = model.Spec{Version: model.SpecVersion, Name: k.Name, Layers: layers(chain)}
+	if err := describe(m, k, root, o); err != nil {
+		return nil, err
+	}
+	if m.Weights, err = weights(&m.Spec, sequence(chain), root); err != nil {
+		return nil, err
+	}
+	return m, m.Weights.Check(&m.Spec)
+}
+
+// describe sets what a Keras file does not know: the encoder and the labels.
+func describe(m *model.Model, k *kerasModel, root *h5.Object, o Options) error {
+	if own, err := root.Strings(keras.OwnAttribute); err == nil && len(own) == 1 && o.Encoder == "" {
+		var was model.Model
+		if err := json.Unmarshal([]byte(own[0]), &was); err != nil {
+			return fmt.Errorf("attribute %s: %w", keras.OwnAttribute, err)
+		}
+		m.Spec.Name, m.Spec.Encoder, m.Spec.Labels, m.Spec.InputName = was.Spec.Name, was.Spec.Encoder, was.Spec.Labels, was.Spec.InputName
+		m.Threshold, m.Dataset = was.Threshold, was.Dataset
+		if o.Threshold != 0 {
+			m.Threshold = o.Threshold
+		}
+	} else {
+		input, window := k.input()
+		m.Spec.InputName = input
+		var err error
+		if m.Spec.Encoder, err = encoder(o.Encoder, window, m.Spec.Layers); err != nil {
+			return err
+		}
+	}
+	if len(o.Labels) > 0 {
+		m.Spec.Labels = slices.Clone(o.Labels)
+	}
+	if m.Spec.Labels == nil {
+		m.Spec.Labels = defaultLabels(m.Spec.Outputs())
+	}
+	return m.Spec.Validate()
+}
+
+// input is the name and the length of the model's input; 0 when the file does not say.
+func (k *kerasModel) input() (name string, window int) {
+	for _, l := range k.Layers {
+		if l.Class != "InputLayer" {
+			continue
+		}
+		var shape []*int
+		if l.Config.first(&shape, []string{"batch_shape", "batch_input_shape"}) && len(shape) == 2 && shape[1] != nil {
+			window = *shape[1]
+		} else {
+			window = l.Config.number(0, "input_length")
+		}
+		return l.Name, window
+	}
+	return "", 0
+}
+
+// encoder finds the encoder by name, or the one that the window and the table's rows belong to.
+func encoder(name string, window int, layers []model.Layer) (model.Encoder, error) {
+	if name != "" {
+		e, err := model.NamedEncoder(name)
+		if err == nil && window > 0 {
+			e.Window = window
+		}
+		return e, err
+	}
+	rows := 0
+	if len(layers) > 0 {
+		rows = layers[0].Rows
+	}
+	var fit []string
+	for _, n := range model.Encoders() {
+		e, err := model.NamedEncoder(n)
+		if err == nil && e.Window == window && (rows == e.Codes() || n == "degas" && rows == 128 || n == "gta1" && rows == e.Codes()+1) {
+			fit = append(fit, n)
+		}
+	}
+	if len(fit) != 1 {
+		return model.Encoder{}, fmt.Errorf("it does not say how names become its %d codes below %d. Try: --encoder with one of %s",
+			window, rows, strings.Join(model.Encoders(), ", "))
+	}
+	return model.NamedEncoder(fit[0])
+}
+
+func defaultLabels(outputs int) []string {
+	if outputs <= 2 {
+		return slices.Clone(model.BinaryLabels)
+	}
+	out := []string{"benign"}
+	for i := 1; i < outputs; i++ {
+		out = append(out, fmt.Sprintf("label_%d", i))
+	}
+	return out
+}

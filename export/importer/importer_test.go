@@ -1,0 +1,179 @@
+package importer_test
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/degas-dns/degas/export/hdf5"
+	"github.com/degas-dns/degas/export/importer"
+	"github.com/degas-dns/degas/export/internal/exporttest"
+	"github.com/degas-dns/degas/model"
+)
+
+// What degas exports comes back as it was: Spec, weights, threshold.
+func TestOwnExportsComeBack(t *testing.T) {
+	for _, tc := range exporttest.Cases(t, rand.New(rand.NewPCG(7, 7)), 5) {
+		t.Run(tc.Name, func(t *testing.T) {
+			dir := t.TempDir()
+			if err := (hdf5.Format{}).Write(dir, tc.Model); err != nil {
+				t.Fatal(err)
+			}
+			m, err := importer.Read(filepath.Join(dir, hdf5.File), importer.Options{Producer: tc.Model.Producer})
+			if err != nil {
+				t.Fatal(err)
+			}
+			spec, weights, err := m.Files()
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantSpec, wantWeights, err := tc.Model.Files()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(spec, wantSpec) {
+				t.Errorf("spec is\n%s\nwant\n%s", spec, wantSpec)
+			}
+			if !bytes.Equal(weights, wantWeights) {
+				t.Error("weights differ")
+			}
+		})
+	}
+}
+
+// shared is a file of the project's shared folder, which a clone need not have.
+func shared(t *testing.T, path string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join("../../../shared/data/models", path))
+	if errors.Is(err, fs.ErrNotExist) {
+		t.Skip("needs ../shared")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// The original degas' released weights score names as their author's code does.
+func TestOriginalDegas(t *testing.T) {
+	m, err := importer.Parse(shared(t, "degas/1/nyu_model.h5"), importer.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := model.Preset("degas")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(m.Spec.Layers) != len(want.Layers) || m.Spec.Encoder != want.Encoder {
+		t.Errorf("the spec is not the degas preset's: %+v", m.Spec)
+	}
+	c, err := model.NewClassifier(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, score := range map[string]float64{
+		"xcbeoysoqcbnlvje.eu": 0.999815, "gnqqmcj.pw": 0.882593, "yeiesmomgeso.org": 0.744909, "google.com": 1e-6,
+		"kingwhichtotallyadminis.biz": 0.503694,
+	} {
+		if got := c.Score(name); math.Abs(got-score) > 1e-5 {
+			t.Errorf("%s scores %.6f, want %.6f", name, got, score)
+		}
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	for name, tc := range map[string]struct{ config, want string }{
+		"no json":      {"{", "model_config"},
+		"subclassed":   {`{"class_name": "MyModel", "config": {}}`, `class "MyModel"`},
+		"empty":        {`{"class_name": "Sequential", "config": []}`, "no layers"},
+		"unknown":      {`{"class_name": "Sequential", "config": [{"class_name": "GRU", "config": {"name": "gru"}}]}`, "layer gru: a layer of class GRU is not read"},
+		"masked":       {`{"class_name": "Sequential", "config": [{"class_name": "Embedding", "config": {"name": "e", "mask_zero": true}}]}`, "layer e: mask_zero"},
+		"hard sigmoid": {`{"class_name": "Sequential", "config": [{"class_name": "LSTM", "config": {"name": "l", "recurrent_activation": "hard_sigmoid"}}]}`, "layer l: recurrent_activation hard_sigmoid"},
+		"loop": {`{"class_name": "Model", "config": {"layers": [{"class_name": "Flatten", "name": "a", "inbound_nodes": [[["b", 0, 0, {}]]]},
+			{"class_name": "Flatten", "name": "b", "inbound_nodes": [[["a", 0, 0, {}]]]}], "output_layers": [["a", 0, 0]]}}`, "feeds itself"},
+		"two outputs": {`{"class_name": "Model", "config": {"layers": [], "output_layers": [["a", 0, 0], ["b", 0, 0]]}}`, "2 outputs"},
+		"no encoder": {`{"class_name": "Sequential", "config": [{"class_name": "Embedding", "config": {"name": "e", "input_dim": 7, "output_dim": 2, "batch_input_shape": [null, 9]}},
+			{"class_name": "Flatten", "config": {"name": "f"}}, {"class_name": "Dense", "config": {"name": "d", "units": 1, "activation": "sigmoid"}}]}`, "--encoder"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := importer.Parse(kerasFile(t, tc.config, nil), importer.Options{})
+			if err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("%v, want %q", err, tc.want)
+			}
+		})
+	}
+	if _, err := importer.Parse([]byte("no"), importer.Options{}); err == nil {
+		t.Error("no HDF5 file, no error")
+	}
+}
+
+// A tensor of the wrong shape is refused by layer, name and shape.
+func TestWrongShape(t *testing.T) {
+	config := `{"class_name": "Sequential", "config": [
+		{"class_name": "Embedding", "config": {"name": "e", "input_dim": 128, "output_dim": 2, "batch_input_shape": [null, 75]}},
+		{"class_name": "Flatten", "config": {"name": "f"}},
+		{"class_name": "Dense", "config": {"name": "d", "units": 1, "activation": "linear"}},
+		{"class_name": "Activation", "config": {"name": "a", "activation": "sigmoid"}}]}`
+	good := map[string][]int{"e/e/embeddings:0": {128, 2}, "d/d/kernel:0": {150, 1}, "d/d/bias:0": {1}}
+	if _, err := importer.Parse(kerasFile(t, config, good), importer.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	bad := map[string][]int{"e/e/embeddings:0": {128, 2}, "d/d/kernel:0": {15, 10}, "d/d/bias:0": {1}}
+	_, err := importer.Parse(kerasFile(t, config, bad), importer.Options{})
+	if err == nil || !strings.Contains(err.Error(), "layer d: d/kernel:0 has shape [15 10], the layer needs [150 1]") {
+		t.Error(err)
+	}
+}
+
+// FuzzParse: no file makes a panic, or an allocation above 64 MiB and sixteen times its size: a Spec of a few bytes may
+// describe weights that the file would have to hold, but its graph is small.
+func FuzzParse(f *testing.F) {
+	dir := f.TempDir()
+	for _, tc := range exporttest.Cases(f, rand.New(rand.NewPCG(8, 8)), 3) {
+		if n := tc.Model.Spec.Encoder.Window; n > 64 {
+			continue // large files make a fuzzer slow
+		}
+		if err := (hdf5.Format{}).Write(dir, tc.Model); err != nil {
+			f.Fatal(err)
+		}
+		data, err := os.ReadFile(filepath.Join(dir, hdf5.File))
+		if err != nil {
+			f.Fatal(err)
+		}
+		if len(data) < 200<<10 {
+			f.Add(data)
+		}
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		m, err := importer.Parse(data, importer.Options{})
+		runtime.ReadMemStats(&after)
+		if used := after.TotalAlloc - before.TotalAlloc; used > uint64(64<<20+16*len(data)) {
+			t.Fatalf("%d bytes allocated for %d", used, len(data))
+		}
+		if err == nil && m.Weights.Check(&m.Spec) != nil {
+			t.Fatal("a model that cannot be used was accepted")
+		}
+	})
+}
+
+// FuzzConfig reads architectures alone, which a fuzzer of whole files hardly reaches.
+func FuzzConfig(f *testing.F) {
+	for _, tc := range exporttest.Cases(f, rand.New(rand.NewPCG(9, 9)), 10) {
+		f.Add(kerasConfig(f, tc.Model))
+	}
+	f.Fuzz(func(t *testing.T, config string) {
+		if len(config) > 60<<10 {
+			return
+		}
+		_, _ = importer.Parse(kerasFile(t, config, nil), importer.Options{})
+	})
+}

@@ -1,0 +1,126 @@
+package importer
+
+import (
+	"fmt"
+
+	"github.com/degas-dns/degas/model"
+)
+
+// placed is a layer of a Spec and the Keras layer it came from.
+type placed struct {
+	model.Layer
+	from     *kerasLayer
+	branches [][]placed // of a parallel layer, instead of Layer.Branches
+}
+
+// convert turns a Keras layer into a layer of a Spec. ok is false for layers that do nothing. The error says what of it
+// degas cannot do.
+func (l *kerasLayer) convert() (_ model.Layer, ok bool, err error) {
+	c := l.Config
+	switch l.Class {
+	case "Embedding":
+		if c.flag(false, "mask_zero") {
+			return model.Layer{}, false, fmt.Errorf("mask_zero is not read")
+		}
+		return model.Layer{Kind: model.KindEmbedding, Rows: c.number(0, "input_dim"), Dim: c.number(0, "output_dim")}, true, nil
+	case "Conv1D", "Convolution1D":
+		out, err := l.conv()
+		return out, true, err
+	case "ThresholdedReLU":
+		return model.Layer{Kind: model.KindThresholdedReLU, Theta: c.float(1, "theta")}, true, nil
+	case "ReLU":
+		if c.float(0, "max_value") != 0 || c.float(0, "negative_slope") != 0 {
+			return model.Layer{}, false, fmt.Errorf("a maximum or a negative slope is not read")
+		}
+		return model.Layer{Kind: model.KindThresholdedReLU, Theta: c.float(0, "threshold")}, true, nil
+	case "MaxPooling1D":
+		pool := c.number(2, "pool_size", "pool_length")
+		if stride := c.number(pool, "strides", "stride"); stride != pool {
+			return model.Layer{}, false, fmt.Errorf("a stride of %d with a pool of %d is not read", stride, pool)
+		}
+		return model.Layer{Kind: model.KindMaxPool, Pool: pool, Padding: c.text("padding", "border_mode")}, true, nil
+	case "GlobalMaxPooling1D", "GlobalMaxPool1D":
+		return model.Layer{Kind: model.KindGlobalMaxPool}, true, nil
+	case "Flatten":
+		return model.Layer{Kind: model.KindFlatten}, true, nil
+	case "LSTM", "CuDNNLSTM":
+		out, err := l.lstm()
+		return out, true, err
+	case "Bidirectional":
+		out, err := l.bidirectional()
+		return out, true, err
+	case "Dropout", "SpatialDropout1D", "AlphaDropout":
+		rate := c.float(0, "rate", "p")
+		return model.Layer{Kind: model.KindDropout, Rate: rate}, rate > 0, nil
+	case "Dense":
+		return model.Layer{Kind: model.KindDense, Units: c.number(0, "units", "output_dim"), Activation: plain(c.text("activation"))}, true, nil
+	case "Activation":
+		return l.activation()
+	}
+	return model.Layer{}, false, fmt.Errorf("a layer of class %s is not read", l.Class)
+}
+
+// plain drops the activation that does nothing.
+func plain(activation string) string {
+	if activation == model.Linear {
+		return ""
+	}
+	return activation
+}
+
+func (l *kerasLayer) conv() (model.Layer, error) {
+	c := l.Config
+	for _, n := range []string{"strides", "subsample_length", "dilation_rate", "groups"} {
+		if v := c.number(1, n); v != 1 {
+			return model.Layer{}, fmt.Errorf("%s of %d are not read", n, v)
+		}
+	}
+	if f := c.text("data_format"); f != "" && f != "channels_last" {
+		return model.Layer{}, fmt.Errorf("data_format %s is not read", f)
+	}
+	return model.Layer{Kind: model.KindConv1D, Filters: c.number(0, "filters", "nb_filter"), Kernel: c.number(0, "kernel_size", "filter_length"),
+		Padding: c.text("padding", "border_mode"), Activation: plain(c.text("activation"))}, nil
+}
+
+func (l *kerasLayer) lstm() (model.Layer, error) {
+	c := l.Config
+	for _, wrong := range []string{"return_sequences", "go_backwards", "stateful"} {
+		if c.flag(false, wrong) {
+			return model.Layer{}, fmt.Errorf("%s is not read", wrong)
+		}
+	}
+	if a := c.text("activation"); a != "" && a != model.Tanh {
+		return model.Layer{}, fmt.Errorf("activation %s is not read, only tanh", a)
+	}
+	if a := c.text("recurrent_activation", "inner_activation"); a != "" && a != model.Sigmoid {
+		return model.Layer{}, fmt.Errorf("recurrent_activation %s is not read, only sigmoid", a)
+	}
+	return model.Layer{Kind: model.KindLSTM, Units: c.number(0, "units", "output_dim")}, nil
+}
+
+func (l *kerasLayer) bidirectional() (model.Layer, error) {
+	var inner rawLayer
+	if !l.Config.first(&inner, []string{"layer"}) || inner.Class != "LSTM" {
+		return model.Layer{}, fmt.Errorf("only an LSTM can run both ways, not %q", inner.Class)
+	}
+	if mode := l.Config.text("merge_mode"); mode != "" && mode != "concat" {
+		return model.Layer{}, fmt.Errorf("merge_mode %s is not read, only concat", mode)
+	}
+	wrapped := inner.layer()
+	out, err := wrapped.lstm()
+	out.Bidirectional = true
+	return out, err
+}
+
+// activation reads the layer that is nothing but one. ReLU has a layer of its own; the others are an error unless they
+// follow a layer that can take them, which the caller tries first.
+func (l *kerasLayer) activation() (model.Layer, bool, error) {
+	switch a := l.Config.text("activation"); a {
+	case model.Linear, "":
+		return model.Layer{}, false, nil
+	case model.ReLU:
+		return model.Layer{Kind: model.KindThresholdedReLU}, true, nil
+	default:
+		return model.Layer{}, false, fmt.Errorf("activation %s after this kind of layer is not read", a)
+	}
+}

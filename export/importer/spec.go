@@ -1,0 +1,159 @@
+package importer
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/degas-dns/degas/model"
+)
+
+// chains turns a graph of layers into chains with parallel branches, which is what a Spec has.
+type chains struct {
+	byName map[string]*kerasLayer
+	done   map[string][]placed
+	depth  int
+}
+
+// maxLayers bounds a configuration: no model for names needs more.
+const maxLayers = 1000
+
+// chain lays m out from its input to its output, without the input.
+func (m *kerasModel) chain() ([]placed, error) {
+	if len(m.Layers) > maxLayers {
+		return nil, fmt.Errorf("%d layers, more than %d", len(m.Layers), maxLayers)
+	}
+	c := &chains{byName: map[string]*kerasLayer{}, done: map[string][]placed{}}
+	for i := range m.Layers {
+		l := &m.Layers[i]
+		if c.byName[l.Name] != nil {
+			return nil, fmt.Errorf("two layers are called %q", l.Name)
+		}
+		c.byName[l.Name] = l
+	}
+	return c.upTo(m.Output)
+}
+
+// upTo is the chain that ends with a layer.
+func (c *chains) upTo(name string) ([]placed, error) {
+	if got, ok := c.done[name]; ok {
+		return got, nil
+	}
+	l := c.byName[name]
+	if l == nil {
+		return nil, fmt.Errorf("there is no layer %q", name)
+	}
+	if c.depth++; c.depth > maxLayers {
+		return nil, fmt.Errorf("layer %s feeds itself", name)
+	}
+	defer func() { c.depth-- }()
+	var out []placed
+	var err error
+	switch {
+	case l.Class == "InputLayer":
+	case l.Class == "Concatenate" || l.Class == "Merge" && l.Config.text("mode") == "concat":
+		out, err = c.concatenate(l)
+	case len(l.Inputs) != 1:
+		err = fmt.Errorf("reads %d layers, which only Concatenate can", len(l.Inputs))
+	default:
+		if out, err = c.upTo(l.Inputs[0]); err == nil {
+			out, err = appendLayer(out, l)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("layer %s: %w", name, err)
+	}
+	c.done[name] = out
+	return out, nil
+}
+
+// appendLayer adds l to a copy of chain. An activation goes into the layer before it where that has none.
+func appendLayer(chain []placed, l *kerasLayer) ([]placed, error) {
+	out := slices.Clone(chain)
+	if n := len(out); l.Class == "Activation" && n > 0 {
+		last, a := &out[n-1], l.Config.text("activation")
+		takes := last.Kind == model.KindDense || last.Kind == model.KindConv1D && (a == model.ReLU || a == model.Tanh)
+		if takes && last.Activation == "" {
+			last.Activation = plain(a)
+			return out, nil
+		}
+	}
+	converted, ok, err := l.convert()
+	if err != nil || !ok {
+		return out, err
+	}
+	return append(out, placed{Layer: converted, from: l}), nil
+}
+
+// concatenate joins chains that begin alike: what they share comes first, the rest are the branches.
+func (c *chains) concatenate(l *kerasLayer) ([]placed, error) {
+	if len(l.Inputs) < 2 {
+		return nil, fmt.Errorf("joins %d layers", len(l.Inputs))
+	}
+	var ends [][]placed
+	for _, in := range l.Inputs {
+		chain, err := c.upTo(in)
+		if err != nil {
+			return nil, err
+		}
+		ends = append(ends, chain)
+	}
+	shared := 0
+	for ; ; shared++ {
+		for _, e := range ends {
+			if len(e) <= shared || !same(e[shared], ends[0][shared]) {
+				return split(ends, shared)
+			}
+		}
+	}
+}
+
+// same says whether two places are the same layer of the graph.
+func same(a, b placed) bool {
+	if a.from != b.from || len(a.branches) != len(b.branches) || a.Activation != b.Activation {
+		return false
+	}
+	for i := range a.branches {
+		if !slices.EqualFunc(a.branches[i], b.branches[i], same) {
+			return false
+		}
+	}
+	return true
+}
+
+func split(ends [][]placed, shared int) ([]placed, error) {
+	joined := placed{Layer: model.Layer{Kind: model.KindParallel}}
+	for _, e := range ends {
+		if len(e) == shared {
+			return nil, fmt.Errorf("a branch without layers is not read")
+		}
+		joined.branches = append(joined.branches, e[shared:])
+	}
+	return append(slices.Clone(ends[0][:shared]), joined), nil
+}
+
+// layers are the chain's as a Spec has them.
+func layers(chain []placed) []model.Layer {
+	var out []model.Layer
+	for _, p := range chain {
+		l := p.Layer
+		for _, b := range p.branches {
+			l.Branches = append(l.Branches, layers(b))
+		}
+		out = append(out, l)
+	}
+	return out
+}
+
+// sequence lists the Keras layers in the order in which a Spec's graph has their nodes.
+func sequence(chain []placed) []*kerasLayer {
+	var out []*kerasLayer
+	for _, p := range chain {
+		for _, b := range p.branches {
+			out = append(out, sequence(b)...)
+		}
+		if p.from != nil {
+			out = append(out, p.from)
+		}
+	}
+	return out
+}

@@ -1,0 +1,110 @@
+package importer
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/degas-dns/degas/export/internal/h5"
+	"github.com/degas-dns/degas/model"
+)
+
+// weights reads the tensors of each of the Spec's nodes from the Keras layer it came from. Keras keeps a layer's
+// variables in a fixed order, which is a node's.
+func weights(spec *model.Spec, from []*kerasLayer, root *h5.Object) (model.Weights, error) {
+	group, err := root.Child("model_weights")
+	if errors.Is(err, h5.ErrMissing) {
+		group, err = root, nil // Keras' save_weights puts the layers at the root
+	}
+	if err != nil {
+		return nil, err
+	}
+	list, err := spec.Graph()
+	if err != nil {
+		return nil, err
+	}
+	out := model.Weights{}
+	next := 0
+	for _, n := range list {
+		if n.Kind == model.KindInput || n.Kind == model.KindConcatenate {
+			continue
+		}
+		if next == len(from) {
+			return nil, fmt.Errorf("layer %s: no layer of the file is left for it", n.Name)
+		}
+		l := from[next]
+		next++
+		if len(n.Params) == 0 {
+			continue
+		}
+		if err := l.read(group, n, out); err != nil {
+			return nil, fmt.Errorf("layer %s: %w", l.Name, err)
+		}
+	}
+	return out, nil
+}
+
+// read takes the variables of l as those of n.
+func (l *kerasLayer) read(group *h5.Object, n model.Node, out model.Weights) error {
+	g, err := group.Child(l.Name)
+	if err != nil {
+		return err
+	}
+	names, err := stringList(g, "weight_names")
+	if err != nil {
+		return err
+	}
+	params := n.Params
+	if !l.Config.flag(true, "use_bias") && len(names) < len(params) {
+		for _, p := range params {
+			if strings.HasSuffix(p.Name, "/bias") {
+				out[p.Name] = model.NewTensor(p.Shape...)
+			}
+		}
+		params = slices.DeleteFunc(slices.Clone(params), func(p model.Param) bool { return out[p.Name] != nil })
+	}
+	if len(names) != len(params) {
+		return fmt.Errorf("has %d variables, a %s has %d", len(names), n.Kind, len(params))
+	}
+	for i, p := range params {
+		d, err := g.Child(strings.Trim(names[i], "/"))
+		if err != nil {
+			return err
+		}
+		shape, values, err := d.Float32()
+		if err != nil {
+			return err
+		}
+		if len(shape) == 4 && shape[1] == 1 && n.Kind == model.KindConv1D { // Keras 1: [kernel, 1, in, filters]
+			shape = []int{shape[0], shape[2], shape[3]}
+		}
+		if !slices.Equal(shape, p.Shape) {
+			return fmt.Errorf("%s has shape %v, the layer needs %v", names[i], shape, p.Shape)
+		}
+		out[p.Name] = &model.Tensor{Shape: shape, Data: values}
+	}
+	return nil
+}
+
+// stringList reads a list of names, which Keras cuts into name0, name1, … where one attribute cannot hold it.
+func stringList(g *h5.Object, name string) ([]string, error) {
+	list, err := g.Strings(name)
+	if !errors.Is(err, h5.ErrMissing) {
+		return list, err
+	}
+	missing := err
+	for i := 0; ; i++ {
+		part, err := g.Strings(fmt.Sprintf("%s%d", name, i))
+		if errors.Is(err, h5.ErrMissing) {
+			if i == 0 {
+				return nil, missing
+			}
+			return list, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, part...)
+	}
+}

@@ -1,0 +1,289 @@
+package h5
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+)
+
+// File is an HDF5 file to read from: what h5py writes for Keras 1 to 3, with superblocks 0 to 3, object headers 1 and 2,
+// symbol-table and compact groups, contiguous and compact data. What it does not know it says by name; h5repack turns
+// any file into one that it reads.
+//
+// A file is not trusted: every place is checked against its size, and all that is read from it together may take four
+// times its size.
+type File struct {
+	data    []byte
+	root    uint64
+	objects int // that may still be opened
+	budget  int // bytes that may still be made
+}
+
+// Object is a group or a data set.
+type Object struct {
+	f        *File
+	path     string
+	messages []message
+}
+
+// ErrMissing says that a file has no such object or attribute.
+var ErrMissing = errors.New("not there")
+
+const maxObjects = 1 << 16
+
+// Read opens a file's bytes.
+func Read(data []byte) (*File, error) {
+	f := &File{data: data, objects: maxObjects, budget: 1<<16 + 4*len(data)}
+	if len(data) < 48 || string(data[:8]) != "\x89HDF\r\n\x1a\n" {
+		return nil, errors.New("h5: not an HDF5 file")
+	}
+	version, sizes := data[8], data[9:11]
+	at := uint64(12 + 3*8)
+	switch version {
+	case 0, 1:
+		sizes, at = data[13:15], 24+4*8+8
+		if version == 1 {
+			at += 4
+		}
+	case 2, 3:
+	default:
+		return nil, fmt.Errorf("h5: superblock version %d is not known", version)
+	}
+	if sizes[0] != 8 || sizes[1] != 8 {
+		return nil, fmt.Errorf("h5: offsets of %d and lengths of %d bytes are not known", sizes[0], sizes[1])
+	}
+	c := f.at(at)
+	f.root = c.uint64()
+	return f, c.err
+}
+
+// Root is the root group.
+func (f *File) Root() (*Object, error) { return f.object("", f.root) }
+
+// cursor reads little-endian values one after another. The first read outside the file sets err; later ones give zeros.
+type cursor struct {
+	data []byte
+	pos  uint64
+	err  error
+}
+
+func (f *File) at(pos uint64) *cursor { return &cursor{data: f.data, pos: pos} }
+
+func (c *cursor) bytes(n uint64) []byte {
+	size := uint64(len(c.data))
+	if c.err == nil && (n > size || c.pos > size-n) {
+		c.err = fmt.Errorf("h5: %d bytes at %d of %d", n, c.pos, size)
+	}
+	if c.err != nil {
+		return make([]byte, min(n, 8))
+	}
+	c.pos += n
+	return c.data[c.pos-n : c.pos]
+}
+
+// unsigned reads an integer of 1 to 8 bytes.
+func (c *cursor) unsigned(n uint64) (v uint64) {
+	for i, b := range c.bytes(n) {
+		v |= uint64(b) << (8 * i)
+	}
+	return v
+}
+
+func (c *cursor) byte() byte     { return c.bytes(1)[0] }
+func (c *cursor) uint16() uint64 { return c.unsigned(2) }
+func (c *cursor) uint32() uint64 { return c.unsigned(4) }
+func (c *cursor) uint64() uint64 { return c.unsigned(8) }
+func (c *cursor) skip(n uint64)  { c.bytes(n) }
+
+func (c *cursor) signature(want string) {
+	if got := c.bytes(4); c.err == nil && string(got) != want {
+		c.err = fmt.Errorf("h5: %q where %s should be", got, want)
+	}
+}
+
+// take accounts for n bytes that are about to be made.
+func (f *File) take(n uint64) error {
+	if n > uint64(f.budget) {
+		return fmt.Errorf("h5: the file of %d bytes claims to hold far more", len(f.data))
+	}
+	f.budget -= int(n)
+	return nil
+}
+
+// object reads the header at pos.
+func (f *File) object(path string, pos uint64) (*Object, error) {
+	if f.objects--; f.objects < 0 {
+		return nil, fmt.Errorf("h5: more than %d objects", maxObjects)
+	}
+	o := &Object{f: f, path: path}
+	var err error
+	if c := f.at(pos); string(c.bytes(4)) == "OHDR" {
+		err = o.header2(c)
+	} else {
+		err = o.header1(f.at(pos))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", o.Path(), err)
+	}
+	return o, nil
+}
+
+// Path is where the object is; "/" for the root.
+func (o *Object) Path() string { return "/" + o.path }
+
+// find gives the first message of a kind.
+func (o *Object) find(kind uint16) ([]byte, bool) {
+	i := slices.IndexFunc(o.messages, func(m message) bool { return m.kind == kind })
+	if i < 0 {
+		return nil, false
+	}
+	return o.messages[i].data, true
+}
+
+// Child opens the object at a path below o, names separated by '/'. The error wraps ErrMissing when there is none.
+func (o *Object) Child(path string) (*Object, error) {
+	for name := range strings.SplitSeq(path, "/") {
+		pos, err := o.lookup(name)
+		if err != nil {
+			return nil, err
+		}
+		if o, err = o.f.object(strings.TrimPrefix(o.path+"/"+name, "/"), pos); err != nil {
+			return nil, err
+		}
+	}
+	return o, nil
+}
+
+// Float32 reads a data set of floating-point numbers of 16, 32 or 64 bits, row-major.
+func (o *Object) Float32() (shape []int, values []float32, err error) {
+	fail := func(err error) ([]int, []float32, error) {
+		return nil, nil, fmt.Errorf("h5: data set %s: %w", o.Path(), err)
+	}
+	kind, ok := o.find(messageDatatype)
+	space, ok2 := o.find(messageDataspace)
+	layout, ok3 := o.find(messageLayout)
+	if !ok || !ok2 || !ok3 {
+		return fail(errors.New("is not one"))
+	}
+	size, decode, err := floatType(kind)
+	if err != nil {
+		return fail(err)
+	}
+	shape, count, err := dimensions(space)
+	if err != nil {
+		return fail(err)
+	}
+	if count > uint64(len(o.f.data)) {
+		return fail(fmt.Errorf("shape %v is larger than the file", shape))
+	}
+	raw, err := o.f.contents(layout, count*size)
+	if err != nil {
+		return fail(err)
+	}
+	if err := o.f.take(4 * count); err != nil {
+		return fail(err)
+	}
+	values = make([]float32, count)
+	for i := range values {
+		values[i] = decode(raw[uint64(i)*size:])
+	}
+	return shape, values, nil
+}
+
+// contents finds the bytes that a layout message places.
+func (f *File) contents(layout []byte, size uint64) ([]byte, error) {
+	c := &cursor{data: layout}
+	switch version, class := c.byte(), c.byte(); {
+	case version < 3 || version > 4:
+		return nil, fmt.Errorf("layout version %d is not known", version)
+	case class == 0: // compact
+		if n := c.uint16(); n != size {
+			return nil, fmt.Errorf("%d bytes where the shape needs %d", n, size)
+		}
+		return c.bytes(size), c.err
+	case class == 1: // contiguous
+		pos, n := c.uint64(), c.uint64()
+		if c.err != nil {
+			return nil, c.err
+		}
+		if n != size && size > 0 || pos == undefined && size > 0 {
+			return nil, fmt.Errorf("%d bytes where the shape needs %d", n, size)
+		}
+		if size == 0 {
+			return nil, nil
+		}
+		d := f.at(pos)
+		return d.bytes(size), d.err
+	default:
+		return nil, errors.New("chunked data is not read. Try: h5repack -l CONTI IN OUT")
+	}
+}
+
+// dimensions reads a dataspace.
+func dimensions(space []byte) (shape []int, count uint64, err error) {
+	c := &cursor{data: space}
+	version, rank, flags := c.byte(), c.byte(), c.byte()
+	switch version {
+	case 1:
+		c.skip(5)
+	case 2:
+		if c.byte() == 2 { // null: no values at all
+			return []int{0}, 0, c.err
+		}
+	default:
+		return nil, 0, fmt.Errorf("dataspace version %d is not known", version)
+	}
+	_ = flags // maximal sizes follow the sizes and do not matter
+	if rank > 32 {
+		return nil, 0, fmt.Errorf("%d dimensions", rank)
+	}
+	count = 1
+	for range rank {
+		n := c.uint64()
+		if n > 1<<40 || n > 0 && count > 1<<40/n {
+			return nil, 0, fmt.Errorf("dimension of %d", n)
+		}
+		shape, count = append(shape, int(n)), count*n
+	}
+	return shape, count, c.err
+}
+
+// floatType reads a floating-point datatype: the size of a value and how to decode it.
+func floatType(kind []byte) (size uint64, decode func([]byte) float32, err error) {
+	c := &cursor{data: kind}
+	class, bits := c.byte()&15, c.byte()
+	c.skip(2)
+	size = c.uint32()
+	if c.err != nil || class != 1 {
+		return 0, nil, fmt.Errorf("holds values of class %d, not floating-point numbers", class)
+	}
+	var order binary.ByteOrder = binary.LittleEndian
+	if bits&1 != 0 {
+		order = binary.BigEndian
+	}
+	switch size {
+	case 2:
+		return size, func(b []byte) float32 { return half(order.Uint16(b)) }, nil
+	case 4:
+		return size, func(b []byte) float32 { return math.Float32frombits(order.Uint32(b)) }, nil
+	case 8:
+		return size, func(b []byte) float32 { return float32(math.Float64frombits(order.Uint64(b))) }, nil
+	}
+	return 0, nil, fmt.Errorf("numbers of %d bytes are not known", size)
+}
+
+// half widens an IEEE half-precision number.
+func half(h uint16) float32 {
+	sign, exponent, fraction := uint32(h>>15)<<31, uint32(h>>10&31), uint32(h&1023)
+	switch exponent {
+	case 0:
+		v := float32(fraction) / (1 << 24)
+		return math.Float32frombits(math.Float32bits(v) | sign)
+	case 31:
+		return math.Float32frombits(sign | 255<<23 | fraction<<13)
+	}
+	return math.Float32frombits(sign | (exponent+112)<<23 | fraction<<13)
+}

@@ -1,0 +1,183 @@
+package h5
+
+import (
+	"bytes"
+	"encoding/base64"
+	"errors"
+	"math"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"testing"
+
+	"io"
+
+	"github.com/klauspost/compress/gzip"
+)
+
+// written is a file of this package's own writer.
+func written(t testing.TB) []byte {
+	t.Helper()
+	root := &Group{}
+	root.SetString("model_config", `{"a": 1}`)
+	g, err := root.Group("model_weights/dense/dense")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := g.Float32("kernel:0", []int{2, 3}, []float32{1, 2, 3, 4, 5, 6}); err != nil {
+		t.Fatal(err)
+	}
+	root.SetStrings("layer_names", []string{"dense", "a"})
+	root.SetStrings("none", nil)
+	var b bytes.Buffer
+	if _, err := root.WriteTo(&b); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// h5py reads a file that h5py 3.16 wrote, see testdata/make.py.
+func h5py(t testing.TB, name string) []byte {
+	t.Helper()
+	packed, err := os.ReadFile(filepath.Join("testdata", name+".gz.b64"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	z, err := gzip.NewReader(base64.NewDecoder(base64.StdEncoding, bytes.NewReader(packed)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := io.ReadAll(z)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+func TestReadBack(t *testing.T) {
+	for name, data := range map[string][]byte{
+		"own": written(t), "earliest": h5py(t, "earliest"), "latest": h5py(t, "latest"), "v110": h5py(t, "v110"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			f, err := Read(data)
+			if err != nil {
+				t.Fatal(err)
+			}
+			root, err := f.Root()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err := root.Strings("model_config"); err != nil || !slices.Equal(got, []string{`{"a": 1}`}) {
+				t.Errorf("model_config %q, %v", got, err)
+			}
+			if got, err := root.Strings("layer_names"); err != nil || !slices.Equal(got, []string{"dense", "a"}) {
+				t.Errorf("layer_names %q, %v", got, err)
+			}
+			if got, err := root.Strings("none"); err != nil || len(got) != 0 {
+				t.Errorf("none %q, %v", got, err)
+			}
+			if _, err := root.Strings("absent"); !errors.Is(err, ErrMissing) {
+				t.Errorf("absent: %v", err)
+			}
+			d, err := root.Child("model_weights/dense/dense/kernel:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			shape, values, err := d.Float32()
+			if err != nil || !slices.Equal(shape, []int{2, 3}) || !slices.Equal(values, []float32{1, 2, 3, 4, 5, 6}) {
+				t.Errorf("%v %v %v", shape, values, err)
+			}
+			if _, err := root.Child("model_weights/dense/bias:0"); !errors.Is(err, ErrMissing) {
+				t.Errorf("missing child: %v", err)
+			}
+			if _, _, err := root.Float32(); err == nil {
+				t.Error("the root group is no data set")
+			}
+		})
+	}
+}
+
+// Numbers of other widths, byte orders and layouts.
+func TestReadNumbers(t *testing.T) {
+	f, err := Read(h5py(t, "numbers"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	root, err := f.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"f2", "f4be", "f8", "compact"} {
+		d, err := root.Child(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if shape, values, err := d.Float32(); err != nil || !slices.Equal(shape, []int{4}) || !slices.Equal(values, []float32{1.5, -2, 0, 65504}) {
+			t.Errorf("%s: %v %v %v", name, shape, values, err)
+		}
+	}
+	for name, want := range map[string]string{"ints": "not floating-point", "chunked": "h5repack"} {
+		d, err := root.Child(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := d.Float32(); err == nil || !bytes.Contains([]byte(err.Error()), []byte(want)) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	many, err := root.Child("many")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"g000", "g299"} { // more than a symbol node holds
+		if _, err := many.Child(name); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestHalf(t *testing.T) {
+	for h, want := range map[uint16]float32{0: 0, 1: 1.0 / (1 << 24), 0x3c00: 1, 0xc000: -2, 0x7bff: 65504, 0x0400: 1.0 / (1 << 14), 0x7c00: float32(math.Inf(1))} {
+		if got := half(h); got != want {
+			t.Errorf("%#x: %g, want %g", h, got, want)
+		}
+	}
+}
+
+// FuzzRead walks everything that a file's names lead to. Nothing may panic or take more than 1 MiB and eight times the
+// file's size.
+func FuzzRead(f *testing.F) {
+	f.Add(written(f))
+	for _, name := range []string{"earliest", "latest", "v110", "numbers"} {
+		f.Add(h5py(f, name))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		walk(data)
+		runtime.ReadMemStats(&after)
+		if used := after.TotalAlloc - before.TotalAlloc; used > uint64(1<<20+8*len(data)) {
+			t.Fatalf("%d bytes allocated for %d", used, len(data))
+		}
+	})
+}
+
+func walk(data []byte) {
+	file, err := Read(data)
+	if err != nil {
+		return
+	}
+	root, err := file.Root()
+	if err != nil {
+		return
+	}
+	root.Strings("model_config")
+	root.Strings("layer_names")
+	for _, path := range []string{"model_weights/dense/dense/kernel:0", "f2", "f4be", "f8", "compact", "chunked", "many/g299"} {
+		if o, err := root.Child(path); err == nil {
+			o.Float32()
+			o.Strings("weight_names")
+		}
+	}
+}

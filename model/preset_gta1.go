@@ -1,0 +1,44 @@
+package model
+
+func init() { RegisterPreset("gta1", gta1) }
+
+// gta1Codes is one more than the highest code of deep-lookup's gta-v1: Unicode code points up to 9999.
+const gta1Codes = 10000
+
+// gta1Encoder is the code-point tokenizer of deep-lookup's gta-v1, which keeps the first 256 characters as they are and
+// pads on the right with 0. Names are ASCII when they get here, so that a byte is its code point; anything else counts as
+// the highest code, where the original put all code points above it.
+func gta1Encoder() Encoder {
+	return Encoder{Alphabet: asciiCharacters(), Base: 1, Unknown: gta1Codes - 1, Window: 256, PadSide: Right, Keep: First}
+}
+
+// asciiCharacters is every ASCII character but NUL, in order.
+func asciiCharacters() string {
+	b := make([]byte, 127)
+	for i := range b {
+		b[i] = byte(i + 1)
+	}
+	return string(b)
+}
+
+// gta1 is the network of deep-lookup's Resolver, model gta-v1 (Bubnov, create_rcnn): parallel convolutions without
+// activation beside a bidirectional LSTM, joined by dense layers into a softmax over legit and threat. 1,785,858
+// parameters.
+func gta1() Spec {
+	var windows [][]Layer
+	for kernel := 2; kernel <= 6; kernel++ {
+		windows = append(windows, []Layer{{Kind: KindConv1D, Filters: 64, Kernel: kernel, Padding: Valid}, {Kind: KindGlobalMaxPool}})
+	}
+	half := Layer{Kind: KindDropout, Rate: 0.5}
+	return Spec{Version: SpecVersion, Name: "gta1", Encoder: gta1Encoder(), Labels: BinaryLabels, InputName: "domain_xf_input", Layers: []Layer{
+		{Kind: KindEmbedding, Rows: gta1Codes + 1, Dim: 128},
+		{Kind: KindParallel, Branches: [][]Layer{
+			{{Kind: KindParallel, Branches: windows}, half, {Kind: KindDense, Units: 64, Activation: ReLU}, half},
+			{{Kind: KindLSTM, Units: 128, Bidirectional: true}, half, {Kind: KindDense, Units: 128}},
+		}},
+		half,
+		{Kind: KindDense, Units: 128, Activation: ReLU},
+		half,
+		{Kind: KindDense, Units: 2, Activation: Softmax},
+	}}
+}
