@@ -68,6 +68,14 @@ func (in *input) label() string {
 	return in.file.rel
 }
 
+// source is the data set of rows that do not name theirs.
+func (in *input) source() string {
+	if in.sidecar.Source != "" {
+		return cleanSource(in.sidecar.Source)
+	}
+	return cleanSource(defaultSource(in.reader, in.path))
+}
+
 func (in *input) info(tempDir string) FileInfo {
 	return FileInfo{Path: in.path, Class: in.sidecar.class, Family: in.sidecar.Family, TempDir: tempDir}
 }

@@ -48,12 +48,8 @@ func newJob(o ProcessOptions, plan *Plan, temp string, inputs []*input, skipped 
 	j := &job{o: o, plan: plan, temp: temp, families: newInterner("families"), sources: newInterner("sources")}
 	var bytes int64
 	for _, in := range inputs {
-		source := in.sidecar.Source
-		if source == "" {
-			source = defaultSource(in.reader, in.path)
-		}
 		bytes += in.weight
-		j.inputs = append(j.inputs, &reading{input: in, source: cleanSource(source), refusedBy: map[string]int64{}})
+		j.inputs = append(j.inputs, &reading{input: in, source: in.source(), refusedBy: map[string]int64{}})
 	}
 	j.progress = &meter{report: o.Progress, total: max(bytes, 1)}
 	if skipped == nil {

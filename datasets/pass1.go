@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -150,9 +151,7 @@ func (r *reading) Record(line int64, rec Record) (err error) {
 	if r.giveUp.Load() {
 		return errGiveUp
 	}
-	if c := r.sidecar.class; c != nil {
-		rec.Class, rec.Weak = *c, false
-	}
+	r.declare(&rec, r.source)
 	if err := r.number(&rec); err != nil {
 		return err
 	}
@@ -170,30 +169,35 @@ func (r *reading) Record(line int64, rec Record) (err error) {
 	return nil
 }
 
-// number sets the numbers of the record's family and source; they are usually those of the record before.
-func (r *reading) number(rec *Record) (err error) {
-	family := rec.Family
-	if r.sidecar.Family != "" {
-		family = r.sidecar.Family
+// declare lets the sidecar override what the reader found, and fills in the source.
+func (in *input) declare(rec *Record, source string) {
+	if c := in.sidecar.class; c != nil {
+		rec.Class, rec.Weak = *c, false
+	}
+	if in.sidecar.Family != "" {
+		rec.Family = in.sidecar.Family
 	}
 	if rec.Class == Benign {
-		family = ""
+		rec.Family = ""
 	}
-	if family != r.lastFamily {
-		if r.familyID, err = r.run.families.id(NormalizeFamily(family)); err != nil {
+	if rec.Source == "" || in.sidecar.Source != "" {
+		rec.Source = source
+	}
+}
+
+// number sets the numbers of the record's family and source; they are usually those of the record before.
+func (r *reading) number(rec *Record) (err error) {
+	if rec.Family != r.lastFamily {
+		if r.familyID, err = r.run.families.id(NormalizeFamily(rec.Family)); err != nil {
 			return err
 		}
-		r.lastFamily = string(append([]byte(nil), family...))
+		r.lastFamily = strings.Clone(rec.Family)
 	}
-	source := rec.Source
-	if source == "" || r.sidecar.Source != "" {
-		source = r.source
-	}
-	if source != r.lastSource {
-		if r.sourceID, err = r.run.sources.id(cleanSource(source)); err != nil {
+	if rec.Source != r.lastSource {
+		if r.sourceID, err = r.run.sources.id(cleanSource(rec.Source)); err != nil {
 			return err
 		}
-		r.lastSource = string(append([]byte(nil), source...))
+		r.lastSource = strings.Clone(rec.Source)
 	}
 	return nil
 }
@@ -237,10 +241,15 @@ func (r *reading) refuse(line int64, reason, text string) {
 	}
 }
 
+// tolerable says whether an input may have bad rows of so many.
+func tolerable(bad, rows int64, maxBad float64) bool {
+	return bad == 0 || float64(bad) <= maxBad*float64(rows) || bad <= toleratedN && bad < rows
+}
+
 // verdict is the error of an input with too large a share of bad rows.
 func (r *reading) verdict() error {
 	bad, rows := r.refused.Load(), r.rows.Load()
-	if bad == 0 || float64(bad) <= r.run.maxBad*float64(rows) || bad <= toleratedN && bad < rows {
+	if tolerable(bad, rows, r.run.maxBad) {
 		return nil
 	}
 	r.mu.Lock()

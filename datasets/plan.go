@@ -54,6 +54,11 @@ type Plan struct {
 	ValidationFrom, TestFrom Day
 }
 
+// Partition is the partition of parts in which all rows are that decide about name's split.
+func (p *Plan) Partition(name string, parts int) int {
+	return bucket(hash64(saltPartition, p.group(name)), parts)
+}
+
 // held reports whether a family is held out.
 func (p *Plan) held(family string) bool {
 	for _, h := range p.Holdout {

@@ -47,6 +47,13 @@ type ProcessOptions struct {
 	Progress func(done, total int64)
 }
 
+// Plan is how the options split rows, before anything is known of the data: SplitByFamily, SplitBySource and SplitByDate
+// also need its counts, which Process takes itself.
+func (o ProcessOptions) Plan() (*Plan, error) {
+	_, p, err := o.resolve()
+	return p, err
+}
+
 // Check reports an option that makes no sense, before anything is read or written.
 func (o ProcessOptions) Check() error {
 	_, _, err := o.resolve()

@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"strings"
+	"unicode/utf8"
 )
 
 func init() {
@@ -97,10 +98,11 @@ func (listReader) Match(path string, head []byte) int {
 	return 40
 }
 
-// tunnelPayload accepts names without a dot below tunnel/: payloads whose zone was stripped.
+// tunnelPayload accepts names without a dot below tunnel/: payloads whose zone was stripped. Their bytes above ASCII may be
+// written as two each.
 func tunnelPayload(path string, line []byte) bool {
 	h := hintOf(path)
-	return h.known && h.class == Tunnel && len(line) < 260 && !bytes.ContainsAny(line, " \t,;|<>{}()\x00")
+	return h.known && h.class == Tunnel && utf8.RuneCount(line) < 260 && !bytes.ContainsAny(line, " \t,;|<>{}()\x00")
 }
 
 func (listReader) Read(ctx context.Context, in io.Reader, f FileInfo, sink Sink) error {

@@ -159,14 +159,19 @@ func usedWords(in *interner, used []int64) (list []string, number []uint16) {
 }
 
 func (j *job) reportSplit(id SplitID, w *splitWriter, families, sources []string) {
+	j.manifest.Splits = append(j.manifest.Splits, w.report(id, id.String()+".arrow", families, sources))
+}
+
+// report says what a finished file holds.
+func (s *splitWriter) report(id SplitID, file string, families, sources []string) SplitReport {
 	classes := map[string]int64{}
-	for c, n := range w.byClass {
+	for c, n := range s.byClass {
 		classes[classNames[c]] = n
 	}
-	j.manifest.Splits = append(j.manifest.Splits, SplitReport{
-		Name: id.String(), File: id.String() + ".arrow", Rows: w.rows, Bytes: w.hashed.pos, SHA256: w.hashed.sum(),
-		ByClass: classes, ByFamily: named(families, w.byFamily), BySource: named(sources, w.bySource),
-	})
+	return SplitReport{
+		Name: id.String(), File: file, Rows: s.rows, Bytes: s.hashed.pos, SHA256: s.hashed.sum(),
+		ByClass: classes, ByFamily: named(families, s.byFamily), BySource: named(sources, s.bySource),
+	}
 }
 
 // named gives counts by word, without zeros.

@@ -1,0 +1,171 @@
+package beam
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"hash/fnv"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/degas-dns/degas/datasets"
+)
+
+// Names of the counts in summary.json; refused rows also have one by reason, "refused: too few columns".
+const (
+	countRowsIn        = "rows_in"
+	countRefused       = "refused"
+	countDuplicates    = "duplicates"
+	countOverridden    = "overridden"
+	countFamilyMerges  = "family_merges"
+	countConflictNames = "conflict_names"
+	countConflictRows  = "conflict_rows"
+	countKept          = "kept"
+)
+
+// readFn reads one file and gives each row to its partition.
+type readFn struct {
+	Plan       datasets.Plan
+	Partitions int
+	MaxBad     float64
+}
+
+// ProcessElement implements Beam's DoFn.
+func (f *readFn) ProcessElement(ctx context.Context, in datasets.Input, emit func(int64, Row), count func(string, int64)) error {
+	rows := int64(0)
+	refused, err := in.Read(ctx, os.TempDir(), f.MaxBad, func(r datasets.Record) error {
+		rows++
+		emit(int64(f.Plan.Partition(r.Name, f.Partitions)), rowOf(r))
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for reason, n := range refused {
+		rows += n
+		count(countRefused, n)
+		count(countRefused+": "+reason, n)
+	}
+	count(countRowsIn, rows)
+	return nil
+}
+
+// resolveFn cleans one partition and gives each name that stays to a shard of its split.
+type resolveFn struct {
+	Plan   datasets.Plan
+	Shards int
+}
+
+// ProcessElement implements Beam's DoFn.
+func (f *resolveFn) ProcessElement(_ int64, rows func(*Row) bool, emit func(string, Row), count func(string, int64)) error {
+	var records []datasets.Record
+	var r Row
+	for rows(&r) {
+		records = append(records, r.record())
+	}
+	kept, st := datasets.ResolvePartition(records, &f.Plan)
+	for _, k := range kept {
+		row := rowOf(k.Record)
+		row.Split = int64(k.Split)
+		emit(shardName(k.Split, k.Name, f.Shards), row)
+	}
+	count(countKept, int64(len(kept)))
+	count(countDuplicates, st.Duplicates)
+	count(countOverridden, st.Overridden)
+	count(countFamilyMerges, st.FamilyMerges)
+	count(countConflictNames, st.ConflictNames)
+	count(countConflictRows, st.ConflictRows)
+	return nil
+}
+
+// shardName is the file, without its suffix, that a name belongs to.
+func shardName(split datasets.SplitID, name string, shards int) string {
+	h := fnv.New64a()
+	h.Write([]byte(name))
+	return fmt.Sprintf("%s-%05d-of-%05d", split, h.Sum64()%uint64(shards), shards)
+}
+
+// writeFn writes one shard. A file appears whole or not at all: runners try a bundle again after a failure, and may
+// run it twice at once.
+type writeFn struct {
+	Dir, Version, Compression string
+	Seed                      uint64
+}
+
+// ProcessElement implements Beam's DoFn.
+func (f *writeFn) ProcessElement(shard string, rows func(*Row) bool, emit func(string)) error {
+	var resolved []datasets.Resolved
+	var r Row
+	for rows(&r) {
+		resolved = append(resolved, datasets.Resolved{Record: r.record(), Split: datasets.SplitID(r.Split)})
+	}
+	temp, err := os.MkdirTemp(f.Dir, ".shard-")
+	if err != nil {
+		return fmt.Errorf("write %s: %w", shard, err)
+	}
+	defer os.RemoveAll(temp)
+	path := filepath.Join(temp, shard+".arrow")
+	report, err := datasets.WriteShard(path, resolved, datasets.Shard{Version: f.Version, Split: resolved[0].Split, Seed: f.Seed, Compression: f.Compression})
+	if err != nil {
+		return err
+	}
+	if err := os.Rename(path, filepath.Join(f.Dir, shard+".arrow")); err != nil {
+		return fmt.Errorf("write %s: %w", shard, err)
+	}
+	data, err := json.Marshal(report)
+	if err != nil {
+		return err
+	}
+	emit(string(data))
+	return nil
+}
+
+// count is a named number.
+type count struct {
+	Name  string
+	Value int64
+}
+
+func keyCount(name string, n int64) (string, count) { return "", count{name, n} }
+func keyShard(report string) (string, string)       { return "", report }
+
+// Summary is summary.json: what was counted, and the shards in order.
+type Summary struct {
+	Counts map[string]int64       `json:"counts"`
+	Shards []datasets.SplitReport `json:"shards"`
+}
+
+// SummaryFile is written last: a folder without it is not complete.
+const SummaryFile = "summary.json"
+
+// summaryFn writes the summary.
+type summaryFn struct{ Dir string }
+
+// ProcessElement implements Beam's DoFn.
+func (f *summaryFn) ProcessElement(_ string, counts func(*count) bool, shards func(*string) bool) error {
+	s := Summary{Counts: map[string]int64{}}
+	var c count
+	for counts(&c) {
+		s.Counts[c.Name] = c.Value
+	}
+	var text string
+	for shards(&text) {
+		var r datasets.SplitReport
+		if err := json.Unmarshal([]byte(text), &r); err != nil {
+			return fmt.Errorf("summary: %w", err)
+		}
+		s.Shards = append(s.Shards, r)
+	}
+	slices.SortFunc(s.Shards, func(a, b datasets.SplitReport) int { return strings.Compare(a.File, b.File) })
+	data, err := json.MarshalIndent(s, "", "  ")
+	if err != nil {
+		return fmt.Errorf("summary: %w", err)
+	}
+	path := filepath.Join(f.Dir, SummaryFile)
+	if err := os.WriteFile(path+".tmp", append(data, '\n'), 0o644); err != nil {
+		return fmt.Errorf("summary: %w", err)
+	}
+	return os.Rename(path+".tmp", path)
+}
