@@ -36,7 +36,7 @@ type Config struct {
 	// Fingerprint is that data set's; a resumed run refuses another.
 	Fingerprint string  `yaml:"fingerprint,omitempty"`
 	Options     Options `yaml:"options,omitempty"`
-	Degas       string  `yaml:"degas"`   // version that started the run
+	Degas       string  `yaml:"degas"`             // version that started the run
 	Machine     string  `yaml:"machine,omitempty"` // for a person: a result's last digits depend on it
 }
 
