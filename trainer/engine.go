@@ -30,7 +30,9 @@ type Setup struct {
 	Workers int
 	// Seed draws the dropout masks.
 	Seed uint64
-	// LearningRate is Adam's step size.
+	// Optimizer is OptimizerAdam or OptimizerRMSProp; "" is Adam.
+	Optimizer string
+	// LearningRate is the optimiser's step size.
 	LearningRate float64
 }
 
@@ -58,7 +60,8 @@ type Batch struct {
 	Weights []float32
 }
 
-// State is a session's memory: the parameters, Adam's moments and the number of updates done.
+// State is a session's memory: the parameters, the optimiser's moments (M is empty for RMSProp) and the number of updates
+// done.
 type State struct {
 	Weights, M, V model.Weights
 	Steps         int

@@ -100,7 +100,7 @@ func (f *fit) start(ctx context.Context) error {
 		return err
 	}
 	f.progress = Progress{LearningRate: f.LearningRate, BestLoss: math.MaxFloat64}
-	f.session, err = f.Engine.Start(ctx, Setup{Spec: f.Spec, Weights: w, BatchSize: f.BatchSize, Workers: f.Workers, Seed: model.SubSeed(f.Seed, "dropout"), LearningRate: f.LearningRate})
+	f.session, err = f.Engine.Start(ctx, Setup{Spec: f.Spec, Weights: w, BatchSize: f.BatchSize, Workers: f.Workers, Seed: model.SubSeed(f.Seed, "dropout"), Optimizer: f.Optimizer, LearningRate: f.LearningRate})
 	if err != nil || f.Store == nil || !f.Resume {
 		return err
 	}

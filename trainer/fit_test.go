@@ -99,14 +99,24 @@ func TestFitLearnsAndRepeats(t *testing.T) {
 
 // A run stopped in the middle of an epoch and resumed ends with the bytes of one that was never stopped.
 func TestResumeEqualsUninterrupted(t *testing.T) {
-	whole, err := trainer.Fit(context.Background(), task(t, t.TempDir()), options(6), trainer.Observer{})
+	for _, optimizer := range []string{trainer.OptimizerAdam, trainer.OptimizerRMSProp} {
+		t.Run(optimizer, func(t *testing.T) {
+			o := options(6)
+			o.Optimizer = optimizer
+			resumeEqualsUninterrupted(t, o)
+		})
+	}
+}
+
+func resumeEqualsUninterrupted(t *testing.T, o trainer.Options) {
+	whole, err := trainer.Fit(context.Background(), task(t, t.TempDir()), o, trainer.Observer{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	interrupted := task(t, t.TempDir())
 	for _, at := range []int{1, 3, 4} {
 		ctx, cancel := context.WithCancel(context.Background())
-		_, err := trainer.Fit(ctx, interrupted, options(6), trainer.Observer{Step: func(epoch, done, _ int, _ float64) {
+		_, err := trainer.Fit(ctx, interrupted, o, trainer.Observer{Step: func(epoch, done, _ int, _ float64) {
 			if epoch == at && done > 400 {
 				cancel()
 			}
@@ -116,7 +126,7 @@ func TestResumeEqualsUninterrupted(t *testing.T) {
 		}
 		interrupted.Resume = true
 	}
-	resumed, err := trainer.Fit(context.Background(), interrupted, options(6), trainer.Observer{})
+	resumed, err := trainer.Fit(context.Background(), interrupted, o, trainer.Observer{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,9 @@ type Options struct {
 	BatchSize int `yaml:"batch_size" json:"batch_size"`
 	// Patience stops training after that many epochs without a lower validation loss; 0 never stops early.
 	Patience int `yaml:"patience" json:"patience"`
-	// LearningRate is Adam's first step size. It is multiplied by PlateauFactor whenever the validation loss has not
+	// Optimizer is "adam" or "rmsprop"; "" is adam.
+	Optimizer string `yaml:"optimizer" json:"optimizer"`
+	// LearningRate is the first step size. It is multiplied by PlateauFactor whenever the validation loss has not
 	// improved for PlateauPatience epochs (0: never), down to MinRate.
 	LearningRate    float64 `yaml:"learning_rate" json:"learning_rate"`
 	PlateauPatience int     `yaml:"plateau_patience" json:"plateau_patience"`
@@ -33,9 +35,15 @@ const (
 	WeightBalanced = "balanced"
 )
 
+// Optimisers, with the defaults of Keras.
+const (
+	OptimizerAdam    = "adam"
+	OptimizerRMSProp = "rmsprop"
+)
+
 // DefaultOptions are what train-model uses unless told otherwise.
 func DefaultOptions() Options {
-	return Options{Epochs: 100, BatchSize: 256, Patience: 5, LearningRate: 1e-3, PlateauPatience: 2, PlateauFactor: 0.5, MinRate: 1e-5,
+	return Options{Epochs: 100, BatchSize: 256, Patience: 5, Optimizer: OptimizerAdam, LearningRate: 1e-3, PlateauPatience: 2, PlateauFactor: 0.5, MinRate: 1e-5,
 		Seed: 1, ClassWeight: WeightNone}
 }
 
@@ -44,6 +52,9 @@ func (o *Options) Resolve() error {
 	if o.Workers == 0 {
 		o.Workers = runtime.GOMAXPROCS(0)
 	}
+	if o.Optimizer == "" { // runs of earlier versions
+		o.Optimizer = OptimizerAdam
+	}
 	switch {
 	case o.Epochs < 1:
 		return fmt.Errorf("epochs %d: must be at least 1", o.Epochs)
@@ -51,6 +62,8 @@ func (o *Options) Resolve() error {
 		return fmt.Errorf("batch-size %d: must be 1 to %d", o.BatchSize, 1<<16)
 	case o.Patience < 0:
 		return fmt.Errorf("patience %d: must not be negative", o.Patience)
+	case o.Optimizer != OptimizerAdam && o.Optimizer != OptimizerRMSProp:
+		return fmt.Errorf("optimizer %q: must be %s or %s", o.Optimizer, OptimizerAdam, OptimizerRMSProp)
 	case !(o.LearningRate > 0 && o.LearningRate <= 1):
 		return fmt.Errorf("learning-rate %g: must be above 0 and at most 1", o.LearningRate)
 	case o.PlateauPatience < 0 || !(o.PlateauFactor > 0 && o.PlateauFactor <= 1):

@@ -27,7 +27,8 @@ func (c *command) train() *cli.Command {
 			&cli.IntFlag{Name: "epochs", Value: d.Epochs, Usage: "at most `N` passes over the training names"},
 			&cli.IntFlag{Name: "batch-size", Value: d.BatchSize, Usage: "names a step"},
 			&cli.IntFlag{Name: "patience", Value: d.Patience, Usage: "stop after `N` epochs without a lower validation loss; 0 never"},
-			&cli.Float64Flag{Name: "learning-rate", Value: d.LearningRate, Usage: "Adam's step size"},
+			&cli.StringFlag{Name: "optimizer", Value: d.Optimizer, Usage: "adam or rmsprop"},
+			&cli.Float64Flag{Name: "learning-rate", Value: d.LearningRate, Usage: "the optimizer's step size"},
 			&cli.StringFlag{Name: "target", Value: trainer.TargetBinary, Usage: "binary, class or family"},
 			&cli.StringFlag{Name: "class-weight", Value: d.ClassWeight, Usage: "none or balanced"},
 			&cli.Uint64Flag{Name: "seed", Value: d.Seed, Usage: "of weights, order and dropout"},
@@ -48,7 +49,7 @@ func (c *command) trainAction(ctx *cli.Context) error {
 	}
 	o := trainer.DefaultOptions()
 	o.Epochs, o.BatchSize, o.Patience = ctx.Int("epochs"), ctx.Int("batch-size"), ctx.Int("patience")
-	o.LearningRate, o.Seed, o.ClassWeight, o.Workers = ctx.Float64("learning-rate"), ctx.Uint64("seed"), ctx.String("class-weight"), ctx.Int("workers")
+	o.Optimizer, o.LearningRate, o.Seed, o.ClassWeight, o.Workers = ctx.String("optimizer"), ctx.Float64("learning-rate"), ctx.Uint64("seed"), ctx.String("class-weight"), ctx.Int("workers")
 	if err := checkTrainFlags(ctx, o); err != nil {
 		return err
 	}

@@ -29,3 +29,21 @@ func Adam(w, grad, m, v []float32, rate, beta1, beta2, epsilon float64, step int
 		w[i] -= alpha * mi / (float32(math.Sqrt(float64(vi)))*inv + eps)
 	}
 }
+
+// RMSProp applies one step of Hinton's RMSProp with the convention of torch.optim.RMSprop: v is the running mean of the
+// gradient's square, epsilon is added outside the root. It is Adam without its first moment and corrections, and the same
+// loop does it; the gradient itself stands in for the moment that this loop keeps.
+func RMSProp(w, grad, v []float32, rate, rho, epsilon float64) {
+	grad, v = grad[:len(w)], v[:len(w)]
+	alpha, r, d, eps := float32(rate), float32(rho), float32(1-rho), float32(epsilon)
+	n := whole(len(w))
+	if n > 0 {
+		args := [7]float32{0, 1, r, d, alpha, eps, 1}
+		adamAsm(uintptr(n), at(w, 0), at(grad, 0), at(grad, 0), at(v, 0), unsafe.Pointer(&args))
+	}
+	for i := n; i < len(w); i++ {
+		g := grad[i]
+		v[i] = r*v[i] + d*g*g
+		w[i] -= alpha * g / (float32(math.Sqrt(float64(v[i]))) + eps)
+	}
+}

@@ -220,6 +220,33 @@ func TestAdam(t *testing.T) {
 	})
 }
 
+// RMSProp against its definition in float64, over lengths around the vector width.
+func TestRMSProp(t *testing.T) {
+	eachLevel(t, func(t *testing.T) {
+		rng := rand.New(rand.NewPCG(5, 6))
+		for _, n := range []int{1, 7, 16, 19, 33} {
+			w, v := random(rng, n), make([]float32, n)
+			wantW, wantV := make([]float64, n), make([]float64, n)
+			for i := range w {
+				wantW[i] = float64(w[i])
+			}
+			for range 5 {
+				grad := random(rng, n)
+				for i, g := range grad {
+					wantV[i] = 0.9*wantV[i] + 0.1*float64(g)*float64(g)
+					wantW[i] -= 0.01 * float64(g) / (math.Sqrt(wantV[i]) + 1e-7)
+				}
+				RMSProp(w, grad, v, 0.01, 0.9, 1e-7)
+			}
+			for i := range w {
+				if math.Abs(float64(w[i])-wantW[i]) > 1e-5 || math.Abs(float64(v[i])-wantV[i]) > 1e-6 {
+					t.Fatalf("%d values: value %d is %g (%g), want %g (%g)", n, i, w[i], v[i], wantW[i], wantV[i])
+				}
+			}
+		}
+	})
+}
+
 func BenchmarkGemm(b *testing.B) {
 	for _, s := range [][3]int{{256, 512, 128}, {256, 256, 1024}, {1024, 256, 256}, {128, 512, 5120}} {
 		b.Run(fmt.Sprintf("%dx%dx%d", s[0], s[1], s[2]), func(b *testing.B) {

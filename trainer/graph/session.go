@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/degas-dns/degas/model"
 	"github.com/degas-dns/degas/trainer"
@@ -51,7 +52,7 @@ type session struct {
 	params  []param
 	values  []G.ValueGrad
 	machine G.VM
-	solver  *Adam
+	solver  optimizer
 	feed    func(codes []uint16)
 	codes   []uint16 // [batch, window]
 	pads    []span   // [batch]: where a sample's codes are padding
@@ -79,7 +80,10 @@ func (e engine) Start(ctx context.Context, s trainer.Setup) (trainer.Session, er
 	if err := ses.build(e.lower, s.Weights); err != nil {
 		return nil, fmt.Errorf("engine %s: %w", e.name, err)
 	}
-	ses.solver = &Adam{Rate: s.LearningRate, Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-7, split: ses.split}
+	var err error
+	if ses.solver, err = newOptimizer(s, ses.split); err != nil {
+		return nil, fmt.Errorf("engine %s: %w", e.name, err)
+	}
 	return ses, nil
 }
 
@@ -169,10 +173,13 @@ func (s *session) Weights() model.Weights {
 
 // State copies parameters and optimiser out.
 func (s *session) State() trainer.State {
-	st := trainer.State{Weights: s.Weights(), Steps: s.solver.Steps}
-	if st.Steps > 0 {
-		st.M = s.copyOut(func(i int) []float32 { return s.solver.M[i] })
-		st.V = s.copyOut(func(i int) []float32 { return s.solver.V[i] })
+	steps, m, v := s.solver.state()
+	st := trainer.State{Weights: s.Weights(), Steps: steps}
+	if len(m) > 0 {
+		st.M = s.copyOut(func(i int) []float32 { return m[i] })
+	}
+	if len(v) > 0 {
+		st.V = s.copyOut(func(i int) []float32 { return v[i] })
 	}
 	return st
 }
@@ -191,27 +198,34 @@ func (s *session) copyOut(data func(i int) []float32) model.Weights {
 func (s *session) Restore(st trainer.State) error {
 	sets := []model.Weights{st.Weights}
 	if st.Steps > 0 {
-		sets = append(sets, st.M, st.V)
+		sets = append(sets, st.V)
+		if _, ok := s.solver.(*Adam); ok {
+			sets = append(sets, st.M)
+		}
 	}
 	for _, w := range sets {
 		if err := w.Check(s.spec); err != nil {
 			return fmt.Errorf("restore: %w", err)
 		}
 	}
-	s.solver.Steps, s.number = st.Steps, uint64(st.Steps)
-	s.solver.M, s.solver.V = nil, nil
+	moments := func(w model.Weights) (out [][]float32) {
+		for _, p := range s.params {
+			if t := w[p.Name]; t != nil {
+				out = append(out, slices.Clone(t.Data))
+			}
+		}
+		return out
+	}
 	for _, p := range s.params {
 		copy(p.data, st.Weights[p.Name].Data)
-		if st.Steps > 0 {
-			s.solver.M = append(s.solver.M, st.M.Clone()[p.Name].Data)
-			s.solver.V = append(s.solver.V, st.V.Clone()[p.Name].Data)
-		}
 	}
+	s.solver.restore(st.Steps, moments(st.M), moments(st.V))
+	s.number = uint64(st.Steps)
 	return nil
 }
 
-// SetLearningRate changes Adam's step size.
-func (s *session) SetLearningRate(rate float64) { s.solver.Rate = rate }
+// SetLearningRate changes the step size.
+func (s *session) SetLearningRate(rate float64) { s.solver.setRate(rate) }
 
 // Close frees the machine.
 func (s *session) Close() error { return s.machine.Close() }
