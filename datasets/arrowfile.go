@@ -1,7 +1,6 @@
 package datasets
 
 import (
-	"bufio"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -10,6 +9,7 @@ import (
 	"io"
 	"os"
 	"strconv"
+	"sync/atomic"
 
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/arrow/array"
@@ -47,11 +47,14 @@ type splitWriter struct {
 
 	class, family, source arrow.Array // dictionaries
 
-	domains  *array.StringBuilder
+	// The batch under way, reused: names[ends[i]:ends[i+1]] is a row's name.
+	names    []byte
+	ends     []int32
 	classes  []int8
 	families []int16
 	sources  []int16
 
+	flushed                     bool
 	rows                        int64
 	byClass, byFamily, bySource []int64
 }
@@ -75,7 +78,7 @@ func newSplitWriter(path string, families, sources []string, m splitMeta) (*spli
 			"degas.split": m.split, "degas.seed": strconv.FormatUint(m.seed, 10),
 		}),
 		class: stringArray(classNames[:]), family: stringArray(families), source: stringArray(sources),
-		domains: array.NewStringBuilder(memory.DefaultAllocator),
+		ends:    make([]int32, 1, BatchRows+1),
 		byClass: make([]int64, classCount), byFamily: make([]int64, len(families)), bySource: make([]int64, len(sources)),
 	}
 	options := []ipc.Option{ipc.WithSchema(s.schema)}
@@ -86,7 +89,7 @@ func newSplitWriter(path string, families, sources []string, m splitMeta) (*spli
 		options = append(options, ipc.WithZstd())
 	}
 	if s.w, err = ipc.NewFileWriter(s.hashed, options...); err != nil {
-		f.Close()
+		s.abandon()
 		return nil, fmt.Errorf("write %s: %w", path, err)
 	}
 	return s, nil
@@ -100,7 +103,8 @@ func stringArray(list []string) arrow.Array {
 
 // add appends a row whose family and source are numbers in the dictionaries.
 func (s *splitWriter) add(r row) error {
-	s.domains.Append(r.name)
+	s.names = append(s.names, r.name...)
+	s.ends = append(s.ends, int32(len(s.names)))
 	s.classes = append(s.classes, int8(r.class))
 	s.families = append(s.families, int16(r.family))
 	s.sources = append(s.sources, int16(r.source))
@@ -115,23 +119,28 @@ func (s *splitWriter) add(r row) error {
 }
 
 func (s *splitWriter) flush() error {
-	n := int64(len(s.classes))
-	words := func(values []int16, dict arrow.Array) arrow.Array {
-		b := array.NewInt16Builder(memory.DefaultAllocator)
-		b.AppendValues(values, nil)
-		return array.NewDictionaryArray(wordType, b.NewArray(), dict)
+	n := len(s.classes)
+	column := func(t arrow.DataType, buffers ...[]byte) arrow.ArrayData {
+		list := []*memory.Buffer{nil} // nothing is null
+		for _, b := range buffers {
+			list = append(list, memory.NewBufferBytes(b))
+		}
+		return array.NewData(t, n, list, nil, 0, 0)
 	}
-	classes := array.NewInt8Builder(memory.DefaultAllocator)
-	classes.AppendValues(s.classes, nil)
+	words := func(t *arrow.DictionaryType, values []byte, dict arrow.Array) arrow.Array {
+		return array.NewDictionaryArray(t, array.MakeFromData(column(t.IndexType, values)), dict)
+	}
 	rec := array.NewRecord(s.schema, []arrow.Array{
-		s.domains.NewArray(),
-		array.NewDictionaryArray(classType, classes.NewArray(), s.class),
-		words(s.families, s.family),
-		words(s.sources, s.source),
-	}, n)
+		array.NewStringData(column(arrow.BinaryTypes.String, arrow.Int32Traits.CastToBytes(s.ends), s.names)),
+		words(classType, arrow.Int8Traits.CastToBytes(s.classes), s.class),
+		words(wordType, arrow.Int16Traits.CastToBytes(s.families), s.family),
+		words(wordType, arrow.Int16Traits.CastToBytes(s.sources), s.source),
+	}, int64(n))
 	defer rec.Release()
+	err := s.w.Write(rec)
+	s.names, s.ends = s.names[:0], s.ends[:1]
 	s.classes, s.families, s.sources = s.classes[:0], s.families[:0], s.sources[:0]
-	if err := s.w.Write(rec); err != nil {
+	if err != nil {
 		return fmt.Errorf("write %s: %w", s.path, err)
 	}
 	return nil
@@ -146,7 +155,10 @@ func (s *splitWriter) finish() error {
 	if err == nil {
 		err = s.w.Close()
 	}
-	err = errors.Join(err, s.hashed.b.Flush())
+	s.flushed = true
+	if failed := s.hashed.flush(); failed != nil {
+		err = failed // which is why Arrow's writer failed, if it did
+	}
 	if err == nil {
 		err = s.f.Sync()
 	}
@@ -157,24 +169,74 @@ func (s *splitWriter) finish() error {
 }
 
 // abandon closes the file; whoever made its folder removes it.
-func (s *splitWriter) abandon() { s.f.Close() }
-
-// hashingWriter hashes and counts what goes to a file. Arrow's writer wants to seek, but only to learn where it is.
-type hashingWriter struct {
-	b   *bufio.Writer
-	h   hash.Hash
-	pos int64
+func (s *splitWriter) abandon() {
+	if !s.flushed {
+		s.flushed = true
+		_ = s.hashed.flush() // there is an error already
+	}
+	s.f.Close()
 }
+
+// hashingWriter hashes and counts what goes to a file, in a goroutine of its own: a split is put together by one, which
+// need not wait for either. Arrow's writer wants to seek, but only to learn where it is.
+type hashingWriter struct {
+	h          hash.Hash
+	pos        int64
+	buf        []byte
+	full, free chan []byte
+	done       chan error // gets one when the goroutine ends
+	failed     atomic.Bool
+}
+
+const hashingBuffer = 1 << 20
 
 func newHashingWriter(f io.Writer) *hashingWriter {
-	h := sha256.New()
-	return &hashingWriter{b: bufio.NewWriterSize(io.MultiWriter(f, h), 1<<20), h: h}
+	w := &hashingWriter{h: sha256.New(), full: make(chan []byte, 2), free: make(chan []byte, 3), done: make(chan error, 1)}
+	w.buf = make([]byte, 0, hashingBuffer)
+	w.free <- make([]byte, 0, hashingBuffer)
+	w.free <- make([]byte, 0, hashingBuffer)
+	go func() {
+		var err error
+		for b := range w.full {
+			if err == nil {
+				w.h.Write(b)
+				if _, err = f.Write(b); err != nil {
+					w.failed.Store(true)
+				}
+			}
+			w.free <- b[:0]
+		}
+		w.done <- err
+	}()
+	return w
 }
 
+// errWriting stands for the error that flush returns.
+var errWriting = errors.New("writing failed")
+
+// Write implements io.Writer.
 func (w *hashingWriter) Write(p []byte) (int, error) {
-	n, err := w.b.Write(p)
+	if w.failed.Load() {
+		return 0, errWriting
+	}
+	n := len(p)
 	w.pos += int64(n)
-	return n, err
+	for len(p) > 0 {
+		k := copy(w.buf[len(w.buf):cap(w.buf)], p)
+		w.buf, p = w.buf[:len(w.buf)+k], p[k:]
+		if len(w.buf) == cap(w.buf) {
+			w.full <- w.buf
+			w.buf = <-w.free
+		}
+	}
+	return n, nil
+}
+
+// flush writes what is left, ends the goroutine and returns the first error of writing. It may be called once.
+func (w *hashingWriter) flush() error {
+	w.full <- w.buf
+	close(w.full)
+	return <-w.done
 }
 
 // Seek answers where the writer is.

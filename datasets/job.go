@@ -49,7 +49,8 @@ func newJob(o ProcessOptions, plan *Plan, temp string, inputs []*input, skipped 
 	var bytes int64
 	for _, in := range inputs {
 		bytes += in.weight
-		j.inputs = append(j.inputs, &reading{input: in, source: in.source(), refusedBy: map[string]int64{}})
+		j.inputs = append(j.inputs, &reading{input: in, source: in.source(), familyIDs: map[string]uint16{},
+			refusedBy: map[string]int64{}})
 	}
 	j.progress = &meter{report: o.Progress, total: max(bytes, 1)}
 	if skipped == nil {
@@ -110,7 +111,7 @@ func (j *job) readInputs(ctx context.Context) (err error) {
 		inputs: j.inputs, families: j.families, sources: j.sources, plan: j.plan,
 		maxBad: j.o.MaxBad, tempDir: j.temp, progress: j.progress.stage(0, 0.6),
 	}
-	if p.spill, err = newSpill(filepath.Join(j.temp, "rows"), j.partitions()); err != nil {
+	if p.spill, err = newSpill(filepath.Join(j.temp, "rows"), j.partitions(), spillMemory(j.o.Memory)); err != nil {
 		return err
 	}
 	for _, r := range j.inputs {
@@ -185,7 +186,7 @@ func (j *job) clean(ctx context.Context) (err error) {
 		rows += p.rows
 	}
 	j.buckets = int(min(max(rows/BatchRows, 1), 512))
-	if j.kept, err = newSpill(filepath.Join(j.temp, "kept"), splitCount*j.buckets); err != nil {
+	if j.kept, err = newSpill(filepath.Join(j.temp, "kept"), splitCount*j.buckets, spillMemory(j.o.Memory)); err != nil {
 		return err
 	}
 	var next int

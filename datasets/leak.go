@@ -37,8 +37,25 @@ type leakCheck struct {
 	example string
 	parts   int
 	spill   *spill
-	set     *keySet
-	mu      sync.Mutex // guards set, report and example
+	sets    *[keyShards]lockedSet
+	mu      sync.Mutex // guards report and example
+}
+
+// keyShards is the number of sets that keys are divided over, by the high bits of their hashes: workers rarely wait for
+// each other, and one set is small enough for a core's cache.
+const keyShards = 64
+
+type lockedSet struct {
+	sync.Mutex
+	*keySet
+}
+
+func newKeySets(keys int) *[keyShards]lockedSet {
+	sets := &[keyShards]lockedSet{}
+	for i := range sets {
+		sets[i].keySet = newKeySet(keys / keyShards)
+	}
+	return sets
 }
 
 // setBytes is what a key takes in a keySet that is as empty as it gets.
@@ -51,9 +68,9 @@ func (c *leakCheck) run(ctx context.Context) (err error) {
 	}
 	c.parts = int(rows*setBytes/(c.o.Memory/4)) + 1
 	if c.parts == 1 {
-		c.set = newKeySet(int(rows))
+		c.sets = newKeySets(int(rows))
 	} else {
-		if c.spill, err = newSpill(filepath.Join(c.temp, "keys"), c.parts); err != nil {
+		if c.spill, err = newSpill(filepath.Join(c.temp, "keys"), c.parts, 0); err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, c.spill.close()) }()
@@ -71,15 +88,17 @@ func (c *leakCheck) run(ctx context.Context) (err error) {
 				return err
 			}
 		}
-		c.report.Keys += int64(c.set.used)
-		c.report.Crossing += c.set.crossing
+		for i := range c.sets {
+			c.report.Keys += int64(c.sets[i].used)
+			c.report.Crossing += c.sets[i].crossing
+		}
 	}
 	return nil
 }
 
 // scan takes the keys of one split.
 func (c *leakCheck) scan(ctx context.Context, id SplitID, s SplitReport) error {
-	f, err := openSplit(filepath.Join(c.temp, s.File), s)
+	f, err := openSplit(filepath.Join(c.temp, s.File), s, false)
 	if err != nil {
 		return err
 	}
@@ -89,6 +108,7 @@ func (c *leakCheck) scan(ctx context.Context, id SplitID, s SplitReport) error {
 		held[i] = id != TestSplit && name != "" && c.plan.held(name)
 	}
 	all, ctx := errgroup.WithContext(ctx)
+	all.Go(func() error { return f.verify(ctx) })
 	queue := make(chan Batch)
 	all.Go(func() error {
 		defer close(queue)
@@ -135,15 +155,9 @@ func (c *leakCheck) batch(id SplitID, b Batch, held []bool, w *spillWriter) erro
 	}
 	c.mu.Lock()
 	c.report.HeldOut += out
-	if w == nil {
-		for i, h := range hashes {
-			if c.set.add(h, id) && c.example == "" {
-				c.example = c.plan.group(b.Names[i])
-			}
-		}
-	}
 	c.mu.Unlock()
 	if w == nil {
+		c.addAll(id, hashes, b.Names)
 		return nil
 	}
 	var key [8]byte
@@ -156,14 +170,49 @@ func (c *leakCheck) batch(id SplitID, b Batch, held []bool, w *spillWriter) erro
 	return nil
 }
 
-// fill makes the set of one part on disk.
+// addAll puts the keys of a batch into the sets, one set after the other.
+func (c *leakCheck) addAll(id SplitID, hashes []uint64, names []string) {
+	var ends [keyShards + 1]int
+	for _, h := range hashes {
+		ends[h>>58+1]++
+	}
+	for i := range keyShards {
+		ends[i+1] += ends[i]
+	}
+	order, next := make([]int32, len(hashes)), ends
+	for i, h := range hashes {
+		order[next[h>>58]] = int32(i)
+		next[h>>58]++
+	}
+	for shard := range keyShards {
+		set := &c.sets[shard]
+		set.Lock()
+		for _, i := range order[ends[shard]:ends[shard+1]] {
+			if set.add(hashes[i], id) {
+				c.crossed(c.plan.group(names[i]))
+			}
+		}
+		set.Unlock()
+	}
+}
+
+// crossed keeps one example of a key in two splits.
+func (c *leakCheck) crossed(key string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.example == "" {
+		c.example = key
+	}
+}
+
+// fill makes the sets of one part on disk.
 func (c *leakCheck) fill(part int) error {
-	c.set = newKeySet(int(c.spill.parts[part].rows))
+	c.sets = newKeySets(int(c.spill.parts[part].rows))
 	return c.spill.stream(part, func(data []byte) error {
 		return decodeRows(data, func(r row) {
 			h := binary.LittleEndian.Uint64([]byte(r.name))
-			if c.set.add(h, r.hashed) && c.example == "" {
-				c.example = fmt.Sprintf("hash %016x", h)
+			if c.sets[h>>58].add(h, r.hashed) {
+				c.crossed(fmt.Sprintf("hash %016x", h))
 			}
 		})
 	})

@@ -50,15 +50,16 @@ func Open(dir, split string) (*Split, error) {
 	if report.File != filepath.Base(report.File) {
 		return nil, fmt.Errorf("open data set %s: %s names a file outside it: %q", dir, ManifestName, report.File)
 	}
-	s, err := openSplit(filepath.Join(dir, report.File), *report)
+	s, err := openSplit(filepath.Join(dir, report.File), *report, true)
 	if err != nil {
 		return nil, fmt.Errorf("open split: %w. Try: degas process-data", err)
 	}
 	return s, nil
 }
 
-// openSplit opens a file whose manifest entry is report.
-func openSplit(path string, report SplitReport) (_ *Split, err error) {
+// openSplit opens a file whose manifest entry is report. Only a file that this process wrote a moment ago may go without
+// being verified first.
+func openSplit(path string, report SplitReport, verify bool) (_ *Split, err error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -75,18 +76,28 @@ func openSplit(path string, report SplitReport) (_ *Split, err error) {
 	if info.Size() != report.Bytes {
 		return nil, fmt.Errorf("%s has %d bytes, %s says %d", path, info.Size(), ManifestName, report.Bytes)
 	}
-	sum, err := fileSHA256(context.Background(), path)
-	if err != nil {
-		return nil, err
-	}
-	if sum != report.SHA256 {
-		return nil, fmt.Errorf("%s is damaged: its SHA-256 is %s, %s says %s", path, sum, ManifestName, report.SHA256)
-	}
 	s := &Split{f: f, path: path, report: report}
+	if verify {
+		if err := s.verify(context.Background()); err != nil {
+			return nil, err
+		}
+	}
 	if err := s.readSchema(); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return s, nil
+}
+
+// verify compares the file with its hash.
+func (s *Split) verify(ctx context.Context) error {
+	sum, err := fileSHA256(ctx, s.path)
+	if err != nil {
+		return err
+	}
+	if sum != s.report.SHA256 {
+		return fmt.Errorf("%s is damaged: its SHA-256 is %s, %s says %s", s.path, sum, ManifestName, s.report.SHA256)
+	}
+	return nil
 }
 
 // readSchema opens the Arrow reader and checks that the file is one of ours.

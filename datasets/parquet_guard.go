@@ -222,6 +222,7 @@ func (g *pageGuard) values(e format.Encoding, data []byte, most int) error {
 	switch e {
 	case format.Plain, format.ByteStreamSplit:
 		return nil
+	//lint:ignore SA1019 files of old writers have it
 	case format.PlainDictionary, format.RLEDictionary:
 		if len(data) == 0 {
 			return nil

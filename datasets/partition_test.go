@@ -134,7 +134,9 @@ func TestSortPlaces(t *testing.T) {
 		places = append(places, place{h, int32(len(rows))})
 		rows = append(rows, row{name: fmt.Sprint(i)})
 	}
-	out := sortPlaces(places, 1, buckets, rows)
+	b := &bucketBuffers{places: places, rows: rows}
+	b.sort(1, buckets)
+	out := b.out
 	if !slices.IsSortedFunc(out, func(a, b place) int {
 		if a.hash != b.hash {
 			return map[bool]int{true: -1, false: 1}[a.hash < b.hash]

@@ -53,6 +53,7 @@ type reading struct {
 	lastFamily    string
 	lastSource    string
 	familyID      uint16
+	familyIDs     map[string]uint16
 	sourceID      uint16
 	rows, refused atomic.Int64
 	giveUp        atomic.Bool
@@ -127,9 +128,17 @@ func (r *reading) read(ctx context.Context) (err error) {
 		}
 	}()
 	r.ctx = ctx
-	if r.sum, err = r.file.sha256(ctx); err != nil {
-		return err
-	}
+	summed := make(chan error, 1)
+	go func() { // a core of its own, if there is one: a large file is parsed by one goroutine
+		var err error
+		r.sum, err = r.file.sha256(ctx)
+		summed <- err
+	}()
+	defer func() {
+		if failed := <-summed; err == nil {
+			err = failed
+		}
+	}()
 	s, err := r.open(ctx, r.run.progress)
 	if err != nil {
 		return err
@@ -188,7 +197,7 @@ func (in *input) declare(rec *Record, source string) {
 // number sets the numbers of the record's family and source; they are usually those of the record before.
 func (r *reading) number(rec *Record) (err error) {
 	if rec.Family != r.lastFamily {
-		if r.familyID, err = r.run.families.id(NormalizeFamily(rec.Family)); err != nil {
+		if r.familyID, err = r.family(rec.Family); err != nil {
 			return err
 		}
 		r.lastFamily = strings.Clone(rec.Family)
@@ -200,6 +209,18 @@ func (r *reading) number(rec *Record) (err error) {
 		r.lastSource = strings.Clone(rec.Source)
 	}
 	return nil
+}
+
+// family numbers a family as the file spells it; files with a column of families repeat few.
+func (r *reading) family(spelt string) (uint16, error) {
+	if id, ok := r.familyIDs[spelt]; ok {
+		return id, nil
+	}
+	id, err := r.run.families.id(NormalizeFamily(spelt))
+	if err == nil && len(r.familyIDs) < maxLabels {
+		r.familyIDs[strings.Clone(spelt)] = id
+	}
+	return id, err
 }
 
 func (r *reading) send() error {

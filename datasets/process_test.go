@@ -376,7 +376,7 @@ func TestCleanerSlices(t *testing.T) {
 			if err := errors.Join(j.readInputs(t.Context()), j.finishPlan()); err != nil {
 				t.Fatal(err)
 			}
-			if j.kept, err = newSpill(filepath.Join(j.temp, "kept"), splitCount); err != nil {
+			if j.kept, err = newSpill(filepath.Join(j.temp, "kept"), splitCount, 0); err != nil {
 				t.Fatal(err)
 			}
 			j.buckets = 1

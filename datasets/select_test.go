@@ -261,7 +261,7 @@ func TestCleanerSlicesKeepDates(t *testing.T) {
 		if err := j.finishPlan(); err != nil {
 			t.Fatal(err)
 		}
-		if j.kept, err = newSpill(filepath.Join(j.temp, "kept"), splitCount); err != nil {
+		if j.kept, err = newSpill(filepath.Join(j.temp, "kept"), splitCount, 0); err != nil {
 			t.Fatal(err)
 		}
 		j.buckets = 1

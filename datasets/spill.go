@@ -8,13 +8,15 @@ import (
 	"sync"
 )
 
-// spill holds rows on disk in numbered parts: one file, appended to in chunks by any number of writers. Which chunk
-// comes first depends on timing, so whoever reads a part must not depend on the order of its rows.
+// spill holds rows in numbered parts, to which any number of writers append chunks: in memory as long as there is some
+// for it, then in a file. Which chunk comes first depends on timing, so whoever reads a part must not depend on the
+// order of its rows.
 type spill struct {
-	f     *os.File
-	mu    sync.Mutex
-	end   int64
-	parts []spillPart
+	f      *os.File
+	mu     sync.Mutex
+	end    int64
+	memory int64 // bytes that chunks may still keep in memory
+	parts  []spillPart
 }
 
 type spillPart struct {
@@ -24,37 +26,48 @@ type spillPart struct {
 }
 
 type spillChunk struct {
+	data   []byte // nil when it is in the file
 	offset int64
 	size   int
 }
 
-func newSpill(path string, parts int) (*spill, error) {
+// newSpill keeps up to memory bytes out of the file at path.
+func newSpill(path string, parts int, memory int64) (*spill, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("create temporary file: %w", err)
 	}
-	return &spill{f: f, parts: make([]spillPart, parts)}, nil
+	return &spill{f: f, memory: memory, parts: make([]spillPart, parts)}, nil
 }
 
-// close removes the file.
+// close forgets the rows and removes the file.
 func (s *spill) close() error {
+	s.parts = nil
 	err := s.f.Close()
 	return errors.Join(err, os.Remove(s.f.Name()))
 }
 
-// flush writes rows to the end of the file as a chunk of a part.
+// flush keeps rows as a chunk of a part. data stays the caller's.
 func (s *spill) flush(part int, data []byte, rows int64) error {
+	chunk := spillChunk{size: len(data)}
 	s.mu.Lock()
-	offset := s.end
-	s.end += int64(len(data))
+	inMemory := s.memory >= int64(len(data))
+	if inMemory {
+		s.memory -= int64(len(data))
+	} else {
+		chunk.offset = s.end
+		s.end += int64(len(data))
+	}
 	s.mu.Unlock()
-	if _, err := s.f.WriteAt(data, offset); err != nil {
+	if inMemory {
+		chunk.data = append([]byte(nil), data...)
+	} else if _, err := s.f.WriteAt(data, chunk.offset); err != nil {
 		return fmt.Errorf("write temporary file: %w", err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p := &s.parts[part]
-	p.chunks = append(p.chunks, spillChunk{offset, len(data)})
+	p.chunks = append(p.chunks, chunk)
 	p.rows += rows
 	p.bytes += int64(len(data))
 	return nil
@@ -132,7 +145,9 @@ func (s *spill) load(part int, buf []byte) ([]byte, error) {
 	buf = buf[:p.bytes]
 	at := 0
 	for _, c := range p.chunks {
-		if _, err := s.f.ReadAt(buf[at:at+c.size], c.offset); err != nil {
+		if c.data != nil {
+			copy(buf[at:], c.data)
+		} else if _, err := s.f.ReadAt(buf[at:at+c.size], c.offset); err != nil {
 			return nil, fmt.Errorf("read temporary file: %w", err)
 		}
 		at += c.size
@@ -144,6 +159,12 @@ func (s *spill) load(part int, buf []byte) ([]byte, error) {
 func (s *spill) stream(part int, f func(data []byte) error) error {
 	var buf []byte
 	for _, c := range s.parts[part].chunks {
+		if c.data != nil {
+			if err := f(c.data); err != nil {
+				return err
+			}
+			continue
+		}
 		if cap(buf) < c.size {
 			buf = make([]byte, c.size)
 		}
@@ -205,3 +226,6 @@ func (w *spillWriter) flush() error {
 func spillBuffer(memory int64, workers, parts int) int {
 	return int(min(max(memory/8/int64(workers*parts), 1<<10), 64<<10))
 }
+
+// spillMemory is the bytes that a spill may keep in memory: there are two large ones at a time.
+func spillMemory(memory int64) int64 { return memory / 16 }

@@ -2,10 +2,19 @@ package datasets
 
 import (
 	"context"
+	"errors"
 	"path/filepath"
 
 	"golang.org/x/sync/errgroup"
 )
+
+// bucketBuffers are what reading and sorting a bucket takes; they go round, because fresh memory costs as much as the work.
+type bucketBuffers struct {
+	data         []byte
+	rows, sorted []row
+	places, out  []place
+	starts       []int32
+}
 
 // place is where a row comes in the final order.
 type place struct {
@@ -55,32 +64,47 @@ func (j *job) write(ctx context.Context) error {
 // sorted calls f for every bucket of a split, in order, while others are being read and sorted.
 func (j *job) sorted(ctx context.Context, id SplitID, f func([]row) error) error {
 	all, ctx := errgroup.WithContext(ctx)
-	queue := make(chan chan []row, j.o.Workers) // bounds the buckets in memory
+	type result struct {
+		buf *bucketBuffers
+		err error
+	}
+	queue := make(chan chan result, j.o.Workers)    // bounds the buckets in memory
+	free := make(chan *bucketBuffers, cap(queue)+2) // as many as there can be
 	all.Go(func() error {
 		defer close(queue)
 		for b := range j.buckets {
-			result := make(chan []row, 1)
+			done := make(chan result, 1)
 			select {
-			case queue <- result:
+			case queue <- done:
 			case <-ctx.Done():
 				return ctx.Err()
 			}
 			all.Go(func() error {
-				rows, err := j.bucket(int(id)*j.buckets + b)
-				result <- rows
+				var buf *bucketBuffers
+				select {
+				case buf = <-free:
+				default:
+					buf = &bucketBuffers{}
+				}
+				err := j.bucket(int(id)*j.buckets+b, buf)
+				done <- result{buf, err}
 				return err
 			})
 		}
 		return nil
 	})
 	all.Go(func() error {
-		for result := range queue {
-			rows := <-result
-			if err := ctx.Err(); err != nil {
+		for done := range queue {
+			r := <-done
+			if err := errors.Join(r.err, ctx.Err()); err != nil {
 				return err // a bucket that could not be read is not written as if it were empty
 			}
-			if err := f(rows); err != nil {
+			if err := f(r.buf.sorted); err != nil {
 				return err
+			}
+			select {
+			case free <- r.buf:
+			default:
 			}
 		}
 		return nil
@@ -88,47 +112,49 @@ func (j *job) sorted(ctx context.Context, id SplitID, f func([]row) error) error
 	return all.Wait()
 }
 
-// bucket reads and sorts one bucket.
-func (j *job) bucket(part int) ([]row, error) {
-	data, err := j.kept.load(part, nil)
-	if err != nil {
-		return nil, err
+// bucket reads and sorts one bucket into b.sorted.
+func (j *job) bucket(part int, b *bucketBuffers) (err error) {
+	if b.data, err = j.kept.load(part, b.data); err != nil {
+		return err
 	}
-	n := int(j.kept.parts[part].rows)
-	rows, places := make([]row, 0, n), make([]place, 0, n)
+	b.rows, b.places, b.sorted = b.rows[:0], b.places[:0], b.sorted[:0]
 	seed := j.o.Seed ^ saltOrder
-	err = decodeRows(data, func(r row) {
-		places = append(places, place{hash64(seed, r.name), int32(len(rows))})
-		rows = append(rows, r)
+	err = decodeRows(b.data, func(r row) {
+		b.places = append(b.places, place{hash64(seed, r.name), int32(len(b.rows))})
+		b.rows = append(b.rows, r)
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	sorted := make([]row, 0, len(rows))
-	for _, p := range sortPlaces(places, part%j.buckets, j.buckets, rows) {
-		sorted = append(sorted, rows[p.row])
+	b.sort(part%j.buckets, j.buckets)
+	for _, p := range b.out {
+		b.sorted = append(b.sorted, b.rows[p.row])
 	}
-	return sorted, nil
+	return nil
 }
 
-// sortPlaces sorts the places of bucket b of n by hash, and by name where hashes are equal. Hashes are uniform in the
-// bucket's range, so putting each about where it belongs leaves next to nothing to an insertion sort.
-func sortPlaces(places []place, b, n int, rows []row) []place {
-	cells := max(len(places)/2, 1)
-	starts := make([]int32, cells+1)
-	cell := func(p place) int { return min(max(bucket(p.hash, n*cells)-b*cells, 0), cells-1) }
-	for _, p := range places {
-		starts[cell(p)+1]++
+// sort sorts the places of bucket number of n into out, by hash, and by name where hashes are equal. Hashes are uniform in
+// the bucket's range, so putting each about where it belongs leaves next to nothing to an insertion sort.
+func (b *bucketBuffers) sort(number, n int) {
+	cells := max(len(b.places)/2, 1)
+	b.starts = append(b.starts[:0], make([]int32, cells+1)...)
+	cell := func(p place) int { return min(max(bucket(p.hash, n*cells)-number*cells, 0), cells-1) }
+	for _, p := range b.places {
+		b.starts[cell(p)+1]++
 	}
 	for i := range cells {
-		starts[i+1] += starts[i]
+		b.starts[i+1] += b.starts[i]
 	}
-	out := make([]place, len(places))
-	for _, p := range places {
+	if cap(b.out) < len(b.places) {
+		b.out = make([]place, len(b.places)+len(b.places)/8)
+	}
+	b.out = b.out[:len(b.places)]
+	for _, p := range b.places {
 		c := cell(p)
-		out[starts[c]] = p
-		starts[c]++
+		b.out[b.starts[c]] = p
+		b.starts[c]++
 	}
+	out, rows := b.out, b.rows
 	for i := 1; i < len(out); i++ {
 		p, k := out[i], i
 		for ; k > 0 && (out[k-1].hash > p.hash || out[k-1].hash == p.hash && rows[out[k-1].row].name > rows[p.row].name); k-- {
@@ -136,7 +162,6 @@ func sortPlaces(places []place, b, n int, rows []row) []place {
 		}
 		out[k] = p
 	}
-	return out
 }
 
 // usedWords is the dictionary of the words that kept rows use, and the number in it of each number of in.

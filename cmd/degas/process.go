@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -67,6 +68,7 @@ func (c *command) processAction(ctx *cli.Context) error {
 	if err := o.Check(); err != nil {
 		return usageError{err}
 	}
+	defer debug.SetMemoryLimit(debug.SetMemoryLimit(max(memory, 64<<20))) // collect garbage before the bound, not after
 	m, err := datasets.Process(ctx.Context, argument(ctx, 0, defaultRaw), out, o)
 	bar.close()
 	if err != nil {

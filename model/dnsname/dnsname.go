@@ -9,7 +9,6 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/net/idna"
-	"golang.org/x/net/publicsuffix"
 )
 
 // Limits of RFC 1035, section 2.3.4, in bytes of the name's text without the final dot.
@@ -56,7 +55,50 @@ func Fold(name string) string {
 	return strings.ToLower(strings.TrimRight(strings.TrimSpace(name), "."))
 }
 
+// Kinds of the bytes of a normalised name. Zero is everything else.
+const (
+	kindLetter = iota + 1 // makes a name more than an address
+	kindOther             // digits and the hyphen
+	kindDot
+)
+
+var kinds = func() (k [256]uint8) {
+	for c := 'a'; c <= 'z'; c++ {
+		k[c] = kindLetter
+	}
+	for c := '0'; c <= '9'; c++ {
+		k[c] = kindOther
+	}
+	k['_'], k['+'], k['/'], k['='], k['-'], k['.'] = kindLetter, kindLetter, kindLetter, kindLetter, kindOther, kindDot
+	return k
+}()
+
+// normal says in one pass that name is normalised already, as most names in lists are.
+func normal(name string) bool {
+	label, letters := 0, false
+	for i := range len(name) {
+		switch kinds[name[i]] {
+		case kindLetter:
+			letters = true
+			label++
+		case kindOther:
+			label++
+		case kindDot:
+			if label == 0 || label > MaxLabel {
+				return false
+			}
+			label = 0
+		default:
+			return false
+		}
+	}
+	return letters && label > 0 && label <= MaxLabel && len(name) <= MaxName
+}
+
 func normalize(name string, fold func(string) string) (string, error) {
+	if normal(name) {
+		return name, nil
+	}
 	s := strings.TrimRight(trimURL(strings.TrimSpace(name)), ".")
 	if s == "" {
 		return "", ErrEmpty
@@ -154,16 +196,16 @@ func check(s string) error {
 	return nil
 }
 
-// Registered is the registered domain of a normalised name: the public suffix (golang.org/x/net/publicsuffix, the list
-// of publicsuffix.org with its private section) and one label more. A name that has no registered domain, such as a
+// Registered is the registered domain of a normalised name: the public suffix (the list of publicsuffix.org with its
+// private section, as golang.org/x/net/publicsuffix has it) and one label more. A name that has no registered domain, such as a
 // public suffix itself or a tunnel's payload whose zone was stripped, is its own.
 // The list's private section counts: what a dynamic-DNS or hosting provider hands out (x.dyndns.org, y.github.io) is
 // registered by its user, and families that live below one provider must be able to meet in every split.
 func Registered(name string) string {
-	suffix, _ := publicsuffix.PublicSuffix(name)
-	if len(name) <= len(suffix)+1 {
+	suffix := suffixes().length(name)
+	if len(name) <= suffix+1 {
 		return name
 	}
-	rest := name[:len(name)-len(suffix)-1]
+	rest := name[:len(name)-suffix-1]
 	return name[strings.LastIndexByte(rest, '.')+1:]
 }
