@@ -50,10 +50,19 @@ func (p *plan) logits(s *scratch, n int) []float32 {
 	return s.values[len(s.values)-1][:n*p.outputs]
 }
 
+// span is where the padding of the i-th name of a scratch ends up behind the layers that f follows; none for a nil f.
+func (p *plan) span(s *scratch, i int, f func(Span) Span) Span {
+	if f == nil {
+		return Span{}
+	}
+	return f(PaddingSpan(p.window, s.chars[i], p.left))
+}
+
 // planner turns nodes into steps. A buffer is named by the node whose output it holds.
 type planner struct {
 	*plan
 	nodes   []Node
+	byName  map[string]Node
 	weights Weights
 	users   map[string]int // consumers of each node
 	buffer  map[string]int
@@ -70,9 +79,9 @@ func newPlan(spec *Spec, w Weights) (*plan, error) {
 		return nil, err
 	}
 	b := planner{plan: &plan{window: spec.Encoder.Window, left: spec.Encoder.PadSide == Left, pad: spec.Encoder.Pad, outputs: spec.Outputs()},
-		nodes: nodes, weights: w, users: map[string]int{}, buffer: map[string]int{}, shape: map[string][]int{}, skip: map[string]bool{}}
+		nodes: nodes, byName: map[string]Node{}, weights: w, users: map[string]int{}, buffer: map[string]int{}, shape: map[string][]int{}, skip: map[string]bool{}}
 	for _, n := range nodes {
-		b.shape[n.Name] = n.Shape
+		b.shape[n.Name], b.byName[n.Name] = n.Shape, n
 		for _, in := range n.Inputs {
 			b.users[in]++
 		}
@@ -93,6 +102,12 @@ func (b *planner) alloc(name string) int {
 	b.widths = append(b.widths, sizeOf(b.shape[name]))
 	b.buffer[name] = len(b.widths) - 1
 	return len(b.widths) - 1
+}
+
+// runs is for finding equal rows in n's output.
+func (b *planner) runs(n Node) equalRows {
+	f, _ := SpanOf(b.byName, n.Name)
+	return equalRows{plan: b.plan, follow: f}
 }
 
 func (b *planner) param(n Node, i int) *Tensor { return b.weights[n.Params[i].Name] }
@@ -121,10 +136,10 @@ func (b *planner) node(i int, n Node) error {
 			b.buffer[n.Name] = in
 			return nil
 		}
-		b.steps = append(b.steps, &thresholdStep{in: in, out: b.alloc(n.Name), width: sizeOf(n.Shape), theta: float32(n.Layer.Theta)})
+		b.steps = append(b.steps, newThresholdStep(b.runs(n), in, b.alloc(n.Name), n.Shape, n.Layer.Theta))
 	case KindMaxPool, KindGlobalMaxPool:
 		shape := b.shape[n.Inputs[0]]
-		st := &poolStep{in: b.buffer[n.Inputs[0]], time: shape[0], features: shape[1], outTime: 1, pool: shape[0]}
+		st := &poolStep{equalRows: b.runs(n), in: b.buffer[n.Inputs[0]], time: shape[0], features: shape[1], outTime: 1, pool: shape[0]}
 		if n.Kind == KindMaxPool {
 			st.outTime, st.pool = n.Shape[0], n.Layer.Pool
 			if n.Layer.Padding == Same {
@@ -134,7 +149,7 @@ func (b *planner) node(i int, n Node) error {
 		st.out = b.alloc(n.Name)
 		b.steps = append(b.steps, st)
 		if from := b.nodes[i-1]; from.Kind == KindThresholdedReLU && b.pooledNext(i-1, from) {
-			b.steps = append(b.steps, &thresholdStep{in: st.out, out: st.out, width: sizeOf(n.Shape), theta: float32(from.Layer.Theta)})
+			b.steps = append(b.steps, newThresholdStep(b.runs(n), st.out, st.out, n.Shape, from.Layer.Theta))
 		}
 	case KindDense:
 		act := n.Layer.Activation
@@ -188,7 +203,7 @@ func (b *planner) conv(i int, n Node) {
 	if n.Layer.Padding == Same {
 		left, _ = SamePadding(n.Layer.Kernel)
 	}
-	c := convStep{kernel: n.Layer.Kernel, filters: n.Layer.Filters, left: left, outTime: n.Shape[0], inTime: b.shape[n.Inputs[0]][0],
+	c := convStep{equalRows: b.runs(n), kernel: n.Layer.Kernel, filters: n.Layer.Filters, left: left, outTime: n.Shape[0], inTime: b.shape[n.Inputs[0]][0],
 		bias: b.param(n, 1).Data, activation: n.Layer.Activation}
 	table, embedded := b.embedded(n)
 	if !embedded {
@@ -226,7 +241,7 @@ func (b *planner) lstm(n Node) {
 		st.recurrent.Pack(units, 4*units, kernels.Matrix{Data: recurrent.Data, Stride: 4 * units})
 		if embedded {
 			st.table = FoldDense(table, kernel, bias.Data)
-			if b.left && !st.backward {
+			if b.left != st.backward { // it runs over the padding first
 				st.prefix(b.window, st.table[b.pad*4*units:(b.pad+1)*4*units])
 			}
 		}

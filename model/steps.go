@@ -19,8 +19,18 @@ func (st *embedStep) run(s *scratch, n int) {
 	}
 }
 
+// equalRows knows which rows of a step's output are equal because they come of padding alone.
+type equalRows struct {
+	*plan
+	follow func(Span) Span
+}
+
+// of is the span of equal rows of the i-th name.
+func (e equalRows) of(s *scratch, i int) Span { return e.span(s, i, e.follow) }
+
 // convStep is a convolution over [inTime, features]; left zero columns precede the input.
 type convStep struct {
+	equalRows
 	in, out         int
 	kernel, filters int
 	left            int
@@ -33,22 +43,30 @@ type convStep struct {
 }
 
 func (st *convStep) run(s *scratch, n int) {
-	in := st.depth
 	for i := range n {
-		x := s.values[st.in][i*st.inTime*in:][:st.inTime*in]
+		x := s.values[st.in][i*st.inTime*st.depth:][:st.inTime*st.depth]
 		y := s.values[st.out][i*st.outTime*st.filters:][:st.outTime*st.filters]
-		fillRows(y, st.bias)
-		for j := range st.kernel {
-			// offset j of the kernel meets input row t+j-left at output row t
-			from, to := max(0, st.left-j), min(st.outTime, st.inTime+st.left-j)
-			if to <= from {
-				continue
-			}
-			kernels.GemmPacked(to-from, kernels.Matrix{Data: x[(from+j-st.left)*in:], Stride: in}, &st.weights[j],
-				kernels.Matrix{Data: y[from*st.filters:], Stride: st.filters}, true)
+		same := st.of(s, i)
+		for _, part := range same.Segments(st.outTime) {
+			st.rows(x, y, part)
+			activate(y[part.Lo*st.filters:part.Hi*st.filters], st.activation)
 		}
+		same.Repeat(y, st.filters)
 	}
-	activate(s.values[st.out][:n*st.outTime*st.filters], st.activation)
+}
+
+// rows computes a part of the output of one name.
+func (st *convStep) rows(x, y []float32, part Span) {
+	fillRows(y[part.Lo*st.filters:part.Hi*st.filters], st.bias)
+	for j := range st.kernel {
+		// offset j of the kernel meets input row t+j-left at output row t
+		from, to := max(part.Lo, st.left-j), min(part.Hi, st.inTime+st.left-j)
+		if to <= from {
+			continue
+		}
+		kernels.GemmPacked(to-from, kernels.Matrix{Data: x[(from+j-st.left)*st.depth:], Stride: st.depth}, &st.weights[j],
+			kernels.Matrix{Data: y[from*st.filters:], Stride: st.filters}, true)
+	}
 }
 
 // pack lays out a kernel [kernel, depth, filters].
@@ -64,20 +82,28 @@ func (st *convStep) pack(kernel *Tensor) {
 type foldedConvStep struct{ convStep }
 
 func (st *foldedConvStep) run(s *scratch, n int) {
-	row := st.kernel * st.filters
 	for i := range n {
 		codes := s.codes[i*st.inTime:][:st.inTime]
-		for t := range st.outTime {
-			y := s.values[st.out][(i*st.outTime+t)*st.filters:][:st.filters]
-			copy(y, st.bias)
-			for j := range st.kernel {
-				if at := t + j - st.left; at >= 0 && at < st.inTime {
-					kernels.Add(y, st.table[int(codes[at])*row+j*st.filters:][:st.filters])
-				}
+		y := s.values[st.out][i*st.outTime*st.filters:][:st.outTime*st.filters]
+		same := st.of(s, i)
+		for _, part := range same.Segments(st.outTime) {
+			for t := part.Lo; t < part.Hi; t++ {
+				st.row(codes, t, y[t*st.filters:(t+1)*st.filters])
 			}
+			activate(y[part.Lo*st.filters:part.Hi*st.filters], st.activation)
+		}
+		same.Repeat(y, st.filters)
+	}
+}
+
+// row is output row t.
+func (st *foldedConvStep) row(codes []uint16, t int, y []float32) {
+	copy(y, st.bias)
+	for j := range st.kernel {
+		if at := t + j - st.left; at >= 0 && at < st.inTime {
+			kernels.Add(y, st.table[(int(codes[at])*st.kernel+j)*st.filters:][:st.filters])
 		}
 	}
-	activate(s.values[st.out][:n*st.outTime*st.filters], st.activation)
 }
 
 // convMaxStep is a valid convolution of the embedding with ReLU and a maximum over time.
@@ -109,21 +135,41 @@ func TrimPadding(codes []uint16, chars, kernel int, left bool) (walk []uint16, f
 	return codes[:min(len(codes), chars+kernel)], 0
 }
 
+// thresholdStep works on [time, features]; a flat vector has one time step.
 type thresholdStep struct {
-	in, out, width int
+	equalRows
+	in, out        int
+	time, features int
 	theta          float32
 }
 
+func newThresholdStep(same equalRows, in, out int, shape []int, theta float64) *thresholdStep {
+	st := &thresholdStep{equalRows: same, in: in, out: out, time: 1, features: sizeOf(shape), theta: float32(theta)}
+	if len(shape) == 2 {
+		st.time, st.features = shape[0], shape[1]
+	}
+	return st
+}
+
 func (st *thresholdStep) run(s *scratch, n int) {
-	x := s.values[st.in][:n*st.width]
-	y := s.values[st.out][:len(x)]
-	for i, v := range x { // without a branch, which would be mispredicted half the time
-		mask := uint32(int32(math.Float32bits(st.theta-v)) >> 31)
-		y[i] = math.Float32frombits(math.Float32bits(v) & mask)
+	width := st.time * st.features
+	for i := range n {
+		x, y := s.values[st.in][i*width:(i+1)*width], s.values[st.out][i*width:(i+1)*width]
+		same := st.of(s, i)
+		for _, part := range same.Segments(st.time) {
+			from, to := part.Lo*st.features, part.Hi*st.features
+			out := y[from:to]
+			for k, v := range x[from:to] { // without a branch, which would be mispredicted half the time
+				mask := uint32(int32(math.Float32bits(st.theta-v)) >> 31)
+				out[k] = math.Float32frombits(math.Float32bits(v) & mask)
+			}
+		}
+		same.Repeat(y, st.features)
 	}
 }
 
 type poolStep struct {
+	equalRows
 	in, out        int
 	time, features int
 	outTime, pool  int
@@ -133,15 +179,24 @@ type poolStep struct {
 func (st *poolStep) run(s *scratch, n int) {
 	for i := range n {
 		x := s.values[st.in][i*st.time*st.features:][:st.time*st.features]
-		for t := range st.outTime {
-			y := s.values[st.out][(i*st.outTime+t)*st.features:][:st.features]
-			from := max(0, t*st.pool-st.before)
-			copy(y, x[from*st.features:])
-			for r := from + 1; r < min((t+1)*st.pool-st.before, st.time); r++ {
-				for f, v := range x[r*st.features:][:st.features] {
-					y[f] = max(y[f], v)
-				}
+		out := s.values[st.out][i*st.outTime*st.features:][:st.outTime*st.features]
+		same := st.of(s, i)
+		for _, part := range same.Segments(st.outTime) {
+			for t := part.Lo; t < part.Hi; t++ {
+				st.row(x, t, out[t*st.features:(t+1)*st.features])
 			}
+		}
+		same.Repeat(out, st.features)
+	}
+}
+
+// row is output row t.
+func (st *poolStep) row(x []float32, t int, y []float32) {
+	from := max(0, t*st.pool-st.before)
+	copy(y, x[from*st.features:])
+	for r := from + 1; r < min((t+1)*st.pool-st.before, st.time); r++ {
+		for f, v := range x[r*st.features:][:st.features] {
+			y[f] = max(y[f], v)
 		}
 	}
 }

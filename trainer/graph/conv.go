@@ -10,12 +10,12 @@ type convShape struct {
 	*step
 	batch, inTime, outTime, kernel, filters, left int
 	activation                                    string
-	run                                           func(sample int) span // equal rows of the output
-	db                                            [][]float32           // a worker's part of the bias' gradient
-	y, dz                                         []float32             // [batch·outTime, filters]
+	run                                           func(sample int) model.Span // equal rows of the output
+	db                                            [][]float32                 // a worker's part of the bias' gradient
+	y, dz                                         []float32                   // [batch·outTime, filters]
 }
 
-func newConvShape(s *step, batch int, n model.Node, inTime int, run func(int) span) convShape {
+func newConvShape(s *step, batch int, n model.Node, inTime int, run func(int) model.Span) convShape {
 	c := convShape{step: s, batch: batch, inTime: inTime, outTime: n.Shape[0], kernel: n.Layer.Kernel, filters: n.Layer.Filters, activation: n.Layer.Activation, run: run}
 	if n.Layer.Padding == model.Same {
 		c.left, _ = model.SamePadding(c.kernel)
@@ -26,8 +26,8 @@ func newConvShape(s *step, batch int, n model.Node, inTime int, run func(int) sp
 }
 
 // reach is the output rows of a segment that offset j reaches without leaving the input.
-func (c *convShape) reach(j int, s span) (from, to int) {
-	return max(s.lo, c.left-j), min(s.hi, c.inTime+c.left-j)
+func (c *convShape) reach(j int, s model.Span) (from, to int) {
+	return max(s.Lo, c.left-j), min(s.Hi, c.inTime+c.left-j)
 }
 
 // samples are the rows of y or dz that belong to samples lo to hi.
@@ -38,21 +38,21 @@ func (c *convShape) samples(x []float32, lo, hi int) []float32 {
 // finish applies the activation to what was computed of sample b, repeats equal rows and hands the result out.
 func (c *convShape) finish(b int, out []float32) {
 	y, run := c.samples(c.y, b, b+1), c.run(b)
-	for _, s := range run.segments(c.outTime) {
-		activate(y[s.lo*c.filters:s.hi*c.filters], c.filters, c.activation)
+	for _, s := range run.Segments(c.outTime) {
+		activate(y[s.Lo*c.filters:s.Hi*c.filters], c.filters, c.activation)
 	}
-	repeatRow(y, run, c.filters)
+	run.Repeat(y, c.filters)
 	copy(c.samples(out, b, b+1), y)
 }
 
 // begin takes sample b's gradient behind the activation into dz, equal rows summed into their first, and adds it to the
 // bias' gradient of a worker.
-func (c *convShape) begin(worker, b int, dout []float32) (dz []float32, run span) {
+func (c *convShape) begin(worker, b int, dout []float32) (dz []float32, run model.Span) {
 	dz, run = c.samples(c.dz, b, b+1), c.run(b)
 	activateGrad(dz, c.samples(c.y, b, b+1), c.samples(dout, b, b+1), c.filters, c.activation)
 	gatherRow(dz, run, c.filters)
-	for _, s := range run.segments(c.outTime) {
-		for t := s.lo; t < s.hi; t++ {
+	for _, s := range run.Segments(c.outTime) {
+		for t := s.Lo; t < s.Hi; t++ {
 			kernels.Add(c.db[worker], dz[t*c.filters:(t+1)*c.filters])
 		}
 	}
@@ -68,7 +68,7 @@ type embedConv struct {
 	parts       [][]float32
 }
 
-func newEmbedConv(s *step, batch int, n model.Node, inTime, codes, dim int, run func(int) span) *embedConv {
+func newEmbedConv(s *step, batch int, n model.Node, inTime, codes, dim int, run func(int) model.Span) *embedConv {
 	c := &embedConv{convShape: newConvShape(s, batch, n, inTime, run), codes: codes, dim: dim}
 	size := codes * c.kernel * c.filters
 	c.table, c.grad, c.parts = make([]float32, size), make([]float32, size), s.perWorker(size)
@@ -81,8 +81,8 @@ func (c *embedConv) forward(in []slot, out []float32) {
 	c.split(c.batch, func(_, lo, hi int) {
 		for b := lo; b < hi; b++ {
 			name, y := codes[b*c.inTime:(b+1)*c.inTime], c.samples(c.y, b, b+1)
-			for _, s := range c.run(b).segments(c.outTime) {
-				for t := s.lo; t < s.hi; t++ {
+			for _, s := range c.run(b).Segments(c.outTime) {
+				for t := s.Lo; t < s.Hi; t++ {
 					row := y[t*c.filters : (t+1)*c.filters]
 					copy(row, bias)
 					for j := max(0, c.left-t); j < min(c.kernel, c.inTime+c.left-t); j++ {
@@ -103,8 +103,8 @@ func (c *embedConv) backward(in []slot, dout []float32, grads [][]float32) {
 		for b := lo; b < hi; b++ {
 			name := codes[b*c.inTime : (b+1)*c.inTime]
 			dz, run := c.begin(w, b, dout)
-			for _, s := range run.segments(c.outTime) {
-				for t := s.lo; t < s.hi; t++ {
+			for _, s := range run.Segments(c.outTime) {
+				for t := s.Lo; t < s.Hi; t++ {
 					for j := max(0, c.left-t); j < min(c.kernel, c.inTime+c.left-t); j++ {
 						kernels.Add(c.row(c.parts[w], name[t+j-c.left], j), dz[t*c.filters:(t+1)*c.filters])
 					}
@@ -131,7 +131,7 @@ type conv struct {
 	packed, packedT []kernels.Packed // W at each offset, and its transpose: every sample is multiplied by them
 }
 
-func newConv(s *step, batch int, n model.Node, inTime, in int, run func(int) span) *conv {
+func newConv(s *step, batch int, n model.Node, inTime, in int, run func(int) model.Span) *conv {
 	c := &conv{convShape: newConvShape(s, batch, n, inTime, run), in: in}
 	c.parts = s.perWorker(c.kernel * in * c.filters)
 	c.packed, c.packedT = make([]kernels.Packed, c.kernel), make([]kernels.Packed, c.kernel)
@@ -146,8 +146,8 @@ func (c *conv) forward(in []slot, out []float32) {
 	c.split(c.batch, func(_, lo, hi int) {
 		for b := lo; b < hi; b++ {
 			y := c.samples(c.y, b, b+1)
-			for _, s := range c.run(b).segments(c.outTime) {
-				for t := s.lo; t < s.hi; t++ {
+			for _, s := range c.run(b).Segments(c.outTime) {
+				for t := s.Lo; t < s.Hi; t++ {
 					copy(y[t*c.filters:(t+1)*c.filters], bias)
 				}
 				for j := range c.kernel {
@@ -173,7 +173,7 @@ func (c *conv) backward(in []slot, dout []float32, grads [][]float32) {
 		clear(dx[lo*c.inTime*c.in : hi*c.inTime*c.in])
 		for b := lo; b < hi; b++ {
 			dz, run := c.begin(worker, b, dout)
-			for _, s := range run.segments(c.outTime) {
+			for _, s := range run.Segments(c.outTime) {
 				for j := range c.kernel {
 					from, to := c.reach(j, s)
 					if from >= to {

@@ -48,14 +48,14 @@ func (l *threshold) backward(in []slot, dout []float32, grads [][]float32) {
 type maxPool struct {
 	*step
 	batch, inTime, outTime, pool, before, features int
-	run                                            func(sample int) span // equal rows of the output
+	run                                            func(sample int) model.Span // equal rows of the output
 	thresholded                                    bool
 	theta                                          float32
 	arg                                            []int32  // winner's row within the sample
 	live                                           []uint32 // all ones where a gradient passes the threshold
 }
 
-func newMaxPool(s *step, batch, inTime, outTime, pool, before, features int, run func(int) span) *maxPool {
+func newMaxPool(s *step, batch, inTime, outTime, pool, before, features int, run func(int) model.Span) *maxPool {
 	return &maxPool{step: s, batch: batch, inTime: inTime, outTime: outTime, pool: pool, before: before, features: features, run: run,
 		arg: make([]int32, batch*outTime*features)}
 }
@@ -79,8 +79,8 @@ func (l *maxPool) sample(b int, in, out []float32) {
 	for t := range l.outTime {
 		at := (b*l.outTime + t) * n
 		y, arg := out[at:at+n], l.arg[at:at+n]
-		if run.shared() && t > run.lo && t < run.hi {
-			copy(y, out[(b*l.outTime+run.lo)*n:])
+		if run.Shared() && t > run.Lo && t < run.Hi {
+			copy(y, out[(b*l.outTime+run.Lo)*n:])
 			continue // its gradient goes to the span's first row
 		}
 		from := max(0, t*l.pool-l.before)
@@ -122,7 +122,7 @@ func (l *maxPool) backward(_ []slot, dout []float32, grads [][]float32) {
 			dx, run := grads[0][b*l.inTime*n:][:l.inTime*n], l.run(b)
 			gatherRow(dout[b*l.outTime*n:(b+1)*l.outTime*n], run, n)
 			for t := range l.outTime {
-				if run.shared() && t > run.lo && t < run.hi {
+				if run.Shared() && t > run.Lo && t < run.Hi {
 					continue
 				}
 				at := (b*l.outTime + t) * n

@@ -56,7 +56,7 @@ func newLSTM(s *step, batch, time, in, units int, reverse bool) *lstm {
 // fromEmbedding makes the layer read codes.
 func (l *lstm) fromEmbedding(codes int, enc *model.Encoder) {
 	l.embedded, l.pad, l.tableRows = true, uint16(enc.Pad), codes
-	l.share = enc.PadSide == model.Left && !l.reverse
+	l.share = (enc.PadSide == model.Left) != l.reverse // it runs over the padding first
 }
 
 func (l *lstm) prepare() {
@@ -124,7 +124,7 @@ func (l *lstm) index(in []slot) {
 			}
 		}
 		if l.share {
-			l.start[b] = l.time - characters(in[4].c[b*l.time:(b+1)*l.time], l.pad, true)
+			l.start[b] = l.time - characters(in[4].c[b*l.time:(b+1)*l.time], l.pad, !l.reverse)
 		}
 	}
 	at := 0

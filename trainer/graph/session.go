@@ -54,8 +54,8 @@ type session struct {
 	machine G.VM
 	solver  optimizer
 	feed    func(codes []uint16)
-	codes   []uint16 // [batch, window]
-	pads    []span   // [batch]: where a sample's codes are padding
+	codes   []uint16     // [batch, window]
+	pads    []model.Span // [batch]: where a sample's codes are padding
 	labels  []int
 	weights []float32
 	loss    G.Value
@@ -76,7 +76,7 @@ func (e engine) Start(ctx context.Context, s trainer.Setup) (trainer.Session, er
 		return nil, err
 	}
 	ses := &session{step: &step{workers: s.Workers, seed: s.Seed}, spec: s.Spec, batch: s.BatchSize, pad: uint16(s.Spec.Encoder.Pad),
-		codes: make([]uint16, s.BatchSize*s.Spec.Encoder.Window), pads: make([]span, s.BatchSize), labels: make([]int, s.BatchSize), weights: make([]float32, s.BatchSize)}
+		codes: make([]uint16, s.BatchSize*s.Spec.Encoder.Window), pads: make([]model.Span, s.BatchSize), labels: make([]int, s.BatchSize), weights: make([]float32, s.BatchSize)}
 	if err := ses.build(e.lower, s.Weights); err != nil {
 		return nil, fmt.Errorf("engine %s: %w", e.name, err)
 	}
