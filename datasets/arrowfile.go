@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"io/fs"
 	"os"
 	"strconv"
 	"sync/atomic"
@@ -140,10 +141,19 @@ func (s *splitWriter) flush() error {
 	err := s.w.Write(rec)
 	s.names, s.ends = s.names[:0], s.ends[:1]
 	s.classes, s.families, s.sources = s.classes[:0], s.families[:0], s.sources[:0]
-	if err != nil {
-		return fmt.Errorf("write %s: %w", s.path, err)
+	if errors.Is(err, errWriting) {
+		s.flushed, err = true, s.hashed.flush() // says why
 	}
-	return nil
+	return s.named(err)
+}
+
+// named says which file an error is about, unless it does.
+func (s *splitWriter) named(err error) error {
+	var known *fs.PathError
+	if err == nil || errors.As(err, &known) {
+		return err
+	}
+	return fmt.Errorf("write %s: %w", s.path, err)
 }
 
 // finish completes the file, synced.
@@ -155,17 +165,16 @@ func (s *splitWriter) finish() error {
 	if err == nil {
 		err = s.w.Close()
 	}
-	s.flushed = true
-	if failed := s.hashed.flush(); failed != nil {
-		err = failed // which is why Arrow's writer failed, if it did
+	if !s.flushed {
+		s.flushed = true
+		if failed := s.hashed.flush(); failed != nil {
+			err = failed // which is why Arrow's writer failed, if it did
+		}
 	}
 	if err == nil {
 		err = s.f.Sync()
 	}
-	if err = errors.Join(err, s.f.Close()); err != nil {
-		return fmt.Errorf("write %s: %w", s.path, err)
-	}
-	return nil
+	return s.named(errors.Join(err, s.f.Close()))
 }
 
 // abandon closes the file; whoever made its folder removes it.
