@@ -18,6 +18,7 @@ func (c *command) evaluate() *cli.Command {
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "data", Usage: "`DIR` of process-data's output (the run's own)"},
 			&cli.StringFlag{Name: "split", Value: "test", Usage: "train, validation or test"},
+			&cli.StringSliceFlag{Name: "fail-if", Usage: "end with status 1 when a `CONDITION` holds, such as auc<0.999 or tpr@fpr=1e-3<0.97"},
 			&cli.StringFlag{Name: "out", Usage: "`DIR` to write to (RUN/evaluation)"},
 			jsonFlag,
 		},
@@ -28,6 +29,14 @@ func (c *command) evaluate() *cli.Command {
 func (c *command) evaluateAction(ctx *cli.Context) error {
 	if err := arguments(ctx, 1, 1); err != nil {
 		return err
+	}
+	var gates []evaluate.Gate
+	for _, text := range ctx.StringSlice("fail-if") {
+		g, err := evaluate.ParseGate(text)
+		if err != nil {
+			return usagef("fail-if: %w", err)
+		}
+		gates = append(gates, g)
 	}
 	bar := c.progress()
 	defer bar.close()
@@ -43,11 +52,12 @@ func (c *command) evaluateAction(ctx *cli.Context) error {
 		return err
 	}
 	if ctx.Bool("json") {
-		return c.printJSON(m)
+		err = c.printJSON(m)
+	} else if err = m.Print(c.out); err == nil {
+		_, err = fmt.Fprintf(c.out, "\nreport      %s\n", filepath.Join(out, "report.html"))
 	}
-	if err := m.Print(c.out); err != nil {
+	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(c.out, "\nreport      %s\n", filepath.Join(out, "report.html"))
-	return err
+	return evaluate.Check(m, gates)
 }

@@ -20,7 +20,7 @@ func (c *command) export() *cli.Command {
 			"Example: degas export-model runs/first --to models/degas/1",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "to", Usage: "version `DIR`, such as models/degas/1"},
-			&cli.StringFlag{Name: "format", Value: "hdf5,savedmodel,onnx", Usage: "formats, or list to show them"},
+			&cli.StringFlag{Name: "format", Value: "hdf5,savedmodel,onnx", Usage: "formats, all, or list to show them"},
 			&cli.BoolFlag{Name: "overwrite", Usage: "replace an existing directory"},
 			jsonFlag,
 		},
@@ -39,11 +39,15 @@ func (c *command) exportAction(ctx *cli.Context) error {
 		return usagef("export-model: --to DIR is missing. Try: --to models/degas/1")
 	}
 	var formats []string
-	for name := range strings.SplitSeq(ctx.String("format"), ",") {
+	if ctx.String("format") == "all" {
+		formats = export.Formats()
+	} else {
+		formats = strings.Split(ctx.String("format"), ",")
+	}
+	for _, name := range formats {
 		if _, err := export.Lookup(name); err != nil {
 			return usageError{err}
 		}
-		formats = append(formats, name)
 	}
 	m, err := model.LoadAny(ctx.Args().First())
 	if err != nil {

@@ -23,7 +23,7 @@ func (c *command) train() *cli.Command {
 			"Example: degas train-model data/processed --arch cnn --epochs 5 --run first",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "arch", Value: "cnn", Usage: strings.Join(model.Presets(), ", ")},
-			&cli.StringFlag{Name: "from", Usage: "start from the model of a run or a version `DIR`, whose architecture and labels stay"},
+			&cli.StringFlag{Name: "from", Usage: "start from the model of a run or a version `DIR`, whose architecture and labels stay, and with them the target"},
 			&cli.IntFlag{Name: "epochs", Value: d.Epochs, Usage: "at most `N` passes over the training names"},
 			&cli.IntFlag{Name: "batch-size", Value: d.BatchSize, Usage: "names a step"},
 			&cli.IntFlag{Name: "patience", Value: d.Patience, Usage: "stop after `N` epochs without a lower validation loss; 0 never"},
@@ -53,7 +53,7 @@ func (c *command) trainAction(ctx *cli.Context) error {
 	if err := checkTrainFlags(ctx, o); err != nil {
 		return err
 	}
-	arch := ctx.String("arch")
+	arch, target := ctx.String("arch"), ctx.String("target")
 	if from := ctx.String("from"); from != "" {
 		if ctx.IsSet("arch") {
 			return usagef("--from has its own architecture: leave --arch out")
@@ -63,6 +63,9 @@ func (c *command) trainAction(ctx *cli.Context) error {
 			return err
 		}
 		arch = m.Spec.Name
+		if !ctx.IsSet("target") {
+			target = targetOf(m.Spec.Labels)
+		}
 	}
 	dir, err := runDir(ctx.String("runs"), ctx.String("run"), arch, ctx.Bool("resume"))
 	if err != nil {
@@ -70,7 +73,7 @@ func (c *command) trainAction(ctx *cli.Context) error {
 	}
 	bar := c.progress()
 	defer bar.close()
-	cfg := trainer.Config{Arch: arch, From: ctx.String("from"), Target: ctx.String("target"), Engine: ctx.String("engine"),
+	cfg := trainer.Config{Arch: arch, From: ctx.String("from"), Target: target, Engine: ctx.String("engine"),
 		Data: argument(ctx, 0, "data/processed"), Options: o, Degas: release}
 	s, err := trainer.Train(ctx.Context, trainer.Request{Dir: dir, Config: cfg, Resume: ctx.Bool("resume")}, bar.training())
 	bar.close()

@@ -3,6 +3,8 @@ package formats
 
 import (
 	_ "github.com/degas-dns/degas/export/hdf5"
+	_ "github.com/degas-dns/degas/export/keras3"
 	_ "github.com/degas-dns/degas/export/onnx"
 	_ "github.com/degas-dns/degas/export/savedmodel"
+	_ "github.com/degas-dns/degas/export/tfjs"
 )

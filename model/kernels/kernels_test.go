@@ -248,7 +248,7 @@ func TestRMSProp(t *testing.T) {
 }
 
 func BenchmarkGemm(b *testing.B) {
-	for _, s := range [][3]int{{256, 512, 128}, {256, 256, 1024}, {1024, 256, 256}, {128, 512, 5120}} {
+	for _, s := range [][3]int{{256, 512, 128}, {256, 256, 1024}, {1024, 256, 256}, {1024, 512, 128}, {1024, 256, 1024}, {128, 512, 5120}} {
 		b.Run(fmt.Sprintf("%dx%dx%d", s[0], s[1], s[2]), func(b *testing.B) {
 			rng := rand.New(rand.NewPCG(1, 1))
 			m, n, k := s[0], s[1], s[2]

@@ -1,0 +1,138 @@
+// Package keras3 exports a model as Keras 3's own file, model.keras: a zip of
+//
+//	metadata.json      the Keras version whose layout it is
+//	config.json        the architecture
+//	model.weights.h5   /layers/<layer>/vars/<n>, float32; layers named by class and number, not by their own names
+//
+// Keras 3 loads it: keras.models.load_model("model.keras", compile=False). Input and output are those of package hdf5.
+package keras3
+
+import (
+	"archive/zip"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"github.com/degas-dns/degas/export"
+	"github.com/degas-dns/degas/export/internal/h5"
+	"github.com/degas-dns/degas/export/internal/keras"
+	"github.com/degas-dns/degas/internal/atomicfile"
+	"github.com/degas-dns/degas/model"
+)
+
+// File is what Write makes.
+const File = "model.keras"
+
+// version is the Keras whose layout the file has.
+const version = "3.6.0"
+
+func init() { export.Register(Format{}) }
+
+// Format is the Keras 3 format.
+type Format struct{}
+
+// Name is "keras".
+func (Format) Name() string { return "keras" }
+
+// Describe tells what the format is for.
+func (Format) Describe() export.Description {
+	return export.Description{Files: []string{File}, Readers: "Keras 3 (load_model), on any of its backends",
+		Holds: "the whole model; codes in, the head's probabilities out"}
+}
+
+// Write writes dir/model.keras.
+func (Format) Write(dir string, m *model.Model) error {
+	layers, err := keras.Layers(m)
+	if err != nil {
+		return err
+	}
+	config := keras.Config(&m.Spec, layers)
+	config["module"], config["registered_name"] = "keras.src.models.functional", "Functional"
+	weights, err := weightsFile(layers)
+	if err != nil {
+		return err
+	}
+	return atomicfile.WriteFunc(filepath.Join(dir, File), func(w io.Writer) error {
+		z := zip.NewWriter(w)
+		for _, part := range []struct {
+			name    string
+			content any
+		}{{"metadata.json", keras.Object{"keras_version": version}}, {"config.json", config}, {"model.weights.h5", weights}} {
+			// Stored, as Keras does, and without a time: equal models give equal bytes.
+			f, err := z.CreateHeader(&zip.FileHeader{Name: part.name, Method: zip.Store})
+			if err != nil {
+				return err
+			}
+			if raw, ok := part.content.([]byte); ok {
+				_, err = f.Write(raw)
+			} else {
+				err = json.NewEncoder(f).Encode(part.content)
+			}
+			if err != nil {
+				return fmt.Errorf("%s: %w", part.name, err)
+			}
+		}
+		return z.Close()
+	})
+}
+
+// weightsFile lays out model.weights.h5.
+func weightsFile(layers []keras.Layer) ([]byte, error) {
+	root, seen := &h5.Group{}, map[string]int{}
+	for _, l := range layers {
+		name := snake(l.Class)
+		if n := seen[name]; n > 0 {
+			seen[name]++
+			name += "_" + strconv.Itoa(n)
+		} else {
+			seen[name]++
+		}
+		for i, w := range l.Weights {
+			holder, number := place(l.Class, i)
+			group, err := root.Group("layers/" + name + holder + "/vars")
+			if err != nil {
+				return nil, err
+			}
+			if err := group.Float32(strconv.Itoa(number), w.Tensor.Shape, w.Tensor.Data); err != nil {
+				return nil, fmt.Errorf("%s: %w", w.Name, err)
+			}
+		}
+	}
+	var b bytes.Buffer
+	if _, err := root.WriteTo(&b); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), nil
+}
+
+// place is where variable i of a layer is: an LSTM's three belong to its cell, a bidirectional layer's to the cells of the
+// two layers that it wraps.
+func place(class string, i int) (holder string, number int) {
+	switch {
+	case class == "LSTM":
+		return "/cell", i
+	case class == "Bidirectional" && i < 3:
+		return "/forward_layer/cell", i
+	case class == "Bidirectional":
+		return "/backward_layer/cell", i - 3
+	}
+	return "", i
+}
+
+// snake writes a class as Keras does in paths: GlobalMaxPooling1D is global_max_pooling1d, LSTM lstm, ReLU re_lu.
+func snake(class string) string {
+	var b strings.Builder
+	r := []rune(class)
+	for i, c := range r {
+		if i > 0 && unicode.IsUpper(c) && (unicode.IsLower(r[i-1]) || i+1 < len(r) && unicode.IsLower(r[i+1]) && !unicode.IsDigit(r[i-1])) {
+			b.WriteByte('_')
+		}
+		b.WriteRune(unicode.ToLower(c))
+	}
+	return b.String()
+}

@@ -1,0 +1,90 @@
+// Package tfjs exports a model as a TensorFlow.js layers model, in the directory tfjs:
+//
+//	model.json               the architecture as Keras has it, and the list of weights
+//	group1-shard1of1.bin     the weights one after the other, float32, little-endian
+//
+// TensorFlow.js loads it: tf.loadLayersModel("…/tfjs/model.json"). Input and output are those of package hdf5.
+package tfjs
+
+import (
+	"bufio"
+	"encoding/binary"
+	"encoding/json"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/degas-dns/degas/export"
+	"github.com/degas-dns/degas/export/internal/keras"
+	"github.com/degas-dns/degas/internal/atomicfile"
+	"github.com/degas-dns/degas/model"
+)
+
+// Dir is what Write makes; the files' names are those that TensorFlow.js' converter gives.
+const (
+	Dir       = "tfjs"
+	modelFile = "model.json"
+	shardFile = "group1-shard1of1.bin"
+)
+
+func init() { export.Register(Format{}) }
+
+// Format is the TensorFlow.js format.
+type Format struct{}
+
+// Name is "tfjs".
+func (Format) Name() string { return "tfjs" }
+
+// Describe tells what the format is for.
+func (Format) Describe() export.Description {
+	return export.Description{Files: []string{Dir + "/"}, Readers: "TensorFlow.js (loadLayersModel), in browsers and node",
+		Holds: "the whole model; codes in, the head's probabilities out"}
+}
+
+// entry is one weight of the manifest.
+type entry struct {
+	Name  string `json:"name"`
+	Shape []int  `json:"shape"`
+	DType string `json:"dtype"`
+}
+
+// Write writes dir/tfjs.
+func (Format) Write(dir string, m *model.Model) error {
+	layers, err := keras.Layers(m)
+	if err != nil {
+		return err
+	}
+	dir = filepath.Join(dir, Dir)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	var entries []entry
+	var tensors []*model.Tensor
+	for _, l := range layers {
+		for _, w := range l.Weights {
+			entries = append(entries, entry{strings.TrimSuffix(w.Name, ":0"), w.Tensor.Shape, "float32"})
+			tensors = append(tensors, w.Tensor)
+		}
+	}
+	data, err := json.Marshal(keras.Object{
+		"format": "layers-model", "generatedBy": "degas", "convertedBy": nil,
+		"modelTopology":   keras.Object{"keras_version": "2.15.0", "backend": "tensorflow", "model_config": keras.Config(&m.Spec, layers)},
+		"weightsManifest": []any{keras.Object{"paths": []string{shardFile}, "weights": entries}},
+	})
+	if err != nil {
+		return err
+	}
+	if err := atomicfile.WriteFunc(filepath.Join(dir, shardFile), func(w io.Writer) error {
+		b := bufio.NewWriter(w)
+		for _, t := range tensors {
+			if err := binary.Write(b, binary.LittleEndian, t.Data); err != nil {
+				return err
+			}
+		}
+		return b.Flush()
+	}); err != nil {
+		return err
+	}
+	return atomicfile.Write(filepath.Join(dir, modelFile), append(data, '\n'))
+}
