@@ -261,14 +261,15 @@ def check_node(v, kind):
     """JavaScript runtimes run in node: codes in, the head's output out, as JSON."""
     if not NODE_MODULES:
         return None
-    request = {"kind": kind, "dir": str(v.path.resolve()), "input": v.input, "ids": v.ids.tolist()}
+    rows = slice(0, 40 if kind == "tfjs" and "lstm" in json.dumps(v.spec["layers"]) else None)  # its LSTM is very slow
+    request = {"kind": kind, "dir": str(v.path.resolve()), "input": v.input, "ids": v.ids[rows].tolist()}
     run = subprocess.run(["node", "verify_exports.mjs"], cwd=NODE_MODULES, input=json.dumps(request).encode(), capture_output=True)
     if run.returncode != 0:
         raise ValueError((run.stderr.decode().strip().splitlines() or ["node failed"])[-1])
     out = json.loads(run.stdout)
     if kind == "onnx":
         return max(difference(np.array(out["score"]).reshape(-1, 1), v.score), difference(np.array(out["probabilities"]).reshape(v.want.shape), v.want))
-    return v.head_difference(np.array(out["head"]).reshape(len(v.ids), -1))
+    return difference(np.array(out["head"]).reshape(len(v.ids[rows]), -1), (v.score if v.sigmoid else v.want)[rows])
 
 
 RUNTIMES = [

@@ -55,6 +55,9 @@ func (Format) Write(dir string, m *model.Model) error {
 	if err != nil {
 		return err
 	}
+	if err := dropIdleFlatten(m, layers); err != nil {
+		return err
+	}
 	dir = filepath.Join(dir, Dir)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
@@ -87,4 +90,22 @@ func (Format) Write(dir string, m *model.Model) error {
 		return err
 	}
 	return atomicfile.Write(filepath.Join(dir, modelFile), append(data, '\n'))
+}
+
+// dropIdleFlatten makes a Flatten of what is flat already, which TensorFlow.js refuses, an activation that does nothing.
+func dropIdleFlatten(m *model.Model, layers []keras.Layer) error {
+	list, err := m.Spec.Graph()
+	if err != nil {
+		return err
+	}
+	flat := map[string]bool{}
+	for _, n := range list {
+		flat[n.Name] = len(n.Shape) == 1 && n.Kind != model.KindInput
+	}
+	for i, l := range layers {
+		if l.Class == "Flatten" && flat[l.Inputs[0]] {
+			layers[i].Class, layers[i].Config = "Activation", keras.Object{"name": l.Name, "trainable": true, "dtype": "float32", "activation": "linear"}
+		}
+	}
+	return nil
 }
