@@ -21,7 +21,9 @@ func newConvShape(s *step, batch int, n model.Node, inTime int, run func(int) mo
 		c.left, _ = model.SamePadding(c.kernel)
 	}
 	size := batch * c.outTime * c.filters
-	c.y, c.dz, c.db = make([]float32, size), make([]float32, size), s.perWorker(c.filters)
+	if c.dz, c.db = make([]float32, size), s.perWorker(c.filters); !c.linear() {
+		c.y = make([]float32, size)
+	}
 	return c
 }
 
@@ -35,22 +37,46 @@ func (c *convShape) samples(x []float32, lo, hi int) []float32 {
 	return x[lo*c.outTime*c.filters : hi*c.outTime*c.filters]
 }
 
+// linear says that the output is needed for nothing afterwards.
+func (c *convShape) linear() bool { return c.activation == "" || c.activation == model.Linear }
+
+// target is where sample b's output is computed: kept for the way back, or out itself where that does not need it.
+func (c *convShape) target(b int, out []float32) []float32 {
+	if c.linear() {
+		return c.samples(out, b, b+1)
+	}
+	return c.samples(c.y, b, b+1)
+}
+
 // finish applies the activation to what was computed of sample b, repeats equal rows and hands the result out.
 func (c *convShape) finish(b int, out []float32) {
-	y, run := c.samples(c.y, b, b+1), c.run(b)
-	for _, s := range run.Segments(c.outTime) {
-		activate(y[s.Lo*c.filters:s.Hi*c.filters], c.filters, c.activation)
+	y, run := c.target(b, out), c.run(b)
+	if !c.linear() {
+		for _, s := range run.Segments(c.outTime) {
+			activate(y[s.Lo*c.filters:s.Hi*c.filters], c.filters, c.activation)
+		}
 	}
 	run.Repeat(y, c.filters)
-	copy(c.samples(out, b, b+1), y)
+	if !c.linear() {
+		copy(c.samples(out, b, b+1), y)
+	}
 }
 
 // begin takes sample b's gradient behind the activation into dz, equal rows summed into their first, and adds it to the
 // bias' gradient of a worker.
 func (c *convShape) begin(worker, b int, dout []float32) (dz []float32, run model.Span) {
 	dz, run = c.samples(c.dz, b, b+1), c.run(b)
-	activateGrad(dz, c.samples(c.y, b, b+1), c.samples(dout, b, b+1), c.filters, c.activation)
-	gatherRow(dz, run, c.filters)
+	if dy := c.samples(dout, b, b+1); c.linear() {
+		for _, s := range run.Segments(c.outTime) {
+			copy(dz[s.Lo*c.filters:s.Hi*c.filters], dy[s.Lo*c.filters:s.Hi*c.filters])
+		}
+		for t := run.Lo + 1; t < run.Hi && run.Shared(); t++ {
+			kernels.Add(dz[run.Lo*c.filters:(run.Lo+1)*c.filters], dy[t*c.filters:(t+1)*c.filters])
+		}
+	} else {
+		activateGrad(dz, c.samples(c.y, b, b+1), dy, c.filters, c.activation)
+		gatherRow(dz, run, c.filters)
+	}
 	for _, s := range run.Segments(c.outTime) {
 		for t := s.Lo; t < s.Hi; t++ {
 			kernels.Add(c.db[worker], dz[t*c.filters:(t+1)*c.filters])
@@ -80,7 +106,7 @@ func (c *embedConv) forward(in []slot, out []float32) {
 	bias, codes := in[2].f, in[3].c
 	c.split(c.batch, func(_, lo, hi int) {
 		for b := lo; b < hi; b++ {
-			name, y := codes[b*c.inTime:(b+1)*c.inTime], c.samples(c.y, b, b+1)
+			name, y := codes[b*c.inTime:(b+1)*c.inTime], c.target(b, out)
 			for _, s := range c.run(b).Segments(c.outTime) {
 				for t := s.Lo; t < s.Hi; t++ {
 					row := y[t*c.filters : (t+1)*c.filters]
@@ -145,7 +171,7 @@ func (c *conv) forward(in []slot, out []float32) {
 	}
 	c.split(c.batch, func(_, lo, hi int) {
 		for b := lo; b < hi; b++ {
-			y := c.samples(c.y, b, b+1)
+			y := c.target(b, out)
 			for _, s := range c.run(b).Segments(c.outTime) {
 				for t := s.Lo; t < s.Hi; t++ {
 					copy(y[t*c.filters:(t+1)*c.filters], bias)
