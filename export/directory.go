@@ -30,6 +30,8 @@ var DefaultFormats = []string{"hdf5", "savedmodel", "onnx"}
 type Options struct {
 	// Formats by name; nil means DefaultFormats. degas' own two files are always written.
 	Formats []string
+	// Metrics go into the manifest and the model card, by name; they may be nil.
+	Metrics map[string]float64
 	// Overwrite replaces an earlier export. A directory that holds anything else is never replaced.
 	Overwrite bool
 }
@@ -69,7 +71,7 @@ func Export(ctx context.Context, m *model.Model, to string, o Options) (Report, 
 		return Report{}, fmt.Errorf("export to %s: %w", to, err)
 	}
 	defer os.RemoveAll(stage) // gone already when all went well
-	files, err := fill(ctx, stage, m, chosen)
+	files, err := fill(ctx, stage, m, chosen, o.Metrics)
 	if err != nil {
 		return Report{}, fmt.Errorf("export to %s: %w", to, err)
 	}
@@ -120,7 +122,7 @@ func replaceable(to string, overwrite bool) error {
 }
 
 // fill writes all files into dir.
-func fill(ctx context.Context, dir string, m *model.Model, chosen []Format) ([]File, error) {
+func fill(ctx context.Context, dir string, m *model.Model, chosen []Format, metrics map[string]float64) ([]File, error) {
 	if err := m.Save(dir); err != nil {
 		return nil, err
 	}
@@ -131,6 +133,9 @@ func fill(ctx context.Context, dir string, m *model.Model, chosen []Format) ([]F
 		if err := f.Write(dir, m); err != nil {
 			return nil, fmt.Errorf("%s: %w", f.Name(), err)
 		}
+	}
+	if err := describe(dir, m, metrics); err != nil {
+		return nil, err
 	}
 	files, err := sums(dir)
 	if err != nil {

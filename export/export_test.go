@@ -59,7 +59,7 @@ func entries(t *testing.T, dir string) []string {
 
 func TestExportEveryCase(t *testing.T) {
 	dir := t.TempDir()
-	want := []string{"model.h5", "model.json", "model.onnx", "model.safetensors", "saved_model.pb"}
+	want := []string{"README.md", "manifest.json", "model.h5", "model.json", "model.onnx", "model.safetensors", "saved_model.pb"}
 	for _, c := range exporttest.Cases(t, rand.New(rand.NewPCG(3, 4)), 6) {
 		var reports [2]export.Report
 		for i := range reports {

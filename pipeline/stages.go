@@ -181,6 +181,10 @@ func (s *exportStage) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = export.Export(ctx, m, s.To, export.Options{Formats: s.Formats, Overwrite: true})
+	metrics, err := evaluate.ReadSummary(filepath.Join(s.ExportConfig.Run, "evaluation", "metrics.json"))
+	if err != nil {
+		return err
+	}
+	_, err = export.Export(ctx, m, s.To, export.Options{Formats: s.Formats, Metrics: metrics, Overwrite: true})
 	return err
 }

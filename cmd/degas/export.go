@@ -6,6 +6,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/degas-dns/degas/evaluate"
 	"github.com/degas-dns/degas/export"
 	"github.com/degas-dns/degas/model"
 	"github.com/urfave/cli/v2"
@@ -53,7 +54,11 @@ func (c *command) exportAction(ctx *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	report, err := export.Export(ctx.Context, m, ctx.String("to"), export.Options{Formats: formats, Overwrite: ctx.Bool("overwrite")})
+	metrics, err := evaluate.ReadSummary(filepath.Join(ctx.Args().First(), "evaluation", "metrics.json"))
+	if err != nil {
+		return err
+	}
+	report, err := export.Export(ctx.Context, m, ctx.String("to"), export.Options{Formats: formats, Metrics: metrics, Overwrite: ctx.Bool("overwrite")})
 	if err != nil {
 		return err
 	}

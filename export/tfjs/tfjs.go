@@ -55,7 +55,7 @@ func (Format) Write(dir string, m *model.Model) error {
 	if err != nil {
 		return err
 	}
-	if err := dropIdleFlatten(m, layers); err != nil {
+	if err := adapt(m, layers); err != nil {
 		return err
 	}
 	dir = filepath.Join(dir, Dir)
@@ -92,8 +92,9 @@ func (Format) Write(dir string, m *model.Model) error {
 	return atomicfile.Write(filepath.Join(dir, modelFile), append(data, '\n'))
 }
 
-// dropIdleFlatten makes a Flatten of what is flat already, which TensorFlow.js refuses, an activation that does nothing.
-func dropIdleFlatten(m *model.Model, layers []keras.Layer) error {
+// adapt says in TensorFlow.js' words what it knows under other ones: its ReLU has no threshold, but there is a
+// ThresholdedReLU; a Flatten of what is flat already it refuses, so that becomes an activation that does nothing.
+func adapt(m *model.Model, layers []keras.Layer) error {
 	list, err := m.Spec.Graph()
 	if err != nil {
 		return err
@@ -103,8 +104,14 @@ func dropIdleFlatten(m *model.Model, layers []keras.Layer) error {
 		flat[n.Name] = len(n.Shape) == 1 && n.Kind != model.KindInput
 	}
 	for i, l := range layers {
-		if l.Class == "Flatten" && flat[l.Inputs[0]] {
-			layers[i].Class, layers[i].Config = "Activation", keras.Object{"name": l.Name, "trainable": true, "dtype": "float32", "activation": "linear"}
+		config := keras.Object{"name": l.Name, "trainable": true, "dtype": "float32"}
+		switch {
+		case l.Class == "Flatten" && flat[l.Inputs[0]]:
+			config["activation"] = "linear"
+			layers[i].Class, layers[i].Config = "Activation", config
+		case l.Class == "ReLU":
+			config["theta"] = l.Config["threshold"]
+			layers[i].Class, layers[i].Config = "ThresholdedReLU", config
 		}
 	}
 	return nil

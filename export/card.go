@@ -1,0 +1,107 @@
+package export
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+	"text/template"
+
+	"github.com/degas-dns/degas/internal/atomicfile"
+	"github.com/degas-dns/degas/model"
+)
+
+// Names of the two files that say what a version directory holds, to programs and to people.
+const (
+	ManifestFile = "manifest.json"
+	CardFile     = "README.md"
+)
+
+// Manifest is manifest.json.
+type Manifest struct {
+	Format     int           `json:"format"`
+	Name       string        `json:"name"`
+	Labels     []string      `json:"labels"` // in output order, the benign one first
+	Threshold  float64       `json:"threshold"`
+	Parameters int           `json:"parameters"`
+	Input      string        `json:"input"`
+	Encoder    model.Encoder `json:"encoder"` // how names become codes: alphabet, window, padding
+	// TrainingData is the fingerprint of the data set it was trained on, "" when it is not known.
+	TrainingData string `json:"training_data"`
+	Producer     string `json:"producer"`
+	// Metrics are the run's evaluation, if it had one when it was exported.
+	Metrics map[string]float64 `json:"metrics,omitempty"`
+	Files   []File             `json:"files"` // but for this one, the model card and SHA256SUMS
+}
+
+// describe writes the manifest and the model card of what is in dir.
+func describe(dir string, m *model.Model, metrics map[string]float64) error {
+	files, err := sums(dir)
+	if err != nil {
+		return err
+	}
+	c := Manifest{Format: 1, Name: m.Spec.Name, Labels: m.Spec.Labels, Threshold: m.Threshold, Input: m.Spec.Input(), Encoder: m.Spec.Encoder,
+		TrainingData: m.Dataset, Producer: m.Producer, Metrics: metrics, Files: files}
+	for _, t := range m.Weights {
+		c.Parameters += len(t.Data)
+	}
+	data, err := json.MarshalIndent(c, "", "  ")
+	if err != nil {
+		return fmt.Errorf("describe: %w", err)
+	}
+	if err := atomicfile.Write(filepath.Join(dir, ManifestFile), append(data, '\n')); err != nil {
+		return err
+	}
+	var card bytes.Buffer
+	if err := cardPage.Execute(&card, c); err != nil {
+		return fmt.Errorf("describe: %w", err)
+	}
+	return atomicfile.Write(filepath.Join(dir, CardFile), card.Bytes())
+}
+
+// cardPage is the model card: Hugging Face's form, YAML first (https://huggingface.co/docs/hub/model-cards).
+var cardPage = template.Must(template.New("card").Funcs(template.FuncMap{
+	"keys": func(m map[string]float64) []string { return slices.Sorted(maps.Keys(m)) },
+	"join": func(s []string) string { return strings.Join(s, ", ") },
+	"json": func(v any) (string, error) { b, err := json.Marshal(v); return string(b), err },
+}).Parse(`---
+library_name: degas
+pipeline_tag: text-classification
+tags: [dns, dga, security]
+{{- if .Metrics}}
+model-index:
+- name: {{json .Name}}
+  results:
+  - task: {type: text-classification}
+    dataset: {name: {{json .TrainingData}}, type: degas, split: test}
+    metrics:
+{{- range $k := keys .Metrics}}
+    - {type: {{$k}}, value: {{index $.Metrics $k}}}
+{{- end}}
+{{- end}}
+---
+
+# {{.Name}}
+
+A classifier for DNS names, made by {{or .Producer "degas"}}. It tells apart: {{join .Labels}}. {{.Parameters}} parameters.
+
+- **Score**: the probability that a name is not {{index .Labels 0}}. With two labels, a name is called {{index .Labels 1}} from {{.Threshold}} on.
+- **Input**: {{.Encoder.Window}} codes a name, called ` + "`{{.Input}}`" + `; ` + "`manifest.json`" + ` says how a name becomes codes. The SavedModel also takes names.
+- **Training data**: {{if .TrainingData}}degas data set ` + "`{{.TrainingData}}`" + `{{else}}not known{{end}}.
+{{if .Metrics}}
+| measured on its test split | |
+|---|---|
+{{range $k := keys .Metrics}}| {{$k}} | {{printf "%.6g" (index $.Metrics $k)}} |
+{{end}}{{else}}
+It was not measured before it was exported.
+{{end}}
+Families that it was not trained on are found far less often than these; the mix of names on a network is another one than in a data set. Count
+false alarms on your own benign traffic before acting on a score.
+
+| file | bytes | SHA-256 |
+|---|---|---|
+{{range .Files}}| {{.Path}} | {{.Bytes}} | {{.SHA256}} |
+{{end}}`))
