@@ -35,6 +35,8 @@ func ExampleExport() {
 		fmt.Println(f.Path)
 	}
 	// Output:
+	// README.md
+	// manifest.json
 	// model.h5
 	// model.json
 	// model.onnx
