@@ -358,46 +358,50 @@ func TestProcessRemovesStaleWorkAndLocks(t *testing.T) {
 	}
 }
 
+// slicedContent is the content hash of what a cleaner with a budget of bytes keeps of in.
+func slicedContent(t *testing.T, in string, o ProcessOptions, budget int64) [2]uint64 {
+	t.Helper()
+	o, plan, err := o.resolve()
+	if err != nil {
+		t.Fatal(err)
+	}
+	inputs, skipped, err := discover(t.Context(), in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeInputs(inputs)
+	j := newJob(o, plan, t.TempDir(), inputs, skipped)
+	if err := errors.Join(j.readInputs(t.Context()), j.finishPlan()); err != nil {
+		t.Fatal(err)
+	}
+	defer j.first.spill.close()
+	if j.kept, err = newSpill(filepath.Join(j.temp, "kept"), splitCount, 0); err != nil {
+		t.Fatal(err)
+	}
+	defer j.kept.close()
+	j.buckets = 1
+	c := newCleaner(j)
+	c.budget = budget
+	for p := range j.first.spill.parts {
+		if err := c.partition(p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := c.finish(); err != nil {
+		t.Fatal(err)
+	}
+	return j.content
+}
+
 // A partition that outgrows the budget is worked on in slices, to the same result.
 func TestCleanerSlices(t *testing.T) {
 	in := sampleTree(t)
 	for _, o := range []ProcessOptions{{}, {HoldoutFamilies: []string{"kraken"}}} {
-		var want [2]uint64
-		for i, budget := range []int64{1 << 30, 20_000, 3_000} {
-			o, plan, err := o.resolve()
-			if err != nil {
-				t.Fatal(err)
-			}
-			inputs, skipped, err := discover(t.Context(), in)
-			if err != nil {
-				t.Fatal(err)
-			}
-			j := newJob(o, plan, t.TempDir(), inputs, skipped)
-			if err := errors.Join(j.readInputs(t.Context()), j.finishPlan()); err != nil {
-				t.Fatal(err)
-			}
-			if j.kept, err = newSpill(filepath.Join(j.temp, "kept"), splitCount, 0); err != nil {
-				t.Fatal(err)
-			}
-			j.buckets = 1
-			c := newCleaner(j)
-			c.budget = budget
-			for p := range j.first.spill.parts {
-				if err := c.partition(p); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if err := c.finish(); err != nil {
-				t.Fatal(err)
-			}
-			if i == 0 {
-				want = j.content
-			} else if j.content != want {
+		want := slicedContent(t, in, o, 1<<30)
+		for _, budget := range []int64{20_000, 3_000} {
+			if slicedContent(t, in, o, budget) != want {
 				t.Errorf("budget %d: content differs", budget)
 			}
-			j.first.spill.close()
-			j.kept.close()
-			closeInputs(inputs)
 		}
 	}
 }

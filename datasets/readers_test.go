@@ -7,13 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"runtime"
 	"strings"
 	"testing"
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/compress"
+
+	"github.com/degas-dns/degas/internal/alloctest"
 )
 
 // collector is a Sink that writes down what it gets.
@@ -368,11 +369,9 @@ func fuzzRead(t *testing.T, r Reader, path string, data []byte) {
 	if r.Name() == "parquet" {
 		f.TempDir = t.TempDir()
 	}
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	err := r.Read(context.Background(), bytes.NewReader(data), f, sink)
-	runtime.ReadMemStats(&after)
-	if used, most := after.TotalAlloc-before.TotalAlloc, uint64(64<<20+4*len(data)); used > most {
+	var err error
+	used := alloctest.Bytes(func() { err = r.Read(context.Background(), bytes.NewReader(data), f, sink) })
+	if most := uint64(64<<20 + 4*len(data)); used > most {
 		t.Fatalf("%s: %d bytes allocated for %d", r.Name(), used, len(data))
 	}
 	if lines := int64(bytes.Count(data, []byte("\n")) + 1); err == nil && r.Name() != "parquet" && sink.rows > lines {

@@ -2,7 +2,6 @@ package datasets
 
 import (
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -243,43 +242,9 @@ func TestSplitByDate(t *testing.T) {
 // Dates go through partitions that are worked on in slices.
 func TestCleanerSlicesKeepDates(t *testing.T) {
 	in := datedTree(t)
-	var want [2]uint64
-	for i, budget := range []int64{1 << 30, 3_000} {
-		o, plan, err := ProcessOptions{Split: SplitByDate, CapFamily: 10}.resolve()
-		if err != nil {
-			t.Fatal(err)
-		}
-		inputs, skipped, err := discover(t.Context(), in)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer closeInputs(inputs)
-		j := newJob(o, plan, t.TempDir(), inputs, skipped)
-		if err := j.readInputs(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		if err := j.finishPlan(); err != nil {
-			t.Fatal(err)
-		}
-		if j.kept, err = newSpill(filepath.Join(j.temp, "kept"), splitCount, 0); err != nil {
-			t.Fatal(err)
-		}
-		j.buckets = 1
-		c := newCleaner(j)
-		c.budget = budget
-		for p := range j.first.spill.parts {
-			if err := c.partition(p); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if err := c.finish(); err != nil {
-			t.Fatal(err)
-		}
-		if i > 0 && j.content != want {
-			t.Errorf("with a budget of %d bytes the content differs", budget)
-		}
-		want = j.content
-		j.first.spill.close()
-		j.kept.close()
+	o := ProcessOptions{Split: SplitByDate, CapFamily: 10}
+	want := slicedContent(t, in, o, 1<<30)
+	if got := slicedContent(t, in, o, 3_000); got != want {
+		t.Error("with a budget of 3,000 bytes the content differs")
 	}
 }

@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 )
 
-// ReadSummary reads the numbers of a metrics.json that belong on a label: areas, rates, F1. It returns none when the file
-// is not there.
-func ReadSummary(path string) (map[string]float64, error) {
+// ReadSummary reads the numbers of a run's evaluation that belong on a label: areas, rates, F1. It returns none when the
+// run has not been evaluated.
+func ReadSummary(run string) (map[string]float64, error) {
+	path := filepath.Join(run, "evaluation", "metrics.json")
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil

@@ -181,7 +181,7 @@ func (s *exportStage) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	metrics, err := evaluate.ReadSummary(filepath.Join(s.ExportConfig.Run, "evaluation", "metrics.json"))
+	metrics, err := evaluate.ReadSummary(s.ExportConfig.Run)
 	if err != nil {
 		return err
 	}

@@ -54,7 +54,7 @@ func (c *command) exportAction(ctx *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	metrics, err := evaluate.ReadSummary(filepath.Join(ctx.Args().First(), "evaluation", "metrics.json"))
+	metrics, err := evaluate.ReadSummary(ctx.Args().First())
 	if err != nil {
 		return err
 	}

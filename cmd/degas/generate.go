@@ -127,16 +127,25 @@ func chooseFamilies(names []string, variant string) ([]synth.Family, error) {
 	return out, nil
 }
 
-// stream generates one family's names and says on stderr when there are fewer than asked for.
-func (c *command) stream(f synth.Family, p synth.Params) ([]string, error) {
-	names, err := f.Generate(p)
-	if err != nil {
-		return nil, fmt.Errorf("generate %s: %w", f.Name, err)
+// eachFamily generates one family's names after another's for write, and says on stderr where there are fewer than asked
+// for.
+func (c *command) eachFamily(ctx context.Context, families []synth.Family, p synth.Params, write func(f synth.Family, names []string) error) error {
+	for _, f := range families {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		names, err := f.Generate(p)
+		if err != nil {
+			return fmt.Errorf("generate %s: %w", f.Name, err)
+		}
+		if len(names) < p.Count {
+			fmt.Fprintf(c.err, "%s makes %d names for these parameters, fewer than %d\n", f.Name, len(names), p.Count)
+		}
+		if err := write(f, names); err != nil {
+			return err
+		}
 	}
-	if len(names) < p.Count {
-		fmt.Fprintf(c.err, "%s makes %d names for these parameters, fewer than %d\n", f.Name, len(names), p.Count)
-	}
-	return names, nil
+	return nil
 }
 
 // writeNames prints families one after the other.
@@ -145,14 +154,7 @@ func (c *command) writeNames(ctx context.Context, families []synth.Family, p syn
 	if csv {
 		fmt.Fprintln(w, "domain,class,family")
 	}
-	for _, f := range families {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		names, err := c.stream(f, p)
-		if err != nil {
-			return err
-		}
+	err := c.eachFamily(ctx, families, p, func(f synth.Family, names []string) error {
 		for _, n := range names {
 			if csv {
 				fmt.Fprintf(w, "%s,%s,%s\n", n, f.Class, f.Name)
@@ -160,6 +162,10 @@ func (c *command) writeNames(ctx context.Context, families []synth.Family, p syn
 				fmt.Fprintln(w, n)
 			}
 		}
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	return w.Flush()
 }
@@ -181,17 +187,11 @@ func (c *command) writeTree(ctx context.Context, families []synth.Family, p synt
 	if err := writeTiers(filepath.Join(root, "legit", "list"), legit, p.Count); err != nil {
 		return err
 	}
-	for _, f := range families {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		names, err := c.stream(f, p)
-		if err != nil {
-			return err
-		}
-		if err := writeTiers(filepath.Join(root, f.Name, "list"), names, p.Count); err != nil {
-			return err
-		}
+	err = c.eachFamily(ctx, families, p, func(f synth.Family, names []string) error {
+		return writeTiers(filepath.Join(root, f.Name, "list"), names, p.Count)
+	})
+	if err != nil {
+		return err
 	}
 	_, err = fmt.Fprintf(c.out, "%s: %d families and legit\n\nNext: degas process-data %q\n", root, len(families), out)
 	return err

@@ -1,10 +1,7 @@
 package main
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -58,12 +55,8 @@ func (c *command) importAction(ctx *cli.Context) error {
 		return usagef("threshold %g: must be between 0 and 1", t)
 	}
 	file := ctx.Args().First()
-	m, err := importer.Read(file, importer.Options{Encoder: ctx.String("encoder"), Labels: ctx.StringSlice("labels"),
+	m, sum, err := importer.Read(file, importer.Options{Encoder: ctx.String("encoder"), Labels: ctx.StringSlice("labels"),
 		Threshold: thresholdOf(ctx), Producer: "degas " + release + " import-model"})
-	if err != nil {
-		return err
-	}
-	from, err := origin(file)
 	if err != nil {
 		return err
 	}
@@ -72,7 +65,7 @@ func (c *command) importAction(ctx *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := trainer.Import(dir, m, targetOf(m.Spec.Labels), from, ctx.String("data"), release); err != nil {
+	if err := trainer.Import(dir, m, targetOf(m.Spec.Labels), filepath.Base(file)+", sha256 "+sum, ctx.String("data"), release); err != nil {
 		return err
 	}
 	done := imported{Run: dir, Labels: m.Spec.Labels, Encoder: m.Spec.Encoder}
@@ -93,16 +86,6 @@ func thresholdOf(ctx *cli.Context) float64 {
 		return ctx.Float64("threshold")
 	}
 	return 0
-}
-
-// origin names a file by its name and its content.
-func origin(file string) (string, error) {
-	data, err := os.ReadFile(file)
-	if err != nil {
-		return "", err
-	}
-	sum := sha256.Sum256(data)
-	return fmt.Sprintf("%s, sha256 %s", filepath.Base(file), hex.EncodeToString(sum[:])), nil
 }
 
 // targetOf is what labels tell apart.

@@ -1,6 +1,8 @@
 package importer
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -28,24 +30,25 @@ type Options struct {
 // maxFile bounds a file: no model for names comes near it.
 const maxFile = 1 << 30
 
-// Read reads the Keras HDF5 file at path. Errors name the file, the layer and the shape at fault.
-func Read(path string, o Options) (*model.Model, error) {
+// Read reads the Keras HDF5 file at path, and gives the file's SHA-256 in hexadecimal too. Errors name the file, the layer
+// and the shape at fault.
+func Read(path string, o Options) (m *model.Model, sum string, err error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, fmt.Errorf("import: %w", err)
+		return nil, "", fmt.Errorf("import: %w", err)
 	}
 	if info.Size() > maxFile {
-		return nil, fmt.Errorf("import %s: %d bytes are more than a model for names has", path, info.Size())
+		return nil, "", fmt.Errorf("import %s: %d bytes are more than a model for names has", path, info.Size())
 	}
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("import: %w", err)
+		return nil, "", fmt.Errorf("import: %w", err)
 	}
-	m, err := Parse(data, o)
-	if err != nil {
-		return nil, fmt.Errorf("import %s: %w", path, err)
+	if m, err = Parse(data, o); err != nil {
+		return nil, "", fmt.Errorf("import %s: %w", path, err)
 	}
-	return m, nil
+	digest := sha256.Sum256(data)
+	return m, hex.EncodeToString(digest[:]), nil
 }
 
 // Parse reads a Keras HDF5 file's bytes. A file that degas exported says itself what its encoder and labels are.

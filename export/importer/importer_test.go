@@ -8,13 +8,13 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 
 	"github.com/degas-dns/degas/export/hdf5"
 	"github.com/degas-dns/degas/export/importer"
 	"github.com/degas-dns/degas/export/internal/exporttest"
+	"github.com/degas-dns/degas/internal/alloctest"
 	"github.com/degas-dns/degas/model"
 )
 
@@ -26,7 +26,7 @@ func TestOwnExportsComeBack(t *testing.T) {
 			if err := (hdf5.Format{}).Write(dir, tc.Model); err != nil {
 				t.Fatal(err)
 			}
-			m, err := importer.Read(filepath.Join(dir, hdf5.File), importer.Options{Producer: tc.Model.Producer})
+			m, _, err := importer.Read(filepath.Join(dir, hdf5.File), importer.Options{Producer: tc.Model.Producer})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -152,11 +152,9 @@ func FuzzParse(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
-		m, err := importer.Parse(data, importer.Options{})
-		runtime.ReadMemStats(&after)
-		if used := after.TotalAlloc - before.TotalAlloc; used > uint64(64<<20+16*len(data)) {
+		var m *model.Model
+		var err error
+		if used := alloctest.Bytes(func() { m, err = importer.Parse(data, importer.Options{}) }); used > uint64(64<<20+16*len(data)) {
 			t.Fatalf("%d bytes allocated for %d", used, len(data))
 		}
 		if err == nil && m.Weights.Check(&m.Spec) != nil {

@@ -86,11 +86,10 @@ func weightsFile(layers []keras.Layer) ([]byte, error) {
 	root, seen := &h5.Group{}, map[string]int{}
 	for _, l := range layers {
 		name := snake(l.Class)
-		if n := seen[name]; n > 0 {
-			seen[name]++
+		n := seen[name]
+		seen[name]++
+		if n > 0 {
 			name += "_" + strconv.Itoa(n)
-		} else {
-			seen[name]++
 		}
 		for i, w := range l.Weights {
 			holder, number := place(l.Class, i)

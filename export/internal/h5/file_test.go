@@ -7,13 +7,14 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"testing"
 
 	"io"
 
 	"github.com/klauspost/compress/gzip"
+
+	"github.com/degas-dns/degas/internal/alloctest"
 )
 
 // written is a file of this package's own writer.
@@ -153,11 +154,7 @@ func FuzzRead(f *testing.F) {
 		f.Add(h5py(f, name))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
-		walk(data)
-		runtime.ReadMemStats(&after)
-		if used := after.TotalAlloc - before.TotalAlloc; used > uint64(1<<20+8*len(data)) {
+		if used := alloctest.Bytes(func() { walk(data) }); used > uint64(1<<20+8*len(data)) {
 			t.Fatalf("%d bytes allocated for %d", used, len(data))
 		}
 	})
