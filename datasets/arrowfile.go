@@ -48,16 +48,48 @@ type splitWriter struct {
 
 	class, family, source arrow.Array // dictionaries
 
-	// The batch under way, reused: names[ends[i]:ends[i+1]] is a row's name.
+	*rowBuffers
+
+	flushed                     bool
+	rows                        int64
+	byClass, byFamily, bySource []int64
+}
+
+// rowBuffers are rows as columns: names[ends[i-1]:ends[i]] is a row's name.
+type rowBuffers struct {
 	names    []byte
 	ends     []int32
 	classes  []int8
 	families []int16
 	sources  []int16
+}
 
-	flushed                     bool
-	rows                        int64
-	byClass, byFamily, bySource []int64
+// gather takes the rows at places, in that order.
+func (b *rowBuffers) gather(rows []row, places []place) {
+	size := 0
+	for _, p := range places {
+		size += len(rows[p.row].name)
+	}
+	b.names, b.ends = emptied(b.names, size), emptied(b.ends, len(places))
+	b.classes, b.families, b.sources = emptied(b.classes, len(places)), emptied(b.families, len(places)), emptied(b.sources, len(places))
+	for _, p := range places {
+		b.add(rows[p.row])
+	}
+}
+
+// reset empties the buffers and makes room for a batch. Arrow wants ends to begin with 0.
+func (b *rowBuffers) reset() *rowBuffers {
+	b.names, b.ends = emptied(b.names, 24*BatchRows), append(emptied(b.ends, BatchRows+1), 0)
+	b.classes, b.families, b.sources = emptied(b.classes, BatchRows), emptied(b.families, BatchRows), emptied(b.sources, BatchRows)
+	return b
+}
+
+func (b *rowBuffers) add(r row) {
+	b.names = append(b.names, r.name...)
+	b.ends = append(b.ends, int32(len(b.names)))
+	b.classes = append(b.classes, int8(r.class))
+	b.families = append(b.families, int16(r.family))
+	b.sources = append(b.sources, int16(r.source))
 }
 
 // splitMeta is what the metadata of a split's schema says.
@@ -67,7 +99,7 @@ type splitMeta struct {
 	compression                 string
 }
 
-func newSplitWriter(path string, families, sources []string, m splitMeta) (*splitWriter, error) {
+func newSplitWriter(path string, families, sources []string, m splitMeta, b *rowBuffers) (*splitWriter, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("write split: %w", err)
@@ -79,8 +111,8 @@ func newSplitWriter(path string, families, sources []string, m splitMeta) (*spli
 			"degas.split": m.split, "degas.seed": strconv.FormatUint(m.seed, 10),
 		}),
 		class: stringArray(classNames[:]), family: stringArray(families), source: stringArray(sources),
-		ends:    make([]int32, 1, BatchRows+1),
-		byClass: make([]int64, classCount), byFamily: make([]int64, len(families)), bySource: make([]int64, len(sources)),
+		rowBuffers: b.reset(),
+		byClass:    make([]int64, classCount), byFamily: make([]int64, len(families)), bySource: make([]int64, len(sources)),
 	}
 	options := []ipc.Option{ipc.WithSchema(s.schema)}
 	switch m.compression {
@@ -104,17 +136,43 @@ func stringArray(list []string) arrow.Array {
 
 // add appends a row whose family and source are numbers in the dictionaries.
 func (s *splitWriter) add(r row) error {
-	s.names = append(s.names, r.name...)
-	s.ends = append(s.ends, int32(len(s.names)))
-	s.classes = append(s.classes, int8(r.class))
-	s.families = append(s.families, int16(r.family))
-	s.sources = append(s.sources, int16(r.source))
+	s.rowBuffers.add(r)
 	s.byClass[r.class]++
 	s.byFamily[r.family]++
 	s.bySource[r.source]++
 	s.rows++
 	if len(s.classes) == BatchRows {
 		return s.flush()
+	}
+	return nil
+}
+
+// addAll appends rows whose families and sources are numbers that the lists translate.
+func (s *splitWriter) addAll(b *rowBuffers, family, source []uint16) error {
+	for at := 0; at < len(b.ends); {
+		n := min(len(b.ends)-at, BatchRows-len(s.classes))
+		start := int32(0)
+		if at > 0 {
+			start = b.ends[at-1]
+		}
+		shift := int32(len(s.names)) - start
+		s.names = append(s.names, b.names[start:b.ends[at+n-1]]...)
+		for i := at; i < at+n; i++ {
+			f, src := family[b.families[i]], source[b.sources[i]]
+			s.ends = append(s.ends, b.ends[i]+shift)
+			s.families, s.sources = append(s.families, int16(f)), append(s.sources, int16(src))
+			s.byClass[b.classes[i]]++
+			s.byFamily[f]++
+			s.bySource[src]++
+		}
+		s.classes = append(s.classes, b.classes[at:at+n]...)
+		at += n
+		s.rows += int64(n)
+		if len(s.classes) == BatchRows {
+			if err := s.flush(); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
@@ -139,8 +197,7 @@ func (s *splitWriter) flush() error {
 	}, int64(n))
 	defer rec.Release()
 	err := s.w.Write(rec)
-	s.names, s.ends = s.names[:0], s.ends[:1]
-	s.classes, s.families, s.sources = s.classes[:0], s.families[:0], s.sources[:0]
+	s.reset()
 	if errors.Is(err, errWriting) {
 		s.flushed, err = true, s.hashed.flush() // says why
 	}
@@ -156,7 +213,7 @@ func (s *splitWriter) named(err error) error {
 	return fmt.Errorf("write %s: %w", s.path, err)
 }
 
-// finish completes the file, synced.
+// finish completes the file, which close then brings to the disk.
 func (s *splitWriter) finish() error {
 	var err error
 	if len(s.classes) > 0 || s.rows == 0 { // an empty split has an empty batch, which carries its dictionaries
@@ -171,11 +228,11 @@ func (s *splitWriter) finish() error {
 			err = failed // which is why Arrow's writer failed, if it did
 		}
 	}
-	if err == nil {
-		err = s.f.Sync()
-	}
-	return s.named(errors.Join(err, s.f.Close()))
+	return s.named(err)
 }
+
+// close waits until a finished file is on the disk, and closes it.
+func (s *splitWriter) close() error { return s.named(errors.Join(s.f.Sync(), s.f.Close())) }
 
 // abandon closes the file; whoever made its folder removes it.
 func (s *splitWriter) abandon() {
@@ -197,7 +254,7 @@ type hashingWriter struct {
 	failed     atomic.Bool
 }
 
-const hashingBuffer = 1 << 20
+const hashingBuffer = 256 << 10
 
 func newHashingWriter(f io.Writer) *hashingWriter {
 	w := &hashingWriter{h: sha256.New(), full: make(chan []byte, 2), free: make(chan []byte, 3), done: make(chan error, 1)}

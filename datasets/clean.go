@@ -34,6 +34,14 @@ func newCleaner(j *job) *cleaner {
 	}
 }
 
+// emptied is s without its elements and with room for n. Growing step by step would leave much memory behind.
+func emptied[E any](s []E, n int) []E {
+	if cap(s) < n {
+		return make([]E, 0, n+n/8)
+	}
+	return s[:0]
+}
+
 func hashes(list []string) []uint64 {
 	out := make([]uint64, len(list))
 	for i, s := range list {
@@ -46,15 +54,16 @@ func hashes(list []string) []uint64 {
 // worked on in slices by the name's hash: only the decisions about domains need all rows, and those are few bytes.
 func (c *cleaner) partition(part int) error {
 	in := c.j.first.spill
+	defer in.release(part)
 	p := &in.parts[part]
 	need := p.bytes + p.rows*rowCost
 	if need <= c.budget {
 		var err error
-		if c.data, err = in.load(part, c.data); err != nil {
-			return err
-		}
-		c.rows = c.rows[:0]
-		if err := decodeRows(c.data, func(r row) { c.rows = append(c.rows, r) }); err != nil {
+		c.rows = emptied(c.rows, int(p.rows))
+		c.data, err = in.load(part, c.data, func(data []byte) error {
+			return decodeRows(data, func(r row) { c.rows = append(c.rows, r) })
+		})
+		if err != nil {
 			return err
 		}
 		return c.keep(c.rs.forced(c.rows))
@@ -104,20 +113,20 @@ func (c *cleaner) slice(part, i, n int, forced map[string]SplitID) error {
 
 // keep resolves c.rows and puts what is kept into buckets.
 func (c *cleaner) keep(forced map[string]SplitID) error {
-	kept, splits, st := c.rs.resolve(c.rows, forced)
+	kept, verdicts, st := c.rs.resolve(c.rows, forced)
 	c.stats.add(st)
-	seed, buckets := c.j.o.Seed^saltOrder, c.j.buckets
+	seed, buckets := c.j.o.Seed, c.j.buckets
 	for i, r := range kept {
-		h := hash64(seed, r.name)
-		if err := c.out.add(int(splits[i])*buckets+bucket(h, buckets), r); err != nil {
+		v := verdicts[i]
+		if err := c.out.add(int(v.split)*buckets+bucket(orderOf(v.hash, seed), buckets), r); err != nil {
 			return err
 		}
-		if splits[i] == TrainSplit {
+		if v.split == TrainSplit {
 			c.train[r.class] = count(c.train[r.class], r.family)
 		}
 		c.used[0], c.used[1] = count(c.used[0], r.family), count(c.used[1], r.source)
 		// A sum does not depend on the order of rows.
-		e := fold64(hash64(saltContent, r.name)^uint64(r.class)<<8^uint64(splits[i])<<16, c.familyHash[r.family]|1)
+		e := fold64(derive(v.hash, saltContent)^uint64(r.class)<<8^uint64(v.split)<<16, c.familyHash[r.family]|1)
 		c.content[0] += e
 		c.content[1] += fold64(e^saltContent, c.sourceHash[r.source]|1)
 	}

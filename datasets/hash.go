@@ -7,7 +7,8 @@ import (
 
 // Purposes of a hash: the same name must fall independently into partitions, splits and places in the order.
 const (
-	saltPartition uint64 = 0x9e3779b97f4a7c15
+	saltName      uint64 = 0x9e3779b97f4a7c15
+	saltPartition uint64 = 0xd1b54a32d192ed03
 	saltSplit     uint64 = 0xc2b2ae3d27d4eb4f
 	saltOrder     uint64 = 0x165667b19e3779f9
 	saltContent   uint64 = 0x27d4eb2f165667c5
@@ -32,6 +33,12 @@ func hash64(seed uint64, s string) uint64 {
 	h = fold64(h^tail, k0)
 	return fold64(h, k1^k0)
 }
+
+// derive makes the hash for another purpose, or under a seed, of one that was computed for a first purpose.
+func derive(h, salt uint64) uint64 { return fold64(h^salt, 0xe7037ed1a0b428db) }
+
+// orderOf is a name's place in the order of a split's rows. h is its hash64 under saltName.
+func orderOf(h, seed uint64) uint64 { return derive(h, seed^saltOrder) }
 
 func fold64(a, b uint64) uint64 {
 	hi, lo := bits.Mul64(a, b)

@@ -34,6 +34,8 @@ type job struct {
 	first             *firstPass
 	kept              *spill // part = split * buckets + bucket
 	buckets           int
+	chunks            chunkPool      // of all spills
+	syncs             errgroup.Group // files on their way to the disk
 
 	mu       sync.Mutex // guards what workers of the second pass sum up
 	stats    PartitionStats
@@ -49,7 +51,7 @@ func newJob(o ProcessOptions, plan *Plan, temp string, inputs []*input, skipped 
 	var bytes int64
 	for _, in := range inputs {
 		bytes += in.weight
-		j.inputs = append(j.inputs, &reading{input: in, source: in.source(), familyIDs: map[string]uint16{},
+		j.inputs = append(j.inputs, &reading{input: in, source: in.source(), familyIDs: map[string]spelling{},
 			refusedBy: map[string]int64{}})
 	}
 	j.progress = &meter{report: o.Progress, total: max(bytes, 1)}
@@ -66,7 +68,8 @@ func newJob(o ProcessOptions, plan *Plan, temp string, inputs []*input, skipped 
 	return j
 }
 
-func (j *job) run(ctx context.Context) error {
+func (j *job) run(ctx context.Context) (err error) {
+	defer func() { err = errors.Join(err, j.syncs.Wait()) }()
 	if err := j.readInputs(ctx); err != nil {
 		return err
 	}
@@ -92,8 +95,9 @@ func (j *job) run(ctx context.Context) error {
 	return j.checkLeaks(ctx)
 }
 
-// partitions is how many parts the first pass makes: about 8 MiB of rows in each. It is a guess from the inputs'
-// sizes; wrong ones cost time, not memory, and do not change the output.
+// partitions is how many parts the first pass makes: about 1 MiB of rows in each, so that a part and its hash table stay
+// in the processor's cache. It is a guess from the inputs' sizes; wrong ones cost time, not memory, and do not change the
+// output.
 func (j *job) partitions() int {
 	var rows int64
 	for _, r := range j.inputs {
@@ -103,7 +107,7 @@ func (j *job) partitions() int {
 		}
 		rows += r.weight * expansion
 	}
-	return int(min(max(rows/(8<<20), 16), 1024))
+	return int(min(max(rows/(1<<20), 16), 1024))
 }
 
 func (j *job) readInputs(ctx context.Context) (err error) {
@@ -111,7 +115,7 @@ func (j *job) readInputs(ctx context.Context) (err error) {
 		inputs: j.inputs, families: j.families, sources: j.sources, plan: j.plan,
 		maxBad: j.o.MaxBad, tempDir: j.temp, progress: j.progress.stage(0, 0.6),
 	}
-	if p.spill, err = newSpill(filepath.Join(j.temp, "rows"), j.partitions(), spillMemory(j.o.Memory)); err != nil {
+	if p.spill, err = newSpill(filepath.Join(j.temp, "rows"), j.partitions(), spillMemory(j.o.Memory), &j.chunks); err != nil {
 		return err
 	}
 	for _, r := range j.inputs {
@@ -185,8 +189,8 @@ func (j *job) clean(ctx context.Context) (err error) {
 	for _, p := range in.parts {
 		rows += p.rows
 	}
-	j.buckets = int(min(max(rows/BatchRows, 1), 512))
-	if j.kept, err = newSpill(filepath.Join(j.temp, "kept"), splitCount*j.buckets, spillMemory(j.o.Memory)); err != nil {
+	j.buckets = int(min(max(rows/bucketRows, 1), 512))
+	if j.kept, err = newSpill(filepath.Join(j.temp, "kept"), splitCount*j.buckets, spillMemory(j.o.Memory), &j.chunks); err != nil {
 		return err
 	}
 	var next int

@@ -6,8 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"sync"
+	"sync/atomic"
 
+	"github.com/apache/arrow/go/v15/arrow/array"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -29,52 +32,35 @@ func (j *job) checkLeaks(ctx context.Context) error {
 	return nil
 }
 
-// leakCheck is one run of checkLeaks. When the set of keys does not fit into a quarter of memory, the keys' hashes are
-// spread over parts on disk first, and each part has its own set.
+// leakCheck is one run of checkLeaks. The keys' hashes are spread over parts, by workers that read; then each part has
+// its own set, small enough for a core's cache.
 type leakCheck struct {
 	*job
 	report  *LeakReport
 	example string
 	parts   int
 	spill   *spill
-	sets    *[keyShards]lockedSet
-	mu      sync.Mutex // guards report and example
+	mu      sync.Mutex // guards report and crossing
+	// crossing is the hash of a key in two splits, 0 without.
+	crossing uint64
 }
 
-// keyShards is the number of sets that keys are divided over, by the high bits of their hashes: workers rarely wait for
-// each other, and one set is small enough for a core's cache.
-const keyShards = 64
-
-type lockedSet struct {
-	sync.Mutex
-	*keySet
-}
-
-func newKeySets(keys int) *[keyShards]lockedSet {
-	sets := &[keyShards]lockedSet{}
-	for i := range sets {
-		sets[i].keySet = newKeySet(keys / keyShards)
-	}
-	return sets
-}
-
-// setBytes is what a key takes in a keySet that is as empty as it gets.
-const setBytes = 20
+const (
+	leakParts = 64
+	setBytes  = 20 // what a key takes in a keySet that is as empty as it gets
+)
 
 func (c *leakCheck) run(ctx context.Context) (err error) {
 	rows := int64(0)
 	for _, s := range c.manifest.Splits {
 		rows += s.Rows
 	}
-	c.parts = int(rows*setBytes/(c.o.Memory/4)) + 1
-	if c.parts == 1 {
-		c.sets = newKeySets(int(rows))
-	} else {
-		if c.spill, err = newSpill(filepath.Join(c.temp, "keys"), c.parts, 0); err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, c.spill.close()) }()
+	c.parts = max(int(rows*setBytes*int64(c.o.Workers)/(c.o.Memory/4)), leakParts)
+	c.spill, err = newSpill(filepath.Join(c.temp, "keys"), c.parts, spillMemory(c.o.Memory), &c.chunks)
+	if err != nil {
+		return err
 	}
+	defer func() { err = errors.Join(err, c.spill.close()) }()
 	step := c.progress.stage(0.95, 1)
 	for id, s := range c.manifest.Splits {
 		if err := c.scan(ctx, SplitID(id), s); err != nil {
@@ -82,15 +68,12 @@ func (c *leakCheck) run(ctx context.Context) (err error) {
 		}
 		step(c.progress.total / splitCount)
 	}
-	for part := range c.parts {
-		if c.spill != nil {
-			if err := c.fill(part); err != nil {
-				return err
-			}
-		}
-		for i := range c.sets {
-			c.report.Keys += int64(c.sets[i].used)
-			c.report.Crossing += c.sets[i].crossing
+	if err := c.compare(ctx); err != nil || c.crossing == 0 {
+		return err
+	}
+	for _, s := range c.manifest.Splits {
+		if err := c.findExample(ctx, s); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -108,35 +91,72 @@ func (c *leakCheck) scan(ctx context.Context, id SplitID, s SplitReport) error {
 		held[i] = id != TestSplit && name != "" && c.plan.held(name)
 	}
 	all, ctx := errgroup.WithContext(ctx)
-	all.Go(func() error { return f.verify(ctx) })
-	queue := make(chan Batch)
-	all.Go(func() error {
-		defer close(queue)
-		for b, err := range f.Batches(ctx) {
-			if err != nil {
-				return err
-			}
-			select {
-			case queue <- b:
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-		}
-		return nil
-	})
+	var next atomic.Int64
 	for range c.o.Workers {
 		all.Go(func() error {
-			var w *spillWriter
-			if c.spill != nil {
-				w = c.spill.writer(spillBuffer(c.o.Memory, c.o.Workers, c.parts))
-			}
-			for b := range queue {
-				if err := c.batch(id, b, held, w); err != nil {
-					return err
+			w := c.spill.writer(spillBuffer(c.o.Memory, c.o.Workers, c.parts))
+			for i := int(next.Add(1)) - 1; i < f.r.NumRecords(); i = int(next.Add(1)) - 1 {
+				err := f.record(ctx, i, func(names *array.String, families []int16) error {
+					return c.take(id, names, families, held, w)
+				})
+				if err != nil {
+					return fmt.Errorf("read %s: %w", s.File, err)
 				}
 			}
-			if w != nil {
-				return w.flush()
+			return w.flush()
+		})
+	}
+	return all.Wait()
+}
+
+// take puts the keys of a record where their part is.
+func (c *leakCheck) take(id SplitID, names *array.String, families []int16, held []bool, w *spillWriter) error {
+	out := int64(0)
+	for i := range names.Len() {
+		h := c.key(names.Value(i))
+		if err := w.addKey(bucket(h, c.parts), h&^3|uint64(id)); err != nil {
+			return err
+		}
+		if held[families[i]] {
+			out++
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.report.HeldOut += out
+	return nil
+}
+
+func (c *leakCheck) key(name string) uint64 { return hash64(saltContent, c.plan.group(name)) }
+
+// compare looks for keys of a part that are in two splits, part by part.
+func (c *leakCheck) compare(ctx context.Context) error {
+	all, ctx := errgroup.WithContext(ctx)
+	var next atomic.Int64
+	for range c.o.Workers {
+		all.Go(func() error {
+			set, buf := &keySet{}, []byte(nil)
+			for part := int(next.Add(1)) - 1; part < c.parts; part = int(next.Add(1)) - 1 {
+				if err := ctx.Err(); err != nil {
+					return err
+				}
+				set.reset(int(c.spill.parts[part].rows))
+				var err error
+				buf, err = c.spill.load(part, buf, func(data []byte) error {
+					for ; len(data) >= 8; data = data[8:] {
+						set.add(binary.LittleEndian.Uint64(data))
+					}
+					return nil
+				})
+				if err != nil {
+					return err
+				}
+				c.spill.release(part)
+				c.mu.Lock()
+				c.report.Keys += int64(set.used)
+				c.report.Crossing += set.crossing
+				c.crossing = max(c.crossing, set.example)
+				c.mu.Unlock()
 			}
 			return nil
 		})
@@ -144,130 +164,66 @@ func (c *leakCheck) scan(ctx context.Context, id SplitID, s SplitReport) error {
 	return all.Wait()
 }
 
-// batch takes the keys of a batch, into the set or, with w, to disk.
-func (c *leakCheck) batch(id SplitID, b Batch, held []bool, w *spillWriter) error {
-	hashes, out := make([]uint64, len(b.Names)), int64(0)
-	for i, name := range b.Names {
-		hashes[i] = hash64(saltContent, c.plan.group(name))
-		if held[b.Family[i]] {
-			out++
-		}
+// findExample looks for the key whose hash is c.crossing.
+func (c *leakCheck) findExample(ctx context.Context, s SplitReport) error {
+	f, err := openSplit(filepath.Join(c.temp, s.File), s, false)
+	if err != nil {
+		return err
 	}
-	c.mu.Lock()
-	c.report.HeldOut += out
-	c.mu.Unlock()
-	if w == nil {
-		c.addAll(id, hashes, b.Names)
-		return nil
-	}
-	var key [8]byte
-	for _, h := range hashes {
-		binary.LittleEndian.PutUint64(key[:], h)
-		if err := w.add(bucket(h, c.parts), row{name: view(key[:]), hashed: id}); err != nil {
+	defer f.Close()
+	for b, err := range f.Batches(ctx) {
+		if err != nil {
 			return err
+		}
+		for _, name := range b.Names {
+			if c.key(name)&^3 == c.crossing {
+				c.example = strings.Clone(c.plan.group(name))
+				return nil
+			}
 		}
 	}
 	return nil
 }
 
-// addAll puts the keys of a batch into the sets, one set after the other.
-func (c *leakCheck) addAll(id SplitID, hashes []uint64, names []string) {
-	var ends [keyShards + 1]int
-	for _, h := range hashes {
-		ends[h>>58+1]++
-	}
-	for i := range keyShards {
-		ends[i+1] += ends[i]
-	}
-	order, next := make([]int32, len(hashes)), ends
-	for i, h := range hashes {
-		order[next[h>>58]] = int32(i)
-		next[h>>58]++
-	}
-	for shard := range keyShards {
-		set := &c.sets[shard]
-		set.Lock()
-		for _, i := range order[ends[shard]:ends[shard+1]] {
-			if set.add(hashes[i], id) {
-				c.crossed(c.plan.group(names[i]))
-			}
-		}
-		set.Unlock()
-	}
-}
-
-// crossed keeps one example of a key in two splits.
-func (c *leakCheck) crossed(key string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.example == "" {
-		c.example = key
-	}
-}
-
-// fill makes the sets of one part on disk.
-func (c *leakCheck) fill(part int) error {
-	c.sets = newKeySets(int(c.spill.parts[part].rows))
-	return c.spill.stream(part, func(data []byte) error {
-		return decodeRows(data, func(r row) {
-			h := binary.LittleEndian.Uint64([]byte(r.name))
-			if c.sets[h>>58].add(h, r.hashed) {
-				c.crossed(fmt.Sprintf("hash %016x", h))
-			}
-		})
-	})
-}
-
-// keySet maps 62-bit hashes to the splits they were seen in; open addressing, 8 bytes a slot.
+// keySet maps 62-bit hashes to the splits they were seen in; open addressing, 8 bytes a slot. A slot's low two bits are
+// the split + 1.
 type keySet struct {
-	slots    []uint64 // hash in the high 62 bits, split + 1 in the low two
+	slots    []uint64
 	used     int
 	crossing int64
+	example  uint64 // a hash that crosses
 }
 
-func newKeySet(keys int) *keySet {
+// reset empties the set and makes room for so many keys.
+func (k *keySet) reset(keys int) {
 	size := 1 << 10
 	for size < keys+keys/4 {
 		size *= 2
 	}
-	return &keySet{slots: make([]uint64, size)}
+	if cap(k.slots) < size {
+		k.slots = make([]uint64, size)
+	}
+	k.slots = k.slots[:size]
+	clear(k.slots)
+	k.used, k.crossing, k.example = 0, 0, 0
 }
 
-// add notes that a hash is in a split and reports whether that is the second one.
-func (k *keySet) add(h uint64, s SplitID) (crosses bool) {
-	if k.used >= len(k.slots)-len(k.slots)/8 {
-		k.grow()
-	}
-	high := h &^ 3
+// add notes a key: a hash in the high 62 bits, a split in the low two.
+func (k *keySet) add(key uint64) {
+	high, split := key&^3, key&3+1
 	mask := uint64(len(k.slots) - 1)
-	for at := (h >> 2) & mask; ; at = (at + 1) & mask {
+	for at := (high >> 2) & mask; ; at = (at + 1) & mask {
 		switch e := k.slots[at]; {
 		case e == 0:
-			k.slots[at] = high | uint64(s+1)
+			k.slots[at] = high | split
 			k.used++
-			return false
+			return
 		case e&^3 == high:
-			if e&3 != uint64(s+1) {
+			if e&3 != split {
 				k.crossing++
-				return true
+				k.example = max(k.example, high)
 			}
-			return false
+			return
 		}
-	}
-}
-
-func (k *keySet) grow() {
-	old := k.slots
-	k.slots = make([]uint64, 2*len(old))
-	mask := uint64(len(k.slots) - 1)
-	for _, e := range old {
-		if e == 0 {
-			continue
-		}
-		at := (e >> 2) & mask
-		for k.slots[at] != 0 {
-			at = (at + 1) & mask
-		}
-		k.slots[at] = e
 	}
 }

@@ -186,9 +186,7 @@ func (s *Split) batch(ctx context.Context, i int) (b Batch, err error) {
 		return Batch{}, err
 	}
 	defer recovered(&err)
-	s.mu.Lock()
-	rec, err := s.r.RecordAt(i)
-	s.mu.Unlock()
+	rec, err := s.recordAt(i)
 	if err != nil {
 		return Batch{}, err
 	}
@@ -209,6 +207,33 @@ func (s *Split) batch(ctx context.Context, i int) (b Batch, err error) {
 		return Batch{}, err
 	}
 	return b, indices(b.Source, rec.Column(3), len(s.sources))
+}
+
+func (s *Split) recordAt(i int) (arrow.Record, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.r.RecordAt(i)
+}
+
+// record calls f with the names and family numbers of record i, which are valid during the call. It does without the
+// copies that a Batch is.
+func (s *Split) record(ctx context.Context, i int, f func(names *array.String, families []int16) error) (err error) {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	defer recovered(&err)
+	rec, err := s.recordAt(i)
+	if err != nil {
+		return err
+	}
+	defer rec.Release()
+	families := rec.Column(2).(*array.Dictionary).Indices().(*array.Int16).Int16Values()
+	for _, v := range families {
+		if v < 0 || int(v) >= len(s.families) {
+			return errors.New("index outside the dictionary")
+		}
+	}
+	return f(rec.Column(0).(*array.String), families)
 }
 
 // indices copies a dictionary column's indices, checked against the dictionary's length.

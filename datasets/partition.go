@@ -33,16 +33,16 @@ func ResolvePartition(records []Record, p *Plan) ([]Resolved, PartitionStats) {
 	families, sources := newInterner("families"), newInterner("sources")
 	rows := make([]row, len(records))
 	for i, r := range records {
-		rows[i] = row{name: r.Name, class: r.Class, weak: r.Weak, hashed: p.hashed(p.group(r.Name)), day: r.Day}
+		rows[i] = row{name: r.Name, class: r.Class, weak: r.Weak, hashed: p.hashed(p.hash(p.group(r.Name))), day: r.Day}
 		// Past 32,767 families the surplus has none; process-data refuses such input before it gets here.
 		rows[i].family, _ = families.id(r.Family)
 		rows[i].source, _ = sources.id(r.Source)
 	}
 	rs := newResolver(p, families.list, sources.list)
-	kept, splits, stats := rs.resolve(rows, rs.forced(rows))
+	kept, verdicts, stats := rs.resolve(rows, rs.forced(rows))
 	out := make([]Resolved, len(kept))
 	for i, r := range kept {
-		out[i] = Resolved{Record{r.name, r.class, r.weak, families.list[r.family], sources.list[r.source], r.day}, splits[i]}
+		out[i] = Resolved{Record{r.name, r.class, r.weak, families.list[r.family], sources.list[r.source], r.day}, verdicts[i].split}
 	}
 	slices.SortFunc(out, func(a, b Resolved) int { return strings.Compare(a.Name, b.Name) })
 	return out, stats
@@ -56,12 +56,19 @@ type resolver struct {
 
 	table  []uint64 // high half: hash, low half: index of the name + 1
 	states []nameState
-	splits []SplitID
+	kept   []verdict
+}
+
+// verdict goes with a row that is kept.
+type verdict struct {
+	hash  uint64 // of the name, under saltName
+	split SplitID
 }
 
 // nameState is what is known about one name.
 type nameState struct {
-	strong, weak   uint8 // sets of classes
+	hash           uint64 // under saltName
+	strong, weak   uint8  // sets of classes
 	merged         bool
 	rows, weakRows uint32
 }
@@ -146,10 +153,11 @@ func (rs *resolver) force(f map[string]SplitID, r row) {
 	}
 }
 
-// resolve merges the rows of each name, in place: kept is a part of rows. splits is valid until the next call.
-func (rs *resolver) resolve(rows []row, forced map[string]SplitID) (kept []row, splits []SplitID, st PartitionStats) {
+// resolve merges the rows of each name, in place: kept is a part of rows. The verdicts are valid until the
+// next call.
+func (rs *resolver) resolve(rows []row, forced map[string]SplitID) (kept []row, _ []verdict, st PartitionStats) {
 	names := rs.merge(rows)
-	kept, rs.splits = names[:0], rs.splits[:0]
+	kept, rs.kept = names[:0], emptied(rs.kept, len(names))
 	for i, r := range names {
 		n := &rs.states[i]
 		classes := n.strong
@@ -175,10 +183,10 @@ func (rs *resolver) resolve(rows []row, forced map[string]SplitID) (kept []row, 
 			st.FamilyMerges++
 		}
 		kept = append(kept, r)
-		rs.splits = append(rs.splits, rs.split(r, forced))
+		rs.kept = append(rs.kept, verdict{n.hash, rs.split(r, forced)})
 	}
 	slices.Sort(st.Conflicts)
-	return kept, rs.splits, st
+	return kept, rs.kept, st
 }
 
 func (rs *resolver) split(r row, forced map[string]SplitID) SplitID {
@@ -196,16 +204,16 @@ func (rs *resolver) merge(rows []row) []row {
 	}
 	rs.table = rs.table[:size]
 	clear(rs.table)
-	rs.states = rs.states[:0]
+	rs.states = emptied(rs.states, len(rows))
 	names := rows[:0]
 	for _, r := range rows {
-		h := hash64(saltPartition, r.name)
+		h := hash64(saltName, r.name)
 		slot := int(h & uint64(size-1))
 		for {
 			e := rs.table[slot]
 			if e == 0 {
 				names = append(names, r)
-				rs.states = append(rs.states, nameState{})
+				rs.states = append(rs.states, nameState{hash: h})
 				rs.table[slot] = h>>32<<32 | uint64(len(names))
 				rs.states[len(names)-1].add(r)
 				break

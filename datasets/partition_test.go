@@ -151,7 +151,7 @@ func TestSortPlaces(t *testing.T) {
 func TestLeakCheck(t *testing.T) {
 	write := func(dir string, id SplitID, names []string, family string) SplitReport {
 		path := filepath.Join(dir, id.String()+".arrow")
-		w, err := newSplitWriter(path, []string{"", "vawtrak_v1"}, []string{"", "s"}, splitMeta{split: id.String()})
+		w, err := newSplitWriter(path, []string{"", "vawtrak_v1"}, []string{"", "s"}, splitMeta{split: id.String()}, &rowBuffers{})
 		if err != nil {
 			t.Fatal(err)
 		}

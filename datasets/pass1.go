@@ -53,7 +53,7 @@ type reading struct {
 	lastFamily    string
 	lastSource    string
 	familyID      uint16
-	familyIDs     map[string]uint16
+	familyIDs     map[string]spelling
 	sourceID      uint16
 	rows, refused atomic.Int64
 	giveUp        atomic.Bool
@@ -61,6 +61,12 @@ type reading struct {
 	refusedBy     map[string]int64
 	samples       []sample
 	sum           string
+}
+
+// spelling is a family as a file spells it, and its number.
+type spelling struct {
+	text string
+	id   uint16
 }
 
 type sample struct {
@@ -197,10 +203,11 @@ func (in *input) declare(rec *Record, source string) {
 // number sets the numbers of the record's family and source; they are usually those of the record before.
 func (r *reading) number(rec *Record) (err error) {
 	if rec.Family != r.lastFamily {
-		if r.familyID, err = r.family(rec.Family); err != nil {
+		f, err := r.family(rec.Family)
+		if err != nil {
 			return err
 		}
-		r.lastFamily = strings.Clone(rec.Family)
+		r.familyID, r.lastFamily = f.id, f.text
 	}
 	if rec.Source != r.lastSource {
 		if r.sourceID, err = r.run.sources.id(cleanSource(rec.Source)); err != nil {
@@ -212,15 +219,16 @@ func (r *reading) number(rec *Record) (err error) {
 }
 
 // family numbers a family as the file spells it; files with a column of families repeat few.
-func (r *reading) family(spelt string) (uint16, error) {
-	if id, ok := r.familyIDs[spelt]; ok {
-		return id, nil
+func (r *reading) family(spelt string) (spelling, error) {
+	if f, ok := r.familyIDs[spelt]; ok {
+		return f, nil
 	}
 	id, err := r.run.families.id(NormalizeFamily(spelt))
+	f := spelling{strings.Clone(spelt), id}
 	if err == nil && len(r.familyIDs) < maxLabels {
-		r.familyIDs[strings.Clone(spelt)] = id
+		r.familyIDs[f.text] = f
 	}
-	return id, err
+	return f, err
 }
 
 func (r *reading) send() error {
@@ -310,9 +318,9 @@ func (p *firstPass) work(ctx context.Context, bufferSize int) error {
 			} else {
 				byDay = count(byDay, uint16(br.day))
 			}
-			group := p.plan.group(name)
-			part := bucket(hash64(saltPartition, group), parts)
-			if err := w.add(part, row{name, br.class, br.weak, p.plan.hashed(group), br.family, br.source, br.day}); err != nil {
+			h := p.plan.hash(p.plan.group(name))
+			r := row{name, br.class, br.weak, p.plan.hashed(h), br.family, br.source, br.day}
+			if err := w.add(partition(h, parts), r); err != nil {
 				return err
 			}
 			byFamily, bySource = count(byFamily, br.family), count(bySource, br.source)

@@ -56,8 +56,14 @@ type Plan struct {
 
 // Partition is the partition of parts in which all rows are that decide about name's split.
 func (p *Plan) Partition(name string, parts int) int {
-	return bucket(hash64(saltPartition, p.group(name)), parts)
+	return partition(p.hash(p.group(name)), parts)
 }
+
+// hash is a group's hash, which decides about its split and partition.
+func (p *Plan) hash(group string) uint64 { return hash64(p.Seed^saltSplit, group) }
+
+// partition is the partition of parts of a group whose hash is h.
+func partition(h uint64, parts int) int { return bucket(derive(h, saltPartition), parts) }
 
 // held reports whether a family is held out.
 func (p *Plan) held(family string) bool {
@@ -70,9 +76,9 @@ func (p *Plan) held(family string) bool {
 	return false
 }
 
-// hashed is the split that a key falls into by its hash.
-func (p *Plan) hashed(key string) SplitID {
-	switch u := share(hash64(p.Seed^saltSplit, key)); {
+// hashed is the split that a group falls into by its hash.
+func (p *Plan) hashed(h uint64) SplitID {
+	switch u := share(h); {
 	case u < p.Test:
 		return TestSplit
 	case u < p.Test+p.Validation:

@@ -375,7 +375,7 @@ func slicedContent(t *testing.T, in string, o ProcessOptions, budget int64) [2]u
 		t.Fatal(err)
 	}
 	defer j.first.spill.close()
-	if j.kept, err = newSpill(filepath.Join(j.temp, "kept"), splitCount, 0); err != nil {
+	if j.kept, err = newSpill(filepath.Join(j.temp, "kept"), splitCount, 0, &j.chunks); err != nil {
 		t.Fatal(err)
 	}
 	defer j.kept.close()

@@ -148,12 +148,12 @@ func WriteShard(path string, rows []Resolved, s Shard) (SplitReport, error) {
 	}
 	familyList, familyNumber := families.sorted()
 	sourceList, sourceNumber := sources.sorted()
-	seed := s.Seed ^ saltOrder
+	order := func(r row) uint64 { return orderOf(hash64(saltName, r.name), s.Seed) }
 	slices.SortFunc(compact, func(a, b row) int {
-		return cmp.Or(cmp.Compare(hash64(seed, a.name), hash64(seed, b.name)), strings.Compare(a.name, b.name))
+		return cmp.Or(cmp.Compare(order(a), order(b)), strings.Compare(a.name, b.name))
 	})
 	w, err := newSplitWriter(path, familyList, sourceList, splitMeta{version: s.Version, fingerprint: s.Fingerprint,
-		split: s.Split.String(), seed: s.Seed, compression: s.Compression})
+		split: s.Split.String(), seed: s.Seed, compression: s.Compression}, &rowBuffers{})
 	if err != nil {
 		return SplitReport{}, err
 	}
@@ -165,6 +165,10 @@ func WriteShard(path string, rows []Resolved, s Shard) (SplitReport, error) {
 		}
 	}
 	if err := w.finish(); err != nil {
+		w.abandon()
+		return SplitReport{}, err
+	}
+	if err := w.close(); err != nil {
 		return SplitReport{}, err
 	}
 	return w.report(s.Split, filepath.Base(path), familyList, sourceList), nil

@@ -17,6 +17,7 @@ type spill struct {
 	end    int64
 	memory int64 // bytes that chunks may still keep in memory
 	parts  []spillPart
+	pool   *chunkPool
 }
 
 type spillPart struct {
@@ -31,13 +32,42 @@ type spillChunk struct {
 	size   int
 }
 
+// chunkPool keeps the memory of chunks that were read for chunks to come: memory fresh from the system costs as much as
+// what is done with it.
+type chunkPool struct {
+	mu   sync.Mutex
+	free [][]byte
+}
+
+// get gives an empty buffer of at least size bytes.
+func (p *chunkPool) get(size int) []byte {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if n := len(p.free); n > 0 && cap(p.free[n-1]) >= size {
+		b := p.free[n-1]
+		p.free = p.free[:n-1]
+		return b[:0]
+	}
+	return make([]byte, 0, size)
+}
+
+func (p *chunkPool) put(chunks []spillChunk) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range chunks {
+		if c.data != nil {
+			p.free = append(p.free, c.data)
+		}
+	}
+}
+
 // newSpill keeps up to memory bytes out of the file at path.
-func newSpill(path string, parts int, memory int64) (*spill, error) {
+func newSpill(path string, parts int, memory int64, pool *chunkPool) (*spill, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("create temporary file: %w", err)
 	}
-	return &spill{f: f, memory: memory, parts: make([]spillPart, parts)}, nil
+	return &spill{f: f, memory: memory, parts: make([]spillPart, parts), pool: pool}, nil
 }
 
 // close forgets the rows and removes the file.
@@ -47,22 +77,23 @@ func (s *spill) close() error {
 	return errors.Join(err, os.Remove(s.f.Name()))
 }
 
-// flush keeps rows as a chunk of a part. data stays the caller's.
-func (s *spill) flush(part int, data []byte, rows int64) error {
+// flush keeps data, some rows of a part, and gives the caller a buffer to go on with.
+func (s *spill) flush(part int, data []byte, rows int64) (next []byte, err error) {
 	chunk := spillChunk{size: len(data)}
 	s.mu.Lock()
-	inMemory := s.memory >= int64(len(data))
+	inMemory := s.memory >= int64(cap(data))
 	if inMemory {
-		s.memory -= int64(len(data))
+		s.memory -= int64(cap(data))
+		chunk.data = data
 	} else {
 		chunk.offset = s.end
 		s.end += int64(len(data))
 	}
 	s.mu.Unlock()
-	if inMemory {
-		chunk.data = append([]byte(nil), data...)
+	if next = data[:0]; inMemory {
+		next = nil
 	} else if _, err := s.f.WriteAt(data, chunk.offset); err != nil {
-		return fmt.Errorf("write temporary file: %w", err)
+		return next, fmt.Errorf("write temporary file: %w", err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -70,7 +101,7 @@ func (s *spill) flush(part int, data []byte, rows int64) error {
 	p.chunks = append(p.chunks, chunk)
 	p.rows += rows
 	p.bytes += int64(len(data))
-	return nil
+	return next, nil
 }
 
 // row is a record in the compact form that spills hold. Family and source are numbers of an interner. hashed is the
@@ -136,23 +167,38 @@ func decodeRows(data []byte, f func(row)) error {
 	return nil
 }
 
-// load reads a whole part into buf, which it grows when it must.
-func (s *spill) load(part int, buf []byte) ([]byte, error) {
-	p := &s.parts[part]
-	if int64(cap(buf)) < p.bytes {
-		buf = make([]byte, p.bytes+p.bytes/8)
-	}
-	buf = buf[:p.bytes]
-	at := 0
+// load calls f for every chunk of a part. What is not in memory is read into buf, which grows when it must and is given
+// back; all chunks stay valid until the part is released and buf is used again.
+func (s *spill) load(part int, buf []byte, f func(data []byte) error) ([]byte, error) {
+	p, stored := &s.parts[part], 0
 	for _, c := range p.chunks {
-		if c.data != nil {
-			copy(buf[at:], c.data)
-		} else if _, err := s.f.ReadAt(buf[at:at+c.size], c.offset); err != nil {
-			return nil, fmt.Errorf("read temporary file: %w", err)
+		if c.data == nil {
+			stored += c.size
 		}
-		at += c.size
+	}
+	if cap(buf) < stored {
+		buf = make([]byte, stored+stored/8)
+	}
+	rest := buf[:stored]
+	for _, c := range p.chunks {
+		data := c.data
+		if data == nil {
+			data, rest = rest[:c.size], rest[c.size:]
+			if _, err := s.f.ReadAt(data, c.offset); err != nil {
+				return buf, fmt.Errorf("read temporary file: %w", err)
+			}
+		}
+		if err := f(data); err != nil {
+			return buf, err
+		}
 	}
 	return buf, nil
+}
+
+// release forgets a part and gives its memory away.
+func (s *spill) release(part int) {
+	s.pool.put(s.parts[part].chunks)
+	s.parts[part].chunks = nil
 }
 
 // stream hands a part to f chunk by chunk, for parts that do not fit in memory. The data is valid during the call.
@@ -188,43 +234,60 @@ type spillWriter struct {
 
 // writer returns a writer whose buffers hold size bytes a part.
 func (s *spill) writer(size int) *spillWriter {
-	return &spillWriter{s: s, size: size, bufs: make([][]byte, len(s.parts)), rows: make([]int64, len(s.parts))}
+	return &spillWriter{s: s, size: max(size, 512), bufs: make([][]byte, len(s.parts)), rows: make([]int64, len(s.parts))}
 }
 
-func (w *spillWriter) add(part int, r row) error {
-	b := w.bufs[part]
-	if len(b)+len(r.name)+8 > cap(b) {
+// room is the part's buffer, with space for n more bytes of one row.
+func (w *spillWriter) room(part, n int) (b []byte, err error) {
+	b = w.bufs[part]
+	if len(b)+n > cap(b) {
 		if len(b) > 0 {
-			if err := w.s.flush(part, b, w.rows[part]); err != nil {
-				return err
+			if b, err = w.s.flush(part, b, w.rows[part]); err != nil {
+				return nil, err
 			}
 			w.rows[part] = 0
 		}
 		if b == nil {
-			b = make([]byte, 0, max(w.size, 512))
+			b = w.s.pool.get(w.size)
 		}
-		b = b[:0]
 	}
-	w.bufs[part] = appendRow(b, r)
 	w.rows[part]++
-	return nil
+	return b, nil
 }
 
-func (w *spillWriter) flush() error {
+func (w *spillWriter) add(part int, r row) error {
+	b, err := w.room(part, len(r.name)+8)
+	if err == nil {
+		w.bufs[part] = appendRow(b, r)
+	}
+	return err
+}
+
+// addKey adds a number instead of a row: a spill holds one or the other.
+func (w *spillWriter) addKey(part int, key uint64) error {
+	b, err := w.room(part, 8)
+	if err == nil {
+		w.bufs[part] = binary.LittleEndian.AppendUint64(b, key)
+	}
+	return err
+}
+
+func (w *spillWriter) flush() (err error) {
 	for part, b := range w.bufs {
 		if len(b) > 0 {
-			if err := w.s.flush(part, b, w.rows[part]); err != nil {
+			if w.bufs[part], err = w.s.flush(part, b, w.rows[part]); err != nil {
 				return err
 			}
-			w.bufs[part], w.rows[part] = b[:0], 0
+			w.rows[part] = 0
 		}
 	}
 	return nil
 }
 
-// spillBuffer is the bytes a writer's buffer may have when all of them together may take an eighth of memory.
+// spillBuffer is the bytes a writer's buffer may have when all of them together may take an eighth of memory. Larger ones
+// gain nothing and go unfilled where parts are many.
 func spillBuffer(memory int64, workers, parts int) int {
-	return int(min(max(memory/8/int64(workers*parts), 1<<10), 64<<10))
+	return int(min(max(memory/8/int64(workers*parts), 1<<10), 16<<10))
 }
 
 // spillMemory is the bytes that a spill may keep in memory: there are two large ones at a time.

@@ -4,16 +4,22 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 )
 
+// bucketRows is about how many rows a bucket gets: few enough for the processor's cache while they are sorted.
+const bucketRows = 16 << 10
+
 // bucketBuffers are what reading and sorting a bucket takes; they go round, because fresh memory costs as much as the work.
 type bucketBuffers struct {
-	data         []byte
-	rows, sorted []row
-	places, out  []place
-	starts       []int32
+	part        int
+	data        []byte
+	rows        []row
+	places, out []place // as the rows come, and in order
+	starts      []int32
+	columns     rowBuffers // in order
 }
 
 // place is where a row comes in the final order.
@@ -26,28 +32,23 @@ type place struct {
 func (j *job) write(ctx context.Context) error {
 	families, familyNumber := usedWords(j.families, j.used[0])
 	sources, sourceNumber := usedWords(j.sources, j.used[1])
+	buffers := &rowBuffers{}
 	step := j.progress.stage(0.8, 0.95)
 	for id := range SplitID(splitCount) {
 		path := filepath.Join(j.temp, id.String()+".arrow")
 		w, err := newSplitWriter(path, families, sources, splitMeta{
 			version: j.o.Version, fingerprint: j.manifest.Fingerprint, split: id.String(), seed: j.o.Seed,
 			compression: j.o.Compression,
-		})
+		}, buffers)
 		if err != nil {
 			return err
 		}
-		err = j.sorted(ctx, id, func(rows []row) error {
+		err = j.sorted(ctx, id, func(b *bucketBuffers) error {
 			step(j.progress.total / int64(splitCount*j.buckets))
-			for _, r := range rows {
-				if id == TrainSplit && j.selected != nil && !j.selected.keeps(r) {
-					continue
-				}
-				r.family, r.source = familyNumber[r.family], sourceNumber[r.source]
-				if err := w.add(r); err != nil {
-					return err
-				}
+			if id == TrainSplit && j.selected != nil {
+				b.columns.gather(b.rows, slices.DeleteFunc(b.out, func(p place) bool { return !j.selected.keeps(b.rows[p.row]) }))
 			}
-			return nil
+			return w.addAll(&b.columns, familyNumber, sourceNumber)
 		})
 		if err == nil {
 			err = w.finish()
@@ -57,12 +58,13 @@ func (j *job) write(ctx context.Context) error {
 			return err
 		}
 		j.reportSplit(id, w, families, sources)
+		j.syncs.Go(w.close) // the disk works while the next split is made and all are checked
 	}
 	return j.kept.close()
 }
 
 // sorted calls f for every bucket of a split, in order, while others are being read and sorted.
-func (j *job) sorted(ctx context.Context, id SplitID, f func([]row) error) error {
+func (j *job) sorted(ctx context.Context, id SplitID, f func(*bucketBuffers) error) error {
 	all, ctx := errgroup.WithContext(ctx)
 	type result struct {
 		buf *bucketBuffers
@@ -99,9 +101,10 @@ func (j *job) sorted(ctx context.Context, id SplitID, f func([]row) error) error
 			if err := errors.Join(r.err, ctx.Err()); err != nil {
 				return err // a bucket that could not be read is not written as if it were empty
 			}
-			if err := f(r.buf.sorted); err != nil {
+			if err := f(r.buf); err != nil {
 				return err
 			}
+			j.kept.release(r.buf.part)
 			select {
 			case free <- r.buf:
 			default:
@@ -112,24 +115,21 @@ func (j *job) sorted(ctx context.Context, id SplitID, f func([]row) error) error
 	return all.Wait()
 }
 
-// bucket reads and sorts one bucket into b.sorted.
+// bucket reads one bucket into b and finds its order.
 func (j *job) bucket(part int, b *bucketBuffers) (err error) {
-	if b.data, err = j.kept.load(part, b.data); err != nil {
-		return err
-	}
-	b.rows, b.places, b.sorted = b.rows[:0], b.places[:0], b.sorted[:0]
-	seed := j.o.Seed ^ saltOrder
-	err = decodeRows(b.data, func(r row) {
-		b.places = append(b.places, place{hash64(seed, r.name), int32(len(b.rows))})
-		b.rows = append(b.rows, r)
+	n := int(j.kept.parts[part].rows)
+	b.part, b.rows, b.places = part, emptied(b.rows, n), emptied(b.places, n)
+	b.data, err = j.kept.load(part, b.data, func(data []byte) error {
+		return decodeRows(data, func(r row) {
+			b.places = append(b.places, place{orderOf(hash64(saltName, r.name), j.o.Seed), int32(len(b.rows))})
+			b.rows = append(b.rows, r)
+		})
 	})
 	if err != nil {
 		return err
 	}
 	b.sort(part%j.buckets, j.buckets)
-	for _, p := range b.out {
-		b.sorted = append(b.sorted, b.rows[p.row])
-	}
+	b.columns.gather(b.rows, b.out)
 	return nil
 }
 
@@ -145,10 +145,7 @@ func (b *bucketBuffers) sort(number, n int) {
 	for i := range cells {
 		b.starts[i+1] += b.starts[i]
 	}
-	if cap(b.out) < len(b.places) {
-		b.out = make([]place, len(b.places)+len(b.places)/8)
-	}
-	b.out = b.out[:len(b.places)]
+	b.out = emptied(b.out, len(b.places))[:len(b.places)]
 	for _, p := range b.places {
 		c := cell(p)
 		b.out[b.starts[c]] = p

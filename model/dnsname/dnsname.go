@@ -202,10 +202,9 @@ func check(s string) error {
 // The list's private section counts: what a dynamic-DNS or hosting provider hands out (x.dyndns.org, y.github.io) is
 // registered by its user, and families that live below one provider must be able to meet in every split.
 func Registered(name string) string {
-	suffix := suffixes().length(name)
-	if len(name) <= suffix+1 {
+	suffix, start := suffixes().cut(name)
+	if suffix < 2 { // the whole name, or all but a leading dot
 		return name
 	}
-	rest := name[:len(name)-suffix-1]
-	return name[strings.LastIndexByte(rest, '.')+1:]
+	return name[start:]
 }

@@ -2,6 +2,9 @@ package dnsname
 
 import (
 	_ "embed"
+	"encoding/binary"
+	"math/bits"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -76,30 +79,45 @@ func newSuffixTable(rules string) *suffixTable {
 	t := &suffixTable{slots: make([]uint32, size), mask: uint32(size - 1)}
 	for _, s := range all {
 		t.list = append(t.list, *s)
-		h := hashSuffix(suffixSeed, s.name)
-		i := h & t.mask
+		h := uint64(suffixSeed)
+		labels := strings.Split(s.name, ".")
+		for _, label := range slices.Backward(labels) {
+			h = hashLabel(h, label)
+		}
+		i := uint32(h) & t.mask
 		for t.slots[i] != 0 {
 			i = (i + 1) & t.mask
 		}
-		t.slots[i] = h&^0xffff | uint32(len(t.list))
+		t.slots[i] = tag(h) | uint32(len(t.list))
 	}
 	return t
 }
 
-const suffixSeed = 2166136261
+const suffixSeed = 0x9e3779b97f4a7c15
 
-// hashSuffix goes from the end to the front, so that a longer suffix's hash goes on from a shorter one's.
-func hashSuffix(h uint32, s string) uint32 {
-	for i := len(s) - 1; i >= 0; i-- {
-		h = (h ^ uint32(s[i])) * 16777619 // FNV-1a
+// hashLabel goes on from the hash of the labels that follow s. Of labels longer than 16 bytes it takes the ends: who
+// looks up compares the names anyway.
+func hashLabel(h uint64, s string) uint64 {
+	b, n := []byte(s), len(s) // does not escape: no copy
+	switch {
+	case n >= 8:
+		h ^= binary.LittleEndian.Uint64(b) ^ bits.RotateLeft64(binary.LittleEndian.Uint64(b[n-8:]), 29)
+	case n >= 4:
+		h ^= uint64(binary.LittleEndian.Uint32(b)) | uint64(binary.LittleEndian.Uint32(b[n-4:]))<<32
+	case n > 0:
+		h ^= uint64(b[0]) | uint64(b[n/2])<<8 | uint64(b[n-1])<<16
 	}
-	return h
+	hi, lo := bits.Mul64(h, 0xa0761d6478bd642f+uint64(n)<<1)
+	return hi ^ lo
 }
 
+// tag is what a slot holds of a hash.
+func tag(h uint64) uint32 { return uint32(h>>32) &^ 0xffff }
+
 // find looks up a name whose hash is h.
-func (t *suffixTable) find(h uint32, name string) *suffix {
-	for i := h & t.mask; t.slots[i] != 0; i = (i + 1) & t.mask {
-		if e := t.slots[i]; e&^0xffff == h&^0xffff {
+func (t *suffixTable) find(h uint64, name string) *suffix {
+	for i := uint32(h) & t.mask; t.slots[i] != 0; i = (i + 1) & t.mask {
+		if e := t.slots[i]; e&^0xffff == tag(h) {
 			if s := &t.list[e&0xffff-1]; s.name == name {
 				return s
 			}
@@ -108,19 +126,21 @@ func (t *suffixTable) find(h uint32, name string) *suffix {
 	return nil
 }
 
-// length is the length of name's public suffix. Where no rule fits, the last label is one (the list's rule "*").
-func (t *suffixTable) length(name string) int {
-	start, end := len(name), len(name) // of the suffix; of what is not looked at yet
-	h, wildcard, children := uint32(suffixSeed), false, true
+// cut finds where name's public suffix starts and where its registered domain does, 0 where it has none. Where no rule
+// fits, the last label is the suffix (the list's rule "*").
+func (t *suffixTable) cut(name string) (suffix, registered int) {
+	const none = -1
+	start, end, dot := none, len(name), 0 // of the suffix; the label looked at is name[dot+1:end]
+	h, wildcard, children := uint64(suffixSeed), false, true
 	for {
-		dot := strings.LastIndexByte(name[:end], '.')
+		dot = strings.LastIndexByte(name[:end], '.')
 		if wildcard {
 			start = dot + 1
 		}
 		if !children {
 			break
 		}
-		h = hashSuffix(h, name[dot+1:end])
+		h = hashLabel(h, name[dot+1:end])
 		s := t.find(h, name[dot+1:])
 		if s == nil {
 			break
@@ -136,10 +156,16 @@ func (t *suffixTable) length(name string) int {
 		if dot < 0 {
 			break
 		}
-		end, h = dot, hashSuffix(h, ".")
+		end = dot
 	}
-	if start == len(name) {
-		return len(name) - 1 - strings.LastIndexByte(name, '.')
+	switch {
+	case start == end+1 && end < len(name):
+		return start, dot + 1 // the usual case: the label below the suffix was looked at last
+	case start == none:
+		start = strings.LastIndexByte(name, '.') + 1
 	}
-	return len(name) - start
+	if start == 0 {
+		return 0, 0
+	}
+	return start, strings.LastIndexByte(name[:start-1], '.') + 1
 }
