@@ -53,8 +53,19 @@ func (l *lineReader) next() (line []byte, long bool, err error) {
 		return nil, false, err
 	}
 	l.line++
-	line = bytes.TrimSuffix(line, []byte{'\n'})
-	return bytes.TrimSuffix(line, []byte{'\r'}), false, err
+	return trimEnd(line), false, err
+}
+
+// trimEnd drops a line's end.
+func trimEnd(line []byte) []byte {
+	n := len(line)
+	if n > 0 && line[n-1] == '\n' {
+		n--
+	}
+	if n > 0 && line[n-1] == '\r' {
+		n--
+	}
+	return line[:n]
 }
 
 // eachLine calls f for every line that is neither empty nor a '#' comment. It refuses what is too long.

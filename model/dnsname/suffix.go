@@ -32,6 +32,9 @@ type suffixTable struct {
 	slots []uint32 // high half: of the hash, low half: number of the suffix + 1; 0 is empty
 	mask  uint32
 	list  []suffix
+	// present has a bit for each suffix by its hash, 16 KiB that stay nearest to the core: what is looked up last of a name
+	// is almost never there.
+	present [1 << 11]uint64
 }
 
 // suffixes makes the table on first use: commands that look at no domains start without it.
@@ -89,6 +92,7 @@ func newSuffixTable(rules string) *suffixTable {
 			i = (i + 1) & t.mask
 		}
 		t.slots[i] = tag(h) | uint32(len(t.list))
+		t.present[h>>53] |= 1 << (h >> 47 & 63)
 	}
 	return t
 }
@@ -116,6 +120,9 @@ func tag(h uint64) uint32 { return uint32(h>>32) &^ 0xffff }
 
 // find looks up a name whose hash is h.
 func (t *suffixTable) find(h uint64, name string) *suffix {
+	if t.present[h>>53]>>(h>>47&63)&1 == 0 {
+		return nil
+	}
 	for i := uint32(h) & t.mask; t.slots[i] != 0; i = (i + 1) & t.mask {
 		if e := t.slots[i]; e&^0xffff == tag(h) {
 			if s := &t.list[e&0xffff-1]; s.name == name {
