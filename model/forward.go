@@ -42,10 +42,11 @@ func Forward(spec *Spec, w Weights, codes []uint16) ([]float64, error) {
 	if len(codes)%window != 0 {
 		return nil, fmt.Errorf("forward: %d codes are no multiple of the window %d", len(codes), window)
 	}
-	rows := nodes[1].Layer.Rows
-	for i, c := range codes {
-		if int(c) >= rows {
-			return nil, fmt.Errorf("forward: code %d at %d is outside the embedding's %d rows", c, i, rows)
+	if first := nodes[1]; first.Kind == KindEmbedding {
+		for i, c := range codes {
+			if int(c) >= first.Layer.Rows {
+				return nil, fmt.Errorf("forward: code %d at %d is outside the embedding's %d rows", c, i, first.Layer.Rows)
+			}
 		}
 	}
 	return ForwardExact(nodes, w.Exact(), codes), nil
@@ -90,6 +91,12 @@ func apply(n Node, w Exact, codes []uint16, in [][]float64, shape []int, head bo
 		return plainEmbedding(param(0), codes)
 	case KindConv1D:
 		return exactActivate(plainConv(in[0], shape, param(0), param(1), n.Layer.Padding == Same), n.Layer.Activation)
+	case KindImage:
+		return plainImage(codes)
+	case KindConv2D:
+		return exactActivate(plainConv2D(in[0], shape, param(0), param(1)), n.Layer.Activation)
+	case KindMaxPool2D:
+		return plainPool2D(in[0], shape, n.Layer.Pool)
 	case KindThresholdedReLU:
 		return plainThreshold(in[0], n.Layer.Theta)
 	case KindMaxPool:

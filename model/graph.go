@@ -9,6 +9,7 @@ import (
 var kerasNames = map[string]string{
 	KindEmbedding: "embedding", KindConv1D: "conv1d", KindThresholdedReLU: "thresholded_re_lu",
 	KindMaxPool: "max_pooling1d", KindGlobalMaxPool: "global_max_pooling1d", KindFlatten: "flatten",
+	KindImage: "image", KindConv2D: "conv2d", KindMaxPool2D: "max_pooling2d",
 	KindLSTM: "lstm", KindDropout: "dropout", KindDense: "dense", KindConcatenate: "concatenate",
 }
 
@@ -108,6 +109,12 @@ func infer(l Layer, in []int) ([]int, []Param, error) {
 		return inferConv(l, in)
 	case KindMaxPool:
 		return inferPool(l, in)
+	case KindImage:
+		return inferImage(l, in)
+	case KindConv2D:
+		return inferConv2D(l, in)
+	case KindMaxPool2D:
+		return inferPool2D(l, in)
 	case KindLSTM:
 		return inferLSTM(l, in)
 	case KindDense:

@@ -126,8 +126,14 @@ func (b *planner) node(i int, n Node) error {
 			return nil
 		}
 		b.steps = append(b.steps, &embedStep{out: b.alloc(n.Name), table: b.param(n, 0), window: b.window})
+	case KindImage:
+		b.steps = append(b.steps, &imageStep{out: b.alloc(n.Name), window: b.window})
 	case KindConv1D:
 		b.conv(i, n)
+	case KindConv2D:
+		b.conv2D(n)
+	case KindMaxPool2D:
+		b.steps = append(b.steps, &pool2DStep{in: b.buffer[n.Inputs[0]], out: b.alloc(n.Name), shape: b.shape[n.Inputs[0]], pool: n.Layer.Pool})
 	case KindLSTM:
 		b.lstm(n)
 	case KindThresholdedReLU:

@@ -13,9 +13,12 @@ const SpecVersion = 1
 const (
 	KindInput           = "input" // only in a Graph: the codes, [window]
 	KindEmbedding       = "embedding"
+	KindImage           = "image" // the codes as a picture of one feature
 	KindConv1D          = "conv1d"
+	KindConv2D          = "conv2d"
 	KindThresholdedReLU = "thresholded_relu"
 	KindMaxPool         = "max_pool"
+	KindMaxPool2D       = "max_pool_2d"
 	KindGlobalMaxPool   = "global_max_pool"
 	KindFlatten         = "flatten"
 	KindLSTM            = "lstm"
@@ -25,7 +28,7 @@ const (
 	KindConcatenate     = "concatenate" // only in a Graph: where the branches of a parallel layer meet
 )
 
-// Activations of conv1d and dense layers. The empty string is Linear.
+// Activations of conv1d, conv2d and dense layers. The empty string is Linear.
 const (
 	Linear  = "linear"
 	ReLU    = "relu"
@@ -46,7 +49,7 @@ type Spec struct {
 	Version int     `json:"version"`
 	Name    string  `json:"name"`
 	Encoder Encoder `json:"encoder"`
-	// Layers run in order. The first is an embedding, the last a dense layer with a sigmoid (one unit) or a softmax.
+	// Layers run in order. The first is an embedding or an image, the last a dense layer with a sigmoid (one unit) or a softmax.
 	Layers []Layer `json:"layers"`
 	// Labels names the classes in output order; Labels[0] is the benign class. A sigmoid head has two labels and gives
 	// the probability of the second.
@@ -61,17 +64,21 @@ type Layer struct {
 	// Rows and Dim are an embedding's table: [rows, dim].
 	Rows int `json:"rows,omitempty"`
 	Dim  int `json:"dim,omitempty"`
-	// Filters, Kernel and Padding are a convolution's; its kernel is [kernel, in, filters], the stride is 1.
+	// Height and Width are an image's, in pixels: row after row of codes.
+	Height int `json:"height,omitempty"`
+	Width  int `json:"width,omitempty"`
+	// Filters, Kernel and Padding are a convolution's; its kernel is [kernel, in, filters], or [kernel, kernel, in,
+	// filters] of a conv2d, the stride is 1.
 	Filters int    `json:"filters,omitempty"`
 	Kernel  int    `json:"kernel,omitempty"`
 	Padding string `json:"padding,omitempty"`
-	// Pool is a max_pool's window and stride.
+	// Pool is a max_pool's window and stride, on both sides of a max_pool_2d's.
 	Pool int `json:"pool,omitempty"`
 	// Units is the width of a dense or lstm layer.
 	Units int `json:"units,omitempty"`
 	// Bidirectional makes an lstm run both ways and concatenates [forward, backward].
 	Bidirectional bool `json:"bidirectional,omitempty"`
-	// Activation is applied to a conv1d's or dense layer's output.
+	// Activation is applied to a conv1d's, conv2d's or dense layer's output.
 	Activation string `json:"activation,omitempty"`
 	// Theta is a thresholded_relu's bound: y = x where x > theta, else 0.
 	Theta float64 `json:"theta,omitempty"`
@@ -97,7 +104,7 @@ type Node struct {
 	Layer  Layer    // the layer it came from (zero for input and concatenate)
 	Inputs []string // names of the nodes it reads
 	Params []Param
-	Shape  []int // output without the batch: [time, features] or [features]; the input is [window]
+	Shape  []int // output without the batch: [time, features], [height, width, features] or [features]; the input is [window]
 }
 
 // Graph lays the Spec out as nodes: first the input, last the head. It reports the first thing wrong with the Spec.
@@ -172,15 +179,15 @@ func (s *Spec) check() error {
 		return fmt.Errorf("version %d is newer than this degas reads (%d)", s.Version, SpecVersion)
 	case len(s.Layers) < 2:
 		return errors.New("needs at least an embedding and a dense layer")
-	case s.Layers[0].Kind != KindEmbedding:
-		return fmt.Errorf("the first layer is %q, not an embedding", s.Layers[0].Kind)
+	case s.Layers[0].Kind != KindEmbedding && s.Layers[0].Kind != KindImage:
+		return fmt.Errorf("the first layer is %q, not an embedding or an image", s.Layers[0].Kind)
 	case len(s.Labels) < 2:
 		return fmt.Errorf("has %d labels, needs at least two", len(s.Labels))
 	}
 	if err := s.Encoder.Validate(); err != nil {
 		return err
 	}
-	if rows, need := s.Layers[0].Rows, s.Encoder.Codes(); rows < need {
+	if rows, need := s.Layers[0].Rows, s.Encoder.Codes(); s.Layers[0].Kind == KindEmbedding && rows < need {
 		return fmt.Errorf("the embedding has %d rows, the encoder makes %d codes", rows, need)
 	}
 	return nil

@@ -204,6 +204,23 @@ func (s settings) flag(fallback bool, name string) bool {
 	return v
 }
 
+// square is a setting of both axes of a picture, which must be equal; fallback when there is none.
+func (s settings) square(fallback int, name string) (int, error) {
+	var list []int
+	if s.first(&list, []string{name}) && len(list) == 2 {
+		if list[0] != list[1] {
+			return 0, fmt.Errorf("%s of %d and %d are not read, only equal ones", name, list[0], list[1])
+		}
+		return list[0], nil
+	}
+	return s.number(fallback, name), nil
+}
+
+func (s settings) has(name string) bool {
+	raw, ok := s[name]
+	return ok && string(raw) != "null"
+}
+
 // first decodes the first of the names that is set and not null.
 func (s settings) first(into any, names []string) bool {
 	for _, n := range names {

@@ -83,6 +83,9 @@ func Parse(data []byte, o Options) (*model.Model, error) {
 		m.Threshold = o.Threshold
 	}
 	m.Spec = model.Spec{Version: model.SpecVersion, Name: k.Name, Layers: layers(chain)}
+	if shape := k.picture(); shape != nil {
+		m.Spec.Layers = slices.Insert(m.Spec.Layers, 0, model.Layer{Kind: model.KindImage, Height: shape[0], Width: shape[1]})
+	}
 	if err := describe(m, k, root, o); err != nil {
 		return nil, err
 	}
@@ -123,20 +126,55 @@ func describe(m *model.Model, k *kerasModel, root *h5.Object, o Options) error {
 
 // input is the name and the length of the model's input; 0 when the file does not say.
 func (k *kerasModel) input() (name string, window int) {
-	for _, l := range k.Layers {
-		if l.Class != "InputLayer" {
-			continue
-		}
-		var shape []*int
-		if l.Config.first(&shape, []string{"batch_shape", "batch_input_shape"}) && len(shape) == 2 && shape[1] != nil {
-			window = *shape[1]
-		} else {
-			window = l.Config.number(0, "input_length")
-		}
-		return l.Name, window
+	l := k.inputLayer()
+	if l == nil {
+		return "", 0
 	}
-	return "", 0
+	switch shape := l.inputShape(); len(shape) {
+	case 1:
+		return l.Name, shape[0]
+	case 3:
+		return l.Name, shape[0] * shape[1]
+	}
+	return l.Name, l.Config.number(0, "input_length")
 }
+
+// picture is the shape of a model's input, [height, width, 1], when it is a picture.
+func (k *kerasModel) picture() []int {
+	if l := k.inputLayer(); l != nil {
+		if shape := l.inputShape(); len(shape) == 3 && shape[2] == 1 {
+			return shape
+		}
+	}
+	return nil
+}
+
+func (k *kerasModel) inputLayer() *kerasLayer {
+	i := slices.IndexFunc(k.Layers, func(l kerasLayer) bool { return l.Class == "InputLayer" })
+	if i < 0 {
+		return nil
+	}
+	return &k.Layers[i]
+}
+
+// inputShape is an input's shape without the batch; nil when the file does not give all of it, or sizes beyond reason.
+func (l *kerasLayer) inputShape() []int {
+	var shape []*int
+	if !l.Config.first(&shape, []string{"batch_shape", "batch_input_shape"}) || len(shape) == 0 {
+		return nil
+	}
+	var out []int
+	for _, d := range shape[1:] {
+		if d == nil || *d < 0 || *d > maxInput {
+			return nil
+		}
+		out = append(out, *d)
+	}
+	return out
+}
+
+// maxInput bounds each side of an input; the encoder's window bounds them together.
+const maxInput = 1 << 15
 
 // encoder finds the encoder by name, or the one that the window and the table's rows belong to.
 func encoder(name string, window int, layers []model.Layer) (model.Encoder, error) {
@@ -147,14 +185,14 @@ func encoder(name string, window int, layers []model.Layer) (model.Encoder, erro
 		}
 		return e, err
 	}
-	rows := 0
+	rows, image := 0, false
 	if len(layers) > 0 {
-		rows = layers[0].Rows
+		rows, image = layers[0].Rows, layers[0].Kind == model.KindImage
 	}
 	var fit []string
 	for _, n := range model.Encoders() {
 		e, err := model.NamedEncoder(n)
-		if err == nil && e.Window == window && (rows == e.Codes() || n == "degas" && rows == 128 || n == "gta1" && rows == e.Codes()+1) {
+		if err == nil && e.Window == window && image == (n == "mlbridge") && (image || rows == e.Codes() || n == "degas" && rows == 128 || n == "gta1" && rows == e.Codes()+1) {
 			fit = append(fit, n)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -88,6 +89,32 @@ func TestOriginalDegas(t *testing.T) {
 	}
 }
 
+// The CoreDNS plugin's released weights score as tf-keras 2.21.0 says they do.
+func TestOriginalMLBridge(t *testing.T) {
+	m, err := importer.Parse(shared(t, "dns_alert_model.hdf5"), importer.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := model.Preset("mlbridge")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(m.Spec.Layers, want.Layers) || m.Spec.Encoder != want.Encoder {
+		t.Errorf("the spec is not the mlbridge preset's: %+v", m.Spec)
+	}
+	c, err := model.NewClassifier(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, score := range map[string]float64{
+		"google.com": 0.0119263, "0-covid.example": 0.3572086, "1st-mask.ru": 0.5175811, "gnqqmcj.pw": 0.0199807, "www.wikipedia.org": 0.0085211,
+	} {
+		if got := c.Score(name); math.Abs(got-score) > 1e-6 {
+			t.Errorf("%s scores %.7f, want %.7f", name, got, score)
+		}
+	}
+}
+
 func TestRefusals(t *testing.T) {
 	for name, tc := range map[string]struct{ config, want string }{
 		"no json":      {"{", "model_config"},
@@ -98,6 +125,11 @@ func TestRefusals(t *testing.T) {
 		"hard sigmoid": {`{"class_name": "Sequential", "config": [{"class_name": "LSTM", "config": {"name": "l", "recurrent_activation": "hard_sigmoid"}}]}`, "layer l: recurrent_activation hard_sigmoid"},
 		"loop": {`{"class_name": "Model", "config": {"layers": [{"class_name": "Flatten", "name": "a", "inbound_nodes": [[["b", 0, 0, {}]]]},
 			{"class_name": "Flatten", "name": "b", "inbound_nodes": [[["a", 0, 0, {}]]]}], "output_layers": [["a", 0, 0]]}}`, "feeds itself"},
+		"oblong": {`{"class_name": "Sequential", "config": [{"class_name": "Conv2D", "config": {"name": "c", "filters": 2, "kernel_size": [2, 3],
+			"batch_input_shape": [null, 4, 4, 1]}}]}`, "layer c: kernel_size of 2 and 3"},
+		"colours": {`{"class_name": "Sequential", "config": [{"class_name": "Conv2D", "config": {"name": "c", "filters": 2, "kernel_size": [2, 2],
+			"batch_input_shape": [null, 4, 4, 3]}}, {"class_name": "Flatten", "config": {"name": "f"}},
+			{"class_name": "Dense", "config": {"name": "d", "units": 1, "activation": "sigmoid"}}]}`, "--encoder"},
 		"two outputs": {`{"class_name": "Model", "config": {"layers": [], "output_layers": [["a", 0, 0], ["b", 0, 0]]}}`, "2 outputs"},
 		"no encoder": {`{"class_name": "Sequential", "config": [{"class_name": "Embedding", "config": {"name": "e", "input_dim": 7, "output_dim": 2, "batch_input_shape": [null, 9]}},
 			{"class_name": "Flatten", "config": {"name": "f"}}, {"class_name": "Dense", "config": {"name": "d", "units": 1, "activation": "sigmoid"}}]}`, "--encoder"},

@@ -26,6 +26,18 @@ func (l *kerasLayer) convert() (_ model.Layer, ok bool, err error) {
 	case "Conv1D", "Convolution1D":
 		out, err := l.conv()
 		return out, true, err
+	case "Conv2D", "Convolution2D":
+		out, err := l.conv2D()
+		return out, true, err
+	case "MaxPooling2D", "MaxPool2D":
+		pool, err := c.square(2, "pool_size")
+		if err == nil && c.has("strides") {
+			var stride int
+			if stride, err = c.square(pool, "strides"); err == nil && stride != pool {
+				err = fmt.Errorf("a stride of %d with a pool of %d is not read", stride, pool)
+			}
+		}
+		return model.Layer{Kind: model.KindMaxPool2D, Pool: pool, Padding: c.picturePadding()}, true, err
 	case "ThresholdedReLU":
 		return model.Layer{Kind: model.KindThresholdedReLU, Theta: c.float(1, "theta")}, true, nil
 	case "ReLU":
@@ -80,6 +92,29 @@ func (l *kerasLayer) conv() (model.Layer, error) {
 	}
 	return model.Layer{Kind: model.KindConv1D, Filters: c.number(0, "filters", "nb_filter"), Kernel: c.number(0, "kernel_size", "filter_length"),
 		Padding: c.text("padding", "border_mode"), Activation: plain(c.text("activation"))}, nil
+}
+
+// picturePadding is empty for the one padding that layers over pictures have.
+func (s settings) picturePadding() string {
+	if p := s.text("padding", "border_mode"); p != model.Valid {
+		return p
+	}
+	return ""
+}
+
+func (l *kerasLayer) conv2D() (model.Layer, error) {
+	c := l.Config
+	for _, n := range []string{"strides", "dilation_rate", "groups"} {
+		if v, err := c.square(1, n); err != nil || v != 1 {
+			return model.Layer{}, fmt.Errorf("%s other than 1 are not read", n)
+		}
+	}
+	if f := c.text("data_format"); f != "" && f != "channels_last" {
+		return model.Layer{}, fmt.Errorf("data_format %s is not read", f)
+	}
+	kernel, err := c.square(0, "kernel_size")
+	return model.Layer{Kind: model.KindConv2D, Filters: c.number(0, "filters", "nb_filter"), Kernel: kernel,
+		Padding: c.picturePadding(), Activation: plain(c.text("activation"))}, err
 }
 
 func (l *kerasLayer) lstm() (model.Layer, error) {

@@ -27,7 +27,7 @@ func weights(spec *model.Spec, from []*kerasLayer, root *h5.Object) (model.Weigh
 	out := model.Weights{}
 	next := 0
 	for _, n := range list {
-		if n.Kind == model.KindInput || n.Kind == model.KindConcatenate {
+		if n.Kind == model.KindInput || n.Kind == model.KindImage || n.Kind == model.KindConcatenate {
 			continue
 		}
 		if next == len(from) {

@@ -57,12 +57,13 @@ func TestWrite(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			e, err := root.Child("layers/embedding/vars/0")
+			layer, tensor := exporttest.First(t, tc.Model)
+			e, err := root.Child("layers/" + layer + "/vars/0")
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, values, err := e.Float32(); err != nil || values[0] != tc.Model.Weights["embedding/embeddings"].Data[0] {
-				t.Errorf("embedding: %v", err)
+			if _, values, err := e.Float32(); err != nil || values[0] != tensor.Data[0] {
+				t.Errorf("%s: %v", layer, err)
 			}
 		})
 	}

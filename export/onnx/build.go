@@ -14,6 +14,8 @@ const (
 	stepsMajor    = "NTC"
 	channelsMajor = "NCT"
 	timeMajor     = "TNC"
+	pixelsMajor   = "NHWC" // of a picture in Keras, and the next in ONNX
+	planesMajor   = "NCHW"
 	flat          = "NC" // a vector a name
 )
 
@@ -21,7 +23,7 @@ const (
 type value struct {
 	order string
 	names map[string]string
-	shape []int // as model.Node has it: [time, features] or [features]
+	shape []int // as model.Node has it
 }
 
 // builder translates nodes one after another.
@@ -83,6 +85,8 @@ func (b *builder) node(n model.Node, head bool) error {
 		b.set(n, b.flatten(n.Name, pooled), flat)
 	case model.KindFlatten:
 		b.flattenNode(n)
+	case model.KindImage, model.KindConv2D, model.KindMaxPool2D:
+		b.picture(n)
 	case model.KindLSTM:
 		b.lstm(n)
 	case model.KindDropout: // nothing in inference
@@ -111,14 +115,17 @@ func (b *builder) flatten(name, in string) string {
 	return b.op("Flatten", name, []string{in}, 0, intAttr("axis", 1))
 }
 
-// flattenNode joins time and features in Keras' order.
+// flattenNode joins all axes behind the batch in Keras' order.
 func (b *builder) flattenNode(n model.Node) {
 	in := n.Inputs[0]
-	if b.values[in].order == flat {
+	switch order := b.values[in].order; {
+	case order == flat:
 		b.values[n.Name] = b.values[in]
-		return
+	case len(order) == 4:
+		b.set(n, b.flatten(n.Name, b.get(in, pixelsMajor)), flat)
+	default:
+		b.set(n, b.flatten(n.Name, b.get(in, stepsMajor)), flat)
 	}
-	b.set(n, b.flatten(n.Name, b.get(in, stepsMajor)), flat)
 }
 
 // operators of element-wise activations; Softmax takes the last axis by default.
@@ -142,6 +149,26 @@ func (b *builder) conv(n model.Node) {
 	y := b.op("Conv", n.Name+"/linear", []string{b.get(n.Inputs[0], channelsMajor), kernel, b.param(n, 1)}, 0,
 		intsAttr("kernel_shape", l.Kernel), intsAttr("strides", 1), intsAttr("dilations", 1), intAttr("group", 1), intsAttr("pads", before, after))
 	b.set(n, b.activate(n.Name, y, l.Activation), channelsMajor)
+}
+
+// picture adds a layer over pictures.
+func (b *builder) picture(n model.Node) {
+	l := n.Layer
+	switch n.Kind {
+	case model.KindImage:
+		// A batch of -1 would be ambiguous where it is empty; 0 takes the input's.
+		shape := b.int64s(n.Name+"/shape", 0, 1, int64(l.Height), int64(l.Width))
+		numbers := b.op("Cast", n.Name+"/numbers", []string{b.get(n.Inputs[0], flat)}, 0, intAttr("to", typeFloat))
+		b.set(n, b.op("Reshape", n.Name, []string{numbers, shape}, 0), planesMajor)
+	case model.KindConv2D:
+		shape, data := convKernel(b.weights[n.Params[0].Name])
+		kernel := b.floats(n.Params[0].Name, shape, data)
+		y := b.op("Conv", n.Name+"/linear", []string{b.get(n.Inputs[0], planesMajor), kernel, b.param(n, 1)}, 0, intsAttr("kernel_shape", l.Kernel, l.Kernel))
+		b.set(n, b.activate(n.Name, y, l.Activation), planesMajor)
+	case model.KindMaxPool2D:
+		b.set(n, b.op("MaxPool", n.Name, []string{b.get(n.Inputs[0], planesMajor)}, 0,
+			intsAttr("kernel_shape", l.Pool, l.Pool), intsAttr("strides", l.Pool, l.Pool)), planesMajor)
+	}
 }
 
 // outputs adds "probabilities" and "score" behind the head's logits.

@@ -4,9 +4,11 @@ import (
 	"github.com/degas-dns/degas/model"
 )
 
-// convKernel turns Keras' [kernel, in, filters] into ONNX' [filters, in, kernel].
+// convKernel turns Keras' [kernel, in, filters] into ONNX' [filters, in, kernel], where kernel may be several axes.
 func convKernel(t *model.Tensor) (shape []int, data []float32) {
-	size, in, filters := t.Shape[0], t.Shape[1], t.Shape[2]
+	axes := len(t.Shape) - 2
+	in, filters := t.Shape[axes], t.Shape[axes+1]
+	size := len(t.Data) / (in * filters)
 	data = make([]float32, len(t.Data))
 	for k := range size {
 		for i := range in {
@@ -15,7 +17,7 @@ func convKernel(t *model.Tensor) (shape []int, data []float32) {
 			}
 		}
 	}
-	return []int{filters, in, size}, data
+	return append([]int{filters, in}, t.Shape[:axes]...), data
 }
 
 // gates takes ONNX' gate order i, o, f, c from the blocks of Keras' i, f, c, o.

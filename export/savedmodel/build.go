@@ -6,7 +6,7 @@ import (
 	"github.com/degas-dns/degas/model"
 )
 
-// value is a node's output: [batch, time, features] or [batch, features].
+// value is a node's output: [batch, time, features], [batch, height, width, features] or [batch, features].
 type value struct {
 	tensor string
 	shape  []int // without the batch
@@ -60,6 +60,15 @@ func (b *builder) node(n model.Node, in value) (string, error) {
 		return b.op("Max", n.Name+"/Max", []string{in.tensor, b.number(1)}, attributes{"T": typeFloat, "Tidx": typeInt32, "keep_dims": false}), nil
 	case model.KindFlatten:
 		return b.reshape(n.Name+"/Reshape", in.tensor, typeFloat, n.Shape[0]), nil
+	case model.KindImage:
+		numbers := b.op("Cast", n.Name+"/Cast", []string{in.tensor}, attributes{"SrcT": typeInt32, "DstT": typeFloat})
+		return b.reshape(n.Name+"/Reshape", numbers, typeFloat, n.Shape...), nil
+	case model.KindConv2D:
+		kernel := n.Params[0]
+		y := b.convolve(n, in.tensor, b.floats(kernel.Name, kernel.Shape, b.m.Weights[kernel.Name].Data))
+		return b.activate(n, b.bias(n, y)), nil
+	case model.KindMaxPool2D:
+		return b.largest(n, in.tensor, n.Layer.Pool, n.Layer.Pool), nil
 	case model.KindLSTM:
 		return b.lstm(n, in), nil
 	case model.KindDropout: // nothing in inference
@@ -82,10 +91,13 @@ func (b *builder) gather(name, params, indices string, kind dataType) string {
 	return b.op("GatherV2", name, []string{params, indices, b.number(0)}, attributes{"Tparams": kind, "Tindices": typeInt32, "Taxis": typeInt32})
 }
 
-// reshape makes x [batch, width]. Said in full, it also holds for an empty batch.
-func (b *builder) reshape(name, x string, kind dataType, width int) string {
-	shape := b.int32s(fmt.Sprintf("const/shape_%d", width), []int{2}, -1, int32(width))
-	return b.op("Reshape", name, []string{x, shape}, attributes{"T": kind, "Tshape": typeInt32})
+// reshape makes x [batch, sizes…]. Said in full, it also holds for an empty batch.
+func (b *builder) reshape(name, x string, kind dataType, sizes ...int) string {
+	shape, shared := []int32{-1}, "const/shape"
+	for _, d := range sizes {
+		shape, shared = append(shape, int32(d)), fmt.Sprintf("%s_%d", shared, d)
+	}
+	return b.op("Reshape", name, []string{x, b.int32s(shared, []int{len(shape)}, shape...)}, attributes{"T": kind, "Tshape": typeInt32})
 }
 
 func (b *builder) concat(name string, axis int, parts ...string) string {
@@ -121,16 +133,25 @@ func (b *builder) sequence(n model.Node, x string) string {
 func (b *builder) conv(n model.Node, in value) string {
 	p := n.Params[0]
 	kernel := b.floats(p.Name, append([]int{1}, p.Shape...), b.m.Weights[p.Name].Data)
-	y := b.op("Conv2D", n.Name+"/Conv2D", []string{b.image(n, in.tensor), kernel}, attributes{
-		"T": typeFloat, "strides": intsValue{1, 1, 1, 1}, "dilations": intsValue{1, 1, 1, 1}, "padding": padding(n.Layer), "data_format": "NHWC"})
+	y := b.convolve(n, b.image(n, in.tensor), kernel)
 	return b.activate(n, b.bias(n, b.sequence(n, y)))
 }
 
+// convolve convolves pictures.
+func (b *builder) convolve(n model.Node, pictures, kernel string) string {
+	return b.op("Conv2D", n.Name+"/Conv2D", []string{pictures, kernel}, attributes{
+		"T": typeFloat, "strides": intsValue{1, 1, 1, 1}, "dilations": intsValue{1, 1, 1, 1}, "padding": padding(n.Layer), "data_format": "NHWC"})
+}
+
 func (b *builder) pool(n model.Node, in value) string {
-	size := intsValue{1, 1, n.Layer.Pool, 1}
-	y := b.op("MaxPool", n.Name+"/MaxPool", []string{b.image(n, in.tensor)}, attributes{
+	return b.sequence(n, b.largest(n, b.image(n, in.tensor), 1, n.Layer.Pool))
+}
+
+// largest takes the maximum over height·width pixels of pictures.
+func (b *builder) largest(n model.Node, pictures string, height, width int) string {
+	size := intsValue{1, height, width, 1}
+	return b.op("MaxPool", n.Name+"/MaxPool", []string{pictures}, attributes{
 		"T": typeFloat, "ksize": size, "strides": size, "padding": padding(n.Layer), "data_format": "NHWC"})
-	return b.sequence(n, y)
 }
 
 func padding(l model.Layer) string {

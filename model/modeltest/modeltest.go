@@ -28,9 +28,14 @@ func draw(rng *rand.Rand) model.Spec {
 	enc.Reverse = rng.IntN(4) == 0
 	s := model.Spec{Version: model.SpecVersion, Name: "random", Encoder: enc, Labels: model.BinaryLabels}
 	s.Layers = []model.Layer{{Kind: model.KindEmbedding, Rows: enc.Codes() + rng.IntN(3), Dim: 1 + rng.IntN(9)}}
-	if rng.IntN(2) == 0 {
+	switch rng.IntN(5) {
+	case 0, 1:
 		s.Layers = append(s.Layers, tower(rng)...)
-	} else {
+	case 2:
+		height, width := 2+rng.IntN(4), 2+rng.IntN(5)
+		s.Encoder.Window = height * width
+		s.Layers = append([]model.Layer{{Kind: model.KindImage, Height: height, Width: width}}, picture(rng)...)
+	default:
 		var branches [][]model.Layer
 		for range 2 + rng.IntN(3) {
 			branches = append(branches, tower(rng))
@@ -69,6 +74,21 @@ func tower(rng *rand.Rand) []model.Layer {
 		return append(out, model.Layer{Kind: model.KindGlobalMaxPool})
 	}
 	return append(out, conv(rng), model.Layer{Kind: model.KindGlobalMaxPool})
+}
+
+// picture turns a picture into a vector.
+func picture(rng *rand.Rand) []model.Layer {
+	var out []model.Layer
+	for range 1 + rng.IntN(2) {
+		out = append(out, model.Layer{Kind: model.KindConv2D, Filters: 1 + rng.IntN(9), Kernel: 1 + rng.IntN(3), Activation: pick(rng, "", model.ReLU, model.Tanh)})
+		if rng.IntN(2) == 0 {
+			out = append(out, model.Layer{Kind: model.KindMaxPool2D, Pool: 1 + rng.IntN(2)})
+		}
+		if rng.IntN(4) == 0 {
+			out = append(out, model.Layer{Kind: model.KindThresholdedReLU, Theta: 0.1})
+		}
+	}
+	return append(out, model.Layer{Kind: model.KindFlatten})
 }
 
 func conv(rng *rand.Rand) model.Layer {

@@ -42,12 +42,12 @@ func newBuilder(s *session, w model.Weights) (*builder, error) {
 }
 
 // addParam makes a node over a copy of t. A convolution's kernel [kernel, in, filters] is the matrix
-// [kernel·in, filters]: the same memory.
+// [kernel·in, filters], and [kernel, kernel, in, filters] is [kernel·kernel·in, filters]: the same memory.
 func (b *builder) addParam(p model.Param, t *model.Tensor) {
 	data := append([]float32(nil), t.Data...)
 	shape := tensor.Shape(p.Shape).Clone()
-	if len(shape) == 3 {
-		shape = tensor.Shape{shape[0] * shape[1], shape[2]}
+	if last := len(shape) - 1; last > 1 {
+		shape = tensor.Shape{shape[:last].TotalSize(), shape[last]}
 	}
 	value := tensor.New(tensor.WithShape(shape...), tensor.WithBacking(data))
 	opts := []G.NodeConsOpt{G.WithName(p.Name), G.WithShape(shape...), G.WithValue(value)}

@@ -39,6 +39,8 @@ func (f *fusedLowering) node(n model.Node, in []*G.Node) (*G.Node, error) {
 		return f.conv(n, in[0])
 	case model.KindLSTM:
 		return f.lstm(n, in[0])
+	case model.KindImage, model.KindConv2D, model.KindMaxPool2D:
+		return f.picture(n, in[0])
 	case model.KindThresholdedReLU:
 		if f.pooledNext(n) {
 			return in[0], nil // the pooling does it

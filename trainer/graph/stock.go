@@ -101,6 +101,8 @@ func (s *stockLowering) node(n model.Node, in []*G.Node) (*G.Node, error) {
 		out = s.conv(c, n, in[0])
 	case model.KindLSTM:
 		out = s.lstm(c, n, in[0])
+	case model.KindImage, model.KindConv2D, model.KindMaxPool2D:
+		out = s.picture(c, n, in[0])
 	case model.KindThresholdedReLU:
 		return apply(n.Name, newThreshold(s.step, n, in[0]), in[0].Shape().Clone(), in[0])
 	case model.KindMaxPool, model.KindGlobalMaxPool:

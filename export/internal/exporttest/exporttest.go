@@ -58,6 +58,22 @@ func Cases(t testing.TB, rng *rand.Rand, random int) []Case {
 	return out
 }
 
+// First is the first layer of m that learns and its first tensor.
+func First(t testing.TB, m *model.Model) (layer string, tensor *model.Tensor) {
+	t.Helper()
+	list, err := m.Spec.Graph()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range list {
+		if len(n.Params) > 0 {
+			return n.Name, m.Weights[n.Params[0].Name]
+		}
+	}
+	t.Fatal("nothing to learn")
+	return "", nil
+}
+
 // Branches is a Spec whose branches have unequal depths and equal shapes, the order of which only Keras' own rule gets
 // right, with every activation, paddings of even and odd kernels and both kinds of LSTM.
 func Branches() model.Spec {

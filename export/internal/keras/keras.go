@@ -9,6 +9,7 @@ package keras
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/degas-dns/degas/export/internal/nodes"
@@ -43,7 +44,7 @@ func Layers(m *model.Model) ([]Layer, error) {
 		return nil, err
 	}
 	var out []Layer
-	for _, n := range order(list) {
+	for _, n := range order(withoutImage(list)) {
 		l, err := layer(n)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", n.Name, err)
@@ -54,6 +55,26 @@ func Layers(m *model.Model) ([]Layer, error) {
 		out = append(out, l)
 	}
 	return out, nil
+}
+
+// withoutImage makes an image layer part of the input: Keras' models of pictures are fed pictures, [height, width, 1].
+func withoutImage(list []model.Node) []model.Node {
+	if list[1].Kind != model.KindImage {
+		return list
+	}
+	input, image := list[0], list[1]
+	input.Shape = image.Shape
+	out := []model.Node{input}
+	for _, n := range list[2:] {
+		n.Inputs = slices.Clone(n.Inputs)
+		for i, in := range n.Inputs {
+			if in == image.Name {
+				n.Inputs[i] = input.Name
+			}
+		}
+		out = append(out, n)
+	}
+	return out
 }
 
 // Config is the configuration of the model as Keras' functional API writes it.

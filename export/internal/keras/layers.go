@@ -12,13 +12,17 @@ func layer(n model.Node) (Layer, error) {
 	l := n.Layer
 	switch n.Kind {
 	case model.KindInput:
-		return Layer{Class: "InputLayer", Name: n.Name, Config: Object{
-			"name": n.Name, "batch_input_shape": []any{nil, n.Shape[0]}, "dtype": "int32", "sparse": false, "ragged": false}}, nil
+		return input(n), nil
 	case model.KindEmbedding:
 		return with(n, "Embedding", Object{"input_dim": l.Rows, "output_dim": l.Dim, "mask_zero": false}), nil
 	case model.KindConv1D:
 		return with(n, "Conv1D", Object{"filters": l.Filters, "kernel_size": []int{l.Kernel}, "strides": []int{1}, "padding": padding(l),
 			"data_format": "channels_last", "dilation_rate": []int{1}, "groups": 1, "activation": activation(l), "use_bias": true}), nil
+	case model.KindConv2D:
+		return with(n, "Conv2D", Object{"filters": l.Filters, "kernel_size": []int{l.Kernel, l.Kernel}, "strides": []int{1, 1}, "padding": padding(l),
+			"data_format": "channels_last", "dilation_rate": []int{1, 1}, "groups": 1, "activation": activation(l), "use_bias": true}), nil
+	case model.KindMaxPool2D:
+		return with(n, "MaxPooling2D", Object{"pool_size": []int{l.Pool, l.Pool}, "strides": []int{l.Pool, l.Pool}, "padding": padding(l), "data_format": "channels_last"}), nil
 	case model.KindThresholdedReLU:
 		// Keras 3 has no ThresholdedReLU under that name; ReLU's threshold is the same function in both, 0 where x <= theta.
 		return with(n, "ReLU", Object{"max_value": nil, "negative_slope": 0.0, "threshold": l.Theta}), nil
@@ -43,6 +47,19 @@ func layer(n model.Node) (Layer, error) {
 		return with(n, "LSTM", lstm(l)), nil
 	}
 	return Layer{}, fmt.Errorf("no Keras layer for kind %q", n.Kind)
+}
+
+// input is codes, or a picture.
+func input(n model.Node) Layer {
+	shape, kind := []any{nil}, "int32"
+	for _, d := range n.Shape {
+		shape = append(shape, d)
+	}
+	if len(shape) > 2 {
+		kind = "float32"
+	}
+	return Layer{Class: "InputLayer", Name: n.Name, Config: Object{
+		"name": n.Name, "batch_input_shape": shape, "dtype": kind, "sparse": false, "ragged": false}}
 }
 
 func with(n model.Node, class string, config Object) Layer {

@@ -38,8 +38,8 @@ func Of(m *model.Model) ([]model.Node, error) {
 			return nil, fmt.Errorf("the input and a layer are both called %q", n.Name)
 		}
 		shapes[n.Name] = n.Shape
-		if n.Kind == model.KindEmbedding && i != 1 {
-			return nil, fmt.Errorf("%s: an embedding reads codes, so only the first layer can be one", n.Name)
+		if (n.Kind == model.KindEmbedding || n.Kind == model.KindImage) && i != 1 {
+			return nil, fmt.Errorf("%s: an %s reads codes, so only the first layer can be one", n.Name, n.Kind)
 		}
 	}
 	return list, nil

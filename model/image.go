@@ -1,0 +1,190 @@
+package model
+
+import (
+	"fmt"
+
+	"github.com/degas-dns/degas/model/kernels"
+)
+
+// Layers over pictures, [height, width, features]: the codes of a name as they are, row after row, and two-dimensional
+// convolution and pooling, both "valid". Square kernels and pools only.
+
+func inferImage(l Layer, in []int) ([]int, []Param, error) {
+	if len(in) != 1 || l.Height < 1 || l.Width < 1 || in[0] != l.Height*l.Width {
+		return nil, nil, fmt.Errorf("needs as many codes as pixels, has %v and %d×%d", in, l.Height, l.Width)
+	}
+	return []int{l.Height, l.Width, 1}, nil, nil
+}
+
+func inferConv2D(l Layer, in []int) ([]int, []Param, error) {
+	if len(in) != 3 || l.Filters < 1 || l.Kernel < 1 {
+		return nil, nil, fmt.Errorf("needs [height, width, features], filters and kernel, has %v, %d, %d", in, l.Filters, l.Kernel)
+	}
+	if err := l.checkPicture(in); err != nil {
+		return nil, nil, err
+	}
+	out := []int{in[0] - l.Kernel + 1, in[1] - l.Kernel + 1, l.Filters}
+	if out[0] < 1 || out[1] < 1 {
+		return nil, nil, fmt.Errorf("kernel %d is larger than its input, %v", l.Kernel, in)
+	}
+	return out, []Param{{"kernel", []int{l.Kernel, l.Kernel, in[2], l.Filters}}, {"bias", []int{l.Filters}}}, nil
+}
+
+func inferPool2D(l Layer, in []int) ([]int, []Param, error) {
+	if len(in) != 3 || l.Pool < 1 {
+		return nil, nil, fmt.Errorf("needs [height, width, features] and pool, has %v and %d", in, l.Pool)
+	}
+	if err := l.checkPicture(in); err != nil {
+		return nil, nil, err
+	}
+	out := []int{in[0] / l.Pool, in[1] / l.Pool, in[2]}
+	if out[0] < 1 || out[1] < 1 {
+		return nil, nil, fmt.Errorf("pool %d is larger than its input, %v", l.Pool, in)
+	}
+	return out, nil, nil
+}
+
+// checkPicture checks what convolution and pooling have in common.
+func (l *Layer) checkPicture(in []int) error {
+	if l.Padding != "" && l.Padding != Valid {
+		return fmt.Errorf("padding %q of pictures is not known", l.Padding)
+	}
+	if l.Kind == KindConv2D && l.Activation != "" && l.Activation != Linear && l.Activation != ReLU && l.Activation != Tanh {
+		return fmt.Errorf("unknown activation %q", l.Activation)
+	}
+	return nil
+}
+
+// Patches lays out what each output pixel of a convolution sees: x, [height, width, features] of shape, becomes
+// [rows·columns, kernel·kernel·features] in dst, where rows and columns are those of the output. With it a convolution
+// is one matrix product.
+func Patches(dst, x []float32, shape []int, kernel int) {
+	height, width, features := shape[0], shape[1], shape[2]
+	run, at := kernel*features, 0
+	for y := range height - kernel + 1 {
+		for c := range width - kernel + 1 {
+			for k := range kernel {
+				from := ((y+k)*width + c) * features
+				at += copy(dst[at:at+run], x[from:])
+			}
+		}
+	}
+}
+
+// imageStep is the codes as numbers.
+type imageStep struct{ out, window int }
+
+func (st *imageStep) run(s *scratch, n int) {
+	y := s.values[st.out]
+	for i, c := range s.codes[:n*st.window] {
+		y[i] = float32(c)
+	}
+}
+
+// conv2DStep is a convolution over pictures.
+type conv2DStep struct {
+	in, out, patches int
+	shape            []int // of the input
+	kernel           int
+	pixels, filters  int // of the output
+	weights          kernels.Packed
+	bias             []float32
+	activation       string
+}
+
+func (st *conv2DStep) run(s *scratch, n int) {
+	size, depth := sizeOf(st.shape), st.kernel*st.kernel*st.shape[2]
+	patches := s.values[st.patches]
+	for i := range n {
+		Patches(patches[i*st.pixels*depth:], s.values[st.in][i*size:(i+1)*size], st.shape, st.kernel)
+	}
+	y := s.values[st.out][:n*st.pixels*st.filters]
+	fillRows(y, st.bias)
+	kernels.GemmPacked(n*st.pixels, kernels.Matrix{Data: patches, Stride: depth}, &st.weights, kernels.Matrix{Data: y, Stride: st.filters}, true)
+	activate(y, st.activation)
+}
+
+// pool2DStep takes the maximum over squares.
+type pool2DStep struct {
+	in, out int
+	shape   []int // of the input
+	pool    int
+}
+
+func (st *pool2DStep) run(s *scratch, n int) {
+	size, row := sizeOf(st.shape), st.shape[1]*st.shape[2]
+	features, at := st.shape[2], 0
+	y := s.values[st.out]
+	for i := range n {
+		x := s.values[st.in][i*size : (i+1)*size]
+		for r := range st.shape[0] / st.pool {
+			for c := range st.shape[1] / st.pool {
+				out := y[at : at+features]
+				corner := x[r*st.pool*row+c*st.pool*features:]
+				copy(out, corner)
+				for k := range st.pool * st.pool {
+					for f, v := range corner[k/st.pool*row+k%st.pool*features:][:features] {
+						out[f] = max(out[f], v)
+					}
+				}
+				at += features
+			}
+		}
+	}
+}
+
+// conv2D plans a convolution over pictures.
+func (b *planner) conv2D(n Node) {
+	kernel := b.param(n, 0)
+	shape := b.shape[n.Inputs[0]]
+	st := &conv2DStep{in: b.buffer[n.Inputs[0]], shape: shape, kernel: n.Layer.Kernel, pixels: n.Shape[0] * n.Shape[1],
+		filters: n.Layer.Filters, bias: b.param(n, 1).Data, activation: n.Layer.Activation}
+	depth := st.kernel * st.kernel * shape[2]
+	b.widths = append(b.widths, st.pixels*depth)
+	st.patches = len(b.widths) - 1
+	st.weights.Pack(depth, st.filters, kernels.Matrix{Data: kernel.Data, Stride: st.filters})
+	st.out = b.alloc(n.Name)
+	b.steps = append(b.steps, st)
+}
+
+func plainImage(codes []uint16) []float64 {
+	y := make([]float64, len(codes))
+	for i, c := range codes {
+		y[i] = float64(c)
+	}
+	return y
+}
+
+func plainConv2D(x []float64, shape []int, kernel, bias exactTensor) []float64 {
+	size, in, filters := kernel.Shape[0], kernel.Shape[2], kernel.Shape[3]
+	var y []float64
+	for r := range shape[0] - size + 1 {
+		for c := range shape[1] - size + 1 {
+			for f := range filters {
+				sum := bias.Data[f]
+				for k := range size * size * in {
+					i, j, d := k/(size*in), k/in%size, k%in
+					sum += x[((r+i)*shape[1]+c+j)*in+d] * kernel.Data[k*filters+f]
+				}
+				y = append(y, sum)
+			}
+		}
+	}
+	return y
+}
+
+func plainPool2D(x []float64, shape []int, pool int) []float64 {
+	var y []float64
+	for r := range shape[0] / pool {
+		for c := range shape[1] / pool {
+			for f := range shape[2] {
+				best := x[(r*pool*shape[1]+c*pool)*shape[2]+f]
+				for k := range pool * pool {
+					best = max(best, x[((r*pool+k/pool)*shape[1]+c*pool+k%pool)*shape[2]+f])
+				}
+				y = append(y, best)
+			}
+		}
+	}
+	return y
+}
