@@ -2,6 +2,7 @@ package model
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"runtime"
 	"sync"
@@ -77,7 +78,36 @@ func (c *Classifier) Score(name string) float64 {
 // stopped.
 func (c *Classifier) Probabilities(ctx context.Context, names []string, out []float32) error {
 	width := c.Width()
-	workers := min(runtime.GOMAXPROCS(0), (len(names)+chunk-1)/chunk)
+	return c.chunks(ctx, len(names), func(s *scratch, lo, hi int) {
+		c.run(s, names[lo:hi], out[lo*width:hi*width])
+	})
+}
+
+// ProbabilitiesOfCodes is Probabilities of names that are encoded already: codes is [n, window]. It refuses codes that the
+// model does not know.
+func (c *Classifier) ProbabilitiesOfCodes(ctx context.Context, codes []uint16, out []float32) error {
+	window, width := c.coder.window, c.Width()
+	if len(codes)%window != 0 {
+		return fmt.Errorf("%d codes are no multiple of the window of %d", len(codes), window)
+	}
+	known := c.model.Spec.Codes()
+	for i, code := range codes {
+		if int(code) >= known {
+			return fmt.Errorf("row %d: code %d is none of the model's, which are below %d", i/window, code, known)
+		}
+	}
+	return c.chunks(ctx, len(codes)/window, func(s *scratch, lo, hi int) {
+		n := copy(s.codes, codes[lo*window:hi*window]) / window
+		for i := range n {
+			s.chars[i] = Characters(s.codes[i*window:(i+1)*window], c.coder.pad, !c.coder.right)
+		}
+		c.answer(s, n, out[lo*width:hi*width])
+	})
+}
+
+// chunks calls f for every chunk of n names, on all cores.
+func (c *Classifier) chunks(ctx context.Context, n int, f func(s *scratch, lo, hi int)) error {
+	workers := min(runtime.GOMAXPROCS(0), (n+chunk-1)/chunk)
 	next := make(chan int)
 	var wg sync.WaitGroup
 	for range workers {
@@ -85,13 +115,12 @@ func (c *Classifier) Probabilities(ctx context.Context, names []string, out []fl
 			s := c.pool.Get().(*scratch)
 			defer c.pool.Put(s)
 			for lo := range next {
-				hi := min(lo+chunk, len(names))
-				c.run(s, names[lo:hi], out[lo*width:hi*width])
+				f(s, lo, min(lo+chunk, n))
 			}
 		})
 	}
 	var err error
-	for lo := 0; lo < len(names) && err == nil; lo += chunk {
+	for lo := 0; lo < n && err == nil; lo += chunk {
 		select {
 		case next <- lo:
 		case <-ctx.Done():
@@ -125,12 +154,17 @@ func (c *Classifier) Verdict(p []float32) Verdict {
 	return v
 }
 
-// run encodes up to chunk names, runs the network and turns logits into probabilities.
+// run encodes up to chunk names and answers them.
 func (c *Classifier) run(s *scratch, names []string, out []float32) {
 	for i, n := range names {
 		s.chars[i] = c.coder.Encode(s.codes[i*c.coder.window:], n)
 	}
-	logits := c.plan.logits(s, len(names))
+	c.answer(s, len(names), out)
+}
+
+// answer runs the network on the codes of n names and turns logits into probabilities.
+func (c *Classifier) answer(s *scratch, n int, out []float32) {
+	logits := c.plan.logits(s, n)
 	if c.width == 1 {
 		for i, z := range logits {
 			p := float32(1 / (1 + math.Exp(-float64(z))))

@@ -16,7 +16,7 @@ import (
 
 // Parameter counts: degas from the original's Keras summary (reference A4), lstm from Woodbridge's layers at 41 codes.
 func TestPresetParameters(t *testing.T) {
-	want := map[string]int{"gta1": 1785858, "degas": 254337, "cnn": 727681, "lstm": 136961}
+	want := map[string]int{"gta1": 1785858, "degas": 254337, "cnn": 727681, "lstm": 136961, "mlbridge": 1913}
 	for _, name := range model.Presets() {
 		spec, err := model.Preset(name)
 		if err != nil {
@@ -187,6 +187,36 @@ func TestScoreAllocatesNothing(t *testing.T) {
 		}
 		if n := testing.AllocsPerRun(200, func() { c.Score("mail-7.shop.example.com") }); n >= 1 {
 			t.Errorf("%s: %v allocations a name", preset, n)
+		}
+	}
+}
+
+// Codes score as the names they are of.
+func TestProbabilitiesOfCodes(t *testing.T) {
+	rng := rand.New(rand.NewPCG(12, 13))
+	for range 30 {
+		s := modeltest.Spec(rng)
+		c, err := model.NewClassifier(&model.Model{Spec: s, Weights: modeltest.Weights(&s, rng), Threshold: 0.5})
+		if err != nil {
+			t.Fatal(err)
+		}
+		names := modeltest.Names(rng, 250, s.Encoder.Window)
+		want, got := make([]float32, len(names)*c.Width()), make([]float32, len(names)*c.Width())
+		if err := c.Probabilities(t.Context(), names, want); err != nil {
+			t.Fatal(err)
+		}
+		codes := modeltest.Codes(&s, names)
+		if err := c.ProbabilitiesOfCodes(t.Context(), codes, got); err != nil {
+			t.Fatal(err)
+		}
+		for i := range want {
+			if math.Abs(float64(want[i]-got[i])) > 1e-6 {
+				t.Fatalf("%q: %g by codes, %g by name", names[i/c.Width()], got[i], want[i])
+			}
+		}
+		codes[1] = uint16(s.Codes())
+		if err := c.ProbabilitiesOfCodes(t.Context(), codes, got); err == nil {
+			t.Error("an unknown code is scored")
 		}
 	}
 }

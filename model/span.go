@@ -39,6 +39,23 @@ func PaddingSpan(window, chars int, left bool) Span {
 	return Span{chars, window}
 }
 
+// Characters is the number of codes that are no padding: all behind the first, or before the last, that differs from pad.
+// Where a character has the padding's code it may count as padding, which makes no difference to a model.
+func Characters(codes []uint16, pad uint16, left bool) int {
+	n := len(codes)
+	if left {
+		i := 0
+		for i < n && codes[i] == pad {
+			i++
+		}
+		return n - i
+	}
+	for n > 0 && codes[n-1] == pad {
+		n--
+	}
+	return n
+}
+
 // SpanOf follows a sample's padding through the layers to the output of the node called name; ok is false where the rows
 // of padding differ, as behind a dropout, or where there are no rows.
 func SpanOf(nodes map[string]Node, name string) (f func(Span) Span, ok bool) {

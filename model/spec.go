@@ -151,6 +151,14 @@ func (s *Spec) Params() ([]Param, error) {
 	return out, nil
 }
 
+// Codes is one more than the highest code the model takes.
+func (s *Spec) Codes() int {
+	if s.Layers[0].Kind == KindEmbedding {
+		return s.Layers[0].Rows
+	}
+	return s.Encoder.Codes()
+}
+
 // Outputs is the number of values the head gives: 1 for a sigmoid, len(Labels) for a softmax.
 func (s *Spec) Outputs() int {
 	if len(s.Layers) == 0 {

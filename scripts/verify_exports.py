@@ -3,8 +3,9 @@
 degas' scores come from `degas predict --json DIR` or, with --expected SUFFIX, from the file DIR+SUFFIX, as the Go tests write
 it: {"names": [base64], "probabilities": [[float]], "labels": [str]}.
 
-Each cell of the table is the largest absolute difference over all names and outputs. The encoder is implemented here
-once more, from model.json alone.
+Each cell of the first table is the largest absolute difference over all names and outputs; an empty batch has been scored
+too, except by Keras' layers that take none. The second has the milliseconds that loading took and thousands of names scored a second, the whole batch at once and
+for the second time where a runtime compiles at the first. The encoder is implemented here once more, from model.json alone.
 """
 
 import argparse
@@ -16,6 +17,8 @@ import random
 import shlex
 import subprocess
 import sys
+import time
+import urllib.request
 import warnings
 from pathlib import Path
 
@@ -31,17 +34,18 @@ import numpy as np  # noqa: E402
 
 logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
-TOLERANCE = 1e-5
+TOLERANCE, LSTM_TOLERANCE = 2e-6, 1e-5
 ORIGINAL_INPUT = "main_input"  # the original degas' name of the input, and its clients' keys
 
 
-def ugly_names(count=1000, seed=1):
-    """Names of every length from 1 to 253, as people and malware write them."""
+def ugly_names(count=2000, seed=1):
+    """Names of every length from 1 to 253, as people and malware write them, and some lines that are no names."""
     rng = random.Random(seed)
     names = [
         "a", "0", "_", "com", "example.com.", "WWW.EXAMPLE.COM", "MiXeD.Example.Org.", "0123456789.org", "1.2.3.4.in-addr.arpa",
         "_srv._tcp.example.com", "_dmarc.example.org", "xn--bcher-kva.example", "xn--80akhbyknj4f.xn--p1ai", "a-b--c.example",
         ".".join(["a" * 63] * 3 + ["b" * 61]), ".".join(["x"] * 127), "google.com", "xcbeoysoqcbnlvje.eu", "gnqqmcj.pw",
+        "a b", "{}|~^`\\", "x+y=z?.com", "\x01\x7f.org", "a" * 300, "(*)" * 90,
     ]
     alphabet = "abcdefghijklmnopqrstuvwxyz0123456789-_"
     while len(names) < count:
@@ -90,11 +94,36 @@ class Version:
         spec = self.model["spec"]
         self.spec, self.labels = spec, spec["labels"]
         self.input = spec.get("input_name") or "domain_ids"
-        self.names, self.want, self.want_labels = names, probabilities, labels
+        # degas lower-cases what it scores; a model whose encoder does not is given lower case.
+        self.names = names if spec["encoder"]["lower"] else [n.lower() for n in names]
+        self.want, self.want_labels = probabilities, labels
         self.score = probabilities[:, 1:] if len(self.labels) == 2 else 1 - probabilities[:, :1]
         encode = Encoder(spec["encoder"])
-        self.ids = np.array([encode(n) for n in names], "int32")
+        self.ids = np.array([encode(n) for n in self.names], "int32")
         self.sigmoid = spec["layers"][-1]["activation"] == "sigmoid"
+        self.tolerance = LSTM_TOLERANCE if "lstm" in json.dumps(spec["layers"]) else TOLERANCE
+        first = spec["layers"][0]
+        self.shape = [first["height"], first["width"], 1] if first["kind"] == "image" else [spec["encoder"]["window"]]
+        self.seconds, self.speed = None, None  # of the cell in work
+
+    def keras_input(self):
+        """What Keras' models take: codes, or pictures of them."""
+        return self.ids if len(self.shape) == 1 else self.ids.reshape(-1, *self.shape).astype("float32")
+
+    def load(self, f):
+        start = time.perf_counter()
+        out = f()
+        self.seconds = time.perf_counter() - start
+        return out
+
+    def run(self, f, warm=True):
+        """f scores all names; once before it counts, unless the runtime need not be warmed."""
+        if warm:
+            f()
+        start = time.perf_counter()
+        out = f()
+        self.speed = len(self.names) / (time.perf_counter() - start)
+        return out
 
     def head_difference(self, got):
         """got: what the head gives, [names, 1] for a sigmoid."""
@@ -103,10 +132,10 @@ class Version:
     def check_labels(self, got):
         """Labels must agree wherever rounding cannot decide."""
         if len(self.labels) == 2:
-            clear = np.abs(self.score[:, 0] - self.model["threshold"]) > TOLERANCE
+            clear = np.abs(self.score[:, 0] - self.model["threshold"]) > self.tolerance
         else:
             top = np.sort(self.want, axis=1)
-            clear = top[:, -1] - top[:, -2] > TOLERANCE
+            clear = top[:, -1] - top[:, -2] > self.tolerance
         for i in np.flatnonzero(clear):
             if got[i].decode() != self.want_labels[i]:
                 raise ValueError(f"label of {self.names[i]!r} is {got[i]!r}, degas says {self.want_labels[i]!r}")
@@ -135,34 +164,49 @@ def check_keras3(v):
     import keras
 
     keras.backend.clear_session()
-    return keras_difference(v, keras.models.load_model(v.path / "model.h5", compile=False))
+    return keras_difference(v, keras, v.load(lambda: keras.models.load_model(v.path / "model.h5", compile=False)))
 
 
 def check_keras_file(v):
     import keras
 
     keras.backend.clear_session()
-    return keras_difference(v, keras.models.load_model(v.path / "model.keras", compile=False))
+    return keras_difference(v, keras, v.load(lambda: keras.models.load_model(v.path / "model.keras", compile=False)))
 
 
 def check_tf_keras(v):
     import tf_keras
 
     tf_keras.backend.clear_session()
-    return keras_difference(v, tf_keras.models.load_model(str(v.path / "model.h5"), compile=False))
+    return keras_difference(v, tf_keras, v.load(lambda: tf_keras.models.load_model(str(v.path / "model.h5"), compile=False)))
 
 
-def keras_difference(v, model):
+def refused_when_empty(keras):
+    """The kinds of layers that this Keras itself cannot run on an empty batch, whatever the model."""
+    nothing, out = np.zeros((0, 5, 3), "float32"), []
+    for kind, layer in ("global_max_pool", keras.layers.GlobalMaxPooling1D()), ("lstm", keras.layers.LSTM(2)):
+        try:
+            layer(nothing)
+        except Exception:
+            out.append(f'"{kind}"')
+    return out
+
+
+def keras_difference(v, keras, model):
     count = sum(int(np.prod(w.shape)) for w in model.weights)
     if count != v.model["parameters"]:
         raise ValueError(f"{count} parameters, model.json says {v.model['parameters']}")
-    return v.head_difference(model.predict(v.ids, verbose=0, batch_size=256))
+    ids = v.keras_input()
+    layers = json.dumps(v.spec["layers"])
+    if not any(kind in layers for kind in refused_when_empty(keras)) and (nothing := np.asarray(model(ids[:0]))).shape != (0, 1 if v.sigmoid else len(v.labels)):
+        raise ValueError(f"an empty batch gives shape {nothing.shape}")
+    return v.head_difference(v.run(lambda: model.predict(ids, verbose=0, batch_size=256)))
 
 
 def signatures(v):
     import tensorflow as tf
 
-    loaded = tf.saved_model.load(str(v.path))
+    loaded = v.load(lambda: tf.saved_model.load(str(v.path)))
     return tf, loaded, loaded.signatures  # the caller must keep loaded alive
 
 
@@ -170,14 +214,12 @@ def check_names(v):
     tf, keep, sig = signatures(v)
     if set(sig) != {"serving_default", "ids", "names"}:
         raise ValueError(f"signatures {sorted(sig)}")
-    # degas lower-cases what it scores; a model whose encoder does not is given lower case.
-    names = v.names if v.spec["encoder"]["lower"] else [n.lower() for n in v.names]
-    d = answers_difference(v, sig["names"](domain=tf.constant(names)))
+    d = answers_difference(v, v.run(lambda: sig["names"](domain=tf.constant(v.names))))
     nothing = sig["names"](domain=tf.constant([], tf.string))
     if nothing["score"].shape != (0, 1) or nothing["label"].shape != (0,):
         raise ValueError("an empty batch gives " + str(nothing))
     if v.input != ORIGINAL_INPUT:
-        d = max(d, answers_difference(v, sig["serving_default"](domain=tf.constant(names))))
+        d = max(d, answers_difference(v, sig["serving_default"](domain=tf.constant(v.names))))
     return d
 
 
@@ -194,7 +236,7 @@ def check_ids(v):
     nothing = sig["ids"](**{key: tf.zeros((0, v.ids.shape[1]), tf.int32)})
     if any(t.shape[0] != 0 for t in nothing.values()):
         raise ValueError("an empty batch gives " + str(nothing))
-    out = sig["ids"](**{key: tf.constant(v.ids)})
+    out = v.run(lambda: sig["ids"](**{key: tf.constant(v.ids)}))
     if v.input != ORIGINAL_INPUT:
         return answers_difference(v, out)
     head = "dense_%d/%s:0" % (dense_layers(v.spec["layers"]) - 1, "Sigmoid" if v.sigmoid else "Softmax")
@@ -215,8 +257,8 @@ def check_onnx(v):
 
     path = str(v.path / "model.onnx")
     onnx.checker.check_model(path, full_check=True)
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    score, probabilities = session.run(["score", "probabilities"], {v.input: v.ids.astype("int64")})
+    session = v.load(lambda: onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"]))
+    score, probabilities = v.run(lambda: session.run(["score", "probabilities"], {v.input: v.ids.astype("int64")}))
     nothing = session.run(None, {v.input: np.zeros((0, v.ids.shape[1]), "int64")})
     if [o.shape for o in nothing] != [(0, 1), (0, len(v.labels))]:
         raise ValueError(f"an empty batch gives {nothing}")
@@ -254,6 +296,43 @@ def check_safetensors(v):
     return 0.0
 
 
+def check_serve(v):
+    """TensorFlow Serving's REST API, as its documentation has it, answered by degas serve."""
+    if not v.degas:
+        return None
+    command = [*v.degas, "serve", str(v.path.resolve()), "--addr", "127.0.0.1:0"]
+    with subprocess.Popen(command, cwd=v.root, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            url = v.load(lambda: server.stdout.readline().strip())
+            return serve_difference(v, url)
+        finally:
+            server.terminate()
+
+
+def serve_difference(v, url):
+    def ask(signature, **body):
+        data = json.dumps({"signature_name": signature, **body}).encode()
+        with urllib.request.urlopen(urllib.request.Request(url + ":predict", data, {"Content-Type": "application/json"})) as r:
+            return json.load(r)
+
+    with urllib.request.urlopen(url + "/metadata") as r:
+        signatures = json.load(r)["metadata"]["signature_def"]["signature_def"]
+    if set(signatures) != {"serving_default", "ids", "names"}:
+        raise ValueError(f"signatures {sorted(signatures)}")
+    names = [n.decode() for n in v.names]
+    rows = v.run(lambda: ask("names", instances=names))["predictions"]
+    v.check_labels([r["label"].encode() for r in rows])
+    d = max(difference([r["score"] for r in rows], v.score), difference([r["scores"] for r in rows], v.want))
+    columns = ask("names", inputs={"domain": names})["outputs"]
+    d = max(d, difference(columns["scores"], v.want))
+    if ask("names", instances=[])["predictions"] != []:
+        raise ValueError("an empty batch is not answered by none")
+    got = ask("ids", instances=v.ids.tolist())["predictions"]
+    if v.input == ORIGINAL_INPUT:
+        return max(d, v.head_difference(got))
+    return max(d, difference([r["scores"] for r in got], v.want))
+
+
 NODE_MODULES = os.environ.get("DEGAS_NODE")  # a folder with node_modules, see scripts/node
 
 
@@ -261,15 +340,19 @@ def check_node(v, kind):
     """JavaScript runtimes run in node: codes in, the head's output out, as JSON."""
     if not NODE_MODULES:
         return None
-    rows = slice(0, 40 if kind == "tfjs" and "lstm" in json.dumps(v.spec["layers"]) else None)  # its LSTM is very slow
-    request = {"kind": kind, "dir": str(v.path.resolve()), "input": v.input, "ids": v.ids[rows].tolist()}
+    request = {"kind": kind, "dir": str(v.path.resolve()), "input": v.input, "ids": v.ids.tolist(), "window": v.ids.shape[1],
+               "shape": v.shape}
     run = subprocess.run(["node", "verify_exports.mjs"], cwd=NODE_MODULES, input=json.dumps(request).encode(), capture_output=True)
     if run.returncode != 0:
-        raise ValueError((run.stderr.decode().strip().splitlines() or ["node failed"])[-1])
+        lines = run.stderr.decode().strip().splitlines()
+        raise ValueError(next((l for l in lines if "Error" in l), "node failed"))
     out = json.loads(run.stdout)
+    v.seconds, v.speed = out["load"], len(v.names) / out["run"]
+    if out["empty"][0] != 0:
+        raise ValueError(f"an empty batch gives shape {out['empty']}")
     if kind == "onnx":
         return max(difference(np.array(out["score"]).reshape(-1, 1), v.score), difference(np.array(out["probabilities"]).reshape(v.want.shape), v.want))
-    return difference(np.array(out["head"]).reshape(len(v.ids[rows]), -1), (v.score if v.sigmoid else v.want)[rows])
+    return v.head_difference(np.array(out["head"]).reshape(len(v.ids), -1))
 
 
 RUNTIMES = [
@@ -281,6 +364,7 @@ RUNTIMES = [
     ("TF ids", "saved_model.pb", check_ids),
     ("onnxruntime", "model.onnx", check_onnx),
     ("safetensors", "model.safetensors", check_safetensors),
+    ("degas serve", "model.safetensors", check_serve),
     ("ort-web", "model.onnx", lambda v: check_node(v, "onnx")),
     ("TF.js", "tfjs/model.json", lambda v: check_node(v, "tfjs")),
 ]
@@ -318,32 +402,39 @@ def main():
     names = ugly_names()
     width = max(len(d) for d in args.dirs)
     print(f"{'largest difference':{width}}  " + "  ".join(f"{r:>11}" for r, _, _ in RUNTIMES))
-    failures = []
+    failures, speeds = [], []
     for path in args.dirs:
         v = load(path, args, names)
-        cells = [cell(v, runtime, file, check, failures) for runtime, file, check in RUNTIMES]
+        v.degas, v.root = None if args.expected else shlex.split(args.degas), args.root
+        pairs = [cell(v, runtime, file, check, failures) for runtime, file, check in RUNTIMES]
+        cells = [c for c, _ in pairs]
+        speeds.append(f"{path:{width}}  " + "  ".join(f"{s:>11}" for _, s in pairs))
         if set(cells[1:]) == {"-"}:
             failures.append(f"{path}: holds none of {', '.join(sorted({f for _, f, _ in RUNTIMES[1:]}))}")
         print(f"{path:{width}}  " + "  ".join(f"{c:>11}" for c in cells), flush=True)
+    print(f"\n{'ms to load, 10³ names/s':{width}}  " + "  ".join(f"{r:>11}" for r, _, _ in RUNTIMES), *speeds, sep="\n")
     for f in failures:
         print(f, file=sys.stderr)
     sys.exit(1 if failures else 0)
 
 
 def cell(v, runtime, file, check, failures):
-    """One check as a cell of the table; a format that was not exported is left out."""
+    """One check as a cell of each table; a format that was not exported is left out."""
     if not (v.path / file).exists():
-        return "-"
+        return "-", "-"
+    v.seconds = v.speed = None
     try:
         d = check(v)
     except Exception as err:  # whatever a runtime throws is a failed cell
         failures.append(f"{v.path}: {runtime}: {type(err).__name__}: {err}")
-        return "FAILED"
+        return "FAILED", "-"
     if d is None:
-        return "-"
-    if not d <= TOLERANCE:
-        failures.append(f"{v.path}: {runtime}: differs by {d:.3g}, at most {TOLERANCE:g} is allowed")
-    return "ok" if check in (check_sums, check_safetensors) else f"{d:.1e}"
+        return "-", "-"
+    if not d <= v.tolerance:
+        failures.append(f"{v.path}: {runtime}: differs by {d:.3g}, at most {v.tolerance:g} is allowed")
+    if v.speed is None:
+        return "ok", "-"
+    return f"{d:.1e}", f"{1000 * v.seconds:.0f}, {v.speed / 1000:.3g}"
 
 
 if __name__ == "__main__":

@@ -2,7 +2,9 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -22,6 +24,7 @@ func (c *command) export() *cli.Command {
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "to", Usage: "version `DIR`, such as models/degas/1"},
 			&cli.StringFlag{Name: "format", Value: "hdf5,savedmodel,onnx", Usage: "formats, all, or list to show them"},
+			&cli.BoolFlag{Name: "verify", Usage: "read back what degas can read, and compare the scores of 2,000 names"},
 			&cli.BoolFlag{Name: "overwrite", Usage: "replace an existing directory"},
 			jsonFlag,
 		},
@@ -62,12 +65,28 @@ func (c *command) exportAction(ctx *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	var verified *export.Verified
+	if ctx.Bool("verify") {
+		v, err := export.Verify(ctx.Context, ctx.String("to"), m)
+		if err != nil {
+			return err
+		}
+		verified = &v
+	}
 	if ctx.Bool("json") {
-		return c.printJSON(report)
+		return c.printJSON(struct {
+			export.Report
+			Verified *export.Verified `json:"verified,omitempty"`
+		}{report, verified})
 	}
 	w := tabwriter.NewWriter(c.out, 2, 0, 2, ' ', 0)
 	for _, f := range report.Files {
 		fmt.Fprintf(w, "%s\t%d bytes\t%.16s\n", filepath.Join(ctx.String("to"), f.Path), f.Bytes, f.SHA256)
+	}
+	if verified != nil {
+		for _, file := range slices.Sorted(maps.Keys(verified.Differences)) {
+			fmt.Fprintf(w, "verified\t%s\tdiffers by %.1g at most over %d names\n", file, verified.Differences[file], verified.Names)
+		}
 	}
 	return w.Flush()
 }

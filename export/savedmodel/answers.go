@@ -8,7 +8,7 @@ import (
 )
 
 // answers adds what a signature returns besides the head: score, scores and label.
-func (b *builder) answers(list []model.Node) []tensorInfo {
+func (b *builder) answers(list []model.Node) []TensorInfo {
 	head := list[len(list)-1]
 	labels := b.m.Spec.Labels
 	p := b.values[head.Name].tensor
@@ -21,7 +21,7 @@ func (b *builder) answers(list []model.Node) []tensorInfo {
 	default:
 		score = b.rest("answers/score", b.column("answers/benign", p, 0))
 	}
-	return []tensorInfo{
+	return []TensorInfo{
 		{"score", score, typeFloat, []int{-1, 1}},
 		{"scores", scores, typeFloat, []int{-1, len(labels)}},
 		{"label", b.label(score, scores), typeString, []int{-1}},
@@ -29,10 +29,10 @@ func (b *builder) answers(list []model.Node) []tensorInfo {
 }
 
 // originalAnswer is the one output of the original degas: the head's tensor under its own name.
-func (b *builder) originalAnswer(list []model.Node) []tensorInfo {
+func (b *builder) originalAnswer(list []model.Node) []TensorInfo {
 	head := list[len(list)-1]
 	p := b.values[head.Name].tensor
-	return []tensorInfo{{p + ":0", p, typeFloat, []int{-1, head.Shape[0]}}}
+	return []TensorInfo{{p + ":0", p, typeFloat, []int{-1, head.Shape[0]}}}
 }
 
 // rest is 1 - x.

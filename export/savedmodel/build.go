@@ -87,12 +87,12 @@ func (b *builder) node(n model.Node, in value) (string, error) {
 }
 
 // gather takes rows of params.
-func (b *builder) gather(name, params, indices string, kind dataType) string {
+func (b *builder) gather(name, params, indices string, kind DataType) string {
 	return b.op("GatherV2", name, []string{params, indices, b.number(0)}, attributes{"Tparams": kind, "Tindices": typeInt32, "Taxis": typeInt32})
 }
 
 // reshape makes x [batch, sizes…]. Said in full, it also holds for an empty batch.
-func (b *builder) reshape(name, x string, kind dataType, sizes ...int) string {
+func (b *builder) reshape(name, x string, kind DataType, sizes ...int) string {
 	shape, shared := []int32{-1}, "const/shape"
 	for _, d := range sizes {
 		shape, shared = append(shape, int32(d)), fmt.Sprintf("%s_%d", shared, d)

@@ -8,24 +8,30 @@ import (
 	"github.com/degas-dns/degas/export/internal/protowire"
 )
 
-// dataType is TensorFlow's DataType; as an attribute it is a type.
-type dataType int
+// DataType is TensorFlow's DataType; as an attribute it is a type.
+type DataType int
 
 const (
-	typeFloat  dataType = 1
-	typeInt32  dataType = 3
-	typeUint8  dataType = 4
-	typeString dataType = 7
-	typeInt64  dataType = 9
-	typeBool   dataType = 10
+	typeFloat  DataType = 1
+	typeInt32  DataType = 3
+	typeUint8  DataType = 4
+	typeString DataType = 7
+	typeInt64  DataType = 9
+	typeBool   DataType = 10
 )
 
-// Values of attributes beside dataType, bool, int, float32 and string.
+// String is the type's name, such as DT_FLOAT.
+func (d DataType) String() string {
+	return "DT_" + map[DataType]string{typeFloat: "FLOAT", typeInt32: "INT32", typeUint8: "UINT8", typeString: "STRING",
+		typeInt64: "INT64", typeBool: "BOOL"}[d]
+}
+
+// Values of attributes beside DataType, bool, int, float32 and string.
 type (
 	shapeValue []int // -1 is unknown
 	intsValue  []int
 	tensor     struct {
-		kind    dataType
+		kind    DataType
 		shape   []int
 		raw     []byte
 		strings []string // of a string tensor, in place of raw
@@ -76,7 +82,7 @@ func (g *graph) number(v int) string {
 	return g.int32s(fmt.Sprintf("const/%d", v), nil, int32(v))
 }
 
-func (g *graph) placeholder(name string, kind dataType, shape ...int) string {
+func (g *graph) placeholder(name string, kind DataType, shape ...int) string {
 	return g.add("Placeholder", name, nil, attributes{"dtype": kind, "shape": shapeValue(shape)})
 }
 
@@ -106,7 +112,7 @@ func encodeAttribute(m *message, v any) {
 		m.Float(4, v)
 	case bool:
 		m.Bool(5, v)
-	case dataType:
+	case DataType:
 		m.Int(6, int64(v))
 	case shapeValue:
 		m.Message(7, func(s *message) { encodeShape(s, v) })

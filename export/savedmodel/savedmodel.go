@@ -85,17 +85,26 @@ func (Format) Write(dir string, m *model.Model) error {
 	return atomicfile.Write(filepath.Join(dir, File), data)
 }
 
-// signature is a SignatureDef.
-type signature struct {
-	key             string
-	inputs, outputs []tensorInfo
+// Signature is a SignatureDef: what the exported model can be asked under a key.
+type Signature struct {
+	Key             string
+	Inputs, Outputs []TensorInfo
 }
 
-// tensorInfo is what a signature says of a tensor: its key, its name in the graph, and -1 for the batch in its shape.
-type tensorInfo struct {
-	key, tensor string
-	kind        dataType
-	shape       []int
+// TensorInfo is what a signature says of a tensor: its key, its name in the graph, and -1 for the batch in its shape.
+type TensorInfo struct {
+	Key, Tensor string
+	Kind        DataType
+	Shape       []int
+}
+
+// Signatures are those of m's export, the default one last.
+func Signatures(m *model.Model) ([]Signature, error) {
+	list, err := nodes.Of(m)
+	if err != nil {
+		return nil, err
+	}
+	return sign(&graph{seen: map[string]bool{}}, m, list)
 }
 
 // encode is the SavedModel message. Field numbers are those of saved_model.proto and meta_graph.proto.
@@ -119,7 +128,7 @@ func encode(m *model.Model) ([]byte, error) {
 		})
 		meta.Message(2, g.encode)
 		for _, s := range signatures {
-			meta.Entry(5, s.key, s.encode)
+			meta.Entry(5, s.Key, s.encode)
 		}
 	})
 	if len(out.Encoded()) > math.MaxInt32 {
@@ -130,39 +139,39 @@ func encode(m *model.Model) ([]byte, error) {
 
 // sign builds the graph once for codes and once for names and describes both. The two share constants only: a loader
 // cuts each signature out of the graph and refuses one that reaches another's input.
-func sign(g *graph, m *model.Model, list []model.Node) ([]signature, error) {
+func sign(g *graph, m *model.Model, list []model.Node) ([]Signature, error) {
 	ids := &builder{graph: g, m: m, values: map[string]value{}}
 	names := &builder{graph: g, m: m, prefix: "names/", values: map[string]value{}}
 	window := m.Spec.Encoder.Window
-	idsIn := tensorInfo{list[0].Name, g.placeholder(list[0].Name, typeInt32, -1, window), typeInt32, []int{-1, window}}
-	if err := ids.network(list, idsIn.tensor); err != nil {
+	idsIn := TensorInfo{list[0].Name, g.placeholder(list[0].Name, typeInt32, -1, window), typeInt32, []int{-1, window}}
+	if err := ids.network(list, idsIn.Tensor); err != nil {
 		return nil, err
 	}
-	namesIn := tensorInfo{"domain", g.placeholder("names/domain", typeString, -1), typeString, []int{-1}}
-	if err := names.network(list, names.codes(namesIn.tensor)); err != nil {
+	namesIn := TensorInfo{"domain", g.placeholder("names/domain", typeString, -1), typeString, []int{-1}}
+	if err := names.network(list, names.codes(namesIn.Tensor)); err != nil {
 		return nil, err
 	}
-	byName := signature{NamesSignature, []tensorInfo{namesIn}, names.answers(list)}
-	var byID, standard signature
+	byName := Signature{NamesSignature, []TensorInfo{namesIn}, names.answers(list)}
+	var byID, standard Signature
 	if list[0].Name == originalInput {
-		idsIn.key = originalKey
-		byID = signature{IDsSignature, []tensorInfo{idsIn}, ids.originalAnswer(list)}
+		idsIn.Key = originalKey
+		byID = Signature{IDsSignature, []TensorInfo{idsIn}, ids.originalAnswer(list)}
 		standard = byID
 	} else {
-		byID = signature{IDsSignature, []tensorInfo{idsIn}, ids.answers(list)}
+		byID = Signature{IDsSignature, []TensorInfo{idsIn}, ids.answers(list)}
 		standard = byName
 	}
-	standard.key = DefaultSignature
-	return []signature{byID, byName, standard}, nil
+	standard.Key = DefaultSignature
+	return []Signature{byID, byName, standard}, nil
 }
 
-func (s signature) encode(d *message) {
-	for field, infos := range [][]tensorInfo{1: s.inputs, 2: s.outputs} {
+func (s Signature) encode(d *message) {
+	for field, infos := range [][]TensorInfo{1: s.Inputs, 2: s.Outputs} {
 		for _, t := range infos {
-			d.Entry(field, t.key, func(v *message) {
-				v.String(1, t.tensor+":0")
-				v.Int(2, int64(t.kind))
-				v.Message(3, func(shape *message) { encodeShape(shape, t.shape) })
+			d.Entry(field, t.Key, func(v *message) {
+				v.String(1, t.Tensor+":0")
+				v.Int(2, int64(t.Kind))
+				v.Message(3, func(shape *message) { encodeShape(shape, t.Shape) })
 			})
 		}
 	}

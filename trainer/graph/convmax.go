@@ -39,7 +39,7 @@ func (c *embedConvMax) forward(in []slot, out []float32) {
 		for b := lo; b < hi; b++ {
 			y := c.y[b*c.filters : (b+1)*c.filters]
 			name := codes[b*c.window : (b+1)*c.window]
-			walk, from := model.TrimPadding(name, characters(name, c.pad, c.left), c.kernel, c.left)
+			walk, from := model.TrimPadding(name, model.Characters(name, c.pad, c.left), c.kernel, c.left)
 			kernels.ConvMax(c.table, c.kernel, c.filters, walk, from, y, c.arg[b*c.filters:(b+1)*c.filters])
 			kernels.Add(y, bias)
 			kernels.ReLU(y)
@@ -61,23 +61,6 @@ func (c *embedConvMax) backward(in []slot, dout []float32, grads [][]float32) {
 	sumParts(c.grad, c.parts)
 	columnSums(grads[2], c.masked)
 	unfold(c.grad, in[0].f, in[1].f, grads[0], grads[1], c.codes, c.dim, c.kernel, c.filters)
-}
-
-// characters counts the codes of a name that are no padding at the padded side. Where padding shares its code with a
-// character, leading ones count as padding too: equal codes are equal input.
-func characters(codes []uint16, pad uint16, left bool) int {
-	n := len(codes)
-	if left {
-		i := 0
-		for i < n && codes[i] == pad {
-			i++
-		}
-		return n - i
-	}
-	for n > 0 && codes[n-1] == pad {
-		n--
-	}
-	return n
 }
 
 // fold computes the table T_j = E·W_j: [codes, kernel·filters].

@@ -124,7 +124,7 @@ func (l *lstm) index(in []slot) {
 			}
 		}
 		if l.share {
-			l.start[b] = l.time - characters(in[4].c[b*l.time:(b+1)*l.time], l.pad, !l.reverse)
+			l.start[b] = l.time - model.Characters(in[4].c[b*l.time:(b+1)*l.time], l.pad, !l.reverse)
 		}
 	}
 	at := 0

@@ -7,7 +7,7 @@ import (
 
 // padding is the span of a sample's padding codes.
 func padding(codes []uint16, pad uint16, left bool) model.Span {
-	return model.PaddingSpan(len(codes), characters(codes, pad, left), left)
+	return model.PaddingSpan(len(codes), model.Characters(codes, pad, left), left)
 }
 
 // spans gives each sample's span at the output of n, or one without any.

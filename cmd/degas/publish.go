@@ -1,0 +1,64 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/degas-dns/degas/export/publish"
+	"github.com/urfave/cli/v2"
+)
+
+func (c *command) publish() *cli.Command {
+	return &cli.Command{
+		Name:      "publish-model",
+		Usage:     "bring an exported version to a model store, an HTTP server or Devo's ML Model Manager",
+		ArgsUsage: "DIR",
+		Description: "DIR is a version directory of export-model; its checksums are checked first. --to is one of\n\n" +
+			"   /srv/models, file:///srv/models     a TensorFlow Serving store: NAME/VERSION appears whole or not at all\n" +
+			"   https://host/models                 PUT of every file below NAME/VERSION, SHA256SUMS last\n" +
+			"   devo+https://host/mlmodelmanager/   upload of model.onnx, and the model that uses it\n\n" +
+			"The token is read from the environment, so that it shows in no list of processes.\n\n" +
+			"Example: degas publish-model models/degas/2 --to /srv/models --keep 3",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "to", Usage: "`TARGET`"},
+			&cli.StringFlag{Name: "name", Usage: "the model's `NAME` (the directory's, above its number)"},
+			&cli.IntFlag{Name: "version", Usage: "`N` (the directory's name, or the next free in a store)"},
+			&cli.IntFlag{Name: "keep", Usage: "keep the newest `N` versions of a store, remove older ones"},
+			&cli.BoolFlag{Name: "force", Usage: "replace what is there already"},
+			&cli.StringFlag{Name: "auth", Value: "standalone", Usage: "how Devo gets the token: standalone or bearer"},
+			&cli.StringFlag{Name: "engine", Value: "ONNX", Usage: "Devo's engine"},
+			&cli.StringFlag{Name: "description", Usage: "the model's description at Devo"},
+			&cli.StringFlag{Name: "domain", Usage: "Devo's domain, for servers before 2.4.0"},
+			&cli.StringFlag{Name: "token", Usage: "see the environment variable", EnvVars: []string{"DEGAS_PUBLISH_TOKEN"}, Hidden: true},
+			jsonFlag,
+		},
+		Action: c.publishAction,
+	}
+}
+
+func (c *command) publishAction(ctx *cli.Context) error {
+	if err := arguments(ctx, 1, 1); err != nil {
+		return err
+	}
+	if ctx.String("to") == "" {
+		return usagef("publish-model: --to TARGET is missing. Try: --to /srv/models")
+	}
+	if ctx.Int("version") < 0 || ctx.Int("keep") < 0 {
+		return usagef("publish-model: --version and --keep are numbers from 1 on")
+	}
+	r, err := publish.Publish(ctx.Context, ctx.Args().First(), ctx.String("to"), publish.Options{
+		Name: ctx.String("name"), Version: ctx.Int("version"), Keep: ctx.Int("keep"), Force: ctx.Bool("force"),
+		Token: ctx.String("token"), Auth: ctx.String("auth"), Engine: ctx.String("engine"),
+		Description: ctx.String("description"), Domain: ctx.String("domain"),
+	})
+	if err != nil {
+		return err
+	}
+	if ctx.Bool("json") {
+		return c.printJSON(r)
+	}
+	fmt.Fprintf(c.out, "%s\t%d files\t%d bytes\n", r.URL, r.Files, r.Bytes)
+	for _, v := range r.Removed {
+		fmt.Fprintf(c.out, "removed\t%s\n", v)
+	}
+	return nil
+}

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/degas-dns/degas/export/serving"
+	"github.com/urfave/cli/v2"
+)
+
+func (c *command) serve() *cli.Command {
+	return &cli.Command{
+		Name:      "serve",
+		Usage:     "answer TensorFlow Serving's REST API with a model",
+		ArgsUsage: "MODEL",
+		Description: "MODEL is a version directory, a run, or a directory of numbered versions. Prints the model's URL once it answers, and\n" +
+			"stops on Ctrl-C after the requests in work. Anyone who reaches the address can ask: keep it to where you want that.\n\n" +
+			"Example: degas serve models/degas\n" +
+			"         curl -d '{\"instances\": [\"google.com\"]}' http://127.0.0.1:8501/v1/models/degas:predict",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "addr", Value: "127.0.0.1:8501", Usage: "`ADDRESS` to listen on; port 0 takes a free one"},
+			&cli.StringFlag{Name: "name", Usage: "the model's `NAME` (the directory's, above its numbers)"},
+		},
+		Action: c.serveAction,
+	}
+}
+
+// shutdownTime is how long requests in work may go on after an interrupt.
+const shutdownTime = 10 * time.Second
+
+func (c *command) serveAction(ctx *cli.Context) error {
+	if err := arguments(ctx, 1, 1); err != nil {
+		return err
+	}
+	name, versions, err := serving.Load(ctx.Args().First())
+	if err != nil {
+		return err
+	}
+	if ctx.IsSet("name") {
+		name = ctx.String("name")
+	}
+	handler, err := serving.New(name, versions)
+	if err != nil {
+		return fmt.Errorf("serve %s: %w", ctx.Args().First(), err)
+	}
+	l, err := net.Listen("tcp", ctx.String("addr"))
+	if err != nil {
+		return err
+	}
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
+		ErrorLog: slog.NewLogLogger(slog.Default().Handler(), slog.LevelWarn)}
+	if _, err := fmt.Fprintf(c.out, "http://%s/v1/models/%s\n", l.Addr(), name); err != nil {
+		return errors.Join(err, l.Close())
+	}
+	stopped := make(chan error, 1)
+	go func() {
+		<-ctx.Context.Done()
+		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx.Context), shutdownTime)
+		defer cancel()
+		stopped <- server.Shutdown(limit)
+	}()
+	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return <-stopped
+}

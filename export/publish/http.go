@@ -1,0 +1,136 @@
+package publish
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/degas-dns/degas/export"
+)
+
+// client is shared by all requests; the proxy comes from the environment.
+var client = &http.Client{Timeout: 10 * time.Minute}
+
+const (
+	tries     = 4
+	maxAnswer = 1 << 20
+)
+
+// firstWait is the pause before the second try; every further one is twice as long.
+var firstWait = time.Second
+
+// put uploads every file, SHA256SUMS last: who sees that sees all. It is asked for first, so that a version that is there
+// already stays.
+func put(ctx context.Context, e *exported, base *url.URL, o Options) (Result, error) {
+	if o.Version == 0 {
+		return Result{}, errors.New("no version: --version, or a directory whose name is a number")
+	}
+	to := base.JoinPath(o.Name, strconv.Itoa(o.Version))
+	if !o.Force {
+		_, err := send(ctx, http.MethodHead, to.JoinPath(export.SumsFile), nil, o, nil)
+		var status *statusError
+		switch {
+		case err == nil:
+			return Result{}, fmt.Errorf("%s: %w. Try: another --version, or --force", to.Redacted(), ErrExists)
+		case !errors.As(err, &status) || status.code == http.StatusUnauthorized || status.code == http.StatusForbidden:
+			return Result{}, err
+		} // else it is not there, or the server takes no HEAD
+	}
+	for _, f := range append(slices.Clone(e.files), export.File{Path: export.SumsFile}) {
+		data, err := os.ReadFile(filepath.Join(e.dir, filepath.FromSlash(f.Path)))
+		if err != nil {
+			return Result{}, err
+		}
+		header := http.Header{"Content-Type": {"application/octet-stream"}}
+		if f.SHA256 != "" {
+			header.Set("X-Checksum-Sha256", f.SHA256) // Artifactory and Nexus check it
+		}
+		if _, err := send(ctx, http.MethodPut, to.JoinPath(f.Path), data, o, header); err != nil {
+			return Result{}, err
+		}
+	}
+	return e.result(to.Redacted(), o), nil
+}
+
+// statusError is an answer that is no success.
+type statusError struct {
+	code        int
+	method, url string
+	text        string
+	retryAfter  time.Duration
+}
+
+func (e *statusError) Error() string {
+	text := fmt.Sprintf("%s %s: %d %s", e.method, e.url, e.code, http.StatusText(e.code))
+	if e.text != "" {
+		text += ": " + e.text
+	}
+	return text
+}
+
+// send sends a request until it succeeds, is refused, or has been tried often enough. Credentials are the URL's, or the
+// token unless header has its own.
+func send(ctx context.Context, method string, to *url.URL, body []byte, o Options, header http.Header) ([]byte, error) {
+	wait := firstWait
+	for try := 1; ; try++ {
+		answer, err := sendOnce(ctx, method, to, body, o, header)
+		var status *statusError
+		refused := errors.As(err, &status) && status.code < 500 && status.code != http.StatusTooManyRequests && status.code != http.StatusRequestTimeout
+		if err == nil || refused || ctx.Err() != nil || try == tries {
+			return answer, err
+		}
+		pause := wait
+		if status != nil && status.retryAfter > 0 {
+			pause = min(status.retryAfter, time.Minute)
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+		wait *= 2
+	}
+}
+
+func sendOnce(ctx context.Context, method string, to *url.URL, body []byte, o Options, header http.Header) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, method, to.String(), bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	for key, values := range header {
+		req.Header[key] = values
+	}
+	if o.Token != "" && to.User == nil && header.Get(standAloneToken) == "" {
+		req.Header.Set("Authorization", "Bearer "+o.Token)
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if resp.StatusCode >= 200 && resp.StatusCode < 300 {
+		return answer, err
+	}
+	seconds, _ := strconv.Atoi(resp.Header.Get("Retry-After")) // a date, or none, is 0
+	return answer, &statusError{code: resp.StatusCode, method: method, url: to.Redacted(), text: firstLine(answer),
+		retryAfter: time.Duration(max(0, seconds)) * time.Second}
+}
+
+// firstLine is what of an answer helps in an error.
+func firstLine(answer []byte) string {
+	line, _, _ := bytes.Cut(bytes.TrimSpace(answer), []byte{'\n'})
+	if len(line) > 200 || bytes.HasPrefix(line, []byte{'<'}) {
+		return ""
+	}
+	return string(line)
+}

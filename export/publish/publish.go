@@ -1,0 +1,142 @@
+// Package publish brings an exported version directory to where models are served from: a store in the layout of
+// TensorFlow Serving, any server that takes HTTP PUT, or Devo's ML Model Manager.
+package publish
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/degas-dns/degas/export"
+)
+
+// Options say what is published as what. The zero Options take name and version from the directory.
+type Options struct {
+	// Name of the model; "" takes the directory's above the version, or the manifest's for a version without one.
+	Name string
+	// Version; 0 takes the directory's name where that is a number, else the one after the highest in a store.
+	Version int
+	// Keep is how many versions a store keeps, the newest ones; 0 keeps all.
+	Keep int
+	// Force replaces what is there under the same name and version.
+	Force bool
+	// Token authorises requests: of HTTP as "Authorization: Bearer", of Devo as Auth says.
+	Token string
+	// Auth is how Devo gets the token: "standalone" (default) or "bearer".
+	Auth string
+	// Engine and Description are Devo's; "" is ONNX, and what the manifest says.
+	Engine, Description string
+	// Domain is prefixed to the paths of Devo's servers before 2.4.0.
+	Domain string
+}
+
+// Result says where the model is now.
+type Result struct {
+	URL     string   `json:"url"`
+	Name    string   `json:"name"`
+	Version int      `json:"version,omitempty"`
+	Files   int      `json:"files"`
+	Bytes   int64    `json:"bytes"`
+	Removed []string `json:"removed,omitempty"` // old versions
+}
+
+// ErrExists means that there is a model of that name, or that version of it, already.
+var ErrExists = errors.New("exists already")
+
+// Publish checks the version directory dir against its SHA256SUMS and brings it to the target:
+//
+//	file:///srv/models, or a path      /srv/models/NAME/VERSION, whole or not at all
+//	https://host/models                PUT of every file below /models/NAME/VERSION, SHA256SUMS last
+//	devo+https://host/mlmodelmanager/  the file of one engine, and the model that uses it
+func Publish(ctx context.Context, dir, target string, o Options) (Result, error) {
+	e, err := open(dir)
+	if err != nil {
+		return Result{}, fmt.Errorf("publish %s: %w", dir, err)
+	}
+	u, err := url.Parse(target)
+	if err != nil {
+		return Result{}, fmt.Errorf("publish to %s: %w", target, err)
+	}
+	if o.Name == "" {
+		o.Name = e.name
+	}
+	if !validName.MatchString(o.Name) {
+		return Result{}, fmt.Errorf("publish %s: %q is no model's name: letters, digits, '.', '_' and '-'", dir, o.Name)
+	}
+	if o.Version == 0 {
+		o.Version = e.version
+	}
+	var r Result
+	switch u.Scheme {
+	case "", "file":
+		if u.Scheme == "file" {
+			target = u.Path
+		}
+		r, err = toStore(ctx, e, target, o)
+	case "http", "https":
+		r, err = put(ctx, e, u, o)
+	case "devo+http", "devo+https":
+		u.Scheme = strings.TrimPrefix(u.Scheme, "devo+")
+		r, err = toDevo(ctx, e, u, o)
+	default:
+		return Result{}, fmt.Errorf("publish to %s: scheme %q is none of file, http, https, devo+http and devo+https", target, u.Scheme)
+	}
+	if err != nil {
+		return Result{}, fmt.Errorf("publish %s to %s: %w", dir, u.Redacted(), err)
+	}
+	return r, nil
+}
+
+var validName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]*$`)
+
+// version directories hold these files, all checked.
+type exported struct {
+	dir      string
+	name     string
+	version  int // 0 when the directory's name is no number
+	manifest export.Manifest
+	files    []export.File // without SHA256SUMS
+}
+
+// open reads dir's list of files and checks every one.
+func open(dir string) (*exported, error) {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	e := &exported{dir: abs}
+	data, err := os.ReadFile(filepath.Join(abs, export.ManifestFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("it is no version directory of export-model: %w", err)
+	} else if err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(data, &e.manifest); err != nil {
+		return nil, fmt.Errorf("%s: %w", export.ManifestFile, err)
+	}
+	if e.files, err = export.CheckSums(abs); err != nil {
+		return nil, err
+	}
+	e.name = filepath.Base(abs)
+	if n, err := strconv.Atoi(e.name); err == nil && n > 0 {
+		e.version, e.name = n, filepath.Base(filepath.Dir(abs))
+	}
+	return e, nil
+}
+
+// result starts a Result with what is published.
+func (e *exported) result(url string, o Options) Result {
+	r := Result{URL: url, Name: o.Name, Version: o.Version, Files: len(e.files) + 1}
+	for _, f := range e.files {
+		r.Bytes += f.Bytes
+	}
+	return r
+}

@@ -1,0 +1,258 @@
+package publish
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/degas-dns/degas/export"
+	_ "github.com/degas-dns/degas/export/formats"
+	"github.com/degas-dns/degas/export/internal/exporttest"
+)
+
+// version exports a small model as NAME/number.
+func version(t *testing.T, name, number string) string {
+	t.Helper()
+	cases := exporttest.Cases(t, rand.New(rand.NewPCG(9, 9)), 1)
+	dir := filepath.Join(t.TempDir(), name, number)
+	if _, err := export.Export(context.Background(), cases[len(cases)-1].Model, dir, export.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func list(t *testing.T, dir string) []string {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for _, e := range entries {
+		out = append(out, e.Name())
+	}
+	return out
+}
+
+func TestStore(t *testing.T) {
+	ctx, store := context.Background(), filepath.Join(t.TempDir(), "store")
+	dir, unnumbered := version(t, "shop", "7"), version(t, "shop", "latest")
+	r, err := Publish(ctx, dir, "file://"+store, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Name != "shop" || r.Version != 7 || r.URL != filepath.Join(store, "shop", "7") {
+		t.Errorf("published %+v", r)
+	}
+	if files, err := export.CheckSums(r.URL); err != nil || len(files)+1 != r.Files {
+		t.Errorf("%d files of %d, %v", len(files), r.Files, err)
+	}
+	if _, err := os.Stat(filepath.Join(r.URL, "variables")); err != nil {
+		t.Error(err)
+	}
+	if _, err := Publish(ctx, dir, store, Options{}); !errors.Is(err, ErrExists) {
+		t.Errorf("again: %v", err)
+	}
+	if _, err := Publish(ctx, dir, store, Options{Force: true}); err != nil {
+		t.Errorf("by force: %v", err)
+	}
+	for want := 8; want <= 10; want++ { // the next free number
+		r, err := Publish(ctx, unnumbered, store, Options{Name: "shop", Keep: 2})
+		if err != nil || r.Version != want {
+			t.Fatalf("version %d, %v, want %d", r.Version, err, want)
+		}
+	}
+	if got := list(t, filepath.Join(store, "shop")); !slices.Equal(got, []string{"10", "9"}) {
+		t.Errorf("the store keeps %v", got)
+	}
+	// An old version published late is what was asked for.
+	if r, err = Publish(ctx, dir, store, Options{Keep: 1}); err != nil || !slices.Equal(r.Removed, []string{"9"}) {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if got := list(t, filepath.Join(store, "shop")); !slices.Equal(got, []string{"10", "7"}) {
+		t.Errorf("the store keeps %v", got)
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	ctx, dir := context.Background(), version(t, "shop", "1")
+	changed := version(t, "shop", "1")
+	if err := os.WriteFile(filepath.Join(changed, "model.onnx"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		dir, to string
+		o       Options
+		want    string
+	}{
+		{t.TempDir(), t.TempDir(), Options{}, "no version directory"},
+		{changed, t.TempDir(), Options{}, "model.onnx has changed"},
+		{dir, "ftp://x", Options{}, `scheme "ftp"`},
+		{dir, t.TempDir(), Options{Name: "../x"}, "no model's name"},
+		{dir, "devo+https://x", Options{Token: "t", Engine: "H2O"}, `engine "H2O"`},
+		{dir, "devo+https://x", Options{}, "DEGAS_PUBLISH_TOKEN"},
+		{version(t, "shop", "latest"), "http://x", Options{}, "--version"},
+	} {
+		if _, err := Publish(ctx, tc.dir, tc.to, tc.o); err == nil || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%s %+v: %v, want %q", tc.to, tc.o, err, tc.want)
+		}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	cancel()
+	store := t.TempDir()
+	if _, err := Publish(ctx, dir, store, Options{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("canceled: %v", err)
+	}
+	if left := list(t, filepath.Join(store, "shop")); len(left) > 0 {
+		t.Errorf("canceled leaves %v", left)
+	}
+}
+
+func TestPut(t *testing.T) {
+	defer func(d time.Duration) { firstWait = d }(firstWait)
+	firstWait = time.Millisecond
+	var order []string
+	files, busy := map[string][]byte{}, 2
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "Bearer secret" {
+			http.Error(w, "who are you", http.StatusUnauthorized)
+			return
+		}
+		if r.Method == http.MethodHead {
+			if files[r.URL.Path] == nil {
+				w.WriteHeader(http.StatusNotFound)
+			}
+			return
+		}
+		if busy--; busy >= 0 {
+			w.Header().Set("Retry-After", "0")
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		data, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		files[r.URL.Path] = data
+		order = append(order, r.URL.Path)
+		w.WriteHeader(http.StatusCreated)
+	}))
+	defer s.Close()
+	ctx, dir := context.Background(), version(t, "shop", "3")
+	if _, err := Publish(ctx, dir, s.URL+"/models", Options{Token: "wrong"}); err == nil || !strings.Contains(err.Error(), "401 Unauthorized") {
+		t.Errorf("wrong token: %v", err)
+	}
+	r, err := Publish(ctx, dir, s.URL+"/models", Options{Token: "secret"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if last := order[len(order)-1]; last != "/models/shop/3/SHA256SUMS" || len(files) != r.Files {
+		t.Errorf("%d files, last %s", len(files), last)
+	}
+	want, err := os.ReadFile(filepath.Join(dir, "saved_model.pb"))
+	if err != nil || string(files["/models/shop/3/saved_model.pb"]) != string(want) {
+		t.Errorf("saved_model.pb differs, %v", err)
+	}
+	if _, err := Publish(ctx, dir, s.URL+"/models", Options{Token: "secret"}); !errors.Is(err, ErrExists) {
+		t.Errorf("again: %v", err)
+	}
+	if _, err := Publish(ctx, dir, s.URL+"/models", Options{Token: "secret", Force: true}); err != nil {
+		t.Errorf("by force: %v", err)
+	}
+}
+
+// manager is Devo's ML Model Manager as its clients know it.
+type manager struct {
+	t      *testing.T
+	prefix string
+	models []map[string]any
+	images int
+}
+
+func (m *manager) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	fail := func(status, code int, msg string) {
+		w.WriteHeader(status)
+		fmt.Fprintf(w, `{"code": %d, "msg": %q}`, code, msg)
+	}
+	if r.Header.Get("standAloneToken") != "secret" && r.Header.Get("Authorization") != "Bearer secret" {
+		fail(http.StatusUnauthorized, 5, "Token invalid or expired")
+		return
+	}
+	switch r.Method + " " + strings.TrimPrefix(r.URL.Path, m.prefix) {
+	case "GET /models":
+		if err := json.NewEncoder(w).Encode(m.models); err != nil {
+			m.t.Error(err)
+		}
+	case "POST /models/images/upload":
+		f, h, err := r.FormFile("fileName")
+		if err != nil || h.Filename != "model.onnx" || r.FormValue("engine") != "ONNX" {
+			m.t.Errorf("upload of %v as %q: %v", h, r.FormValue("engine"), err)
+			return
+		}
+		data, err := io.ReadAll(f)
+		if err != nil {
+			m.t.Error(err)
+		}
+		m.images++
+		fmt.Fprintf(w, `{"valid": %t, "errorDetail": "no graph", "imageId": %d, "size": %d, "outputType": "FLOAT", "fields": [{"id": 1,
+			"name": "domain_ids", "description": "", "type": "FLOAT"}], "clusters": null, "category": "c", "runtimeSize": 9, "fileName": "model.onnx"}`,
+			len(data) > 0, m.images, len(data))
+	case "POST /models":
+		var model map[string]any
+		if err := json.NewDecoder(r.Body).Decode(&model); err != nil {
+			m.t.Error(err)
+		}
+		i := slices.IndexFunc(m.models, func(old map[string]any) bool { return old["name"] == model["name"] })
+		switch {
+		case i < 0 && model["id"] == nil:
+			model["id"] = len(m.models) + 1
+			m.models = append(m.models, model)
+		case i >= 0 && fmt.Sprint(model["id"]) == fmt.Sprint(m.models[i]["id"]):
+			m.models[i] = model
+		default:
+			fail(http.StatusConflict, 7, "name in use")
+		}
+	default:
+		fail(http.StatusNotFound, 1, "no such path "+r.URL.Path)
+	}
+}
+
+func TestDevo(t *testing.T) {
+	m := &manager{t: t, prefix: "/mlmodelmanager"}
+	s := httptest.NewServer(m)
+	defer s.Close()
+	ctx, dir, to := context.Background(), version(t, "dga", "1"), "devo+"+s.URL+"/mlmodelmanager/"
+	if _, err := Publish(ctx, dir, to, Options{Token: "old"}); err == nil || !strings.Contains(err.Error(), "Token invalid or expired (code 5)") {
+		t.Errorf("old token: %v", err)
+	}
+	if _, err := Publish(ctx, dir, to, Options{Token: "secret"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Publish(ctx, dir, to, Options{Token: "secret"}); !errors.Is(err, ErrExists) {
+		t.Errorf("again: %v", err)
+	}
+	if m.images != 1 {
+		t.Errorf("%d uploads: a name in use must cost none", m.images)
+	}
+	if _, err := Publish(ctx, dir, to, Options{Token: "secret", Auth: "bearer", Force: true}); err != nil {
+		t.Errorf("by force: %v", err)
+	}
+	if len(m.models) != 1 || fmt.Sprint(m.models[0]["image"].(map[string]any)["id"]) != "2" || m.models[0]["hidden"] != false {
+		t.Errorf("models %v", m.models)
+	}
+	m.prefix = "/mlmodelmanager/domains/shop"
+	if _, err := Publish(ctx, dir, to, Options{Token: "secret", Domain: "shop", Name: "other"}); err != nil || len(m.models) != 2 {
+		t.Errorf("a domain: %v, %d models", err, len(m.models))
+	}
+}

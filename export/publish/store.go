@@ -1,0 +1,153 @@
+package publish
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+
+	"github.com/degas-dns/degas/export"
+)
+
+// toStore copies e to root/NAME/VERSION. Servers that watch root see the version whole: it is written into a sibling that
+// they pass over, and renamed.
+func toStore(ctx context.Context, e *exported, root string, o Options) (Result, error) {
+	base := filepath.Join(root, o.Name)
+	if err := os.MkdirAll(base, 0o755); err != nil {
+		return Result{}, err
+	}
+	there, err := stored(base)
+	if err != nil {
+		return Result{}, err
+	}
+	if o.Version == 0 {
+		o.Version = 1
+		if len(there) > 0 {
+			o.Version = there[len(there)-1].number + 1
+		}
+	}
+	to := filepath.Join(base, strconv.Itoa(o.Version))
+	stage, err := os.MkdirTemp(base, ".tmp-")
+	if err != nil {
+		return Result{}, err
+	}
+	defer os.RemoveAll(stage) // what is left of it
+	if err := fill(ctx, e, filepath.Join(stage, "new")); err != nil {
+		return Result{}, err
+	}
+	if err := swap(stage, to, o.Force); err != nil {
+		return Result{}, err
+	}
+	r := e.result(to, o)
+	if there, err = stored(base); err != nil {
+		return r, err
+	}
+	r.Removed, err = retain(base, there, o)
+	return r, err
+}
+
+// storedVersion is a numbered directory of a store.
+type storedVersion struct {
+	number int
+	name   string
+}
+
+// stored lists a model's versions, oldest first.
+func stored(base string) ([]storedVersion, error) {
+	entries, err := os.ReadDir(base)
+	if err != nil {
+		return nil, err
+	}
+	var out []storedVersion
+	for _, e := range entries {
+		if n, err := strconv.Atoi(e.Name()); err == nil && n >= 0 && e.IsDir() {
+			out = append(out, storedVersion{n, e.Name()})
+		}
+	}
+	slices.SortFunc(out, func(a, b storedVersion) int { return cmp.Compare(a.number, b.number) })
+	return out, nil
+}
+
+// fill copies e's files, SHA256SUMS last, and checks what was written.
+func fill(ctx context.Context, e *exported, to string) error {
+	for _, f := range append(slices.Clone(e.files), export.File{Path: export.SumsFile}) {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		path := filepath.Join(to, filepath.FromSlash(f.Path))
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return err
+		}
+		data, err := os.ReadFile(filepath.Join(e.dir, filepath.FromSlash(f.Path)))
+		if err != nil {
+			return err
+		}
+		if err := writeSynced(path, data); err != nil {
+			return err
+		}
+	}
+	if _, err := os.Stat(filepath.Join(e.dir, "saved_model.pb")); err == nil { // it may be empty, and so not listed
+		if err := os.MkdirAll(filepath.Join(to, "variables"), 0o755); err != nil {
+			return err
+		}
+	}
+	_, err := export.CheckSums(to)
+	return err
+}
+
+func writeSynced(path string, data []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	return errors.Join(err, f.Sync(), f.Close())
+}
+
+// swap renames stage/new to to. What is there already is refused, or moved into stage, which is removed afterwards.
+func swap(stage, to string, force bool) error {
+	_, err := os.Stat(to)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return os.Rename(filepath.Join(stage, "new"), to)
+	case err != nil:
+		return err
+	case !force:
+		return fmt.Errorf("%s: %w. Try: another --version, or --force", to, ErrExists)
+	}
+	old := filepath.Join(stage, "old")
+	if err := os.Rename(to, old); err != nil {
+		return err
+	}
+	if err := os.Rename(filepath.Join(stage, "new"), to); err != nil {
+		return errors.Join(err, os.Rename(old, to))
+	}
+	return nil
+}
+
+// retain removes all but the newest versions. The one just published stays, however low its number.
+func retain(base string, there []storedVersion, o Options) (removed []string, err error) {
+	if o.Keep < 1 {
+		return nil, nil
+	}
+	for _, v := range there[:max(0, len(there)-o.Keep)] {
+		if v.number == o.Version {
+			continue
+		}
+		// Renamed first: a server must not find half a version.
+		gone := filepath.Join(base, ".tmp-old-"+v.name)
+		if err := os.Rename(filepath.Join(base, v.name), gone); err != nil {
+			return removed, fmt.Errorf("published, but remove version %s: %w", v.name, err)
+		}
+		if err := os.RemoveAll(gone); err != nil {
+			return removed, fmt.Errorf("published, but remove version %s: %w", v.name, err)
+		}
+		removed = append(removed, v.name)
+	}
+	return removed, nil
+}

@@ -1,0 +1,69 @@
+package serving
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/degas-dns/degas/model"
+)
+
+// Load reads what is to be served: a version directory or a run, which becomes version 1 or the number it is called, or a
+// directory of numbered versions, all of which are read. The name is the directory's above the numbers.
+func Load(dir string) (name string, versions []Version, err error) {
+	dir, err = filepath.Abs(dir)
+	if err != nil {
+		return "", nil, err
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return "", nil, err
+	}
+	for _, e := range entries {
+		number, ok := versionNumber(e.Name())
+		if !ok || !e.IsDir() {
+			continue
+		}
+		v, err := load(filepath.Join(dir, e.Name()), number)
+		if err != nil {
+			return "", nil, err
+		}
+		versions = append(versions, v)
+	}
+	if len(versions) > 0 {
+		return filepath.Base(dir), versions, nil
+	}
+	number, ok := versionNumber(filepath.Base(dir))
+	name = filepath.Base(dir)
+	if ok {
+		name = filepath.Base(filepath.Dir(dir))
+	} else {
+		number = 1
+	}
+	v, err := load(dir, number)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil, fmt.Errorf("%s holds neither a model nor numbered versions of one: %w", dir, err)
+	}
+	return name, []Version{v}, err
+}
+
+// versionNumber reads a directory's name as TensorFlow Serving does: decimal digits.
+func versionNumber(name string) (int, bool) {
+	n, err := strconv.Atoi(name)
+	return n, err == nil && n >= 0 && name[0] != '+' && name[0] != '-'
+}
+
+func load(dir string, number int) (Version, error) {
+	m, err := model.LoadAny(dir)
+	if err != nil {
+		return Version{}, err
+	}
+	c, err := model.NewClassifier(m)
+	if err != nil {
+		return Version{}, fmt.Errorf("%s: %w", dir, err)
+	}
+	return Version{number, c}, nil
+}

@@ -1,0 +1,169 @@
+package export
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/degas-dns/degas/export/importer"
+	"github.com/degas-dns/degas/model"
+)
+
+// CheckSums reads dir's SHA256SUMS and every file it lists. The error names the file that is missing or has changed.
+func CheckSums(dir string) ([]File, error) {
+	f, err := os.Open(filepath.Join(dir, SumsFile))
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	var out []File
+	lines := bufio.NewScanner(f)
+	for n := 1; lines.Scan(); n++ {
+		want, path, ok := strings.Cut(lines.Text(), "  ")
+		if !ok || !filepath.IsLocal(filepath.FromSlash(path)) {
+			return nil, fmt.Errorf("%s: line %d is no checksum of a file in the directory", SumsFile, n)
+		}
+		file, err := sum(filepath.Join(dir, filepath.FromSlash(path)))
+		if err != nil {
+			return nil, err
+		}
+		if file.SHA256 != want {
+			return nil, fmt.Errorf("%s has changed since it was exported: its SHA-256 is %s, %s says %s. Try: export-model --overwrite",
+				path, file.SHA256, SumsFile, want)
+		}
+		file.Path = path
+		out = append(out, file)
+	}
+	if err := lines.Err(); err != nil {
+		return nil, fmt.Errorf("%s: %w", SumsFile, err)
+	}
+	if len(out) == 0 {
+		return nil, fmt.Errorf("%s lists no files", SumsFile)
+	}
+	return out, nil
+}
+
+// Verified is what Verify found.
+type Verified struct {
+	Names int `json:"names"`
+	// Differences are the largest of any probability, by the file it was scored from.
+	Differences map[string]float64 `json:"differences"`
+	// Unread are files that degas writes but does not read; scripts/verify-exports loads them in their runtimes.
+	Unread []string `json:"unread"`
+}
+
+// verifyNames and verifyTolerance are how many names Verify scores and how far probabilities may be apart: the files hold
+// the same numbers, so that only a file that says something else differs at all.
+const (
+	verifyNames     = 2000
+	verifyTolerance = 1e-6
+)
+
+// readable are the files that degas reads back, and how.
+var readable = []struct {
+	file string
+	read func(dir string) (*model.Model, error)
+}{
+	{model.WeightsFile, model.Load},
+	{"model.h5", func(dir string) (*model.Model, error) {
+		m, _, err := importer.Read(filepath.Join(dir, "model.h5"), importer.Options{})
+		return m, err
+	}},
+}
+
+// Verify checks the checksums of the version directory dir, reads back every file that degas can read, and scores names
+// of all lengths with it. It fails where an answer differs from m's.
+func Verify(ctx context.Context, dir string, m *model.Model) (Verified, error) {
+	v, err := verify(ctx, dir, m)
+	if err != nil {
+		return Verified{}, fmt.Errorf("verify %s: %w", dir, err)
+	}
+	return v, nil
+}
+
+func verify(ctx context.Context, dir string, m *model.Model) (Verified, error) {
+	files, err := CheckSums(dir)
+	if err != nil {
+		return Verified{}, err
+	}
+	v := Verified{Names: verifyNames, Differences: map[string]float64{}, Unread: []string{}}
+	names := namesOfAllLengths(verifyNames, 2*m.Spec.Encoder.Window)
+	want, err := score(ctx, m, names)
+	if err != nil {
+		return Verified{}, err
+	}
+	for _, r := range readable {
+		if _, err := os.Stat(filepath.Join(dir, r.file)); errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		read, err := r.read(dir)
+		if err != nil {
+			return Verified{}, err
+		}
+		got, err := score(ctx, read, names)
+		if err != nil {
+			return Verified{}, err
+		}
+		d, err := furthest(got, want)
+		if err != nil {
+			return Verified{}, fmt.Errorf("%s: %w", r.file, err)
+		}
+		v.Differences[r.file] = d
+	}
+	for _, f := range files {
+		switch f.Path {
+		case model.SpecFile, ManifestFile, CardFile:
+			continue
+		}
+		if _, ok := v.Differences[f.Path]; !ok {
+			v.Unread = append(v.Unread, f.Path)
+		}
+	}
+	return v, nil
+}
+
+// furthest is the largest difference of two lists of probabilities.
+func furthest(got, want []float32) (float64, error) {
+	if len(got) != len(want) {
+		return 0, fmt.Errorf("%d probabilities, want %d", len(got), len(want))
+	}
+	var largest float64
+	for i := range got {
+		largest = max(largest, math.Abs(float64(got[i])-float64(want[i])))
+	}
+	if !(largest <= verifyTolerance) {
+		return 0, fmt.Errorf("probabilities differ by up to %g", largest)
+	}
+	return largest, nil
+}
+
+func score(ctx context.Context, m *model.Model, names []string) ([]float32, error) {
+	c, err := model.NewClassifier(m)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]float32, len(names)*c.Width())
+	return out, c.Probabilities(ctx, names, out)
+}
+
+// namesOfAllLengths draws names of 0 to longest bytes, some of them in no alphabet, the same every time.
+func namesOfAllLengths(n, longest int) []string {
+	rng := rand.New(rand.NewPCG(1, 2))
+	const bytes = model.NameAlphabet + model.NameAlphabet + "ABC+=?~\xff"
+	out := make([]string, n)
+	for i := range out {
+		b := make([]byte, i%(longest+1))
+		for j := range b {
+			b[j] = bytes[rng.IntN(len(bytes))]
+		}
+		out[i] = string(b)
+	}
+	return out
+}
