@@ -56,15 +56,17 @@ type fused struct {
 	buf   []float32
 	scal  *G.F32
 	diff  []bool
-	grads []*tensor.Dense
-	flat  [][]float32
+
+	inputs G.Nodes
+	grads  []*tensor.Dense
+	flat   [][]float32
 }
 
 var instances atomic.Int64
 
 // apply adds layer l to the graph of its inputs. A nil shape makes the output a scalar.
 func apply(name string, l layer, shape tensor.Shape, inputs ...*G.Node) (*G.Node, error) {
-	o := &fused{name: name, id: instances.Add(1), layer: l, shape: shape}
+	o := &fused{name: name, id: instances.Add(1), layer: l, shape: shape, inputs: slices.Clone(inputs)}
 	for _, n := range inputs {
 		o.types = append(o.types, n.Type())
 		float := n.Dtype() == tensor.Float32

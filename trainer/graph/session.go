@@ -103,17 +103,50 @@ func (s *session) build(lower func(*builder) lowering, w model.Weights) error {
 		return err
 	}
 	G.Read(cost, &s.loss)
-	var nodes G.Nodes
+	var nodes, bound G.Nodes
 	for _, p := range b.params {
 		nodes = append(nodes, p.node)
+		if grad := b.soleGradient(p.node); grad != nil {
+			s.values = append(s.values, soleGradient{p.node, grad})
+			continue
+		}
+		s.values = append(s.values, p.node)
+		bound = append(bound, p.node)
 	}
 	if _, err := G.Grad(cost, nodes...); err != nil {
 		return fmt.Errorf("differentiate: %w", err)
 	}
 	s.params, s.feed = b.params, b.feed
-	s.values = G.NodesToValueGrads(nodes)
-	s.machine = G.NewTapeMachine(b.graph, G.BindDualValues(nodes...))
+	options := []G.VMOpt{}
+	if len(bound) > 0 {
+		options = append(options, G.BindDualValues(bound...))
+	}
+	s.machine = G.NewTapeMachine(b.graph, options...)
 	return nil
+}
+
+// soleGradient is a parameter that one layer alone uses, with the gradient where that layer's backward pass leaves it.
+// Others have theirs added up by gorgonia, into memory that has to be cleared before: three passes more over it.
+type soleGradient struct {
+	*G.Node
+	grad G.Value
+}
+
+// Grad implements gorgonia.ValueGrad.
+func (g soleGradient) Grad() (G.Value, error) { return g.grad, nil }
+
+// soleGradient is where the gradient of n ends up when one fused layer is all that reads it. It must be asked before the
+// graph has gradients.
+func (b *builder) soleGradient(n *G.Node) G.Value {
+	readers := b.graph.To(n.ID())
+	if readers.Len() != 1 || !readers.Next() {
+		return nil
+	}
+	o, ok := readers.Node().(*G.Node).Op().(*fused)
+	if !ok {
+		return nil
+	}
+	return o.grads[slices.Index(o.inputs, n)]
 }
 
 // Step does one update.

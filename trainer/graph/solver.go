@@ -8,8 +8,8 @@ import (
 	G "gorgonia.org/gorgonia"
 )
 
-// optimizer is a gorgonia.Solver that makes one pass over the memory and whose state can be saved. Gradients are zeroed
-// after use: gorgonia accumulates into them.
+// optimizer is a gorgonia.Solver that makes one pass over the memory and whose state can be saved. Gradients that gorgonia
+// accumulates are zeroed after use.
 type optimizer interface {
 	G.Solver
 	setRate(rate float64)
@@ -46,7 +46,7 @@ type base struct {
 
 func (b *base) setRate(rate float64) { b.Rate = rate }
 
-// each calls update for every parameter, in parts, and zeroes its gradient.
+// each calls update for every parameter, in parts, and zeroes its gradient where gorgonia adds to it.
 func (b *base) each(params []G.ValueGrad, update func(i int, w, grad []float32, lo, hi int)) error {
 	b.Steps++
 	for i, p := range params {
@@ -56,10 +56,13 @@ func (b *base) each(params []G.ValueGrad, update func(i int, w, grad []float32, 
 			return fmt.Errorf("update parameter %d: %w", i, err)
 		}
 		grad := g.Data().([]float32)
+		_, sole := p.(soleGradient)
 		b.V = grown(b.V, i, len(w))
 		b.split(len(w), func(_, lo, hi int) {
 			update(i, w[lo:hi], grad[lo:hi], lo, hi)
-			clear(grad[lo:hi])
+			if !sole {
+				clear(grad[lo:hi])
+			}
 		})
 	}
 	return nil
