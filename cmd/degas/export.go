@@ -2,9 +2,11 @@ package main
 
 import (
 	"fmt"
+	"log/slog"
 	"maps"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 
@@ -60,6 +62,9 @@ func (c *command) exportAction(ctx *cli.Context) error {
 	metrics, err := evaluate.ReadSummary(ctx.Args().First())
 	if err != nil {
 		return err
+	}
+	if _, err := strconv.ParseUint(filepath.Base(ctx.String("to")), 10, 63); err != nil {
+		slog.Warn("TensorFlow Serving and publish-model look for versions in directories that are numbers, such as models/degas/1", "to", ctx.String("to"))
 	}
 	report, err := export.Export(ctx.Context, m, ctx.String("to"), export.Options{Formats: formats, Metrics: metrics, Overwrite: ctx.Bool("overwrite")})
 	if err != nil {
