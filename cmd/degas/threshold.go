@@ -1,0 +1,47 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+
+	"github.com/degas-dns/degas/evaluate"
+	"github.com/urfave/cli/v2"
+)
+
+func (c *command) threshold() *cli.Command {
+	return &cli.Command{
+		Name:      "choose-threshold",
+		Usage:     "set the score from which a run's model calls names malicious, for a rate of false alarms",
+		ArgsUsage: "RUN",
+		Description: "Scores the validation names and takes the lowest threshold at which no more than --fpr of the benign ones are called\n" +
+			"malicious. It is kept in the run's model: evaluate-model, predict and every export use it from then on.\n\n" +
+			"Example: degas choose-threshold runs/first --fpr 1e-3",
+		Flags: []cli.Flag{
+			&cli.Float64Flag{Name: "fpr", Value: 1e-3, Usage: "false alarms a benign name"},
+			&cli.StringFlag{Name: "data", Usage: "processed `DIR` (the run's own)"},
+			&cli.StringFlag{Name: "split", Value: "validation", Usage: "validation or train; test is for measuring"},
+			jsonFlag,
+		},
+		Action: c.thresholdAction,
+	}
+}
+
+func (c *command) thresholdAction(ctx *cli.Context) error {
+	if err := arguments(ctx, 1, 1); err != nil {
+		return err
+	}
+	t, err := evaluate.ChooseThreshold(ctx.Context, evaluate.RunOptions{RunDir: ctx.Args().First(), Data: ctx.String("data"),
+		Split: ctx.String("split")}, ctx.Float64("fpr"))
+	if err != nil {
+		return err
+	}
+	if t.TooFew {
+		slog.Warn("too few benign names for that rate: it is little more than a guess", "benign", t.Benign, "fpr", t.Wanted)
+	}
+	if ctx.Bool("json") {
+		return c.printJSON(t)
+	}
+	_, err = fmt.Fprintf(c.out, "threshold   %.6g\n%-11s %d of %d benign names called malicious (%.2g), %.1f %% of the malicious found\n",
+		t.Value, t.Split, t.Alarms, t.Benign, t.FPR, 100*t.TPR)
+	return err
+}

@@ -1,0 +1,91 @@
+package evaluate_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/degas-dns/degas/evaluate"
+	"github.com/degas-dns/degas/model"
+)
+
+// The threshold is kept, and at it the share of benign names called malicious is at most what was wanted, and one name
+// more would exceed it.
+func TestChooseThreshold(t *testing.T) {
+	run, _ := newRun(t, 3, "binary")
+	calm(t, run)
+	for _, fpr := range []float64{0.3, 0.1, 0.02} {
+		th, err := evaluate.ChooseThreshold(context.Background(), evaluate.RunOptions{RunDir: run}, fpr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := model.Load(filepath.Join(run, "model"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m.Threshold != th.Value {
+			t.Errorf("the model has threshold %g, chosen was %g", m.Threshold, th.Value)
+		}
+		measured, err := evaluate.Run(context.Background(), evaluate.RunOptions{RunDir: run, Split: "validation", Out: filepath.Join(t.TempDir(), "e")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		alarms := measured.Confusion[0][1]
+		if int(alarms) != th.Alarms || measured.Benign != th.Benign || float64(alarms) > fpr*float64(th.Benign) {
+			t.Errorf("at FPR %g %d of %d benign names are called malicious, said were %d of %d", fpr, alarms, measured.Benign, th.Alarms, th.Benign)
+		}
+		if float64(alarms+1) <= fpr*float64(th.Benign)*0.9 {
+			t.Errorf("at FPR %g only %d of %d benign names are called malicious", fpr, alarms, th.Benign)
+		}
+	}
+}
+
+// calm takes a random model's scores away from 0 and 1, where many are equal.
+func calm(t *testing.T, run string) {
+	t.Helper()
+	m, err := model.Load(filepath.Join(run, "model"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	params, err := m.Spec.Params()
+	if err != nil {
+		t.Fatal(err)
+	}
+	head := m.Weights[params[len(params)-2].Name]
+	for i := range head.Data {
+		head.Data[i] *= 0.1
+	}
+	if err := m.Save(filepath.Join(run, "model")); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestChooseThresholdRefusals(t *testing.T) {
+	run, _ := newRun(t, 3, "binary")
+	families, _ := newRun(t, 4, "family")
+	before, err := os.ReadFile(filepath.Join(run, "model", model.SpecFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		o    evaluate.RunOptions
+		fpr  float64
+		want string
+	}{
+		{evaluate.RunOptions{RunDir: run}, 0, "not between 0 and 1"},
+		{evaluate.RunOptions{RunDir: run}, 1, "not between 0 and 1"},
+		{evaluate.RunOptions{RunDir: run, Split: "test"}, 0.1, "for measuring"},
+		{evaluate.RunOptions{RunDir: families}, 0.1, "it has no threshold"},
+		{evaluate.RunOptions{RunDir: t.TempDir()}, 0.1, "is no run"},
+	} {
+		if _, err := evaluate.ChooseThreshold(context.Background(), tc.o, tc.fpr); err == nil || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%+v at %g: %v, want %q", tc.o, tc.fpr, err, tc.want)
+		}
+	}
+	after, err := os.ReadFile(filepath.Join(run, "model", model.SpecFile))
+	if err != nil || string(after) != string(before) {
+		t.Errorf("a refusal changed the model: %v", err)
+	}
+}
