@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sync"
 
 	"github.com/degas-dns/degas/model"
 	"github.com/degas-dns/degas/trainer"
@@ -87,7 +88,12 @@ func (e engine) Start(ctx context.Context, s trainer.Setup) (trainer.Session, er
 	return ses, nil
 }
 
+// building is held while a graph is made: gorgonia counts groups of nodes in a variable of its own, without a lock.
+var building sync.Mutex
+
 func (s *session) build(lower func(*builder) lowering, w model.Weights) error {
+	building.Lock()
+	defer building.Unlock()
 	b, err := newBuilder(s, w)
 	if err != nil {
 		return err
