@@ -19,10 +19,18 @@ type curve struct {
 }
 
 func newCurve(s *Sample) *curve {
-	c := &curve{scores: make([]float64, len(s.Names)), malicious: make([]bool, len(s.Names))}
+	scores := make([]float64, len(s.Names))
+	for i := range scores {
+		scores[i] = s.Score(i)
+	}
+	return newScoredCurve(s, scores)
+}
+
+// newScoredCurve is newCurve for other scores of the sample's names, which it sorts.
+func newScoredCurve(s *Sample, scores []float64) *curve {
+	c := &curve{scores: scores, malicious: make([]bool, len(s.Names))}
 	for i := range s.Names {
-		c.scores[i], c.malicious[i] = s.Score(i), s.Truth[i] != 0
-		if c.malicious[i] {
+		if c.malicious[i] = s.Truth[i] != 0; c.malicious[i] {
 			c.positives++
 		}
 	}

@@ -39,7 +39,9 @@ type Metrics struct {
 	Confusion [][]int       `json:"confusion"`
 	Families  []GroupRecall `json:"families"` // worst first
 	Sources   []GroupRecall `json:"sources"`
-	Warnings  []string      `json:"warnings"`
+	// Baselines are plain classifiers beside the model; none when they were not asked for.
+	Baselines []Baseline `json:"baselines,omitempty"`
+	Warnings  []string   `json:"warnings"`
 }
 
 // Number is a float64 whose JSON is null where it is no finite number.

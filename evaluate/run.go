@@ -23,6 +23,8 @@ type RunOptions struct {
 	Data   string // process-data's output; "" is the run's own
 	Split  string // "" is test
 	Out    string // directory, "" is RunDir/evaluation
+	// Baselines also trains plain classifiers on the training names and measures them beside the model.
+	Baselines bool
 	// Progress, if not nil, is told names done of total.
 	Progress func(done, total int64)
 }
@@ -82,6 +84,11 @@ func Run(ctx context.Context, o RunOptions) (*Metrics, error) {
 		return nil, err
 	}
 	metrics.warn(sample, m, manifest)
+	if o.Baselines {
+		if err := metrics.baselines(ctx, sample, o.Data, cfg.Options.Seed); err != nil {
+			return nil, err
+		}
+	}
 	r := &report{Config: *cfg, Model: m, Metrics: metrics, Sample: sample, History: history, Split: o.Split, Run: filepath.Base(filepath.Clean(o.RunDir)), Data: manifest}
 	return metrics, writeAll(r, o.Out)
 }

@@ -83,7 +83,7 @@ func TestRunWritesEverything(t *testing.T) {
 	}{{"binary", 4}, {"family", 60}} {
 		t.Run(tc.target, func(t *testing.T) {
 			run, _ := newRun(t, tc.families, tc.target)
-			m, err := evaluate.Run(context.Background(), evaluate.RunOptions{RunDir: run})
+			m, err := evaluate.Run(context.Background(), evaluate.RunOptions{RunDir: run, Baselines: true})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -105,6 +105,13 @@ func TestRunWritesEverything(t *testing.T) {
 			if n := bytes.Count(page, []byte("data:image/png;base64,")); n != 6 || bytes.Contains(page, []byte(`src="http`)) {
 				t.Errorf("the report embeds %d pictures, want 6 and nothing from elsewhere", n)
 			}
+			// The model is untrained and names carry their class: plain classifiers must beat it, and the page must say so.
+			if len(m.Baselines) != 3 || !m.Baselines[2].Beats || m.Baselines[2].ROCAUC < 0.99 {
+				t.Errorf("baselines %+v", m.Baselines)
+			}
+			if !bytes.Contains(page, []byte("better than the model")) || !strings.Contains(strings.Join(m.Warnings, "\n"), "n-grams") {
+				t.Errorf("nothing says that n-grams are better: %q", m.Warnings)
+			}
 			data, err := os.ReadFile(filepath.Join(out, "metrics.json"))
 			if err != nil {
 				t.Fatal(err)
@@ -117,7 +124,7 @@ func TestRunWritesEverything(t *testing.T) {
 				t.Error("names of a family the model does not know were not counted")
 			}
 			first := data
-			if _, err := evaluate.Run(context.Background(), evaluate.RunOptions{RunDir: run}); err != nil {
+			if _, err := evaluate.Run(context.Background(), evaluate.RunOptions{RunDir: run, Baselines: true}); err != nil {
 				t.Fatal(err)
 			}
 			if again, _ := os.ReadFile(filepath.Join(out, "metrics.json")); !bytes.Equal(first, again) {

@@ -164,7 +164,7 @@ func (s *evaluateStage) Inputs() []string {
 }
 func (s *evaluateStage) Outputs() []string { return []string{s.Out} }
 func (s *evaluateStage) Run(ctx context.Context) error {
-	_, err := evaluate.Run(ctx, evaluate.RunOptions{RunDir: s.EvaluateConfig.Run, Data: s.Data, Out: s.Out, Progress: s.hooks.Evaluate})
+	_, err := evaluate.Run(ctx, evaluate.RunOptions{RunDir: s.EvaluateConfig.Run, Data: s.Data, Out: s.Out, Baselines: true, Progress: s.hooks.Evaluate})
 	return err
 }
 

@@ -19,6 +19,7 @@ func (c *command) evaluate() *cli.Command {
 			&cli.StringFlag{Name: "data", Usage: "`DIR` of process-data's output (the run's own)"},
 			&cli.StringFlag{Name: "split", Value: "test", Usage: "train, validation or test"},
 			&cli.StringSliceFlag{Name: "fail-if", Usage: "end with status 1 when a `CONDITION` holds, such as auc<0.999 or tpr@fpr=1e-3<0.97"},
+			&cli.BoolFlag{Name: "no-baselines", Usage: "leave out the plain classifiers that are trained beside the model"},
 			&cli.StringFlag{Name: "out", Usage: "`DIR` to write to (RUN/evaluation)"},
 			jsonFlag,
 		},
@@ -45,7 +46,7 @@ func (c *command) evaluateAction(ctx *cli.Context) error {
 	if out == "" {
 		out = filepath.Join(run, "evaluation")
 	}
-	m, err := evaluate.Run(ctx.Context, evaluate.RunOptions{RunDir: run, Data: ctx.String("data"), Split: ctx.String("split"), Out: out,
+	m, err := evaluate.Run(ctx.Context, evaluate.RunOptions{RunDir: run, Data: ctx.String("data"), Split: ctx.String("split"), Out: out, Baselines: !ctx.Bool("no-baselines"),
 		Progress: bar.counting("score", "names")})
 	bar.close()
 	if err != nil {

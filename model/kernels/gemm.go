@@ -56,11 +56,12 @@ func check(rows, columns int, x Matrix) {
 	_ = x.Data[(rows-1)*x.Stride+columns-1]
 }
 
-// few is the rows up to which plain loops beat gonum, which starts goroutines and allocates for them.
-const few = 4
+// few and narrow are the rows and the columns up to which plain loops do instead of gonum, which starts goroutines and
+// allocates for them.
+const few, narrow = 4, 16
 
 func blasGemm(m, n, k int, a, b, c Matrix, accumulate bool) {
-	if m <= few && !b.Transposed {
+	if (m <= few || n <= narrow) && !b.Transposed {
 		fewRows(m, n, k, a, b, c, accumulate)
 		return
 	}
