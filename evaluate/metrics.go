@@ -28,6 +28,8 @@ type Metrics struct {
 	Recall    Number   `json:"recall"`
 	F1        Number   `json:"f1"`
 	MCC       Number   `json:"mcc"` // Matthews correlation coefficient, [-1, 1]; 0 where a row or column is empty
+	// ECE is the expected calibration error over 15 equal intervals of confidence.
+	ECE Number `json:"ece"`
 	// MacroF1 is the mean over the labels that occur in the truth or among the predictions, WeightedF1 the mean over
 	// names, both as scikit-learn defines them.
 	MacroF1    Number `json:"macro_f1"`
@@ -114,6 +116,7 @@ func Measure(s *Sample, threshold float64, seed uint64) (*Metrics, error) {
 	for _, fpr := range rates {
 		m.Operating = append(m.Operating, c.operating(fpr))
 	}
+	m.ECE = Number(ece(calibrationOf(s)))
 	m.confusion(s, threshold)
 	m.groups(s, threshold, float64(m.Operating[1].Threshold))
 	return m, nil

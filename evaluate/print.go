@@ -22,6 +22,7 @@ func (m *Metrics) Print(out io.Writer) error {
 	fmt.Fprintf(w, "ROC-AUC\t%s\t%s\n", num(m.ROCAUC), interval)
 	fmt.Fprintf(w, "PR-AUC\t%s\n", num(m.PRAUC))
 	fmt.Fprintf(w, "accuracy\t%s\tprecision %s, recall %s, F1 %s\n", num(m.Accuracy), num(m.Precision), num(m.Recall), num(m.F1))
+	fmt.Fprintf(w, "calibration error\t%s\n", num(m.ECE))
 	if len(m.Labels) > 2 {
 		fmt.Fprintf(w, "macro F1\t%s\tweighted %s\n", num(m.MacroF1), num(m.WeightedF1))
 	}

@@ -43,6 +43,7 @@ var pictures = []struct{ file, title, note string }{
 	{"roc", "ROC", "The axis is logarithmic: what happens left of 0.001 decides how many false alarms a day there are."},
 	{"pr", "Precision and recall", "At the base rate of this split; malicious names are far rarer in real traffic, so precision there is lower."},
 	{"scores", "Scores", ""},
+	{"calibration", "Calibration", "Each point is the names of one interval of scores. degas calibrate brings them nearer to the diagonal."},
 	{"families", "Recall by family", ""},
 	{"confusion", "Confusion matrix", ""},
 	{"training", "Training", ""},

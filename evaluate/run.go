@@ -248,7 +248,7 @@ func (r *report) plots(dir string) error {
 			return err
 		}
 	}
-	return errors.Join(plotConfusion(m.Labels, m.Confusion, at("confusion")), plotHistogram(r.Sample, m.Threshold, at("scores")))
+	return errors.Join(plotCalibration(r.Sample, float64(m.ECE), at("calibration")), plotConfusion(m.Labels, m.Confusion, at("confusion")), plotHistogram(r.Sample, m.Threshold, at("scores")))
 }
 
 // labelText lists a model's labels, few of them.

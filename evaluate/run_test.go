@@ -88,7 +88,7 @@ func TestRunWritesEverything(t *testing.T) {
 				t.Fatal(err)
 			}
 			out := filepath.Join(run, "evaluation")
-			for _, plot := range []string{"training", "roc", "pr", "families", "confusion", "scores"} {
+			for _, plot := range []string{"training", "roc", "pr", "families", "confusion", "scores", "calibration"} {
 				data, err := os.ReadFile(filepath.Join(out, "plots", plot+".png"))
 				if err != nil {
 					t.Fatal(err)
@@ -102,8 +102,8 @@ func TestRunWritesEverything(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if n := bytes.Count(page, []byte("data:image/png;base64,")); n != 6 || bytes.Contains(page, []byte(`src="http`)) {
-				t.Errorf("the report embeds %d pictures, want 6 and nothing from elsewhere", n)
+			if n := bytes.Count(page, []byte("data:image/png;base64,")); n != 7 || bytes.Contains(page, []byte(`src="http`)) {
+				t.Errorf("the report embeds %d pictures, want 7 and nothing from elsewhere", n)
 			}
 			// The model is untrained and names carry their class: plain classifiers must beat it, and the page must say so.
 			if len(m.Baselines) != 3 || !m.Baselines[2].Beats || m.Baselines[2].ROCAUC < 0.99 {

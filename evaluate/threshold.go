@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"math"
 	"path/filepath"
-
-	"github.com/degas-dns/degas/model"
 )
 
 // Threshold is how a model's threshold was chosen: the lowest whose false-positive rate on a split is at most what was
@@ -38,33 +36,12 @@ func chooseThreshold(ctx context.Context, o RunOptions, fpr float64) (*Threshold
 	if !(fpr > 0 && fpr < 1) {
 		return nil, fmt.Errorf("a false-positive rate of %g is not between 0 and 1", fpr)
 	}
-	if o.Split == "" {
-		o.Split = "validation"
-	}
-	if o.Split == "test" {
-		return nil, fmt.Errorf("the test split is for measuring: a threshold chosen on it would look better than it is. Try: --split validation")
-	}
-	cfg, err := readConfig(o.RunDir)
-	if err != nil {
-		return nil, err
-	}
-	if o.Data == "" {
-		o.Data = cfg.Data
-	}
-	dir := filepath.Join(o.RunDir, "model")
-	m, err := model.Load(dir)
+	m, s, o, err := scoreForTuning(ctx, o)
 	if err != nil {
 		return nil, err
 	}
 	if n := len(m.Spec.Labels); n > 2 {
 		return nil, fmt.Errorf("the model tells %d labels apart and names the likeliest: it has no threshold", n)
-	}
-	s, err := score(ctx, m, cfg.Target, o)
-	if err != nil {
-		return nil, err
-	}
-	if err := s.validate(); err != nil {
-		return nil, err
 	}
 	t, err := newCurve(s).threshold(fpr)
 	if err != nil {
@@ -72,7 +49,7 @@ func chooseThreshold(ctx context.Context, o RunOptions, fpr float64) (*Threshold
 	}
 	t.Split = o.Split
 	m.Threshold = t.Value
-	return t, m.Save(dir)
+	return t, m.Save(filepath.Join(o.RunDir, "model"))
 }
 
 // threshold is the operating point for a rate as a threshold that a model can have.

@@ -2,8 +2,10 @@ package evaluate_test
 
 import (
 	"context"
+	"math"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -39,6 +41,37 @@ func TestChooseThreshold(t *testing.T) {
 		if float64(alarms+1) <= fpr*float64(th.Benign)*0.9 {
 			t.Errorf("at FPR %g only %d of %d benign names are called malicious", fpr, alarms, th.Benign)
 		}
+	}
+}
+
+// Calibration makes an overconfident model likelier and leaves order and verdicts alone.
+func TestCalibrate(t *testing.T) {
+	for _, target := range []string{"binary", "family"} {
+		run, _ := newRun(t, 4, target)
+		calm(t, run)
+		before, err := evaluate.Run(context.Background(), evaluate.RunOptions{RunDir: run, Split: "validation"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := evaluate.Calibrate(context.Background(), evaluate.RunOptions{RunDir: run})
+		if err != nil {
+			t.Fatal(err)
+		}
+		after, err := evaluate.Run(context.Background(), evaluate.RunOptions{RunDir: run, Split: "validation"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.Temperature < 1.5 || c.NLLAfter >= c.NLLBefore || c.ECEAfter >= c.ECEBefore {
+			t.Errorf("%s: %+v", target, c)
+		}
+		if math.Abs(float64(after.ECE)-c.ECEAfter) > 1e-9 || !reflect.DeepEqual(after.Confusion, before.Confusion) ||
+			target == "binary" && math.Abs(*after.ROCAUC-*before.ROCAUC) > 1e-9 {
+			t.Errorf("%s: ECE %g, AUC %g, confusion %v; before AUC %g, confusion %v", target, after.ECE, *after.ROCAUC, after.Confusion, *before.ROCAUC, before.Confusion)
+		}
+	}
+	run, _ := newRun(t, 4, "binary")
+	if _, err := evaluate.Calibrate(context.Background(), evaluate.RunOptions{RunDir: run, Split: "test"}); err == nil {
+		t.Error("calibrated on the test split")
 	}
 }
 

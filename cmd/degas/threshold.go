@@ -45,3 +45,36 @@ func (c *command) thresholdAction(ctx *cli.Context) error {
 		t.Value, t.Split, t.Alarms, t.Benign, t.FPR, 100*t.TPR)
 	return err
 }
+
+func (c *command) calibrate() *cli.Command {
+	return &cli.Command{
+		Name:      "calibrate",
+		Usage:     "make a run's scores probabilities, by one temperature fitted on validation",
+		ArgsUsage: "RUN",
+		Description: "Scales the model's logits so that the validation names are as likely as can be. The scale goes into the head's weights:\n" +
+			"every export has it. The order of scores and, at the threshold that moves along, the verdicts stay the same.\n\n" +
+			"Example: degas calibrate runs/first",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "data", Usage: "processed `DIR` (the run's own)"},
+			&cli.StringFlag{Name: "split", Value: "validation", Usage: "validation or train; test is for measuring"},
+			jsonFlag,
+		},
+		Action: c.calibrateAction,
+	}
+}
+
+func (c *command) calibrateAction(ctx *cli.Context) error {
+	if err := arguments(ctx, 1, 1); err != nil {
+		return err
+	}
+	r, err := evaluate.Calibrate(ctx.Context, evaluate.RunOptions{RunDir: ctx.Args().First(), Data: ctx.String("data"), Split: ctx.String("split")})
+	if err != nil {
+		return err
+	}
+	if ctx.Bool("json") {
+		return c.printJSON(r)
+	}
+	_, err = fmt.Fprintf(c.out, "temperature        %.4g\nlog-likelihood     %.4f to %.4f a name\ncalibration error  %.4f to %.4f on %d names of %s\nthreshold          %.6g\n",
+		r.Temperature, -r.NLLBefore, -r.NLLAfter, r.ECEBefore, r.ECEAfter, r.Names, r.Split, r.Threshold)
+	return err
+}
