@@ -32,9 +32,17 @@ func NewClassifier(m *Model) (*Classifier, error) {
 	return c, nil
 }
 
-// chunk is how many names go through the network at once: a multiple of the rows of every matrix kernel, enough for the
-// products to be efficient and few enough that the activations stay in a core's cache.
-const chunk = 120
+// chunk is how many names go through the network at once, at most: a multiple of grain, enough for the products to be
+// efficient and few enough that the activations stay in a core's cache. grain is a multiple of the rows of every matrix
+// kernel.
+const grain, chunk = 12, 11 * 12
+
+// chunkSize divides n names evenly among workers: two of them would take as long for 256 names in chunks of 120 as for 272.
+func chunkSize(n, workers int) int {
+	pieces := max((n+chunk-1)/chunk, 1)
+	pieces = (pieces + workers - 1) / workers * workers
+	return max(((n+pieces-1)/pieces+grain-1)/grain*grain, grain)
+}
 
 // Model is what c runs.
 func (c *Classifier) Model() *Model { return c.model }
@@ -107,7 +115,9 @@ func (c *Classifier) ProbabilitiesOfCodes(ctx context.Context, codes []uint16, o
 
 // chunks calls f for every chunk of n names, on all cores.
 func (c *Classifier) chunks(ctx context.Context, n int, f func(s *scratch, lo, hi int)) error {
-	workers := min(runtime.GOMAXPROCS(0), (n+chunk-1)/chunk)
+	workers := runtime.GOMAXPROCS(0)
+	size := chunkSize(n, workers)
+	workers = min(workers, (n+size-1)/size)
 	next := make(chan int)
 	var wg sync.WaitGroup
 	for range workers {
@@ -115,12 +125,12 @@ func (c *Classifier) chunks(ctx context.Context, n int, f func(s *scratch, lo, h
 			s := c.pool.Get().(*scratch)
 			defer c.pool.Put(s)
 			for lo := range next {
-				f(s, lo, min(lo+chunk, n))
+				f(s, lo, min(lo+size, n))
 			}
 		})
 	}
 	var err error
-	for lo := 0; lo < n && err == nil; lo += chunk {
+	for lo := 0; lo < n && err == nil; lo += size {
 		select {
 		case next <- lo:
 		case <-ctx.Done():
