@@ -14,6 +14,7 @@ import (
 type curve struct {
 	scores               []float64
 	malicious            []bool
+	at                   []int // in the sample
 	positives, negatives int
 	tpr, fpr, thresholds []float64 // from stat.ROC: from (0, 0) on, thresholds falling
 }
@@ -28,8 +29,9 @@ func newCurve(s *Sample) *curve {
 
 // newScoredCurve is newCurve for other scores of the sample's names, which it sorts.
 func newScoredCurve(s *Sample, scores []float64) *curve {
-	c := &curve{scores: scores, malicious: make([]bool, len(s.Names))}
+	c := &curve{scores: scores, malicious: make([]bool, len(s.Names)), at: make([]int, len(s.Names))}
 	for i := range s.Names {
+		c.at[i] = i
 		if c.malicious[i] = s.Truth[i] != 0; c.malicious[i] {
 			c.positives++
 		}
@@ -47,15 +49,34 @@ func (c *curve) Less(i, j int) bool { return c.scores[i] < c.scores[j] }
 func (c *curve) Swap(i, j int) {
 	c.scores[i], c.scores[j] = c.scores[j], c.scores[i]
 	c.malicious[i], c.malicious[j] = c.malicious[j], c.malicious[i]
+	c.at[i], c.at[j] = c.at[j], c.at[i]
 }
 
 // rocAUC is the area under the ROC curve; ties count half, as the trapezoid makes them.
 func (c *curve) rocAUC() float64 { return integrate.Trapezoidal(c.fpr, c.tpr) }
 
-// pr gives precision and recall at each distinct score, from the highest down.
-func (c *curve) pr() (precision, recall []float64) {
+// partialAUC is the area up to a false-positive rate, standardised as McClish does (doi:10.1177/0272989X8900900307): 0.5 for
+// chance, 1 for a perfect order.
+func (c *curve) partialAUC(rate float64) float64 {
+	var area float64
+	for i := 1; i < len(c.fpr) && c.fpr[i-1] < rate; i++ {
+		from, to, low, high := c.fpr[i-1], c.fpr[i], c.tpr[i-1], c.tpr[i]
+		if to > rate {
+			high, to = low+(high-low)*(rate-from)/(to-from), rate
+		}
+		area += (to - from) * (low + high) / 2
+	}
+	chance := rate * rate / 2
+	return (1 + (area-chance)/(rate-chance)) / 2
+}
+
+// baseRate is the share of malicious names.
+func (c *curve) baseRate() float64 { return float64(c.positives) / float64(c.positives+c.negatives) }
+
+// pr gives precision and recall at each distinct score, from the highest down, if malicious names had the given share.
+func (c *curve) pr(share float64) (precision, recall []float64) {
 	for i, t := range c.tpr {
-		found, alarms := t*float64(c.positives), c.fpr[i]*float64(c.negatives)
+		found, alarms := t*share, c.fpr[i]*(1-share)
 		if found+alarms == 0 {
 			continue
 		}
@@ -64,9 +85,9 @@ func (c *curve) pr() (precision, recall []float64) {
 	return precision, recall
 }
 
-// averagePrecision is Σ (R_n - R_n-1)·P_n, as scikit-learn defines it.
-func (c *curve) averagePrecision() float64 {
-	precision, recall := c.pr()
+// averagePrecision is Σ (R_n - R_n-1)·P_n, as scikit-learn defines it, at a base rate.
+func (c *curve) averagePrecision(share float64) float64 {
+	precision, recall := c.pr(share)
 	var sum, last float64
 	for i, p := range precision {
 		sum += (recall[i] - last) * p

@@ -2,8 +2,11 @@ package evaluate
 
 import (
 	"cmp"
+	"fmt"
+	"maps"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/sjwhitworth/golearn/evaluation"
 )
@@ -79,35 +82,87 @@ type groupKey struct{ name, class string }
 // groupCount counts a group's names and those judged right at the model's threshold and at the strict one.
 type groupCount struct{ names, right, strict int }
 
-// groups fills in the recall of each family and source. strict is the threshold of a false-positive rate of 1e-3, NaN
-// when there is none.
-func (m *Metrics) groups(s *Sample, threshold, strict float64) {
-	families, sources := map[groupKey]*groupCount{}, map[groupKey]*groupCount{}
-	add := func(to map[groupKey]*groupCount, k groupKey, right, strictly bool) {
-		c := to[k]
-		if c == nil {
-			c = &groupCount{}
-			to[k] = c
-		}
-		c.names++
-		if right {
-			c.right++
-		}
-		if strictly {
-			c.strict++
-		}
+// groupCounts are groups while they are counted.
+type groupCounts map[groupKey]*groupCount
+
+func (g groupCounts) add(k groupKey, right, strictly bool) {
+	c := g[k]
+	if c == nil {
+		c = &groupCount{}
+		g[k] = c
 	}
+	c.names++
+	if right {
+		c.right++
+	}
+	if strictly {
+		c.strict++
+	}
+}
+
+// groups fills in the recall of each family, source, top-level domain and range of lengths. strict is the threshold of a
+// false-positive rate of 1e-3, NaN when there is none.
+func (m *Metrics) groups(s *Sample, threshold, strict float64) {
+	families, sources, tlds, lengths := groupCounts{}, groupCounts{}, groupCounts{}, groupCounts{}
+	common := commonTLDs(s.Names)
 	for i := range s.Names {
 		malicious := s.Truth[i] != 0
 		right := (s.Predicted(i, threshold) != 0) == malicious
 		strictly := (s.Score(i) >= strict) == malicious
 		class := s.Class[i].String()
 		if malicious {
-			add(families, groupKey{cmp.Or(s.Family[i], "(no family given)"), class}, right, strictly)
+			families.add(groupKey{cmp.Or(s.Family[i], "(no family given)"), class}, right, strictly)
 		}
-		add(sources, groupKey{s.Source[i], class}, right, strictly)
+		sources.add(groupKey{s.Source[i], class}, right, strictly)
+		tld := tldOf(s.Names[i])
+		if !common[tld] {
+			tld = "(others)"
+		}
+		tlds.add(groupKey{tld, class}, right, strictly)
+		lengths.add(groupKey{lengthRange(len(s.Names[i])), class}, right, strictly)
 	}
-	m.Families, m.Sources = recalls(families, math.IsNaN(strict)), recalls(sources, math.IsNaN(strict))
+	none := math.IsNaN(strict)
+	m.Families, m.Sources, m.TLDs, m.Lengths = recalls(families, none), recalls(sources, none), recalls(tlds, none), recalls(lengths, none)
+	slices.SortStableFunc(m.Lengths, func(a, b GroupRecall) int {
+		return cmp.Or(cmp.Compare(a.Class, b.Class), cmp.Compare(len(a.Name), len(b.Name)), cmp.Compare(a.Name, b.Name))
+	})
+}
+
+// tldsShown is how many top-level domains have a row of their own.
+const tldsShown = 20
+
+// tldOf is the last label of a name.
+func tldOf(name string) string { return name[strings.LastIndexByte(name, '.')+1:] }
+
+// commonTLDs are those of most names.
+func commonTLDs(names []string) map[string]bool {
+	counts := map[string]int{}
+	for _, n := range names {
+		counts[tldOf(n)]++
+	}
+	order := slices.SortedFunc(maps.Keys(counts), func(a, b string) int {
+		return cmp.Or(cmp.Compare(counts[b], counts[a]), cmp.Compare(a, b))
+	})
+	out := map[string]bool{}
+	for _, t := range order[:min(tldsShown, len(order))] {
+		out[t] = true
+	}
+	return out
+}
+
+// lengthBounds end the ranges of lengths, in bytes.
+var lengthBounds = []int{8, 12, 16, 24, 40, 64, 253}
+
+// lengthRange is the range that a length is in: "9-12".
+func lengthRange(n int) string {
+	low := 0
+	for _, high := range lengthBounds {
+		if n <= high {
+			return fmt.Sprintf("%d-%d", low, high)
+		}
+		low = high + 1
+	}
+	return fmt.Sprintf("%d-", low)
 }
 
 // recalls turns counts into shares, worst first. noStrict says that there is no strict threshold.

@@ -20,9 +20,13 @@ type Metrics struct {
 	// ROCAUC is the chance that a malicious name scores higher than a benign one, ties counted half (Fawcett 2006,
 	// doi:10.1016/j.patrec.2005.10.010), ROCAUC95 its bootstrap percentile interval (Efron 1979) over names drawn one by
 	// one. Names of one family resemble each other, so the truth is less certain than the interval says.
-	ROCAUC    *float64 `json:"roc_auc"`
-	ROCAUC95  []Number `json:"roc_auc_95"`
-	PRAUC     *float64 `json:"pr_auc"` // average precision at the sample's own base rate
+	ROCAUC   *float64 `json:"roc_auc"`
+	ROCAUC95 []Number `json:"roc_auc_95"`
+	// PartialAUC is the area up to a false-positive rate of 1e-2, scaled so that chance is 0.5 (McClish 1989).
+	PartialAUC *float64 `json:"partial_roc_auc_fpr_1e-2"`
+	PRAUC      *float64 `json:"pr_auc"` // average precision at the sample's own base rate
+	// PRAUCRare is the average precision if one name in a thousand were malicious, as in traffic rather than in lists.
+	PRAUCRare *float64 `json:"pr_auc_base_rate_1e-3"`
 	Accuracy  Number   `json:"accuracy"`
 	Precision Number   `json:"precision"`
 	Recall    Number   `json:"recall"`
@@ -41,6 +45,8 @@ type Metrics struct {
 	Confusion [][]int       `json:"confusion"`
 	Families  []GroupRecall `json:"families"` // worst first
 	Sources   []GroupRecall `json:"sources"`
+	TLDs      []GroupRecall `json:"tlds"`    // the most frequent, worst first
+	Lengths   []GroupRecall `json:"lengths"` // in bytes, shortest first
 	// Baselines are plain classifiers beside the model; none when they were not asked for.
 	Baselines []Baseline `json:"baselines,omitempty"`
 	Warnings  []string   `json:"warnings"`
@@ -92,6 +98,9 @@ type GroupRecall struct {
 // rates are the false-positive rates reported.
 var rates = []float64{1e-2, 1e-3, 1e-4}
 
+// partialRate bounds the partial area, rareRate is the base rate of rare malicious names.
+const partialRate, rareRate = 1e-2, 1e-3
+
 const bootstrapRounds = 200
 
 // Measure computes all metrics of s at threshold, the score from which a model of two labels calls a name malicious.
@@ -106,8 +115,8 @@ func Measure(s *Sample, threshold float64, seed uint64) (*Metrics, error) {
 	m := &Metrics{Format: 1, Names: len(s.Names), Benign: c.negatives, Malicious: c.positives, Unknown: s.Unknown, Labels: s.Labels,
 		Threshold: threshold, Warnings: []string{}}
 	if c.positives > 0 && c.negatives > 0 {
-		roc, pr := c.rocAUC(), c.averagePrecision()
-		m.ROCAUC, m.PRAUC = &roc, &pr
+		roc, partial, pr, rare := c.rocAUC(), c.partialAUC(partialRate), c.averagePrecision(c.baseRate()), c.averagePrecision(rareRate)
+		m.ROCAUC, m.PartialAUC, m.PRAUC, m.PRAUCRare = &roc, &partial, &pr, &rare
 		lo, hi := c.interval(seed)
 		m.ROCAUC95 = []Number{Number(lo), Number(hi)}
 	} else {

@@ -90,29 +90,10 @@ const lowestRate = 1e-5
 func plotROC(c *curve, m *Metrics, path string) error {
 	p := chart.New(fmt.Sprintf("ROC: area %.4f, 95 %% interval %.4f to %.4f", *m.ROCAUC, float64(m.ROCAUC95[0]), float64(m.ROCAUC95[1])),
 		"false-positive rate (benign names called malicious)", "true-positive rate")
-	// The axis is linear in the logarithm: gonum's own logarithmic axis sets the label's space beside the plot.
-	low := math.Log10(lowestRate)
-	xy := plotter.XYs{}
-	height := 0.0
-	for i, f := range c.fpr { // a step curve: at a rate below the next one only what is reached already counts
-		x := math.Log10(math.Max(f, lowestRate))
-		if n := len(xy); n > 0 && x > xy[n-1].X {
-			xy = append(xy, plotter.XY{X: x, Y: height})
-		}
-		height = c.tpr[i]
-		xy = append(xy, plotter.XY{X: x, Y: height})
+	if err := rocAxes(p, c.negatives); err != nil {
+		return err
 	}
-	if few := math.Log10(math.Min(10/float64(c.negatives), 1)); few > low {
-		shade, err := plotter.NewPolygon(plotter.XYs{{X: low, Y: 0}, {X: few, Y: 0}, {X: few, Y: 1}, {X: low, Y: 1}})
-		if err != nil {
-			return err
-		}
-		shade.Color, shade.LineStyle.Width = color.RGBA{0xf0, 0xf0, 0xf0, 0xff}, 0
-		p.Add(shade)
-		p.Legend.Add("shaded: fewer than 10 benign names")
-	}
-	p.Add(plotter.NewGrid())
-	if err := line(p, thin(xy), chart.Blue, "model", false); err != nil {
+	if err := line(p, c.steps(), chart.Blue, "model", false); err != nil {
 		return err
 	}
 	var points plotter.XYs
@@ -126,19 +107,50 @@ func plotROC(c *curve, m *Metrics, path string) error {
 	marks.Shape, marks.Color, marks.Radius = draw.CircleGlyph{}, chart.Orange, vg.Points(4)
 	p.Add(marks)
 	p.Legend.Add("rates of the table", marks)
+	return chart.Save(p, 8, 5, path)
+}
+
+// rocAxes sets a ROC plot up: the logarithm of the false-positive rate, in a linear axis since gonum's own logarithmic one
+// sets the label's space beside the plot, and a shade over the rates for which there are fewer than ten benign names.
+func rocAxes(p *plot.Plot, negatives int) error {
+	low := math.Log10(lowestRate)
+	if few := math.Log10(math.Min(10/float64(negatives), 1)); few > low {
+		shade, err := plotter.NewPolygon(plotter.XYs{{X: low, Y: 0}, {X: few, Y: 0}, {X: few, Y: 1}, {X: low, Y: 1}})
+		if err != nil {
+			return err
+		}
+		shade.Color, shade.LineStyle.Width = color.RGBA{0xf0, 0xf0, 0xf0, 0xff}, 0
+		p.Add(shade)
+		p.Legend.Add("shaded: fewer than 10 benign names")
+	}
+	p.Add(plotter.NewGrid())
 	p.X.Tick.Marker = chart.PowerTicks{}
-	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = low, 0, 0, 1.01
 	p.Y.Tick.Marker = chart.FixedTicks("%.1f", 0, 0.2, 0.4, 0.6, 0.8, 1)
 	p.Legend.Top, p.Legend.Left = true, true
 	p.Legend.XOffs, p.Legend.YOffs = vg.Points(14), vg.Points(-10)
-	return chart.Save(p, 8, 5, path)
+	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = low, 0, 0, 1.01
+	return nil
+}
+
+// steps is the ROC curve over the logarithm of its rate: at a rate below the next one only what is reached already counts.
+func (c *curve) steps() plotter.XYs {
+	xy, height := plotter.XYs{}, 0.0
+	for i, f := range c.fpr {
+		x := math.Log10(math.Max(f, lowestRate))
+		if n := len(xy); n > 0 && x > xy[n-1].X {
+			xy = append(xy, plotter.XY{X: x, Y: height})
+		}
+		height = c.tpr[i]
+		xy = append(xy, plotter.XY{X: x, Y: height})
+	}
+	return thin(xy)
 }
 
 // plotPR draws precision over recall and the base rate that guessing would give.
 func plotPR(c *curve, m *Metrics, path string) error {
 	base := float64(c.positives) / float64(c.positives+c.negatives)
 	p := chart.New(fmt.Sprintf("Precision and recall: average precision %.4f at %.1f %% malicious names", *m.PRAUC, 100*base), "recall", "precision")
-	precision, recall := c.pr()
+	precision, recall := c.pr(c.baseRate())
 	var xy plotter.XYs
 	for i := range precision {
 		xy = append(xy, plotter.XY{X: recall[i], Y: precision[i]})

@@ -155,13 +155,51 @@ type conv struct {
 	in              int
 	parts           [][]float32      // of W's gradient
 	packed, packedT []kernels.Packed // W at each offset, and its transpose: every sample is multiplied by them
+	gathered        []gathered       // a worker's
 }
+
+// gathered are rows of several samples, for one product with all of them: a name has few, and a product for each would read
+// and write the whole of W's gradient.
+type gathered struct {
+	patches []float32 // [gatheredRows, kernel·in]: what an output row sees
+	dz      []float32 // [gatheredRows, filters]
+	n       int
+}
+
+const gatheredRows = 96
 
 func newConv(s *step, batch int, n model.Node, inTime, in int, run func(int) model.Span) *conv {
 	c := &conv{convShape: newConvShape(s, batch, n, inTime, run), in: in}
 	c.parts = s.perWorker(c.kernel * in * c.filters)
 	c.packed, c.packedT = make([]kernels.Packed, c.kernel), make([]kernels.Packed, c.kernel)
+	for range s.workers {
+		c.gathered = append(c.gathered, gathered{patches: make([]float32, gatheredRows*c.kernel*in), dz: make([]float32, gatheredRows*c.filters)})
+	}
 	return c
+}
+
+// gather takes output row t of sample b and adds what is gathered to W's gradient once there is no room for another.
+func (c *conv) gather(g *gathered, x []float32, b, t int, dz, dw []float32) {
+	width := c.kernel * c.in
+	patch := g.patches[g.n*width : (g.n+1)*width]
+	for j := range c.kernel {
+		if at := t + j - c.left; at >= 0 && at < c.inTime {
+			copy(patch[j*c.in:(j+1)*c.in], x[(b*c.inTime+at)*c.in:])
+		} else {
+			clear(patch[j*c.in : (j+1)*c.in])
+		}
+	}
+	copy(g.dz[g.n*c.filters:(g.n+1)*c.filters], dz)
+	if g.n++; g.n == gatheredRows {
+		c.addGathered(g, dw)
+	}
+}
+
+func (c *conv) addGathered(g *gathered, dw []float32) {
+	if width := c.kernel * c.in; g.n > 0 {
+		kernels.Gemm(width, c.filters, g.n, rows(g.patches, 0, width).T(), rows(g.dz, 0, c.filters), rows(dw, 0, c.filters), true)
+		g.n = 0
+	}
 }
 
 func (c *conv) forward(in []slot, out []float32) {
@@ -195,7 +233,7 @@ func (c *conv) backward(in []slot, dout []float32, grads [][]float32) {
 	clearAll(c.parts)
 	clearAll(c.db)
 	c.split(c.batch, func(worker, lo, hi int) {
-		dw := c.parts[worker]
+		dw, g := c.parts[worker], &c.gathered[worker]
 		clear(dx[lo*c.inTime*c.in : hi*c.inTime*c.in])
 		for b := lo; b < hi; b++ {
 			dz, run := c.begin(worker, b, dout)
@@ -207,10 +245,13 @@ func (c *conv) backward(in []slot, dout []float32, grads [][]float32) {
 					}
 					row := b*c.inTime + from + j - c.left
 					kernels.GemmPacked(to-from, rows(dz, from, c.filters), &c.packedT[j], rows(dx, row, c.in), true)
-					kernels.Gemm(c.in, c.filters, to-from, rows(x, row, c.in).T(), rows(dz, from, c.filters), rows(dw, j*c.in, c.filters), true)
+				}
+				for t := s.Lo; t < s.Hi; t++ {
+					c.gather(g, x, b, t, dz[t*c.filters:(t+1)*c.filters], dw)
 				}
 			}
 		}
+		c.addGathered(g, dw)
 	})
 	sumParts(grads[1], c.parts)
 	sumParts(grads[2], c.db)

@@ -1,0 +1,45 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+
+	"github.com/degas-dns/degas/evaluate"
+	"github.com/urfave/cli/v2"
+)
+
+func (c *command) compare() *cli.Command {
+	return &cli.Command{
+		Name:      "compare",
+		Usage:     "measure runs on the same names and say which differences are more than chance",
+		ArgsUsage: "RUN RUN…",
+		Description: "Every run is compared with the first: areas and rates with 95 % intervals of a paired bootstrap, and McNemar's test of\n" +
+			"the verdicts at each one's threshold.\n\n" +
+			"Example: degas compare runs/cnn-1 runs/lstm-1 --out comparison",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "data", Usage: "processed `DIR` (the first run's)"},
+			&cli.StringFlag{Name: "split", Value: "test", Usage: "train, validation or test"},
+			&cli.StringFlag{Name: "out", Usage: "write compare.json and roc.png to `DIR`"},
+			jsonFlag,
+		},
+		Action: c.compareAction,
+	}
+}
+
+func (c *command) compareAction(ctx *cli.Context) error {
+	if err := arguments(ctx, 2, -1); err != nil {
+		return err
+	}
+	r, err := evaluate.Compare(ctx.Context, ctx.Args().Slice(), evaluate.RunOptions{Data: ctx.String("data"), Split: ctx.String("split"), Out: ctx.String("out")})
+	if err != nil {
+		return err
+	}
+	if ctx.Bool("json") {
+		return c.printJSON(r)
+	}
+	if err := r.Print(c.out); err != nil || ctx.String("out") == "" {
+		return err
+	}
+	_, err = fmt.Fprintf(c.out, "\nplot  %s\n", filepath.Join(ctx.String("out"), "roc.png"))
+	return err
+}

@@ -1,0 +1,262 @@
+package evaluate
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"image/color"
+	"io"
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"text/tabwriter"
+
+	"gonum.org/v1/gonum/stat"
+	"gonum.org/v1/gonum/stat/distuv"
+
+	"github.com/degas-dns/degas/internal/atomicfile"
+	"github.com/degas-dns/degas/internal/chart"
+	"github.com/degas-dns/degas/model"
+)
+
+// Comparison is several runs measured on the same names.
+type Comparison struct {
+	Data  string       `json:"data"`
+	Split string       `json:"split"`
+	Names int          `json:"names"`
+	Runs  []Compared   `json:"runs"`
+	Pairs []Difference `json:"pairs"` // every run with the first
+}
+
+// Compared is one run of a Comparison.
+type Compared struct {
+	Run        string           `json:"run"`
+	Parameters int              `json:"parameters"`
+	Threshold  float64          `json:"threshold"`
+	ROCAUC     Number           `json:"roc_auc"`
+	PartialAUC Number           `json:"partial_roc_auc_fpr_1e-2"`
+	ECE        Number           `json:"ece"`
+	Operating  []OperatingPoint `json:"operating_points"`
+}
+
+// Difference is how far a run is from the first one on the same names. Intervals are 95 % percentiles of a paired
+// bootstrap: both are measured on the same drawn names each time.
+type Difference struct {
+	Run      string    `json:"run"`
+	AUC      Number    `json:"roc_auc"`
+	AUC95    [2]Number `json:"roc_auc_95"`
+	TPR      Number    `json:"tpr_at_fpr_1e-3"`
+	TPR95    [2]Number `json:"tpr_at_fpr_1e-3_95"`
+	OnlyIt   int       `json:"only_it_right"` // at each one's threshold
+	OnlyThis int       `json:"only_first_right"`
+	// McNemar is the chance of so uneven a division of the names that one of them alone gets right, if neither were better
+	// (McNemar 1947, exact).
+	McNemar Number `json:"mcnemar_p"`
+}
+
+// Compare measures runs on one split of one data set, the first run's unless o says otherwise (o.RunDir is not read).
+// With o.Out set it writes compare.json and roc.png there.
+func Compare(ctx context.Context, runs []string, o RunOptions) (*Comparison, error) {
+	if len(runs) < 2 {
+		return nil, fmt.Errorf("compare: %d runs, needs two", len(runs))
+	}
+	if o.Split == "" {
+		o.Split = "test"
+	}
+	c := &Comparison{Split: o.Split}
+	var samples []*Sample
+	var curves []*curve
+	for _, run := range runs {
+		s, m, err := compared(ctx, run, &o)
+		if err != nil {
+			return nil, fmt.Errorf("compare %s: %w", run, err)
+		}
+		if len(samples) > 0 && !sameNames(s, samples[0]) {
+			return nil, fmt.Errorf("compare %s: its labels leave out other names of %s than %s's do; only runs that judge the same names can be compared", run, o.Data, runs[0])
+		}
+		k := newCurve(s)
+		if k.positives == 0 || k.negatives == 0 {
+			return nil, fmt.Errorf("compare: the %s split of %s has %d malicious and %d benign names, both are needed", o.Split, o.Data, k.positives, k.negatives)
+		}
+		one := Compared{Run: run, Threshold: m.Threshold, ROCAUC: Number(k.rocAUC()), PartialAUC: Number(k.partialAUC(partialRate)), ECE: Number(ece(calibrationOf(s)))}
+		for _, t := range m.Weights {
+			one.Parameters += len(t.Data)
+		}
+		for _, fpr := range rates {
+			one.Operating = append(one.Operating, k.operating(fpr))
+		}
+		if len(samples) > 0 {
+			c.Pairs = append(c.Pairs, difference(run, samples[0], s, curves[0], k, c.Runs[0].Threshold, m.Threshold))
+		}
+		c.Runs, samples, curves = append(c.Runs, one), append(samples, s), append(curves, k)
+	}
+	c.Data, c.Names = o.Data, len(samples[0].Names)
+	if o.Out == "" {
+		return c, nil
+	}
+	return c, c.write(o.Out, curves)
+}
+
+// compared scores a run; the first one sets the data set.
+func compared(ctx context.Context, run string, o *RunOptions) (*Sample, *model.Model, error) {
+	cfg, err := readConfig(run)
+	if err != nil {
+		return nil, nil, err
+	}
+	if o.Data == "" {
+		o.Data = cfg.Data
+	}
+	m, err := model.Load(filepath.Join(run, "model"))
+	if err != nil {
+		return nil, nil, err
+	}
+	s, err := score(ctx, m, cfg.Target, *o)
+	if err != nil {
+		return nil, nil, err
+	}
+	return s, m, s.validate()
+}
+
+// sameNames says whether two samples judge the same names as benign or not.
+func sameNames(a, b *Sample) bool {
+	if !slices.Equal(a.Names, b.Names) {
+		return false
+	}
+	for i := range a.Truth {
+		if (a.Truth[i] != 0) != (b.Truth[i] != 0) {
+			return false
+		}
+	}
+	return true
+}
+
+// difference measures b against a.
+func difference(run string, a, b *Sample, ca, cb *curve, thresholdA, thresholdB float64) Difference {
+	d := Difference{Run: run, AUC: Number(cb.rocAUC() - ca.rocAUC()), TPR: cb.operating(1e-3).TPR - ca.operating(1e-3).TPR}
+	for i := range a.Names {
+		truth := a.Truth[i] != 0
+		right, other := (a.Predicted(i, thresholdA) != 0) == truth, (b.Predicted(i, thresholdB) != 0) == truth
+		switch {
+		case right && !other:
+			d.OnlyThis++
+		case other && !right:
+			d.OnlyIt++
+		}
+	}
+	d.McNemar = Number(mcNemar(d.OnlyThis, d.OnlyIt))
+	rng := rand.New(rand.NewPCG(1, 0x70616972))
+	counts, weights := make([]float64, len(a.Names)), make([]float64, len(a.Names))
+	measure := func(c *curve) (auc, tpr float64) {
+		for i, at := range c.at {
+			weights[i] = counts[at]
+		}
+		return c.weightedAUC(weights), c.weightedTPR(weights, 1e-3)
+	}
+	var aucs, tprs []float64
+	for range bootstrapRounds {
+		clear(counts)
+		for range counts {
+			counts[rng.IntN(len(counts))]++
+		}
+		aucA, tprA := measure(ca)
+		aucB, tprB := measure(cb)
+		if !math.IsNaN(aucA + aucB) {
+			aucs, tprs = append(aucs, aucB-aucA), append(tprs, tprB-tprA)
+		}
+	}
+	d.AUC95, d.TPR95 = percentiles(aucs), percentiles(tprs)
+	return d
+}
+
+// percentiles are those that leave 2.5 % outside on each side.
+func percentiles(x []float64) [2]Number {
+	if len(x) == 0 {
+		return [2]Number{Number(math.NaN()), Number(math.NaN())}
+	}
+	slices.Sort(x)
+	return [2]Number{Number(stat.Quantile(0.025, stat.Empirical, x, nil)), Number(stat.Quantile(0.975, stat.Empirical, x, nil))}
+}
+
+// mcNemar is the two-sided probability of a division of a+b as uneven as a to b by fair coins.
+func mcNemar(a, b int) float64 {
+	if a == b {
+		return 1
+	}
+	coins := distuv.Binomial{N: float64(a + b), P: 0.5}
+	return min(1, 2*coins.CDF(float64(min(a, b))))
+}
+
+// weightedTPR is the share of malicious names found at a false-positive rate when name i, in the curve's order, counts w[i]
+// times. Of names that score alike all or none are above the threshold.
+func (c *curve) weightedTPR(w []float64, fpr float64) float64 {
+	var positives, negatives float64
+	for i, x := range w {
+		if c.malicious[i] {
+			positives += x
+		} else {
+			negatives += x
+		}
+	}
+	var found, alarms, best float64
+	for i := len(w) - 1; i >= 0; {
+		for j := i; i >= 0 && c.scores[i] == c.scores[j]; i-- {
+			if c.malicious[i] {
+				found += w[i]
+			} else {
+				alarms += w[i]
+			}
+		}
+		if alarms > fpr*negatives {
+			break
+		}
+		best = found
+	}
+	return best / positives
+}
+
+// write puts compare.json and roc.png into dir.
+func (c *Comparison) write(dir string, curves []*curve) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	data, err := json.MarshalIndent(c, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := atomicfile.Write(filepath.Join(dir, "compare.json"), append(data, '\n')); err != nil {
+		return err
+	}
+	p := chart.New(fmt.Sprintf("ROC on %s names of %s", chart.Grouped(c.Names), c.Split), "false-positive rate (benign names called malicious)", "true-positive rate")
+	if err := rocAxes(p, curves[0].negatives); err != nil {
+		return err
+	}
+	colors := []color.Color{chart.Blue, chart.Orange, color.RGBA{0x00, 0x9e, 0x73, 0xff}, color.RGBA{0xcc, 0x79, 0xa7, 0xff}, chart.Ink, chart.Grey}
+	for i, k := range curves {
+		if err := line(p, k.steps(), colors[i%len(colors)], fmt.Sprintf("%s, area %.4f", chart.Shorten(filepath.Base(c.Runs[i].Run), 30), float64(c.Runs[i].ROCAUC)), false); err != nil {
+			return err
+		}
+	}
+	return chart.Save(p, 8, 5, filepath.Join(dir, "roc.png"))
+}
+
+// Print writes the comparison for a person.
+func (c *Comparison) Print(out io.Writer) error {
+	w := tabwriter.NewWriter(out, 2, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "%s names of %s, %s\n\n", chart.Grouped(c.Names), c.Split, c.Data)
+	fmt.Fprintln(w, "RUN\tPARAMETERS\tROC-AUC\tUP TO 1E-2\tTPR AT 1E-2\tAT 1E-3\tCALIBRATION ERROR")
+	for _, r := range c.Runs {
+		few := ""
+		if r.Operating[1].TooFew {
+			few = " (too few)"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s%s\t%s\n", r.Run, chart.Grouped(r.Parameters), num(r.ROCAUC), num(r.PartialAUC), num(r.Operating[0].TPR), num(r.Operating[1].TPR), few, num(r.ECE))
+	}
+	fmt.Fprintf(w, "\nAGAINST %s\tROC-AUC\t95 %%\tTPR AT 1E-3\t95 %%\tONLY IT RIGHT\tONLY THE FIRST\tMCNEMAR P\n", c.Runs[0].Run)
+	for _, d := range c.Pairs {
+		fmt.Fprintf(w, "%s\t%+.4f\t%+.4f to %+.4f\t%+.4f\t%+.4f to %+.4f\t%d\t%d\t%.2g\n", d.Run, float64(d.AUC), float64(d.AUC95[0]), float64(d.AUC95[1]),
+			float64(d.TPR), float64(d.TPR95[0]), float64(d.TPR95[1]), d.OnlyIt, d.OnlyThis, float64(d.McNemar))
+	}
+	return w.Flush()
+}

@@ -1,0 +1,90 @@
+package evaluate_test
+
+import (
+	"context"
+	"image/png"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/degas-dns/degas/evaluate"
+	"github.com/degas-dns/degas/model"
+)
+
+// opposite copies a run and turns its head round, so that its scores are one minus the other's.
+func opposite(t *testing.T, run string) string {
+	t.Helper()
+	to := filepath.Join(t.TempDir(), "opposite")
+	if err := os.CopyFS(to, os.DirFS(run)); err != nil {
+		t.Fatal(err)
+	}
+	m, err := model.Load(filepath.Join(to, "model"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	params, err := m.Spec.Params()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range params[len(params)-2:] {
+		for i := range m.Weights[p.Name].Data {
+			m.Weights[p.Name].Data[i] *= -1
+		}
+	}
+	if err := m.Save(filepath.Join(to, "model")); err != nil {
+		t.Fatal(err)
+	}
+	return to
+}
+
+func TestCompare(t *testing.T) {
+	run, data := newRun(t, 3, "binary")
+	calm(t, run)
+	other, out := opposite(t, run), filepath.Join(t.TempDir(), "c")
+	c, err := evaluate.Compare(context.Background(), []string{run, other, run}, evaluate.RunOptions{Out: out})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Data != data || c.Split != "test" || len(c.Runs) != 3 || len(c.Pairs) != 2 {
+		t.Fatalf("%+v", c)
+	}
+	first, turned := float64(c.Runs[0].ROCAUC), float64(c.Runs[1].ROCAUC)
+	if d := c.Pairs[0]; math.Abs(first+turned-1) > 1e-6 || math.Abs(float64(d.AUC)-(turned-first)) > 1e-9 || !(d.AUC95[0] < d.AUC && d.AUC < d.AUC95[1]) ||
+		d.OnlyIt+d.OnlyThis != c.Names {
+		t.Errorf("the opposite of AUC %g: %+v", first, d)
+	}
+	if d := c.Pairs[1]; d.AUC != 0 || d.AUC95 != [2]evaluate.Number{} || d.TPR95 != [2]evaluate.Number{} || d.OnlyIt+d.OnlyThis != 0 || d.McNemar != 1 {
+		t.Errorf("a run beside itself: %+v", d)
+	}
+	f, err := os.Open(filepath.Join(out, "roc.png"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := png.Decode(f); err != nil {
+		t.Error(err)
+	}
+	var text strings.Builder
+	if err := c.Print(&text); err != nil || strings.Count(text.String(), "\n") != 10 {
+		t.Errorf("%v:\n%s", err, text.String())
+	}
+}
+
+func TestCompareRefusals(t *testing.T) {
+	run, _ := newRun(t, 3, "binary")
+	families, _ := newRun(t, 4, "family") // its last family is unknown, and so left out
+	for _, tc := range []struct {
+		runs []string
+		want string
+	}{
+		{[]string{run}, "needs two"},
+		{[]string{run, t.TempDir()}, "is no run"},
+		{[]string{families, run}, "only runs that judge the same names"},
+	} {
+		if _, err := evaluate.Compare(context.Background(), tc.runs, evaluate.RunOptions{}); err == nil || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%v: %v, want %q", tc.runs, err, tc.want)
+		}
+	}
+}

@@ -1,0 +1,67 @@
+package evaluate
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+)
+
+// Areas worked out by hand: half of the malicious names score above every benign one, the rest are in among them by chance.
+func TestPartialAreaAndBaseRate(t *testing.T) {
+	perfect := newCurve(binarySample([]float64{0.9, 0.8, 0.2, 0.1}, []int{1, 1, 0, 0}))
+	want(t, "partial area of a perfect order", perfect.partialAUC(0.01), 1)
+	want(t, "average precision of a perfect order", perfect.averagePrecision(rareRate), 1)
+	half := newCurve(binarySample([]float64{0.9, 0.5, 0.5}, []int{1, 1, 0}))
+	// Up to 0.01 the curve goes from 0.5 to 0.505: area 0.005025, of which chance is 0.00005 and all is 0.01.
+	want(t, "partial area", half.partialAUC(0.01), (1+(0.005025-0.00005)/(0.01-0.00005))/2)
+	want(t, "average precision at the sample's own rate", half.averagePrecision(half.baseRate()), 0.5*1+0.5*2/3)
+	// The second half is found together with all benign names: of a thousand one is malicious.
+	want(t, "average precision where malicious names are rare", half.averagePrecision(0.001), 0.5*1+0.5*0.001)
+	want(t, "base rate", half.baseRate(), 2.0/3)
+}
+
+func TestGroupsOfNames(t *testing.T) {
+	for n, want := range map[int]string{0: "0-8", 8: "0-8", 9: "9-12", 40: "25-40", 253: "65-253", 254: "254-"} {
+		if got := lengthRange(n); got != want {
+			t.Errorf("length %d is in %s, want %s", n, got, want)
+		}
+	}
+	var names []string
+	for i := range 30 {
+		for range i + 1 {
+			names = append(names, "a.b"+string(rune('a'+i%26))+string(rune('a'+i/26)))
+		}
+	}
+	common := commonTLDs(append(names, "nodot"))
+	if len(common) != tldsShown || !common["bdb"] || common["baa"] || common["nodot"] {
+		t.Errorf("common top-level domains %v", common)
+	}
+}
+
+// A rate with every name counted once is the operating point's.
+func TestWeightedRate(t *testing.T) {
+	rng := rand.New(rand.NewPCG(4, 4))
+	var scores []float64
+	var truth []int
+	for i := range 3000 {
+		truth = append(truth, i%2)
+		scores = append(scores, math.Round(100*(rng.Float64()+0.3*float64(i%2)))/130) // many ties
+	}
+	c := newCurve(binarySample(scores, truth))
+	ones := make([]float64, len(scores))
+	for i := range ones {
+		ones[i] = 1
+	}
+	for _, fpr := range []float64{0, 1e-3, 0.05, 0.5, 1} {
+		want(t, "weighted rate", c.weightedTPR(ones, fpr), float64(c.operating(fpr).TPR))
+	}
+}
+
+func TestMcNemar(t *testing.T) {
+	for _, tc := range []struct {
+		a, b int
+		p    float64
+	}{{0, 0, 1}, {10, 10, 1}, {1, 9, 2 * 11.0 / 1024}, {9, 1, 2 * 11.0 / 1024}, {0, 1, 1}, {0, 5, 2.0 / 32}} {
+		want(t, "McNemar", mcNemar(tc.a, tc.b), tc.p)
+	}
+}
