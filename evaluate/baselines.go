@@ -39,10 +39,7 @@ func (m *Metrics) baselines(ctx context.Context, s *Sample, data string, seed ui
 	}
 	for _, t := range trained {
 		c := newScoredCurve(s, scoreAll(t, s.Names))
-		b := Baseline{Name: t.Name, Description: t.Description, Names: t.Names, ROCAUC: Number(c.rocAUC())}
-		for _, fpr := range rates {
-			b.Operating = append(b.Operating, c.operating(fpr))
-		}
+		b := Baseline{Name: t.Name, Description: t.Description, Names: t.Names, ROCAUC: Number(c.rocAUC()), Operating: c.atRates()}
 		b.Beats = m.beatenBy(b)
 		if b.Beats {
 			m.Warnings = append(m.Warnings, fmt.Sprintf("A plain classifier does better than this model: %s (%s). See the table of baselines.", b.Name, b.Description))

@@ -142,14 +142,7 @@ func scoreForTuning(ctx context.Context, o RunOptions) (*model.Model, *Sample, R
 	if o.Split == "test" {
 		return nil, nil, o, errors.New("the test split is for measuring: what is chosen on it would look better than it is. Try: --split validation")
 	}
-	cfg, err := readConfig(o.RunDir)
-	if err != nil {
-		return nil, nil, o, err
-	}
-	if o.Data == "" {
-		o.Data = cfg.Data
-	}
-	m, err := model.Load(filepath.Join(o.RunDir, "model"))
+	cfg, m, err := openRun(&o)
 	if err != nil {
 		return nil, nil, o, err
 	}

@@ -13,7 +13,6 @@ import (
 	"slices"
 	"text/tabwriter"
 
-	"gonum.org/v1/gonum/stat"
 	"gonum.org/v1/gonum/stat/distuv"
 
 	"github.com/degas-dns/degas/internal/atomicfile"
@@ -80,13 +79,7 @@ func Compare(ctx context.Context, runs []string, o RunOptions) (*Comparison, err
 		if k.positives == 0 || k.negatives == 0 {
 			return nil, fmt.Errorf("compare: the %s split of %s has %d malicious and %d benign names, both are needed", o.Split, o.Data, k.positives, k.negatives)
 		}
-		one := Compared{Run: run, Threshold: m.Threshold, ROCAUC: Number(k.rocAUC()), PartialAUC: Number(k.partialAUC(partialRate)), ECE: Number(ece(calibrationOf(s)))}
-		for _, t := range m.Weights {
-			one.Parameters += len(t.Data)
-		}
-		for _, fpr := range rates {
-			one.Operating = append(one.Operating, k.operating(fpr))
-		}
+		one := Compared{Run: run, Threshold: m.Threshold, ROCAUC: Number(k.rocAUC()), PartialAUC: Number(k.partialAUC(partialRate)), ECE: Number(ece(calibrationOf(s))), Parameters: m.Weights.Size(), Operating: k.atRates()}
 		if len(samples) > 0 {
 			c.Pairs = append(c.Pairs, difference(run, samples[0], s, curves[0], k, c.Runs[0].Threshold, m.Threshold))
 		}
@@ -101,14 +94,8 @@ func Compare(ctx context.Context, runs []string, o RunOptions) (*Comparison, err
 
 // compared scores a run; the first one sets the data set.
 func compared(ctx context.Context, run string, o *RunOptions) (*Sample, *model.Model, error) {
-	cfg, err := readConfig(run)
-	if err != nil {
-		return nil, nil, err
-	}
-	if o.Data == "" {
-		o.Data = cfg.Data
-	}
-	m, err := model.Load(filepath.Join(run, "model"))
+	o.RunDir = run
+	cfg, m, err := openRun(o)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -156,10 +143,7 @@ func difference(run string, a, b *Sample, ca, cb *curve, thresholdA, thresholdB 
 	}
 	var aucs, tprs []float64
 	for range bootstrapRounds {
-		clear(counts)
-		for range counts {
-			counts[rng.IntN(len(counts))]++
-		}
+		resample(rng, counts)
 		aucA, tprA := measure(ca)
 		aucB, tprB := measure(cb)
 		if !math.IsNaN(aucA + aucB) {
@@ -168,15 +152,6 @@ func difference(run string, a, b *Sample, ca, cb *curve, thresholdA, thresholdB 
 	}
 	d.AUC95, d.TPR95 = percentiles(aucs), percentiles(tprs)
 	return d
-}
-
-// percentiles are those that leave 2.5 % outside on each side.
-func percentiles(x []float64) [2]Number {
-	if len(x) == 0 {
-		return [2]Number{Number(math.NaN()), Number(math.NaN())}
-	}
-	slices.Sort(x)
-	return [2]Number{Number(stat.Quantile(0.025, stat.Empirical, x, nil)), Number(stat.Quantile(0.975, stat.Empirical, x, nil))}
 }
 
 // mcNemar is the two-sided probability of a division of a+b as uneven as a to b by fair coins.

@@ -114,25 +114,44 @@ func (c *curve) operating(fpr float64) OperatingPoint {
 	return o
 }
 
+// atRates are the operating points that are reported.
+func (c *curve) atRates() []OperatingPoint {
+	var out []OperatingPoint
+	for _, fpr := range rates {
+		out = append(out, c.operating(fpr))
+	}
+	return out
+}
+
+// resample counts how often each name is drawn for one round of the bootstrap.
+func resample(rng *rand.Rand, counts []float64) {
+	clear(counts)
+	for range counts {
+		counts[rng.IntN(len(counts))]++
+	}
+}
+
+// percentiles are those that leave 2.5 % of x, which it sorts, outside on each side.
+func percentiles(x []float64) [2]Number {
+	if len(x) == 0 {
+		return [2]Number{Number(math.NaN()), Number(math.NaN())}
+	}
+	slices.Sort(x)
+	return [2]Number{Number(stat.Quantile(0.025, stat.Empirical, x, nil)), Number(stat.Quantile(0.975, stat.Empirical, x, nil))}
+}
+
 // interval is the 95 % percentile interval of the area under the ROC curve over resampled names.
-func (c *curve) interval(seed uint64) (lo, hi float64) {
+func (c *curve) interval(seed uint64) [2]Number {
 	rng := rand.New(rand.NewPCG(seed, 0x6465676173))
 	var areas []float64
 	counts := make([]float64, len(c.scores))
 	for range bootstrapRounds {
-		clear(counts)
-		for range c.scores {
-			counts[rng.IntN(len(counts))]++
-		}
+		resample(rng, counts)
 		if a := c.weightedAUC(counts); !math.IsNaN(a) {
 			areas = append(areas, a)
 		}
 	}
-	if len(areas) == 0 {
-		return math.NaN(), math.NaN()
-	}
-	slices.Sort(areas)
-	return stat.Quantile(0.025, stat.Empirical, areas, nil), stat.Quantile(0.975, stat.Empirical, areas, nil)
+	return percentiles(areas)
 }
 
 // weightedAUC is the area when name i counts w[i] times: the share of pairs in which the malicious name scores higher.

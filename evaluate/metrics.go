@@ -117,14 +117,12 @@ func Measure(s *Sample, threshold float64, seed uint64) (*Metrics, error) {
 	if c.positives > 0 && c.negatives > 0 {
 		roc, partial, pr, rare := c.rocAUC(), c.partialAUC(partialRate), c.averagePrecision(c.baseRate()), c.averagePrecision(rareRate)
 		m.ROCAUC, m.PartialAUC, m.PRAUC, m.PRAUCRare = &roc, &partial, &pr, &rare
-		lo, hi := c.interval(seed)
-		m.ROCAUC95 = []Number{Number(lo), Number(hi)}
+		interval := c.interval(seed)
+		m.ROCAUC95 = interval[:]
 	} else {
 		m.Warnings = append(m.Warnings, "one class is missing from the sample: areas and rates are not defined")
 	}
-	for _, fpr := range rates {
-		m.Operating = append(m.Operating, c.operating(fpr))
-	}
+	m.Operating = c.atRates()
 	m.ECE = Number(ece(calibrationOf(s)))
 	m.confusion(s, threshold)
 	m.groups(s, threshold, float64(m.Operating[1].Threshold))

@@ -64,17 +64,9 @@ func (r *report) html(dir string) error {
 		}
 		shown = append(shown, picture{p.title, p.note, template.URL("data:image/png;base64," + base64.StdEncoding.EncodeToString(data))})
 	}
-	values := map[string]any{"R": r, "M": r.Metrics, "Pictures": shown, "Parameters": r.parameters(), "Best": r.best(),
+	values := map[string]any{"R": r, "M": r.Metrics, "Pictures": shown, "Parameters": r.Model.Weights.Size(), "Best": r.best(),
 		"FalseAlarms": r.worst(false), "Missed": r.worst(true)}
 	return atomicfile.WriteFunc(filepath.Join(dir, "report.html"), func(w io.Writer) error { return t.Execute(w, values) })
-}
-
-func (r *report) parameters() int {
-	n := 0
-	for _, t := range r.Model.Weights {
-		n += len(t.Data)
-	}
-	return n
 }
 
 // best is the epoch whose weights the model has; zero for an imported model, which has no history.

@@ -50,16 +50,9 @@ type runConfig struct {
 // Run scores a split with a run's model and writes metrics.json, plots/*.png and report.html. The output directory is
 // replaced when all of it is complete; until then, and on any error, an earlier one stays as it was.
 func Run(ctx context.Context, o RunOptions) (*Metrics, error) {
-	cfg, err := readConfig(o.RunDir)
+	cfg, m, err := openRun(&o)
 	if err != nil {
 		return nil, err
-	}
-	m, err := model.Load(filepath.Join(o.RunDir, "model"))
-	if err != nil {
-		return nil, err
-	}
-	if o.Data == "" {
-		o.Data = cfg.Data
 	}
 	if o.Split == "" {
 		o.Split = "test"
@@ -91,6 +84,22 @@ func Run(ctx context.Context, o RunOptions) (*Metrics, error) {
 	}
 	r := &report{Config: *cfg, Model: m, Metrics: metrics, Sample: sample, History: history, Split: o.Split, Run: filepath.Base(filepath.Clean(o.RunDir)), Data: manifest}
 	return metrics, writeAll(r, o.Out)
+}
+
+// openRun reads a run's configuration and model. Where o names no data, the run's own are set.
+func openRun(o *RunOptions) (*runConfig, *model.Model, error) {
+	cfg, err := readConfig(o.RunDir)
+	if err != nil {
+		return nil, nil, err
+	}
+	m, err := model.Load(filepath.Join(o.RunDir, "model"))
+	if err != nil {
+		return nil, nil, err
+	}
+	if o.Data == "" {
+		o.Data = cfg.Data
+	}
+	return cfg, m, nil
 }
 
 func score(ctx context.Context, m *model.Model, target string, o RunOptions) (*Sample, error) {

@@ -44,10 +44,7 @@ func describe(dir string, m *model.Model, metrics map[string]float64) error {
 		return err
 	}
 	c := Manifest{Format: 1, Name: m.Spec.Name, Labels: m.Spec.Labels, Threshold: m.Threshold, Input: m.Spec.Input(), Encoder: m.Spec.Encoder,
-		TrainingData: m.Dataset, Producer: m.Producer, Metrics: metrics, Files: files}
-	for _, t := range m.Weights {
-		c.Parameters += len(t.Data)
-	}
+		TrainingData: m.Dataset, Producer: m.Producer, Metrics: metrics, Files: files, Parameters: m.Weights.Size()}
 	data, err := json.MarshalIndent(c, "", "  ")
 	if err != nil {
 		return fmt.Errorf("describe: %w", err)

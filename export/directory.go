@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/degas-dns/degas/internal/atomicfile"
@@ -75,7 +76,7 @@ func Export(ctx context.Context, m *model.Model, to string, o Options) (Report, 
 	if err != nil {
 		return Report{}, fmt.Errorf("export to %s: %w", to, err)
 	}
-	if err := publish(stage, to); err != nil {
+	if err := Place(stage, to); err != nil {
 		return Report{}, fmt.Errorf("export to %s: %w", to, err)
 	}
 	return Report{Dir: to, Files: files}, nil
@@ -182,8 +183,14 @@ func sum(path string) (File, error) {
 	return File{Bytes: n, SHA256: hex.EncodeToString(h.Sum(nil))}, err
 }
 
-// publish renames stage to to. What is at to moves aside first and comes back if the rename fails.
-func publish(stage, to string) error {
+// VersionNumber reads a directory's name as TensorFlow Serving does: decimal digits alone make a version.
+func VersionNumber(name string) (number int, ok bool) {
+	n, err := strconv.ParseUint(name, 10, 31)
+	return int(n), err == nil
+}
+
+// Place renames the directory stage to to. What is at to moves aside first and comes back if the rename fails.
+func Place(stage, to string) error {
 	if err := os.Chmod(stage, 0o755); err != nil { // MkdirTemp makes it private
 		return err
 	}

@@ -94,11 +94,7 @@ func (m *Model) Files() (spec, weights []byte, err error) {
 	if err := m.Weights.Check(&m.Spec); err != nil {
 		return nil, nil, err
 	}
-	count := 0
-	for _, t := range m.Weights {
-		count += len(t.Data)
-	}
-	if spec, err = json.MarshalIndent(modelJSON{SpecVersion, count, m}, "", "  "); err != nil {
+	if spec, err = json.MarshalIndent(modelJSON{SpecVersion, m.Weights.Size(), m}, "", "  "); err != nil {
 		return nil, nil, err
 	}
 	var buf bytes.Buffer

@@ -40,6 +40,15 @@ func (w Weights) Clone() Weights {
 	return out
 }
 
+// Size is the number of parameters.
+func (w Weights) Size() int {
+	n := 0
+	for _, t := range w {
+		n += len(t.Data)
+	}
+	return n
+}
+
 // Check says whether w holds exactly the parameters of spec, in the right shapes and finite.
 func (w Weights) Check(spec *Spec) error {
 	params, err := spec.Params()

@@ -10,6 +10,7 @@ for the second time where a runtime compiles at the first. The encoder is implem
 
 import argparse
 import base64
+import functools
 import hashlib
 import json
 import os
@@ -181,6 +182,7 @@ def check_tf_keras(v):
     return keras_difference(v, tf_keras, v.load(lambda: tf_keras.models.load_model(str(v.path / "model.h5"), compile=False)))
 
 
+@functools.cache
 def refused_when_empty(keras):
     """The kinds of layers that this Keras itself cannot run on an empty batch, whatever the model."""
     nothing, out = np.zeros((0, 5, 3), "float32"), []

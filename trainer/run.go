@@ -99,10 +99,7 @@ func Train(ctx context.Context, r Request, obs Observer) (*Summary, error) {
 		return nil, err
 	}
 	s := &Summary{Dir: r.Dir, Labels: task.Spec.Labels, Train: task.Train.Len(), Validation: task.Validation.Len(), Skipped: task.Validation.Skipped,
-		Epochs: len(result.History), Stopped: result.Stopped, Best: result.Best}
-	for _, t := range result.Weights {
-		s.Parameters += len(t.Data)
-	}
+		Epochs: len(result.History), Stopped: result.Stopped, Best: result.Best, Parameters: result.Weights.Size()}
 	return s, nil
 }
 

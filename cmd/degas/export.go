@@ -6,7 +6,6 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"text/tabwriter"
 
@@ -63,7 +62,7 @@ func (c *command) exportAction(ctx *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := strconv.ParseUint(filepath.Base(ctx.String("to")), 10, 63); err != nil {
+	if _, ok := export.VersionNumber(filepath.Base(ctx.String("to"))); !ok {
 		slog.Warn("TensorFlow Serving and publish-model look for versions in directories that are numbers, such as models/degas/1", "to", ctx.String("to"))
 	}
 	report, err := export.Export(ctx.Context, m, ctx.String("to"), export.Options{Formats: formats, Metrics: metrics, Overwrite: ctx.Bool("overwrite")})

@@ -68,10 +68,7 @@ func (c *command) importAction(ctx *cli.Context) error {
 	if err := trainer.Import(dir, m, targetOf(m.Spec.Labels), filepath.Base(file)+", sha256 "+sum, ctx.String("data"), release); err != nil {
 		return err
 	}
-	done := imported{Run: dir, Labels: m.Spec.Labels, Encoder: m.Spec.Encoder}
-	for _, t := range m.Weights {
-		done.Parameters += len(t.Data)
-	}
+	done := imported{Run: dir, Labels: m.Spec.Labels, Encoder: m.Spec.Encoder, Parameters: m.Weights.Size()}
 	if ctx.Bool("json") {
 		return c.printJSON(done)
 	}

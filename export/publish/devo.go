@@ -70,7 +70,7 @@ func toDevo(ctx context.Context, e *exported, base *url.URL, o Options) (Result,
 		return Result{}, err
 	}
 	if id != nil && !o.Force {
-		return Result{}, fmt.Errorf("model %s: %w. Try: another --name, or --force", o.Name, ErrExists)
+		return Result{}, fmt.Errorf("model %s: %w. Try: another --name, or --force", o.Name, export.ErrExists)
 	}
 	image, err := d.upload(ctx, filepath.Join(e.dir, name))
 	if err != nil {

@@ -40,7 +40,7 @@ func put(ctx context.Context, e *exported, base *url.URL, o Options) (Result, er
 		var status *statusError
 		switch {
 		case err == nil:
-			return Result{}, fmt.Errorf("%s: %w. Try: another --version, or --force", to.Redacted(), ErrExists)
+			return Result{}, fmt.Errorf("%s: %w. Try: another --version, or --force", to.Redacted(), export.ErrExists)
 		case !errors.As(err, &status) || status.code == http.StatusUnauthorized || status.code == http.StatusForbidden:
 			return Result{}, err
 		} // else it is not there, or the server takes no HEAD

@@ -12,7 +12,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 
 	"github.com/degas-dns/degas/export"
@@ -20,7 +19,7 @@ import (
 
 // Options say what is published as what. The zero Options take name and version from the directory.
 type Options struct {
-	// Name of the model; "" takes the directory's above the version, or the manifest's for a version without one.
+	// Name of the model; "" takes the directory's, the one above where the directory is a number.
 	Name string
 	// Version; 0 takes the directory's name where that is a number, else the one after the highest in a store.
 	Version int
@@ -48,14 +47,13 @@ type Result struct {
 	Removed []string `json:"removed,omitempty"` // old versions
 }
 
-// ErrExists means that there is a model of that name, or that version of it, already.
-var ErrExists = errors.New("exists already")
-
 // Publish checks the version directory dir against its SHA256SUMS and brings it to the target:
 //
 //	file:///srv/models, or a path      /srv/models/NAME/VERSION, whole or not at all
 //	https://host/models                PUT of every file below /models/NAME/VERSION, SHA256SUMS last
 //	devo+https://host/mlmodelmanager/  the file of one engine, and the model that uses it
+//
+// The error wraps export.ErrExists where there is a model of that name and version, or at Devo of that name, already.
 func Publish(ctx context.Context, dir, target string, o Options) (Result, error) {
 	e, err := open(dir)
 	if err != nil {
@@ -126,7 +124,7 @@ func open(dir string) (*exported, error) {
 		return nil, err
 	}
 	e.name = filepath.Base(abs)
-	if n, err := strconv.Atoi(e.name); err == nil && n > 0 {
+	if n, ok := export.VersionNumber(e.name); ok && n > 0 {
 		e.version, e.name = n, filepath.Base(filepath.Dir(abs))
 	}
 	return e, nil

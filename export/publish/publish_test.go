@@ -61,7 +61,7 @@ func TestStore(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(r.URL, "variables")); err != nil {
 		t.Error(err)
 	}
-	if _, err := Publish(ctx, dir, store, Options{}); !errors.Is(err, ErrExists) {
+	if _, err := Publish(ctx, dir, store, Options{}); !errors.Is(err, export.ErrExists) {
 		t.Errorf("again: %v", err)
 	}
 	if _, err := Publish(ctx, dir, store, Options{Force: true}); err != nil {
@@ -164,7 +164,7 @@ func TestPut(t *testing.T) {
 	if err != nil || string(files["/models/shop/3/saved_model.pb"]) != string(want) {
 		t.Errorf("saved_model.pb differs, %v", err)
 	}
-	if _, err := Publish(ctx, dir, s.URL+"/models", Options{Token: "secret"}); !errors.Is(err, ErrExists) {
+	if _, err := Publish(ctx, dir, s.URL+"/models", Options{Token: "secret"}); !errors.Is(err, export.ErrExists) {
 		t.Errorf("again: %v", err)
 	}
 	if _, err := Publish(ctx, dir, s.URL+"/models", Options{Token: "secret", Force: true}); err != nil {
@@ -239,7 +239,7 @@ func TestDevo(t *testing.T) {
 	if _, err := Publish(ctx, dir, to, Options{Token: "secret"}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Publish(ctx, dir, to, Options{Token: "secret"}); !errors.Is(err, ErrExists) {
+	if _, err := Publish(ctx, dir, to, Options{Token: "secret"}); !errors.Is(err, export.ErrExists) {
 		t.Errorf("again: %v", err)
 	}
 	if m.images != 1 {

@@ -3,15 +3,14 @@ package publish
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 
 	"github.com/degas-dns/degas/export"
+	"github.com/degas-dns/degas/internal/atomicfile"
 )
 
 // toStore copies e to root/NAME/VERSION. Servers that watch root see the version whole: it is written into a sibling that
@@ -36,11 +35,14 @@ func toStore(ctx context.Context, e *exported, root string, o Options) (Result, 
 	if err != nil {
 		return Result{}, err
 	}
-	defer os.RemoveAll(stage) // what is left of it
-	if err := fill(ctx, e, filepath.Join(stage, "new")); err != nil {
+	defer os.RemoveAll(stage) // gone already when all went well
+	if err := fill(ctx, e, stage); err != nil {
 		return Result{}, err
 	}
-	if err := swap(stage, to, o.Force); err != nil {
+	if _, err := os.Stat(to); err == nil && !o.Force {
+		return Result{}, fmt.Errorf("%s: %w. Try: another --version, or --force", to, export.ErrExists)
+	}
+	if err := export.Place(stage, to); err != nil {
 		return Result{}, err
 	}
 	r := e.result(to, o)
@@ -65,7 +67,7 @@ func stored(base string) ([]storedVersion, error) {
 	}
 	var out []storedVersion
 	for _, e := range entries {
-		if n, err := strconv.Atoi(e.Name()); err == nil && n >= 0 && e.IsDir() {
+		if n, ok := export.VersionNumber(e.Name()); ok && e.IsDir() {
 			out = append(out, storedVersion{n, e.Name()})
 		}
 	}
@@ -87,7 +89,7 @@ func fill(ctx context.Context, e *exported, to string) error {
 		if err != nil {
 			return err
 		}
-		if err := writeSynced(path, data); err != nil {
+		if err := atomicfile.Write(path, data); err != nil {
 			return err
 		}
 	}
@@ -98,36 +100,6 @@ func fill(ctx context.Context, e *exported, to string) error {
 	}
 	_, err := export.CheckSums(to)
 	return err
-}
-
-func writeSynced(path string, data []byte) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	return errors.Join(err, f.Sync(), f.Close())
-}
-
-// swap renames stage/new to to. What is there already is refused, or moved into stage, which is removed afterwards.
-func swap(stage, to string, force bool) error {
-	_, err := os.Stat(to)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return os.Rename(filepath.Join(stage, "new"), to)
-	case err != nil:
-		return err
-	case !force:
-		return fmt.Errorf("%s: %w. Try: another --version, or --force", to, ErrExists)
-	}
-	old := filepath.Join(stage, "old")
-	if err := os.Rename(to, old); err != nil {
-		return err
-	}
-	if err := os.Rename(filepath.Join(stage, "new"), to); err != nil {
-		return errors.Join(err, os.Rename(old, to))
-	}
-	return nil
 }
 
 // retain removes all but the newest versions. The one just published stays, however low its number.

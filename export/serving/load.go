@@ -6,8 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
 
+	"github.com/degas-dns/degas/export"
 	"github.com/degas-dns/degas/model"
 )
 
@@ -23,7 +23,7 @@ func Load(dir string) (name string, versions []Version, err error) {
 		return "", nil, err
 	}
 	for _, e := range entries {
-		number, ok := versionNumber(e.Name())
+		number, ok := export.VersionNumber(e.Name())
 		if !ok || !e.IsDir() {
 			continue
 		}
@@ -36,7 +36,7 @@ func Load(dir string) (name string, versions []Version, err error) {
 	if len(versions) > 0 {
 		return filepath.Base(dir), versions, nil
 	}
-	number, ok := versionNumber(filepath.Base(dir))
+	number, ok := export.VersionNumber(filepath.Base(dir))
 	name = filepath.Base(dir)
 	if ok {
 		name = filepath.Base(filepath.Dir(dir))
@@ -48,12 +48,6 @@ func Load(dir string) (name string, versions []Version, err error) {
 		return "", nil, fmt.Errorf("%s holds neither a model nor numbered versions of one: %w", dir, err)
 	}
 	return name, []Version{v}, err
-}
-
-// versionNumber reads a directory's name as TensorFlow Serving does: decimal digits.
-func versionNumber(name string) (int, bool) {
-	n, err := strconv.Atoi(name)
-	return n, err == nil && n >= 0 && name[0] != '+' && name[0] != '-'
 }
 
 func load(dir string, number int) (Version, error) {

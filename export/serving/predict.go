@@ -44,17 +44,22 @@ func (v served) predict(ctx context.Context, body io.Reader) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	columns := object{}
+	byRows := req.Instances != nil
+	if len(sig.Outputs) == 1 { // which goes without its name
+		only := v.column(sig.Outputs[0], p)
+		if byRows {
+			return object{"predictions": only}, nil
+		}
+		return object{"outputs": only}, nil
+	}
+	columns := map[string][]any{}
 	for _, out := range sig.Outputs {
 		columns[out.Key] = v.column(out, p)
 	}
-	if req.Instances == nil {
-		if len(columns) == 1 {
-			return object{"outputs": columns[sig.Outputs[0].Key]}, nil
-		}
-		return object{"outputs": columns}, nil
+	if byRows {
+		return object{"predictions": rows(columns, len(values))}, nil
 	}
-	return object{"predictions": rows(columns, len(values))}, nil
+	return object{"outputs": columns}, nil
 }
 
 // values lists the request's values of the one input, key.
@@ -185,21 +190,14 @@ func (v served) column(out savedmodel.TensorInfo, p []float32) []any {
 	return list
 }
 
-// rows turns columns into one value a row: the value itself where there is one column.
-func rows(columns object, n int) []any {
-	out := make([]any, n)
+// rows turns columns into n objects, one a row.
+func rows(columns map[string][]any, n int) []object {
+	out := make([]object, n)
 	for i := range out {
-		if len(columns) == 1 {
-			for _, c := range columns {
-				out[i] = c.([]any)[i]
-			}
-			continue
-		}
-		row := object{}
+		out[i] = object{}
 		for key, c := range columns {
-			row[key] = c.([]any)[i]
+			out[i][key] = c[i]
 		}
-		out[i] = row
 	}
 	return out
 }
