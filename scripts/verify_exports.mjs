@@ -26,7 +26,7 @@ if (request.kind === "onnx") {
   const wasm = await import("@tensorflow/tfjs-backend-wasm");
   wasm.setWasmPaths(`${process.cwd()}/node_modules/@tensorflow/tfjs-backend-wasm/dist/`);
   wasm.setThreadsCount(1);
-  await tf.setBackend("wasm");
+  await tf.setBackend(request.backend);
   await tf.ready();
   const start = now();
   const dir = `${request.dir}/tfjs`;
