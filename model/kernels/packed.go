@@ -41,7 +41,8 @@ func (p *Packed) Pack(k, n int, b Matrix) {
 }
 
 // packColumns fills a panel from a transposed matrix: column x of the panel is row x of src, stride floats apart. It
-// works in blocks of rows, so that the panel's cache lines are written whole while they are near.
+// works in blocks of rows, so that the panel's cache lines are written whole while they are near, and on four columns at
+// a time.
 func packColumns(panel, src []float32, k, wide, used, stride int) {
 	if used < wide {
 		clear(panel)
@@ -49,7 +50,16 @@ func packColumns(panel, src []float32, k, wide, used, stride int) {
 	const block = 16
 	for y := 0; y < k; y += block {
 		deep := min(block, k-y)
-		for x := range used {
+		x := 0
+		for ; x+4 <= used; x += 4 {
+			a, b := src[x*stride+y:][:deep], src[(x+1)*stride+y:][:deep]
+			c, d := src[(x+2)*stride+y:][:deep], src[(x+3)*stride+y:][:deep]
+			for i := range a {
+				to := panel[(y+i)*wide+x:][:4]
+				to[0], to[1], to[2], to[3] = a[i], b[i], c[i], d[i]
+			}
+		}
+		for ; x < used; x++ {
 			for i, v := range src[x*stride+y:][:deep] {
 				panel[(y+i)*wide+x] = v
 			}

@@ -89,20 +89,15 @@ func (c *convShape) begin(worker, b int, dout []float32) (dz []float32, run mode
 // b [filters] and codes [batch·window]; output [batch·outTime, filters].
 type embedConv struct {
 	convShape
-	codes, dim  int
-	table, grad []float32 // [codes, kernel·filters]
-	parts       [][]float32
+	table charTable
 }
 
 func newEmbedConv(s *step, batch int, n model.Node, inTime, codes, dim int, run func(int) model.Span) *embedConv {
-	c := &embedConv{convShape: newConvShape(s, batch, n, inTime, run), codes: codes, dim: dim}
-	size := codes * c.kernel * c.filters
-	c.table, c.grad, c.parts = make([]float32, size), make([]float32, size), s.perWorker(size)
-	return c
+	return &embedConv{newConvShape(s, batch, n, inTime, run), newCharTable(s, codes, dim, n.Layer.Kernel, n.Layer.Filters)}
 }
 
 func (c *embedConv) forward(in []slot, out []float32) {
-	fold(c.table, in[0].f, in[1].f, c.codes, c.dim, c.kernel, c.filters)
+	c.table.fold(in[0].f, in[1].f)
 	bias, codes := in[2].f, in[3].c
 	c.split(c.batch, func(_, lo, hi int) {
 		for b := lo; b < hi; b++ {
@@ -112,7 +107,7 @@ func (c *embedConv) forward(in []slot, out []float32) {
 					row := y[t*c.filters : (t+1)*c.filters]
 					copy(row, bias)
 					for j := max(0, c.left-t); j < min(c.kernel, c.inTime+c.left-t); j++ {
-						kernels.Add(row, c.row(c.table, name[t+j-c.left], j))
+						kernels.Add(row, c.table.row(c.table.values, name[t+j-c.left], j))
 					}
 				}
 			}
@@ -123,29 +118,23 @@ func (c *embedConv) forward(in []slot, out []float32) {
 
 func (c *embedConv) backward(in []slot, dout []float32, grads [][]float32) {
 	codes := in[3].c
-	clearAll(c.parts)
 	clearAll(c.db)
 	c.split(c.batch, func(w, lo, hi int) {
+		clear(c.table.parts[w])
 		for b := lo; b < hi; b++ {
 			name := codes[b*c.inTime : (b+1)*c.inTime]
 			dz, run := c.begin(w, b, dout)
 			for _, s := range run.Segments(c.outTime) {
 				for t := s.Lo; t < s.Hi; t++ {
 					for j := max(0, c.left-t); j < min(c.kernel, c.inTime+c.left-t); j++ {
-						kernels.Add(c.row(c.parts[w], name[t+j-c.left], j), dz[t*c.filters:(t+1)*c.filters])
+						kernels.Add(c.table.row(c.table.parts[w], name[t+j-c.left], j), dz[t*c.filters:(t+1)*c.filters])
 					}
 				}
 			}
 		}
 	})
-	sumParts(c.grad, c.parts)
-	sumParts(grads[2], c.db)
-	unfold(c.grad, in[0].f, in[1].f, grads[0], grads[1], c.codes, c.dim, c.kernel, c.filters)
-}
-
-// row is what code contributes at offset j of the kernel.
-func (c *embedConv) row(table []float32, code uint16, j int) []float32 {
-	return table[(int(code)*c.kernel+j)*c.filters:][:c.filters]
+	c.sumParts(grads[2], c.db)
+	c.table.unfold(in[0].f, in[1].f, grads[0], grads[1])
 }
 
 // conv is a convolution: inputs x [batch·inTime, in], W [kernel·in, filters], b [filters]; output
@@ -230,10 +219,10 @@ func (c *conv) backward(in []slot, dout []float32, grads [][]float32) {
 	for j := range c.kernel {
 		c.packedT[j].Pack(c.filters, c.in, rows(w, j*c.in, c.filters).T())
 	}
-	clearAll(c.parts)
 	clearAll(c.db)
 	c.split(c.batch, func(worker, lo, hi int) {
 		dw, g := c.parts[worker], &c.gathered[worker]
+		clear(dw)
 		clear(dx[lo*c.inTime*c.in : hi*c.inTime*c.in])
 		for b := lo; b < hi; b++ {
 			dz, run := c.begin(worker, b, dout)
@@ -253,6 +242,6 @@ func (c *conv) backward(in []slot, dout []float32, grads [][]float32) {
 		}
 		c.addGathered(g, dw)
 	})
-	sumParts(grads[1], c.parts)
-	sumParts(grads[2], c.db)
+	c.sumParts(grads[1], c.parts)
+	c.sumParts(grads[2], c.db)
 }

@@ -20,17 +20,28 @@ func newDense(s *step, batch, in, units int, activation string) *dense {
 		y: make([]float32, batch*units), dz: make([]float32, batch*units)}
 }
 
+// columnsEach is the units a worker must get at least for a layer to be split over its units rather than over the batch:
+// each worker then packs its own columns of W instead of all.
+const columnsEach = 64
+
 func (d *dense) forward(in []slot, out []float32) {
 	x, w, bias := in[0].f, in[1].f, in[2].f
-	d.split(d.batch, func(_, lo, hi int) {
-		y := d.y[lo*d.units : hi*d.units]
-		for at := 0; at < len(y); at += d.units {
-			copy(y[at:], bias)
+	work := func(top, bottom, lo, hi int) {
+		for b := top; b < bottom; b++ {
+			copy(d.y[b*d.units+lo:b*d.units+hi], bias[lo:hi])
 		}
-		kernels.Gemm(hi-lo, d.units, d.in, rows(x, lo, d.in), rows(w, 0, d.units), rows(y, 0, d.units), true)
-		activate(y, d.units, d.activation)
-		copy(out[lo*d.units:], y)
-	})
+		kernels.Gemm(bottom-top, hi-lo, d.in, rows(x, top, d.in), columns(w, lo, d.units), columns(d.y[top*d.units:], lo, d.units), true)
+		for b := top; b < bottom; b++ {
+			y := d.y[b*d.units+lo : b*d.units+hi]
+			activate(y, hi-lo, d.activation)
+			copy(out[b*d.units+lo:], y)
+		}
+	}
+	if d.units >= columnsEach*d.workers && d.activation != model.Softmax {
+		d.split(d.units, func(_, lo, hi int) { work(0, d.batch, lo, hi) })
+		return
+	}
+	d.split(d.batch, func(_, lo, hi int) { work(lo, hi, 0, d.units) })
 }
 
 func (d *dense) backward(in []slot, dout []float32, grads [][]float32) {
@@ -39,19 +50,23 @@ func (d *dense) backward(in []slot, dout []float32, grads [][]float32) {
 	d.split(d.batch, func(_, lo, hi int) {
 		at, end := lo*d.units, hi*d.units
 		activateGrad(d.dz[at:end], d.y[at:end], dout[at:end], d.units, d.activation)
-		kernels.Gemm(hi-lo, d.in, d.units, rows(d.dz, lo, d.units), rows(w, 0, d.units).T(), rows(dx, lo, d.in), false)
-	})
-	// Split over the rows of W, not over the batch: no sums of parts are needed.
-	d.split(d.in, func(_, lo, hi int) {
-		a := kernels.Matrix{Data: x[lo:], Stride: d.in}
-		kernels.Gemm(hi-lo, d.units, d.batch, a.T(), rows(d.dz, 0, d.units), rows(dw, lo, d.units), false)
 	})
 	columnSums(db, d.dz)
+	// Split over the inputs, not over the batch: no sums of parts are needed, and W is packed once.
+	d.split(d.in, func(_, lo, hi int) {
+		kernels.Gemm(d.batch, hi-lo, d.units, rows(d.dz, 0, d.units), rows(w, lo, d.units).T(), columns(dx, lo, d.in), false)
+		kernels.Gemm(hi-lo, d.units, d.batch, columns(x, lo, d.in).T(), rows(d.dz, 0, d.units), rows(dw, lo, d.units), false)
+	})
 }
 
 // rows views data as a matrix of width columns from row lo on.
 func rows(data []float32, lo, width int) kernels.Matrix {
 	return kernels.Matrix{Data: data[lo*width:], Stride: width}
+}
+
+// columns views a matrix of width columns from column lo on.
+func columns(data []float32, lo, width int) kernels.Matrix {
+	return kernels.Matrix{Data: data[lo:], Stride: width}
 }
 
 // columnSums sets sum to the sum of x's rows.

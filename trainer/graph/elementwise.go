@@ -157,28 +157,33 @@ func putWhere(dx, dy []float32, arg []int32, row int32) {
 
 // concat joins vectors: inputs [batch, widths[i]], output [batch, sum of widths].
 type concat struct {
+	*step
 	batch, width int
 	widths       []int
 }
 
 func (l *concat) forward(in []slot, out []float32) {
-	at := 0
-	for k, w := range l.widths {
-		for b := range l.batch {
-			copy(out[b*l.width+at:], in[k].f[b*w:(b+1)*w])
+	l.split(l.batch, func(_, lo, hi int) {
+		at := 0
+		for k, w := range l.widths {
+			for b := lo; b < hi; b++ {
+				copy(out[b*l.width+at:], in[k].f[b*w:(b+1)*w])
+			}
+			at += w
 		}
-		at += w
-	}
+	})
 }
 
 func (l *concat) backward(_ []slot, dout []float32, grads [][]float32) {
-	at := 0
-	for k, w := range l.widths {
-		for b := range l.batch {
-			copy(grads[k][b*w:(b+1)*w], dout[b*l.width+at:])
+	l.split(l.batch, func(_, lo, hi int) {
+		at := 0
+		for k, w := range l.widths {
+			for b := lo; b < hi; b++ {
+				copy(grads[k][b*w:(b+1)*w], dout[b*l.width+at:])
+			}
+			at += w
 		}
-		at += w
-	}
+	})
 }
 
 // dropout zeroes a share of the values and scales the rest by 1/(1-rate). Which ones depends on the run's seed, the

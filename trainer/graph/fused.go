@@ -66,7 +66,7 @@ func (f *fusedLowering) node(n model.Node, in []*G.Node) (*G.Node, error) {
 		l := newDense(f.step, f.batch, f.inShape(n)[0], n.Layer.Units, act)
 		return apply(n.Name, l, tensor.Shape{f.batch, n.Layer.Units}, in[0], f.par(n, 0), f.par(n, 1))
 	case model.KindConcatenate:
-		l := &concat{batch: f.batch, width: n.Shape[0]}
+		l := &concat{step: f.step, batch: f.batch, width: n.Shape[0]}
 		for _, name := range n.Inputs {
 			l.widths = append(l.widths, f.byName[name].Shape[0])
 		}
@@ -149,7 +149,7 @@ func (f *fusedLowering) lstm(n model.Node, in *G.Node) (*G.Node, error) {
 		return nil, err
 	}
 	u := n.Layer.Units
-	return apply(n.Name+"/concat", &concat{batch: f.batch, width: 2 * u, widths: []int{u, u}}, tensor.Shape{f.batch, 2 * u}, forward, backward)
+	return apply(n.Name+"/concat", &concat{step: f.step, batch: f.batch, width: 2 * u, widths: []int{u, u}}, tensor.Shape{f.batch, 2 * u}, forward, backward)
 }
 
 // poolWindows gives the number of windows of a pooling, their length, and how far the first begins before the input.

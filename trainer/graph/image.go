@@ -85,8 +85,8 @@ func (c *conv2D) backward(in []slot, dout []float32, grads [][]float32) {
 			c.gather(sample(grads[0], b, c.size()), p)
 		}
 	})
-	sumParts(grads[1], c.dw)
-	sumParts(grads[2], c.db)
+	c.sumParts(grads[1], c.dw)
+	c.sumParts(grads[2], c.db)
 }
 
 // gather adds the gradients of patches up where they came from: model.Patches the other way.

@@ -1,31 +1,117 @@
 package graph
 
-import "sync"
+import (
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"github.com/degas-dns/degas/model/kernels"
+)
 
 // step is what the layers of one session share: how many workers they split a batch over, and where training stands.
 type step struct {
 	workers int
 	seed    uint64
 	number  uint64 // updates done
+	helpers []helper
 }
 
-// split runs work on contiguous parts of n items, one part a worker. Which items a worker gets depends on n and the
-// number of workers alone, so sums over workers taken in order are the same every time.
+func newStep(workers int, seed uint64) *step {
+	s := &step{workers: workers, seed: seed}
+	if workers <= runtime.GOMAXPROCS(0) { // else they would wait for each other's turn on a core
+		s.helpers = make([]helper, workers-1)
+	}
+	return s
+}
+
+// split runs work on contiguous parts of n items, one part a worker, none of them empty. Which items a worker gets depends
+// on n and the number of workers alone, so sums over workers taken in order are the same every time.
 func (s *step) split(n int, work func(worker, lo, hi int)) {
-	if s.workers == 1 || n < 2 {
+	workers := min(s.workers, n)
+	if workers < 2 {
 		work(0, 0, n)
 		return
 	}
-	var wg sync.WaitGroup
-	for w := 1; w < s.workers; w++ {
-		if lo, hi := n*w/s.workers, n*(w+1)/s.workers; lo < hi {
-			wg.Go(func() { work(w, lo, hi) })
+	if len(s.helpers) == 0 {
+		var wg sync.WaitGroup
+		for w := 1; w < workers; w++ {
+			wg.Go(func() { work(w, n*w/workers, n*(w+1)/workers) })
+		}
+		work(0, 0, n/workers)
+		wg.Wait()
+		return
+	}
+	for w := 1; w < workers; w++ {
+		s.helpers[w-1].begin(task{work, w, n * w / workers, n * (w + 1) / workers})
+	}
+	work(0, 0, n/workers)
+	for w := 1; w < workers; w++ {
+		s.helpers[w-1].wait()
+	}
+}
+
+// helper is a goroutine that keeps looking for its next part for a while before it ends. A step has some forty splits,
+// each of a tenth of a millisecond, and waking a core that has gone to sleep takes a virtual machine half of that.
+type helper struct {
+	state atomic.Int32
+	task  task
+	done  sync.WaitGroup // for who has lost patience
+}
+
+type task struct {
+	work           func(worker, lo, hi int)
+	worker, lo, hi int
+}
+
+// What a helper is at: no goroutine, one that looks for work, one that does it.
+const (
+	absent = iota
+	ready
+	busy
+)
+
+// patience is how often a helper looks before it gives up, and look how many times it reads before it lets other
+// goroutines have their turn: about a third of a millisecond, longer than most of what a step does on one core alone.
+const patience, look = 1000, 128
+
+func (h *helper) begin(t task) {
+	h.done.Add(1)
+	h.task = t
+	if !h.state.CompareAndSwap(ready, busy) {
+		h.state.Store(busy)
+		go h.run()
+	}
+}
+
+// run does one task after another.
+func (h *helper) run() {
+	for {
+		h.task.work(h.task.worker, h.task.lo, h.task.hi)
+		h.state.Store(ready)
+		h.done.Done()
+		if !h.awaits(busy) && h.state.CompareAndSwap(ready, absent) {
+			return
 		}
 	}
-	if hi := n / s.workers; hi > 0 {
-		work(0, 0, hi)
+}
+
+// wait returns when the task is done.
+func (h *helper) wait() {
+	h.awaits(ready, absent)
+	h.done.Wait()
+}
+
+// awaits looks for one of two states, patiently.
+func (h *helper) awaits(states ...int32) bool {
+	for range patience {
+		for range look {
+			if s := h.state.Load(); s == states[0] || s == states[len(states)-1] {
+				return true
+			}
+		}
+		runtime.Gosched()
 	}
-	wg.Wait()
+	return false
 }
 
 // perWorker allocates a buffer of n values for each worker.
@@ -35,6 +121,20 @@ func (s *step) perWorker(n int) [][]float32 {
 		out[i] = make([]float32, n)
 	}
 	return out
+}
+
+// part is the k-th worker's share of n items when split deals out the workers themselves.
+func (s *step) part(n, k int) (lo, hi int) { return n * k / s.workers, n * (k + 1) / s.workers }
+
+// sumParts sets sum, which may be the first part, to the workers' parts added in order. The part of a worker that split
+// never has work for stays zero.
+func (s *step) sumParts(sum []float32, parts [][]float32) {
+	s.split(len(sum), func(_, lo, hi int) {
+		copy(sum[lo:hi], parts[0][lo:hi])
+		for _, p := range parts[1:] {
+			kernels.Add(sum[lo:hi], p[lo:hi])
+		}
+	})
 }
 
 func clearAll(bufs [][]float32) {

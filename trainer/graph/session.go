@@ -76,7 +76,7 @@ func (e engine) Start(ctx context.Context, s trainer.Setup) (trainer.Session, er
 	if err := s.Weights.Check(s.Spec); err != nil {
 		return nil, err
 	}
-	ses := &session{step: &step{workers: s.Workers, seed: s.Seed}, spec: s.Spec, batch: s.BatchSize, pad: uint16(s.Spec.Encoder.Pad),
+	ses := &session{step: newStep(s.Workers, s.Seed), spec: s.Spec, batch: s.BatchSize, pad: uint16(s.Spec.Encoder.Pad),
 		codes: make([]uint16, s.BatchSize*s.Spec.Encoder.Window), pads: make([]model.Span, s.BatchSize), labels: make([]int, s.BatchSize), weights: make([]float32, s.BatchSize)}
 	if err := ses.build(e.lower, s.Weights); err != nil {
 		return nil, fmt.Errorf("engine %s: %w", e.name, err)
