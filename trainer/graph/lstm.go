@@ -93,7 +93,9 @@ func (l *lstm) forward(in []slot, out []float32) {
 	for r := range l.tableRows {
 		copy(l.table[r*g:(r+1)*g], bias)
 	}
-	kernels.Gemm(l.tableRows, g, l.in, rows(in[0].f, 0, l.in), rows(w, 0, g), rows(l.table, 0, g), true)
+	l.split(g, func(_, lo, hi int) {
+		kernels.Gemm(l.tableRows, hi-lo, l.in, rows(in[0].f, 0, l.in), columns(w, lo, g), columns(l.table, lo, g), true)
+	})
 	l.packed.Pack(l.units, g, rows(u, 0, g))
 	l.runPrefix()
 	l.split(l.workers, func(_, lo, hi int) {
@@ -212,19 +214,38 @@ func (l *lstm) backward(in []slot, dout []float32, grads [][]float32) {
 			l.runBackward(l.runs[k], dout)
 		}
 	})
-	clear(l.dU)
-	for _, r := range l.runs {
-		kernels.Add(l.dU, r.dU)
-		if l.embedded {
-			kernels.Add(l.dtable, r.dtable)
-		}
-	}
 	l.prefixBackward()
+	l.addUp(grads[2])
 	g := 4 * l.units
-	copy(grads[2], l.dU)
 	columnSums(grads[3], l.dtable)
-	kernels.Gemm(l.in, g, l.tableRows, rows(in[0].f, 0, l.in).T(), rows(l.dtable, 0, g), rows(grads[1], 0, g), false)
-	kernels.Gemm(l.tableRows, l.in, g, rows(l.dtable, 0, g), rows(w, 0, g).T(), rows(grads[0], 0, l.in), false)
+	l.split(l.workers, func(_, first, last int) {
+		for k := first; k < last; k++ {
+			if lo, hi := l.part(g, k); lo < hi {
+				kernels.Gemm(l.in, hi-lo, l.tableRows, rows(in[0].f, 0, l.in).T(), columns(l.dtable, lo, g), columns(grads[1], lo, g), false)
+			}
+			if lo, hi := l.part(l.in, k); lo < hi {
+				kernels.Gemm(l.tableRows, hi-lo, g, rows(l.dtable, 0, g), rows(w, lo, g).T(), columns(grads[0], lo, l.in), false)
+			}
+		}
+	})
+}
+
+// addUp adds the runs' gradients of U and of the table to the prefix's.
+func (l *lstm) addUp(dU []float32) {
+	l.split(len(dU), func(_, lo, hi int) {
+		copy(dU[lo:hi], l.dU[lo:hi])
+		for _, r := range l.runs {
+			kernels.Add(dU[lo:hi], r.dU[lo:hi])
+		}
+	})
+	if !l.embedded {
+		return
+	}
+	l.split(len(l.dtable), func(_, lo, hi int) {
+		for _, r := range l.runs {
+			kernels.Add(l.dtable[lo:hi], r.dtable[lo:hi])
+		}
+	})
 }
 
 func (l *lstm) runBackward(r *run, dout []float32) {
@@ -268,12 +289,13 @@ func (l *lstm) runBackward(r *run, dout []float32) {
 	kernels.Gemm(n, g, total, rows(r.h, 0, n).T(), rows(r.z, 0, g), rows(r.dU, 0, g), false)
 }
 
-// prefixBackward walks the shared prefix once, with the gradients that arrived at each of its offsets.
+// prefixBackward walks the shared prefix once, with the gradients that arrived at each of its offsets. It sets dU.
 func (l *lstm) prefixBackward() {
-	if l.prefix.steps == 0 {
+	p, n, g := &l.prefix, l.units, 4*l.units
+	if p.steps == 0 {
+		clear(l.dU)
 		return
 	}
-	p, n, g := &l.prefix, l.units, 4*l.units
 	dh, dc := make([]float32, n), make([]float32, n)
 	arrive := func(t int) {
 		for _, r := range l.runs {
@@ -286,8 +308,10 @@ func (l *lstm) prefixBackward() {
 		z := p.z[t*g : (t+1)*g]
 		kernels.LSTMBackward(z, p.c[t*n:(t+1)*n], p.tanh[t*n:(t+1)*n], dh, dc)
 		kernels.Add(l.dtable[int(l.pad)*g:][:g], z)
-		kernels.Gemm(n, g, 1, rows(p.h, t, n).T(), rows(z, 0, g), rows(l.dU, 0, g), true)
 		kernels.GemmPacked(1, rows(z, 0, g), &l.packedT, rows(dh, 0, n), false)
 		arrive(t)
 	}
+	l.split(n, func(_, lo, hi int) { // all steps' outer products in one
+		kernels.Gemm(hi-lo, g, p.steps, columns(p.h, lo, n).T(), rows(p.z, 0, g), rows(l.dU, lo, g), false)
+	})
 }

@@ -2,45 +2,66 @@ package main
 
 import "fmt"
 
-// logistic turns x into 1/(1+exp(-x)), using t1 and t2: exp by range reduction to |r| <= ln2/2, a polynomial, and a
-// scale by a power of two.
-func (i isa) logistic(x, t1, t2 string) {
-	i.zero(t1)
-	i.op("VSUBPS %s, %s, %s", x, t1, x)
-	for _, bound := range []string{"MIN", "MAX"} { // with x as the second source, which is what NaN comes out of
-		i.op("VMOVUPS %s<>(SB), %s", map[string]string{"MIN": "high", "MAX": "low"}[bound], t2)
-		i.op("V%sPS %s, %s, %s", bound, x, t2, x)
+// chain is a register to compute in and two to help.
+type chain struct{ x, t1, t2 string }
+
+// each emits one instruction for every chain: their latencies then hide behind each other.
+func (i isa) each(chains []chain, f func(c chain)) {
+	for _, c := range chains {
+		f(c)
 	}
-	i.op("VMULPS log2e<>(SB), %s, %s", x, t1)
-	if i.wide() {
-		i.op("VRNDSCALEPS $0, %s, %s", t1, t1)
-	} else {
-		i.op("VROUNDPS $0, %s, %s", t1, t1)
-	}
-	i.op("VFNMADD231PS ln2hi<>(SB), %s, %s", t1, x)
-	i.op("VFNMADD231PS ln2lo<>(SB), %s, %s", t1, x)
-	i.op("VMOVUPS p5<>(SB), %s", t2)
-	for _, p := range []string{"p4", "p3", "p2", "p1", "p0", "one", "one"} { // the last two make 1 + x + x²·poly
-		i.op("VFMADD213PS %s<>(SB), %s, %s", p, x, t2)
-	}
-	if i.wide() {
-		i.op("VSCALEFPS %s, %s, %s", t1, t2, t2)
-	} else {
-		i.op("VCVTPS2DQ %s, %s", t1, t1)
-		i.op("VPADDD bias<>(SB), %s, %s", t1, t1)
-		i.op("VPSLLD $23, %s, %s", t1, t1)
-		i.op("VMULPS %s, %s, %s", t1, t2, t2)
-	}
-	i.op("VMOVUPS one<>(SB), %s", t1)
-	i.op("VADDPS %s, %s, %s", t1, t2, t2)
-	i.op("VDIVPS %s, %s, %s", t2, t1, x)
 }
 
-// tanh turns x into 2·logistic(2x) - 1.
-func (i isa) tanh(x, t1, t2 string) {
-	i.op("VADDPS %s, %s, %s", x, x, x)
-	i.logistic(x, t1, t2)
-	i.op("VADDPS %s, %s, %s", x, x, x)
+// logistic turns the chains' x into 1/(1+exp(-x)): exp by range reduction to |r| <= ln2/2, a polynomial, and a scale by a
+// power of two.
+func (i isa) logistic(chains ...chain) {
+	each := func(f func(c chain)) { i.each(chains, f) }
+	each(func(c chain) { i.zero(c.t1) })
+	each(func(c chain) { i.op("VSUBPS %s, %s, %s", c.x, c.t1, c.x) })
+	for _, bound := range []string{"MIN", "MAX"} { // with x as the second source, which is what NaN comes out of
+		each(func(c chain) {
+			i.op("VMOVUPS %s<>(SB), %s", map[string]string{"MIN": "high", "MAX": "low"}[bound], c.t2)
+		})
+		each(func(c chain) { i.op("V%sPS %s, %s, %s", bound, c.x, c.t2, c.x) })
+	}
+	each(func(c chain) { i.op("VMULPS log2e<>(SB), %s, %s", c.x, c.t1) })
+	round := "VROUNDPS"
+	if i.wide() {
+		round = "VRNDSCALEPS"
+	}
+	each(func(c chain) { i.op("%s $0, %s, %s", round, c.t1, c.t1) })
+	each(func(c chain) { i.op("VFNMADD231PS ln2hi<>(SB), %s, %s", c.t1, c.x) })
+	each(func(c chain) { i.op("VFNMADD231PS ln2lo<>(SB), %s, %s", c.t1, c.x) })
+	each(func(c chain) { i.op("VMOVUPS p5<>(SB), %s", c.t2) })
+	for _, p := range []string{"p4", "p3", "p2", "p1", "p0", "one", "one"} { // the last two make 1 + x + x²·poly
+		each(func(c chain) { i.op("VFMADD213PS %s<>(SB), %s, %s", p, c.x, c.t2) })
+	}
+	if i.wide() {
+		each(func(c chain) { i.op("VSCALEFPS %s, %s, %s", c.t1, c.t2, c.t2) })
+	} else {
+		each(func(c chain) { i.op("VCVTPS2DQ %s, %s", c.t1, c.t1) })
+		each(func(c chain) { i.op("VPADDD bias<>(SB), %s, %s", c.t1, c.t1) })
+		each(func(c chain) { i.op("VPSLLD $23, %s, %s", c.t1, c.t1) })
+		each(func(c chain) { i.op("VMULPS %s, %s, %s", c.t1, c.t2, c.t2) })
+	}
+	each(func(c chain) { i.op("VMOVUPS one<>(SB), %s", c.t1) })
+	each(func(c chain) { i.op("VADDPS %s, %s, %s", c.t1, c.t2, c.t2) })
+	if !i.wide() {
+		each(func(c chain) { i.op("VDIVPS %s, %s, %s", c.t2, c.t1, c.x) })
+		return
+	}
+	// 1/d by estimate and one step of Newton's method, r + r·(1-d·r): within two units of the last place, never above what
+	// it should be, and a third of a division's time.
+	each(func(c chain) { i.op("VRCP14PS %s, %s", c.t2, c.x) })
+	each(func(c chain) { i.op("VFNMADD213PS %s, %s, %s", c.t1, c.x, c.t2) })
+	each(func(c chain) { i.op("VFMADD231PS %s, %s, %s", c.t2, c.x, c.x) })
+}
+
+// double and doubleLess1 before and after logistic make 2·logistic(2x) - 1, which is tanh.
+func (i isa) double(x string) { i.op("VADDPS %s, %s, %s", x, x, x) }
+
+func (i isa) doubleLess1(x string) {
+	i.double(x)
 	i.op("VSUBPS one<>(SB), %s, %s", x, x)
 }
 
@@ -56,17 +77,18 @@ func (i isa) lstmForward() {
 	for k, at := range gates {
 		i.op("VMOVUPS %s, %s", at, i.v(k))
 	}
-	i.logistic(i.v(0), i.v(8), i.v(9))
-	i.logistic(i.v(1), i.v(10), i.v(11))
-	i.tanh(i.v(2), i.v(12), i.v(13))
-	i.logistic(i.v(3), i.v(14), i.v(15))
+	i.double(i.v(2))
+	i.logistic(chain{i.v(0), i.v(8), i.v(9)}, chain{i.v(1), i.v(10), i.v(11)}, chain{i.v(2), i.v(12), i.v(13)}, chain{i.v(3), i.v(14), i.v(15)})
+	i.doubleLess1(i.v(2))
 	for k, at := range gates {
 		i.op("VMOVUPS %s, %s", i.v(k), at)
 	}
 	i.op("VMULPS %s, %s, %s", i.v(0), i.v(2), i.v(4))
 	i.op("VFMADD231PS (DX), %s, %s", i.v(1), i.v(4))
 	i.op("VMOVUPS %s, (SI)", i.v(4))
-	i.tanh(i.v(4), i.v(8), i.v(9))
+	i.double(i.v(4))
+	i.logistic(chain{i.v(4), i.v(8), i.v(9)})
+	i.doubleLess1(i.v(4))
 	i.op("VMOVUPS %s, (DI)", i.v(4))
 	i.op("VMULPS %s, %s, %s", i.v(3), i.v(4), i.v(4))
 	i.op("VMOVUPS %s, (R8)", i.v(4))
