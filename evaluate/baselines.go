@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
-	"sync"
 
 	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/evaluate/baseline"
@@ -38,7 +36,7 @@ func (m *Metrics) baselines(ctx context.Context, s *Sample, data string, seed ui
 		return err
 	}
 	for _, t := range trained {
-		c := newScoredCurve(s, scoreAll(t, s.Names))
+		c := newScoredCurve(s, baseline.ScoreAll(t, s.Names))
 		b := Baseline{Name: t.Name, Description: t.Description, Names: t.Names, ROCAUC: Number(c.rocAUC()), Operating: c.atRates()}
 		b.Beats = m.beatenBy(b)
 		if b.Beats {
@@ -76,20 +74,4 @@ func trainingNames(ctx context.Context, data string) (names []string, malicious 
 		}
 	}
 	return names, malicious, nil
-}
-
-// scoreAll scores names on all cores.
-func scoreAll(s baseline.Scorer, names []string) []float64 {
-	out := make([]float64, len(names))
-	workers := runtime.GOMAXPROCS(0)
-	var wg sync.WaitGroup
-	for w := range workers {
-		wg.Go(func() {
-			for i := len(names) * w / workers; i < len(names)*(w+1)/workers; i++ {
-				out[i] = s.Score(names[i])
-			}
-		})
-	}
-	wg.Wait()
-	return out
 }

@@ -29,14 +29,19 @@ func newCurve(s *Sample) *curve {
 
 // newScoredCurve is newCurve for other scores of the sample's names, which it sorts.
 func newScoredCurve(s *Sample, scores []float64) *curve {
-	c := &curve{scores: scores, malicious: make([]bool, len(s.Names)), at: make([]int, len(s.Names))}
-	for i := range s.Names {
+	return newCurveOf(scores, func(i int) bool { return s.Truth[i] != 0 })
+}
+
+// newCurveOf sorts scores, of which malicious says what the i-th belonged to.
+func newCurveOf(scores []float64, malicious func(i int) bool) *curve {
+	c := &curve{scores: scores, malicious: make([]bool, len(scores)), at: make([]int, len(scores))}
+	for i := range scores {
 		c.at[i] = i
-		if c.malicious[i] = s.Truth[i] != 0; c.malicious[i] {
+		if c.malicious[i] = malicious(i); c.malicious[i] {
 			c.positives++
 		}
 	}
-	c.negatives = len(s.Names) - c.positives
+	c.negatives = len(scores) - c.positives
 	sort.Sort(c)
 	if c.positives > 0 && c.negatives > 0 {
 		c.tpr, c.fpr, c.thresholds = stat.ROC(nil, c.scores, c.malicious, nil)

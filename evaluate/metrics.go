@@ -49,11 +49,24 @@ type Metrics struct {
 	Lengths   []GroupRecall `json:"lengths"` // in bytes, shortest first
 	// Baselines are plain classifiers beside the model; none when they were not asked for.
 	Baselines []Baseline `json:"baselines,omitempty"`
-	Warnings  []string   `json:"warnings"`
+	// Probes are names changed on purpose.
+	Probes []Probe `json:"probes,omitempty"`
+	// Generalisation is what protocols (leave-family-out, leave-source-out, kfold) found for this run and data set.
+	Generalisation []Generalisation `json:"generalisation,omitempty"`
+	Warnings       []string         `json:"warnings"`
 }
 
 // Number is a float64 whose JSON is null where it is no finite number.
 type Number float64
+
+// UnmarshalJSON reads null as NaN.
+func (n *Number) UnmarshalJSON(data []byte) error {
+	if string(data) == "null" {
+		*n = Number(math.NaN())
+		return nil
+	}
+	return json.Unmarshal(data, (*float64)(n))
+}
 
 // MarshalJSON writes null for NaN and infinities, which JSON has no words for.
 func (n Number) MarshalJSON() ([]byte, error) {

@@ -72,6 +72,12 @@ func Run(ctx context.Context, o RunOptions) (*Metrics, error) {
 	if err != nil {
 		return nil, err
 	}
+	if metrics.Probes, err = probes(ctx, m, sample, cfg.Options.Seed); err != nil {
+		return nil, err
+	}
+	if metrics.Generalisation, err = readGeneralisations(o.RunDir, manifest.Fingerprint); err != nil {
+		return nil, err
+	}
 	history, err := readHistory(filepath.Join(o.RunDir, "history.jsonl"))
 	if err != nil {
 		return nil, err

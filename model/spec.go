@@ -1,8 +1,11 @@
 package model
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 )
 
@@ -122,6 +125,27 @@ func (s *Spec) Graph() ([]Node, error) {
 		return nil, fmt.Errorf("model %q: %w", s.Name, err)
 	}
 	return b.nodes, nil
+}
+
+// ReadSpec reads a Spec from a JSON file. Fields that it does not know are an error, a mistyped one being worse than none.
+func ReadSpec(path string) (*Spec, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	s := &Spec{}
+	if err := d.Decode(s); err != nil {
+		return nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	if len(s.Labels) == 0 {
+		s.Labels = slices.Clone(BinaryLabels)
+	}
+	if err := s.Validate(); err != nil {
+		return nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	return s, nil
 }
 
 // Validate says whether the Spec can be built.

@@ -37,6 +37,7 @@ type Checkpoint struct {
 	Progress
 	State State
 	Best  model.Weights
+	Mean  model.Weights // the running mean of the weights; empty without one
 }
 
 // Store keeps one checkpoint in a directory: checkpoint.json, and beside it the tensors in a safetensors file that the
@@ -63,7 +64,7 @@ func (s *Store) Save(c Checkpoint) error {
 		return fmt.Errorf("save checkpoint: %w", err)
 	}
 	all := model.Weights{}
-	for prefix, w := range map[string]model.Weights{"weights/": c.State.Weights, "m/": c.State.M, "v/": c.State.V, "best/": c.Best} {
+	for prefix, w := range map[string]model.Weights{"weights/": c.State.Weights, "m/": c.State.M, "v/": c.State.V, "best/": c.Best, "mean/": c.Mean} {
 		for n, t := range w {
 			all[prefix+n] = t
 		}
@@ -157,6 +158,6 @@ func (s *Store) Load() (*Checkpoint, error) {
 		}
 		return w
 	}
-	return &Checkpoint{Progress: head.Progress, Best: part("best/"),
+	return &Checkpoint{Progress: head.Progress, Best: part("best/"), Mean: part("mean/"),
 		State: State{Weights: part("weights/"), M: part("m/"), V: part("v/"), Steps: head.Steps}}, nil
 }

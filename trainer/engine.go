@@ -34,6 +34,9 @@ type Setup struct {
 	Optimizer string
 	// LearningRate is the optimiser's step size.
 	LearningRate float64
+	// WeightDecay shrinks matrices by LearningRate·WeightDecay a step, Adam only. LabelSmoothing moves that share of the
+	// target from a sample's label to all labels alike.
+	WeightDecay, LabelSmoothing float64
 }
 
 // Session is one training under way. It is used by one goroutine at a time.

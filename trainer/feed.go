@@ -39,7 +39,7 @@ func (f *fit) feed(ctx context.Context, epoch int) iter.Seq[*fedBatch] {
 				return
 			}
 			n := min(f.BatchSize, len(order))
-			f.fill(b, coder, order[:n])
+			f.fill(b, coder, epoch, order[:n])
 			order = order[n:]
 			select {
 			case ready <- b:
@@ -58,11 +58,15 @@ func (f *fit) feed(ctx context.Context, epoch int) iter.Seq[*fedBatch] {
 }
 
 // fill encodes the names of picks into b.
-func (f *fit) fill(b *fedBatch, coder *model.Coder, picks []uint32) {
+func (f *fit) fill(b *fedBatch, coder *model.Coder, epoch int, picks []uint32) {
 	window := coder.Window()
 	b.Codes, b.Labels, b.Weights = b.Codes[:len(picks)*window], b.Labels[:len(picks)], b.Weights[:len(picks)]
 	for i, p := range picks {
-		coder.Encode(b.Codes[i*window:(i+1)*window], f.Train.Name(int(p)))
+		name := f.Train.Name(int(p))
+		if f.Augment > 0 {
+			name = augmented(name, f.Augment, f.Seed, epoch, p)
+		}
+		coder.Encode(b.Codes[i*window:(i+1)*window], name)
 		b.Labels[i] = f.Train.Label(int(p))
 		b.Weights[i] = f.classes[b.Labels[i]]
 	}

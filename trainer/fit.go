@@ -32,6 +32,9 @@ type Observer struct {
 	Step func(epoch, done, total int, loss float64)
 	// Epoch is called after each epoch's validation.
 	Epoch func(Epoch)
+	// Validated is called before it, with the scores of the validation names and which of them are malicious, in no order
+	// that means anything. They are the callee's.
+	Validated func(epoch int, scores []float64, malicious []bool)
 }
 
 // Task is what Fit trains.
@@ -63,7 +66,9 @@ type fit struct {
 	session  Session
 	progress Progress
 	best     model.Weights
-	classes  []float32 // weight a label
+	steps    int           // since the running mean was moved
+	mean     model.Weights // the running mean of the weights, where Average asks for one
+	classes  []float32     // weight a label
 }
 
 // Fit trains t.Spec until o.Epochs, or until patience runs out, and returns the best epoch's weights. The same task,
@@ -100,7 +105,8 @@ func (f *fit) start(ctx context.Context) error {
 		return err
 	}
 	f.progress = Progress{LearningRate: f.LearningRate, BestLoss: math.MaxFloat64}
-	f.session, err = f.Engine.Start(ctx, Setup{Spec: f.Spec, Weights: w, BatchSize: f.BatchSize, Workers: f.Workers, Seed: model.SubSeed(f.Seed, "dropout"), Optimizer: f.Optimizer, LearningRate: f.LearningRate})
+	f.session, err = f.Engine.Start(ctx, Setup{Spec: f.Spec, Weights: w, BatchSize: f.BatchSize, Workers: f.Workers, Seed: model.SubSeed(f.Seed, "dropout"), Optimizer: f.Optimizer, LearningRate: f.LearningRate,
+		WeightDecay: f.WeightDecay, LabelSmoothing: f.LabelSmoothing})
 	if err != nil || f.Store == nil || !f.Resume {
 		return err
 	}
@@ -110,7 +116,7 @@ func (f *fit) start(ctx context.Context) error {
 	} else if err != nil {
 		return err
 	}
-	f.progress, f.best = c.Progress, c.Best
+	f.progress, f.best, f.mean = c.Progress, c.Best, c.Mean
 	f.progress.Stopped = f.Patience > 0 && f.progress.SinceBest >= f.Patience
 	f.session.SetLearningRate(f.progress.LearningRate)
 	return f.session.Restore(c.State)
@@ -126,12 +132,19 @@ func (f *fit) epoch(ctx context.Context) error {
 	}
 	trained := time.Since(began).Seconds()
 	weights := f.session.Weights()
+	if f.Average > 0 {
+		weights = f.mean.Clone()
+	}
 	if err := weights.Check(f.Spec); err != nil {
 		return errors.Join(f.diverged(p.Epoch+1, f.Train.Len(), math.NaN()), err)
 	}
 	e := Epoch{Epoch: p.Epoch + 1, TrainLoss: loss, LearningRate: p.LearningRate, NamesPerSecond: float64(f.Train.Len()) / trained}
-	if err := validate(ctx, f.Spec, weights, f.Validation, &e); err != nil {
+	scores, malicious, err := validate(ctx, f.Spec, weights, f.Validation, &e)
+	if err != nil {
 		return err
+	}
+	if f.Validated != nil {
+		f.Validated(e.Epoch, scores, malicious)
 	}
 	e.Seconds = time.Since(began).Seconds()
 	p.Epoch++
@@ -141,7 +154,7 @@ func (f *fit) epoch(ctx context.Context) error {
 	}
 	p.History = append(p.History, e)
 	if f.Store != nil {
-		if err := f.Store.Save(Checkpoint{Progress: *p, State: f.session.State(), Best: f.best}); err != nil {
+		if err := f.Store.Save(Checkpoint{Progress: *p, State: f.session.State(), Best: f.best, Mean: f.mean}); err != nil {
 			return err
 		}
 	}
@@ -160,7 +173,7 @@ func (f *fit) adjust(e *Epoch) {
 	}
 	p.SinceBest++
 	p.SinceDrop++
-	if f.PlateauPatience > 0 && p.SinceDrop >= f.PlateauPatience && p.LearningRate > f.MinRate {
+	if f.Schedule == SchedulePlateau && f.PlateauPatience > 0 && p.SinceDrop >= f.PlateauPatience && p.LearningRate > f.MinRate {
 		p.LearningRate, p.SinceDrop = max(p.LearningRate*f.PlateauFactor, f.MinRate), 0
 		f.session.SetLearningRate(p.LearningRate)
 	}
@@ -174,6 +187,7 @@ func (f *fit) train(ctx context.Context, epoch int) (float64, error) {
 	var sum float64
 	done, total := 0, f.Train.Len()
 	for b := range f.feed(ctx, epoch) {
+		f.schedule(epoch, done)
 		loss, err := f.session.Step(ctx, &b.Batch)
 		if err != nil {
 			return 0, err
@@ -184,6 +198,7 @@ func (f *fit) train(ctx context.Context, epoch int) (float64, error) {
 		done += len(b.Labels)
 		sum += loss * float64(len(b.Labels))
 		b.release()
+		f.average(done == total)
 		if f.Observer.Step != nil {
 			f.Observer.Step(epoch, done, total, sum/float64(done))
 		}

@@ -108,6 +108,24 @@ func TestResumeEqualsUninterrupted(t *testing.T) {
 	}
 }
 
+// The same with everything that a recipe can ask for.
+func TestResumeEqualsUninterruptedWithRecipe(t *testing.T) {
+	o := options(6)
+	o.Schedule, o.WeightDecay, o.LabelSmoothing, o.Average, o.Augment = trainer.ScheduleCosine, 0.01, 0.05, 0.99, 0.3
+	resumeEqualsUninterrupted(t, o)
+	r, err := trainer.Fit(context.Background(), task(t, ""), o, trainer.Observer{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, last := r.History[0].LearningRate, r.History[5].LearningRate
+	if !(first < o.LearningRate && first > 0.8*o.LearningRate && last < 0.01*o.LearningRate) {
+		t.Errorf("cosine from %g went to %g after the first epoch and %g after the last", o.LearningRate, first, last)
+	}
+	if r.Best.ValidationAUC < 0.9 {
+		t.Errorf("validation AUC %.3f", r.Best.ValidationAUC)
+	}
+}
+
 func resumeEqualsUninterrupted(t *testing.T, o trainer.Options) {
 	whole, err := trainer.Fit(context.Background(), task(t, t.TempDir()), o, trainer.Observer{})
 	if err != nil {

@@ -21,6 +21,17 @@ type Options struct {
 	PlateauPatience int     `yaml:"plateau_patience" json:"plateau_patience"`
 	PlateauFactor   float64 `yaml:"plateau_factor" json:"plateau_factor"`
 	MinRate         float64 `yaml:"min_rate" json:"min_rate"`
+	// Schedule is "plateau", as above, or "cosine": up to LearningRate over the first fiftieth of all steps, then down to
+	// nothing along a half cosine by the last epoch (Loshchilov and Hutter, arXiv:1608.03983). "" is plateau.
+	Schedule string `yaml:"schedule,omitempty" json:"schedule,omitempty"`
+	// WeightDecay is AdamW's, LabelSmoothing the share of a target that all labels divide between them, [0, 1).
+	WeightDecay    float64 `yaml:"weight_decay,omitempty" json:"weight_decay,omitempty"`
+	LabelSmoothing float64 `yaml:"label_smoothing,omitempty" json:"label_smoothing,omitempty"`
+	// Augment is the share of training names that get a host such as www put before them, different ones every epoch.
+	Augment float64 `yaml:"augment,omitempty" json:"augment,omitempty"`
+	// Average is the decay a step of a running mean of the weights, which is validated and kept in place of the last ones;
+	// 0 keeps those.
+	Average float64 `yaml:"average,omitempty" json:"average,omitempty"`
 	// Seed draws initial weights, the order of names and dropout masks.
 	Seed uint64 `yaml:"seed" json:"seed"`
 	// ClassWeight is "none" or "balanced": weights inverse to a label's share of the training names.
@@ -33,6 +44,12 @@ type Options struct {
 const (
 	WeightNone     = "none"
 	WeightBalanced = "balanced"
+)
+
+// Schedules of the learning rate.
+const (
+	SchedulePlateau = "plateau"
+	ScheduleCosine  = "cosine"
 )
 
 // Optimisers, with the defaults of Keras.
@@ -55,6 +72,9 @@ func (o *Options) Resolve() error {
 	if o.Optimizer == "" { // runs of earlier versions
 		o.Optimizer = OptimizerAdam
 	}
+	if o.Schedule == "" {
+		o.Schedule = SchedulePlateau
+	}
 	switch {
 	case o.Epochs < 1:
 		return fmt.Errorf("epochs %d: must be at least 1", o.Epochs)
@@ -68,6 +88,18 @@ func (o *Options) Resolve() error {
 		return fmt.Errorf("learning-rate %g: must be above 0 and at most 1", o.LearningRate)
 	case o.PlateauPatience < 0 || !(o.PlateauFactor > 0 && o.PlateauFactor <= 1):
 		return fmt.Errorf("plateau patience %d, factor %g: patience must not be negative, the factor above 0 and at most 1", o.PlateauPatience, o.PlateauFactor)
+	case o.Schedule != SchedulePlateau && o.Schedule != ScheduleCosine:
+		return fmt.Errorf("schedule %q: must be %s or %s", o.Schedule, SchedulePlateau, ScheduleCosine)
+	case !(o.WeightDecay >= 0 && o.WeightDecay <= 1):
+		return fmt.Errorf("weight-decay %g: must be 0 to 1", o.WeightDecay)
+	case o.WeightDecay > 0 && o.Optimizer != OptimizerAdam:
+		return fmt.Errorf("weight-decay %g: only the optimizer %s has it", o.WeightDecay, OptimizerAdam)
+	case !(o.LabelSmoothing >= 0 && o.LabelSmoothing < 1):
+		return fmt.Errorf("label-smoothing %g: must be at least 0 and below 1", o.LabelSmoothing)
+	case !(o.Augment >= 0 && o.Augment <= 1):
+		return fmt.Errorf("augment %g: must be 0 to 1", o.Augment)
+	case !(o.Average >= 0 && o.Average < 1):
+		return fmt.Errorf("average %g: must be at least 0 and below 1", o.Average)
 	case o.ClassWeight != WeightNone && o.ClassWeight != WeightBalanced:
 		return fmt.Errorf("class-weight %q: must be %s or %s", o.ClassWeight, WeightNone, WeightBalanced)
 	case o.Workers < 1 || o.Workers > 1024:

@@ -2,6 +2,7 @@ package trainer
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/internal/atomicfile"
 	"github.com/degas-dns/degas/model"
+	"github.com/degas-dns/degas/trainer/tensorboard"
 	"github.com/goccy/go-yaml"
 	"github.com/gofrs/flock"
 )
@@ -23,6 +25,7 @@ const (
 	HistoryFile   = "history.jsonl"
 	ModelDir      = "model"
 	CheckpointDir = "checkpoint"
+	SpecFile      = "spec.json" // an architecture that is no preset
 )
 
 // Config is a run's config.yaml: all that is needed to do it again.
@@ -38,11 +41,15 @@ type Config struct {
 	Options     Options `yaml:"options,omitempty"`
 	Degas       string  `yaml:"degas"`             // version that started the run
 	Machine     string  `yaml:"machine,omitempty"` // for a person: a result's last digits depend on it
+
+	spec *model.Spec // of SpecFile; nil for a preset
 }
 
 // Request is what Train is asked for.
 type Request struct {
-	Dir    string // the run's directory
+	Dir string // the run's directory
+	// Spec is the architecture where it is no preset; the run keeps it in SpecFile.
+	Spec   *model.Spec
 	Config Config // Version, Fingerprint and Machine are filled in
 	Resume bool
 }
@@ -90,8 +97,12 @@ func Train(ctx context.Context, r Request, obs Observer) (*Summary, error) {
 	}
 	task.Store = &Store{Dir: filepath.Join(r.Dir, CheckpointDir), History: filepath.Join(r.Dir, HistoryFile)}
 	task.Resume = r.Resume
-	result, err := Fit(ctx, *task, cfg.Options, obs)
+	events, err := tensorboard.Create(r.Dir)
 	if err != nil {
+		return nil, err
+	}
+	result, err := Fit(ctx, *task, cfg.Options, recorded(obs, events))
+	if err := errors.Join(err, events.Close()); err != nil {
 		return nil, err
 	}
 	m := &model.Model{Spec: *task.Spec, Weights: result.Weights, Threshold: 0.5, Dataset: cfg.Fingerprint, Producer: "degas " + cfg.Degas}
@@ -103,10 +114,32 @@ func Train(ctx context.Context, r Request, obs Observer) (*Summary, error) {
 	return s, nil
 }
 
+// recorded also writes what obs is told to TensorBoard's event file.
+func recorded(obs Observer, events *tensorboard.Writer) Observer {
+	epoch, validated := obs.Epoch, obs.Validated
+	obs.Epoch = func(e Epoch) {
+		for tag, v := range map[string]float64{"loss/train": e.TrainLoss, "loss/validation": e.ValidationLoss, "validation/auc": e.ValidationAUC,
+			"validation/accuracy": e.ValidationAccuracy, "learning_rate": e.LearningRate, "names_per_second": e.NamesPerSecond} {
+			events.Scalar(e.Epoch, tag, v)
+		}
+		if epoch != nil {
+			epoch(e)
+		}
+	}
+	obs.Validated = func(n int, scores []float64, malicious []bool) {
+		events.PRCurve(n, "validation/precision_recall", scores, malicious)
+		if validated != nil {
+			validated(n, scores, malicious)
+		}
+	}
+	return obs
+}
+
 // settle decides a run's configuration: the request's for a new one, the directory's for a resumed one, of which only
 // the number of epochs and the patience may change.
 func settle(r Request) (*Config, error) {
 	cfg := r.Config
+	cfg.spec = r.Spec
 	if err := cfg.Options.Resolve(); err != nil {
 		return nil, err
 	}
@@ -139,6 +172,15 @@ func (c *Config) write(dir string) error {
 	if err != nil {
 		return err
 	}
+	if c.spec != nil {
+		text, err := json.MarshalIndent(c.spec, "", "  ")
+		if err != nil {
+			return err
+		}
+		if err := atomicfile.Write(filepath.Join(dir, SpecFile), append(text, '\n')); err != nil {
+			return err
+		}
+	}
 	return atomicfile.Write(filepath.Join(dir, ConfigFile), data)
 }
 
@@ -156,11 +198,20 @@ func ReadConfig(dir string) (*Config, error) {
 	if c.Version != 1 {
 		return nil, fmt.Errorf("read %s: version %d, this degas reads 1", path, c.Version)
 	}
+	spec, err := model.ReadSpec(filepath.Join(dir, SpecFile))
+	if err == nil {
+		c.spec = spec
+	} else if !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
 	return &c, nil
 }
 
 // begin is the model that training starts from: a preset without weights, or a trained model.
 func (c *Config) begin() (*model.Model, error) {
+	if c.spec != nil {
+		return &model.Model{Spec: *c.spec}, nil
+	}
 	if c.From == "" {
 		spec, err := model.Preset(c.Arch)
 		return &model.Model{Spec: spec}, err

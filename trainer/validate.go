@@ -13,16 +13,16 @@ import (
 // validationChunk is the names scored between two looks at the context.
 const validationChunk = 1 << 14
 
-// validate scores set and fills in e's validation fields.
-func validate(ctx context.Context, spec *model.Spec, w model.Weights, set *Set, e *Epoch) error {
+// validate scores set and fills in e's validation fields. It returns the scores, sorted, and which names are malicious.
+func validate(ctx context.Context, spec *model.Spec, w model.Weights, set *Set, e *Epoch) (scores []float64, malicious []bool, err error) {
 	c, err := model.NewClassifier(&model.Model{Spec: *spec, Weights: w, Threshold: 0.5})
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	width := c.Width()
 	names := make([]string, 0, validationChunk)
 	p := make([]float32, validationChunk*width)
-	scores, malicious := make([]float64, 0, set.Len()), make([]bool, 0, set.Len())
+	scores, malicious = make([]float64, 0, set.Len()), make([]bool, 0, set.Len())
 	var loss float64
 	right := 0
 	for lo := 0; lo < set.Len(); lo += validationChunk {
@@ -31,7 +31,7 @@ func validate(ctx context.Context, spec *model.Spec, w model.Weights, set *Set, 
 			names = append(names, set.Name(i))
 		}
 		if err := c.Probabilities(ctx, names, p); err != nil {
-			return err
+			return nil, nil, err
 		}
 		for i := range names {
 			row, label := p[i*width:(i+1)*width], set.Label(lo+i)
@@ -45,7 +45,7 @@ func validate(ctx context.Context, spec *model.Spec, w model.Weights, set *Set, 
 	}
 	n := float64(set.Len())
 	e.ValidationLoss, e.ValidationAccuracy, e.ValidationAUC = loss/n, float64(right)/n, auc(scores, malicious)
-	return nil
+	return scores, malicious, nil
 }
 
 func argmax(x []float32) int {

@@ -14,15 +14,18 @@ func (c *command) evaluate() *cli.Command {
 		Usage:     "measure a run on the test split: metrics, plots, report",
 		ArgsUsage: "RUN",
 		Description: "Writes RUN/evaluation: metrics.json, plots/*.png and report.html, one file that needs nothing else.\n\n" +
-			"Example: degas evaluate-model runs/first",
-		Flags: []cli.Flag{
+			"With --protocol the run's recipe is trained again, each time without some families, sources or domains, and measured on\n" +
+			"those; the table also goes to RUN/protocols and from there into the next report.\n\n" +
+			"Example: degas evaluate-model runs/first\n" +
+			"Example: degas evaluate-model runs/first --protocol leave-family-out --folds 8 --epochs 2",
+		Flags: append([]cli.Flag{
 			&cli.StringFlag{Name: "data", Usage: "`DIR` of process-data's output (the run's own)"},
 			&cli.StringFlag{Name: "split", Value: "test", Usage: "train, validation or test"},
 			&cli.StringSliceFlag{Name: "fail-if", Usage: "end with status 1 when a `CONDITION` holds, such as auc<0.999 or tpr@fpr=1e-3<0.97"},
 			&cli.BoolFlag{Name: "no-baselines", Usage: "leave out the plain classifiers that are trained beside the model"},
 			&cli.StringFlag{Name: "out", Usage: "`DIR` to write to (RUN/evaluation)"},
 			jsonFlag,
-		},
+		}, protocolFlags...),
 		Action: c.evaluateAction,
 	}
 }
@@ -38,6 +41,12 @@ func (c *command) evaluateAction(ctx *cli.Context) error {
 			return usagef("fail-if: %w", err)
 		}
 		gates = append(gates, g)
+	}
+	if name, folds, err := protocolOf(ctx); err != nil || name != "" {
+		if err != nil {
+			return err
+		}
+		return c.runProtocol(ctx, name, folds)
 	}
 	bar := c.progress()
 	defer bar.close()

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -22,13 +23,18 @@ func (c *command) train() *cli.Command {
 			"a checkpoint for --resume, and the best epoch's model in model/.\n\n" +
 			"Example: degas train-model data/processed --arch cnn --epochs 5 --run first",
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "arch", Value: "cnn", Usage: strings.Join(model.Presets(), ", ")},
+			&cli.StringFlag{Name: "arch", Value: "cnn", Usage: strings.Join(model.Presets(), ", ") + ", or a `SPEC` file (.json, as the spec in a model.json)"},
 			&cli.StringFlag{Name: "from", Usage: "start from the model of a run or a version `DIR`, whose architecture and labels stay, and with them the target"},
 			&cli.IntFlag{Name: "epochs", Value: d.Epochs, Usage: "at most `N` passes over the training names"},
 			&cli.IntFlag{Name: "batch-size", Value: d.BatchSize, Usage: "names a step"},
 			&cli.IntFlag{Name: "patience", Value: d.Patience, Usage: "stop after `N` epochs without a lower validation loss; 0 never"},
 			&cli.StringFlag{Name: "optimizer", Value: d.Optimizer, Usage: "adam or rmsprop"},
 			&cli.Float64Flag{Name: "learning-rate", Value: d.LearningRate, Usage: "the optimizer's step size"},
+			&cli.StringFlag{Name: "schedule", Value: trainer.SchedulePlateau, Usage: "plateau halves the rate when validation stops improving, cosine lowers it to nothing by the last epoch"},
+			&cli.Float64Flag{Name: "weight-decay", Usage: "AdamW's"},
+			&cli.Float64Flag{Name: "label-smoothing", Usage: "share of each target that all labels divide between them"},
+			&cli.Float64Flag{Name: "augment", Usage: "share of training names that get a host such as www put before them"},
+			&cli.Float64Flag{Name: "average", Usage: "decay a step of a running mean of the weights that is kept in place of the last ones (0: none)"},
 			&cli.StringFlag{Name: "target", Value: trainer.TargetBinary, Usage: "binary, class or family"},
 			&cli.StringFlag{Name: "class-weight", Value: d.ClassWeight, Usage: "none or balanced"},
 			&cli.Uint64Flag{Name: "seed", Value: d.Seed, Usage: "of weights, order and dropout"},
@@ -50,10 +56,19 @@ func (c *command) trainAction(ctx *cli.Context) error {
 	o := trainer.DefaultOptions()
 	o.Epochs, o.BatchSize, o.Patience = ctx.Int("epochs"), ctx.Int("batch-size"), ctx.Int("patience")
 	o.Optimizer, o.LearningRate, o.Seed, o.ClassWeight, o.Workers = ctx.String("optimizer"), ctx.Float64("learning-rate"), ctx.Uint64("seed"), ctx.String("class-weight"), ctx.Int("workers")
+	o.Schedule, o.WeightDecay, o.LabelSmoothing, o.Average, o.Augment = ctx.String("schedule"), ctx.Float64("weight-decay"), ctx.Float64("label-smoothing"), ctx.Float64("average"), ctx.Float64("augment")
 	if err := checkTrainFlags(ctx, o); err != nil {
 		return err
 	}
 	arch, target := ctx.String("arch"), ctx.String("target")
+	var spec *model.Spec
+	if strings.HasSuffix(arch, ".json") {
+		s, err := model.ReadSpec(arch)
+		if err != nil {
+			return err
+		}
+		spec, arch = s, cmp.Or(s.Name, strings.TrimSuffix(filepath.Base(arch), ".json"))
+	}
 	if from := ctx.String("from"); from != "" {
 		if ctx.IsSet("arch") {
 			return usagef("--from has its own architecture: leave --arch out")
@@ -75,7 +90,7 @@ func (c *command) trainAction(ctx *cli.Context) error {
 	defer bar.close()
 	cfg := trainer.Config{Arch: arch, From: ctx.String("from"), Target: target, Engine: ctx.String("engine"),
 		Data: argument(ctx, 0, "data/processed"), Options: o, Degas: release}
-	s, err := trainer.Train(ctx.Context, trainer.Request{Dir: dir, Config: cfg, Resume: ctx.Bool("resume")}, bar.training())
+	s, err := trainer.Train(ctx.Context, trainer.Request{Dir: dir, Config: cfg, Spec: spec, Resume: ctx.Bool("resume")}, bar.training())
 	bar.close()
 	if err != nil {
 		removeIfEmpty(dir)
@@ -99,8 +114,10 @@ func checkTrainFlags(ctx *cli.Context, o trainer.Options) error {
 	if err := o.Resolve(); err != nil {
 		return usageError{err}
 	}
-	if _, err := model.Preset(ctx.String("arch")); err != nil {
-		return usageError{err}
+	if arch := ctx.String("arch"); !strings.HasSuffix(arch, ".json") {
+		if _, err := model.Preset(arch); err != nil {
+			return usageError{err}
+		}
 	}
 	if _, err := trainer.LookupEngine(ctx.String("engine")); err != nil {
 		return usageError{err}

@@ -5,7 +5,9 @@ package baseline
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"slices"
+	"sync"
 	"time"
 )
 
@@ -70,4 +72,20 @@ func TrainAll(ctx context.Context, names []string, malicious []bool, seed uint64
 		out = append(out, Trained{k, s, len(names), time.Since(began).Seconds()})
 	}
 	return out, nil
+}
+
+// ScoreAll scores names on all cores.
+func ScoreAll(s Scorer, names []string) []float64 {
+	out := make([]float64, len(names))
+	workers := runtime.GOMAXPROCS(0)
+	var wg sync.WaitGroup
+	for w := range workers {
+		wg.Go(func() {
+			for i := len(names) * w / workers; i < len(names)*(w+1)/workers; i++ {
+				out[i] = s.Score(names[i])
+			}
+		})
+	}
+	wg.Wait()
+	return out
 }

@@ -196,28 +196,34 @@ func TestLSTMKeepsNaN(t *testing.T) {
 	})
 }
 
-// Literals from algorithm 1 of the paper, evaluated in Python floats: w=1, rate 0.1, gradients 0.5, -0.2, 0.1.
+// Literals from algorithm 1 of the paper, evaluated in Python floats: w=1, rate 0.1, gradients 0.5, -0.2, 0.1; with a
+// decay of 0.5 each step first takes 0.05 of the weight.
 func TestAdam(t *testing.T) {
 	eachLevel(t, func(t *testing.T) {
-		const n = 19
-		w, m, v := make([]float32, n), make([]float32, n), make([]float32, n)
-		for i := range w {
-			w[i] = 1
-		}
-		want := []float64{0.900000002, 0.8654394, 0.8275002}
-		for step, g := range []float32{0.5, -0.2, 0.1} {
-			grad := make([]float32, n)
-			for i := range grad {
-				grad[i] = g
-			}
-			Adam(w, grad, m, v, 0.1, 0.9, 0.999, 1e-8, step+1)
-			for i := range w {
-				if math.Abs(float64(w[i])-want[step]) > 1e-6 {
-					t.Fatalf("step %d: weight %d is %.7f, want %.7f", step+1, i, w[i], want[step])
-				}
-			}
-		}
+		adamSteps(t, 0, []float64{0.900000002, 0.8654394, 0.8275002})
+		adamSteps(t, 0.5, []float64{0.850000002, 0.7729394, 0.6963532})
 	})
+}
+
+func adamSteps(t *testing.T, decay float64, want []float64) {
+	t.Helper()
+	const n = 19
+	w, m, v := make([]float32, n), make([]float32, n), make([]float32, n)
+	for i := range w {
+		w[i] = 1
+	}
+	for step, g := range []float32{0.5, -0.2, 0.1} {
+		grad := make([]float32, n)
+		for i := range grad {
+			grad[i] = g
+		}
+		Adam(w, grad, m, v, 0.1, 0.9, 0.999, 1e-8, decay, step+1)
+		for i := range w {
+			if math.Abs(float64(w[i])-want[step]) > 1e-6 {
+				t.Fatalf("decay %g, step %d: weight %d is %.7f, want %.7f", decay, step+1, i, w[i], want[step])
+			}
+		}
+	}
 }
 
 // RMSProp against its definition in float64, over lengths around the vector width.

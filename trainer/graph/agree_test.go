@@ -9,6 +9,7 @@ import (
 
 	"github.com/degas-dns/degas/model"
 	"github.com/degas-dns/degas/model/modeltest"
+	"github.com/degas-dns/degas/trainer"
 )
 
 // narrow shrinks a preset's widths so that the reference engine is quick, keeping every layer.
@@ -116,5 +117,46 @@ func BenchmarkStep(b *testing.B) {
 			}
 			b.ReportMetric(float64(batch)*float64(b.N)/b.Elapsed().Seconds(), "names/s")
 		})
+	}
+}
+
+// Smoothed targets and decaying weights, for a sigmoid and a softmax head.
+func TestSmoothedTrajectoriesAgree(t *testing.T) {
+	for _, labels := range [][]string{model.BinaryLabels, {"benign", "dga", "tunnel"}} {
+		spec, err := model.Preset("cnn")
+		if err != nil {
+			t.Fatal(err)
+		}
+		spec = withoutDropout(narrow(spec)).WithLabels(labels)
+		w, err := model.Initial(&spec, 5)
+		if err != nil {
+			t.Fatal(err)
+		}
+		setup := trainer.Setup{Spec: &spec, Weights: w, BatchSize: 16, Workers: 2, Seed: 1, LearningRate: 1e-2, LabelSmoothing: 0.1, WeightDecay: 0.1}
+		var losses [2][]float64
+		for k, name := range []string{"cpu", "reference"} {
+			e, err := trainer.LookupEngine(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s, err := e.Start(context.Background(), setup)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			rng := rand.New(rand.NewPCG(31, 32))
+			for range 40 {
+				loss, err := s.Step(context.Background(), randomBatch(rng, &spec, 16))
+				if err != nil {
+					t.Fatal(err)
+				}
+				losses[k] = append(losses[k], loss)
+			}
+		}
+		for i, a := range losses[0] {
+			if b := losses[1][i]; math.Abs(a-b) > 1e-4*math.Abs(b) {
+				t.Fatalf("%d labels, step %d: fused loss %g, stock %g", len(labels), i, a, b)
+			}
+		}
 	}
 }

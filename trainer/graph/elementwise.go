@@ -249,6 +249,7 @@ func (l *embedding) backward(in []slot, dout []float32, grads [][]float32) {
 // for one output, categorical for more. Samples of weight 0 fill up a last batch and count for nothing.
 type crossEntropy struct {
 	outputs int
+	smooth  float64
 	grad    []float32 // [batch, outputs]: of the loss by the logits
 }
 
@@ -261,19 +262,28 @@ func (l *crossEntropy) forward(in []slot, out []float32) {
 	for b, label := range labels {
 		share := float64(weights[b]) / total
 		z := logits[b*l.outputs : (b+1)*l.outputs]
-		loss += share * sampleLoss(z, label, l.grad[b*l.outputs:(b+1)*l.outputs], share)
+		loss += share * sampleLoss(z, label, l.grad[b*l.outputs:(b+1)*l.outputs], share, l.smooth)
 	}
 	out[0] = float32(loss)
 }
 
+// smoothed is the target of output k for a label: 1 for its own and 0 for others, of which a share goes to all alike.
+func smoothed(label, k, labels int, share float64) float64 {
+	y := share / float64(labels)
+	if k == label {
+		y += 1 - share
+	}
+	return y
+}
+
 // sampleLoss is one sample's cross-entropy; grad receives its gradient times share.
-func sampleLoss(z []float32, label int, grad []float32, share float64) float64 {
+func sampleLoss(z []float32, label int, grad []float32, share, smooth float64) float64 {
 	if len(z) == 1 {
-		x := float64(z[0])
+		x, y := float64(z[0]), smoothed(label, 1, 2, smooth)
 		p := 1 / (1 + math.Exp(-x))
-		grad[0] = float32((p - float64(label)) * share)
-		// softplus(x) - label·x without overflow
-		return max(x, 0) + math.Log1p(math.Exp(-math.Abs(x))) - float64(label)*x
+		grad[0] = float32((p - y) * share)
+		// softplus(x) - y·x without overflow
+		return max(x, 0) + math.Log1p(math.Exp(-math.Abs(x))) - y*x
 	}
 	top := z[0]
 	for _, v := range z {
@@ -283,14 +293,13 @@ func sampleLoss(z []float32, label int, grad []float32, share float64) float64 {
 	for _, v := range z {
 		sum += math.Exp(float64(v - top))
 	}
+	loss := math.Log(sum)
 	for i, v := range z {
-		p := math.Exp(float64(v-top)) / sum
-		if i == label {
-			p--
-		}
-		grad[i] = float32(p * share)
+		y := smoothed(label, i, len(z), smooth)
+		grad[i] = float32((math.Exp(float64(v-top))/sum - y) * share)
+		loss -= y * float64(v-top)
 	}
-	return math.Log(sum) - float64(z[label]-top)
+	return loss
 }
 
 func (l *crossEntropy) backward(_ []slot, dout []float32, grads [][]float32) {

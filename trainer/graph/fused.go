@@ -25,7 +25,7 @@ func newFused(b *builder) lowering {
 
 func (f *fusedLowering) loss(logits, labels, weights *G.Node) (*G.Node, error) {
 	outputs := f.spec.Outputs()
-	return apply("crossEntropy", &crossEntropy{outputs: outputs, grad: make([]float32, f.batch*outputs)}, nil, logits, labels, weights)
+	return apply("crossEntropy", &crossEntropy{outputs: outputs, smooth: f.smooth, grad: make([]float32, f.batch*outputs)}, nil, logits, labels, weights)
 }
 
 func (f *fusedLowering) node(n model.Node, in []*G.Node) (*G.Node, error) {

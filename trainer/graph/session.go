@@ -61,6 +61,7 @@ type session struct {
 	weights []float32
 	loss    G.Value
 	pad     uint16
+	smooth  float64 // label smoothing
 }
 
 var _ trainer.Session = (*session)(nil)
@@ -76,7 +77,7 @@ func (e engine) Start(ctx context.Context, s trainer.Setup) (trainer.Session, er
 	if err := s.Weights.Check(s.Spec); err != nil {
 		return nil, err
 	}
-	ses := &session{step: newStep(s.Workers, s.Seed), spec: s.Spec, batch: s.BatchSize, pad: uint16(s.Spec.Encoder.Pad),
+	ses := &session{step: newStep(s.Workers, s.Seed), spec: s.Spec, batch: s.BatchSize, pad: uint16(s.Spec.Encoder.Pad), smooth: s.LabelSmoothing,
 		codes: make([]uint16, s.BatchSize*s.Spec.Encoder.Window), pads: make([]model.Span, s.BatchSize), labels: make([]int, s.BatchSize), weights: make([]float32, s.BatchSize)}
 	if err := ses.build(e.lower, s.Weights); err != nil {
 		return nil, fmt.Errorf("engine %s: %w", e.name, err)

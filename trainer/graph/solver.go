@@ -21,10 +21,13 @@ type optimizer interface {
 
 // newOptimizer makes the optimiser of a name of package trainer.
 func newOptimizer(s trainer.Setup, split splitter) (optimizer, error) {
+	if s.Optimizer == trainer.OptimizerRMSProp && s.WeightDecay > 0 {
+		return nil, fmt.Errorf("optimizer %s has no weight decay", s.Optimizer)
+	}
 	b := base{Rate: s.LearningRate, split: split}
 	switch s.Optimizer {
 	case "", trainer.OptimizerAdam:
-		return &Adam{base: b, Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-7}, nil
+		return &Adam{base: b, Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-7, Decay: s.WeightDecay}, nil
 	case trainer.OptimizerRMSProp:
 		return &RMSProp{base: b, Rho: 0.9, Epsilon: 1e-7}, nil
 	}
@@ -76,10 +79,11 @@ func grown(list [][]float32, i, n int) [][]float32 {
 	return list
 }
 
-// Adam is Kingma and Ba's optimiser (arXiv:1412.6980) as a gorgonia.Solver, with torch.optim.Adam's conventions.
+// Adam is Kingma and Ba's optimiser (arXiv:1412.6980) as a gorgonia.Solver, with torch.optim.Adam's conventions. Decay
+// shrinks matrices, not biases, as AdamW does.
 type Adam struct {
 	base
-	Beta1, Beta2, Epsilon float64
+	Beta1, Beta2, Epsilon, Decay float64
 	// M is the running mean of each gradient.
 	M [][]float32
 }
@@ -92,7 +96,11 @@ func (a *Adam) Step(params []G.ValueGrad) error {
 		a.M = grown(a.M, i, len(p.Value().Data().([]float32)))
 	}
 	return a.each(params, func(i int, w, grad []float32, lo, hi int) {
-		kernels.Adam(w, grad, a.M[i][lo:hi], a.V[i][lo:hi], a.Rate, a.Beta1, a.Beta2, a.Epsilon, a.Steps)
+		decay := a.Decay
+		if params[i].Value().Shape().Dims() < 2 {
+			decay = 0
+		}
+		kernels.Adam(w, grad, a.M[i][lo:hi], a.V[i][lo:hi], a.Rate, a.Beta1, a.Beta2, a.Epsilon, decay, a.Steps)
 	})
 }
 

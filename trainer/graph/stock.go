@@ -45,12 +45,13 @@ func (s *stockLowering) loss(logits, _, _ *G.Node) (*G.Node, error) {
 			total += v
 		}
 		yd, wd := target.Data().([]float32), share.Data().([]float32)
-		clear(yd)
 		for b, l := range s.session.labels {
 			if outputs == 1 {
-				yd[b] = float32(l)
+				yd[b] = float32(smoothed(l, 1, 2, s.smooth))
 			} else {
-				yd[b*outputs+l] = 1
+				for k := range outputs {
+					yd[b*outputs+k] = float32(smoothed(l, k, outputs, s.smooth))
+				}
 			}
 			for k := range outputs {
 				wd[b*outputs+k] = s.session.weights[b] / total

@@ -142,14 +142,14 @@ func (i isa) lstmBackward() {
 	i.advance("AX", "R9", "DX", "SI", "DI", "R8")
 }
 
-// adam updates n floats. args points at six floats: beta1, 1-beta1, beta2, 1-beta2, alpha, epsilon, and the inverse of
-// the second correction.
+// adam updates n floats. args points at eight floats: beta1, 1-beta1, beta2, 1-beta2, alpha, epsilon, the inverse of the
+// second correction, and what is kept of a weight.
 func (i isa) adam() {
 	fmt.Fprintf(i.out, "// func adam%s(n uintptr, w, grad, m, v, args unsafe.Pointer)\n", i.suffix)
 	i.text("adam", 48)
 	i.args("n", "CX", "w", "AX", "grad", "BX", "m", "DX", "v", "SI", "args", "DI")
 	v := i.v
-	for k := range 7 {
+	for k := range 8 {
 		i.op("VBROADCASTSS %d(DI), %s", 4*k, v(8+k))
 	}
 	i.label("loop")
@@ -165,7 +165,7 @@ func (i isa) adam() {
 	i.op("VFMADD213PS %s, %s, %s", v(13), v(14), v(2)) // sqrt(v)·inverse + epsilon
 	i.op("VMULPS %s, %s, %s", v(12), v(1), v(1))
 	i.op("VDIVPS %s, %s, %s", v(2), v(1), v(1))
-	i.op("VMOVUPS (AX), %s", v(3))
+	i.op("VMULPS (AX), %s, %s", v(15), v(3))
 	i.op("VSUBPS %s, %s, %s", v(1), v(3), v(3))
 	i.op("VMOVUPS %s, (AX)", v(3))
 	i.advance("AX", "BX", "DX", "SI")

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"github.com/degas-dns/degas/evaluate/protocol"
+	"github.com/urfave/cli/v2"
+)
+
+// protocolFlags belong to evaluate-model: they train the run's recipe again without part of the data.
+var protocolFlags = []cli.Flag{
+	&cli.StringFlag{Name: "protocol", Usage: "train the run's recipe again and measure it on what it has not seen: leave-family-out, leave-source-out or kfold"},
+	&cli.IntFlag{Name: "kfold", Usage: "short for --protocol kfold --folds `K`"},
+	&cli.IntFlag{Name: "folds", Usage: "`N` trainings for a protocol (0: one for each family or source, five for kfold)"},
+	&cli.IntFlag{Name: "epochs", Usage: "at most `N` passes a training of a protocol (the run's own)"},
+	&cli.IntFlag{Name: "names", Usage: "use about `N` names of each split for a protocol (0: all)"},
+}
+
+// protocolOf is the protocol that the flags ask for, "" for none.
+func protocolOf(ctx *cli.Context) (name string, folds int, err error) {
+	name, folds = ctx.String("protocol"), ctx.Int("folds")
+	if k := ctx.Int("kfold"); ctx.IsSet("kfold") {
+		if name != "" && name != protocol.KFold || ctx.IsSet("folds") {
+			return "", 0, usagef("--kfold is a protocol and a number of folds: leave --protocol and --folds out")
+		}
+		name, folds = protocol.KFold, k
+	}
+	if name == "" {
+		for _, f := range []string{"folds", "epochs", "names"} {
+			if ctx.IsSet(f) {
+				return "", 0, usagef("--%s belongs to --protocol", f)
+			}
+		}
+		return "", 0, nil
+	}
+	if folds == 1 || folds < 0 {
+		return "", 0, usagef("%d folds: at least 2 are needed", folds)
+	}
+	for _, known := range protocol.Names() {
+		if name == known {
+			return name, folds, nil
+		}
+	}
+	return "", 0, usagef("protocol %q: must be one of %v", name, protocol.Names())
+}
+
+// runProtocol does the trainings and prints the table.
+func (c *command) runProtocol(ctx *cli.Context, name string, folds int) error {
+	bar := c.progress()
+	defer bar.close()
+	o := protocol.Options{RunDir: ctx.Args().First(), Data: ctx.String("data"), Protocol: name, Folds: folds, Epochs: ctx.Int("epochs"), Names: ctx.Int("names"),
+		Observer: bar.training(), Fold: func(i, of int, what string) { bar.line("training %d of %d: without %s", i, of, what) }}
+	g, err := protocol.Run(ctx.Context, o)
+	bar.close()
+	if err != nil {
+		return err
+	}
+	if ctx.Bool("json") {
+		return c.printJSON(g)
+	}
+	return g.Print(c.out)
+}

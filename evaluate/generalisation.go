@@ -1,0 +1,158 @@
+package evaluate
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"text/tabwriter"
+
+	"github.com/degas-dns/degas/internal/chart"
+)
+
+// Generalisation is what a model's recipe finds of names that resemble nothing it was trained on: the recipe is trained
+// again without some families, sources or domains, and measured on those. Package protocol makes it.
+type Generalisation struct {
+	Format      int     `json:"format"`
+	Protocol    string  `json:"protocol"` // leave-family-out, leave-source-out or kfold
+	Arch        string  `json:"arch"`
+	Epochs      int     `json:"epochs"` // at most, a training
+	Fingerprint string  `json:"dataset"`
+	Seconds     float64 `json:"seconds"`
+	Trainings   int     `json:"trainings"`
+	// Baseline is the plain classifier that was trained on the same names each time.
+	Baseline string `json:"baseline"`
+	// Groups are the families or sources that were held out, hardest first, or the folds of kfold in order.
+	Groups []HeldOut `json:"groups"`
+	// Mean is over the groups, each counting the same; SD is their standard deviation. A source of benign names counts in
+	// neither.
+	Mean HeldOutMean `json:"mean"`
+	SD   HeldOutMean `json:"sd"`
+	// Skipped are groups without which nothing could be trained, and why.
+	Skipped []string `json:"skipped,omitempty"`
+}
+
+// HeldOut is one group of names that training did not see.
+type HeldOut struct {
+	Name   string `json:"name"`
+	Class  string `json:"class,omitempty"`
+	Names  int    `json:"names"`
+	Benign int    `json:"benign"` // names that the thresholds were read off; they were not trained on either
+	// Model and Plain are what the recipe and the baseline find.
+	Model Detection `json:"model"`
+	Plain Detection `json:"baseline"`
+}
+
+// Detection is how well a scorer tells held-out malicious names from benign ones. For a held-out source of benign names
+// the rates are the shares of them called malicious at the thresholds for 1e-2 and 1e-3 of other benign names, and there
+// is no area.
+type Detection struct {
+	ROCAUC Number `json:"roc_auc"`
+	TPR2   Number `json:"tpr_at_fpr_1e-2"`
+	TPR3   Number `json:"tpr_at_fpr_1e-3"`
+}
+
+// HeldOutMean is one number for each column of HeldOut.
+type HeldOutMean struct {
+	Model Detection `json:"model"`
+	Plain Detection `json:"baseline"`
+}
+
+// Detect measures the scores of held-out malicious names against those of benign ones.
+func Detect(benign, malicious []float64) Detection {
+	c := newCurveOf(slices.Concat(benign, malicious), func(i int) bool { return i >= len(benign) })
+	d := Detection{Number(math.NaN()), Number(math.NaN()), Number(math.NaN())}
+	if len(benign) > 0 && len(malicious) > 0 {
+		d = Detection{Number(c.rocAUC()), c.operating(rates[0]).TPR, c.operating(rates[1]).TPR}
+	}
+	return d
+}
+
+// Alarms is the share of held-out benign names at or above the thresholds for 1e-2 and 1e-3 of other benign names.
+func Alarms(benign, held []float64) Detection {
+	d := Detect(benign, held) // what is found of names called malicious is the same count
+	d.ROCAUC = Number(math.NaN())
+	return d
+}
+
+// Summarise sorts the groups, unless they are folds, and fills in means and deviations.
+func (g *Generalisation) Summarise() {
+	if g.Protocol != "kfold" {
+		slices.SortStableFunc(g.Groups, func(a, b HeldOut) int {
+			switch {
+			case a.Model.TPR3 < b.Model.TPR3:
+				return -1
+			case a.Model.TPR3 > b.Model.TPR3:
+				return 1
+			}
+			return 0
+		})
+	}
+	columns := func(m *HeldOutMean) []*Number {
+		return []*Number{&m.Model.ROCAUC, &m.Model.TPR2, &m.Model.TPR3, &m.Plain.ROCAUC, &m.Plain.TPR2, &m.Plain.TPR3}
+	}
+	mean, sd := columns(&g.Mean), columns(&g.SD)
+	for k := range mean {
+		var sum, squares, n float64
+		for _, h := range g.Groups {
+			x := float64(*columns(&HeldOutMean{h.Model, h.Plain})[k])
+			if h.Class != "benign" && !math.IsNaN(x) {
+				sum, squares, n = sum+x, squares+x*x, n+1
+			}
+		}
+		*mean[k], *sd[k] = Number(sum/n), Number(math.Sqrt(max(0, squares-sum*sum/n)/(n-1)))
+	}
+}
+
+// Print writes the table.
+func (g *Generalisation) Print(out io.Writer) error {
+	w := tabwriter.NewWriter(out, 2, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "%s of %s: %d trainings of at most %d epochs in %.0f s\n\n", g.Protocol, g.Arch, g.Trainings, g.Epochs, g.Seconds)
+	fmt.Fprintf(w, "held out\tnames\tROC-AUC\tTPR at 1e-2\tat 1e-3\t%s: ROC-AUC\tat 1e-2\tat 1e-3\n", g.Baseline)
+	row := func(name, names string, m, p Detection) {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", name, names, num(m.ROCAUC), percent(m.TPR2), percent(m.TPR3), num(p.ROCAUC), percent(p.TPR2), percent(p.TPR3))
+	}
+	for _, h := range g.Groups {
+		name := h.Name
+		if h.Class == "benign" {
+			name += " (benign: false alarms)"
+		}
+		row(name, chart.Grouped(h.Names), h.Model, h.Plain)
+	}
+	row("mean", "", g.Mean.Model, g.Mean.Plain)
+	row("standard deviation", "", g.SD.Model, g.SD.Plain)
+	for _, s := range g.Skipped {
+		fmt.Fprintf(w, "left out: %s\n", s)
+	}
+	return w.Flush()
+}
+
+// ProtocolDir is where a run keeps its Generalisations, a JSON file each.
+const ProtocolDir = "protocols"
+
+// readGeneralisations reads those of a run that belong to a data set.
+func readGeneralisations(run, fingerprint string) ([]Generalisation, error) {
+	paths, err := filepath.Glob(filepath.Join(run, ProtocolDir, "*.json"))
+	if err != nil {
+		return nil, err
+	}
+	var out []Generalisation
+	for _, p := range paths {
+		data, err := os.ReadFile(p)
+		if err != nil {
+			return nil, err
+		}
+		var g Generalisation
+		if err := json.Unmarshal(data, &g); err != nil {
+			return nil, errors.Join(fmt.Errorf("read %s", p), err)
+		}
+		if g.Fingerprint == fingerprint {
+			out = append(out, g)
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,144 @@
+package protocol
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/degas-dns/degas/datasets"
+	"github.com/degas-dns/degas/evaluate"
+)
+
+// defaultFolds is kfold's number of folds, as scikit-learn has it.
+const defaultFolds = 5
+
+// folds divides the rows as the protocol says.
+func (r *runner) folds() ([]fold, error) {
+	if r.Folds < 0 || r.Folds == 1 {
+		return nil, fmt.Errorf("%d folds: at least 2 are needed", r.Folds)
+	}
+	switch r.Protocol {
+	case LeaveFamilyOut:
+		return r.leaveOut(func(w *row) string { return stem(w.family) }), nil
+	case LeaveSourceOut:
+		return r.leaveOut(func(w *row) string { return w.source }), nil
+	case KFold:
+		return r.kfold(), nil
+	}
+	return nil, fmt.Errorf("unknown protocol, known are %s", strings.Join(Names(), ", "))
+}
+
+// stem is what variants of one family share: holding out pykspa says little while pykspa_noise is trained on.
+func stem(family string) string {
+	if at := strings.IndexAny(family, "_-."); at > 0 {
+		return family[:at]
+	}
+	return family
+}
+
+// leaveOut makes folds of the groups that key divides rows into. "" is never held out.
+func (r *runner) leaveOut(key func(*row) string) []fold {
+	counts := map[string]int{}
+	for i := range r.rows {
+		if k := key(&r.rows[i]); k != "" {
+			counts[k]++
+		}
+	}
+	groups := slices.SortedFunc(maps.Keys(counts), func(a, b string) int {
+		return cmp.Or(cmp.Compare(counts[b], counts[a]), cmp.Compare(a, b))
+	})
+	var out []fold
+	for _, held := range deal(groups, counts, r.Folds) {
+		out = append(out, fold{what: strings.Join(held, ", "), use: func(w *row) use {
+			switch {
+			case slices.Contains(held, key(w)):
+				return heldOut // wherever it was: none of it is trained on
+			case w.split == "train":
+				return train
+			case w.split == "validation":
+				return validate
+			case w.class == datasets.Benign:
+				return benign
+			}
+			return leftOut
+		}})
+	}
+	return out
+}
+
+// deal gives each group, largest first, to the fold that has the fewest names so far. 0 folds are as many as groups.
+func deal(groups []string, counts map[string]int, folds int) [][]string {
+	if folds == 0 || folds > len(groups) {
+		folds = len(groups)
+	}
+	out, sizes := make([][]string, folds), make([]int, folds)
+	for _, g := range groups {
+		least := 0
+		for k, s := range sizes {
+			if s < sizes[least] {
+				least = k
+			}
+		}
+		out[least], sizes[least] = append(out[least], g), sizes[least]+counts[g]
+	}
+	return out
+}
+
+// kfold divides by registered domain; a tenth of what is left validates.
+func (r *runner) kfold() []fold {
+	k := r.Folds
+	if k == 0 {
+		k = defaultFolds
+	}
+	var out []fold
+	for i := range k {
+		out = append(out, fold{what: fmt.Sprintf("fold %d", i+1), use: func(w *row) use {
+			at := w.part * float64(k)
+			switch {
+			case int(at) == i && w.class == datasets.Benign:
+				return benign
+			case int(at) == i:
+				return heldOut
+			case at-float64(int(at)) < 0.1:
+				return validate
+			}
+			return train
+		}})
+	}
+	return out
+}
+
+// measure adds what was found of each held-out group to the result.
+func (r *runner) measure(f fold, parts map[use][]*row, byModel, byPlain scored) {
+	type group struct{ name, class string }
+	at := map[group][]int{}
+	for i, w := range parts[heldOut] {
+		g := group{f.what, ""}
+		switch r.Protocol {
+		case LeaveFamilyOut:
+			g = group{stem(w.family), w.class.String()}
+		case LeaveSourceOut:
+			g = group{w.source, w.class.String()}
+		}
+		at[g] = append(at[g], i)
+	}
+	order := slices.SortedFunc(maps.Keys(at), func(a, b group) int { return cmp.Or(cmp.Compare(a.name, b.name), cmp.Compare(a.class, b.class)) })
+	for _, g := range order {
+		detect := evaluate.Detect
+		if g.class == datasets.Benign.String() {
+			detect = evaluate.Alarms
+		}
+		r.result.Groups = append(r.result.Groups, evaluate.HeldOut{Name: g.name, Class: g.class, Names: len(at[g]), Benign: len(byModel.benign),
+			Model: detect(byModel.benign, pick(byModel.held, at[g])), Plain: detect(byPlain.benign, pick(byPlain.held, at[g]))})
+	}
+}
+
+func pick(x []float64, at []int) []float64 {
+	out := make([]float64, len(at))
+	for i, k := range at {
+		out[i] = x[k]
+	}
+	return out
+}

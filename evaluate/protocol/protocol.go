@@ -1,0 +1,255 @@
+// Package protocol measures what a test split cannot show: how a recipe (architecture, optimiser, epochs) does on families,
+// sources and domains it has seen nothing of. It trains the recipe again, each time without some of the data.
+package protocol
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/degas-dns/degas/datasets"
+	"github.com/degas-dns/degas/evaluate"
+	"github.com/degas-dns/degas/evaluate/baseline"
+	"github.com/degas-dns/degas/internal/atomicfile"
+	"github.com/degas-dns/degas/model"
+	"github.com/degas-dns/degas/trainer"
+)
+
+// Protocols.
+const (
+	LeaveFamilyOut = "leave-family-out"
+	LeaveSourceOut = "leave-source-out"
+	KFold          = "kfold"
+)
+
+// Names lists the protocols.
+func Names() []string { return []string{LeaveFamilyOut, LeaveSourceOut, KFold} }
+
+// Plain is the baseline that is trained beside: the strongest of package baseline, and quick.
+const Plain = "n-grams"
+
+// Options say which run's recipe to measure and how.
+type Options struct {
+	RunDir   string
+	Data     string // process-data's output; "" is the run's own
+	Protocol string
+	// Folds is the number of trainings at most. Families or sources are dealt out to them; 0 is one training for each of
+	// them, and five for kfold.
+	Folds int
+	// Epochs bounds each training; 0 takes the run's own.
+	Epochs int
+	// Names bounds the names of each split that are used, drawn by a hash of their registered domain; 0 uses all.
+	Names int
+	// Observer is told of each training. Fold, if not nil, before it begins.
+	Observer trainer.Observer
+	Fold     func(i, of int, what string)
+}
+
+// fold is one training: what each row is for.
+type fold struct {
+	what string
+	use  func(r *row) use
+}
+
+type use int
+
+const (
+	leftOut use = iota
+	train
+	validate
+	benign // thresholds are read off it
+	heldOut
+)
+
+// runner is a protocol under way.
+type runner struct {
+	Options
+	config *trainer.Config
+	spec   model.Spec
+	engine trainer.Engine
+	rows   []row
+	result *evaluate.Generalisation
+}
+
+// Run trains and measures, and writes the result to the run's protocols directory.
+func Run(ctx context.Context, o Options) (*evaluate.Generalisation, error) {
+	r, err := prepare(ctx, o)
+	if err != nil {
+		return nil, fmt.Errorf("%s of %s: %w", o.Protocol, o.RunDir, err)
+	}
+	began := time.Now()
+	folds, err := r.folds()
+	if err != nil {
+		return nil, fmt.Errorf("%s of %s: %w", o.Protocol, o.RunDir, err)
+	}
+	for i, f := range folds {
+		if o.Fold != nil {
+			o.Fold(i+1, len(folds), f.what)
+		}
+		if err := r.one(ctx, f); err != nil {
+			return nil, fmt.Errorf("%s of %s: without %s: %w", o.Protocol, o.RunDir, f.what, err)
+		}
+	}
+	g := r.result
+	if g.Trainings == 0 {
+		return nil, fmt.Errorf("%s of %s: nothing could be held out: %v", o.Protocol, o.RunDir, g.Skipped)
+	}
+	g.Seconds = time.Since(began).Seconds()
+	g.Summarise()
+	data, err := json.MarshalIndent(g, "", "  ")
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(filepath.Join(o.RunDir, evaluate.ProtocolDir), 0o755); err != nil {
+		return nil, err
+	}
+	return g, atomicfile.Write(filepath.Join(o.RunDir, evaluate.ProtocolDir, o.Protocol+".json"), append(data, '\n'))
+}
+
+func prepare(ctx context.Context, o Options) (*runner, error) {
+	c, err := trainer.ReadConfig(o.RunDir)
+	if err != nil {
+		return nil, err
+	}
+	m, err := model.Load(filepath.Join(o.RunDir, trainer.ModelDir))
+	if err != nil {
+		return nil, err
+	}
+	r := &runner{Options: o, config: c, spec: m.Spec}
+	if r.Data == "" {
+		r.Data = c.Data
+	}
+	if c.Options.Epochs == 0 { // an imported model has no recipe of its own
+		c.Options, c.Engine = trainer.DefaultOptions(), "cpu"
+	}
+	if o.Epochs > 0 {
+		c.Options.Epochs = o.Epochs
+	}
+	if r.engine, err = trainer.LookupEngine(c.Engine); err != nil {
+		return nil, err
+	}
+	if r.rows, err = readRows(ctx, r.Data, o.Names); err != nil {
+		return nil, err
+	}
+	manifest, err := datasets.ReadManifest(r.Data)
+	if err != nil {
+		return nil, err
+	}
+	r.result = &evaluate.Generalisation{Format: 1, Protocol: o.Protocol, Arch: c.Arch, Epochs: c.Options.Epochs, Fingerprint: manifest.Fingerprint, Baseline: Plain}
+	return r, nil
+}
+
+// one trains without f's names and measures on them.
+func (r *runner) one(ctx context.Context, f fold) error {
+	parts := map[use][]*row{}
+	for i := range r.rows {
+		u := f.use(&r.rows[i])
+		parts[u] = append(parts[u], &r.rows[i])
+	}
+	if why := unusable(parts); why != "" {
+		r.result.Skipped = append(r.result.Skipped, f.what+": "+why)
+		return nil
+	}
+	score, err := r.train(ctx, parts[train], parts[validate])
+	if err != nil {
+		return err
+	}
+	plain, err := trainPlain(ctx, parts[train], r.config.Options.Seed)
+	if err != nil {
+		return err
+	}
+	r.result.Trainings++
+	byModel, err := scores(ctx, score, parts)
+	if err != nil {
+		return err
+	}
+	byPlain, err := scores(ctx, plain, parts)
+	if err != nil {
+		return err
+	}
+	r.measure(f, parts, byModel, byPlain)
+	return nil
+}
+
+// unusable says why a division cannot be trained or measured.
+func unusable(parts map[use][]*row) string {
+	for _, u := range []use{train, validate} {
+		n := 0
+		for _, r := range parts[u] {
+			if r.class == datasets.Benign {
+				n++
+			}
+		}
+		if n == 0 || n == len(parts[u]) {
+			return "what is left to train or validate with holds only one class"
+		}
+	}
+	if len(parts[heldOut]) == 0 || len(parts[benign]) == 0 {
+		return "no names to measure on"
+	}
+	return ""
+}
+
+// train fits the recipe and gives its scorer.
+func (r *runner) train(ctx context.Context, training, validation []*row) (scorer, error) {
+	labels := labelsOf(training, r.config.Target)
+	spec := r.spec.WithLabels(labels)
+	t := trainer.Task{Spec: &spec, Engine: r.engine, Train: setOf(training, r.config.Target, labels), Validation: setOf(validation, r.config.Target, labels)}
+	result, err := trainer.Fit(ctx, t, r.config.Options, r.Observer)
+	if err != nil {
+		return nil, err
+	}
+	c, err := model.NewClassifier(&model.Model{Spec: spec, Weights: result.Weights, Threshold: 0.5})
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, names []string) ([]float64, error) {
+		p := make([]float32, len(names)*c.Width())
+		if err := c.Probabilities(ctx, names, p); err != nil {
+			return nil, err
+		}
+		s := evaluate.Sample{Labels: labels, Names: names, Probabilities: p}
+		out := make([]float64, len(names))
+		for i := range out {
+			out[i] = s.Score(i)
+		}
+		return out, nil
+	}, nil
+}
+
+// scorer gives the scores of names, higher for malicious ones.
+type scorer func(ctx context.Context, names []string) ([]float64, error)
+
+func trainPlain(ctx context.Context, rows []*row, seed uint64) (scorer, error) {
+	names, malicious := make([]string, len(rows)), make([]bool, len(rows))
+	for i, r := range rows {
+		names[i], malicious[i] = r.name, r.class != datasets.Benign
+	}
+	for _, k := range baseline.Kinds() {
+		if k.Name != Plain {
+			continue
+		}
+		s, err := k.Train(ctx, names, malicious, seed)
+		if err != nil {
+			return nil, fmt.Errorf("baseline %s: %w", Plain, err)
+		}
+		return func(_ context.Context, names []string) ([]float64, error) { return baseline.ScoreAll(s, names), nil }, nil
+	}
+	return nil, errors.New("no baseline " + Plain)
+}
+
+// scored are the scores of what is measured on, in the order of the rows.
+type scored struct{ benign, held []float64 }
+
+func scores(ctx context.Context, s scorer, parts map[use][]*row) (scored, error) {
+	b, err := s(ctx, namesOf(parts[benign]))
+	if err != nil {
+		return scored{}, err
+	}
+	h, err := s(ctx, namesOf(parts[heldOut]))
+	return scored{b, h}, err
+}

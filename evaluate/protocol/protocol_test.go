@@ -1,0 +1,137 @@
+package protocol
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/degas-dns/degas/datasets"
+	"github.com/degas-dns/degas/model"
+	"github.com/degas-dns/degas/trainer"
+
+	_ "github.com/degas-dns/degas/trainer/graph"
+	_ "go4.org/unsafe/assume-no-moving-gc"
+)
+
+// newRun trains a small model on names whose families differ in their letters: digits is unlike anything else.
+func newRun(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	rng := rand.New(rand.NewPCG(1, 2))
+	text := func(letters string, n int) string {
+		var b strings.Builder
+		for range n {
+			b.WriteByte(letters[rng.IntN(len(letters))])
+		}
+		return b.String()
+	}
+	files := map[string]*strings.Builder{}
+	for _, f := range []string{"one", "two"} {
+		files[f] = &strings.Builder{}
+		files[f].WriteString("domain,class,family\n")
+	}
+	for i := range 2400 {
+		f := files[[]string{"one", "two"}[i/4%2]]
+		switch i % 4 {
+		case 0, 2:
+			fmt.Fprintf(f, "%s.com,benign,\n", text("aeiou", 5)+text("lmnr", 5))
+		case 1:
+			fmt.Fprintf(f, "%s.com,dga,%s\n", text("xqzjkw", 10), []string{"hard", "hard_b"}[i/4%2])
+		case 3:
+			fmt.Fprintf(f, "%s.com,dga,digits\n", text("0123456789", 10))
+		}
+	}
+	for name, b := range files {
+		path := filepath.Join(dir, "raw", name, "list.csv")
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(b.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	data := filepath.Join(dir, "processed")
+	if _, err := datasets.Process(context.Background(), filepath.Join(dir, "raw"), data, datasets.ProcessOptions{Seed: 1, Test: 0.2, Validation: 0.2}); err != nil {
+		t.Fatal(err)
+	}
+	spec := model.Spec{Version: 1, Name: "tiny", Labels: model.BinaryLabels,
+		Encoder: model.Encoder{Alphabet: model.NameAlphabet, Base: 2, Unknown: 1, Window: 16, PadSide: model.Left, Keep: model.Last, Lower: true},
+		Layers: []model.Layer{{Kind: model.KindEmbedding, Rows: 41, Dim: 8}, {Kind: model.KindConv1D, Filters: 16, Kernel: 3, Activation: model.ReLU},
+			{Kind: model.KindGlobalMaxPool}, {Kind: model.KindDense, Units: 1, Activation: model.Sigmoid}}}
+	o := trainer.DefaultOptions()
+	o.Epochs, o.LearningRate = 4, 0.01
+	run := filepath.Join(dir, "run")
+	c := trainer.Config{Arch: "tiny", Target: trainer.TargetBinary, Engine: "cpu", Data: data, Options: o}
+	if _, err := trainer.Train(context.Background(), trainer.Request{Dir: run, Spec: &spec, Config: c}, trainer.Observer{}); err != nil {
+		t.Fatal(err)
+	}
+	return run
+}
+
+func TestProtocols(t *testing.T) {
+	run := newRun(t)
+	for _, c := range []struct {
+		protocol string
+		folds    int
+		groups   []string
+	}{
+		{LeaveFamilyOut, 0, []string{"digits", "hard"}}, // hard_b goes with hard
+		{LeaveSourceOut, 0, []string{"one", "one", "two", "two"}},
+		{KFold, 3, []string{"fold 1", "fold 2", "fold 3"}},
+	} {
+		t.Run(c.protocol, func(t *testing.T) {
+			g, err := Run(context.Background(), Options{RunDir: run, Protocol: c.protocol, Folds: c.folds})
+			if err != nil {
+				t.Fatal(err)
+			}
+			seen := map[string]int{}
+			for _, h := range g.Groups {
+				seen[h.Name]++
+				if h.Names == 0 || h.Benign == 0 || math.IsNaN(float64(h.Model.TPR2)) {
+					t.Errorf("%+v", h)
+				}
+			}
+			want := map[string]int{}
+			for _, n := range c.groups {
+				want[n]++
+			}
+			if fmt.Sprint(seen) != fmt.Sprint(want) {
+				t.Errorf("groups %v, want %v", seen, want)
+			}
+			if _, err := os.Stat(filepath.Join(run, "protocols", c.protocol+".json")); err != nil {
+				t.Error(err)
+			}
+			if c.protocol == KFold && (g.Mean.Model.ROCAUC < 0.99 || g.Mean.Plain.ROCAUC < 0.99) {
+				t.Errorf("families that were seen: mean %+v", g.Mean)
+			}
+		})
+	}
+}
+
+func TestDeal(t *testing.T) {
+	counts := map[string]int{"a": 10, "b": 6, "c": 5, "d": 1}
+	if got := fmt.Sprint(deal([]string{"a", "b", "c", "d"}, counts, 2)); got != "[[a d] [b c]]" {
+		t.Error(got)
+	}
+	if got := deal([]string{"a", "b"}, counts, 9); len(got) != 2 {
+		t.Error(got)
+	}
+}
+
+func TestWrongProtocol(t *testing.T) {
+	if _, err := Run(context.Background(), Options{RunDir: t.TempDir(), Protocol: KFold}); err == nil {
+		t.Error("a directory that is no run: no error")
+	}
+	run := newRun(t)
+	for _, o := range []Options{{Protocol: "jackknife"}, {Protocol: KFold, Folds: 1}} {
+		o.RunDir = run
+		if _, err := Run(context.Background(), o); err == nil {
+			t.Errorf("%+v: no error", o)
+		}
+	}
+}

@@ -1,0 +1,123 @@
+package protocol
+
+import (
+	"context"
+	"errors"
+	"hash/fnv"
+	"math"
+	"slices"
+
+	"github.com/degas-dns/degas/datasets"
+	"github.com/degas-dns/degas/model"
+	"github.com/degas-dns/degas/model/dnsname"
+	"github.com/degas-dns/degas/trainer"
+)
+
+// row is one labelled name.
+type row struct {
+	name, family, source string
+	class                datasets.Class
+	split                string
+	part                 float64 // uniform in [0, 1), equal for names of one registered domain
+}
+
+// readRows reads all splits. Of each, at most limit rows are expected to stay (0: all): which ones depends on their
+// registered domains alone.
+func readRows(ctx context.Context, data string, limit int) ([]row, error) {
+	var out []row
+	for _, name := range []string{"train", "validation", "test"} {
+		rows, err := readSplit(ctx, data, name, limit)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, rows...)
+	}
+	return out, nil
+}
+
+func readSplit(ctx context.Context, data, name string, limit int) (out []row, err error) {
+	split, err := datasets.Open(data, name)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, split.Close()) }()
+	share := 1.0
+	if limit > 0 && split.Rows() > int64(limit) {
+		share = float64(limit) / float64(split.Rows())
+	}
+	for b, err := range split.Batches(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		for i, n := range b.Names {
+			r := row{name: n, class: b.Class[i], source: split.Sources()[b.Source[i]], split: name, part: part(n)}
+			if r.class != datasets.Benign {
+				r.family = split.Families()[b.Family[i]]
+			}
+			// The low digits of part decide, so that folds by its high ones stay even.
+			if _, low := math.Modf(r.part * (1 << 20)); low < share {
+				out = append(out, r)
+			}
+		}
+	}
+	return out, nil
+}
+
+// part spreads registered domains evenly over [0, 1).
+func part(name string) float64 {
+	h := fnv.New64a()
+	h.Write([]byte(dnsname.Registered(name)))
+	return float64(model.SubSeed(h.Sum64(), "fold")>>11) / (1 << 53)
+}
+
+func namesOf(rows []*row) []string {
+	out := make([]string, len(rows))
+	for i, r := range rows {
+		out[i] = r.name
+	}
+	return out
+}
+
+// labelOf is what a run with a target calls a row.
+func (r *row) label(target string) string {
+	switch {
+	case r.class == datasets.Benign:
+		return model.BinaryLabels[0]
+	case target == trainer.TargetBinary:
+		return model.BinaryLabels[1]
+	case target == trainer.TargetFamily && r.family != "":
+		return r.family
+	}
+	return r.class.String()
+}
+
+// labelsOf are the labels that rows have, benign first.
+func labelsOf(rows []*row, target string) []string {
+	seen := map[string]bool{}
+	for _, r := range rows {
+		seen[r.label(target)] = true
+	}
+	delete(seen, model.BinaryLabels[0])
+	out := []string{model.BinaryLabels[0]}
+	for l := range seen {
+		out = append(out, l)
+	}
+	slices.Sort(out[1:])
+	return out
+}
+
+// setOf are the rows that have one of the labels.
+func setOf(rows []*row, target string, labels []string) *trainer.Set {
+	index := map[string]int{}
+	for i, l := range labels {
+		index[l] = i
+	}
+	var names []string
+	var truth []int
+	for _, r := range rows {
+		if l, ok := index[r.label(target)]; ok {
+			names, truth = append(names, r.name), append(truth, l)
+		}
+	}
+	return trainer.NewSet(names, truth)
+}
