@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	texttemplate "text/template"
 
 	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/internal/atomicfile"
@@ -49,8 +50,58 @@ var pictures = []struct{ file, title, note string }{
 	{"training", "Training", ""},
 }
 
+// functions are what both forms of the report format numbers with.
+var functions = map[string]any{"num": num, "count": chart.Grouped, "pct": percent, "labels": labelText, "rate": rateText, "fine": fine, "licence": licence,
+	"count64": func(n int64) string { return chart.Grouped(int(n)) }}
+
+// values are what both forms show.
+func (r *report) values() map[string]any {
+	return map[string]any{"R": r, "M": r.Metrics, "Parameters": r.Model.Weights.Size(), "Best": r.best(), "Hardest": r.Metrics.Families[:min(worstShown, len(r.Metrics.Families))],
+		"FalseAlarms": r.worst(false), "Missed": r.worst(true), "Inputs": r.Data.Inputs, "Again": r.again()}
+}
+
+// again are the commands that give this report once more.
+func (r *report) again() []string {
+	if len(r.History) == 0 || r.Config.Data == "" {
+		return nil
+	}
+	c := r.Config
+	train := fmt.Sprintf("degas train-model %s --arch %s --target %s --run %s", c.Data, c.Arch, c.Target, r.Run)
+	if c.From != "" {
+		train = fmt.Sprintf("degas train-model %s --from %s --run %s", c.Data, c.From, r.Run)
+	}
+	o := c.Options
+	for _, f := range []struct {
+		name  string
+		value any
+		given bool
+	}{
+		{"epochs", o.Epochs, o.Epochs != 0}, {"batch-size", o.BatchSize, o.BatchSize != 0}, {"patience", o.Patience, true}, {"optimizer", o.Optimizer, o.Optimizer != ""},
+		{"learning-rate", o.LearningRate, o.LearningRate != 0}, {"schedule", o.Schedule, o.Schedule != ""}, {"weight-decay", o.WeightDecay, o.WeightDecay != 0},
+		{"label-smoothing", o.LabelSmoothing, o.LabelSmoothing != 0}, {"augment", o.Augment, o.Augment != 0}, {"average", o.Average, o.Average != 0},
+		{"class-weight", o.ClassWeight, o.ClassWeight != ""}, {"seed", o.Seed, true}, {"workers", o.Workers, o.Workers != 0},
+	} {
+		if f.given {
+			train += fmt.Sprintf(" --%s %v", f.name, f.value)
+		}
+	}
+	return []string{train, "degas evaluate-model runs/" + r.Run + " --split " + r.Split}
+}
+
+//go:embed report.md.tmpl
+var plain string
+
+// markdown writes the report without pictures, for where a page cannot be shown.
+func (r *report) markdown(dir string) error {
+	t, err := texttemplate.New("report").Funcs(functions).Parse(plain)
+	if err != nil {
+		return fmt.Errorf("report template: %w", err)
+	}
+	return atomicfile.WriteFunc(filepath.Join(dir, "report.md"), func(w io.Writer) error { return t.Execute(w, r.values()) })
+}
+
 func (r *report) html(dir string) error {
-	t, err := template.New("report").Funcs(template.FuncMap{"num": num, "count": chart.Grouped, "pct": percent, "labels": labelText, "rate": rateText, "fine": fine}).Parse(page)
+	t, err := template.New("report").Funcs(functions).Parse(page)
 	if err != nil {
 		return fmt.Errorf("report template: %w", err)
 	}
@@ -64,8 +115,8 @@ func (r *report) html(dir string) error {
 		}
 		shown = append(shown, picture{p.title, p.note, template.URL("data:image/png;base64," + base64.StdEncoding.EncodeToString(data))})
 	}
-	values := map[string]any{"R": r, "M": r.Metrics, "Pictures": shown, "Parameters": r.Model.Weights.Size(), "Best": r.best(),
-		"FalseAlarms": r.worst(false), "Missed": r.worst(true)}
+	values := r.values()
+	values["Pictures"] = shown
 	return atomicfile.WriteFunc(filepath.Join(dir, "report.html"), func(w io.Writer) error { return t.Execute(w, values) })
 }
 
@@ -115,6 +166,14 @@ func (r *report) worst(malicious bool) []mistake {
 		out = append(out, mistake{s.Names[i], s.Family[i], s.Source[i], s.Score(i)})
 	}
 	return out
+}
+
+// licence is what a known source's publisher says.
+func licence(source string) string {
+	if s, err := datasets.LookupSource(source); err == nil && s.Licence != "" {
+		return s.Licence
+	}
+	return "not known to degas"
 }
 
 // num formats a metric with four digits; "–" where there is none.

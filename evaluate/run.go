@@ -40,10 +40,19 @@ type runConfig struct {
 	Degas       string `yaml:"degas"`
 	Machine     string `yaml:"machine"`
 	Options     struct {
-		Seed         uint64  `yaml:"seed"`
-		Epochs       int     `yaml:"epochs"`
-		BatchSize    int     `yaml:"batch_size"`
-		LearningRate float64 `yaml:"learning_rate"`
+		Seed           uint64  `yaml:"seed"`
+		Epochs         int     `yaml:"epochs"`
+		BatchSize      int     `yaml:"batch_size"`
+		Patience       int     `yaml:"patience"`
+		Optimizer      string  `yaml:"optimizer"`
+		LearningRate   float64 `yaml:"learning_rate"`
+		Schedule       string  `yaml:"schedule"`
+		WeightDecay    float64 `yaml:"weight_decay"`
+		LabelSmoothing float64 `yaml:"label_smoothing"`
+		Augment        float64 `yaml:"augment"`
+		Average        float64 `yaml:"average"`
+		ClassWeight    string  `yaml:"class_weight"`
+		Workers        int     `yaml:"workers"`
 	} `yaml:"options"`
 }
 
@@ -222,7 +231,7 @@ func writeAll(r *report, out string) (err error) {
 	if err := r.plots(filepath.Join(work, "plots")); err != nil {
 		return err
 	}
-	if err := r.html(work); err != nil {
+	if err := errors.Join(r.html(work), r.markdown(work)); err != nil {
 		return err
 	}
 	return replace(work, out)

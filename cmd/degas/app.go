@@ -99,7 +99,8 @@ func (c *command) app() *cli.App {
 }
 
 func (c *command) commands() []*cli.Command {
-	return []*cli.Command{c.download(), c.process(), c.inspect(), c.convert(), c.train(), c.threshold(), c.calibrate(), c.evaluate(), c.compare(), c.export(), c.publish(), c.importModel(), c.predict(), c.serve(), c.generate(), c.run(), c.version()}
+	return []*cli.Command{c.download(), c.process(), c.inspect(), c.convert(), c.train(), c.threshold(), c.calibrate(), c.evaluate(), c.compare(),
+		c.tune(), c.export(), c.publish(), c.importModel(), c.predict(), c.serve(), c.generate(), c.run(), c.version()}
 }
 
 func unknownCommand(app *cli.App, name string) error {

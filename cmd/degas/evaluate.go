@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 
 	"github.com/degas-dns/degas/evaluate"
@@ -13,7 +14,7 @@ func (c *command) evaluate() *cli.Command {
 		Name:      "evaluate-model",
 		Usage:     "measure a run on the test split: metrics, plots, report",
 		ArgsUsage: "RUN",
-		Description: "Writes RUN/evaluation: metrics.json, plots/*.png and report.html, one file that needs nothing else.\n\n" +
+		Description: "Writes RUN/evaluation: metrics.json, plots/*.png, report.md, and report.html, one file that needs nothing else.\n\n" +
 			"With --protocol the run's recipe is trained again, each time without some families, sources or domains, and measured on\n" +
 			"those; the table also goes to RUN/protocols and from there into the next report.\n\n" +
 			"Example: degas evaluate-model runs/first\n" +
@@ -23,6 +24,7 @@ func (c *command) evaluate() *cli.Command {
 			&cli.StringFlag{Name: "split", Value: "test", Usage: "train, validation or test"},
 			&cli.StringSliceFlag{Name: "fail-if", Usage: "end with status 1 when a `CONDITION` holds, such as auc<0.999 or tpr@fpr=1e-3<0.97"},
 			&cli.BoolFlag{Name: "no-baselines", Usage: "leave out the plain classifiers that are trained beside the model"},
+			&cli.BoolFlag{Name: "markdown", Usage: "print the report as Markdown, as a CI's summary shows it"},
 			&cli.StringFlag{Name: "out", Usage: "`DIR` to write to (RUN/evaluation)"},
 			jsonFlag,
 		}, protocolFlags...),
@@ -63,6 +65,8 @@ func (c *command) evaluateAction(ctx *cli.Context) error {
 	}
 	if ctx.Bool("json") {
 		err = c.printJSON(m)
+	} else if ctx.Bool("markdown") {
+		err = c.printFile(filepath.Join(out, "report.md"))
 	} else if err = m.Print(c.out); err == nil {
 		_, err = fmt.Fprintf(c.out, "\nreport      %s\n", filepath.Join(out, "report.html"))
 	}
@@ -70,4 +74,14 @@ func (c *command) evaluateAction(ctx *cli.Context) error {
 		return err
 	}
 	return evaluate.Check(m, gates)
+}
+
+// printFile copies a text to stdout.
+func (c *command) printFile(path string) error {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	_, err = c.out.Write(data)
+	return err
 }

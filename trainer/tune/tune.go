@@ -1,0 +1,216 @@
+package tune
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"text/tabwriter"
+	"time"
+
+	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/vg"
+
+	"github.com/degas-dns/degas/internal/atomicfile"
+	"github.com/degas-dns/degas/internal/chart"
+	"github.com/degas-dns/degas/trainer"
+)
+
+// Result is tune.json: every trial, best first.
+type Result struct {
+	Format int       `json:"format"`
+	Out    string    `json:"out"`
+	Trials []Outcome `json:"trials"`
+	// Stopped says that the budget ended before the search did.
+	Stopped bool `json:"stopped_by_budget"`
+}
+
+// Outcome is a trial with what it reached.
+type Outcome struct {
+	Trial
+	Run     string  `json:"run"`    // directory of its longest training
+	Epochs  int     `json:"epochs"` // done
+	Loss    float64 `json:"validation_loss"`
+	AUC     float64 `json:"validation_auc"`
+	Seconds float64 `json:"seconds"`
+	Error   string  `json:"error,omitempty"` // why it was given up: a diverged training ends a trial, not the search
+
+	curve plotter.XYs // epoch, validation loss
+}
+
+// Observer is told how the search goes on.
+type Observer struct {
+	trainer.Observer
+	// Trial is called before a training, with its number of epochs.
+	Trial func(t Trial, epochs int)
+}
+
+// Run searches. Interrupted, it goes on when it is called again with the same Config: trainings that are done are read, one
+// that is not is resumed.
+func Run(ctx context.Context, c *Config, obs Observer) (*Result, error) {
+	s := &search{Config: c, obs: obs, began: time.Now(), result: &Result{Format: 1, Out: c.Out}}
+	var alive []*Outcome
+	for i := range c.Trials {
+		t, err := c.trial(i)
+		if err != nil {
+			return nil, fmt.Errorf("tune: %w", err)
+		}
+		alive = append(alive, &Outcome{Trial: *t, Loss: math.MaxFloat64})
+	}
+	all := slices.Clone(alive)
+	for epochs := c.MinEpochs; ; epochs = min(epochs*c.Eta, c.MaxEpochs) {
+		for _, o := range alive {
+			if s.spent() {
+				s.result.Stopped = true
+				break
+			}
+			if err := s.train(ctx, o, epochs); err != nil {
+				return nil, fmt.Errorf("tune: trial %d: %w", o.Number, err)
+			}
+		}
+		slices.SortStableFunc(alive, better)
+		alive = alive[:max(1, len(alive)/c.Eta)]
+		if epochs == c.MaxEpochs || s.result.Stopped {
+			break
+		}
+	}
+	slices.SortStableFunc(all, better)
+	for _, o := range all {
+		if o.Epochs > 0 || o.Error != "" {
+			s.result.Trials = append(s.result.Trials, *o)
+		}
+	}
+	if len(s.result.Trials) == 0 {
+		return nil, errors.New("tune: the budget ended before a single training")
+	}
+	return s.result, s.result.write()
+}
+
+// search is a search under way.
+type search struct {
+	*Config
+	obs    Observer
+	began  time.Time
+	result *Result
+}
+
+func (s *search) spent() bool { return s.Budget > 0 && time.Since(s.began) > s.Budget }
+
+// train brings a trial to a number of epochs.
+func (s *search) train(ctx context.Context, o *Outcome, epochs int) error {
+	if o.Error != "" {
+		return nil
+	}
+	if s.obs.Trial != nil {
+		s.obs.Trial(o.Trial, epochs)
+	}
+	dir := filepath.Join(s.Out, fmt.Sprintf("trial-%03d", o.Number))
+	if o.options.Schedule == trainer.ScheduleCosine { // its rate depends on the number of epochs: a longer one begins anew
+		dir += fmt.Sprintf("-e%d", epochs)
+	}
+	options := o.options
+	options.Epochs = epochs
+	_, err := os.Stat(filepath.Join(dir, trainer.ConfigFile))
+	r := trainer.Request{Dir: dir, Spec: o.spec, Resume: err == nil, Config: trainer.Config{Arch: o.arch, Target: s.Target, Engine: s.Engine, Data: s.Data, Options: options}}
+	summary, err := trainer.Train(ctx, r, s.obs.Observer)
+	if errors.Is(err, trainer.ErrDiverged) {
+		o.Error = err.Error()
+		return nil
+	} else if err != nil {
+		return err
+	}
+	o.Run, o.Epochs = dir, summary.Epochs
+	return o.read(filepath.Join(dir, trainer.HistoryFile))
+}
+
+// read takes a trial's numbers from its history.
+func (o *Outcome) read(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	o.Loss, o.Seconds, o.curve = math.MaxFloat64, 0, nil
+	d := json.NewDecoder(f)
+	for d.More() {
+		var e trainer.Epoch
+		if err := d.Decode(&e); err != nil {
+			return fmt.Errorf("read %s: %w", path, err)
+		}
+		if o.Seconds += e.Seconds; e.ValidationLoss < o.Loss {
+			o.Loss, o.AUC = e.ValidationLoss, e.ValidationAUC
+		}
+		o.curve = append(o.curve, plotter.XY{X: float64(e.Epoch), Y: e.ValidationLoss})
+	}
+	return nil
+}
+
+// better sorts by what validation says; a trial given up comes last.
+func better(a, b *Outcome) int {
+	switch {
+	case (a.Error == "") != (b.Error == ""):
+		if a.Error == "" {
+			return -1
+		}
+		return 1
+	case a.Loss < b.Loss:
+		return -1
+	case a.Loss > b.Loss:
+		return 1
+	}
+	return 0
+}
+
+// write leaves tune.json and trials.png.
+func (r *Result) write() error {
+	data, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := atomicfile.Write(filepath.Join(r.Out, "tune.json"), append(data, '\n')); err != nil {
+		return err
+	}
+	p := chart.New("Trials", "epoch", "validation loss")
+	p.Add(plotter.NewGrid())
+	p.Legend.Top = true
+	for i := len(r.Trials) - 1; i >= 0; i-- { // the best on top
+		t := r.Trials[i]
+		if len(t.curve) == 0 {
+			continue
+		}
+		l, dots, err := plotter.NewLinePoints(t.curve)
+		if err != nil {
+			return err
+		}
+		l.Color, dots.Color = chart.Grey, chart.Grey
+		if i == 0 {
+			l.Color, l.Width, dots.Color = chart.Blue, vg.Points(2), chart.Blue
+			p.Legend.Add(fmt.Sprintf("trial %d, the best", t.Number), l)
+		}
+		p.Add(l, dots)
+	}
+	return chart.Save(p, 7, 4.5, filepath.Join(r.Out, "trials.png"))
+}
+
+// Print writes the table, best first.
+func (r *Result) Print(out io.Writer) error {
+	w := tabwriter.NewWriter(out, 2, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "trial\tvalidation loss\tAUC\tepochs\ts\tvalues")
+	for _, t := range r.Trials {
+		if t.Error != "" {
+			fmt.Fprintf(w, "%d\tgiven up\t\t\t\t%s: %s\n", t.Number, t.Describe(), t.Error)
+			continue
+		}
+		fmt.Fprintf(w, "%d\t%.4f\t%.4f\t%d\t%.0f\t%s\n", t.Number, t.Loss, t.AUC, t.Epochs, t.Seconds, t.Describe())
+	}
+	if r.Stopped {
+		fmt.Fprintln(w, "\nThe budget ended before the search did: run it again to go on.")
+	}
+	fmt.Fprintf(w, "\nbest        %s\nplot        %s\n", r.Trials[0].Run, filepath.Join(r.Out, "trials.png"))
+	return w.Flush()
+}

@@ -1,0 +1,143 @@
+package tune
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/degas-dns/degas/datasets"
+
+	_ "github.com/degas-dns/degas/trainer/graph"
+	_ "go4.org/unsafe/assume-no-moving-gc"
+)
+
+// config writes a data set and a search over a small network.
+func config(t *testing.T, schedule string) *Config {
+	t.Helper()
+	dir := t.TempDir()
+	var rows strings.Builder
+	rows.WriteString("domain,class,family\n")
+	for i := range 1200 {
+		if i%2 == 0 {
+			fmt.Fprintf(&rows, "house%dgarden.com,benign,\n", i)
+		} else {
+			fmt.Fprintf(&rows, "xq%dzjk%d.net,dga,random\n", i*7919%1000, i)
+		}
+	}
+	if err := os.MkdirAll(filepath.Join(dir, "raw"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "raw/list.csv"), []byte(rows.String()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	data := filepath.Join(dir, "processed")
+	if _, err := datasets.Process(context.Background(), filepath.Join(dir, "raw"), data, datasets.ProcessOptions{Seed: 1, Test: 0.2, Validation: 0.2}); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "tune.yaml")
+	text := fmt.Sprintf(`version: 1
+data: %q
+out: %q
+trials: 4
+min_epochs: 1
+max_epochs: 4
+eta: 2
+options: {schedule: %s, workers: 1}
+search:
+  learning_rate: {log: [0.0001, 0.01]}
+  batch_size: {choice: [64, 128]}
+  dropout: {uniform: [0.1, 0.5]}
+  filters: {choice: [8]}
+  units: {choice: [8]}
+  embedding: {choice: [8]}
+  window: {choice: [24]}
+`, data, filepath.Join(dir, "out"), schedule)
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	c, err := ReadConfig(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// Four trials of one epoch, two of two, one of four; stopped in between and called again, the search ends alike.
+func TestHalvingResumes(t *testing.T) {
+	for _, schedule := range []string{"plateau", "cosine"} {
+		t.Run(schedule, func(t *testing.T) {
+			c := config(t, schedule)
+			var epochs []int
+			whole, err := Run(context.Background(), c, Observer{Trial: func(_ Trial, e int) { epochs = append(epochs, e) }})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if fmt.Sprint(epochs) != "[1 1 1 1 2 2 4]" {
+				t.Errorf("trainings of %v epochs", epochs)
+			}
+			if len(whole.Trials) != 4 || whole.Trials[0].Epochs < 2 {
+				t.Errorf("%d trials, the best of %d epochs", len(whole.Trials), whole.Trials[0].Epochs)
+			}
+			again := *c
+			again.Out = c.Out + "-again"
+			ctx, cancel := context.WithCancel(context.Background())
+			n := 0
+			_, err = Run(ctx, &again, Observer{Trial: func(Trial, int) {
+				if n++; n == 6 {
+					cancel()
+				}
+			}})
+			if !errors.Is(err, context.Canceled) {
+				t.Fatalf("stopped: %v", err)
+			}
+			resumed, err := Run(context.Background(), &again, Observer{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, o := range whole.Trials {
+				if r := resumed.Trials[i]; r.Number != o.Number || r.Loss != o.Loss || r.Epochs != o.Epochs {
+					t.Errorf("place %d: trial %d, loss %g, %d epochs; uninterrupted %d, %g, %d", i, r.Number, r.Loss, r.Epochs, o.Number, o.Loss, o.Epochs)
+				}
+			}
+			for _, f := range []string{"tune.json", "trials.png"} {
+				if _, err := os.Stat(filepath.Join(c.Out, f)); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+}
+
+func TestConfigErrors(t *testing.T) {
+	for search, want := range map[string]string{
+		"{}":                                       "nothing to find",
+		"{arch: {choice: [transformer]}}":          "unknown preset",
+		"{lerning_rate: {log: [1, 2]}}":            "neither an option",
+		"{learning_rate: {log: [0, 1]}}":           "above 0",
+		"{learning_rate: {log: [2, 1]}}":           "lower one first",
+		"{dropout: {}}":                            "give one of",
+		"{dropout: {choice: [x]}}":                 "is no number",
+		"{window: {choice: [1]}}":                  "longer than its input",
+		"{batch_size: {choice: [0]}}":              "batch-size 0",
+		"{dropout: {choice: [1], uniform: [0,1]}}": "give one of",
+	} {
+		path := filepath.Join(t.TempDir(), "tune.yaml")
+		if err := os.WriteFile(path, []byte("version: 1\nsearch: "+search+"\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ReadConfig(path); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("search %s: error %v, want %q", search, err, want)
+		}
+	}
+}
+
+// The example in configs is one that can be read.
+func TestExampleConfig(t *testing.T) {
+	if _, err := ReadConfig("../../configs/tune.yaml"); err != nil {
+		t.Error(err)
+	}
+}
