@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -78,7 +79,16 @@ func ReadConfig(path string) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Config{Train: &TrainConfig{Options: trainer.DefaultOptions()}, Process: &ProcessConfig{Validation: 0.1, Test: 0.1, Seed: 1, MaxBad: 0.01}}
+	var begin struct { // decides about the other defaults
+		Train struct {
+			Arch string `yaml:"arch"`
+		} `yaml:"train"`
+	}
+	if err := yaml.Unmarshal(data, &begin); err != nil {
+		return nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	preset, options := trainer.Recipe(cmp.Or(begin.Train.Arch, trainer.Auto))
+	c := &Config{Train: &TrainConfig{Options: options}, Process: &ProcessConfig{Validation: 0.1, Test: 0.1, Seed: 1, MaxBad: 0.01}}
 	var present map[string]any
 	if err := yaml.Unmarshal(data, &present); err != nil {
 		return nil, fmt.Errorf("read %s: %w", path, err)
@@ -88,6 +98,8 @@ func ReadConfig(path string) (*Config, error) {
 	}
 	if _, ok := present["train"]; !ok {
 		c.Train = nil
+	} else {
+		c.Train.Arch = preset
 	}
 	if _, ok := present["process"]; !ok {
 		c.Process = nil
@@ -129,7 +141,6 @@ func (c *Config) defaults() error {
 	if t := c.Train; t != nil {
 		first(&t.Data, processed)
 		run = first(&t.Run, "runs/"+c.Name)
-		first(&t.Arch, "cnn")
 		first(&t.Target, trainer.TargetBinary)
 		first(&t.Engine, "cpu")
 		if err := t.Options.Resolve(); err != nil {

@@ -64,6 +64,24 @@ func DefaultOptions() Options {
 		Seed: 1, ClassWeight: WeightNone}
 }
 
+// Auto is the architecture that trains best on public data within minutes, and its recipe: docs/RESULTS.md has the road
+// there.
+const Auto = "auto"
+
+// autoPreset is what Auto means in this version.
+const autoPreset = "hybrid"
+
+// Recipe gives an architecture's preset and the options it trains best with: DefaultOptions but for Auto and its preset.
+func Recipe(arch string) (preset string, o Options) {
+	o = DefaultOptions()
+	if arch != Auto && arch != autoPreset {
+		return arch, o
+	}
+	o.Epochs, o.BatchSize, o.LearningRate = 10, 512, 2e-3
+	o.Schedule, o.WeightDecay, o.Augment = ScheduleCosine, 0.02, 0.15
+	return autoPreset, o
+}
+
 // Resolve fills in what depends on the machine and reports a value out of range, by its flag's name.
 func (o *Options) Resolve() error {
 	if o.Workers == 0 {

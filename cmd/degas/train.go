@@ -21,9 +21,10 @@ func (c *command) train() *cli.Command {
 		ArgsUsage: "[IN]",
 		Description: "IN is the output of process-data (data/processed). The run goes to runs/NAME: config.yaml, history.jsonl,\n" +
 			"a checkpoint for --resume, and the best epoch's model in model/.\n\n" +
-			"Example: degas train-model data/processed --arch cnn --epochs 5 --run first",
+			"The values shown are those of every architecture but auto, whose recipe is its own; a flag replaces either.\n\n" +
+			"Example: degas train-model data/processed --epochs 5 --run first",
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "arch", Value: "cnn", Usage: strings.Join(model.Presets(), ", ") + ", or a `SPEC` file (.json, as the spec in a model.json)"},
+			&cli.StringFlag{Name: "arch", Value: trainer.Auto, Usage: "auto, the best known, with a recipe of its own; " + strings.Join(model.Presets(), ", ") + ", or a `SPEC` file (.json, as the spec in a model.json)"},
 			&cli.StringFlag{Name: "from", Usage: "start from the model of a run or a version `DIR`, whose architecture and labels stay, and with them the target"},
 			&cli.IntFlag{Name: "epochs", Value: d.Epochs, Usage: "at most `N` passes over the training names"},
 			&cli.IntFlag{Name: "batch-size", Value: d.BatchSize, Usage: "names a step"},
@@ -53,14 +54,11 @@ func (c *command) trainAction(ctx *cli.Context) error {
 	if err := arguments(ctx, 0, 1); err != nil {
 		return err
 	}
-	o := trainer.DefaultOptions()
-	o.Epochs, o.BatchSize, o.Patience = ctx.Int("epochs"), ctx.Int("batch-size"), ctx.Int("patience")
-	o.Optimizer, o.LearningRate, o.Seed, o.ClassWeight, o.Workers = ctx.String("optimizer"), ctx.Float64("learning-rate"), ctx.Uint64("seed"), ctx.String("class-weight"), ctx.Int("workers")
-	o.Schedule, o.WeightDecay, o.LabelSmoothing, o.Average, o.Augment = ctx.String("schedule"), ctx.Float64("weight-decay"), ctx.Float64("label-smoothing"), ctx.Float64("average"), ctx.Float64("augment")
+	arch, o := recipe(ctx)
 	if err := checkTrainFlags(ctx, o); err != nil {
 		return err
 	}
-	arch, target := ctx.String("arch"), ctx.String("target")
+	target := ctx.String("target")
 	var spec *model.Spec
 	if strings.HasSuffix(arch, ".json") {
 		s, err := model.ReadSpec(arch)
@@ -109,12 +107,34 @@ func (c *command) trainAction(ctx *cli.Context) error {
 	return err
 }
 
+// recipe is the architecture that is asked for and its options, flags replacing what they name.
+func recipe(ctx *cli.Context) (string, trainer.Options) {
+	arch, o := trainer.Recipe(ctx.String("arch"))
+	if ctx.IsSet("from") { // the architecture is not known yet
+		o = trainer.DefaultOptions()
+	}
+	for name, take := range map[string]func(){
+		"epochs": func() { o.Epochs = ctx.Int("epochs") }, "batch-size": func() { o.BatchSize = ctx.Int("batch-size") },
+		"patience": func() { o.Patience = ctx.Int("patience") }, "optimizer": func() { o.Optimizer = ctx.String("optimizer") },
+		"learning-rate": func() { o.LearningRate = ctx.Float64("learning-rate") }, "seed": func() { o.Seed = ctx.Uint64("seed") },
+		"class-weight": func() { o.ClassWeight = ctx.String("class-weight") }, "workers": func() { o.Workers = ctx.Int("workers") },
+		"schedule": func() { o.Schedule = ctx.String("schedule") }, "weight-decay": func() { o.WeightDecay = ctx.Float64("weight-decay") },
+		"label-smoothing": func() { o.LabelSmoothing = ctx.Float64("label-smoothing") }, "average": func() { o.Average = ctx.Float64("average") },
+		"augment": func() { o.Augment = ctx.Float64("augment") },
+	} {
+		if ctx.IsSet(name) {
+			take()
+		}
+	}
+	return arch, o
+}
+
 // checkTrainFlags finds wrong flag values before anything is read or written.
 func checkTrainFlags(ctx *cli.Context, o trainer.Options) error {
 	if err := o.Resolve(); err != nil {
 		return usageError{err}
 	}
-	if arch := ctx.String("arch"); !strings.HasSuffix(arch, ".json") {
+	if arch, _ := trainer.Recipe(ctx.String("arch")); !strings.HasSuffix(arch, ".json") {
 		if _, err := model.Preset(arch); err != nil {
 			return usageError{err}
 		}

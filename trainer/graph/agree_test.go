@@ -104,7 +104,14 @@ func BenchmarkStep(b *testing.B) {
 				b.Fatal(err)
 			}
 			const batch = 256
-			s := start(b, "cpu", &spec, w, batch, 2)
+			e, err := trainer.LookupEngine("cpu")
+			if err != nil {
+				b.Fatal(err)
+			}
+			s, err := e.Start(context.Background(), trainer.Setup{Spec: &spec, Weights: w, BatchSize: batch, Workers: 2, Seed: 1, LearningRate: 1e-3})
+			if err != nil {
+				b.Fatal(err)
+			}
 			defer s.Close()
 			in := randomBatch(rand.New(rand.NewPCG(1, 2)), &spec, batch)
 			names := modeltest.Names(rand.New(rand.NewPCG(1, 2)), batch, 20) // 0 to 39 characters, as real names have
@@ -158,5 +165,76 @@ func TestSmoothedTrajectoriesAgree(t *testing.T) {
 				t.Fatalf("%d labels, step %d: fused loss %g, stock %g", len(labels), i, a, b)
 			}
 		}
+	}
+}
+
+// An embedding of which names reach few rows trains like the stock engine's, which walks all of them, and goes on from its
+// state; rows out of reach stay as they began.
+func TestRowsOutOfReach(t *testing.T) {
+	spec, err := model.Preset("gta1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	table := spec.Encoder.Table()
+	spec = withoutDropout(narrow(spec))
+	spec.Encoder, err = model.NamedEncoder("gta1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec.Encoder.Window, spec.Encoder.Unknown = 20, 900
+	spec.Layers[0].Rows = 1001
+	w, err := model.Initial(&spec, 5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rng := rand.New(rand.NewPCG(31, 32))
+	sessions := map[string]trainer.Session{}
+	for _, name := range []string{"cpu", "reference"} {
+		e, err := trainer.LookupEngine(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := e.Start(context.Background(), trainer.Setup{Spec: &spec, Weights: w, BatchSize: 8, Workers: 2, Seed: 1, LearningRate: 1e-2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		sessions[name] = s
+	}
+	for i := range 12 {
+		if i == 6 { // through a state and back
+			if err := sessions["cpu"].Restore(sessions["cpu"].State()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		b := randomBatch(rng, &spec, 8)
+		lf, err := sessions["cpu"].Step(context.Background(), b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ls, err := sessions["reference"].Step(context.Background(), b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if math.Abs(lf-ls) > 1e-4*ls {
+			t.Fatalf("step %d: fused loss %g, stock %g", i, lf, ls)
+		}
+	}
+	got, want := sessions["cpu"].Weights(), w
+	const out = 500 // no byte has this code
+	dim := spec.Layers[0].Dim
+	for i := range dim {
+		if g, o := got["embedding/embeddings"].Data[out*dim+i], want["embedding/embeddings"].Data[out*dim+i]; g != o {
+			t.Fatalf("row %d moved from %g to %g", out, o, g)
+		}
+	}
+	a := int(table['a'])
+	if slices.Equal(got["embedding/embeddings"].Data[a*dim:(a+1)*dim], want["embedding/embeddings"].Data[a*dim:(a+1)*dim]) {
+		t.Error("the row of 'a' did not move")
+	}
+	wrong := randomBatch(rng, &spec, 1)
+	wrong.Codes[0] = out
+	if _, err := sessions["cpu"].Step(context.Background(), wrong); err == nil {
+		t.Error("a code that no byte has: no error")
 	}
 }

@@ -18,7 +18,7 @@ import (
 )
 
 func init() {
-	trainer.RegisterEngine(engine{name: "cpu", lower: newFused})
+	trainer.RegisterEngine(engine{name: "cpu", lower: newFused, reach: true})
 	trainer.RegisterEngine(engine{name: "reference", lower: newStock})
 }
 
@@ -26,6 +26,7 @@ func init() {
 type engine struct {
 	name  string
 	lower func(b *builder) lowering
+	reach bool // leave out the rows of an embedding that no name can reach
 }
 
 func (e engine) Name() string { return e.name }
@@ -77,6 +78,22 @@ func (e engine) Start(ctx context.Context, s trainer.Setup) (trainer.Session, er
 	if err := s.Weights.Check(s.Spec); err != nil {
 		return nil, err
 	}
+	if v := newVocabulary(s.Spec); e.reach && v != nil {
+		small, err := v.reduced(s)
+		if err != nil {
+			return nil, fmt.Errorf("engine %s: %w", e.name, err)
+		}
+		inner, err := e.open(small)
+		if err != nil {
+			return nil, err
+		}
+		return &reaching{Session: inner, vocabulary: v, full: s.Weights[v.table].Clone()}, nil
+	}
+	return e.open(s)
+}
+
+// open builds the graph.
+func (e engine) open(s trainer.Setup) (trainer.Session, error) {
 	ses := &session{step: newStep(s.Workers, s.Seed), spec: s.Spec, batch: s.BatchSize, pad: uint16(s.Spec.Encoder.Pad), smooth: s.LabelSmoothing,
 		codes: make([]uint16, s.BatchSize*s.Spec.Encoder.Window), pads: make([]model.Span, s.BatchSize), labels: make([]int, s.BatchSize), weights: make([]float32, s.BatchSize)}
 	if err := ses.build(e.lower, s.Weights); err != nil {

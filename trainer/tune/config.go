@@ -128,7 +128,7 @@ type Trial struct {
 
 // trial draws the i-th trial: a function of the seed, i and the search alone, so that more trials keep the first ones.
 func (c *Config) trial(i int) (*Trial, error) {
-	t := &Trial{Number: i + 1, Values: map[string]any{}, arch: "cnn"}
+	t := &Trial{Number: i + 1, Values: map[string]any{}, arch: trainer.Auto}
 	for _, key := range slices.Sorted(maps.Keys(c.Search)) {
 		rng := rand.New(rand.NewPCG(c.Seed, model.SubSeed(uint64(i), key)))
 		t.Values[key] = c.Search[key].draw(rng)
@@ -136,6 +136,7 @@ func (c *Config) trial(i int) (*Trial, error) {
 	if arch, ok := t.Values["arch"]; ok {
 		t.arch = fmt.Sprint(arch)
 	}
+	t.arch, _ = trainer.Recipe(t.arch)
 	spec, err := model.Preset(t.arch)
 	if err != nil {
 		return nil, err
