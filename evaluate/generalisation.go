@@ -11,6 +11,7 @@ import (
 	"slices"
 	"text/tabwriter"
 
+	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/internal/chart"
 )
 
@@ -70,6 +71,24 @@ func Detect(benign, malicious []float64) Detection {
 		d = Detection{Number(c.rocAUC()), c.operating(rates[0]).TPR, c.operating(rates[1]).TPR}
 	}
 	return d
+}
+
+// byClass measures each class of malicious names against all benign ones.
+func byClass(s *Sample) []ClassDetection {
+	scores := map[datasets.Class][]float64{}
+	for i, c := range s.Class {
+		if s.Truth[i] == 0 {
+			c = datasets.Benign
+		}
+		scores[c] = append(scores[c], s.Score(i))
+	}
+	out := []ClassDetection{}
+	for _, c := range []datasets.Class{datasets.DGA, datasets.Tunnel} {
+		if len(scores[c]) > 0 {
+			out = append(out, ClassDetection{c.String(), len(scores[c]), Detect(scores[datasets.Benign], scores[c])})
+		}
+	}
+	return out
 }
 
 // Alarms is the share of held-out benign names at or above the thresholds for 1e-2 and 1e-3 of other benign names.

@@ -41,6 +41,8 @@ type Metrics struct {
 	// Operating holds the true-positive rate at false-positive rates people deploy at.
 	Operating []OperatingPoint `json:"operating_points"`
 	PerLabel  []LabelMetrics   `json:"per_label"`
+	// Classes tells each kind of malicious names from the benign ones.
+	Classes []ClassDetection `json:"classes"`
 	// Confusion is [truth, predicted] in the order of Labels.
 	Confusion [][]int       `json:"confusion"`
 	Families  []GroupRecall `json:"families"` // worst first
@@ -98,6 +100,13 @@ type LabelMetrics struct {
 	F1        Number `json:"f1"`
 }
 
+// ClassDetection is how well names of one class, dga or tunnel, are told from benign ones.
+type ClassDetection struct {
+	Class string `json:"class"`
+	Names int    `json:"names"`
+	Detection
+}
+
 // GroupRecall is how many malicious names of a family, or from a source, are found: at the model's threshold and at a
 // false-positive rate of 1e-3. For benign names of a source it is the share called benign.
 type GroupRecall struct {
@@ -136,6 +145,7 @@ func Measure(s *Sample, threshold float64, seed uint64) (*Metrics, error) {
 		m.Warnings = append(m.Warnings, "one class is missing from the sample: areas and rates are not defined")
 	}
 	m.Operating = c.atRates()
+	m.Classes = byClass(s)
 	m.ECE = Number(ece(calibrationOf(s)))
 	m.confusion(s, threshold)
 	m.groups(s, threshold, float64(m.Operating[1].Threshold))

@@ -178,6 +178,11 @@ func (r *Result) write() error {
 	p := chart.New("Trials", "epoch", "validation loss")
 	p.Add(plotter.NewGrid())
 	p.Legend.Top = true
+	var epochs []float64
+	for e := 1; e <= r.longest(); e++ {
+		epochs = append(epochs, float64(e))
+	}
+	p.X.Tick.Marker = chart.FixedTicks("%.0f", epochs...)
 	for i := len(r.Trials) - 1; i >= 0; i-- { // the best on top
 		t := r.Trials[i]
 		if len(t.curve) == 0 {
@@ -195,6 +200,15 @@ func (r *Result) write() error {
 		p.Add(l, dots)
 	}
 	return chart.Save(p, 7, 4.5, filepath.Join(r.Out, "trials.png"))
+}
+
+// longest is the most epochs of any trial.
+func (r *Result) longest() int {
+	n := 0
+	for _, t := range r.Trials {
+		n = max(n, t.Epochs)
+	}
+	return n
 }
 
 // Print writes the table, best first.
