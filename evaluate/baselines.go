@@ -38,6 +38,7 @@ func (m *Metrics) baselines(ctx context.Context, s *Sample, data string, seed ui
 	for _, t := range trained {
 		c := newScoredCurve(s, baseline.ScoreAll(t, s.Names))
 		b := Baseline{Name: t.Name, Description: t.Description, Names: t.Names, ROCAUC: Number(c.rocAUC()), Operating: c.atRates()}
+		c.bootstrap(seed, b.Operating)
 		b.Beats = m.beatenBy(b)
 		if b.Beats {
 			m.Warnings = append(m.Warnings, fmt.Sprintf("A plain classifier does better than this model: %s (%s). See the table of baselines.", b.Name, b.Description))

@@ -103,7 +103,8 @@ func (c *curve) averagePrecision(share float64) float64 {
 
 // operating finds the lowest threshold whose false-positive rate is at most fpr.
 func (c *curve) operating(fpr float64) OperatingPoint {
-	o := OperatingPoint{FPR: fpr, TPR: Number(math.NaN()), Threshold: Number(math.NaN()), TooFew: float64(c.negatives)*fpr < 10}
+	none := Number(math.NaN())
+	o := OperatingPoint{FPR: fpr, TPR: none, TPR95: [2]Number{none, none}, Threshold: none, TooFew: float64(c.negatives)*fpr < 10}
 	if c.positives == 0 || c.negatives == 0 {
 		return o
 	}
@@ -145,16 +146,26 @@ func percentiles(x []float64) [2]Number {
 	return [2]Number{Number(stat.Quantile(0.025, stat.Empirical, x, nil)), Number(stat.Quantile(0.975, stat.Empirical, x, nil))}
 }
 
-// interval is the 95 % percentile interval of the area under the ROC curve over resampled names.
-func (c *curve) interval(seed uint64) [2]Number {
+// bootstrap gives the 95 % percentile intervals of the area under the ROC curve and of the true-positive rates of points,
+// which it sets, over resampled names.
+func (c *curve) bootstrap(seed uint64, points []OperatingPoint) [2]Number {
 	rng := rand.New(rand.NewPCG(seed, 0x6465676173))
 	var areas []float64
+	found := make([][]float64, len(points))
 	counts := make([]float64, len(c.scores))
 	for range bootstrapRounds {
 		resample(rng, counts)
-		if a := c.weightedAUC(counts); !math.IsNaN(a) {
-			areas = append(areas, a)
+		a := c.weightedAUC(counts)
+		if math.IsNaN(a) {
+			continue
 		}
+		areas = append(areas, a)
+		for k, p := range points {
+			found[k] = append(found[k], c.weightedTPR(counts, p.FPR))
+		}
+	}
+	for k := range points {
+		points[k].TPR95 = percentiles(found[k])
 	}
 	return percentiles(areas)
 }

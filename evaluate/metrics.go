@@ -83,6 +83,8 @@ func (n Number) MarshalJSON() ([]byte, error) {
 type OperatingPoint struct {
 	FPR float64 `json:"fpr"` // wanted, at most
 	TPR Number  `json:"tpr"`
+	// TPR95 is the bootstrap's 95 % interval, the threshold read off anew each time; nulls where none was asked for.
+	TPR95 [2]Number `json:"tpr_95"`
 	// Threshold is the lowest score that keeps the rate, null when none does, and BenignAbove the benign names at or above
 	// it. A name is called malicious at a score of Threshold or more, as model.Verdict does.
 	Threshold   Number `json:"threshold"`
@@ -139,12 +141,13 @@ func Measure(s *Sample, threshold float64, seed uint64) (*Metrics, error) {
 	if c.positives > 0 && c.negatives > 0 {
 		roc, partial, pr, rare := c.rocAUC(), c.partialAUC(partialRate), c.averagePrecision(c.baseRate()), c.averagePrecision(rareRate)
 		m.ROCAUC, m.PartialAUC, m.PRAUC, m.PRAUCRare = &roc, &partial, &pr, &rare
-		interval := c.interval(seed)
-		m.ROCAUC95 = interval[:]
 	} else {
 		m.Warnings = append(m.Warnings, "one class is missing from the sample: areas and rates are not defined")
 	}
 	m.Operating = c.atRates()
+	if interval := c.bootstrap(seed, m.Operating); m.ROCAUC != nil {
+		m.ROCAUC95 = interval[:]
+	}
 	m.Classes = byClass(s)
 	m.ECE = Number(ece(calibrationOf(s)))
 	m.confusion(s, threshold)

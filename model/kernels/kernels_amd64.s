@@ -1851,7 +1851,12 @@ loop:
 	RET
 
 // func adam512(n uintptr, w, grad, m, v, args unsafe.Pointer)
-TEXT ·adam512(SB), NOSPLIT, $0-48
+TEXT ·adam512(SB), NOSPLIT, $8-48
+	STMXCSR saved-8(SP)
+	MOVL saved-8(SP), R9
+	ORL $0x8040, R9
+	MOVL R9, flush-4(SP)
+	LDMXCSR flush-4(SP)
 	MOVQ n+0(FP), CX
 	MOVQ w+8(FP), AX
 	MOVQ grad+16(FP), BX
@@ -1888,6 +1893,7 @@ loop:
 	ADDQ $64, SI
 	SUBQ $16, CX
 	JNZ loop
+	LDMXCSR saved-8(SP)
 	VZEROUPPER
 	RET
 
@@ -2612,7 +2618,12 @@ loop:
 	RET
 
 // func adam256(n uintptr, w, grad, m, v, args unsafe.Pointer)
-TEXT ·adam256(SB), NOSPLIT, $0-48
+TEXT ·adam256(SB), NOSPLIT, $8-48
+	STMXCSR saved-8(SP)
+	MOVL saved-8(SP), R9
+	ORL $0x8040, R9
+	MOVL R9, flush-4(SP)
+	LDMXCSR flush-4(SP)
 	MOVQ n+0(FP), CX
 	MOVQ w+8(FP), AX
 	MOVQ grad+16(FP), BX
@@ -2649,6 +2660,7 @@ loop:
 	ADDQ $32, SI
 	SUBQ $8, CX
 	JNZ loop
+	LDMXCSR saved-8(SP)
 	VZEROUPPER
 	RET
 

@@ -226,6 +226,23 @@ func adamSteps(t *testing.T, decay float64, want []float64) {
 	}
 }
 
+// A gradient that has died out must not make a step slower: its moments are too small to be normal for thousands of steps.
+func BenchmarkAdam(b *testing.B) {
+	for name, size := range map[string]float32{"normal": 1e-3, "died out": 1e-21} {
+		b.Run(name, func(b *testing.B) {
+			const n = 1 << 16
+			w, grad, m, v := make([]float32, n), make([]float32, n), make([]float32, n), make([]float32, n)
+			for i := range w {
+				w[i], grad[i], m[i], v[i] = 1, size, size, size*size
+			}
+			for b.Loop() {
+				Adam(w, grad, m, v, 1e-3, 0.9, 0.999, 1e-7, 0, 1000)
+			}
+			b.ReportMetric(n*float64(b.N)/b.Elapsed().Seconds()/1e6, "M-weights/s")
+		})
+	}
+}
+
 // RMSProp against its definition in float64, over lengths around the vector width.
 func TestRMSProp(t *testing.T) {
 	eachLevel(t, func(t *testing.T) {
