@@ -82,18 +82,25 @@ func Labels(ctx context.Context, split *datasets.Split, target string) ([]string
 
 // labelOf is the label of row i of b.
 func labelOf(split *datasets.Split, b *datasets.Batch, i int, target string) string {
-	c := b.Class[i]
+	family := ""
+	if b.Class[i] != datasets.Benign {
+		family = split.Families()[b.Family[i]]
+	}
+	return LabelOf(target, b.Class[i], family)
+}
+
+// LabelOf is what a target calls a name of a class and a family, "" where nobody gave one: such a malicious name has its
+// class for a label.
+func LabelOf(target string, c datasets.Class, family string) string {
 	switch {
 	case c == datasets.Benign:
 		return model.BinaryLabels[0]
 	case target == TargetBinary:
 		return model.BinaryLabels[1]
-	case target == TargetFamily:
-		if f := split.Families()[b.Family[i]]; f != "" {
-			return f
-		}
+	case target == TargetFamily && family != "":
+		return family
 	}
-	return c.String() // also for a malicious name whose family nobody gave
+	return c.String()
 }
 
 // maxText is the most text a Set holds: its offsets have 32 bits.

@@ -78,18 +78,8 @@ func namesOf(rows []*row) []string {
 	return out
 }
 
-// labelOf is what a run with a target calls a row.
-func (r *row) label(target string) string {
-	switch {
-	case r.class == datasets.Benign:
-		return model.BinaryLabels[0]
-	case target == trainer.TargetBinary:
-		return model.BinaryLabels[1]
-	case target == trainer.TargetFamily && r.family != "":
-		return r.family
-	}
-	return r.class.String()
-}
+// label is what a run with a target calls a row.
+func (r *row) label(target string) string { return trainer.LabelOf(target, r.class, r.family) }
 
 // labelsOf are the labels that rows have, benign first.
 func labelsOf(rows []*row, target string) []string {
