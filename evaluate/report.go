@@ -66,6 +66,9 @@ func (r *report) again() []string {
 		return nil
 	}
 	c := r.Config
+	if _, err := model.Preset(c.Arch); err != nil { // an architecture of the user's own, which the run keeps
+		c.Arch = filepath.Join("runs", r.Run, "spec.json")
+	}
 	train := fmt.Sprintf("degas train-model %s --arch %s --target %s --run %s", c.Data, c.Arch, c.Target, r.Run)
 	if c.From != "" {
 		train = fmt.Sprintf("degas train-model %s --from %s --run %s", c.Data, c.From, r.Run)
