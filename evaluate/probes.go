@@ -53,11 +53,7 @@ var changes = []change{
 }
 
 // probes changes names of s and scores them before and after.
-func probes(ctx context.Context, m *model.Model, s *Sample, seed uint64) ([]Probe, error) {
-	c, err := model.NewClassifier(m)
-	if err != nil {
-		return nil, err
-	}
+func probes(ctx context.Context, c *model.Classifier, s *Sample, seed uint64) ([]Probe, error) {
 	rng := rand.New(rand.NewPCG(seed, 0x70726f6265))
 	benign, malicious := drawNames(rng, s, false), drawNames(rng, s, true)
 	var out []Probe
@@ -71,7 +67,7 @@ func probes(ctx context.Context, m *model.Model, s *Sample, seed uint64) ([]Prob
 				continue
 			}
 			p := Probe{Name: ch.name, What: ch.what, Of: of.what}
-			if err := p.measure(ctx, c, ch, rng, of.names, benign, m.Threshold); err != nil {
+			if err := p.measure(ctx, c, ch, rng, of.names, benign, c.Model().Threshold); err != nil {
 				return nil, fmt.Errorf("probe %s: %w", ch.name, err)
 			}
 			if p.Names > 0 {

@@ -73,7 +73,11 @@ func Run(ctx context.Context, o RunOptions) (*Metrics, error) {
 	if err != nil {
 		return nil, err
 	}
-	sample, err := score(ctx, m, cfg.Target, o)
+	c, err := model.NewClassifier(m)
+	if err != nil {
+		return nil, err
+	}
+	sample, err := scoreWith(ctx, c, cfg.Target, o)
 	if err != nil {
 		return nil, err
 	}
@@ -81,7 +85,7 @@ func Run(ctx context.Context, o RunOptions) (*Metrics, error) {
 	if err != nil {
 		return nil, err
 	}
-	if metrics.Probes, err = probes(ctx, m, sample, cfg.Options.Seed); err != nil {
+	if metrics.Probes, err = probes(ctx, c, sample, cfg.Options.Seed); err != nil {
 		return nil, err
 	}
 	if metrics.Generalisation, err = readGeneralisations(o.RunDir, manifest.Fingerprint); err != nil {
@@ -122,6 +126,10 @@ func score(ctx context.Context, m *model.Model, target string, o RunOptions) (*S
 	if err != nil {
 		return nil, err
 	}
+	return scoreWith(ctx, c, target, o)
+}
+
+func scoreWith(ctx context.Context, c *model.Classifier, target string, o RunOptions) (*Sample, error) {
 	split, err := datasets.Open(o.Data, o.Split)
 	if err != nil {
 		return nil, err

@@ -6,17 +6,9 @@ func init() { RegisterPreset("hybrid", hybrid) }
 // (Highnam et al. 2021, arXiv:2003.12805): convolutions know letter groups wherever they stand, the LSTM what follows what.
 func hybrid() Spec {
 	enc := nameEncoder()
-	var branches [][]Layer
-	for kernel := 2; kernel <= 5; kernel++ {
-		branches = append(branches, []Layer{
-			{Kind: KindConv1D, Filters: 192, Kernel: kernel, Padding: Valid, Activation: ReLU},
-			{Kind: KindGlobalMaxPool},
-		})
-	}
-	branches = append(branches, []Layer{{Kind: KindLSTM, Units: 128}})
 	return Spec{Version: SpecVersion, Name: "hybrid", Encoder: enc, Labels: BinaryLabels, Layers: []Layer{
 		{Kind: KindEmbedding, Rows: enc.Codes(), Dim: 128},
-		{Kind: KindParallel, Branches: branches},
+		{Kind: KindParallel, Branches: append(letterGroups(192), []Layer{{Kind: KindLSTM, Units: 128}})},
 		{Kind: KindDropout, Rate: 0.2},
 		{Kind: KindDense, Units: 256, Activation: ReLU},
 		{Kind: KindDropout, Rate: 0.5},

@@ -79,20 +79,14 @@ func ReadConfig(path string) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	var begin struct { // decides about the other defaults
-		Train struct {
-			Arch string `yaml:"arch"`
-		} `yaml:"train"`
-	}
-	if err := yaml.Unmarshal(data, &begin); err != nil {
-		return nil, fmt.Errorf("read %s: %w", path, err)
-	}
-	preset, options := trainer.Recipe(cmp.Or(begin.Train.Arch, trainer.Auto))
-	c := &Config{Train: &TrainConfig{Options: options}, Process: &ProcessConfig{Validation: 0.1, Test: 0.1, Seed: 1, MaxBad: 0.01}}
 	var present map[string]any
 	if err := yaml.Unmarshal(data, &present); err != nil {
 		return nil, fmt.Errorf("read %s: %w", path, err)
 	}
+	train, _ := present["train"].(map[string]any)
+	arch, _ := train["arch"].(string) // decides about the other defaults
+	preset, options := trainer.Recipe(cmp.Or(arch, trainer.Auto))
+	c := &Config{Train: &TrainConfig{Options: options}, Process: &ProcessConfig{Validation: 0.1, Test: 0.1, Seed: 1, MaxBad: 0.01}}
 	if err := yaml.UnmarshalWithOptions(data, c, yaml.Strict()); err != nil {
 		return nil, fmt.Errorf("read %s: %w%s", path, err, suggest(err))
 	}

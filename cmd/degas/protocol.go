@@ -1,6 +1,8 @@
 package main
 
 import (
+	"slices"
+
 	"github.com/degas-dns/degas/evaluate/protocol"
 	"github.com/urfave/cli/v2"
 )
@@ -34,12 +36,10 @@ func protocolOf(ctx *cli.Context) (name string, folds int, err error) {
 	if folds == 1 || folds < 0 {
 		return "", 0, usagef("%d folds: at least 2 are needed", folds)
 	}
-	for _, known := range protocol.Names() {
-		if name == known {
-			return name, folds, nil
-		}
+	if !slices.Contains(protocol.Names(), name) {
+		return "", 0, usagef("protocol %q: must be one of %v", name, protocol.Names())
 	}
-	return "", 0, usagef("protocol %q: must be one of %v", name, protocol.Names())
+	return name, folds, nil
 }
 
 // runProtocol does the trainings and prints the table.
