@@ -6,6 +6,7 @@ import (
 	"math"
 	"runtime"
 	"sync"
+	"sync/atomic"
 )
 
 // Classifier scores names with a model. It is safe for concurrent use.
@@ -113,33 +114,29 @@ func (c *Classifier) ProbabilitiesOfCodes(ctx context.Context, codes []uint16, o
 	})
 }
 
-// chunks calls f for every chunk of n names, on all cores.
+// chunks calls f for every chunk of n names, on all cores, of which the caller's is one: it needs no waking.
 func (c *Classifier) chunks(ctx context.Context, n int, f func(s *scratch, lo, hi int)) error {
 	workers := runtime.GOMAXPROCS(0)
 	size := chunkSize(n, workers)
-	workers = min(workers, (n+size-1)/size)
-	next := make(chan int)
-	var wg sync.WaitGroup
-	for range workers {
-		wg.Go(func() {
-			s := c.pool.Get().(*scratch)
-			defer c.pool.Put(s)
-			for lo := range next {
-				f(s, lo, min(lo+size, n))
+	var next atomic.Int64
+	work := func() {
+		s := c.pool.Get().(*scratch)
+		defer c.pool.Put(s)
+		for ctx.Err() == nil {
+			lo := int(next.Add(int64(size))) - size
+			if lo >= n {
+				return
 			}
-		})
-	}
-	var err error
-	for lo := 0; lo < n && err == nil; lo += size {
-		select {
-		case next <- lo:
-		case <-ctx.Done():
-			err = ctx.Err()
+			f(s, lo, min(lo+size, n))
 		}
 	}
-	close(next)
-	wg.Wait()
-	return err
+	var others sync.WaitGroup
+	for range min(workers, (n+size-1)/size) - 1 {
+		others.Go(work)
+	}
+	work()
+	others.Wait()
+	return ctx.Err()
 }
 
 // Verdict reads one name's probabilities, [Width()].

@@ -252,29 +252,34 @@ type lstmStep struct {
 	prefixH, prefixC []float32
 }
 
+// together is how many names an LSTM takes a step at a time: their gates are still in the nearest cache when the product
+// is done and the cells begin.
+const together = 48
+
 type lstmScratch struct {
-	order            []int
-	start            []int
-	z, h, c, next, x []float32
+	order   []int
+	start   []int
+	z       []float32 // of together names
+	h, c, x []float32
 }
 
 // prefix runs the LSTM over padding alone; row is a padding code's share of the gates.
 func (st *lstmStep) prefix(window int, row []float32) {
 	u := st.units
 	st.prefixH, st.prefixC = make([]float32, (window+1)*u), make([]float32, (window+1)*u)
-	z, tanh := make([]float32, 4*u), make([]float32, u)
+	z := make([]float32, 4*u)
 	for t := range window {
-		h, c := st.prefixH[t*u:(t+1)*u], st.prefixC[t*u:(t+1)*u]
-		copy(z, row)
-		st.recur(1, h, z)
-		kernels.LSTMForward(z, c, st.prefixC[(t+1)*u:(t+2)*u], tanh, st.prefixH[(t+1)*u:(t+2)*u])
+		c := st.prefixC[(t+1)*u : (t+2)*u]
+		copy(c, st.prefixC[t*u:])
+		st.recur(1, st.prefixH[t*u:], z)
+		kernels.LSTMInfer(row, z, c, st.prefixH[(t+1)*u:(t+2)*u])
 	}
 }
 
-// recur adds the recurrent product of n states to z, [n, 4·units].
+// recur writes the recurrent product of n states to z, [n, 4·units].
 func (st *lstmStep) recur(n int, h, z []float32) {
 	u := st.units
-	kernels.GemmPacked(n, kernels.Matrix{Data: h, Stride: u}, &st.recurrent, kernels.Matrix{Data: z, Stride: 4 * u}, true)
+	kernels.GemmPacked(n, kernels.Matrix{Data: h, Stride: u}, &st.recurrent, kernels.Matrix{Data: z, Stride: 4 * u}, false)
 }
 
 func (st *lstmStep) run(s *scratch, n int) {
@@ -294,13 +299,12 @@ func (st *lstmStep) run(s *scratch, n int) {
 			copy(h, st.prefixH[t*u:(t+1)*u])
 			copy(c, st.prefixC[t*u:(t+1)*u])
 		}
-		for r := range active {
-			copy(l.z[r*4*u:(r+1)*4*u], st.gates(s, x, l.order[r], t))
-		}
-		st.recur(active, l.h, l.z)
-		for r := range active {
-			row := func(v []float32) []float32 { return v[r*u : (r+1)*u] }
-			kernels.LSTMForward(l.z[r*4*u:(r+1)*4*u], row(l.c), row(l.c), row(l.next), row(l.h))
+		for from := 0; from < active; from += together {
+			n := min(together, active-from)
+			st.recur(n, l.h[from*u:], l.z)
+			for r := from; r < from+n; r++ {
+				kernels.LSTMInfer(st.gates(s, x, l.order[r], t), l.z[(r-from)*4*u:][:4*u], l.c[r*u:(r+1)*u], l.h[r*u:(r+1)*u])
+			}
 		}
 	}
 	y := s.values[st.out]
@@ -367,8 +371,8 @@ func (l *lstmScratch) grow(n, units int) {
 		l.order, l.start = make([]int, n), make([]int, n)
 	}
 	if len(l.h) < n*units {
-		l.z = make([]float32, 4*n*units)
-		l.h, l.c, l.next = make([]float32, n*units), make([]float32, n*units), make([]float32, n*units)
+		l.z = make([]float32, 4*together*units)
+		l.h, l.c = make([]float32, n*units), make([]float32, n*units)
 	}
 }
 

@@ -56,6 +56,14 @@ func lstmForwardAsm(n uintptr, z unsafe.Pointer, gate uintptr, prev, c, tanhC, h
 	}
 }
 
+func lstmInferAsm(n uintptr, x, z unsafe.Pointer, gate uintptr, c, h unsafe.Pointer) {
+	if level == avx512 {
+		lstmInfer512(n, x, z, gate, c, h)
+	} else {
+		lstmInfer256(n, x, z, gate, c, h)
+	}
+}
+
 func lstmBackwardAsm(n uintptr, z unsafe.Pointer, gate uintptr, prev, tanhC, dh, dc unsafe.Pointer) {
 	if level == avx512 {
 		lstmBackward512(n, z, gate, prev, tanhC, dh, dc)

@@ -15,6 +15,8 @@ func convMaxAsm(_, _ uintptr, _, _ unsafe.Pointer, _, _ uintptr, _, _ unsafe.Poi
 
 func lstmForwardAsm(_ uintptr, _ unsafe.Pointer, _ uintptr, _, _, _, _ unsafe.Pointer) {}
 
+func lstmInferAsm(_ uintptr, _, _ unsafe.Pointer, _ uintptr, _, _ unsafe.Pointer) {}
+
 func lstmBackwardAsm(_ uintptr, _ unsafe.Pointer, _ uintptr, _, _, _, _ unsafe.Pointer) {}
 
 func adamAsm(uintptr, unsafe.Pointer, unsafe.Pointer, unsafe.Pointer, unsafe.Pointer, unsafe.Pointer) {

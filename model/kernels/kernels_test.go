@@ -143,6 +143,14 @@ func TestLSTMCell(t *testing.T) {
 				wantDC[q] = float32(d * f)
 			}
 			c, tanhC, h := make([]float32, u), make([]float32, u), make([]float32, u)
+			half := make([]float32, 4*u)
+			for i := range half {
+				half[i] = z[i] / 2
+			}
+			copy(c, prev)
+			LSTMInfer(half, half, c, h)
+			near(t, "cell in inference", c, wantC, 1e-6)
+			near(t, "output in inference", h, wantH, 1e-6)
 			LSTMForward(z, prev, c, tanhC, h)
 			near(t, "gates", z, wantZ, 1e-6)
 			near(t, "cell", c, wantC, 1e-6)

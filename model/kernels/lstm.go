@@ -22,6 +22,24 @@ func LSTMForward(z, prev, c, tanhC, h []float32) {
 	}
 }
 
+// LSTMInfer is LSTMForward where no gradient will be asked for: x and z, [4·units] each, are the halves of the
+// pre-activations that come from the input and from the state; c, [units], is the cell state before the step and
+// receives that after it.
+func LSTMInfer(x, z, c, h []float32) {
+	u := len(h)
+	n := whole(u)
+	x, z, c = x[:4*u], z[:4*u], c[:u] // the assembly works unchecked
+	if n > 0 {
+		lstmInferAsm(uintptr(n), at(x, 0), at(z, 0), uintptr(u)*unsafe.Sizeof(z[0]), at(c, 0), at(h, 0))
+	}
+	for q := n; q < u; q++ {
+		i, f := Logistic(x[q]+z[q]), Logistic(x[u+q]+z[u+q])
+		g, o := Tanh(x[2*u+q]+z[2*u+q]), Logistic(x[3*u+q]+z[3*u+q])
+		c[q] = f*c[q] + i*g
+		h[q] = o * Tanh(c[q])
+	}
+}
+
 // LSTMBackward is LSTMForward's gradient for one sample. z holds the gates' activations and receives the gradient of
 // their pre-activations; dh is the gradient of the step's output; dc that of its cell state and receives that of the
 // state before.

@@ -50,6 +50,9 @@ func convMax512(times, k uintptr, codes, table unsafe.Pointer, row, js uintptr, 
 func lstmForward512(n uintptr, z unsafe.Pointer, gate uintptr, prev, c, tanhC, h unsafe.Pointer)
 
 //go:noescape
+func lstmInfer512(n uintptr, x, z unsafe.Pointer, gate uintptr, c, h unsafe.Pointer)
+
+//go:noescape
 func lstmBackward512(n uintptr, z unsafe.Pointer, gate uintptr, prev, tanhC, dh, dc unsafe.Pointer)
 
 //go:noescape
@@ -81,6 +84,9 @@ func convMax256(times, k uintptr, codes, table unsafe.Pointer, row, js uintptr, 
 
 //go:noescape
 func lstmForward256(n uintptr, z unsafe.Pointer, gate uintptr, prev, c, tanhC, h unsafe.Pointer)
+
+//go:noescape
+func lstmInfer256(n uintptr, x, z unsafe.Pointer, gate uintptr, c, h unsafe.Pointer)
 
 //go:noescape
 func lstmBackward256(n uintptr, z unsafe.Pointer, gate uintptr, prev, tanhC, dh, dc unsafe.Pointer)

@@ -77,22 +77,57 @@ func (i isa) lstmForward() {
 	for k, at := range gates {
 		i.op("VMOVUPS %s, %s", at, i.v(k))
 	}
-	i.double(i.v(2))
-	i.logistic(chain{i.v(0), i.v(8), i.v(9)}, chain{i.v(1), i.v(10), i.v(11)}, chain{i.v(2), i.v(12), i.v(13)}, chain{i.v(3), i.v(14), i.v(15)})
-	i.doubleLess1(i.v(2))
+	i.activations()
 	for k, at := range gates {
 		i.op("VMOVUPS %s, %s", i.v(k), at)
 	}
+	i.cell("DX", "SI")
+	i.op("VMOVUPS %s, (DI)", i.v(4))
+	i.output("R8")
+	i.advance("AX", "R9", "DX", "SI", "DI", "R8")
+}
+
+// lstmInfer is lstmForward with the two halves of the gates apart, keeping nothing for a gradient.
+func (i isa) lstmInfer() {
+	fmt.Fprintf(i.out, "// func lstmInfer%s(n uintptr, x, z unsafe.Pointer, gate uintptr, c, h unsafe.Pointer)\n", i.suffix)
+	i.text("lstmInfer", 48)
+	i.args("n", "CX", "x", "DX", "z", "AX", "gate", "BX", "c", "SI", "h", "R8")
+	i.op("LEAQ (AX)(BX*2), R9")
+	i.op("LEAQ (DX)(BX*2), DI")
+	i.label("loop")
+	for k, at := range gates {
+		i.op("VMOVUPS %s, %s", at, i.v(k))
+	}
+	for k, at := range []string{"(DX)", "(DX)(BX*1)", "(DI)", "(DI)(BX*1)"} {
+		i.op("VADDPS %s, %s, %s", at, i.v(k), i.v(k))
+	}
+	i.activations()
+	i.cell("SI", "SI")
+	i.output("R8")
+	i.advance("DX", "DI", "AX", "R9", "SI", "R8")
+}
+
+// activations turns the gates' pre-activations in registers 0 to 3 into i, f, g and o.
+func (i isa) activations() {
+	i.double(i.v(2))
+	i.logistic(chain{i.v(0), i.v(8), i.v(9)}, chain{i.v(1), i.v(10), i.v(11)}, chain{i.v(2), i.v(12), i.v(13)}, chain{i.v(3), i.v(14), i.v(15)})
+	i.doubleLess1(i.v(2))
+}
+
+// cell writes the cell state f·prev + i·g and leaves its tanh in register 4.
+func (i isa) cell(prev, c string) {
 	i.op("VMULPS %s, %s, %s", i.v(0), i.v(2), i.v(4))
-	i.op("VFMADD231PS (DX), %s, %s", i.v(1), i.v(4))
-	i.op("VMOVUPS %s, (SI)", i.v(4))
+	i.op("VFMADD231PS (%s), %s, %s", prev, i.v(1), i.v(4))
+	i.op("VMOVUPS %s, (%s)", i.v(4), c)
 	i.double(i.v(4))
 	i.logistic(chain{i.v(4), i.v(8), i.v(9)})
 	i.doubleLess1(i.v(4))
-	i.op("VMOVUPS %s, (DI)", i.v(4))
+}
+
+// output writes o times the state's tanh.
+func (i isa) output(h string) {
 	i.op("VMULPS %s, %s, %s", i.v(3), i.v(4), i.v(4))
-	i.op("VMOVUPS %s, (R8)", i.v(4))
-	i.advance("AX", "R9", "DX", "SI", "DI", "R8")
+	i.op("VMOVUPS %s, (%s)", i.v(4), h)
 }
 
 // advance moves pointers by a register, counts CX down and ends the loop and the function.

@@ -21,6 +21,7 @@ func main() {
 		i.add()
 		i.convMax()
 		i.lstmForward()
+		i.lstmInfer()
 		i.lstmBackward()
 		i.adam()
 	}
