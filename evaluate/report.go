@@ -83,6 +83,7 @@ func (r *report) again() []string {
 		{"learning-rate", o.LearningRate, o.LearningRate != 0}, {"schedule", o.Schedule, o.Schedule != ""}, {"weight-decay", o.WeightDecay, o.WeightDecay != 0},
 		{"label-smoothing", o.LabelSmoothing, o.LabelSmoothing != 0}, {"augment", o.Augment, o.Augment != 0}, {"average", o.Average, o.Average != 0},
 		{"class-weight", o.ClassWeight, o.ClassWeight != ""}, {"seed", o.Seed, true}, {"workers", o.Workers, o.Workers != 0},
+		{"precision", o.Precision, o.Precision != ""}, {"engine", c.Engine, c.Engine != ""},
 	} {
 		if f.given {
 			train += fmt.Sprintf(" --%s %v", f.name, f.value)

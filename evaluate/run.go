@@ -53,6 +53,7 @@ type runConfig struct {
 		Average        float64 `yaml:"average"`
 		ClassWeight    string  `yaml:"class_weight"`
 		Workers        int     `yaml:"workers"`
+		Precision      string  `yaml:"precision"`
 	} `yaml:"options"`
 }
 

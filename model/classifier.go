@@ -171,8 +171,13 @@ func (c *Classifier) run(s *scratch, names []string, out []float32) {
 
 // answer runs the network on the codes of n names and turns logits into probabilities.
 func (c *Classifier) answer(s *scratch, n int, out []float32) {
-	logits := c.plan.logits(s, n)
-	if c.width == 1 {
+	Probabilities(c.plan.logits(s, n), c.width, out)
+}
+
+// Probabilities turns logits [n, outputs] into the probabilities of all labels: [n, 2] for one output, a sigmoid's, else
+// [n, outputs].
+func Probabilities(logits []float32, outputs int, out []float32) {
+	if outputs == 1 {
 		for i, z := range logits {
 			p := float32(1 / (1 + math.Exp(-float64(z))))
 			out[2*i], out[2*i+1] = 1-p, p
@@ -180,7 +185,7 @@ func (c *Classifier) answer(s *scratch, n int, out []float32) {
 		return
 	}
 	copy(out, logits)
-	softmaxRows(out, c.width)
+	softmaxRows(out, outputs)
 }
 
 // softmaxRows replaces each row of width logits by its softmax.

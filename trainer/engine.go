@@ -4,6 +4,7 @@ package trainer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -17,6 +18,42 @@ type Engine interface {
 	Name() string
 	// Start prepares training from s.Weights, which it copies. The error names the layer an engine cannot do.
 	Start(ctx context.Context, s Setup) (Session, error)
+}
+
+// Accelerator is an Engine that needs a device.
+type Accelerator interface {
+	Engine
+	// Available describes the device it would use; an error says why there is none.
+	Available() (string, error)
+}
+
+// EngineAuto stands for an accelerator whose device answers, else for the CPU.
+const EngineAuto = "auto"
+
+// ChooseEngine gives the name of the engine that name asks for, an error where it cannot be used here. device is the
+// accelerator's, "" for others.
+func ChooseEngine(name string) (engine, device string, err error) {
+	if name == EngineAuto {
+		for _, n := range Engines() {
+			if a, ok := engines[n].(Accelerator); ok {
+				if device, err := a.Available(); err == nil {
+					return n, device, nil
+				}
+			}
+		}
+		return "cpu", "", nil
+	}
+	e, err := LookupEngine(name)
+	if err != nil {
+		return "", "", err
+	}
+	if a, ok := e.(Accelerator); ok {
+		device, err = a.Available()
+		if err != nil {
+			return "", "", fmt.Errorf("engine %s: %w", name, err)
+		}
+	}
+	return name, device, nil
 }
 
 // Setup is what a session is started with.
@@ -37,7 +74,16 @@ type Setup struct {
 	// WeightDecay shrinks matrices by LearningRate·WeightDecay a step, Adam only. LabelSmoothing moves that share of the
 	// target from a sample's label to all labels alike.
 	WeightDecay, LabelSmoothing float64
+	// Precision is that of matrix products, one of the Precision constants; "" is the engine's own choice.
+	Precision string
 }
+
+// Precisions of matrix products. Weights and sums are fp32 throughout.
+const (
+	PrecisionFP32 = "fp32"
+	PrecisionTF32 = "tf32"
+	PrecisionBF16 = "bf16"
+)
 
 // Session is one training under way. It is used by one goroutine at a time.
 type Session interface {
@@ -52,6 +98,30 @@ type Session interface {
 	// SetLearningRate changes the step size from the next step on.
 	SetLearningRate(rate float64)
 	Close() error
+}
+
+// Differentiator is a Session that shows its gradients, for those who compare engines.
+type Differentiator interface {
+	Session
+	// Gradients gives a batch's mean loss and its gradient by every parameter, and changes nothing.
+	Gradients(b *Batch) (float64, model.Weights, error)
+}
+
+// ErrTooLarge is what Resident.Keep returns for a set that the device has no room for.
+var ErrTooLarge = errors.New("the training set does not fit on the device")
+
+// Resident is a Session on a device of its own memory, which walks an epoch without the host.
+type Resident interface {
+	Session
+	// Keep puts a training set on the device in place of what was there: codes [n, window], labels [n] and the weight of
+	// each label. It keeps none of them here.
+	Keep(codes []byte, labels []uint16, weights []float32) error
+	// Epoch does one epoch's steps over the set, in an order that key draws, and returns the mean loss. before is called
+	// ahead of every step with the samples done, report now and then with the mean loss until there; its error ends the
+	// epoch.
+	Epoch(ctx context.Context, key uint64, before func(done int), report func(done int, loss float64) error) (float64, error)
+	// Probabilities scores codes [n, window] with the weights of now into out [n, labels].
+	Probabilities(ctx context.Context, codes []byte, out []float32) error
 }
 
 // Batch is the input of one step.
@@ -94,7 +164,7 @@ func Engines() []string {
 func LookupEngine(name string) (Engine, error) {
 	e, ok := engines[name]
 	if !ok {
-		return nil, fmt.Errorf("unknown engine %q, this degas has %s", name, strings.Join(Engines(), ", "))
+		return nil, fmt.Errorf("unknown engine %q, this degas has %s, %s", name, EngineAuto, strings.Join(Engines(), ", "))
 	}
 	return e, nil
 }

@@ -62,14 +62,19 @@ func (f *fit) fill(b *fedBatch, coder *model.Coder, epoch int, picks []uint32) {
 	window := coder.Window()
 	b.Codes, b.Labels, b.Weights = b.Codes[:len(picks)*window], b.Labels[:len(picks)], b.Weights[:len(picks)]
 	for i, p := range picks {
-		name := f.Train.Name(int(p))
-		if f.Augment > 0 {
-			name = augmented(name, f.Augment, f.Seed, epoch, p)
-		}
-		coder.Encode(b.Codes[i*window:(i+1)*window], name)
+		coder.Encode(b.Codes[i*window:(i+1)*window], f.name(epoch, p))
 		b.Labels[i] = f.Train.Label(int(p))
 		b.Weights[i] = f.classes[b.Labels[i]]
 	}
+}
+
+// name is the p-th training name as an epoch sees it.
+func (f *fit) name(epoch int, p uint32) string {
+	name := f.Train.Name(int(p))
+	if f.Augment > 0 {
+		name = augmented(name, f.Augment, f.Seed, epoch, p)
+	}
+	return name
 }
 
 // shuffled is the order of n names in an epoch: a function of the seed and the epoch, so a resumed run needs no state.

@@ -69,6 +69,8 @@ type fit struct {
 	steps    int           // since the running mean was moved
 	mean     model.Weights // the running mean of the weights, where Average asks for one
 	classes  []float32     // weight a label
+	kept     bool          // the training set is where a resident session has it
+	streams  bool          // it does not fit there
 }
 
 // Fit trains t.Spec until o.Epochs, or until patience runs out, and returns the best epoch's weights. The same task,
@@ -106,7 +108,7 @@ func (f *fit) start(ctx context.Context) error {
 	}
 	f.progress = Progress{LearningRate: f.LearningRate, BestLoss: math.MaxFloat64}
 	f.session, err = f.Engine.Start(ctx, Setup{Spec: f.Spec, Weights: w, BatchSize: f.BatchSize, Workers: f.Workers, Seed: model.SubSeed(f.Seed, "dropout"), Optimizer: f.Optimizer, LearningRate: f.LearningRate,
-		WeightDecay: f.WeightDecay, LabelSmoothing: f.LabelSmoothing})
+		WeightDecay: f.WeightDecay, LabelSmoothing: f.LabelSmoothing, Precision: f.Precision})
 	if err != nil || f.Store == nil || !f.Resume {
 		return err
 	}
@@ -139,7 +141,11 @@ func (f *fit) epoch(ctx context.Context) error {
 		return errors.Join(f.diverged(p.Epoch+1, f.Train.Len(), math.NaN()), err)
 	}
 	e := Epoch{Epoch: p.Epoch + 1, TrainLoss: loss, LearningRate: p.LearningRate, NamesPerSecond: float64(f.Train.Len()) / trained}
-	scores, malicious, err := validate(ctx, f.Spec, weights, f.Validation, &e)
+	score, err := f.scorer(weights)
+	if err != nil {
+		return err
+	}
+	scores, malicious, err := validate(ctx, score, len(f.Spec.Labels), f.Validation, &e)
 	if err != nil {
 		return err
 	}
@@ -182,6 +188,11 @@ func (f *fit) adjust(e *Epoch) {
 
 // train does one epoch's steps and returns the mean loss.
 func (f *fit) train(ctx context.Context, epoch int) (float64, error) {
+	if r, err := f.resident(ctx, epoch); err != nil {
+		return 0, err
+	} else if r != nil {
+		return f.walk(ctx, r, epoch)
+	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	var sum float64

@@ -3,6 +3,7 @@ package trainer
 import (
 	"fmt"
 	"runtime"
+	"slices"
 )
 
 // Options are the knobs of a training. The YAML names are those of a run's config.yaml.
@@ -36,6 +37,8 @@ type Options struct {
 	Seed uint64 `yaml:"seed" json:"seed"`
 	// ClassWeight is "none" or "balanced": weights inverse to a label's share of the training names.
 	ClassWeight string `yaml:"class_weight" json:"class_weight"`
+	// Precision is that of matrix products: "fp32", "tf32" or "bf16". "" is the engine's own: fp32 on the CPU, bf16 on CUDA.
+	Precision string `yaml:"precision,omitempty" json:"precision,omitempty"`
 	// Workers splits a batch; 0 means one a core. A result depends on it in its last digits.
 	Workers int `yaml:"workers" json:"workers"`
 }
@@ -98,6 +101,8 @@ func (o *Options) Resolve() error {
 		return fmt.Errorf("epochs %d: must be at least 1", o.Epochs)
 	case o.BatchSize < 1 || o.BatchSize > 1<<16:
 		return fmt.Errorf("batch-size %d: must be 1 to %d", o.BatchSize, 1<<16)
+	case !slices.Contains([]string{"", PrecisionFP32, PrecisionTF32, PrecisionBF16}, o.Precision):
+		return fmt.Errorf("precision %q: must be %s, %s or %s", o.Precision, PrecisionFP32, PrecisionTF32, PrecisionBF16)
 	case o.Patience < 0:
 		return fmt.Errorf("patience %d: must not be negative", o.Patience)
 	case o.Optimizer != OptimizerAdam && o.Optimizer != OptimizerRMSProp:

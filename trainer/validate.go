@@ -5,7 +5,6 @@ import (
 	"math"
 	"sort"
 
-	"github.com/degas-dns/degas/model"
 	"gonum.org/v1/gonum/integrate"
 	"gonum.org/v1/gonum/stat"
 )
@@ -13,13 +12,9 @@ import (
 // validationChunk is the names scored between two looks at the context.
 const validationChunk = 1 << 14
 
-// validate scores set and fills in e's validation fields. It returns the scores, sorted, and which names are malicious.
-func validate(ctx context.Context, spec *model.Spec, w model.Weights, set *Set, e *Epoch) (scores []float64, malicious []bool, err error) {
-	c, err := model.NewClassifier(&model.Model{Spec: *spec, Weights: w, Threshold: 0.5})
-	if err != nil {
-		return nil, nil, err
-	}
-	width := c.Width()
+// validate scores set, width probabilities a name, and fills in e's validation fields. It returns the scores, sorted, and
+// which names are malicious.
+func validate(ctx context.Context, c scorer, width int, set *Set, e *Epoch) (scores []float64, malicious []bool, err error) {
 	names := make([]string, 0, validationChunk)
 	p := make([]float32, validationChunk*width)
 	scores, malicious = make([]float64, 0, set.Len()), make([]bool, 0, set.Len())

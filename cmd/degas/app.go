@@ -15,6 +15,7 @@ import (
 	"golang.org/x/term"
 
 	_ "github.com/degas-dns/degas/export/formats"
+	_ "github.com/degas-dns/degas/trainer/cuda"
 	_ "github.com/degas-dns/degas/trainer/graph"
 	_ "go4.org/unsafe/assume-no-moving-gc" // gorgonia needs this version on current Go
 )
@@ -99,7 +100,7 @@ func (c *command) app() *cli.App {
 }
 
 func (c *command) commands() []*cli.Command {
-	return []*cli.Command{c.download(), c.process(), c.inspect(), c.convert(), c.train(), c.threshold(), c.calibrate(), c.evaluate(), c.compare(),
+	return []*cli.Command{c.download(), c.process(), c.inspect(), c.convert(), c.devices(), c.train(), c.threshold(), c.calibrate(), c.evaluate(), c.compare(),
 		c.tune(), c.export(), c.publish(), c.importModel(), c.predict(), c.serve(), c.generate(), c.run(), c.version()}
 }
 

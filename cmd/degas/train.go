@@ -39,7 +39,9 @@ func (c *command) train() *cli.Command {
 			&cli.StringFlag{Name: "target", Value: trainer.TargetBinary, Usage: "binary, class or family"},
 			&cli.StringFlag{Name: "class-weight", Value: d.ClassWeight, Usage: "none or balanced"},
 			&cli.Uint64Flag{Name: "seed", Value: d.Seed, Usage: "of weights, order and dropout"},
-			&cli.StringFlag{Name: "engine", Value: "cpu", Usage: strings.Join(trainer.Engines(), ", ")},
+			&cli.StringFlag{Name: "engine", Value: trainer.EngineAuto, Usage: "auto, a GPU where there is one that this degas can use; " + strings.Join(trainer.Engines(), ", ")},
+			&cli.StringFlag{Name: "precision", Usage: "of matrix products: fp32, tf32 or bf16; weights and sums are fp32 (fp32 on the CPU, bf16 on CUDA)"},
+			&cli.BoolFlag{Name: "deterministic", Usage: "the same seed gives the same weights; all engines always do, on the same kind of machine and with the same --workers"},
 			&cli.IntFlag{Name: "workers", Usage: "parts a batch is split into (0: one a core); results depend on it in their last digits"},
 			&cli.StringFlag{Name: "run", Usage: "`NAME` of the run (the architecture and the next free number)"},
 			&cli.StringFlag{Name: "runs", Value: "runs", Usage: "`DIR` that holds runs"},
@@ -57,6 +59,13 @@ func (c *command) trainAction(ctx *cli.Context) error {
 	arch, o := recipe(ctx)
 	if err := checkTrainFlags(ctx, o); err != nil {
 		return err
+	}
+	engine, device, err := trainer.ChooseEngine(ctx.String("engine"))
+	if err != nil {
+		return err
+	}
+	if device != "" {
+		fmt.Fprintf(c.err, "training on %s (--engine %s)\n", device, engine)
 	}
 	target := ctx.String("target")
 	var spec *model.Spec
@@ -86,7 +95,7 @@ func (c *command) trainAction(ctx *cli.Context) error {
 	}
 	bar := c.progress()
 	defer bar.close()
-	cfg := trainer.Config{Arch: arch, From: ctx.String("from"), Target: target, Engine: ctx.String("engine"),
+	cfg := trainer.Config{Arch: arch, From: ctx.String("from"), Target: target, Engine: engine,
 		Data: argument(ctx, 0, "data/processed"), Options: o, Degas: release}
 	s, err := trainer.Train(ctx.Context, trainer.Request{Dir: dir, Config: cfg, Spec: spec, Resume: ctx.Bool("resume")}, bar.training())
 	bar.close()
@@ -120,7 +129,7 @@ func recipe(ctx *cli.Context) (string, trainer.Options) {
 		"class-weight": func() { o.ClassWeight = ctx.String("class-weight") }, "workers": func() { o.Workers = ctx.Int("workers") },
 		"schedule": func() { o.Schedule = ctx.String("schedule") }, "weight-decay": func() { o.WeightDecay = ctx.Float64("weight-decay") },
 		"label-smoothing": func() { o.LabelSmoothing = ctx.Float64("label-smoothing") }, "average": func() { o.Average = ctx.Float64("average") },
-		"augment": func() { o.Augment = ctx.Float64("augment") },
+		"augment": func() { o.Augment = ctx.Float64("augment") }, "precision": func() { o.Precision = ctx.String("precision") },
 	} {
 		if ctx.IsSet(name) {
 			take()
@@ -139,8 +148,10 @@ func checkTrainFlags(ctx *cli.Context, o trainer.Options) error {
 			return usageError{err}
 		}
 	}
-	if _, err := trainer.LookupEngine(ctx.String("engine")); err != nil {
-		return usageError{err}
+	if engine := ctx.String("engine"); engine != trainer.EngineAuto {
+		if _, err := trainer.LookupEngine(engine); err != nil {
+			return usageError{err}
+		}
 	}
 	switch t := ctx.String("target"); t {
 	case trainer.TargetBinary, trainer.TargetClass, trainer.TargetFamily:

@@ -80,7 +80,7 @@ func checkGradients(t *testing.T, engine string, spec model.Spec, rng *rand.Rand
 	s := start(t, engine, &spec, w, batch, workers)
 	defer s.Close()
 	b := randomBatch(rng, &spec, rows)
-	loss, grads, err := s.gradients(b)
+	loss, grads, err := s.Gradients(b)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,13 +96,13 @@ func checkGradients(t *testing.T, engine string, spec model.Spec, rng *rand.Rand
 	params, _ := spec.Params()
 	for _, p := range params {
 		scale := 0.0
-		for _, g := range grads[p.Name] {
+		for _, g := range grads[p.Name].Data {
 			scale = max(scale, math.Abs(float64(g)))
 		}
 		for range 4 {
 			i := rng.IntN(p.Size())
 			d, smooth := difference(&spec, nodes, exact, b, p.Name, i, want)
-			got := float64(grads[p.Name][i])
+			got := float64(grads[p.Name].Data[i])
 			if smooth && math.Abs(got-d) > 1e-3*math.Abs(d)+1e-4*scale+1e-6 {
 				t.Fatalf("%s: d loss/d %s[%d] = %g, finite differences give %g\n%+v", engine, p.Name, i, got, d, spec)
 			}

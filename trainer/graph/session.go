@@ -65,7 +65,7 @@ type session struct {
 	smooth  float64 // label smoothing
 }
 
-var _ trainer.Session = (*session)(nil)
+var _ trainer.Differentiator = (*session)(nil)
 
 // Start builds the graph for batches of s.BatchSize.
 func (e engine) Start(ctx context.Context, s trainer.Setup) (trainer.Session, error) {
@@ -78,22 +78,17 @@ func (e engine) Start(ctx context.Context, s trainer.Setup) (trainer.Session, er
 	if err := s.Weights.Check(s.Spec); err != nil {
 		return nil, err
 	}
-	if v := newVocabulary(s.Spec); e.reach && v != nil {
-		small, err := v.reduced(s)
-		if err != nil {
-			return nil, fmt.Errorf("engine %s: %w", e.name, err)
-		}
-		inner, err := e.open(small)
-		if err != nil {
-			return nil, err
-		}
-		return &reaching{Session: inner, vocabulary: v, full: s.Weights[v.table].Clone()}, nil
+	if e.reach {
+		return trainer.Reachable(s, e.open)
 	}
 	return e.open(s)
 }
 
 // open builds the graph.
 func (e engine) open(s trainer.Setup) (trainer.Session, error) {
+	if s.Precision != "" && s.Precision != trainer.PrecisionFP32 {
+		return nil, fmt.Errorf("engine %s: precision %q: it computes in %s alone", e.name, s.Precision, trainer.PrecisionFP32)
+	}
 	ses := &session{step: newStep(s.Workers, s.Seed), spec: s.Spec, batch: s.BatchSize, pad: uint16(s.Spec.Encoder.Pad), smooth: s.LabelSmoothing,
 		codes: make([]uint16, s.BatchSize*s.Spec.Encoder.Window), pads: make([]model.Span, s.BatchSize), labels: make([]int, s.BatchSize), weights: make([]float32, s.BatchSize)}
 	if err := ses.build(e.lower, s.Weights); err != nil {
@@ -287,8 +282,8 @@ func (s *session) SetLearningRate(rate float64) { s.solver.setRate(rate) }
 // Close frees the machine.
 func (s *session) Close() error { return s.machine.Close() }
 
-// gradients runs the graph without an update and returns the loss and every parameter's gradient, for tests.
-func (s *session) gradients(b *trainer.Batch) (float64, map[string][]float32, error) {
+// Gradients runs the graph without an update.
+func (s *session) Gradients(b *trainer.Batch) (float64, model.Weights, error) {
 	if err := s.load(b); err != nil {
 		return 0, nil, err
 	}
@@ -296,14 +291,16 @@ func (s *session) gradients(b *trainer.Batch) (float64, map[string][]float32, er
 	if err := s.machine.RunAll(); err != nil {
 		return 0, nil, err
 	}
-	out := map[string][]float32{}
+	out := model.Weights{}
 	for i, v := range s.values {
 		g, err := v.Grad()
 		if err != nil {
 			return 0, nil, errors.Join(fmt.Errorf("gradient of %s", s.params[i].Name), err)
 		}
 		data := g.Data().([]float32)
-		out[s.params[i].Name] = append([]float32(nil), data...)
+		t := model.NewTensor(s.params[i].Shape...)
+		copy(t.Data, data)
+		out[s.params[i].Name] = t
 		clear(data)
 	}
 	return float64(s.loss.Data().(float32)), out, nil

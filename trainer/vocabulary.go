@@ -1,4 +1,4 @@
-package graph
+package trainer
 
 import (
 	"context"
@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"github.com/degas-dns/degas/model"
-	"github.com/degas-dns/degas/trainer"
 )
 
 // vocabulary is the rows of an embedding that names can reach. A byte has one code, so they are 257 at most, whatever the
@@ -15,6 +14,24 @@ type vocabulary struct {
 	used  []int       // rows, ascending
 	index map[int]int // and their places among used
 	table string      // the embedding's parameter
+}
+
+// Reachable opens a session for the rows of the embedding that names can reach, where that saves much: the others stay as
+// they began. An Engine whose time grows with the table calls it.
+func Reachable(s Setup, open func(Setup) (Session, error)) (Session, error) {
+	v := newVocabulary(s.Spec)
+	if v == nil {
+		return open(s)
+	}
+	small, err := v.reduced(s)
+	if err != nil {
+		return nil, err
+	}
+	inner, err := open(small)
+	if err != nil {
+		return nil, err
+	}
+	return &reaching{Session: inner, vocabulary: v, full: s.Weights[v.table].Clone()}, nil
 }
 
 // newVocabulary is nil where it would save little.
@@ -42,7 +59,7 @@ func newVocabulary(spec *model.Spec) *vocabulary {
 }
 
 // reduced is the setup with the rows that are used alone.
-func (v *vocabulary) reduced(s trainer.Setup) (trainer.Setup, error) {
+func (v *vocabulary) reduced(s Setup) (Setup, error) {
 	nodes, err := s.Spec.Graph()
 	if err != nil {
 		return s, err
@@ -90,15 +107,15 @@ func (v *vocabulary) put(w model.Weights, full *model.Tensor) model.Weights {
 
 // reaching is a session that trains the rows names can reach; the others stay as they began.
 type reaching struct {
-	trainer.Session
+	Session
 	*vocabulary
 	full  *model.Tensor // the table as it began
-	batch trainer.Batch
+	batch Batch
 }
 
 // Step does one update.
-func (r *reaching) Step(ctx context.Context, b *trainer.Batch) (float64, error) {
-	r.batch = trainer.Batch{Codes: append(r.batch.Codes[:0], b.Codes...), Labels: b.Labels, Weights: b.Weights}
+func (r *reaching) Step(ctx context.Context, b *Batch) (float64, error) {
+	r.batch = Batch{Codes: append(r.batch.Codes[:0], b.Codes...), Labels: b.Labels, Weights: b.Weights}
 	for i, c := range r.batch.Codes {
 		at, ok := r.index[int(c)]
 		if !ok {
@@ -113,14 +130,14 @@ func (r *reaching) Step(ctx context.Context, b *trainer.Batch) (float64, error) 
 func (r *reaching) Weights() model.Weights { return r.put(r.Session.Weights(), r.full) }
 
 // State copies parameters and optimiser out.
-func (r *reaching) State() trainer.State {
+func (r *reaching) State() State {
 	s, zeros := r.Session.State(), model.NewTensor(r.full.Shape...)
 	s.Weights, s.M, s.V = r.put(s.Weights, r.full), r.put(s.M, zeros), r.put(s.V, zeros)
 	return s
 }
 
 // Restore continues from s.
-func (r *reaching) Restore(s trainer.State) error {
+func (r *reaching) Restore(s State) error {
 	if t, ok := s.Weights[r.table]; !ok || !slices.Equal(t.Shape, r.full.Shape) {
 		return fmt.Errorf("restore: %s is missing or of another shape than %v", r.table, r.full.Shape)
 	}

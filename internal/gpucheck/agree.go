@@ -1,0 +1,158 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"github.com/degas-dns/degas/model"
+	"github.com/degas-dns/degas/trainer"
+)
+
+var precisions = []string{trainer.PrecisionFP32, trainer.PrecisionTF32, trainer.PrecisionBF16}
+
+// pair is a CPU and a CUDA session of the same Spec and weights.
+func pair(ctx context.Context, spec *model.Spec, precision string, batch int) (cpu, gpu trainer.Session, err error) {
+	if cpu, err = start(ctx, "cpu", "", spec, batch); err != nil {
+		return nil, nil, err
+	}
+	if gpu, err = start(ctx, "cuda", precision, spec, batch); err != nil {
+		cpu.Close()
+		return nil, nil, err
+	}
+	return cpu, gpu, nil
+}
+
+// gradients compares every parameter's gradient: the norm of the difference by the norm of the CPU's.
+func (c *check) gradients(ctx context.Context) (any, error) {
+	out := map[string]map[string]float64{}
+	batch := 512
+	if c.quick {
+		batch = 40
+	}
+	for _, preset := range c.presets() {
+		for _, precision := range precisions {
+			spec, err := c.spec(preset, false)
+			if err != nil {
+				return nil, err
+			}
+			cpu, gpu, err := pair(ctx, spec, precision, batch)
+			if err != nil {
+				return nil, err
+			}
+			b := c.batch(spec, 0, batch)
+			_, want, err := cpu.(trainer.Differentiator).Gradients(b)
+			if err != nil {
+				return nil, err
+			}
+			_, got, err := gpu.(trainer.Differentiator).Gradients(b)
+			if err != nil {
+				return nil, err
+			}
+			differences := map[string]float64{}
+			for name, w := range want {
+				differences[name] = distance(got[name].Data, w.Data)
+			}
+			out[preset+" "+precision] = differences
+			cpu.Close()
+			gpu.Close()
+		}
+	}
+	return out, nil
+}
+
+func distance(got, want []float32) float64 {
+	var diff, norm float64
+	for i, v := range want {
+		d := float64(v - got[i])
+		diff, norm = diff+d*d, norm+float64(v)*float64(v)
+	}
+	return math.Sqrt(diff) / max(math.Sqrt(norm), 1e-12)
+}
+
+// trajectory is how far two walks lie apart.
+type trajectory struct {
+	Steps   int     `json:"steps"`
+	Largest float64 `json:"largest_relative_difference"`
+	First   float64 `json:"first_loss"`
+	Last    float64 `json:"last_loss"`
+	LastCPU float64 `json:"last_loss_cpu"`
+}
+
+// trajectories walks both engines over the same batches.
+func (c *check) trajectories(ctx context.Context) (any, error) {
+	out := map[string]trajectory{}
+	batch, steps := 256, 200
+	if c.quick {
+		batch, steps = 40, 2
+	}
+	for _, preset := range c.presets() {
+		for _, precision := range precisions {
+			t, err := c.trajectory(ctx, preset, precision, batch, steps)
+			if err != nil {
+				return nil, fmt.Errorf("%s %s: %w", preset, precision, err)
+			}
+			out[preset+" "+precision] = t
+		}
+	}
+	return out, nil
+}
+
+func (c *check) trajectory(ctx context.Context, preset, precision string, batch, steps int) (t trajectory, err error) {
+	spec, err := c.spec(preset, false)
+	if err != nil {
+		return t, err
+	}
+	cpu, gpu, err := pair(ctx, spec, precision, batch)
+	if err != nil {
+		return t, err
+	}
+	defer cpu.Close()
+	defer gpu.Close()
+	t.Steps = steps
+	for i := range steps {
+		b := c.batch(spec, i*batch, batch)
+		if t.LastCPU, err = cpu.Step(ctx, b); err != nil {
+			return t, err
+		}
+		if t.Last, err = gpu.Step(ctx, b); err != nil {
+			return t, err
+		}
+		if i == 0 {
+			t.First = t.Last
+		}
+		t.Largest = max(t.Largest, math.Abs(t.Last-t.LastCPU)/t.LastCPU)
+	}
+	return t, nil
+}
+
+// auc trains cnn for five epochs on both engines, on nine tenths of the names, and gives the AUC on the rest.
+func (c *check) auc(ctx context.Context) (any, error) {
+	out := map[string]float64{}
+	spec, err := c.spec("cnn", true)
+	if err != nil {
+		return nil, err
+	}
+	most, epochs := 20000, 5
+	if c.quick {
+		most, epochs = 300, 1
+	}
+	n := min(len(c.names), most)
+	train, rest := trainer.NewSet(c.names[:n*9/10], c.labels[:n*9/10]), trainer.NewSet(c.names[n*9/10:n], c.labels[n*9/10:n])
+	for engine, ps := range map[string][]string{"cpu": {""}, "cuda": precisions} {
+		for _, precision := range ps {
+			e, err := trainer.LookupEngine(engine)
+			if err != nil {
+				return nil, err
+			}
+			o := trainer.DefaultOptions()
+			o.Epochs, o.Precision = epochs, precision
+			r, err := trainer.Fit(ctx, trainer.Task{Spec: spec, Engine: e, Train: train, Validation: rest}, o, trainer.Observer{})
+			if err != nil {
+				return nil, err
+			}
+			out[engine+precision] = r.History[len(r.History)-1].ValidationAUC
+		}
+	}
+	return out, nil
+}

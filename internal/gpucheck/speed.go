@@ -1,0 +1,135 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/degas-dns/degas/model"
+	"github.com/degas-dns/degas/trainer"
+	"github.com/degas-dns/degas/trainer/cuda/device"
+)
+
+// rate is one measurement, in names/s; Problem says why there is none.
+type rate struct {
+	Preset    string  `json:"preset"`
+	Precision string  `json:"precision"`
+	Batch     int     `json:"batch"`
+	Train     float64 `json:"train,omitempty"`
+	Infer     float64 `json:"infer,omitempty"`
+	Problem   string  `json:"problem,omitempty"`
+}
+
+// speed measures training and inference by batch size.
+func (c *check) speed(ctx context.Context) (any, error) {
+	batches := []int{256, 1024, 4096, 16384}
+	if c.quick {
+		batches = []int{64}
+	}
+	var out []rate
+	for _, preset := range c.presets() {
+		for _, precision := range precisions {
+			for _, batch := range batches {
+				r, err := c.rate(ctx, preset, precision, batch)
+				if errors.Is(err, device.ErrMemory) {
+					r.Problem = err.Error()
+				} else if err != nil {
+					return nil, fmt.Errorf("%s %s %d: %w", preset, precision, batch, err)
+				}
+				out = append(out, r)
+			}
+		}
+	}
+	return out, nil
+}
+
+func (c *check) rate(ctx context.Context, preset, precision string, batch int) (rate, error) {
+	r := rate{Preset: preset, Precision: precision, Batch: batch}
+	spec, err := c.spec(preset, true)
+	if err != nil {
+		return r, err
+	}
+	s, err := start(ctx, "cuda", precision, spec, batch)
+	if err != nil {
+		return r, err
+	}
+	defer s.Close()
+	on := s.(trainer.Resident)
+	n := max(batch*8, 65536)
+	if c.quick {
+		n = batch * 2
+	}
+	codes, labels := c.set(spec, n)
+	if err := on.Keep(codes, labels, []float32{1, 1}); err != nil {
+		return r, err
+	}
+	quiet := func(int, float64) error { return nil }
+	r.Train, err = c.measure(n, func() error {
+		_, err := on.Epoch(ctx, 1, func(int) {}, quiet)
+		return err
+	})
+	if err != nil {
+		return r, err
+	}
+	out := make([]float32, 2*n)
+	r.Infer, err = c.measure(n, func() error { return on.Probabilities(ctx, codes, out) })
+	return r, err
+}
+
+// measure calls work, which handles n names, for a while and gives names/s.
+func (c *check) measure(n int, work func() error) (float64, error) {
+	if err := work(); err != nil { // warm-up
+		return 0, err
+	}
+	calls, began := 0, time.Now()
+	for time.Since(began).Seconds() < c.seconds {
+		if err := work(); err != nil {
+			return 0, err
+		}
+		calls++
+	}
+	return float64(calls*n) / time.Since(began).Seconds(), nil
+}
+
+// set is n names' codes as bytes, and their labels.
+func (c *check) set(spec *model.Spec, n int) ([]byte, []uint16) {
+	b := c.batch(spec, 0, n)
+	codes, labels := make([]byte, len(b.Codes)), make([]uint16, n)
+	for i, v := range b.Codes {
+		codes[i] = byte(v)
+	}
+	for i, l := range b.Labels {
+		labels[i] = uint16(l)
+	}
+	return codes, labels
+}
+
+// epoch is one epoch of cnn over as many names as DGTA-BENCH has, as train-model does it: encoding, upload, training,
+// validation.
+func (c *check) epoch(ctx context.Context) (any, error) {
+	n, batch := 1_660_000, 4096
+	if c.quick {
+		n, batch = 500, 64
+	}
+	names, labels := make([]string, n), make([]int, n)
+	for i := range n {
+		names[i], labels[i] = c.names[i%len(c.names)], c.labels[i%len(c.names)]
+	}
+	spec, err := c.spec("cnn", true)
+	if err != nil {
+		return nil, err
+	}
+	e, err := trainer.LookupEngine("cuda")
+	if err != nil {
+		return nil, err
+	}
+	o := trainer.DefaultOptions()
+	o.Epochs, o.BatchSize = 2, batch // the first also loads kernels and the set
+	r, err := trainer.Fit(ctx, trainer.Task{Spec: spec, Engine: e, Train: trainer.NewSet(names, labels), Validation: trainer.NewSet(names[:n/10], labels[:n/10])}, o, trainer.Observer{})
+	if err != nil {
+		return nil, err
+	}
+	first, second := r.History[0], r.History[1]
+	return map[string]float64{"names": float64(n), "first_seconds": first.Seconds, "seconds": second.Seconds, "training_names_per_second": second.NamesPerSecond}, nil
+}

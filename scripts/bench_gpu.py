@@ -1,0 +1,75 @@
+"""The rival of scripts/gpu-check: PyTorch on one GPU, the same names and layers as degas. Prints one JSON object.
+
+Usage: bench_gpu.py NAMES SECONDS BUDGET   NAMES as scripts/gpu-check writes it; SECONDS a measurement; BUDGET seconds in all
+"""
+import json, sys, time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+from bench_cpu import encode, torch_model
+
+import torch
+
+names = [line.rsplit(",", 1)[0] for line in open(sys.argv[1]).read().splitlines()]
+seconds, deadline = float(sys.argv[2]), time.monotonic() + float(sys.argv[3])
+rates = []
+
+
+def measure(work, n):
+    for _ in range(3):
+        work()
+    torch.cuda.synchronize()
+    calls, began = 0, time.perf_counter()
+    while time.perf_counter() - began < seconds:
+        for _ in range(5):
+            work()
+        torch.cuda.synchronize()
+        calls += 5
+    return calls * n / (time.perf_counter() - began)
+
+
+def one(preset, batch, precision, variant):
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision != "fp32"
+    codes, _ = encode((names * (batch // len(names) + 1))[:batch], preset)
+    x = torch.from_numpy(codes).cuda()
+    y = (torch.arange(batch) % 2).float().cuda()
+    torch.manual_seed(1)
+    model = torch_model(preset).cuda()
+    fn = torch.compile(model) if variant == "compile" else model
+    opt = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
+    loss = torch.nn.BCEWithLogitsLoss()
+
+    def answer():
+        with torch.autocast("cuda", dtype=torch.bfloat16, enabled=precision == "bf16"):
+            return fn(x, None)
+
+    def step():
+        opt.zero_grad(set_to_none=True)
+        loss(answer().float(), y).backward()
+        opt.step()
+
+    def infer():
+        with torch.inference_mode():
+            torch.sigmoid(answer())
+
+    model.train()
+    train = measure(step, batch)
+    model.eval()
+    return train, measure(infer, batch)
+
+
+# Where time runs short, what matters most is there: the batch of the targets first.
+for batch in (4096, 16384, 256, 1024):
+    for preset in ("cnn", "lstm", "degas"):
+        for precision in ("bf16", "tf32", "fp32"):
+            for variant in ("eager", "compile"):
+                r = {"preset": preset, "batch": batch, "precision": precision, "variant": variant}
+                if time.monotonic() > deadline or variant == "compile" and batch not in (4096, 16384):
+                    continue
+                try:
+                    r["train"], r["infer"] = one(preset, batch, precision, variant)
+                except Exception as e:
+                    r["problem"] = f"{type(e).__name__}: {str(e)[:120]}"
+                rates.append(r)
+                print(r, file=sys.stderr)
+print(json.dumps({"version": torch.__version__, "cuda": torch.version.cuda, "cudnn": torch.backends.cudnn.version(), "rates": rates}))

@@ -1,0 +1,72 @@
+// Package device runs CUDA kernels: it holds the memory of one device and one queue of transfers and launches, which
+// are done in their order. What is behind it is chosen when the program is built: nothing, an NVIDIA driver (-tags gpu)
+// or an emulation on the CPU for tests (-tags emulate).
+package device
+
+import (
+	"errors"
+	"math"
+)
+
+// Errors that callers test with errors.Is.
+var (
+	ErrMemory = errors.New("device: out of memory")
+	ErrLost   = errors.New("device: lost")             // a kernel or the hardware failed; the device must be opened anew
+	ErrNone   = errors.New("device: no usable device") // none there, or none that this binary can use
+)
+
+// Address is a place in a device's memory; adding to it counts bytes. 0 is none.
+type Address uint64
+
+// Dim is the size of a grid, in blocks, or of a block, in threads. 0 counts as 1.
+type Dim struct{ X, Y, Z int }
+
+// Info describes one device.
+type Info struct {
+	Index           int    `json:"index"` // what Open takes
+	Name            string `json:"name"`
+	Memory          int64  `json:"memory"`  // bytes
+	Free            int64  `json:"free"`    // bytes, 0 when the device cannot be used
+	Compute         string `json:"compute"` // compute capability, such as 9.0
+	Driver          string `json:"driver"`  // the newest CUDA version the driver knows, such as 13.0
+	Multiprocessors int    `json:"multiprocessors"`
+	Problem         string `json:"problem,omitempty"` // why it cannot be used; empty when it can
+}
+
+// Device is an open device. Its methods may be called from any goroutine; calls wait for each other.
+type Device interface {
+	Info() Info
+	// SharedMemory is how many bytes of shared memory one block may have.
+	SharedMemory() int
+	// Alloc returns memory aligned to 256 bytes, with anything in it; ErrMemory when there is too little.
+	Alloc(bytes int) (Address, error)
+	// Free waits for the queue. Address 0 is left alone.
+	Free(a Address) error
+	// Clear queues the writing of zeros.
+	Clear(a Address, bytes int) error
+	// Upload queues a copy to the device. The data may be changed once it has returned.
+	Upload(to Address, data []byte) error
+	// Download waits for everything queued before it, and returns the errors of those kernels too.
+	Download(data []byte, from Address) error
+	// Launch queues a kernel: shared is its bytes of dynamic shared memory, args are its parameters in their order, an
+	// Address or integer as it is, a float through Arg32. The kernel's own errors come with a later call.
+	Launch(kernel string, grid, block Dim, shared int, args ...uint64) error
+	// Sync waits for the queue and returns the errors of what was in it.
+	Sync() error
+	// Close frees all of the device's memory. No other method may be called after it.
+	Close() error
+}
+
+// Arg32 boxes a kernel's float parameter.
+func Arg32(f float32) uint64 { return uint64(math.Float32bits(f)) }
+
+// orOne returns the dimensions with 1 for what is 0.
+func (d Dim) orOne() Dim {
+	one := func(n int) int {
+		if n == 0 {
+			return 1
+		}
+		return n
+	}
+	return Dim{one(d.X), one(d.Y), one(d.Z)}
+}

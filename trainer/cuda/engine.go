@@ -1,0 +1,288 @@
+package cuda
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/degas-dns/degas/model"
+	"github.com/degas-dns/degas/trainer"
+	"github.com/degas-dns/degas/trainer/cuda/device"
+)
+
+func init() { trainer.RegisterEngine(engine{}) }
+
+var (
+	_ trainer.Accelerator    = engine{}
+	_ trainer.Differentiator = (*session)(nil)
+)
+
+// engine opens a device and builds sessions on it.
+type engine struct{}
+
+func (engine) Name() string { return "cuda" }
+
+// Available describes the first device.
+func (engine) Available() (string, error) {
+	all, err := device.List()
+	if err != nil {
+		return "", err
+	}
+	if all[0].Problem != "" {
+		return "", fmt.Errorf("%w: %s: %s", device.ErrNone, all[0].Name, all[0].Problem)
+	}
+	return all[0].Name, nil
+}
+
+// Start opens the first device and lays the network out on it.
+func (e engine) Start(ctx context.Context, s trainer.Setup) (trainer.Session, error) {
+	return trainer.Reachable(s, func(s trainer.Setup) (trainer.Session, error) { return e.open(ctx, s) })
+}
+
+func (engine) open(ctx context.Context, s trainer.Setup) (trainer.Session, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if s.BatchSize < 1 {
+		return nil, fmt.Errorf("engine cuda: batch size %d: must be at least 1", s.BatchSize)
+	}
+	precision := s.Precision
+	if precision == "" {
+		precision = trainer.PrecisionBF16
+	}
+	if !slices.Contains([]string{trainer.PrecisionFP32, trainer.PrecisionTF32, trainer.PrecisionBF16}, precision) {
+		return nil, fmt.Errorf("engine cuda: unknown precision %q, known are %s, %s, %s", precision, trainer.PrecisionFP32, trainer.PrecisionTF32, trainer.PrecisionBF16)
+	}
+	if err := s.Weights.Check(s.Spec); err != nil {
+		return nil, err
+	}
+	dev, err := device.Open(0)
+	if err != nil {
+		return nil, fmt.Errorf("engine cuda: %w", err)
+	}
+	ses, err := newSession(dev, s, precision)
+	if err != nil {
+		dev.Close()
+		return nil, fmt.Errorf("engine cuda: %w", err)
+	}
+	return ses, nil
+}
+
+// session is a network under training.
+type session struct {
+	*network
+	setup   trainer.Setup
+	updates uint64 // done, and the key of dropout masks
+	rate    float64
+
+	m, v           device.Address // the optimiser's moments, [size]
+	labels, shares device.Address // [batch] int32, [batch] float32
+	losses         device.Address // [batch]
+	sums           device.Address // float64: the batch's weights, its loss, the epoch's
+	hostCodes      []byte
+	hostLabels     []int32
+	hostWeights    []float32
+	set            resident
+}
+
+// Places of the numbers in sums.
+const (
+	weightSum = 8 * iota
+	batchLoss
+	epochLoss
+	sumsSize
+)
+
+func newSession(dev device.Device, s trainer.Setup, precision string) (*session, error) {
+	ses := &session{setup: s, rate: s.LearningRate}
+	n, err := build(dev, s, precision, &ses.updates)
+	if err != nil {
+		return nil, err
+	}
+	ses.network = n
+	ses.m, ses.v = n.alloc(n.size), n.alloc(n.size)
+	ses.labels, ses.shares, ses.losses, ses.sums = n.alloc(n.batch), n.alloc(n.batch), n.alloc(n.batch), n.take(sumsSize)
+	ses.hostCodes, ses.hostLabels, ses.hostWeights = make([]byte, n.batch*n.window), make([]int32, n.batch), make([]float32, n.batch)
+	n.clear(ses.m, 4*n.size)
+	n.clear(ses.v, 4*n.size)
+	switch s.Optimizer {
+	case "", trainer.OptimizerAdam:
+	case trainer.OptimizerRMSProp:
+		if s.WeightDecay > 0 {
+			n.err = fmt.Errorf("optimizer %s has no weight decay", s.Optimizer)
+		}
+	default:
+		n.err = fmt.Errorf("unknown optimizer %q", s.Optimizer)
+	}
+	if n.err != nil {
+		n.close()
+		return nil, n.err
+	}
+	return ses, nil
+}
+
+// Step does one update.
+func (s *session) Step(ctx context.Context, b *trainer.Batch) (float64, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	if err := s.load(b); err != nil {
+		return 0, err
+	}
+	s.update()
+	loss, err := s.number(batchLoss)
+	if err != nil {
+		return 0, err
+	}
+	if !math.IsNaN(loss) && !math.IsInf(loss, 0) { // else the device kept the parameters that gave it
+		s.updates++
+	}
+	return loss, nil
+}
+
+// load copies a batch to the device; a short one is filled up with padding of weight 0.
+func (s *session) load(b *trainer.Batch) error {
+	count := len(b.Labels)
+	if count < 1 || count > s.batch || len(b.Codes) != count*s.window || len(b.Weights) != count {
+		return fmt.Errorf("batch of %d labels, %d codes and %d weights: want 1 to %d samples of %d codes", count, len(b.Codes), len(b.Weights), s.batch, s.window)
+	}
+	for i := range s.hostCodes {
+		s.hostCodes[i] = byte(s.pad)
+	}
+	for i, c := range b.Codes {
+		if int(c) >= s.rows {
+			return fmt.Errorf("code %d at %d: the model has %d", c, i, s.rows)
+		}
+		s.hostCodes[i] = byte(c)
+	}
+	clear(s.hostLabels)
+	clear(s.hostWeights)
+	for i, l := range b.Labels {
+		if l < 0 || l >= len(s.spec.Labels) {
+			return fmt.Errorf("sample %d has label %d of %d", i, l, len(s.spec.Labels))
+		}
+		s.hostLabels[i] = int32(l)
+	}
+	copy(s.hostWeights, b.Weights)
+	for at, data := range map[device.Address][]byte{s.codes: s.hostCodes, s.labels: bytesOf(s.hostLabels), s.shares: bytesOf(s.hostWeights)} {
+		if err := s.dev.Upload(at, data); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Gradients runs both passes over a batch without an update.
+func (s *session) Gradients(b *trainer.Batch) (float64, model.Weights, error) {
+	if err := s.load(b); err != nil {
+		return 0, nil, err
+	}
+	s.gradients()
+	loss, err := s.number(batchLoss)
+	if err != nil {
+		return 0, nil, err
+	}
+	grads, err := s.get(s.grads)
+	return loss, grads, err
+}
+
+// gradients queues both passes over the batch that is on the device.
+func (s *session) gradients() {
+	one, block := device.Dim{X: 1}, device.Dim{X: threads}
+	s.forward(true)
+	s.launch("total", one, block, 0, s.sums+weightSum, s.shares, s.batch, false)
+	s.each("cross_entropy", s.batch, s.losses, s.logits.grad, s.logits.data, s.labels, s.shares, s.sums+weightSum, s.batch, s.spec.Outputs(), float32(s.setup.LabelSmoothing))
+	s.launch("total", one, block, 0, s.sums+batchLoss, s.losses, s.batch, false)
+	s.backward()
+}
+
+// update queues a step.
+func (s *session) update() {
+	s.gradients()
+	decay := float32(1 - s.rate*s.setup.WeightDecay)
+	s.optimize(0, s.matrices, decay)
+	s.optimize(s.matrices, s.size-s.matrices, 1)
+}
+
+// optimize queues the update of parameters from first on.
+func (s *session) optimize(first, count int, keep float32) {
+	if count == 0 {
+		return
+	}
+	at := device.Address(4 * first)
+	b1, b2, epsilon, rate, inverse := 0.9, 0.999, 1e-7, s.rate, 1.0
+	if s.setup.Optimizer == trainer.OptimizerRMSProp {
+		b1, b2 = 0, 0.9
+	} else {
+		t := float64(s.updates + 1)
+		rate /= 1 - math.Pow(b1, t)
+		inverse = 1 / math.Sqrt(1-math.Pow(b2, t))
+	}
+	s.each("adam", count, s.weights+at, s.grads+at, s.m+at, s.v+at, count, float32(b1), float32(1-b1), float32(b2), float32(1-b2),
+		float32(rate), float32(epsilon), float32(inverse), keep, s.sums+batchLoss)
+}
+
+// number waits for the device and reads one of the sums.
+func (s *session) number(which device.Address) (float64, error) {
+	if s.err != nil {
+		return 0, s.err
+	}
+	out := make([]float64, 1)
+	if err := s.dev.Download(bytesOf(out), s.sums+which); err != nil {
+		return 0, fmt.Errorf("step %d: %w. What was kept of the last epoch is there: go on with --resume", s.updates, err)
+	}
+	return out[0], nil
+}
+
+// Weights copies the parameters out. When the device is lost they are nil, and the next step tells.
+func (s *session) Weights() model.Weights { return s.copyOut(s.weights) }
+
+func (s *session) copyOut(base device.Address) model.Weights {
+	w, err := s.get(base)
+	if err != nil && s.err == nil {
+		s.err = err
+	}
+	return w
+}
+
+// State copies parameters and optimiser out.
+func (s *session) State() trainer.State {
+	st := trainer.State{Weights: s.Weights(), Steps: int(s.updates)}
+	if st.Steps == 0 {
+		return st
+	}
+	st.V = s.copyOut(s.v)
+	if s.setup.Optimizer != trainer.OptimizerRMSProp {
+		st.M = s.copyOut(s.m)
+	}
+	return st
+}
+
+// Restore continues from st.
+func (s *session) Restore(st trainer.State) error {
+	if err := s.put(s.weights, st.Weights); err != nil {
+		return fmt.Errorf("restore: %w", err)
+	}
+	if st.Steps > 0 {
+		if err := s.put(s.v, st.V); err != nil {
+			return fmt.Errorf("restore: %w", err)
+		}
+		if s.setup.Optimizer != trainer.OptimizerRMSProp {
+			if err := s.put(s.m, st.M); err != nil {
+				return fmt.Errorf("restore: %w", err)
+			}
+		}
+	}
+	s.updates = uint64(st.Steps)
+	return nil
+}
+
+// SetLearningRate changes the step size.
+func (s *session) SetLearningRate(rate float64) { s.rate = rate }
+
+// Close gives the device back.
+func (s *session) Close() error {
+	s.close()
+	return s.dev.Close()
+}

@@ -1,0 +1,6 @@
+// Everything that goes into degas.ptx.
+#include "conv.cu"
+#include "elementwise.cu"
+#include "feed.cu"
+#include "gemm.cu"
+#include "lstm.cu"

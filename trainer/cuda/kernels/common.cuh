@@ -1,0 +1,46 @@
+// What all kernels share. Every kernel's result depends on its inputs alone, not on the order in which threads happen to
+// run: sums are taken in a fixed order, nothing is added atomically.
+#pragma once
+#include "mma.cuh"
+
+// EACH is a loop over n values that all threads of the grid share.
+#define EACH(i, n) for (long long i = blockIdx.x * (long long)blockDim.x + threadIdx.x; i < (n); i += (long long)gridDim.x * blockDim.x)
+
+// Activations, in the order of the engine's table.
+enum { LINEAR, RELU, TANH, SIGMOID };
+
+__device__ __forceinline__ float sigmoid(float x) { return 1.f / (1.f + expf(-x)); }
+
+// A call is cheaper than the registers and the code of an activation that is laid out for every element of a tile.
+#ifdef __CUDACC__
+#define OUT_OF_LINE __noinline__
+#else
+#define OUT_OF_LINE
+#endif
+
+__device__ OUT_OF_LINE float activated(float x, int activation) {
+  switch (activation) {
+  case RELU: return x > 0.f ? x : 0.f;
+  case TANH: return tanhf(x);
+  case SIGMOID: return sigmoid(x);
+  }
+  return x;
+}
+
+// slope is the derivative of an activation where its value is y.
+__device__ __forceinline__ float slope(float y, int activation) {
+  switch (activation) {
+  case RELU: return y > 0.f ? 1.f : 0.f;
+  case TANH: return 1.f - y * y;
+  case SIGMOID: return y * (1.f - y);
+  }
+  return 1.f;
+}
+
+// mixed is a well-mixed function of its arguments (the finaliser of splitmix64), for masks and permutations.
+__device__ __forceinline__ unsigned long long mixed(unsigned long long x) {
+  x += 0x9e3779b97f4a7c15ull;
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ull;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111ebull;
+  return x ^ (x >> 31);
+}

@@ -1,0 +1,152 @@
+// Passes over memory: one thread a value unless said otherwise.
+#include "common.cuh"
+
+
+// add_parts sums parts [parts, n] into out, to what is there with accumulate.
+extern "C" __global__ void add_parts(float* out, const float* part, long long n, int parts, int accumulate) {
+  EACH(i, n) {
+    float sum = accumulate ? out[i] : 0.f;
+    for (int p = 0; p < parts; p++) sum += part[p * n + i];
+    out[i] = sum;
+  }
+}
+
+// column_sums gives each share of x [rows, n] its sums: part [gridDim.y, n]. A block is [32 columns, 8 rows].
+extern "C" __global__ void column_sums(float* part, const float* x, long long rows, int n) {
+  __shared__ float sums[8][33];
+  int column = blockIdx.x * 32 + threadIdx.x;
+  long long share = (rows + gridDim.y - 1) / gridDim.y, from = blockIdx.y * share, end = from + share < rows ? from + share : rows;
+  float sum = 0.f;
+  if (column < n)
+    for (long long r = from + threadIdx.y; r < end; r += 8) sum += x[r * n + column];
+  sums[threadIdx.y][threadIdx.x] = sum;
+  __syncthreads();
+  if (threadIdx.y > 0 || column >= n) return;
+  for (int y = 1; y < 8; y++) sum += sums[y][threadIdx.x];
+  part[(long long)blockIdx.y * n + column] = sum;
+}
+
+// transpose writes y [n, m] from x [m, n].
+extern "C" __global__ void transpose(float* y, const float* x, int m, int n) {
+  EACH(i, (long long)m * n) y[i % n * m + i / n] = x[i];
+}
+
+// copy_columns copies x [rows, width] of one row stride to y of another.
+extern "C" __global__ void copy_columns(float* y, int yStride, const float* x, int xStride, int rows, int width, int accumulate) {
+  EACH(i, (long long)rows * width) {
+    float v = x[i / width * xStride + i % width];
+    float* at = y + i / width * yStride + i % width;
+    *at = accumulate ? *at + v : v;
+  }
+}
+
+// activation_grad is dy through an activation whose value was y.
+extern "C" __global__ void activation_grad(float* dx, const float* dy, const float* y, long long n, int activation) {
+  EACH(i, n) dx[i] = dy[i] * slope(y[i], activation);
+}
+
+// threshold is y = x where x > theta, else 0; threshold_grad lets the gradient through there.
+extern "C" __global__ void threshold(float* y, const float* x, long long n, float theta) {
+  EACH(i, n) y[i] = x[i] > theta ? x[i] : 0.f;
+}
+
+extern "C" __global__ void threshold_grad(float* dx, const float* dy, const float* x, long long n, float theta) {
+  EACH(i, n) dx[i] = x[i] > theta ? dy[i] : 0.f;
+}
+
+// dropout zeroes a share rate of x and scales up the rest. The mask is a function of the key, so the way back draws it again.
+extern "C" __global__ void dropout(float* y, const float* x, long long n, unsigned long long key, float rate) {
+  EACH(i, n) {
+    float u = (mixed(key ^ mixed(i)) >> 40) * 0x1p-24f;
+    y[i] = u < rate ? 0.f : x[i] / (1.f - rate);
+  }
+}
+
+// max_pool takes the maximum of windows of pool positions of x [batch, time, channels], the first beginning before the
+// input; arg receives the positions.
+extern "C" __global__ void max_pool(float* y, int* arg, const float* x, int batch, int time, int windows, int pool, int before, int channels) {
+  EACH(i, (long long)batch * windows * channels) {
+    int c = i % channels, w = i / channels % windows;
+    long long b = i / channels / windows;
+    int from = w * pool - before, to = from + pool < time ? from + pool : time;
+    if (from < 0) from = 0;
+    float best = x[(b * time + from) * channels + c];
+    int at = from;
+    for (int t = from + 1; t < to; t++) {
+      float v = x[(b * time + t) * channels + c];
+      if (v > best) {
+        best = v;
+        at = t;
+      }
+    }
+    y[i] = best;
+    arg[i] = at;
+  }
+}
+
+// max_pool_grad is its gradient, one thread a position of x.
+extern "C" __global__ void max_pool_grad(float* dx, const float* dy, const int* arg, int batch, int time, int windows, int pool, int before, int channels) {
+  EACH(i, (long long)batch * time * channels) {
+    int c = i % channels, t = i / channels % time, w = (t + before) / pool;
+    long long b = i / channels / time, from = (b * windows + w) * channels + c;
+    dx[i] = w < windows && arg[from] == t ? dy[from] : 0.f;
+  }
+}
+
+// total sums n values into one, by one block of 256 threads; with accumulate to what is there.
+extern "C" __global__ void total(double* out, const float* x, int n, int accumulate) {
+  __shared__ double sums[256];
+  double sum = 0;
+  for (int i = threadIdx.x; i < n; i += 256) sum += x[i];
+  sums[threadIdx.x] = sum;
+  for (int half = 128; half > 0; half /= 2) {
+    __syncthreads();
+    if (threadIdx.x < half) sums[threadIdx.x] += sums[threadIdx.x + half];
+  }
+  if (threadIdx.x == 0) *out = accumulate ? *out + sums[0] : sums[0];
+}
+
+// target is the share of label k in a target: 1 for a sample's own label, of which a share smooth goes to all alike.
+__device__ __forceinline__ float target(int label, int k, int labels, float smooth) {
+  return smooth / labels + (k == label ? 1.f - smooth : 0.f);
+}
+
+// cross_entropy gives every sample's share of the mean loss, weighted, and its gradient by the logits [batch, outputs]: binary
+// for one output, categorical for more. weightSum is the batch's.
+extern "C" __global__ void cross_entropy(float* loss, float* grad, const float* logits, const int* labels, const float* weights, const double* weightSum,
+                                         int batch, int outputs, float smooth) {
+  EACH(b, batch) {
+    const float* z = logits + b * outputs;
+    float share = weights[b] / *weightSum, sum = 0.f, own = 0.f, top = z[0];
+    if (outputs == 1) {
+      float y = target(labels[b], 1, 2, smooth);
+      grad[b] = (sigmoid(top) - y) * share;
+      loss[b] = (fmaxf(top, 0.f) + log1pf(expf(-fabsf(top))) - y * top) * share;
+      continue;
+    }
+    for (int k = 1; k < outputs; k++) top = fmaxf(top, z[k]);
+    for (int k = 0; k < outputs; k++) sum += expf(z[k] - top);
+    for (int k = 0; k < outputs; k++) {
+      float y = target(labels[b], k, outputs, smooth);
+      grad[b * outputs + k] = (expf(z[k] - top) / sum - y) * share;
+      own += y * (z[k] - top);
+    }
+    loss[b] = (logf(sum) - own) * share;
+  }
+}
+
+// adam is package kernels' Adam; with b1 0 and d1 1 it is RMSProp. A batch whose
+// loss is no number leaves everything alone.
+extern "C" __global__ void adam(float* w, const float* grad, float* m, float* v, long long n, float b1, float d1, float b2, float d2, float rate,
+                                float epsilon, float inverse, float keep, const double* loss) {
+  if (!(*loss - *loss == 0)) return;
+  EACH(i, n) {
+    float g = grad[i], mi = b1 * m[i] + d1 * g, vi = b2 * v[i] + d2 * g * g;
+    m[i] = mi;
+    v[i] = vi;
+    w[i] = keep * w[i] - rate * mi / (sqrtf(vi) * inverse + epsilon);
+  }
+}
+
+// add_loss adds a batch's mean loss, count times, to an epoch's.
+extern "C" __global__ void add_loss(double* sum, const double* loss, int count) { *sum += *loss * count; }

@@ -1,0 +1,51 @@
+// From the resident set to a batch.
+#include "common.cuh"
+
+// permuted is place i of a permutation of 0..n-1 that key draws: a Feistel network over the next power of four, walked on
+// until it is below n (Black and Rogaway, "Ciphers with arbitrary finite domains", 2002).
+__device__ unsigned permuted(unsigned i, unsigned n, unsigned long long key) {
+  int half = 1;
+  while (1ull << 2 * half < n) half++;
+  unsigned mask = (1u << half) - 1;
+  do {
+    unsigned left = i >> half, right = i & mask;
+    for (int round = 0; round < 6; round++) {
+      unsigned next = left ^ (unsigned)(mixed(key + round ^ (unsigned long long)right << 8) & mask);
+      left = right;
+      right = next;
+    }
+    i = left << half | right;
+  } while (i >= n);
+  return i;
+}
+
+// take_batch gathers samples first to first+count-1 of an epoch's order into a batch, one block a sample; rows beyond
+// count are padding of weight 0. shuffle 0 keeps the set's order.
+extern "C" __global__ void take_batch(unsigned char* codes, int* labels, float* weights, const unsigned char* allCodes, const unsigned short* allLabels,
+                                      const float* classWeights, int total, int first, int count, int window, int pad, unsigned long long key, int shuffle) {
+  int b = blockIdx.x;
+  if (b >= count) {
+    for (int t = threadIdx.x; t < window; t += blockDim.x) codes[(long long)b * window + t] = pad;
+    if (threadIdx.x == 0) {
+      labels[b] = 0;
+      weights[b] = 0.f;
+    }
+    return;
+  }
+  long long from = shuffle ? permuted(first + b, total, key) : first + b;
+  for (int t = threadIdx.x; t < window; t += blockDim.x) codes[(long long)b * window + t] = allCodes[from * window + t];
+  if (threadIdx.x == 0) {
+    labels[b] = allLabels[from];
+    weights[b] = classWeights[labels[b]];
+  }
+}
+
+// characters counts each name's codes without the padding at its one side.
+extern "C" __global__ void characters(int* chars, const unsigned char* codes, int batch, int window, int pad, int left) {
+  int b = blockIdx.x * blockDim.x + threadIdx.x;
+  if (b >= batch) return;
+  const unsigned char* name = codes + (long long)b * window;
+  int n = window;
+  while (n > 0 && name[left ? window - n : n - 1] == pad) n--;
+  chars[b] = n;
+}

@@ -1,0 +1,150 @@
+// Tensor-core products of one warp, and the roundings that feed them, as the kernels use them. With a CUDA compiler
+// they are single PTX instructions of compute capability 8.0; under the CPU emulation (package device, tag emulate)
+// they are the same functions on ../device/shim.h, with the same layout of every fragment, so that a kernel whose
+// indices are right there is right here.
+//
+// A kernel's dynamic shared memory is declared with DYNAMIC_SHARED(type, name), which makes a type *name aligned to
+// 16 bytes: two kernels of one file may give it different types.
+#pragma once
+
+// In the layouts below a lane's number is lane = threadIdx.x & 31 (of a block whose x is a multiple of 32),
+// g = lane >> 2 is its group (0..7) and t = lane & 3 its place in the group. (PTX ISA, "Matrix Fragments for
+// mma.m16n8k16 with floating point type" and "... mma.m16n8k8".)
+//
+// mma_bf16: c[16 x 8] += a[16 x 16] b[16 x 8], bf16 times bf16 into float; element 0 of a pair is in the low half.
+//   a[0] = row g,     columns 2t, 2t+1        b[0] = rows 2t, 2t+1,    column g
+//   a[1] = row g + 8, columns 2t, 2t+1        b[1] = rows 2t+8, 2t+9,  column g
+//   a[2] = row g,     columns 2t+8, 2t+9
+//   a[3] = row g + 8, columns 2t+8, 2t+9
+//
+// mma_tf32: c[16 x 8] += a[16 x 8] b[8 x 8]; each register is one float whose low 13 bits do not count.
+//   a[0] = row g,     column t                b[0] = row t,     column g
+//   a[1] = row g + 8, column t                b[1] = row t + 4, column g
+//   a[2] = row g,     column t + 4
+//   a[3] = row g + 8, column t + 4
+//
+// c of both:
+//   c[0], c[1] = row g,     columns 2t, 2t+1
+//   c[2], c[3] = row g + 8, columns 2t, 2t+1
+//
+// All 32 lanes of the warp must call them together.
+
+// The two floats of a pair of bf16, exactly.
+__device__ __forceinline__ float bf16_lo(unsigned pair) { return __uint_as_float(pair << 16); }
+__device__ __forceinline__ float bf16_hi(unsigned pair) { return __uint_as_float(pair & 0xffff0000u); }
+
+#ifdef __CUDACC__
+
+#define DYNAMIC_SHARED(type, name)                                     \
+	extern __shared__ __align__(16) unsigned char degas_dynamic_shared[]; \
+	type *name = reinterpret_cast<type *>(degas_dynamic_shared)
+
+// Two floats rounded to the nearest bf16, ties to even; lo goes to the low half.
+__device__ __forceinline__ unsigned pack_bf16(float lo, float hi) {
+	unsigned pair;
+	asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(hi), "f"(lo));
+	return pair;
+}
+
+// A float rounded to the nearest of 10 bits of mantissa, ties away from zero.
+__device__ __forceinline__ float to_tf32(float x) {
+	unsigned bits;
+	asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(bits) : "f"(x));
+	return __uint_as_float(bits);
+}
+
+__device__ __forceinline__ void mma_bf16(float (&c)[4], const unsigned (&a)[4], const unsigned (&b)[2]) {
+	asm volatile(
+		"mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+		: "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+		: "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+}
+
+__device__ __forceinline__ void mma_tf32(float (&c)[4], const unsigned (&a)[4], const unsigned (&b)[2]) {
+	asm volatile(
+		"mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+		: "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+		: "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+}
+
+#else
+
+inline unsigned round_bf16(float x) {
+	const unsigned bits = __float_as_uint(x);
+	if (x != x) {
+		return 0x7fff;
+	}
+	return (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+}
+
+inline unsigned pack_bf16(float lo, float hi) { return round_bf16(lo) | round_bf16(hi) << 16; }
+
+inline float to_tf32(float x) {
+	const unsigned bits = __float_as_uint(x);
+	if ((bits & 0x7f800000u) == 0x7f800000u) { // infinities and NaN stay
+		return x;
+	}
+	return __uint_as_float((bits + 0x1000) & 0xffffe000u);
+}
+
+// What one lane brings to a product.
+struct Fragments {
+	float *c;
+	const unsigned *a, *b;
+};
+
+// Adds the product of the matrices a[16][depth] and b[depth][8] to the fragments of c.
+template <int depth> __attribute__((no_sanitize("alignment", "bounds"))) inline void emulated_product(Fragments *const *lanes, const float (*a)[depth], const float (*b)[8]) {
+	float sums[16][8] = {};
+	for (int row = 0; row < 16; row++) {
+		for (int k = 0; k < depth; k++) {
+			for (int column = 0; column < 8; column++) {
+				sums[row][column] += a[row][k] * b[k][column];
+			}
+		}
+	}
+	for (int lane = 0; lane < 32; lane++) {
+		for (int i = 0; i < 4; i++) {
+			lanes[lane]->c[i] += sums[(lane >> 2) + (i >> 1) * 8][(lane & 3) * 2 + (i & 1)];
+		}
+	}
+}
+
+inline void mma_bf16(float (&c)[4], const unsigned (&a)[4], const unsigned (&b)[2]) {
+	Fragments mine = {c, a, b};
+	emulated::collective("mma_bf16", 0xffffffffu, &mine, [](Fragments *const *lanes) {
+		float left[16][16], right[16][8];
+		for (int lane = 0; lane < 32; lane++) {
+			const int g = lane >> 2, t = lane & 3;
+			for (int i = 0; i < 4; i++) {
+				const int row = g + (i & 1) * 8, column = 2 * t + (i >> 1) * 8;
+				left[row][column] = bf16_lo(lanes[lane]->a[i]);
+				left[row][column + 1] = bf16_hi(lanes[lane]->a[i]);
+			}
+			for (int i = 0; i < 2; i++) {
+				right[2 * t + i * 8][g] = bf16_lo(lanes[lane]->b[i]);
+				right[2 * t + i * 8 + 1][g] = bf16_hi(lanes[lane]->b[i]);
+			}
+		}
+		emulated_product<16>(lanes, left, right);
+	});
+}
+
+inline void mma_tf32(float (&c)[4], const unsigned (&a)[4], const unsigned (&b)[2]) {
+	Fragments mine = {c, a, b};
+	emulated::collective("mma_tf32", 0xffffffffu, &mine, [](Fragments *const *lanes) {
+		float left[16][8], right[8][8];
+		for (int lane = 0; lane < 32; lane++) {
+			const int g = lane >> 2, t = lane & 3;
+			for (int i = 0; i < 4; i++) {
+				left[g + (i & 1) * 8][t + (i >> 1) * 4] = __uint_as_float(lanes[lane]->a[i] & 0xffffe000u);
+			}
+			for (int i = 0; i < 2; i++) {
+				right[t + i * 4][g] = __uint_as_float(lanes[lane]->b[i] & 0xffffe000u);
+			}
+		}
+		emulated_product<8>(lanes, left, right);
+	});
+}
+
+#endif

@@ -1,0 +1,225 @@
+//go:build emulate
+
+package cuda
+
+import (
+	"context"
+	"math"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/degas-dns/degas/model"
+	"github.com/degas-dns/degas/model/modeltest"
+	"github.com/degas-dns/degas/trainer"
+	"github.com/degas-dns/degas/trainer/cuda/device"
+)
+
+// asBytes narrows codes.
+func asBytes(codes []uint16) []byte {
+	out := make([]byte, len(codes))
+	for i, c := range codes {
+		out[i] = byte(c)
+	}
+	return out
+}
+
+// An epoch must take every sample once, in an order of its own, and fill up the last batch with weight 0.
+func TestEpochTakesEverySampleOnce(t *testing.T) {
+	dev, err := device.Open(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dev.Close()
+	for _, n := range []int{1, 2, 3, 4, 5, 16, 17, 100, 257} {
+		const batch, window = 8, 3
+		net := &network{dev: dev, batch: batch, window: window, pad: 9}
+		s := &session{network: net}
+		net.codes, s.labels, s.shares = net.take(batch*window), net.alloc(batch), net.alloc(batch)
+		set := resident{n: n, codes: net.take(n * window), labels: net.take(2 * n), weights: net.alloc(2)}
+		codes, labels := make([]byte, n*window), make([]uint16, n)
+		for i := range n {
+			labels[i] = uint16(i % 2)
+			codes[i*window], codes[i*window+1] = byte(i), byte(i>>8)
+		}
+		for at, data := range map[device.Address][]byte{set.codes: codes, set.labels: bytesOf(labels), set.weights: bytesOf([]float32{1, 3})} {
+			if err := dev.Upload(at, data); err != nil {
+				t.Fatal(err)
+			}
+		}
+		seen, inOrder := map[int]bool{}, true
+		for done := 0; done < n; done += batch {
+			count := min(batch, n-done)
+			s.takeBatch(set, done, count, 42, true)
+			gotCodes, gotLabels, gotWeights := make([]byte, batch*window), make([]int32, batch), make([]float32, batch)
+			for at, data := range map[device.Address][]byte{net.codes: gotCodes, s.labels: bytesOf(gotLabels), s.shares: bytesOf(gotWeights)} {
+				if err := dev.Download(data, at); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for b := range batch {
+				i := int(gotCodes[b*window]) + int(gotCodes[b*window+1])<<8
+				switch {
+				case b >= count:
+					if gotCodes[b*window] != 9 || gotWeights[b] != 0 {
+						t.Fatalf("n %d: row %d beyond the last is %v of weight %v", n, b, gotCodes[b*window:(b+1)*window], gotWeights[b])
+					}
+				case seen[i] || i >= n || int(gotLabels[b]) != i%2 || gotWeights[b] != 1+2*float32(i%2):
+					t.Fatalf("n %d: sample %d again, or with label %d and weight %v", n, i, gotLabels[b], gotWeights[b])
+				default:
+					seen[i] = true
+					inOrder = inOrder && i == done+b
+				}
+			}
+		}
+		if len(seen) != n || n > 16 && inOrder {
+			t.Errorf("n %d: %d samples, in the set's order: %v", n, len(seen), inOrder)
+		}
+		net.close()
+	}
+}
+
+// A whole training on the device must come out as on the CPU, whose order of names is another, and the same each time.
+func TestFitOnDevice(t *testing.T) {
+	spec := narrow(t, "cnn", 0)
+	rng := rand.New(rand.NewPCG(1, 2))
+	var names []string
+	var labels []int
+	for range 600 {
+		b := make([]byte, 3+rng.IntN(7))
+		for i := range b {
+			b[i] = "abcdefgh01"[rng.IntN(10)]
+		}
+		names = append(names, string(b))
+		labels = append(labels, 0)
+		if strings.Contains(names[len(names)-1], "a") {
+			labels[len(labels)-1] = 1
+		}
+	}
+	train, validation := trainer.NewSet(names[:500], labels[:500]), trainer.NewSet(names[500:], labels[500:])
+	fit := func(engine string, augment float64) *trainer.Result {
+		e, err := trainer.LookupEngine(engine)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o := trainer.DefaultOptions()
+		o.Epochs, o.BatchSize, o.LearningRate, o.Augment, o.Schedule = 4, 32, 1e-2, augment, trainer.ScheduleCosine
+		r, err := trainer.Fit(context.Background(), trainer.Task{Spec: &spec, Engine: e, Train: train, Validation: validation}, o, trainer.Observer{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	gpu, again, cpu := fit("cuda", 0), fit("cuda", 0), fit("cpu", 0)
+	if d := math.Abs(gpu.Best.ValidationAUC - cpu.Best.ValidationAUC); !(d < 0.02) || gpu.Best.ValidationLoss > 2*cpu.Best.ValidationLoss+0.05 {
+		t.Errorf("AUC %v and loss %v, on the CPU %v and %v", gpu.Best.ValidationAUC, gpu.Best.ValidationLoss, cpu.Best.ValidationAUC, cpu.Best.ValidationLoss)
+	}
+	for name, w := range gpu.Weights {
+		for i, v := range w.Data {
+			if again.Weights[name].Data[i] != v {
+				t.Fatalf("%s[%d] is %v and %v in two trainings", name, i, v, again.Weights[name].Data[i])
+			}
+		}
+	}
+	if r := fit("cuda", 0.5); r.Best.ValidationLoss == gpu.Best.ValidationLoss {
+		t.Error("names with hosts before them gave the same loss")
+	}
+}
+
+// What the device says of names must be what the classifier says with the same weights; a session put into another's state
+// must go on as that one.
+func TestScoresAndState(t *testing.T) {
+	spec := narrow(t, "hybrid", 32)
+	w, err := model.Initial(&spec, 5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	setup := trainer.Setup{Spec: &spec, Weights: w, BatchSize: 16, Workers: 1, Seed: 7, LearningRate: 1e-2, Precision: trainer.PrecisionFP32}
+	s := start(t, "cuda", setup)
+	rng := rand.New(rand.NewPCG(5, 6))
+	for range 3 {
+		if _, err := s.Step(context.Background(), batchOf(rng, &spec, 16)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b := batchOf(rng, &spec, 37)
+	got, want := make([]float32, 2*37), make([]float32, 2*37)
+	if err := s.(trainer.Resident).Probabilities(context.Background(), asBytes(b.Codes), got); err != nil {
+		t.Fatal(err)
+	}
+	c, err := model.NewClassifier(&model.Model{Spec: spec, Weights: s.Weights(), Threshold: 0.5})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.ProbabilitiesOfCodes(context.Background(), b.Codes, want); err != nil {
+		t.Fatal(err)
+	}
+	for i := range want {
+		if math.Abs(float64(got[i]-want[i])) > 1e-5 {
+			t.Fatalf("probability %d is %v, the classifier's %v", i, got[i], want[i])
+		}
+	}
+	other := start(t, "cuda", setup)
+	if err := other.Restore(s.State()); err != nil {
+		t.Fatal(err)
+	}
+	next := batchOf(rng, &spec, 16)
+	a, errA := s.Step(context.Background(), next)
+	z, errZ := other.Step(context.Background(), next)
+	if errA != nil || errZ != nil || a != z {
+		t.Errorf("after the restore the loss is %v (%v), want %v (%v)", z, errZ, a, errA)
+	}
+}
+
+// Random Specs must either agree with the CPU engine or be refused by the layer's name.
+func TestRandomSpecs(t *testing.T) {
+	rng := rand.New(rand.NewPCG(9, 9))
+	agreed := 0
+	for range 40 {
+		spec := modeltest.Spec(rng)
+		var strip func([]model.Layer)
+		strip = func(layers []model.Layer) {
+			for i := range layers {
+				layers[i].Rate = 0
+				for _, b := range layers[i].Branches {
+					strip(b)
+				}
+			}
+		}
+		strip(spec.Layers)
+		w := modeltest.Weights(&spec, rng)
+		setup := trainer.Setup{Spec: &spec, Weights: w, BatchSize: 9, Workers: 1, Seed: 7, LearningRate: 1e-3, Precision: trainer.PrecisionFP32}
+		gpu, err := engine{}.Start(context.Background(), setup)
+		if err != nil {
+			if !strings.Contains(err.Error(), "--engine cpu") {
+				t.Errorf("%v\n%+v", err, spec)
+			}
+			continue
+		}
+		setup.Precision = ""
+		cpu := start(t, "cpu", setup)
+		b := batchOf(rng, &spec, 9)
+		for i := range b.Labels {
+			b.Labels[i] = rng.IntN(len(spec.Labels))
+		}
+		want, exact, err := cpu.(trainer.Differentiator).Gradients(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, grads, err := gpu.(trainer.Differentiator).Gradients(b)
+		if err != nil {
+			t.Fatalf("%v\n%+v", err, spec)
+		}
+		if math.Abs(got-want) > 1e-4*(1+math.Abs(want)) {
+			t.Errorf("loss %v, the CPU's %v\n%+v", got, want, spec)
+		}
+		compareWeights(t, grads, exact)
+		if err := gpu.Close(); err != nil {
+			t.Error(err)
+		}
+		agreed++
+	}
+	if agreed < 10 {
+		t.Errorf("only %d Specs ran", agreed)
+	}
+}
