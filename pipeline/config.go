@@ -136,7 +136,7 @@ func (c *Config) defaults() error {
 		first(&t.Data, processed)
 		run = first(&t.Run, "runs/"+c.Name)
 		first(&t.Target, trainer.TargetBinary)
-		first(&t.Engine, "cpu")
+		first(&t.Engine, trainer.EngineAuto)
 		if err := t.Options.Resolve(); err != nil {
 			return fmt.Errorf("train: %w", err)
 		}

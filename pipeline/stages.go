@@ -104,7 +104,11 @@ func (s *trainStage) Outputs() []string {
 func (s *trainStage) Run(ctx context.Context) error {
 	final := s.TrainConfig.Run
 	work := filepath.Join(filepath.Dir(final), "."+filepath.Base(final)+".partial")
-	cfg := trainer.Config{Arch: s.Arch, Target: s.Target, Engine: s.Engine, Data: s.Data, Options: s.Options, Degas: s.version}
+	engine, _, err := trainer.ChooseEngine(s.Engine)
+	if err != nil {
+		return err
+	}
+	cfg := trainer.Config{Arch: s.Arch, Target: s.Target, Engine: engine, Data: s.Data, Options: s.Options, Degas: s.version}
 	resume, err := s.resumable(work, cfg)
 	if err != nil {
 		return err

@@ -53,7 +53,7 @@ func ReadConfig(path string) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Config{Data: "data/processed", Out: "runs/tune", Target: trainer.TargetBinary, Engine: "cpu", Seed: 1, Trials: 9, MinEpochs: 1, MaxEpochs: 9, Eta: 3,
+	c := &Config{Data: "data/processed", Out: "runs/tune", Target: trainer.TargetBinary, Engine: trainer.EngineAuto, Seed: 1, Trials: 9, MinEpochs: 1, MaxEpochs: 9, Eta: 3,
 		Options: trainer.DefaultOptions()}
 	if err := yaml.UnmarshalWithOptions(data, c, yaml.Strict()); err != nil {
 		return nil, fmt.Errorf("read %s: %w", path, err)
@@ -78,7 +78,11 @@ func (c *Config) check() error {
 			return fmt.Errorf("search: %s: %w", key, err)
 		}
 	}
-	_, err := c.trial(0)
+	if _, err := c.trial(0); err != nil {
+		return err
+	}
+	engine, _, err := trainer.ChooseEngine(c.Engine)
+	c.Engine = engine
 	return err
 }
 
