@@ -403,9 +403,10 @@ def main():
     parser.add_argument("--expected", metavar="SUFFIX", help="read degas' answers from DIR+SUFFIX")
     parser.add_argument("--random", action="store_true", help="the models are random ones with an amplified head, which amplifies "
                         "rounding as well: 1e-5 is allowed for all, and TensorFlow.js rounds as little as it can")
+    parser.add_argument("--names", type=int, default=2000, metavar="N", help="names to score (2000)")
     args = parser.parse_args()
 
-    names = ugly_names()
+    names = ugly_names(args.names)
     width = max(len(d) for d in args.dirs)
     print(f"{'largest difference':{width}}  " + "  ".join(f"{r:>11}" for r, _, _ in RUNTIMES))
     failures, speeds = [], []

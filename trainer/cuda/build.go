@@ -135,7 +135,7 @@ func (b *builder) embedded(node model.Node) bool {
 
 func (b *builder) node(node model.Node) (*value, error) {
 	if b.embedded(node) && node.Kind != model.KindConv1D && node.Kind != model.KindLSTM {
-		return nil, fmt.Errorf("a %s that reads the embedding has no CUDA kernel. Try: --engine cpu", node.Kind)
+		return nil, fmt.Errorf("no CUDA kernel does a %s that reads the embedding. Try: --engine cpu", node.Kind)
 	}
 	n := b.network
 	switch node.Kind {
@@ -168,7 +168,7 @@ func (b *builder) node(node model.Node) (*value, error) {
 	case model.KindDense:
 		return b.dense(node)
 	}
-	return nil, fmt.Errorf("a %s has no CUDA kernel. Try: --engine cpu", node.Kind)
+	return nil, fmt.Errorf("no CUDA kernel does a layer of kind %q. Try: --engine cpu", node.Kind)
 }
 
 func (b *builder) dense(node model.Node) (*value, error) {
@@ -177,7 +177,7 @@ func (b *builder) dense(node model.Node) (*value, error) {
 		act, ok = linear, true // the loss applies the head's
 	}
 	if !ok {
-		return nil, fmt.Errorf("activation %q has no CUDA kernel. Try: --engine cpu", node.Layer.Activation)
+		return nil, fmt.Errorf("no CUDA kernel does the activation %q. Try: --engine cpu", node.Layer.Activation)
 	}
 	y := b.newValue(node.Shape...)
 	b.add(newDense(b.network, b.read(node, 0), y, b.par(node, 0), b.par(node, 1), act))
@@ -201,7 +201,7 @@ func (b *builder) pool(node model.Node) (*value, error) {
 func (b *builder) conv(node model.Node) (*value, error) {
 	act, ok := activations[node.Layer.Activation]
 	if !ok {
-		return nil, fmt.Errorf("activation %q has no CUDA kernel. Try: --engine cpu", node.Layer.Activation)
+		return nil, fmt.Errorf("no CUDA kernel does the activation %q. Try: --engine cpu", node.Layer.Activation)
 	}
 	before := 0
 	if node.Layer.Padding == model.Same {

@@ -8,6 +8,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/degas-dns/degas/model"
@@ -143,5 +144,41 @@ func compareWeights(t *testing.T, got, want model.Weights) {
 		if !(math.Sqrt(diff) <= 2e-3*math.Sqrt(norm)+1e-5) {
 			t.Errorf("%s: differs by %.2g of its norm %.2g", name, math.Sqrt(diff), math.Sqrt(norm))
 		}
+	}
+}
+
+// What cannot be done must be said before anything is trained, by layer or by amount.
+func TestRefusals(t *testing.T) {
+	for name, c := range map[string]struct {
+		preset string
+		change func(*trainer.Setup)
+		want   string
+	}{
+		"image":      {"mlbridge", func(*trainer.Setup) {}, `layer image: no CUDA kernel does a layer of kind "image". Try: --engine cpu`},
+		"units":      {"lstm", func(s *trainer.Setup) { s.Spec.Layers[1].Units = 200 }, "layer lstm: 200 units: at most 128. Try: --engine cpu"},
+		"memory":     {"lstm", func(s *trainer.Setup) { s.BatchSize = 1 << 16 }, "Try: a smaller --batch-size"},
+		"precision":  {"cnn", func(s *trainer.Setup) { s.Precision = "fp8" }, `unknown precision "fp8", known are fp32, tf32, bf16`},
+		"batch size": {"cnn", func(s *trainer.Setup) { s.BatchSize = 0 }, "batch size 0"},
+		"rmsprop":    {"cnn", func(s *trainer.Setup) { s.Optimizer, s.WeightDecay = trainer.OptimizerRMSProp, 0.1 }, "rmsprop has no weight decay"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			spec, err := model.Preset(c.preset)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := trainer.Setup{Spec: &spec, BatchSize: 8, Workers: 1, Seed: 1, LearningRate: 1e-3}
+			c.change(&s)
+			if s.Weights, err = model.Initial(&spec, 1); err != nil {
+				t.Fatal(err)
+			}
+			ses, err := engine{}.Start(context.Background(), s)
+			if err == nil {
+				ses.Close()
+				t.Fatal("no error")
+			}
+			if !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%q, want %q in it", err, c.want)
+			}
+		})
 	}
 }
