@@ -104,7 +104,11 @@ func (s *trainStage) Outputs() []string {
 func (s *trainStage) Run(ctx context.Context) error {
 	final := s.TrainConfig.Run
 	work := filepath.Join(filepath.Dir(final), "."+filepath.Base(final)+".partial")
-	engine, _, err := trainer.ChooseEngine(s.Engine)
+	spec, err := model.Preset(s.Arch)
+	if err != nil {
+		return err
+	}
+	engine, _, err := trainer.ChooseEngine(s.Engine, &spec)
 	if err != nil {
 		return err
 	}

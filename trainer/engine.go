@@ -25,20 +25,20 @@ type Accelerator interface {
 	Engine
 	// Available describes the device it would use; an error says why there is none.
 	Available() (string, error)
+	// Supports says why it cannot train a Spec, nil where it can.
+	Supports(spec *model.Spec) error
 }
 
-// EngineAuto stands for an accelerator whose device answers, else for the CPU.
+// EngineAuto stands for an accelerator whose device answers and that can train the Spec, else for the CPU.
 const EngineAuto = "auto"
 
-// ChooseEngine gives the name of the engine that name asks for, an error where it cannot be used here. device is the
-// accelerator's, "" for others.
-func ChooseEngine(name string) (engine, device string, err error) {
+// ChooseEngine gives the name of the engine that name asks for, an error where it cannot be used here for spec. device is
+// the accelerator's, "" for others.
+func ChooseEngine(name string, spec *model.Spec) (engine, device string, err error) {
 	if name == EngineAuto {
 		for _, n := range Engines() {
-			if a, ok := engines[n].(Accelerator); ok {
-				if device, err := a.Available(); err == nil {
-					return n, device, nil
-				}
+			if device, err := usable(engines[n], spec); err == nil && device != "" {
+				return n, device, nil
 			}
 		}
 		return "cpu", "", nil
@@ -47,13 +47,23 @@ func ChooseEngine(name string) (engine, device string, err error) {
 	if err != nil {
 		return "", "", err
 	}
-	if a, ok := e.(Accelerator); ok {
-		device, err = a.Available()
-		if err != nil {
-			return "", "", fmt.Errorf("engine %s: %w", name, err)
-		}
+	device, err = usable(e, spec)
+	if err != nil {
+		return "", "", fmt.Errorf("engine %s: %w", name, err)
 	}
 	return name, device, nil
+}
+
+// usable describes an accelerator's device, "" for other engines; an error says why it cannot be used.
+func usable(e Engine, spec *model.Spec) (device string, err error) {
+	a, ok := e.(Accelerator)
+	if !ok {
+		return "", nil
+	}
+	if device, err = a.Available(); err != nil {
+		return "", err
+	}
+	return device, a.Supports(spec)
 }
 
 // Setup is what a session is started with.
@@ -89,9 +99,10 @@ const (
 type Session interface {
 	// Step does one update and returns the batch's mean loss. The session does not keep b.
 	Step(ctx context.Context, b *Batch) (float64, error)
-	// Weights copies the parameters out.
+	// Weights copies the parameters out; nil when a device was lost, of which the next Step tells.
 	Weights() model.Weights
-	// State copies out all that a later Restore needs to go on with the same result.
+	// State copies out all that a later Restore needs to go on with the same result. Its Weights are nil when a device was
+	// lost.
 	State() State
 	// Restore puts a session of the same Setup into a state.
 	Restore(s State) error
@@ -122,6 +133,8 @@ type Resident interface {
 	Epoch(ctx context.Context, key uint64, before func(done int), report func(done int, loss float64) error) (float64, error)
 	// Probabilities scores codes [n, window] with the weights of now into out [n, labels].
 	Probabilities(ctx context.Context, codes []byte, out []float32) error
+	// Narrow writes codes of the Spec as the bytes that Keep and Probabilities take.
+	Narrow(dst []byte, codes []uint16)
 }
 
 // Batch is the input of one step.

@@ -84,10 +84,13 @@ func Fit(ctx context.Context, t Task, o Options, obs Observer) (*Result, error) 
 		return nil, fmt.Errorf("%d names to train on and %d to validate with: both need some", t.Train.Len(), t.Validation.Len())
 	}
 	f := &fit{Task: t, Options: o, Observer: obs, classes: classWeights(t.Train.counts(len(t.Spec.Labels)), o.ClassWeight)}
-	if err := f.start(ctx); err != nil {
+	err := f.start(ctx)
+	if f.session != nil {
+		defer f.session.Close()
+	}
+	if err != nil {
 		return nil, err
 	}
-	defer f.session.Close()
 	for f.progress.Epoch < o.Epochs && !f.progress.Stopped {
 		if err := f.epoch(ctx); err != nil {
 			return nil, err
@@ -137,6 +140,9 @@ func (f *fit) epoch(ctx context.Context) error {
 	if f.Average > 0 {
 		weights = f.mean.Clone()
 	}
+	if weights == nil {
+		return f.lost(ctx)
+	}
 	if err := weights.Check(f.Spec); err != nil {
 		return errors.Join(f.diverged(p.Epoch+1, f.Train.Len(), math.NaN()), err)
 	}
@@ -160,7 +166,11 @@ func (f *fit) epoch(ctx context.Context) error {
 	}
 	p.History = append(p.History, e)
 	if f.Store != nil {
-		if err := f.Store.Save(Checkpoint{Progress: *p, State: f.session.State(), Best: f.best, Mean: f.mean}); err != nil {
+		state := f.session.State()
+		if state.Weights == nil {
+			return f.lost(ctx)
+		}
+		if err := f.Store.Save(Checkpoint{Progress: *p, State: state, Best: f.best, Mean: f.mean}); err != nil {
 			return err
 		}
 	}
@@ -168,6 +178,14 @@ func (f *fit) epoch(ctx context.Context) error {
 		f.Observer.Epoch(e)
 	}
 	return nil
+}
+
+// lost is why the session's device does not give its memory back; the checkpoint of the epoch before stays.
+func (f *fit) lost(ctx context.Context) error {
+	if _, err := f.session.Step(ctx, &Batch{}); err != nil {
+		return err
+	}
+	return errors.New("the device was lost")
 }
 
 // adjust notes whether e is the best epoch, lowers the learning rate on a plateau and stops when patience runs out.

@@ -16,13 +16,13 @@ import (
 // session cannot, the set does not fit, or the host has to see every step.
 func (f *fit) resident(ctx context.Context, epoch int) (Resident, error) {
 	r, ok := f.session.(Resident)
-	if !ok || f.streams || f.Average > 0 || f.Spec.Codes() > math.MaxUint8+1 {
+	if !ok || f.streams || f.Average > 0 {
 		return nil, nil
 	}
 	if f.kept && f.Augment == 0 {
 		return r, nil
 	}
-	codes, err := f.encoded(ctx, epoch)
+	codes, err := f.encoded(ctx, r, epoch)
 	if err != nil {
 		return nil, err
 	}
@@ -39,7 +39,7 @@ func (f *fit) resident(ctx context.Context, epoch int) (Resident, error) {
 }
 
 // encoded is the codes of all training names as an epoch sees them, [n, window], made on all cores.
-func (f *fit) encoded(ctx context.Context, epoch int) ([]byte, error) {
+func (f *fit) encoded(ctx context.Context, r Resident, epoch int) ([]byte, error) {
 	n, window, workers := f.Train.Len(), f.Spec.Encoder.Window, runtime.GOMAXPROCS(0)
 	codes := make([]byte, n*window)
 	var all sync.WaitGroup
@@ -48,19 +48,12 @@ func (f *fit) encoded(ctx context.Context, epoch int) ([]byte, error) {
 			coder, name := f.Spec.Encoder.Coder(), make([]uint16, window)
 			for i := w * n / workers; i < (w+1)*n/workers && ctx.Err() == nil; i++ {
 				coder.Encode(name, f.name(epoch, uint32(i)))
-				narrow(codes[i*window:(i+1)*window], name)
+				r.Narrow(codes[i*window:(i+1)*window], name)
 			}
 		})
 	}
 	all.Wait()
 	return codes, ctx.Err()
-}
-
-// narrow writes codes that are known to fit into bytes.
-func narrow(dst []byte, codes []uint16) {
-	for i, c := range codes {
-		dst[i] = byte(c)
-	}
 }
 
 // walk does an epoch on a resident set.
@@ -107,7 +100,7 @@ func (s *deviceScorer) Probabilities(ctx context.Context, names []string, out []
 	}
 	for i, n := range names {
 		s.coder.Encode(s.name, n)
-		narrow(s.codes[i*window:(i+1)*window], s.name)
+		s.Narrow(s.codes[i*window:(i+1)*window], s.name)
 	}
 	return s.Resident.Probabilities(ctx, s.codes[:len(names)*window], out)
 }

@@ -31,7 +31,11 @@ func Reachable(s Setup, open func(Setup) (Session, error)) (Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &reaching{Session: inner, vocabulary: v, full: s.Weights[v.table].Clone()}, nil
+	r := &reaching{Session: inner, vocabulary: v, full: s.Weights[v.table].Clone()}
+	if on, ok := inner.(Resident); ok {
+		return &residentReaching{reaching: r, Resident: on}, nil
+	}
+	return r, nil
 }
 
 // newVocabulary is nil where it would save little.
@@ -144,4 +148,27 @@ func (r *reaching) Restore(s State) error {
 	r.full = s.Weights[r.table].Clone()
 	s.Weights, s.M, s.V = r.take(s.Weights), r.take(s.M), r.take(s.V)
 	return r.Session.Restore(s)
+}
+
+// residentReaching is a reaching session whose device keeps the training set.
+type residentReaching struct {
+	*reaching
+	Resident
+}
+
+// Step, Weights, State and Restore are reaching's.
+func (r *residentReaching) Step(ctx context.Context, b *Batch) (float64, error) {
+	return r.reaching.Step(ctx, b)
+}
+func (r *residentReaching) Weights() model.Weights       { return r.reaching.Weights() }
+func (r *residentReaching) State() State                 { return r.reaching.State() }
+func (r *residentReaching) Restore(s State) error        { return r.reaching.Restore(s) }
+func (r *residentReaching) Close() error                 { return r.Resident.Close() }
+func (r *residentReaching) SetLearningRate(rate float64) { r.Resident.SetLearningRate(rate) }
+
+// Narrow writes the places of codes among the rows that are used. The encoder makes no others.
+func (r *residentReaching) Narrow(dst []byte, codes []uint16) {
+	for i, c := range codes {
+		dst[i] = byte(r.index[int(c)])
+	}
 }

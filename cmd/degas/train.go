@@ -60,20 +60,14 @@ func (c *command) trainAction(ctx *cli.Context) error {
 	if err := checkTrainFlags(ctx, o); err != nil {
 		return err
 	}
-	engine, device, err := trainer.ChooseEngine(ctx.String("engine"))
-	if err != nil {
-		return err
-	}
-	if device != "" {
-		fmt.Fprintf(c.err, "training on %s (--engine %s)\n", device, engine)
-	}
 	target := ctx.String("target")
-	var spec *model.Spec
+	var spec, planned *model.Spec // of --arch FILE; of that or --from
 	if strings.HasSuffix(arch, ".json") {
 		s, err := model.ReadSpec(arch)
 		if err != nil {
 			return err
 		}
+		planned = s
 		spec, arch = s, cmp.Or(s.Name, strings.TrimSuffix(filepath.Base(arch), ".json"))
 	}
 	if from := ctx.String("from"); from != "" {
@@ -84,10 +78,17 @@ func (c *command) trainAction(ctx *cli.Context) error {
 		if err != nil {
 			return err
 		}
-		arch = m.Spec.Name
+		arch, planned = m.Spec.Name, &m.Spec
 		if !ctx.IsSet("target") {
 			target = targetOf(m.Spec.Labels)
 		}
+	}
+	engine, device, err := chooseEngine(ctx.String("engine"), arch, planned)
+	if err != nil {
+		return err
+	}
+	if device != "" {
+		fmt.Fprintf(c.err, "training on %s (--engine %s)\n", device, engine)
 	}
 	dir, err := runDir(ctx.String("runs"), ctx.String("run"), arch, ctx.Bool("resume"))
 	if err != nil {
@@ -136,6 +137,18 @@ func recipe(ctx *cli.Context) (string, trainer.Options) {
 		}
 	}
 	return arch, o
+}
+
+// chooseEngine is trainer.ChooseEngine for a Spec or, without one, a preset.
+func chooseEngine(name, arch string, spec *model.Spec) (engine, device string, err error) {
+	if spec == nil {
+		s, err := model.Preset(arch)
+		if err != nil {
+			return "", "", err
+		}
+		spec = &s
+	}
+	return trainer.ChooseEngine(name, spec)
 }
 
 // checkTrainFlags finds wrong flag values before anything is read or written.

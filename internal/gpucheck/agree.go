@@ -79,51 +79,58 @@ type trajectory struct {
 	LastCPU float64 `json:"last_loss_cpu"`
 }
 
-// trajectories walks both engines over the same batches.
+// trajectories walks all precisions beside the CPU, over the same batches.
 func (c *check) trajectories(ctx context.Context) (any, error) {
-	out := map[string]trajectory{}
-	batch, steps := 256, 200
-	if c.quick {
-		batch, steps = 40, 2
-	}
+	out := map[string]*trajectory{}
 	for _, preset := range c.presets() {
-		for _, precision := range precisions {
-			t, err := c.trajectory(ctx, preset, precision, batch, steps)
-			if err != nil {
-				return nil, fmt.Errorf("%s %s: %w", preset, precision, err)
-			}
-			out[preset+" "+precision] = t
+		if err := c.trajectory(ctx, preset, out); err != nil {
+			return out, fmt.Errorf("%s: %w", preset, err)
 		}
 	}
 	return out, nil
 }
 
-func (c *check) trajectory(ctx context.Context, preset, precision string, batch, steps int) (t trajectory, err error) {
+func (c *check) trajectory(ctx context.Context, preset string, out map[string]*trajectory) error {
+	batch, steps := 256, 200
+	if c.quick {
+		batch, steps = 40, 2
+	}
 	spec, err := c.spec(preset, false)
 	if err != nil {
-		return t, err
+		return err
 	}
-	cpu, gpu, err := pair(ctx, spec, precision, batch)
+	cpu, err := start(ctx, "cpu", "", spec, batch)
 	if err != nil {
-		return t, err
+		return err
 	}
 	defer cpu.Close()
-	defer gpu.Close()
-	t.Steps = steps
+	sessions := map[string]trainer.Session{}
+	for _, precision := range precisions {
+		if sessions[precision], err = start(ctx, "cuda", precision, spec, batch); err != nil {
+			return err
+		}
+		defer sessions[precision].Close()
+		out[preset+" "+precision] = &trajectory{}
+	}
 	for i := range steps {
 		b := c.batch(spec, i*batch, batch)
-		if t.LastCPU, err = cpu.Step(ctx, b); err != nil {
-			return t, err
+		want, err := cpu.Step(ctx, b)
+		if err != nil {
+			return err
 		}
-		if t.Last, err = gpu.Step(ctx, b); err != nil {
-			return t, err
+		for precision, gpu := range sessions {
+			t := out[preset+" "+precision]
+			t.Steps, t.LastCPU = i+1, want
+			if t.Last, err = gpu.Step(ctx, b); err != nil {
+				return err
+			}
+			if i == 0 {
+				t.First = t.Last
+			}
+			t.Largest = max(t.Largest, math.Abs(t.Last-want)/want)
 		}
-		if i == 0 {
-			t.First = t.Last
-		}
-		t.Largest = max(t.Largest, math.Abs(t.Last-t.LastCPU)/t.LastCPU)
 	}
-	return t, nil
+	return nil
 }
 
 // auc trains cnn for five epochs on both engines, on nine tenths of the names, and gives the AUC on the rest.

@@ -1,5 +1,5 @@
-// Command gpucheck compares the CUDA engine with the CPU engine and measures it, on the names of a file, one a line. It
-// prints one JSON object; scripts/gpu-check carries it to a GPU and sets other frameworks beside it. Built by
+// Command gpucheck compares the CUDA engine with the CPU engine and measures it, on the names of a file. It prints a JSON
+// object a line, each with all that there is so far; scripts/gpu-check carries it to a GPU and sets other frameworks beside it. Built by
 // scripts/gpu-check --build.
 package main
 
@@ -39,34 +39,36 @@ func main() {
 	if err := c.read(*file); err != nil {
 		log.Fatal(err)
 	}
-	out, err := c.all(context.Background())
-	if err != nil {
-		log.Fatal(err)
-	}
-	if err := json.NewEncoder(os.Stdout).Encode(out); err != nil {
+	if err := c.all(context.Background(), json.NewEncoder(os.Stdout)); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func (c *check) all(ctx context.Context) (map[string]any, error) {
+// all prints everything it has after each part, so that a later one that fails takes nothing along. What matters most is
+// first.
+func (c *check) all(ctx context.Context, to *json.Encoder) error {
 	devices, err := device.List()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	out := map[string]any{"devices": devices}
 	for _, part := range []struct {
 		name string
 		run  func(ctx context.Context) (any, error)
-	}{{"gradients", c.gradients}, {"trajectories", c.trajectories}, {"auc", c.auc}, {"speed", c.speed}, {"epoch", c.epoch}} {
+	}{{"gradients", c.gradients}, {"speed", c.speed}, {"epoch", c.epoch}, {"auc", c.auc}, {"trajectories", c.trajectories}} {
 		began := time.Now()
 		result, err := part.run(ctx)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", part.name, err)
+			out[part.name+"_error"] = err.Error()
+			log.Printf("%s: %v", part.name, err)
 		}
 		out[part.name] = result
 		log.Printf("%s: %.0f s", part.name, time.Since(began).Seconds())
+		if err := to.Encode(out); err != nil {
+			return err
+		}
 	}
-	return out, nil
+	return nil
 }
 
 func (c *check) read(path string) error {

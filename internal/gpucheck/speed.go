@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/degas-dns/degas/model"
@@ -32,12 +31,13 @@ func (c *check) speed(ctx context.Context) (any, error) {
 		for _, precision := range precisions {
 			for _, batch := range batches {
 				r, err := c.rate(ctx, preset, precision, batch)
-				if errors.Is(err, device.ErrMemory) {
+				if err != nil {
 					r.Problem = err.Error()
-				} else if err != nil {
-					return nil, fmt.Errorf("%s %s %d: %w", preset, precision, batch, err)
 				}
 				out = append(out, r)
+				if errors.Is(err, device.ErrLost) {
+					return out, err
+				}
 			}
 		}
 	}

@@ -28,6 +28,19 @@ type builder struct {
 
 // build lays a Spec out on a device, with the weights of s. step counts the updates; dropout masks depend on it.
 func build(dev device.Device, s trainer.Setup, precision string, step *uint64) (*network, error) {
+	n, err := plan(dev, s, precision, step)
+	if err != nil {
+		return nil, err
+	}
+	if err := n.put(n.weights, s.Weights); err != nil {
+		n.close()
+		return nil, err
+	}
+	return n, nil
+}
+
+// plan takes the memory and makes the layers.
+func plan(dev device.Device, s trainer.Setup, precision string, step *uint64) (*network, error) {
 	nodes, err := s.Spec.Graph()
 	if err != nil {
 		return nil, err
@@ -47,13 +60,10 @@ func build(dev device.Device, s trainer.Setup, precision string, step *uint64) (
 	}
 	b.place()
 	n.codes, n.chars = n.take(n.batch*n.window), n.alloc(n.batch)
+	n.clear(n.codes, n.batch*n.window) // rows of a batch that nobody fills are names all the same
 	err = b.lay()
 	n.scratchAt = n.alloc(n.scratchSize)
 	if err = errors.Join(err, n.err); err != nil {
-		n.close()
-		return nil, err
-	}
-	if err := n.put(n.weights, s.Weights); err != nil {
 		n.close()
 		return nil, err
 	}
@@ -223,7 +233,7 @@ func (b *builder) conv(node model.Node) (*value, error) {
 		b.give(pool, l.y)
 		return l.y, nil
 	}
-	l := &embedConv{fold: f, y: b.newValue(node.Shape...), b: bias, time: node.Shape[0], before: before, act: act}
+	l := &embedConv{fold: f.wantWalk(), y: b.newValue(node.Shape...), b: bias, time: node.Shape[0], before: before, act: act}
 	b.add(l)
 	return l.y, nil
 }

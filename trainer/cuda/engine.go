@@ -2,6 +2,7 @@ package cuda
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -124,7 +125,7 @@ func newSession(dev device.Device, s trainer.Setup, precision string) (*session,
 
 // Step does one update.
 func (s *session) Step(ctx context.Context, b *trainer.Batch) (float64, error) {
-	if err := ctx.Err(); err != nil {
+	if err := errors.Join(ctx.Err(), s.err); err != nil {
 		return 0, err
 	}
 	if err := s.load(b); err != nil {
@@ -255,6 +256,9 @@ func (s *session) State() trainer.State {
 	st.V = s.copyOut(s.v)
 	if s.setup.Optimizer != trainer.OptimizerRMSProp {
 		st.M = s.copyOut(s.m)
+	}
+	if s.err != nil {
+		return trainer.State{}
 	}
 	return st
 }

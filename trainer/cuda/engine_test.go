@@ -1,18 +1,21 @@
-//go:build emulate
+//go:build emulate || gpu
 
 package cuda
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/degas-dns/degas/model"
 	"github.com/degas-dns/degas/trainer"
+	"github.com/degas-dns/degas/trainer/cuda/device"
 
 	_ "github.com/degas-dns/degas/trainer/graph"
 	_ "go4.org/unsafe/assume-no-moving-gc" // gorgonia needs this version on current Go
@@ -64,6 +67,15 @@ func batchOf(rng *rand.Rand, spec *model.Spec, n int) *trainer.Batch {
 		b.Weights[i] = 0.5 + rng.Float32()
 	}
 	return b
+}
+
+// TestMain leaves the tests out where a degas for GPUs finds none.
+func TestMain(m *testing.M) {
+	if _, err := device.List(); errors.Is(err, device.ErrNone) {
+		fmt.Println("skipped:", err)
+		return
+	}
+	os.Exit(m.Run())
 }
 
 func start(t *testing.T, engine string, s trainer.Setup) trainer.Session {
@@ -178,6 +190,9 @@ func TestRefusals(t *testing.T) {
 			}
 			if !strings.Contains(err.Error(), c.want) {
 				t.Errorf("%q, want %q in it", err, c.want)
+			}
+			if refused := (engine{}).Supports(&spec); (refused != nil) != strings.Contains(c.want, "--engine cpu") {
+				t.Errorf("whether it is supported: %v", refused)
 			}
 		})
 	}

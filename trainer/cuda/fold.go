@@ -16,9 +16,9 @@ type fold struct {
 	table, grad          device.Address
 }
 
-// scatterShares is how many blocks share the names of a batch when gradients are added to a table. It must not depend on the
-// device: it decides the order of sums.
-const scatterShares = 32
+// maxShares and walkShares are how many blocks share the names of a batch when gradients are added to a table, one a name or
+// one a position. They must not depend on the device: they decide the order of sums.
+const maxShares, walkShares = 32, 128
 
 func newFold(n *network, w param, kernel, filters int) (*fold, error) {
 	f := &fold{network: n, kernel: kernel, dim: n.embedding.Shape[1], filters: filters, w: w}
@@ -29,7 +29,7 @@ func newFold(n *network, w param, kernel, filters int) (*fold, error) {
 		return nil, fmt.Errorf("kernel %d: at most 32 over an embedding", kernel)
 	}
 	f.table, f.grad = n.alloc(f.size()), n.alloc(f.size())
-	n.wantScratch(scatterShares * f.size())
+	n.wantScratch(maxShares * f.size())
 	n.wantScratch(kernel * n.rows * f.dim)
 	return f, nil
 }
@@ -62,7 +62,7 @@ func (f *fold) unfold() {
 }
 
 // warps is the warps of a block of kernels whose warps take names, blocksY how many blocks share a batch.
-const warps, blocksY = 8, 32
+const warps, blocksY = 16, 64
 
 // convMax is an embedding, a valid convolution, a maximum over time and an activation that does not fall.
 type convMax struct {
@@ -83,7 +83,7 @@ func (l *convMax) backward() {
 	size := l.batch * l.filters
 	l.each("activation_grad", size, l.y.grad, l.y.grad, l.y.data, size, l.act)
 	l.columnSums(l.b.grad, l.y.grad, l.batch, l.filters)
-	shares := min(scatterShares, l.batch)
+	shares := min(maxShares, l.batch)
 	l.launch("conv_max_grad", l.slices(shares), device.Dim{X: 32 * l.kernel}, l.shared(),
 		l.scratchAt, l.y.grad, l.arg, l.codes, l.batch, l.window, l.rows, l.kernel, l.filters)
 	l.collect(shares)
@@ -113,9 +113,15 @@ func (l *embedConv) backward() {
 	l.unfold()
 }
 
+// wantWalk asks for what scatter needs.
+func (f *fold) wantWalk() *fold {
+	f.wantScratch(walkShares * f.size())
+	return f
+}
+
 // scatter adds d [batch, time, filters] to the rows of the table that were read there.
 func (f *fold) scatter(d device.Address, time, before int) {
-	shares := min(scatterShares, f.batch)
+	shares := min(walkShares, f.batch)
 	f.launch("scatter", f.slices(shares), device.Dim{X: 32 * f.kernel}, f.shared(),
 		f.scratchAt, d, f.codes, f.batch, time, f.window, f.rows, f.kernel, f.filters, before)
 	f.collect(shares)

@@ -25,11 +25,11 @@ type product struct {
 
 // tile is the rows and columns of c that a block computes; splitDepth is the least of k worth a block of its own and
 // maxSplits the most blocks that share k. They must not depend on the device: they decide the order of sums.
-const tile, splitDepth, maxSplits = 64, 1024, 64
+const tile, splitDepth, maxSplits = 64, 256, 64
 
 // gemm queues a product.
 func (n *network) gemm(precision string, p product) {
-	n.launch("gemm_"+precision, device.Dim{X: tiles(p.n), Y: tiles(p.m), Z: max(p.batches, 1)}, device.Dim{X: 128}, 0,
+	n.launch("gemm_"+precision, device.Dim{X: tiles(p.m), Y: tiles(p.n), Z: max(p.batches, 1)}, device.Dim{X: 128}, 0,
 		p.c.at, p.a.at, p.b.at, p.bias, p.m, p.n, p.k, p.a.row, p.a.column, p.b.row, p.b.column, p.c.row,
 		p.a.batch, p.b.batch, p.c.batch, false, p.activation, p.accumulate)
 }
@@ -38,7 +38,7 @@ func (n *network) gemm(precision string, p product) {
 // added up. c is dense.
 func (n *network) gemmSplit(precision string, p product) {
 	splits := splitsOf(p.k)
-	n.launch("gemm_"+precision, device.Dim{X: tiles(p.n), Y: tiles(p.m), Z: splits}, device.Dim{X: 128}, 0,
+	n.launch("gemm_"+precision, device.Dim{X: tiles(p.m), Y: tiles(p.n), Z: splits}, device.Dim{X: 128}, 0,
 		n.scratchAt, p.a.at, p.b.at, 0, p.m, p.n, p.k, p.a.row, p.a.column, p.b.row, p.b.column, p.n,
 		0, 0, p.m*p.n, true, linear, false)
 	n.addParts(p.c.at, n.scratchAt, p.m*p.n, splits, p.accumulate)

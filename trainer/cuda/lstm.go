@@ -44,7 +44,7 @@ func newLSTM(n *network, x, y *value, w, u, b param, time int, reverse bool) (*l
 		if err != nil {
 			return nil, err
 		}
-		l.fold, l.table = f, f.table
+		l.fold, l.table = f.wantWalk(), f.table
 	} else {
 		l.table = n.alloc(n.batch * time * gates)
 		n.wantSplit(x.shape[1], gates, n.batch*time)

@@ -100,27 +100,38 @@ func (s *session) takeBatch(from resident, first, count int, key uint64, shuffle
 		from.n, first, count, s.window, s.pad, key, shuffle)
 }
 
-// Probabilities scores codes [n, window] into out [n, labels].
+// Probabilities scores codes [n, window] into out [n, labels]. What came back of one batch is turned into probabilities while
+// the device is at the next.
 func (s *session) Probabilities(ctx context.Context, codes []byte, out []float32) error {
 	outputs, labels := s.spec.Outputs(), len(s.spec.Labels)
-	logits := make([]float32, s.batch*outputs)
-	for n := len(codes) / s.window; n > 0; {
+	logits, came := make([]float32, s.batch*outputs), 0 // samples in logits
+	for n := len(codes) / s.window; n > 0 || came > 0; {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		count := min(s.batch, n)
-		if err := s.dev.Upload(s.codes, codes[:count*s.window]); err != nil {
-			return err
+		if count > 0 {
+			if err := s.dev.Upload(s.codes, codes[:count*s.window]); err != nil {
+				return err
+			}
+			s.forward(false)
+			if s.err != nil {
+				return s.err
+			}
 		}
-		s.forward(false)
-		if s.err != nil {
-			return s.err
-		}
+		model.Probabilities(logits[:came*outputs], outputs, out[:came*labels])
+		out = out[came*labels:]
 		if err := s.dev.Download(bytesOf(logits[:count*outputs]), s.logits.data); err != nil {
 			return err
 		}
-		model.Probabilities(logits[:count*outputs], outputs, out[:count*labels])
-		codes, out, n = codes[count*s.window:], out[count*labels:], n-count
+		codes, n, came = codes[count*s.window:], n-count, count
 	}
 	return nil
+}
+
+// Narrow writes codes as bytes: the kernels know no more than 256.
+func (s *session) Narrow(dst []byte, codes []uint16) {
+	for i, c := range codes {
+		dst[i] = byte(c)
+	}
 }

@@ -1,4 +1,4 @@
-//go:build emulate
+//go:build emulate || gpu
 
 package cuda
 

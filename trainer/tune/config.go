@@ -78,11 +78,7 @@ func (c *Config) check() error {
 			return fmt.Errorf("search: %s: %w", key, err)
 		}
 	}
-	if _, err := c.trial(0); err != nil {
-		return err
-	}
-	engine, _, err := trainer.ChooseEngine(c.Engine)
-	c.Engine = engine
+	_, err := c.trial(0)
 	return err
 }
 
@@ -127,6 +123,7 @@ type Trial struct {
 	Values  map[string]any `json:"values"`
 	arch    string
 	spec    *model.Spec
+	engine  string
 	options trainer.Options
 }
 
@@ -163,7 +160,8 @@ func (c *Config) trial(i int) (*Trial, error) {
 		return nil, fmt.Errorf("trial %d, %s: %w", t.Number, t.Describe(), err)
 	}
 	t.spec = &spec
-	return t, nil
+	t.engine, _, err = trainer.ChooseEngine(c.Engine, t.spec)
+	return t, err
 }
 
 // withOptions are the common options with some replaced by their YAML names.

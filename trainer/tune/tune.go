@@ -116,7 +116,7 @@ func (s *search) train(ctx context.Context, o *Outcome, epochs int) error {
 	options := o.options
 	options.Epochs = epochs
 	_, err := os.Stat(filepath.Join(dir, trainer.ConfigFile))
-	r := trainer.Request{Dir: dir, Spec: o.spec, Resume: err == nil, Config: trainer.Config{Arch: o.arch, Target: s.Target, Engine: s.Engine, Data: s.Data, Options: options}}
+	r := trainer.Request{Dir: dir, Spec: o.spec, Resume: err == nil, Config: trainer.Config{Arch: o.arch, Target: s.Target, Engine: o.engine, Data: s.Data, Options: options}}
 	summary, err := trainer.Train(ctx, r, s.obs.Observer)
 	if errors.Is(err, trainer.ErrDiverged) {
 		o.Error = err.Error()

@@ -11,10 +11,38 @@ __device__ __forceinline__ void stage(float* slice, const float* table, int rows
   __syncthreads();
 }
 
+// Best is the largest sum over the windows from..to of a name, and where it is.
+struct Best {
+  float sum;
+  int at;
+};
+
+// best walks the windows of K codes, of which it keeps the places in registers. K 0 is any kernel.
+template <int K> __device__ __forceinline__ Best best(const float* slice, const unsigned char* name, int from, int to, int rows, int kernel) {
+  Best top = {0.f, from};
+  int place[K > 0 ? K : 1];
+#pragma unroll
+  for (int j = 1; j < K; j++) place[j] = name[from + j - 1] * 32;
+  for (int t = from; t <= to; t++) {
+    float sum = 0.f;
+    if (K > 0) {
+#pragma unroll
+      for (int j = 0; j + 1 < K; j++) place[j] = place[j + 1];
+      place[K > 0 ? K - 1 : 0] = name[t + K - 1] * 32;
+#pragma unroll
+      for (int j = 0; j < K; j++) sum += slice[j * rows * 32 + place[j]];
+    } else {
+      for (int j = 0; j < kernel; j++) sum += slice[(j * rows + name[t + j]) * 32];
+    }
+    if (t == from || sum > top.sum) top = {sum, t};
+  }
+  return top;
+}
+
 // conv_max is a valid convolution, a maximum over time, a bias and an activation, which must not fall: y and arg [batch,
 // filters]. Windows that lie wholly in padding are equal, so one of them is enough. Warps take names.
-extern "C" __global__ void conv_max(float* y, int* arg, const float* table, const float* bias, const unsigned char* codes, const int* chars, int batch,
-                                    int window, int rows, int kernel, int filters, int left, int activation) {
+extern "C" __global__ void __launch_bounds__(512) conv_max(float* y, int* arg, const float* table, const float* bias, const unsigned char* codes,
+                                                           const int* chars, int batch, int window, int rows, int kernel, int filters, int left, int activation) {
   DYNAMIC_SHARED(float, slice);
   stage(slice, table, rows, kernel, filters);
   int lane = threadIdx.x % 32, f = blockIdx.x * 32 + lane, warps = blockDim.x / 32;
@@ -23,19 +51,18 @@ extern "C" __global__ void conv_max(float* y, int* arg, const float* table, cons
     int from = 0, to = window - kernel;
     if (left) from = to - chars[b] > 0 ? to - chars[b] : 0;
     else to = chars[b] < to ? chars[b] : to;
-    float best = 0.f;
-    int at = from;
-    for (int t = from; t <= to; t++) {
-      float sum = 0.f;
-      for (int j = 0; j < kernel; j++) sum += slice[(j * rows + name[t + j]) * 32 + lane];
-      if (t == from || sum > best) {
-        best = sum;
-        at = t;
-      }
+    Best top;
+    switch (kernel) {
+    case 2: top = best<2>(slice + lane, name, from, to, rows, kernel); break;
+    case 3: top = best<3>(slice + lane, name, from, to, rows, kernel); break;
+    case 4: top = best<4>(slice + lane, name, from, to, rows, kernel); break;
+    case 5: top = best<5>(slice + lane, name, from, to, rows, kernel); break;
+    case 6: top = best<6>(slice + lane, name, from, to, rows, kernel); break;
+    default: top = best<0>(slice + lane, name, from, to, rows, kernel);
     }
     if (f < filters) {
-      y[(long long)b * filters + f] = activated(best + bias[f], activation);
-      arg[(long long)b * filters + f] = at;
+      y[(long long)b * filters + f] = activated(top.sum + bias[f], activation);
+      arg[(long long)b * filters + f] = top.at;
     }
   }
 }
@@ -55,6 +82,9 @@ __device__ __forceinline__ void zero(float* slice, int n) {
   __syncthreads();
 }
 
+// AHEAD is how many values a thread has on their way before it adds the first.
+constexpr int AHEAD = 8;
+
 // conv_max_grad adds the gradient d [batch, filters] of the sums to the table rows that won. Warp j has the rows of offset j
 // to itself, so that nothing is added atomically; a block takes a share of the names.
 extern "C" __global__ void conv_max_grad(float* part, const float* d, const int* arg, const unsigned char* codes, int batch, int window, int rows, int kernel,
@@ -64,9 +94,18 @@ extern "C" __global__ void conv_max_grad(float* part, const float* d, const int*
   int lane = threadIdx.x % 32, j = threadIdx.x / 32, f = blockIdx.x * 32 + lane;
   int share = (batch + gridDim.y - 1) / gridDim.y, from = blockIdx.y * share, to = from + share < batch ? from + share : batch;
   if (f < filters)
-    for (int b = from; b < to; b++) {
-      long long at = (long long)b * filters + f;
-      slice[(j * rows + codes[(long long)b * window + arg[at] + j]) * 32 + lane] += d[at];
+    for (int b = from; b < to; b += AHEAD) {
+      float g[AHEAD];
+      int row[AHEAD];
+#pragma unroll
+      for (int i = 0; i < AHEAD; i++) {
+        int name = b + i < to ? b + i : from;
+        long long at = (long long)name * filters + f;
+        g[i] = b + i < to ? d[at] : 0.f;
+        row[i] = codes[(long long)name * window + arg[at] + j];
+      }
+#pragma unroll
+      for (int i = 0; i < AHEAD; i++) slice[(j * rows + row[i]) * 32 + lane] += g[i];
     }
   finish(part, slice, rows, kernel, filters);
 }
@@ -100,10 +139,20 @@ extern "C" __global__ void scatter(float* part, const float* d, const unsigned c
   if (f < filters)
     for (int b = from; b < to; b++) {
       const unsigned char* name = codes + (long long)b * window;
-#pragma unroll 4
-      for (int t = 0; t < time; t++) {
-        int at = t + j - before;
-        if (at >= 0 && at < window) slice[(j * rows + name[at]) * 32 + lane] += d[((long long)b * time + t) * filters + f];
+      const float* in = d + (long long)b * time * filters + f;
+      for (int t = 0; t < time; t += AHEAD) {
+        float g[AHEAD];
+        int row[AHEAD];
+#pragma unroll
+        for (int i = 0; i < AHEAD; i++) {
+          int at = t + i + j - before;
+          bool hit = t + i < time && at >= 0 && at < window;
+          row[i] = name[hit ? at : 0];
+          float got = in[(long long)(hit ? t + i : 0) * filters];
+          g[i] = hit ? got : 0.f;
+        }
+#pragma unroll
+        for (int i = 0; i < AHEAD; i++) slice[(j * rows + row[i]) * 32 + lane] += g[i];
       }
     }
   finish(part, slice, rows, kernel, filters);

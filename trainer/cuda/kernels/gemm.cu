@@ -19,17 +19,34 @@ struct Output {
   }
 };
 
-// load copies a panel [DEPTH, TILE] of x(i, k) = x[i*is + k*ks], zeros beyond the edges.
-__device__ __forceinline__ void load(float (*panel)[ROW], const float* __restrict__ x, int is, int ks, int i0, int n, int k0, int end) {
-#pragma unroll 4
-  for (int e = threadIdx.x; e < DEPTH * TILE; e += GEMM_THREADS) {
-    int i = e % TILE, k = e / TILE;
-    if (ks == 1) { // neighbouring threads read neighbouring floats
-      i = e / DEPTH;
-      k = e % DEPTH;
-    }
+// A panel [DEPTH, TILE] is fetched into registers while the one before is being multiplied: EACH_LOADS values a thread, all
+// on their way at once. Beyond the edges it is zero.
+constexpr int EACH_LOADS = DEPTH * TILE / GEMM_THREADS;
+
+// spot is where thread-wise value s of a panel of x(i, k) = x[i*is + k*ks] lies: neighbouring threads read neighbours.
+__device__ __forceinline__ void spot(int s, int ks, int& i, int& k) {
+  unsigned e = threadIdx.x + s * GEMM_THREADS;
+  i = ks == 1 ? e / DEPTH : e % TILE;
+  k = ks == 1 ? e % DEPTH : e / TILE;
+}
+
+__device__ __forceinline__ void fetch(float (&v)[EACH_LOADS], const float* __restrict__ x, int is, int ks, int i0, int n, int k0, int end) {
+#pragma unroll
+  for (int s = 0; s < EACH_LOADS; s++) {
+    int i, k;
+    spot(s, ks, i, k);
     bool inside = i0 + i < n && k0 + k < end;
-    panel[k][i] = inside ? x[(long long)(i0 + i) * is + (long long)(k0 + k) * ks] : 0.f;
+    float got = x[inside ? (long long)(i0 + i) * is + (long long)(k0 + k) * ks : 0]; // no branch: loads then overlap
+    v[s] = inside ? got : 0.f;
+  }
+}
+
+__device__ __forceinline__ void place(float (*panel)[ROW], const float (&v)[EACH_LOADS], int ks) {
+#pragma unroll
+  for (int s = 0; s < EACH_LOADS; s++) {
+    int i, k;
+    spot(s, ks, i, k);
+    panel[k][i] = v[s];
   }
 }
 
@@ -104,13 +121,13 @@ template <int PRECISION> struct Tensor {
   }
 };
 
-// product computes one tile of c = a·b for a [m, k] and b [k, n]. The grid is [n tiles, m tiles, batches]; a batch moves a,
+// product computes one tile of c = a·b for a [m, k] and b [k, n]. The grid is [m tiles, n tiles, batches]; a batch moves a,
 // b and c on. With split, the third axis shares out k instead, and each share writes a c of its own.
 template <class Tile>
 __device__ __forceinline__ void product(float* c, const float* a, const float* b, const float* bias, int m, int n, int k, int ars, int acs, int brs, int bcs,
                                         int crs, long long aBatch, long long bBatch, long long cBatch, int split, int activation, int accumulate) {
   __shared__ float pa[DEPTH][ROW], pb[DEPTH][ROW];
-  int i0 = blockIdx.y * TILE, j0 = blockIdx.x * TILE, z = blockIdx.z;
+  int i0 = blockIdx.x * TILE, j0 = blockIdx.y * TILE, z = blockIdx.z;
   int from = 0, end = k;
   c += z * cBatch;
   if (split) {
@@ -122,10 +139,19 @@ __device__ __forceinline__ void product(float* c, const float* a, const float* b
     b += z * bBatch;
   }
   Tile tile = {};
+  float va[EACH_LOADS], vb[EACH_LOADS];
+  if (from < end) {
+    fetch(va, a, ars, acs, i0, m, from, end);
+    fetch(vb, b, bcs, brs, j0, n, from, end);
+  }
   for (int q = from; q < end; q += DEPTH) {
-    load(pa, a, ars, acs, i0, m, q, end);
-    load(pb, b, bcs, brs, j0, n, q, end);
+    place(pa, va, acs);
+    place(pb, vb, brs);
     __syncthreads();
+    if (q + DEPTH < end) {
+      fetch(va, a, ars, acs, i0, m, q + DEPTH, end);
+      fetch(vb, b, bcs, brs, j0, n, q + DEPTH, end);
+    }
     tile.add(pa, pb);
     __syncthreads();
   }
@@ -133,7 +159,7 @@ __device__ __forceinline__ void product(float* c, const float* a, const float* b
 }
 
 #define GEMM(name, Tile)                                                                                                                              \
-  extern "C" __global__ void __launch_bounds__(GEMM_THREADS)                                                                                          \
+  extern "C" __global__ void __launch_bounds__(GEMM_THREADS, 4)                                                                                        \
       name(float* c, const float* a, const float* b, const float* bias, int m, int n, int k, int ars, int acs, int brs, int bcs, int crs,             \
            long long aBatch, long long bBatch, long long cBatch, int split, int activation, int accumulate) {                                         \
     product<Tile>(c, a, b, bias, m, n, k, ars, acs, brs, bcs, crs, aBatch, bBatch, cBatch, split, activation, accumulate);                            \

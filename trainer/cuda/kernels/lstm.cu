@@ -165,6 +165,23 @@ struct Lane {
   __device__ __forceinline__ int row(int tile, int r) const { return tile * 16 + g + r / 2 * 8; }
 };
 
+// A lane's two units lie next to each other in memory.
+__device__ __forceinline__ float2& pair_at(float* x) { return *reinterpret_cast<float2*>(x); }
+__device__ __forceinline__ float2 pair_at(const float* x) { return *reinterpret_cast<const float2*>(x); }
+
+__device__ __forceinline__ void save_pair(const Cell (&cell)[2], float* z, int units) {
+  pair_at(z) = make_float2(cell[0].i, cell[1].i);
+  pair_at(z + units) = make_float2(cell[0].f, cell[1].f);
+  pair_at(z + 2 * units) = make_float2(cell[0].g, cell[1].g);
+  pair_at(z + 3 * units) = make_float2(cell[0].o, cell[1].o);
+}
+
+__device__ __forceinline__ void restore_pair(Cell (&cell)[2], const float* z, int units) {
+  float2 i = pair_at(z), f = pair_at(z + units), g = pair_at(z + 2 * units), o = pair_at(z + 3 * units);
+  cell[0] = {i.x, f.x, g.x, o.x, 0.f, 0.f};
+  cell[1] = {i.y, f.y, g.y, o.y, 0.f, 0.f};
+}
+
 // The bf16 kernels hold the recurrent matrix in registers: a warp has eight units, with all their gates on the way there and
 // all the gates they feed on the way back. A block is 4·UNITS threads. Products are in bf16, sums and states in fp32.
 template <int UNITS>
@@ -191,10 +208,15 @@ __device__ __forceinline__ void forward(float* z, float* hBefore, float* cBefore
 #pragma unroll
     for (int i = 0; i < 2; i++)
 #pragma unroll
-      for (int r = 0; r < 4; r++) {
-        int b = walk.name(lane.row(i, r));
+      for (int half = 0; half < 2; half++) {
+        int b = walk.name(lane.row(i, half * 2));
+        const float* row = table + walk.row(b < batch ? b : batch - 1, t) + lane.unit; // beyond the last nothing is kept
 #pragma unroll
-        for (int gate = 0; gate < 4; gate++) sum[i][gate][r] = b < batch ? table[walk.row(b, t) + gate * UNITS + lane.unit + r % 2] : 0.f;
+        for (int gate = 0; gate < 4; gate++) {
+          float2 v = pair_at(row + gate * UNITS);
+          sum[i][gate][half * 2] = v.x;
+          sum[i][gate][half * 2 + 1] = v.y;
+        }
       }
 #pragma unroll
     for (int k = 0; k < UNITS / 16; k++)
@@ -210,18 +232,22 @@ __device__ __forceinline__ void forward(float* z, float* hBefore, float* cBefore
 #pragma unroll
     for (int i = 0; i < 2; i++) {
 #pragma unroll
-      for (int r = 0; r < 4; r++) {
-        int b = walk.name(lane.row(i, r)), q = lane.unit + r % 2;
-        Cell cell;
-        cell.step(sum[i][0][r], sum[i][1][r], sum[i][2][r], sum[i][3][r], c[i][r]);
+      for (int half = 0; half < 2; half++) {
+        int b = walk.name(lane.row(i, half * 2)), r = half * 2;
+        Cell cell[2];
+#pragma unroll
+        for (int q = 0; q < 2; q++) cell[q].step(sum[i][0][r + q], sum[i][1][r + q], sum[i][2][r + q], sum[i][3][r + q], c[i][r + q]);
         if (save && b < batch) {
           long long at = walk.place(b, t);
-          cell.save(z + at * 4 * UNITS + q, UNITS);
-          hBefore[at * UNITS + q] = state[i][r];
-          cBefore[at * UNITS + q] = c[i][r];
+          save_pair(cell, z + at * 4 * UNITS + lane.unit, UNITS);
+          pair_at(hBefore + at * UNITS + lane.unit) = make_float2(state[i][r], state[i][r + 1]);
+          pair_at(cBefore + at * UNITS + lane.unit) = make_float2(c[i][r], c[i][r + 1]);
         }
-        c[i][r] = cell.c;
-        state[i][r] = cell.h;
+#pragma unroll
+        for (int q = 0; q < 2; q++) {
+          c[i][r + q] = cell[q].c;
+          state[i][r + q] = cell[q].h;
+        }
       }
       h[lane.row(i, 0)][lane.unit / 2] = pack_bf16(state[i][0], state[i][1]);
       h[lane.row(i, 2)][lane.unit / 2] = pack_bf16(state[i][2], state[i][3]);
@@ -267,13 +293,12 @@ __device__ __forceinline__ void backward(float* z, const float* cBefore, const f
         Cell cell[2] = {};
         if (b < batch) {
           long long at = walk.place(b, t);
-#pragma unroll
-          for (int q = 0; q < 2; q++) {
-            float* gates = z + at * 4 * UNITS + lane.unit + q;
-            cell[q].restore(gates, UNITS);
-            cell[q].back(cBefore[at * UNITS + lane.unit + q], dh[i][half * 2 + q], dc[i][half * 2 + q]);
-            cell[q].save(gates, UNITS);
-          }
+          float* gates = z + at * 4 * UNITS + lane.unit;
+          restore_pair(cell, gates, UNITS);
+          float2 before = pair_at(cBefore + at * UNITS + lane.unit);
+          cell[0].back(before.x, dh[i][half * 2], dc[i][half * 2]);
+          cell[1].back(before.y, dh[i][half * 2 + 1], dc[i][half * 2 + 1]);
+          save_pair(cell, gates, UNITS);
         }
         unsigned* row = dz[lane.row(i, half * 2)] + lane.unit / 2;
         row[0] = pack_bf16(cell[0].i, cell[1].i);
@@ -283,17 +308,18 @@ __device__ __forceinline__ void backward(float* z, const float* cBefore, const f
       }
     __syncthreads();
 #pragma unroll
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 2; i++)
 #pragma unroll
       for (int r = 0; r < 4; r++) dh[i][r] = 0.f;
 #pragma unroll
-      for (int k = 0; k < UNITS / 4; k++) {
+    for (int k = 0; k < UNITS / 4; k++)
+#pragma unroll
+      for (int i = 0; i < 2; i++) {
         unsigned a[4];
 #pragma unroll
         for (int r = 0; r < 4; r++) a[r] = dz[i * 16 + lane.g + r % 2 * 8][k * 8 + r / 2 * 4 + lane.t];
         mma_bf16(dh[i], a, w[k]);
       }
-    }
     __syncthreads();
   }
 }
