@@ -17,11 +17,12 @@ const (
 	TargetFamily = "family" // benign or the family's name
 )
 
-// Set is labelled names in memory: one string for all of them, 4 bytes an offset, 2 a label.
+// Set is labelled names in memory: one string for all of them, 4 bytes an offset, 2 a label, 2 a group.
 type Set struct {
 	names  string
 	ends   []uint32
 	labels []uint16
+	groups []uint16 // families, or benign names: what WeightFamily balances. A group has one label
 	// Skipped counts names that have no label of this target: families that training has not seen.
 	Skipped int
 }
@@ -113,6 +114,7 @@ func ReadSet(ctx context.Context, split *datasets.Split, target string, labels [
 		index[l] = uint16(i)
 	}
 	s := &Set{}
+	groups := map[[2]int]uint16{} // by label and family
 	var text strings.Builder
 	for b, err := range split.Batches(ctx) {
 		if err != nil {
@@ -130,6 +132,16 @@ func ReadSet(ctx context.Context, split *datasets.Split, target string, labels [
 			text.WriteString(name)
 			s.ends = append(s.ends, uint32(text.Len()))
 			s.labels = append(s.labels, label)
+			key := [2]int{int(label), -1}
+			if b.Class[i] != datasets.Benign {
+				key[1] = int(b.Family[i])
+			}
+			group, ok := groups[key]
+			if !ok {
+				group = uint16(len(groups))
+				groups[key] = group
+			}
+			s.groups = append(s.groups, group)
 		}
 	}
 	s.names = text.String()
@@ -158,14 +170,17 @@ func (s *Set) only(labels int) int {
 	return found
 }
 
-// NewSet makes a Set of names and their labels, for callers that have them in memory.
-func NewSet(names []string, labels []int) *Set {
+// NewSet makes a Set of names and their labels, for callers that have them in memory. Labels are the groups.
+func NewSet(names []string, labels []int) *Set { return NewGroupedSet(names, labels, labels) }
+
+// NewGroupedSet is NewSet with the groups that WeightFamily balances; a group has one label.
+func NewGroupedSet(names []string, labels, groups []int) *Set {
 	s := &Set{names: strings.Join(names, "")}
 	end := uint32(0)
 	for i, n := range names {
 		end += uint32(len(n))
 		s.ends = append(s.ends, end)
-		s.labels = append(s.labels, uint16(labels[i]))
+		s.labels, s.groups = append(s.labels, uint16(labels[i])), append(s.groups, uint16(groups[i]))
 	}
 	return s
 }

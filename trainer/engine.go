@@ -124,8 +124,8 @@ var ErrTooLarge = errors.New("the training set does not fit on the device")
 // Resident is a Session on a device of its own memory, which walks an epoch without the host.
 type Resident interface {
 	Session
-	// Keep puts a training set on the device in place of what was there: codes [n, window], labels [n] and the weight of
-	// each label. It keeps none of them here.
+	// Keep puts a training set on the device in place of what was there: codes [n, window], labels and weights [n]. It keeps
+	// none of them here.
 	Keep(codes []byte, labels []uint16, weights []float32) error
 	// Epoch does one epoch's steps over the set, in an order that key draws, and returns the mean loss. before is called
 	// ahead of every step with the samples done, report now and then with the mean loss until there; its error ends the

@@ -64,7 +64,7 @@ func (f *fit) fill(b *fedBatch, coder *model.Coder, epoch int, picks []uint32) {
 	for i, p := range picks {
 		coder.Encode(b.Codes[i*window:(i+1)*window], f.name(epoch, p))
 		b.Labels[i] = f.Train.Label(int(p))
-		b.Weights[i] = f.classes[b.Labels[i]]
+		b.Weights[i] = f.weights[f.Train.groups[p]]
 	}
 }
 

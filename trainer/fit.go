@@ -68,7 +68,7 @@ type fit struct {
 	best     model.Weights
 	steps    int           // since the running mean was moved
 	mean     model.Weights // the running mean of the weights, where Average asks for one
-	classes  []float32     // weight a label
+	weights  []float32     // a group
 	kept     bool          // the training set is where a resident session has it
 	streams  bool          // it does not fit there
 }
@@ -83,7 +83,7 @@ func Fit(ctx context.Context, t Task, o Options, obs Observer) (*Result, error) 
 	if t.Train.Len() == 0 || t.Validation.Len() == 0 {
 		return nil, fmt.Errorf("%d names to train on and %d to validate with: both need some", t.Train.Len(), t.Validation.Len())
 	}
-	f := &fit{Task: t, Options: o, Observer: obs, classes: classWeights(t.Train.counts(len(t.Spec.Labels)), o.ClassWeight)}
+	f := &fit{Task: t, Options: o, Observer: obs, weights: t.Train.weights(len(t.Spec.Labels), o.ClassWeight)}
 	err := f.start(ctx)
 	if f.session != nil {
 		defer f.session.Close()
@@ -242,23 +242,4 @@ func (f *fit) diverged(epoch, done int, loss float64) error {
 	}
 	return fmt.Errorf("%w: the loss became %v in epoch %d after %d names; %s. Try: a lower --learning-rate than %g",
 		ErrDiverged, loss, epoch, done, kept, f.progress.LearningRate)
-}
-
-// classWeights gives each label's weight: all 1, or n / (labels · count) so that every label weighs the same in sum.
-func classWeights(counts []int, how string) []float32 {
-	out := make([]float32, len(counts))
-	total, used := 0, 0
-	for _, c := range counts {
-		total += c
-		if c > 0 {
-			used++
-		}
-	}
-	for i, c := range counts {
-		out[i] = 1
-		if how == WeightBalanced && c > 0 {
-			out[i] = float32(float64(total) / float64(used*c))
-		}
-	}
-	return out
 }

@@ -35,19 +35,14 @@ type Options struct {
 	Average float64 `yaml:"average,omitempty" json:"average,omitempty"`
 	// Seed draws initial weights, the order of names and dropout masks.
 	Seed uint64 `yaml:"seed" json:"seed"`
-	// ClassWeight is "none" or "balanced": weights inverse to a label's share of the training names.
+	// ClassWeight is "none", "balanced", weights inverse to a label's share of the training names, or "family", by the inverse
+	// root of a family's share of its label.
 	ClassWeight string `yaml:"class_weight" json:"class_weight"`
 	// Precision is that of matrix products: "fp32", "tf32" or "bf16". "" is the engine's own: fp32 on the CPU, bf16 on CUDA.
 	Precision string `yaml:"precision,omitempty" json:"precision,omitempty"`
 	// Workers splits a batch; 0 means one a core. A result depends on it in its last digits.
 	Workers int `yaml:"workers" json:"workers"`
 }
-
-// Class weights.
-const (
-	WeightNone     = "none"
-	WeightBalanced = "balanced"
-)
 
 // Schedules of the learning rate.
 const (
@@ -123,8 +118,8 @@ func (o *Options) Resolve() error {
 		return fmt.Errorf("augment %g: must be 0 to 1", o.Augment)
 	case !(o.Average >= 0 && o.Average < 1):
 		return fmt.Errorf("average %g: must be at least 0 and below 1", o.Average)
-	case o.ClassWeight != WeightNone && o.ClassWeight != WeightBalanced:
-		return fmt.Errorf("class-weight %q: must be %s or %s", o.ClassWeight, WeightNone, WeightBalanced)
+	case !slices.Contains([]string{WeightNone, WeightBalanced, WeightFamily}, o.ClassWeight):
+		return fmt.Errorf("class-weight %q: must be %s, %s or %s", o.ClassWeight, WeightNone, WeightBalanced, WeightFamily)
 	case o.Workers < 1 || o.Workers > 1024:
 		return fmt.Errorf("workers %d: must be 1 to 1024", o.Workers)
 	}

@@ -26,7 +26,7 @@ func (f *fit) resident(ctx context.Context, epoch int) (Resident, error) {
 	if err != nil {
 		return nil, err
 	}
-	switch err := r.Keep(codes, f.Train.labels, f.classes); {
+	switch err := r.Keep(codes, f.Train.labels, f.weightsOfAll()); {
 	case errors.Is(err, ErrTooLarge):
 		slog.Warn("training streams its batches", "reason", err)
 		f.streams = true

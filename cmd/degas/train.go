@@ -37,7 +37,7 @@ func (c *command) train() *cli.Command {
 			&cli.Float64Flag{Name: "augment", Usage: "share of training names that get a host such as www put before them"},
 			&cli.Float64Flag{Name: "average", Usage: "decay a step of a running mean of the weights that is kept in place of the last ones (0: none)"},
 			&cli.StringFlag{Name: "target", Value: trainer.TargetBinary, Usage: "binary, class or family"},
-			&cli.StringFlag{Name: "class-weight", Value: d.ClassWeight, Usage: "none or balanced"},
+			&cli.StringFlag{Name: "class-weight", Value: d.ClassWeight, Usage: "none, balanced between labels, or family, which gives small families more weight"},
 			&cli.Uint64Flag{Name: "seed", Value: d.Seed, Usage: "of weights, order and dropout"},
 			&cli.StringFlag{Name: "engine", Value: trainer.EngineAuto, Usage: "auto, a GPU where there is one that this degas can use; " + strings.Join(trainer.Engines(), ", ")},
 			&cli.StringFlag{Name: "precision", Usage: "of matrix products: fp32, tf32 or bf16; weights and sums are fp32 (fp32 on the CPU, bf16 on CUDA)"},

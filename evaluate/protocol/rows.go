@@ -103,11 +103,21 @@ func setOf(rows []*row, target string, labels []string) *trainer.Set {
 		index[l] = i
 	}
 	var names []string
-	var truth []int
+	var truth, groups []int
+	families := map[[2]string]int{}
 	for _, r := range rows {
-		if l, ok := index[r.label(target)]; ok {
-			names, truth = append(names, r.name), append(truth, l)
+		l, ok := index[r.label(target)]
+		if !ok {
+			continue
 		}
+		family := [2]string{labels[l], ""}
+		if r.class != datasets.Benign {
+			family[1] = r.family
+		}
+		if _, ok := families[family]; !ok {
+			families[family] = len(families)
+		}
+		names, truth, groups = append(names, r.name), append(truth, l), append(groups, families[family])
 	}
-	return trainer.NewSet(names, truth)
+	return trainer.NewGroupedSet(names, truth, groups)
 }

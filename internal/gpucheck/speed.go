@@ -60,8 +60,8 @@ func (c *check) rate(ctx context.Context, preset, precision string, batch int) (
 	if c.quick {
 		n = batch * 2
 	}
-	codes, labels := c.set(spec, n)
-	if err := on.Keep(codes, labels, []float32{1, 1}); err != nil {
+	codes, labels, weights := c.set(spec, n)
+	if err := on.Keep(codes, labels, weights); err != nil {
 		return r, err
 	}
 	quiet := func(int, float64) error { return nil }
@@ -92,8 +92,8 @@ func (c *check) measure(n int, work func() error) (float64, error) {
 	return float64(calls*n) / time.Since(began).Seconds(), nil
 }
 
-// set is n names' codes as bytes, and their labels.
-func (c *check) set(spec *model.Spec, n int) ([]byte, []uint16) {
+// set is n names' codes as bytes, their labels and weights.
+func (c *check) set(spec *model.Spec, n int) ([]byte, []uint16, []float32) {
 	b := c.batch(spec, 0, n)
 	codes, labels := make([]byte, len(b.Codes)), make([]uint16, n)
 	for i, v := range b.Codes {
@@ -102,7 +102,7 @@ func (c *check) set(spec *model.Spec, n int) ([]byte, []uint16) {
 	for i, l := range b.Labels {
 		labels[i] = uint16(l)
 	}
-	return codes, labels
+	return codes, labels, b.Weights
 }
 
 // epoch is one epoch of cnn over as many names as DGTA-BENCH has, as train-model does it: encoding, upload, training,

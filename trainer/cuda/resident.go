@@ -15,14 +15,14 @@ var _ trainer.Resident = (*session)(nil)
 // resident is a training set on the device.
 type resident struct {
 	n                      int
-	codes, labels, weights device.Address // [n, window] bytes, [n] uint16, [labels] float32
+	codes, labels, weights device.Address // [n, window] bytes, [n] uint16, [n] float32
 }
 
 // Keep puts a training set on the device in place of what was there.
 func (s *session) Keep(codes []byte, labels []uint16, weights []float32) error {
-	if len(labels) == 0 || len(codes) != len(labels)*s.window || len(weights) != len(s.spec.Labels) {
-		return fmt.Errorf("%d labels, %d codes and %d weights: want codes in windows of %d and a weight for each of %d labels",
-			len(labels), len(codes), len(weights), s.window, len(s.spec.Labels))
+	if len(labels) == 0 || len(codes) != len(labels)*s.window || len(weights) != len(labels) {
+		return fmt.Errorf("%d labels, %d codes and %d weights: want as many weights as labels, and codes in windows of %d",
+			len(labels), len(codes), len(weights), s.window)
 	}
 	if s.set.n != len(labels) {
 		if err := s.makeRoom(len(labels)); err != nil {
@@ -41,7 +41,7 @@ func (s *session) makeRoom(n int) error {
 		s.set = resident{}
 	}
 	var taken []device.Address
-	for _, bytes := range []int{n * s.window, 2 * n, 4 * len(s.spec.Labels)} {
+	for _, bytes := range []int{n * s.window, 2 * n, 4 * n} {
 		a, err := s.dev.Alloc(bytes)
 		if err != nil {
 			for _, t := range taken {

@@ -36,13 +36,13 @@ func TestEpochTakesEverySampleOnce(t *testing.T) {
 		net := &network{dev: dev, batch: batch, window: window, pad: 9}
 		s := &session{network: net}
 		net.codes, s.labels, s.shares = net.take(batch*window), net.alloc(batch), net.alloc(batch)
-		set := resident{n: n, codes: net.take(n * window), labels: net.take(2 * n), weights: net.alloc(2)}
-		codes, labels := make([]byte, n*window), make([]uint16, n)
+		set := resident{n: n, codes: net.take(n * window), labels: net.take(2 * n), weights: net.alloc(n)}
+		codes, labels, weights := make([]byte, n*window), make([]uint16, n), make([]float32, n)
 		for i := range n {
-			labels[i] = uint16(i % 2)
+			labels[i], weights[i] = uint16(i%2), 1+2*float32(i%2)
 			codes[i*window], codes[i*window+1] = byte(i), byte(i>>8)
 		}
-		for at, data := range map[device.Address][]byte{set.codes: codes, set.labels: bytesOf(labels), set.weights: bytesOf([]float32{1, 3})} {
+		for at, data := range map[device.Address][]byte{set.codes: codes, set.labels: bytesOf(labels), set.weights: bytesOf(weights)} {
 			if err := dev.Upload(at, data); err != nil {
 				t.Fatal(err)
 			}

@@ -1,0 +1,55 @@
+package trainer
+
+import "math"
+
+// Class weights.
+const (
+	WeightNone     = "none"
+	WeightBalanced = "balanced"
+	WeightFamily   = "family"
+)
+
+// weights gives each group's names their weight: all 1; with WeightBalanced n / (labels · count), so that every label weighs
+// the same in sum; with WeightFamily by the inverse root of the group's size, 1 on average over a label, so that a family of
+// a thousand names is not drowned by one of a hundred thousand and yet not learned by heart.
+func (s *Set) weights(labels int, how string) []float32 {
+	var sizes, of []int // names and label of each group
+	for i, g := range s.groups {
+		for int(g) >= len(sizes) {
+			sizes, of = append(sizes, 0), append(of, 0)
+		}
+		sizes[g]++
+		of[g] = int(s.labels[i])
+	}
+	counts, used := s.counts(labels), 0
+	roots := make([]float64, labels) // sum over a label's names of their group's inverse root
+	for g, n := range sizes {
+		roots[of[g]] += math.Sqrt(float64(n))
+	}
+	for _, c := range counts {
+		if c > 0 {
+			used++
+		}
+	}
+	out := make([]float32, len(sizes))
+	for g, n := range sizes {
+		switch l := of[g]; {
+		case how == WeightBalanced && n > 0:
+			out[g] = float32(float64(s.Len()) / float64(used*counts[l]))
+		case how == WeightFamily && n > 0:
+			out[g] = float32(float64(counts[l]) / roots[l] / math.Sqrt(float64(n)))
+		default:
+			out[g] = 1
+		}
+	}
+	return out
+}
+
+// weightsOfAll is the weight of each name.
+func (f *fit) weightsOfAll() []float32 {
+	out := make([]float32, f.Train.Len())
+	for i, g := range f.Train.groups {
+		out[i] = f.weights[g]
+	}
+	return out
+}
