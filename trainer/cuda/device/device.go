@@ -59,14 +59,3 @@ type Device interface {
 
 // Arg32 boxes a kernel's float parameter.
 func Arg32(f float32) uint64 { return uint64(math.Float32bits(f)) }
-
-// orOne returns the dimensions with 1 for what is 0.
-func (d Dim) orOne() Dim {
-	one := func(n int) int {
-		if n == 0 {
-			return 1
-		}
-		return n
-	}
-	return Dim{one(d.X), one(d.Y), one(d.Z)}
-}
