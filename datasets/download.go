@@ -204,6 +204,11 @@ func (t target) describe(dir string, results []fetch.FileResult) error {
 	if t.sidecar == nil {
 		return nil
 	}
+	unlock, err := fetch.Lock(dir) // who has it may sweep away what is being written
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	for _, res := range results {
 		names := res.Extracted
 		if len(names) == 0 {

@@ -482,12 +482,15 @@ func TestDamagedState(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(dir, stagePrefix+"123", "x"), 0o755); err != nil {
 		t.Fatal(err)
 	}
+	write(t, dir, ".degas-123.tmp", []byte("half"))
 	if _, err := fetchOne(t, quick(Options{}), dir, File{Path: "f", URL: s.URL + "/f"}); err != nil {
 		t.Fatal(err)
 	}
 	wantFile(t, dir, "f", data)
-	if _, err := os.Stat(filepath.Join(dir, stagePrefix+"123")); err == nil {
-		t.Error("staging folder of a killed run is still there")
+	for _, left := range []string{stagePrefix + "123", ".degas-123.tmp"} {
+		if _, err := os.Stat(filepath.Join(dir, left)); err == nil {
+			t.Errorf("%s of a killed run is still there", left)
+		}
 	}
 	write(t, dir, ChecksumsName, []byte("{"))
 	_, err := fetchOne(t, quick(Options{}), dir, File{Path: "f", URL: s.URL + "/f"})

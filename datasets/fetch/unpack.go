@@ -9,6 +9,8 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+
+	"github.com/degas-dns/degas/internal/atomicfile"
 )
 
 // unpack puts the job's archive's members in place and returns them by path relative to the job's directory.
@@ -70,8 +72,11 @@ func (j *job) membersPresent(rec Record) ([]string, bool) {
 	return sortedKeys(rec.Members), true
 }
 
-// sweep removes what a killed process left staged in dir. The caller holds the lock.
+// sweep removes what a killed process left staged or half written in dir. The caller holds the lock.
 func sweep(dir string) error {
+	if err := atomicfile.Sweep(dir); err != nil {
+		return err
+	}
 	entries, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err

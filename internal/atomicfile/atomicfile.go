@@ -5,9 +5,26 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 )
+
+// pattern is the name of a file that is being written.
+const pattern = ".degas-*.tmp"
+
+// Sweep removes what processes that were killed left half written in dir and below. Nobody else may be writing there.
+func Sweep(dir string) error {
+	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		if ours, _ := filepath.Match(pattern, d.Name()); ours {
+			return os.Remove(path)
+		}
+		return nil
+	})
+}
 
 // Write puts data at path.
 func Write(path string, data []byte) error {
@@ -17,7 +34,7 @@ func Write(path string, data []byte) error {
 // WriteFunc lets write fill the file that becomes path. When write fails, path is left as it was and nothing of the
 // attempt stays behind. The error names path.
 func WriteFunc(path string, write func(io.Writer) error) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), ".degas-*.tmp")
+	f, err := os.CreateTemp(filepath.Dir(path), pattern)
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
