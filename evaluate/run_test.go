@@ -82,6 +82,9 @@ func TestRunWritesEverything(t *testing.T) {
 		families int
 	}{{"binary", 4}, {"family", 60}} {
 		t.Run(tc.target, func(t *testing.T) {
+			if testing.Short() && tc.families > 10 {
+				t.Skip("a minute under the race detector; go test ./... runs it")
+			}
 			run, _ := newRun(t, tc.families, tc.target)
 			m, err := evaluate.Run(context.Background(), evaluate.RunOptions{RunDir: run, Baselines: true})
 			if err != nil {

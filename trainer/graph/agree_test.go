@@ -46,7 +46,10 @@ func narrow(spec model.Spec) model.Spec {
 
 // The fused engine must walk the path of the stock operations: same weights, same batches, same losses.
 func TestTrajectoriesAgree(t *testing.T) {
-	const steps = 200
+	steps := 200
+	if testing.Short() { // enough for the race detector
+		steps = 10
+	}
 	for _, name := range model.Presets() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
