@@ -70,7 +70,7 @@ type fit struct {
 	mean     model.Weights // the running mean of the weights, where Average asks for one
 	weights  []float32     // a group
 	kept     bool          // the training set is where a resident session has it
-	streams  bool          // it does not fit there
+	room     int           // names that fit there, as far as is known
 }
 
 // Fit trains t.Spec until o.Epochs, or until patience runs out, and returns the best epoch's weights. The same task,
@@ -206,9 +206,7 @@ func (f *fit) adjust(e *Epoch) {
 
 // train does one epoch's steps and returns the mean loss.
 func (f *fit) train(ctx context.Context, epoch int) (float64, error) {
-	if r, err := f.resident(ctx, epoch); err != nil {
-		return 0, err
-	} else if r != nil {
+	if r := f.resident(); r != nil {
 		return f.walk(ctx, r, epoch)
 	}
 	ctx, stop := context.WithCancel(ctx)

@@ -44,12 +44,3 @@ func (s *Set) weights(labels int, how string) []float32 {
 	}
 	return out
 }
-
-// weightsOfAll is the weight of each name.
-func (f *fit) weightsOfAll() []float32 {
-	out := make([]float32, f.Train.Len())
-	for i, g := range f.Train.groups {
-		out[i] = f.weights[g]
-	}
-	return out
-}

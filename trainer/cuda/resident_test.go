@@ -4,6 +4,8 @@ package cuda
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"strings"
@@ -123,6 +125,66 @@ func TestFitOnDevice(t *testing.T) {
 	}
 	if r := fit("cuda", 0.5); r.Best.ValidationLoss == gpu.Best.ValidationLoss {
 		t.Error("names with hosts before them gave the same loss")
+	}
+}
+
+// smallEngine is a device with room for few names.
+type smallEngine struct {
+	engine
+	room  int
+	kept  int // most that were kept
+	calls int
+}
+
+func (e *smallEngine) Start(ctx context.Context, s trainer.Setup) (trainer.Session, error) {
+	ses, err := e.engine.Start(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	return smallSession{ses.(trainer.Resident), e}, nil
+}
+
+type smallSession struct {
+	trainer.Resident
+	of *smallEngine
+}
+
+func (s smallSession) Keep(codes []byte, labels []uint16, weights []float32) error {
+	if len(labels) > s.of.room {
+		return trainer.ErrTooLarge
+	}
+	s.of.kept, s.of.calls = max(s.of.kept, len(labels)), s.of.calls+1
+	return s.Resident.Keep(codes, labels, weights)
+}
+
+// A set that does not fit must be walked in portions, each name once an epoch.
+func TestFitInPortions(t *testing.T) {
+	spec := narrow(t, "cnn", 0)
+	var names []string
+	var labels []int
+	for i := range 300 {
+		names, labels = append(names, fmt.Sprintf("%c%dx", 'a'+i%7, i)), append(labels, i%2)
+	}
+	set := trainer.NewSet(names, labels)
+	e := &smallEngine{room: 100}
+	o := trainer.DefaultOptions()
+	o.Epochs, o.BatchSize = 2, 16
+	last := 0
+	r, err := trainer.Fit(context.Background(), trainer.Task{Spec: &spec, Engine: e, Train: set, Validation: set}, o, trainer.Observer{Step: func(_, done, total int, loss float64) {
+		if done <= last%total || total != 300 || math.IsNaN(loss) {
+			t.Errorf("%d of %d names after %d, loss %v", done, total, last, loss)
+		}
+		last = done
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e.kept != 80 || e.calls != 8 || last != 300 || math.Abs(r.History[0].TrainLoss-0.69) > 0.1 {
+		t.Errorf("%d portions of at most %d names, %d done, loss %v", e.calls, e.kept, last, r.History[0].TrainLoss)
+	}
+	e.room = 10
+	if _, err := trainer.Fit(context.Background(), trainer.Task{Spec: &spec, Engine: e, Train: set, Validation: set}, o, trainer.Observer{}); !errors.Is(err, trainer.ErrTooLarge) {
+		t.Errorf("no room for a batch: %v", err)
 	}
 }
 
