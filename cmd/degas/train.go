@@ -87,7 +87,7 @@ func (c *command) trainAction(ctx *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if device != "" {
+	if device != "" && !ctx.Bool("resume") { // a resumed run has its own
 		fmt.Fprintf(c.err, "training on %s (--engine %s)\n", device, engine)
 	}
 	dir, err := runDir(ctx.String("runs"), ctx.String("run"), arch, ctx.Bool("resume"))
