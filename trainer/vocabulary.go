@@ -33,7 +33,7 @@ func Reachable(s Setup, open func(Setup) (Session, error)) (Session, error) {
 	}
 	r := &reaching{Session: inner, vocabulary: v, full: s.Weights[v.table].Clone()}
 	if on, ok := inner.(Resident); ok {
-		return &residentReaching{reaching: r, Resident: on}, nil
+		return &residentReaching{reaching: r, on: on}, nil
 	}
 	return r, nil
 }
@@ -153,18 +153,21 @@ func (r *reaching) Restore(s State) error {
 // residentReaching is a reaching session whose device keeps the training set.
 type residentReaching struct {
 	*reaching
-	Resident
+	on Resident
 }
 
-// Step, Weights, State and Restore are reaching's.
-func (r *residentReaching) Step(ctx context.Context, b *Batch) (float64, error) {
-	return r.reaching.Step(ctx, b)
+// Keep, Epoch and Probabilities take codes that Narrow made.
+func (r *residentReaching) Keep(codes []byte, labels []uint16, weights []float32) error {
+	return r.on.Keep(codes, labels, weights)
 }
-func (r *residentReaching) Weights() model.Weights       { return r.reaching.Weights() }
-func (r *residentReaching) State() State                 { return r.reaching.State() }
-func (r *residentReaching) Restore(s State) error        { return r.reaching.Restore(s) }
-func (r *residentReaching) Close() error                 { return r.Resident.Close() }
-func (r *residentReaching) SetLearningRate(rate float64) { r.Resident.SetLearningRate(rate) }
+
+func (r *residentReaching) Epoch(ctx context.Context, key uint64, before func(done int), report func(done int, loss float64) error) (float64, error) {
+	return r.on.Epoch(ctx, key, before, report)
+}
+
+func (r *residentReaching) Probabilities(ctx context.Context, codes []byte, out []float32) error {
+	return r.on.Probabilities(ctx, codes, out)
+}
 
 // Narrow writes the places of codes among the rows that are used. The encoder makes no others.
 func (r *residentReaching) Narrow(dst []byte, codes []uint16) {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/degas-dns/degas/model"
+	"github.com/degas-dns/degas/model/modeltest"
 	"github.com/degas-dns/degas/trainer"
 	"github.com/degas-dns/degas/trainer/cuda/device"
 
@@ -98,20 +99,10 @@ func (c *check) presets() []string { return []string{"cnn", "lstm", "degas", "hy
 // spec is a preset, without dropout where engines are compared: their masks differ.
 func (c *check) spec(preset string, dropout bool) (*model.Spec, error) {
 	s, err := model.Preset(preset)
-	if err != nil || dropout {
-		return &s, err
+	if err == nil && !dropout {
+		s = modeltest.WithoutDropout(s)
 	}
-	var strip func(layers []model.Layer)
-	strip = func(layers []model.Layer) {
-		for i := range layers {
-			layers[i].Rate = 0
-			for _, b := range layers[i].Branches {
-				strip(b)
-			}
-		}
-	}
-	strip(s.Layers)
-	return &s, nil
+	return &s, err
 }
 
 // start opens a session of an engine with the weights of seed 1.

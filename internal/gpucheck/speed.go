@@ -5,7 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/degas-dns/degas/model"
 	"github.com/degas-dns/degas/trainer"
 	"github.com/degas-dns/degas/trainer/cuda/device"
 )
@@ -60,8 +59,13 @@ func (c *check) rate(ctx context.Context, preset, precision string, batch int) (
 	if c.quick {
 		n = batch * 2
 	}
-	codes, labels, weights := c.set(spec, n)
-	if err := on.Keep(codes, labels, weights); err != nil {
+	b := c.batch(spec, 0, n)
+	codes, labels := make([]byte, len(b.Codes)), make([]uint16, n)
+	on.Narrow(codes, b.Codes)
+	for i, l := range b.Labels {
+		labels[i] = uint16(l)
+	}
+	if err := on.Keep(codes, labels, b.Weights); err != nil {
 		return r, err
 	}
 	quiet := func(int, float64) error { return nil }
@@ -90,19 +94,6 @@ func (c *check) measure(n int, work func() error) (float64, error) {
 		calls++
 	}
 	return float64(calls*n) / time.Since(began).Seconds(), nil
-}
-
-// set is n names' codes as bytes, their labels and weights.
-func (c *check) set(spec *model.Spec, n int) ([]byte, []uint16, []float32) {
-	b := c.batch(spec, 0, n)
-	codes, labels := make([]byte, len(b.Codes)), make([]uint16, n)
-	for i, v := range b.Codes {
-		codes[i] = byte(v)
-	}
-	for i, l := range b.Labels {
-		labels[i] = uint16(l)
-	}
-	return codes, labels, b.Weights
 }
 
 // epoch is one epoch of cnn over as many names as DGTA-BENCH has, as train-model does it: encoding, upload, training,

@@ -17,6 +17,22 @@ func Spec(rng *rand.Rand) model.Spec {
 	}
 }
 
+// WithoutDropout is a preset, or another Spec that is the caller's own, whose layers drop nothing: engines that draw masks of
+// their own are compared with it.
+func WithoutDropout(spec model.Spec) model.Spec {
+	drop(spec.Layers)
+	return spec
+}
+
+func drop(layers []model.Layer) {
+	for i := range layers {
+		layers[i].Rate = 0
+		for _, b := range layers[i].Branches {
+			drop(b)
+		}
+	}
+}
+
 func draw(rng *rand.Rand) model.Spec {
 	enc := model.Encoder{Alphabet: model.NameAlphabet, Base: 2, Pad: 0, Unknown: 1, Window: 5 + rng.IntN(20), PadSide: model.Left, Keep: model.Last, Lower: true}
 	if rng.IntN(3) == 0 {

@@ -41,11 +41,7 @@ func (l *dense) forward(bool) {
 }
 
 func (l *dense) backward() {
-	if l.act != linear {
-		size := l.rows * l.units
-		l.each("activation_grad", size, l.y.grad, l.y.grad, l.y.data, size, l.act)
-	}
-	l.columnSums(l.b.grad, l.y.grad, l.rows, l.units)
+	l.activationBack(l.y, l.act, l.b, l.rows, l.units)
 	d := rowMajor(l.y.grad, l.units)
 	l.gemmSplit(l.precision, product{a: rowMajor(l.in, l.wide).T(), b: d, c: rowMajor(l.w.grad, l.units), m: l.wide, n: l.units, k: l.rows})
 	l.gemm(l.precision, product{a: d, b: rowMajor(l.w.data, l.units).T(), c: rowMajor(l.din, l.wide), m: l.rows, n: l.wide, k: l.units})

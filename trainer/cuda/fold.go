@@ -80,9 +80,7 @@ func (l *convMax) forward(bool) {
 }
 
 func (l *convMax) backward() {
-	size := l.batch * l.filters
-	l.each("activation_grad", size, l.y.grad, l.y.grad, l.y.data, size, l.act)
-	l.columnSums(l.b.grad, l.y.grad, l.batch, l.filters)
+	l.activationBack(l.y, l.act, l.b, l.batch, l.filters)
 	shares := min(maxShares, l.batch)
 	l.launch("conv_max_grad", l.slices(shares), device.Dim{X: 32 * l.kernel}, l.shared(),
 		l.scratchAt, l.y.grad, l.arg, l.codes, l.batch, l.window, l.rows, l.kernel, l.filters)
@@ -106,9 +104,7 @@ func (l *embedConv) forward(bool) {
 }
 
 func (l *embedConv) backward() {
-	size := l.batch * l.time * l.filters
-	l.each("activation_grad", size, l.y.grad, l.y.grad, l.y.data, size, l.act)
-	l.columnSums(l.b.grad, l.y.grad, l.batch*l.time, l.filters)
+	l.activationBack(l.y, l.act, l.b, l.batch*l.time, l.filters)
 	l.scatter(l.y.grad, l.time, l.before)
 	l.unfold()
 }

@@ -17,9 +17,10 @@ const names = 32
 // embedding, else of positions.
 type lstm struct {
 	*network
-	x, y        *value // x is nil over an embedding
-	fold        *fold  // over an embedding
-	w, u, b     param
+	y           *value
+	fold        *fold  // the input half over an embedding
+	input       *dense // and over any other sequence
+	u, b        param
 	time, units int
 	reverse     bool
 	table       device.Address // [rows or batch·time, 4·units]
@@ -31,7 +32,7 @@ type lstm struct {
 }
 
 func newLSTM(n *network, x, y *value, w, u, b param, time int, reverse bool) (*lstm, error) {
-	l := &lstm{network: n, x: x, y: y, w: w, u: u, b: b, time: time, units: u.Shape[0], reverse: reverse}
+	l := &lstm{network: n, y: y, u: u, b: b, time: time, units: u.Shape[0], reverse: reverse}
 	gates := 4 * l.units
 	if l.units > maxUnits {
 		return nil, fmt.Errorf("%d units: at most %d", l.units, maxUnits)
@@ -39,6 +40,8 @@ func newLSTM(n *network, x, y *value, w, u, b param, time int, reverse bool) (*l
 	if n.precision == trainer.PrecisionBF16 && (l.units == 32 || l.units == 64 || l.units == 128) {
 		l.tensor = fmt.Sprintf("_bf16_%d", l.units)
 	}
+	cells := n.batch * time
+	l.z, l.hBefore, l.cBefore, l.turned = n.alloc(cells*gates), n.alloc(cells*l.units), n.alloc(cells*l.units), n.alloc(l.units*gates)
 	if x == nil {
 		f, err := newFold(n, w, 1, gates)
 		if err != nil {
@@ -46,11 +49,9 @@ func newLSTM(n *network, x, y *value, w, u, b param, time int, reverse bool) (*l
 		}
 		l.fold, l.table = f.wantWalk(), f.table
 	} else {
-		l.table = n.alloc(n.batch * time * gates)
-		n.wantSplit(x.shape[1], gates, n.batch*time)
+		l.table = n.alloc(cells * gates)
+		l.input = newDense(n, x, &value{shape: []int{time, gates}, data: l.table, grad: l.z}, w, b, linear)
 	}
-	cells := n.batch * time
-	l.z, l.hBefore, l.cBefore, l.turned = n.alloc(cells*gates), n.alloc(cells*l.units), n.alloc(cells*l.units), n.alloc(l.units*gates)
 	n.wantSplit(l.units, gates, cells)
 	n.wantScratch(sumShares * gates)
 	return l, nil
@@ -67,14 +68,12 @@ func (l *lstm) block() device.Dim {
 }
 
 func (l *lstm) forward(training bool) {
-	codes, gates := l.codes, 4*l.units
+	codes := l.codes
 	if l.fold != nil {
 		l.fold.fill(l.b.data)
 	} else {
-		codes = 0
-		in := l.x.shape[1]
-		l.gemm(l.precision, product{a: rowMajor(l.x.data, in), b: rowMajor(l.w.data, gates), c: rowMajor(l.table, gates),
-			m: l.batch * l.time, n: gates, k: in, bias: l.b.data})
+		codes = 0 // rows are found by position
+		l.input.forward(training)
 	}
 	kernel, shared := "lstm_forward"+l.tensor, 0
 	if l.tensor == "" {
@@ -99,8 +98,5 @@ func (l *lstm) backward() {
 		l.fold.unfold()
 		return
 	}
-	in := l.x.shape[1]
-	l.columnSums(l.b.grad, l.z, cells, gates)
-	l.gemmSplit(l.precision, product{a: rowMajor(l.x.data, in).T(), b: d, c: rowMajor(l.w.grad, gates), m: in, n: gates, k: cells})
-	l.gemm(l.precision, product{a: d, b: rowMajor(l.w.data, gates).T(), c: rowMajor(l.x.grad, in), m: cells, n: in, k: gates})
+	l.input.backward()
 }

@@ -135,10 +135,17 @@ func (n *network) columnSums(out, x device.Address, rows, width int) {
 	n.addParts(out, n.scratchAt, width, shares, false)
 }
 
+// activationBack takes the gradient of y, [rows, width], back through its activation, in place, and adds up that of the bias.
+func (n *network) activationBack(y *value, activation int, bias param, rows, width int) {
+	if activation != linear {
+		n.each("activation_grad", rows*width, y.grad, y.grad, y.data, rows*width, activation)
+	}
+	n.columnSums(bias.grad, y.grad, rows, width)
+}
+
 // forward runs all layers.
 func (n *network) forward(training bool) {
-	left := n.left
-	n.launch("characters", device.Dim{X: (n.batch + threads - 1) / threads}, device.Dim{X: threads}, 0, n.chars, n.codes, n.batch, n.window, n.pad, left)
+	n.launch("characters", device.Dim{X: (n.batch + threads - 1) / threads}, device.Dim{X: threads}, 0, n.chars, n.codes, n.batch, n.window, n.pad, n.left)
 	for _, l := range n.layers {
 		l.forward(training)
 	}

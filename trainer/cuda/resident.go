@@ -74,7 +74,7 @@ func (s *session) Epoch(ctx context.Context, key uint64, before func(done int), 
 		}
 		before(done)
 		count := min(s.batch, s.set.n-done)
-		s.takeBatch(s.set, done, count, key, true)
+		s.takeBatch(done, count, key)
 		s.update()
 		s.launch("add_loss", device.Dim{X: 1}, device.Dim{X: 1}, 0, s.sums+epochLoss, s.sums+batchLoss, count)
 		s.updates++
@@ -94,10 +94,10 @@ func (s *session) Epoch(ctx context.Context, key uint64, before func(done int), 
 	return loss, nil
 }
 
-// takeBatch queues the copy of count samples into the batch.
-func (s *session) takeBatch(from resident, first, count int, key uint64, shuffle bool) {
-	s.launch("take_batch", device.Dim{X: s.batch}, device.Dim{X: 64}, 0, s.codes, s.labels, s.shares, from.codes, from.labels, from.weights,
-		from.n, first, count, s.window, s.pad, key, shuffle)
+// takeBatch queues the copy of count samples, the first-th of key's order and on, into the batch.
+func (s *session) takeBatch(first, count int, key uint64) {
+	s.launch("take_batch", device.Dim{X: s.batch}, device.Dim{X: 64}, 0, s.codes, s.labels, s.shares, s.set.codes, s.set.labels, s.set.weights,
+		s.set.n, first, count, s.window, s.pad, key)
 }
 
 // Probabilities scores codes [n, window] into out [n, labels]. What came back of one batch is turned into probabilities while

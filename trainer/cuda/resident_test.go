@@ -17,15 +17,6 @@ import (
 	"github.com/degas-dns/degas/trainer/cuda/device"
 )
 
-// asBytes narrows codes.
-func asBytes(codes []uint16) []byte {
-	out := make([]byte, len(codes))
-	for i, c := range codes {
-		out[i] = byte(c)
-	}
-	return out
-}
-
 // An epoch must take every sample once, in an order of its own, and fill up the last batch with weight 0.
 func TestEpochTakesEverySampleOnce(t *testing.T) {
 	dev, err := device.Open(0)
@@ -38,13 +29,13 @@ func TestEpochTakesEverySampleOnce(t *testing.T) {
 		net := &network{dev: dev, batch: batch, window: window, pad: 9}
 		s := &session{network: net}
 		net.codes, s.labels, s.shares = net.take(batch*window), net.alloc(batch), net.alloc(batch)
-		set := resident{n: n, codes: net.take(n * window), labels: net.take(2 * n), weights: net.alloc(n)}
+		s.set = resident{n: n, codes: net.take(n * window), labels: net.take(2 * n), weights: net.alloc(n)}
 		codes, labels, weights := make([]byte, n*window), make([]uint16, n), make([]float32, n)
 		for i := range n {
 			labels[i], weights[i] = uint16(i%2), 1+2*float32(i%2)
 			codes[i*window], codes[i*window+1] = byte(i), byte(i>>8)
 		}
-		for at, data := range map[device.Address][]byte{set.codes: codes, set.labels: bytesOf(labels), set.weights: bytesOf(weights)} {
+		for at, data := range map[device.Address][]byte{s.set.codes: codes, s.set.labels: bytesOf(labels), s.set.weights: bytesOf(weights)} {
 			if err := dev.Upload(at, data); err != nil {
 				t.Fatal(err)
 			}
@@ -52,7 +43,7 @@ func TestEpochTakesEverySampleOnce(t *testing.T) {
 		seen, inOrder := map[int]bool{}, true
 		for done := 0; done < n; done += batch {
 			count := min(batch, n-done)
-			s.takeBatch(set, done, count, 42, true)
+			s.takeBatch(done, count, 42)
 			gotCodes, gotLabels, gotWeights := make([]byte, batch*window), make([]int32, batch), make([]float32, batch)
 			for at, data := range map[device.Address][]byte{net.codes: gotCodes, s.labels: bytesOf(gotLabels), s.shares: bytesOf(gotWeights)} {
 				if err := dev.Download(data, at); err != nil {
@@ -206,7 +197,9 @@ func TestScoresAndState(t *testing.T) {
 	}
 	b := batchOf(rng, &spec, 37)
 	got, want := make([]float32, 2*37), make([]float32, 2*37)
-	if err := s.(trainer.Resident).Probabilities(context.Background(), asBytes(b.Codes), got); err != nil {
+	on, codes := s.(trainer.Resident), make([]byte, len(b.Codes))
+	on.Narrow(codes, b.Codes)
+	if err := on.Probabilities(context.Background(), codes, got); err != nil {
 		t.Fatal(err)
 	}
 	c, err := model.NewClassifier(&model.Model{Spec: spec, Weights: s.Weights(), Threshold: 0.5})
@@ -238,17 +231,7 @@ func TestRandomSpecs(t *testing.T) {
 	rng := rand.New(rand.NewPCG(9, 9))
 	agreed := 0
 	for range 40 {
-		spec := modeltest.Spec(rng)
-		var strip func([]model.Layer)
-		strip = func(layers []model.Layer) {
-			for i := range layers {
-				layers[i].Rate = 0
-				for _, b := range layers[i].Branches {
-					strip(b)
-				}
-			}
-		}
-		strip(spec.Layers)
+		spec := modeltest.WithoutDropout(modeltest.Spec(rng))
 		w := modeltest.Weights(&spec, rng)
 		setup := trainer.Setup{Spec: &spec, Weights: w, BatchSize: 9, Workers: 1, Seed: 7, LearningRate: 1e-3, Precision: trainer.PrecisionFP32}
 		gpu, err := engine{}.Start(context.Background(), setup)

@@ -20,9 +20,9 @@ __device__ unsigned permuted(unsigned i, unsigned n, unsigned long long key) {
 }
 
 // take_batch gathers samples first to first+count-1 of an epoch's order into a batch, one block a sample; rows beyond
-// count are padding of weight 0. shuffle 0 keeps the set's order.
+// count are padding of weight 0.
 extern "C" __global__ void take_batch(unsigned char* codes, int* labels, float* weights, const unsigned char* allCodes, const unsigned short* allLabels,
-                                      const float* allWeights, int total, int first, int count, int window, int pad, unsigned long long key, int shuffle) {
+                                      const float* allWeights, int total, int first, int count, int window, int pad, unsigned long long key) {
   int b = blockIdx.x;
   if (b >= count) {
     for (int t = threadIdx.x; t < window; t += blockDim.x) codes[(long long)b * window + t] = pad;
@@ -32,7 +32,7 @@ extern "C" __global__ void take_batch(unsigned char* codes, int* labels, float* 
     }
     return;
   }
-  long long from = shuffle ? permuted(first + b, total, key) : first + b;
+  long long from = permuted(first + b, total, key);
   for (int t = threadIdx.x; t < window; t += blockDim.x) codes[(long long)b * window + t] = allCodes[from * window + t];
   if (threadIdx.x == 0) {
     labels[b] = allLabels[from];
