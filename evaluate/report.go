@@ -11,7 +11,10 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	texttemplate "text/template"
+
+	"github.com/goccy/go-yaml"
 
 	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/internal/atomicfile"
@@ -60,6 +63,9 @@ func (r *report) values() map[string]any {
 		"FalseAlarms": r.worst(false), "Missed": r.worst(true), "Inputs": r.Data.Inputs, "Again": r.again()}
 }
 
+// unflagged are options that only a pipeline's file can set.
+var unflagged = []string{"plateau_patience", "plateau_factor", "min_rate"}
+
 // again are the commands that give this report once more.
 func (r *report) again() []string {
 	if len(r.History) == 0 || r.Config.Data == "" {
@@ -73,20 +79,10 @@ func (r *report) again() []string {
 	if c.From != "" {
 		train = fmt.Sprintf("degas train-model %s --from %s --run %s", c.Data, c.From, r.Run)
 	}
-	o := c.Options
-	for _, f := range []struct {
-		name  string
-		value any
-		given bool
-	}{
-		{"epochs", o.Epochs, o.Epochs != 0}, {"batch-size", o.BatchSize, o.BatchSize != 0}, {"patience", o.Patience, true}, {"optimizer", o.Optimizer, o.Optimizer != ""},
-		{"learning-rate", o.LearningRate, o.LearningRate != 0}, {"schedule", o.Schedule, o.Schedule != ""}, {"weight-decay", o.WeightDecay, o.WeightDecay != 0},
-		{"label-smoothing", o.LabelSmoothing, o.LabelSmoothing != 0}, {"augment", o.Augment, o.Augment != 0}, {"average", o.Average, o.Average != 0},
-		{"class-weight", o.ClassWeight, o.ClassWeight != ""}, {"seed", o.Seed, true}, {"workers", o.Workers, o.Workers != 0},
-		{"precision", o.Precision, o.Precision != ""}, {"engine", c.Engine, c.Engine != ""},
-	} {
-		if f.given {
-			train += fmt.Sprintf(" --%s %v", f.name, f.value)
+	for _, o := range append(c.Options, yaml.MapItem{Key: "engine", Value: c.Engine}) {
+		name := fmt.Sprint(o.Key)
+		if value := fmt.Sprint(o.Value); value != "" && !slices.Contains(unflagged, name) {
+			train += fmt.Sprintf(" --%s %s", strings.ReplaceAll(name, "_", "-"), value)
 		}
 	}
 	return []string{train, "degas evaluate-model runs/" + r.Run + " --split " + r.Split}

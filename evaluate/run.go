@@ -31,30 +31,21 @@ type RunOptions struct {
 
 // runConfig is what this package reads of a run's config.yaml.
 type runConfig struct {
-	Arch        string `yaml:"arch"`
-	From        string `yaml:"from"`
-	Target      string `yaml:"target"`
-	Engine      string `yaml:"engine"`
-	Data        string `yaml:"data"`
-	Fingerprint string `yaml:"fingerprint"`
-	Degas       string `yaml:"degas"`
-	Machine     string `yaml:"machine"`
-	Options     struct {
-		Seed           uint64  `yaml:"seed"`
-		Epochs         int     `yaml:"epochs"`
-		BatchSize      int     `yaml:"batch_size"`
-		Patience       int     `yaml:"patience"`
-		Optimizer      string  `yaml:"optimizer"`
-		LearningRate   float64 `yaml:"learning_rate"`
-		Schedule       string  `yaml:"schedule"`
-		WeightDecay    float64 `yaml:"weight_decay"`
-		LabelSmoothing float64 `yaml:"label_smoothing"`
-		Augment        float64 `yaml:"augment"`
-		Average        float64 `yaml:"average"`
-		ClassWeight    string  `yaml:"class_weight"`
-		Workers        int     `yaml:"workers"`
-		Precision      string  `yaml:"precision"`
-	} `yaml:"options"`
+	Arch        string        `yaml:"arch"`
+	From        string        `yaml:"from"`
+	Target      string        `yaml:"target"`
+	Engine      string        `yaml:"engine"`
+	Data        string        `yaml:"data"`
+	Fingerprint string        `yaml:"fingerprint"`
+	Degas       string        `yaml:"degas"`
+	Machine     string        `yaml:"machine"`
+	Options     yaml.MapSlice `yaml:"options"` // in the order of the file, which is train-model's
+}
+
+// seed is the run's; 0 for an imported model.
+func (c *runConfig) seed() uint64 {
+	seed, _ := c.Options.ToMap()["seed"].(uint64)
+	return seed
 }
 
 // Run scores a split with a run's model and writes metrics.json, plots/*.png and report.html. The output directory is
@@ -82,11 +73,11 @@ func Run(ctx context.Context, o RunOptions) (*Metrics, error) {
 	if err != nil {
 		return nil, err
 	}
-	metrics, err := Measure(sample, m.Threshold, cfg.Options.Seed)
+	metrics, err := Measure(sample, m.Threshold, cfg.seed())
 	if err != nil {
 		return nil, err
 	}
-	if metrics.Probes, err = probes(ctx, c, sample, cfg.Options.Seed); err != nil {
+	if metrics.Probes, err = probes(ctx, c, sample, cfg.seed()); err != nil {
 		return nil, err
 	}
 	if metrics.Generalisation, err = readGeneralisations(o.RunDir, manifest.Fingerprint); err != nil {
@@ -98,7 +89,7 @@ func Run(ctx context.Context, o RunOptions) (*Metrics, error) {
 	}
 	metrics.warn(sample, m, manifest)
 	if o.Baselines {
-		if err := metrics.baselines(ctx, sample, o.Data, cfg.Options.Seed); err != nil {
+		if err := metrics.baselines(ctx, sample, o.Data, cfg.seed()); err != nil {
 			return nil, err
 		}
 	}

@@ -3,6 +3,7 @@ package trainer
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 
@@ -107,8 +108,9 @@ func LabelOf(target string, c datasets.Class, family string) string {
 // maxText is the most text a Set holds: its offsets have 32 bits.
 const maxText = 1<<32 - 1
 
-// ReadSet reads a split into memory with the labels of a target.
-func ReadSet(ctx context.Context, split *datasets.Split, target string, labels []string) (*Set, error) {
+// ReadSet reads a split into memory with the labels of a target. It keeps at most limit rows (0: all), each as likely as
+// any other, drawn by seed.
+func ReadSet(ctx context.Context, split *datasets.Split, target string, labels []string, limit int, seed uint64) (*Set, error) {
 	index := map[string]uint16{}
 	for i, l := range labels {
 		index[l] = uint16(i)
@@ -116,18 +118,22 @@ func ReadSet(ctx context.Context, split *datasets.Split, target string, labels [
 	s := &Set{}
 	groups := map[[2]int]uint16{} // by label and family
 	var text strings.Builder
+	keep := drawn(int(split.Rows()), limit, seed)
 	for b, err := range split.Batches(ctx) {
 		if err != nil {
 			return nil, err
 		}
 		for i, name := range b.Names {
+			if !keep() {
+				continue
+			}
 			label, ok := index[labelOf(split, &b, i, target)]
 			if !ok {
 				s.Skipped++
 				continue
 			}
 			if text.Len()+len(name) > maxText {
-				return nil, fmt.Errorf("more than %d bytes of names: train on a sample", maxText)
+				return nil, fmt.Errorf("more than %d bytes of names. Try: --names, to train on some", maxText)
 			}
 			text.WriteString(name)
 			s.ends = append(s.ends, uint32(text.Len()))
@@ -146,6 +152,22 @@ func ReadSet(ctx context.Context, split *datasets.Split, target string, labels [
 	}
 	s.names = text.String()
 	return s, nil
+}
+
+// drawn says of each of rows in turn whether it is among the limit that are kept: selection sampling (Fan et al. 1962, Knuth's
+// algorithm S).
+func drawn(rows, limit int, seed uint64) func() bool {
+	if limit == 0 || limit >= rows {
+		return func() bool { return true }
+	}
+	rng := rand.New(rand.NewPCG(model.SubSeed(seed, "names"), 0))
+	return func() bool {
+		keep := limit > 0 && rng.IntN(max(rows, 1)) < limit
+		if rows--; keep {
+			limit--
+		}
+		return keep
+	}
 }
 
 // counts is the number of names a label.

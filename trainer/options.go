@@ -2,8 +2,12 @@ package trainer
 
 import (
 	"fmt"
+	"reflect"
 	"runtime"
 	"slices"
+	"strings"
+
+	"github.com/goccy/go-yaml"
 )
 
 // Options are the knobs of a training. The YAML names are those of a run's config.yaml.
@@ -28,6 +32,8 @@ type Options struct {
 	// WeightDecay is AdamW's, LabelSmoothing the share of a target that all labels divide between them, [0, 1).
 	WeightDecay    float64 `yaml:"weight_decay,omitempty" json:"weight_decay,omitempty"`
 	LabelSmoothing float64 `yaml:"label_smoothing,omitempty" json:"label_smoothing,omitempty"`
+	// Names is the most training names, drawn evenly from the split by the seed; 0 takes all. Validation uses all of its own.
+	Names int `yaml:"names,omitempty" json:"names,omitempty"`
 	// Augment is the share of training names that get a host such as www put before them, different ones every epoch.
 	Augment float64 `yaml:"augment,omitempty" json:"augment,omitempty"`
 	// Average is the decay a step of a running mean of the weights, which is validated and kept in place of the last ones;
@@ -42,6 +48,25 @@ type Options struct {
 	Precision string `yaml:"precision,omitempty" json:"precision,omitempty"`
 	// Workers splits a batch; 0 means one a core. A result depends on it in its last digits.
 	Workers int `yaml:"workers" json:"workers"`
+}
+
+// OptionNames lists the YAML names of Options; train-model's flags have hyphens in place of the underscores.
+func OptionNames() []string {
+	var out []string
+	for f := range reflect.TypeFor[Options]().Fields() {
+		name, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+		out = append(out, name)
+	}
+	return out
+}
+
+// With gives the options with some replaced by their YAML names. It does not check what they say: Resolve does.
+func (o Options) With(values map[string]any) (Options, error) {
+	data, err := yaml.Marshal(values)
+	if err != nil {
+		return o, err
+	}
+	return o, yaml.UnmarshalWithOptions(data, &o, yaml.Strict())
 }
 
 // Schedules of the learning rate.
@@ -98,6 +123,8 @@ func (o *Options) Resolve() error {
 		return fmt.Errorf("batch-size %d: must be 1 to %d", o.BatchSize, 1<<16)
 	case !slices.Contains([]string{"", PrecisionFP32, PrecisionTF32, PrecisionBF16}, o.Precision):
 		return fmt.Errorf("precision %q: must be %s, %s or %s", o.Precision, PrecisionFP32, PrecisionTF32, PrecisionBF16)
+	case o.Names < 0:
+		return fmt.Errorf("names %d: must not be negative", o.Names)
 	case o.Patience < 0:
 		return fmt.Errorf("patience %d: must not be negative", o.Patience)
 	case o.Optimizer != OptimizerAdam && o.Optimizer != OptimizerRMSProp:

@@ -262,7 +262,7 @@ func (c *Config) task(ctx context.Context) (*Task, error) {
 		return nil, fmt.Errorf("the model of %s tells apart %s, the data %s", c.From, strings.Join(spec.Labels, ", "), strings.Join(labels, ", "))
 	}
 	t := &Task{Spec: &spec, Engine: engine, Initial: begin.Weights}
-	if t.Train, err = ReadSet(ctx, train, c.Target, labels); err != nil {
+	if t.Train, err = ReadSet(ctx, train, c.Target, labels, c.Options.Names, c.Options.Seed); err != nil {
 		return nil, fmt.Errorf("read training names: %w", err)
 	}
 	if n := t.Train.only(len(labels)); n >= 0 {
@@ -273,7 +273,7 @@ func (c *Config) task(ctx context.Context) (*Task, error) {
 		return nil, err
 	}
 	defer validation.Close()
-	if t.Validation, err = ReadSet(ctx, validation, c.Target, labels); err != nil {
+	if t.Validation, err = ReadSet(ctx, validation, c.Target, labels, 0, 0); err != nil {
 		return nil, fmt.Errorf("read validation names: %w", err)
 	}
 	return t, nil

@@ -35,6 +35,7 @@ func (c *command) train() *cli.Command {
 			&cli.Float64Flag{Name: "weight-decay", Usage: "AdamW's"},
 			&cli.Float64Flag{Name: "label-smoothing", Usage: "share of each target that all labels divide between them"},
 			&cli.Float64Flag{Name: "augment", Usage: "share of training names that get a host such as www put before them"},
+			&cli.IntFlag{Name: "names", Usage: "train on `N` of the training names, drawn by the seed (0: all)"},
 			&cli.Float64Flag{Name: "average", Usage: "decay a step of a running mean of the weights that is kept in place of the last ones (0: none)"},
 			&cli.StringFlag{Name: "target", Value: trainer.TargetBinary, Usage: "binary, class or family"},
 			&cli.StringFlag{Name: "class-weight", Value: d.ClassWeight, Usage: "none, balanced between labels, or family, which gives small families more weight"},
@@ -56,7 +57,10 @@ func (c *command) trainAction(ctx *cli.Context) error {
 	if err := arguments(ctx, 0, 1); err != nil {
 		return err
 	}
-	arch, o := recipe(ctx)
+	arch, o, err := recipe(ctx)
+	if err != nil {
+		return err
+	}
 	if err := checkTrainFlags(ctx, o); err != nil {
 		return err
 	}
@@ -118,25 +122,19 @@ func (c *command) trainAction(ctx *cli.Context) error {
 }
 
 // recipe is the architecture that is asked for and its options, flags replacing what they name.
-func recipe(ctx *cli.Context) (string, trainer.Options) {
+func recipe(ctx *cli.Context) (string, trainer.Options, error) {
 	arch, o := trainer.Recipe(ctx.String("arch"))
 	if ctx.IsSet("from") { // the architecture is not known yet
 		o = trainer.DefaultOptions()
 	}
-	for name, take := range map[string]func(){
-		"epochs": func() { o.Epochs = ctx.Int("epochs") }, "batch-size": func() { o.BatchSize = ctx.Int("batch-size") },
-		"patience": func() { o.Patience = ctx.Int("patience") }, "optimizer": func() { o.Optimizer = ctx.String("optimizer") },
-		"learning-rate": func() { o.LearningRate = ctx.Float64("learning-rate") }, "seed": func() { o.Seed = ctx.Uint64("seed") },
-		"class-weight": func() { o.ClassWeight = ctx.String("class-weight") }, "workers": func() { o.Workers = ctx.Int("workers") },
-		"schedule": func() { o.Schedule = ctx.String("schedule") }, "weight-decay": func() { o.WeightDecay = ctx.Float64("weight-decay") },
-		"label-smoothing": func() { o.LabelSmoothing = ctx.Float64("label-smoothing") }, "average": func() { o.Average = ctx.Float64("average") },
-		"augment": func() { o.Augment = ctx.Float64("augment") }, "precision": func() { o.Precision = ctx.String("precision") },
-	} {
-		if ctx.IsSet(name) {
-			take()
+	given := map[string]any{}
+	for _, name := range trainer.OptionNames() {
+		if flag := strings.ReplaceAll(name, "_", "-"); ctx.IsSet(flag) {
+			given[name] = ctx.Value(flag)
 		}
 	}
-	return arch, o
+	o, err := o.With(given)
+	return arch, o, err
 }
 
 // chooseEngine is trainer.ChooseEngine for a Spec or, without one, a preset.

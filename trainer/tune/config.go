@@ -166,12 +166,8 @@ func (c *Config) trial(i int) (*Trial, error) {
 
 // withOptions are the common options with some replaced by their YAML names.
 func (c *Config) withOptions(values map[string]any) (trainer.Options, error) {
-	o := c.Options
-	data, err := yaml.Marshal(values)
+	o, err := c.Options.With(values)
 	if err != nil {
-		return o, err
-	}
-	if err := yaml.UnmarshalWithOptions(data, &o, yaml.Strict()); err != nil {
 		return o, fmt.Errorf("search: neither an option of train-model nor one of %s: %w", strings.Join(slices.Sorted(maps.Keys(shapes)), ", "), err)
 	}
 	o.Epochs = c.MinEpochs
