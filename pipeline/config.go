@@ -84,8 +84,9 @@ func ReadConfig(path string) (*Config, error) {
 		return nil, fmt.Errorf("read %s: %w", path, err)
 	}
 	train, _ := present["train"].(map[string]any)
-	arch, _ := train["arch"].(string) // decides about the other defaults
-	preset, options := trainer.Recipe(cmp.Or(arch, trainer.Auto))
+	arch, _ := train["arch"].(string) // decides, with the target, about the other defaults
+	target, _ := train["target"].(string)
+	preset, options := trainer.Recipe(cmp.Or(arch, trainer.Auto), target)
 	c := &Config{Train: &TrainConfig{Options: options}, Process: &ProcessConfig{Validation: 0.1, Test: 0.1, Seed: 1, MaxBad: 0.01}}
 	if err := yaml.UnmarshalWithOptions(data, c, yaml.Strict()); err != nil {
 		return nil, fmt.Errorf("read %s: %w%s", path, err, suggest(err))

@@ -2,10 +2,32 @@ package trainer
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"strings"
 
+	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/model"
 )
+
+// name is the p-th training name as an epoch sees it: itself, or one that is made in its place, or either with a host before
+// it. What is drawn depends on the seed, the epoch and p alone.
+func (f *fit) name(epoch int, p uint32) string {
+	name := f.Train.Name(int(p))
+	if f.Invent == 0 && f.Augment == 0 {
+		return name
+	}
+	rng := rand.New(rand.NewPCG(model.SubSeed(f.Seed^uint64(epoch)<<40^uint64(p), "augment"), 0))
+	if f.Invent > 0 && f.Train.class(p) != datasets.Benign && rng.Float64() < f.Invent {
+		name = f.Train.invented(rng, p)
+	}
+	if f.Augment > 0 && rng.Float64() < f.Augment {
+		name = hosted(rng, name)
+	}
+	return name
+}
+
+// changes says whether names are others in every epoch.
+func (o *Options) changes() bool { return o.Augment > 0 || o.Invent > 0 }
 
 // hosts are what stands before a registered domain most often, in anybody's zone.
 var hosts = []string{"www", "mail", "api", "cdn", "m", "app", "img", "static", "ns1", "blog", "shop", "mx", "vpn", "login", "update", "news"}
@@ -13,20 +35,14 @@ var hosts = []string{"www", "mail", "api", "cdn", "m", "app", "img", "static", "
 // hashed is the share of added hosts that are random hexadecimal digits, as content networks name theirs.
 const hashed = 0.25
 
-// augmented is a name of the given epoch as it is trained on: with probability share it has a host before it. Lists hold
-// bare names of malware more often than of others, and a model trained on them learns that www. is benign. The draw
-// depends on the seed, the epoch and the name's place alone.
-func augmented(name string, share float64, seed uint64, epoch int, at uint32) string {
-	draw := func(what uint64) uint64 {
-		return model.SubSeed(seed^uint64(epoch)<<40^uint64(at)<<8^what, "augment")
-	}
-	if float64(draw(0)>>11)/(1<<53) >= share || strings.HasPrefix(name, "www.") {
+// hosted is a name with a host before it. Lists hold bare names of malware more often than of others, and a model trained on
+// them learns that www. is benign.
+func hosted(rng *rand.Rand, name string) string {
+	if strings.HasPrefix(name, "www.") {
 		return name
 	}
-	digits := draw(1)
-	if float64(draw(2)>>11)/(1<<53) < hashed {
-		length := 4 + int(digits%13)
-		return fmt.Sprintf("%016x", draw(3))[:length] + "." + name
+	if rng.Float64() < hashed {
+		return fmt.Sprintf("%016x", rng.Uint64())[:4+rng.IntN(13)] + "." + name
 	}
-	return hosts[digits%uint64(len(hosts))] + "." + name
+	return hosts[rng.IntN(len(hosts))] + "." + name
 }

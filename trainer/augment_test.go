@@ -1,38 +1,92 @@
 package trainer
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"strings"
 	"testing"
+
+	"github.com/degas-dns/degas/datasets"
+	"github.com/degas-dns/degas/model/dnsname"
 )
 
-// The same draw every time, another in another epoch; the asked share changes and every name keeps its end.
-func TestAugmented(t *testing.T) {
-	const n = 4000
-	changed, moved := 0, 0
-	for i := range uint32(n) {
-		a := augmented("example.com", 0.3, 1, 1, i)
-		if a != augmented("example.com", 0.3, 1, 1, i) {
-			t.Fatalf("name %d: drawn anew", i)
+// mixed is a Set of 2n benign, n DGA and n tunnel names.
+func mixed(t *testing.T, n int) *Set {
+	t.Helper()
+	b := NewBuilder()
+	add := func(name string, label int, c datasets.Class, family string) {
+		if err := b.Add(name, label, c, family); err != nil {
+			t.Fatal(err)
 		}
-		if a != augmented("example.com", 0.3, 1, 2, i) {
+	}
+	for i := range n {
+		add(fmt.Sprintf("gardenclub%d.co.uk", i), 0, datasets.Benign, "")
+		add(fmt.Sprintf("xkqv%dzj.info", i), 1, datasets.DGA, "some")
+		add(fmt.Sprintf("shop.steamtrain%d.org", i), 0, datasets.Benign, "")
+		add(fmt.Sprintf("mzxw6ytboi%d", i), 1, datasets.Tunnel, "tool")
+	}
+	return b.Set()
+}
+
+// The same draw every time, another in another epoch; the asked shares change, of the names that are meant.
+func TestNamesOfAnEpoch(t *testing.T) {
+	const n = 2000
+	f := &fit{Task: Task{Train: mixed(t, n)}, Options: Options{Seed: 1, Invent: 0.4, Augment: 0.3}}
+	hosted, invented, moved := 0, map[datasets.Class]int{}, 0
+	for p := range uint32(f.Train.Len()) {
+		was, is := f.Train.Name(int(p)), f.name(1, p)
+		if is != f.name(1, p) {
+			t.Fatalf("name %d: drawn anew", p)
+		}
+		if is != f.name(2, p) {
 			moved++
 		}
-		if a == "example.com" {
+		switch host, found := strings.CutSuffix(is, "."+was); {
+		case is == was:
+		case found && host != "" && !strings.Contains(host, "."):
+			hosted++
+		default:
+			invented[f.Train.class(p)]++
+		}
+	}
+	if share := float64(hosted) / (4 * n * 0.8); share < 0.26 || share > 0.34 { // 0.2 of all have another name to stand before
+		t.Errorf("%d names have a host, want 30 %%", hosted)
+	}
+	if invented[datasets.Benign] != 0 || invented[datasets.DGA] < n*32/100 || invented[datasets.DGA] > n*42/100 || invented[datasets.Tunnel] < n*36/100 || invented[datasets.Tunnel] > n*44/100 {
+		t.Errorf("invented %v of %d each, want none benign and 40 %%, some of which are the DGA names themselves", invented, n)
+	}
+	if moved < n {
+		t.Errorf("only %d of %d differ in the next epoch", moved, 4*n)
+	}
+	f.Options = Options{Seed: 1}
+	if f.changes() || f.name(1, 5) != f.Train.Name(5) {
+		t.Error("names change without being asked to")
+	}
+}
+
+// What is made is a name as process-data would store it.
+func TestInventedNamesAreNames(t *testing.T) {
+	s, rng := mixed(t, 50), rand.New(rand.NewPCG(1, 2))
+	seen := map[string]bool{}
+	const draws = 20000
+	for range draws {
+		p := uint32(rng.IntN(s.Len()))
+		if s.class(p) == datasets.Benign {
 			continue
 		}
-		changed++
-		host, found := strings.CutSuffix(a, ".example.com")
-		if !found || host == "" || strings.Contains(host, ".") {
-			t.Fatalf("name %d became %q", i, a)
+		name := s.invented(rng, p)
+		seen[name] = true
+		if normal, err := dnsname.Normalize(name); err != nil || normal != name {
+			t.Fatalf("%q: %q, %v", name, normal, err)
 		}
 	}
-	if changed < n*27/100 || changed > n*33/100 {
-		t.Errorf("%d of %d changed, want 30 %%", changed, n)
+	if len(seen) < draws/2*7/10 {
+		t.Errorf("only %d names differ", len(seen))
 	}
-	if moved < n/4 {
-		t.Errorf("only %d of %d differ in the next epoch", moved, n)
-	}
-	if got := augmented("www.example.com", 1, 1, 1, 0); got != "www.example.com" {
-		t.Errorf("www. was doubled: %q", got)
+	all := NewSet([]string{"a.com", "b.com"}, []int{1, 1}) // no benign name to take words from
+	for range 200 {
+		if name := all.invented(rng, 0); name == "" || strings.HasPrefix(name, ".") {
+			t.Fatalf("%q", name)
+		}
 	}
 }

@@ -23,7 +23,9 @@ type Set struct {
 	names  string
 	ends   []uint32
 	labels []uint16
-	groups []uint16 // families, or benign names: what WeightFamily balances. A group has one label
+	groups []uint16 // families, or benign names: what WeightFamily balances. A group has one label and one class
+	// classes is each group's.
+	classes []datasets.Class
 	// Skipped counts names that have no label of this target: families that training has not seen.
 	Skipped int
 }
@@ -42,6 +44,9 @@ func (s *Set) Name(i int) string {
 
 // Label is the i-th name's index in the labels the Set was read with.
 func (s *Set) Label(i int) int { return int(s.labels[i]) }
+
+// class is the p-th name's.
+func (s *Set) class(p uint32) datasets.Class { return s.classes[s.groups[p]] }
 
 // Labels lists the labels of a target in output order, benign first: fixed for binary, what occurs in split otherwise.
 func Labels(ctx context.Context, split *datasets.Split, target string) ([]string, error) {
@@ -84,11 +89,15 @@ func Labels(ctx context.Context, split *datasets.Split, target string) ([]string
 
 // labelOf is the label of row i of b.
 func labelOf(split *datasets.Split, b *datasets.Batch, i int, target string) string {
-	family := ""
-	if b.Class[i] != datasets.Benign {
-		family = split.Families()[b.Family[i]]
+	return LabelOf(target, b.Class[i], familyOf(split, b, i))
+}
+
+// familyOf is the family of row i of b, "" for a benign name.
+func familyOf(split *datasets.Split, b *datasets.Batch, i int) string {
+	if b.Class[i] == datasets.Benign {
+		return ""
 	}
-	return LabelOf(target, b.Class[i], family)
+	return split.Families()[b.Family[i]]
 }
 
 // LabelOf is what a target calls a name of a class and a family, "" where nobody gave one: such a malicious name has its
@@ -111,46 +120,32 @@ const maxText = 1<<32 - 1
 // ReadSet reads a split into memory with the labels of a target. It keeps at most limit rows (0: all), each as likely as
 // any other, drawn by seed.
 func ReadSet(ctx context.Context, split *datasets.Split, target string, labels []string, limit int, seed uint64) (*Set, error) {
-	index := map[string]uint16{}
+	index := map[string]int{}
 	for i, l := range labels {
-		index[l] = uint16(i)
+		index[l] = i
 	}
-	s := &Set{}
-	groups := map[[2]int]uint16{} // by label and family
-	var text strings.Builder
+	b, skipped := NewBuilder(), 0
 	keep := drawn(int(split.Rows()), limit, seed)
-	for b, err := range split.Batches(ctx) {
+	for rows, err := range split.Batches(ctx) {
 		if err != nil {
 			return nil, err
 		}
-		for i, name := range b.Names {
+		for i, name := range rows.Names {
 			if !keep() {
 				continue
 			}
-			label, ok := index[labelOf(split, &b, i, target)]
+			label, ok := index[labelOf(split, &rows, i, target)]
 			if !ok {
-				s.Skipped++
+				skipped++
 				continue
 			}
-			if text.Len()+len(name) > maxText {
-				return nil, fmt.Errorf("more than %d bytes of names. Try: --names, to train on some", maxText)
+			if err := b.Add(name, label, rows.Class[i], familyOf(split, &rows, i)); err != nil {
+				return nil, err
 			}
-			text.WriteString(name)
-			s.ends = append(s.ends, uint32(text.Len()))
-			s.labels = append(s.labels, label)
-			key := [2]int{int(label), -1}
-			if b.Class[i] != datasets.Benign {
-				key[1] = int(b.Family[i])
-			}
-			group, ok := groups[key]
-			if !ok {
-				group = uint16(len(groups))
-				groups[key] = group
-			}
-			s.groups = append(s.groups, group)
 		}
 	}
-	s.names = text.String()
+	s := b.Set()
+	s.Skipped = skipped
 	return s, nil
 }
 
@@ -192,17 +187,60 @@ func (s *Set) only(labels int) int {
 	return found
 }
 
-// NewSet makes a Set of names and their labels, for callers that have them in memory. Labels are the groups.
-func NewSet(names []string, labels []int) *Set { return NewGroupedSet(names, labels, labels) }
-
-// NewGroupedSet is NewSet with the groups that WeightFamily balances; a group has one label.
-func NewGroupedSet(names []string, labels, groups []int) *Set {
-	s := &Set{names: strings.Join(names, "")}
-	end := uint32(0)
+// NewSet makes a Set of names and their labels, for callers that have them in memory: benign names are those of label 0,
+// the others DGA names, a family a label. Their text is 4 GiB at most.
+func NewSet(names []string, labels []int) *Set {
+	b := NewBuilder()
 	for i, n := range names {
-		end += uint32(len(n))
-		s.ends = append(s.ends, end)
-		s.labels, s.groups = append(s.labels, uint16(labels[i])), append(s.groups, uint16(groups[i]))
+		class := datasets.Benign
+		if labels[i] != 0 {
+			class = datasets.DGA
+		}
+		b.add(n, group{labels[i], class, ""})
 	}
-	return s
+	return b.Set()
+}
+
+// Builder gathers the names of a Set.
+type Builder struct {
+	set    Set
+	text   strings.Builder
+	groups map[group]uint16
+}
+
+// group is what names of a Set share that weigh the same.
+type group struct {
+	label  int
+	class  datasets.Class
+	family string
+}
+
+// NewBuilder begins a Set.
+func NewBuilder() *Builder { return &Builder{groups: map[group]uint16{}} }
+
+// Add appends a name. family is "" for a benign one. It fails when the Set is full.
+func (b *Builder) Add(name string, label int, class datasets.Class, family string) error {
+	if b.text.Len()+len(name) > maxText {
+		return fmt.Errorf("more than %d bytes of names. Try: --names, to train on some", maxText)
+	}
+	b.add(name, group{label, class, family})
+	return nil
+}
+
+func (b *Builder) add(name string, g group) {
+	at, ok := b.groups[g]
+	if !ok {
+		at = uint16(len(b.groups))
+		b.groups[g] = at
+		b.set.classes = append(b.set.classes, g.class)
+	}
+	b.text.WriteString(name)
+	b.set.ends = append(b.set.ends, uint32(b.text.Len()))
+	b.set.labels, b.set.groups = append(b.set.labels, uint16(g.label)), append(b.set.groups, at)
+}
+
+// Set is what was added. The Builder is not to be used after it.
+func (b *Builder) Set() *Set {
+	b.set.names = b.text.String()
+	return &b.set
 }

@@ -27,7 +27,7 @@ func (f *fit) feed(ctx context.Context, epoch int) iter.Seq[*fedBatch] {
 		free <- &fedBatch{free: free, Batch: Batch{Codes: make([]uint16, f.BatchSize*window), Labels: make([]int, f.BatchSize), Weights: make([]float32, f.BatchSize)}}
 	}
 	ready := make(chan *fedBatch, prefetch)
-	order := shuffled(f.Train.Len(), f.Seed, epoch)
+	order := ordered(f.Train.Len(), f.Seed, epoch)
 	go func() {
 		defer close(ready)
 		coder := f.Spec.Encoder.Coder()
@@ -68,17 +68,8 @@ func (f *fit) fill(b *fedBatch, coder *model.Coder, epoch int, picks []uint32) {
 	}
 }
 
-// name is the p-th training name as an epoch sees it.
-func (f *fit) name(epoch int, p uint32) string {
-	name := f.Train.Name(int(p))
-	if f.Augment > 0 {
-		name = augmented(name, f.Augment, f.Seed, epoch, p)
-	}
-	return name
-}
-
-// shuffled is the order of n names in an epoch: a function of the seed and the epoch, so a resumed run needs no state.
-func shuffled(n int, seed uint64, epoch int) []uint32 {
+// ordered is the order of n names in an epoch: a function of the seed and the epoch, so a resumed run needs no state.
+func ordered(n int, seed uint64, epoch int) []uint32 {
 	order := make([]uint32, n)
 	for i := range order {
 		order[i] = uint32(i)

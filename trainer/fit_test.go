@@ -111,7 +111,7 @@ func TestResumeEqualsUninterrupted(t *testing.T) {
 // The same with everything that a recipe can ask for.
 func TestResumeEqualsUninterruptedWithRecipe(t *testing.T) {
 	o := options(6)
-	o.Schedule, o.WeightDecay, o.LabelSmoothing, o.Average, o.Augment = trainer.ScheduleCosine, 0.01, 0.05, 0.99, 0.3
+	o.Schedule, o.WeightDecay, o.LabelSmoothing, o.Average, o.Augment, o.Invent = trainer.ScheduleCosine, 0.01, 0.05, 0.99, 0.3, 0.2
 	resumeEqualsUninterrupted(t, o)
 	r, err := trainer.Fit(context.Background(), task(t, ""), o, trainer.Observer{})
 	if err != nil {

@@ -36,6 +36,8 @@ type Options struct {
 	Names int `yaml:"names,omitempty" json:"names,omitempty"`
 	// Augment is the share of training names that get a host such as www put before them, different ones every epoch.
 	Augment float64 `yaml:"augment,omitempty" json:"augment,omitempty"`
+	// Invent is the share of malicious training names that names of invented families take the place of, others every epoch.
+	Invent float64 `yaml:"invent,omitempty" json:"invent,omitempty"`
 	// Average is the decay a step of a running mean of the weights, which is validated and kept in place of the last ones;
 	// 0 keeps those.
 	Average float64 `yaml:"average,omitempty" json:"average,omitempty"`
@@ -94,14 +96,18 @@ const Auto = "auto"
 // autoPreset is what Auto means in this version.
 const autoPreset = "hybrid"
 
-// Recipe gives an architecture's preset and the options it trains best with: DefaultOptions but for Auto and its preset.
-func Recipe(arch string) (preset string, o Options) {
+// Recipe gives an architecture's preset and the options it trains best with for a target: DefaultOptions but for Auto and
+// its preset.
+func Recipe(arch, target string) (preset string, o Options) {
 	o = DefaultOptions()
 	if arch != Auto && arch != autoPreset {
 		return arch, o
 	}
 	o.Epochs, o.BatchSize, o.LearningRate = 10, 512, 2e-3
 	o.Schedule, o.WeightDecay, o.Augment = ScheduleCosine, 0.02, 0.15
+	if target != TargetFamily {
+		o.ClassWeight, o.Invent = WeightFamily, 0.3
+	}
 	return autoPreset, o
 }
 
@@ -143,6 +149,8 @@ func (o *Options) Resolve() error {
 		return fmt.Errorf("label-smoothing %g: must be at least 0 and below 1", o.LabelSmoothing)
 	case !(o.Augment >= 0 && o.Augment <= 1):
 		return fmt.Errorf("augment %g: must be 0 to 1", o.Augment)
+	case !(o.Invent >= 0 && o.Invent <= 1):
+		return fmt.Errorf("invent %g: must be 0 to 1", o.Invent)
 	case !(o.Average >= 0 && o.Average < 1):
 		return fmt.Errorf("average %g: must be at least 0 and below 1", o.Average)
 	case !slices.Contains([]string{WeightNone, WeightBalanced, WeightFamily}, o.ClassWeight):

@@ -43,7 +43,7 @@ func (f *fit) walk(ctx context.Context, r Resident, epoch int) (float64, error) 
 
 // whole walks the set as it lies on the device, where it is put unless it is there. began is whether a step was done.
 func (f *fit) whole(ctx context.Context, r Resident, epoch int) (loss float64, began bool, err error) {
-	if !f.kept || f.Augment > 0 { // names with hosts put before them are others every epoch
+	if !f.kept || f.changes() {
 		p, err := f.portion(ctx, r, epoch, nil)
 		if err != nil {
 			return 0, false, err
@@ -64,7 +64,7 @@ func (f *fit) portions(ctx context.Context, r Resident, epoch int) (loss float64
 	ready := make(chan portion)
 	go func() {
 		defer close(ready)
-		for piece := range slices.Chunk(shuffled(f.Train.Len(), f.Seed, epoch), f.room) {
+		for piece := range slices.Chunk(ordered(f.Train.Len(), f.Seed, epoch), f.room) {
 			p, err := f.portion(ctx, r, epoch, piece)
 			if err != nil {
 				return

@@ -143,6 +143,9 @@ func settle(r Request) (*Config, error) {
 	if err := cfg.Options.Resolve(); err != nil {
 		return nil, err
 	}
+	if cfg.Target == TargetFamily && cfg.Options.Invent > 0 {
+		return nil, fmt.Errorf("invent %g: an invented name has no family. Try: --invent 0, or another --target", cfg.Options.Invent)
+	}
 	m, err := datasets.ReadManifest(cfg.Data)
 	if err != nil {
 		return nil, err

@@ -67,7 +67,7 @@ func (c *command) generateAction(ctx *cli.Context) error {
 		if ctx.String("out") == "" {
 			return usagef("layout umudga: --out DIR is missing")
 		}
-		return c.writeTree(ctx.Context, families, p, ctx.String("out"))
+		return c.writeTree(ctx.Context, families, p, ctx.String("out"), ctx.Bool("json"))
 	default:
 		return usagef("layout %q: must be lines, csv or umudga", layout)
 	}
@@ -174,7 +174,7 @@ func (c *command) writeNames(ctx context.Context, families []synth.Family, p syn
 var tiers = []int{1_000, 5_000, 10_000, 50_000, 100_000, 500_000, 1_000_000}
 
 // writeTree writes lists as UMUDGA lays them out, each tier a prefix of the next, and benign names as its legit folder.
-func (c *command) writeTree(ctx context.Context, families []synth.Family, p synth.Params, out string) error {
+func (c *command) writeTree(ctx context.Context, families []synth.Family, p synth.Params, out string, asJSON bool) error {
 	root := filepath.Join(out, "Fully Qualified Domain Names")
 	rows, err := synth.Sample(synth.SampleOptions{Seed: p.Seed + 1, Benign: p.Count})
 	if err != nil {
@@ -192,6 +192,9 @@ func (c *command) writeTree(ctx context.Context, families []synth.Family, p synt
 	})
 	if err != nil {
 		return err
+	}
+	if asJSON {
+		return c.printJSON(map[string]any{"path": root, "families": len(families)})
 	}
 	_, err = fmt.Fprintf(c.out, "%s: %d families and legit\n\nNext: degas process-data %q\n", root, len(families), out)
 	return err

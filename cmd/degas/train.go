@@ -35,6 +35,7 @@ func (c *command) train() *cli.Command {
 			&cli.Float64Flag{Name: "weight-decay", Usage: "AdamW's"},
 			&cli.Float64Flag{Name: "label-smoothing", Usage: "share of each target that all labels divide between them"},
 			&cli.Float64Flag{Name: "augment", Usage: "share of training names that get a host such as www put before them"},
+			&cli.Float64Flag{Name: "invent", Usage: "share of malicious training names that names of invented families take the place of"},
 			&cli.IntFlag{Name: "names", Usage: "train on `N` of the training names, drawn by the seed (0: all)"},
 			&cli.Float64Flag{Name: "average", Usage: "decay a step of a running mean of the weights that is kept in place of the last ones (0: none)"},
 			&cli.StringFlag{Name: "target", Value: trainer.TargetBinary, Usage: "binary, class or family"},
@@ -123,7 +124,7 @@ func (c *command) trainAction(ctx *cli.Context) error {
 
 // recipe is the architecture that is asked for and its options, flags replacing what they name.
 func recipe(ctx *cli.Context) (string, trainer.Options, error) {
-	arch, o := trainer.Recipe(ctx.String("arch"))
+	arch, o := trainer.Recipe(ctx.String("arch"), ctx.String("target"))
 	if ctx.IsSet("from") { // the architecture is not known yet
 		o = trainer.DefaultOptions()
 	}
@@ -154,7 +155,7 @@ func checkTrainFlags(ctx *cli.Context, o trainer.Options) error {
 	if err := o.Resolve(); err != nil {
 		return usageError{err}
 	}
-	if arch, _ := trainer.Recipe(ctx.String("arch")); !strings.HasSuffix(arch, ".json") {
+	if arch, _ := trainer.Recipe(ctx.String("arch"), ctx.String("target")); !strings.HasSuffix(arch, ".json") {
 		if _, err := model.Preset(arch); err != nil {
 			return usageError{err}
 		}

@@ -198,7 +198,14 @@ func unusable(parts map[use][]*row) string {
 func (r *runner) train(ctx context.Context, training, validation []*row) (scorer, error) {
 	labels := labelsOf(training, r.config.Target)
 	spec := r.spec.WithLabels(labels)
-	t := trainer.Task{Spec: &spec, Engine: r.engine, Train: setOf(training, r.config.Target, labels), Validation: setOf(validation, r.config.Target, labels)}
+	t := trainer.Task{Spec: &spec, Engine: r.engine}
+	var err error
+	if t.Train, err = setOf(training, r.config.Target, labels); err != nil {
+		return nil, err
+	}
+	if t.Validation, err = setOf(validation, r.config.Target, labels); err != nil {
+		return nil, err
+	}
 	result, err := trainer.Fit(ctx, t, r.config.Options, r.Observer)
 	if err != nil {
 		return nil, err

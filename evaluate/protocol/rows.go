@@ -97,27 +97,18 @@ func labelsOf(rows []*row, target string) []string {
 }
 
 // setOf are the rows that have one of the labels.
-func setOf(rows []*row, target string, labels []string) *trainer.Set {
+func setOf(rows []*row, target string, labels []string) (*trainer.Set, error) {
 	index := map[string]int{}
 	for i, l := range labels {
 		index[l] = i
 	}
-	var names []string
-	var truth, groups []int
-	families := map[[2]string]int{}
+	b := trainer.NewBuilder()
 	for _, r := range rows {
-		l, ok := index[r.label(target)]
-		if !ok {
-			continue
+		if l, ok := index[r.label(target)]; ok {
+			if err := b.Add(r.name, l, r.class, r.family); err != nil {
+				return nil, err
+			}
 		}
-		family := [2]string{labels[l], ""}
-		if r.class != datasets.Benign {
-			family[1] = r.family
-		}
-		if _, ok := families[family]; !ok {
-			families[family] = len(families)
-		}
-		names, truth, groups = append(names, r.name), append(truth, l), append(groups, families[family])
 	}
-	return trainer.NewGroupedSet(names, truth, groups)
+	return b.Set(), nil
 }

@@ -137,7 +137,7 @@ func (c *Config) trial(i int) (*Trial, error) {
 	if arch, ok := t.Values["arch"]; ok {
 		t.arch = fmt.Sprint(arch)
 	}
-	t.arch, _ = trainer.Recipe(t.arch)
+	t.arch, _ = trainer.Recipe(t.arch, c.Target)
 	spec, err := model.Preset(t.arch)
 	if err != nil {
 		return nil, err
