@@ -207,7 +207,7 @@ func (c *Comparison) write(dir string, curves []*curve) error {
 	if err := rocAxes(p, curves[0].negatives); err != nil {
 		return err
 	}
-	colors := []color.Color{chart.Blue, chart.Orange, color.RGBA{0x00, 0x9e, 0x73, 0xff}, color.RGBA{0xcc, 0x79, 0xa7, 0xff}, chart.Ink, chart.Grey}
+	colors := []color.Color{chart.Blue, chart.Orange, color.RGBA{0x00, 0x9e, 0x73, 0xff}, color.RGBA{0xcc, 0x79, 0xa7, 0xff}, color.RGBA{0x56, 0xb4, 0xe9, 0xff}, color.RGBA{0x8b, 0x45, 0x13, 0xff}, chart.Ink, chart.Grey}
 	for i, k := range curves {
 		if err := line(p, k.steps(), colors[i%len(colors)], fmt.Sprintf("%s, area %.4f", chart.Shorten(filepath.Base(c.Runs[i].Run), 30), float64(c.Runs[i].ROCAUC)), false); err != nil {
 			return err

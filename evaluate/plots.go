@@ -126,8 +126,7 @@ func rocAxes(p *plot.Plot, negatives int) error {
 	p.Add(plotter.NewGrid())
 	p.X.Tick.Marker = chart.PowerTicks{}
 	p.Y.Tick.Marker = chart.FixedTicks("%.1f", 0, 0.2, 0.4, 0.6, 0.8, 1)
-	p.Legend.Top, p.Legend.Left = true, true
-	p.Legend.XOffs, p.Legend.YOffs = vg.Points(14), vg.Points(-10)
+	p.Legend.XOffs, p.Legend.YOffs = vg.Points(-14), vg.Points(14) // at the lower right, where no curve of use comes by
 	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = low, 0, 0, 1.01
 	return nil
 }

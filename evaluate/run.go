@@ -87,7 +87,7 @@ func Run(ctx context.Context, o RunOptions) (*Metrics, error) {
 	if err != nil {
 		return nil, err
 	}
-	metrics.warn(sample, m, manifest)
+	metrics.warn(sample, o.Split, m, manifest)
 	if o.Baselines {
 		if err := metrics.baselines(ctx, sample, o.Data, cfg.seed()); err != nil {
 			return nil, err
@@ -176,10 +176,16 @@ func readHistory(path string) ([]Epoch, error) {
 const fewNames = 1000
 
 // warn notes what a reader must know before trusting the numbers.
-func (m *Metrics) warn(s *Sample, trained *model.Model, data *datasets.Manifest) {
+func (m *Metrics) warn(s *Sample, split string, trained *model.Model, data *datasets.Manifest) {
 	add := func(format string, args ...any) { m.Warnings = append(m.Warnings, fmt.Sprintf(format, args...)) }
 	if builtIn(s) {
 		add("All names come from the built-in sample, which is for trying degas out: these numbers say nothing about real traffic.")
+	}
+	switch split {
+	case "train":
+		add("These are the names that the model was trained on: the numbers say nothing about names it has not seen.")
+	case "validation":
+		add("Validation names chose the epoch, and the threshold and the temperature if there are: the numbers are better than on names that chose nothing.")
 	}
 	if trained.Dataset == "" {
 		add("It is not known what the model was trained on: names may have been seen in training.")
