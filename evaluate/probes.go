@@ -125,17 +125,6 @@ func meanScore(ctx context.Context, c *model.Classifier, names []string, thresho
 	return mean / n, flagged / n, nil
 }
 
-// parted is a name as what stands before the registered label, the label, and the suffix with its dot.
-func parted(name string) (host, label, suffix string) {
-	registered := dnsname.Registered(name)
-	host = strings.TrimSuffix(name, registered)
-	label, suffix, found := strings.Cut(registered, ".")
-	if found {
-		suffix = "." + suffix
-	}
-	return host, label, suffix
-}
-
 func mixCase(rng *rand.Rand, name string, _ []string) string {
 	b := []byte(name)
 	for i, ch := range b {
@@ -149,7 +138,7 @@ func mixCase(rng *rand.Rand, name string, _ []string) string {
 var accents = strings.NewReplacer("a", "á", "e", "é", "i", "í", "o", "ö", "u", "ü")
 
 func accent(rng *rand.Rand, name string, _ []string) string {
-	host, label, suffix := parted(name)
+	host, label, suffix := dnsname.Parts(name)
 	at := anyOf(rng, label, "aeiou")
 	if at < 0 {
 		return ""
@@ -164,7 +153,7 @@ func accent(rng *rand.Rand, name string, _ []string) string {
 var resembling = strings.NewReplacer("o", "0", "l", "1", "i", "1", "e", "3", "a", "4", "s", "5")
 
 func lookAlike(rng *rand.Rand, name string, _ []string) string {
-	host, label, suffix := parted(name)
+	host, label, suffix := dnsname.Parts(name)
 	at := anyOf(rng, label, "olieas")
 	if at < 0 {
 		return ""
@@ -188,7 +177,7 @@ func anyOf(rng *rand.Rand, label, chars string) int {
 
 func charBot(rng *rand.Rand, name string, _ []string) string {
 	const letters = "abcdefghijklmnopqrstuvwxyz0123456789"
-	host, label, suffix := parted(name)
+	host, label, suffix := dnsname.Parts(name)
 	if len(label) < 6 {
 		return "" // as the paper has it
 	}
@@ -200,13 +189,13 @@ func charBot(rng *rand.Rand, name string, _ []string) string {
 }
 
 func wordPair(rng *rand.Rand, name string, others []string) string {
-	_, label, suffix := parted(name)
-	_, other, _ := parted(others[rng.IntN(len(others))])
+	_, label, suffix := dnsname.Parts(name)
+	_, other, _ := dnsname.Parts(others[rng.IntN(len(others))])
 	return label + other + suffix
 }
 
 func hyphenate(_ *rand.Rand, name string, _ []string) string {
-	host, label, suffix := parted(name)
+	host, label, suffix := dnsname.Parts(name)
 	if len(label) < 4 {
 		return ""
 	}
@@ -217,7 +206,7 @@ func padWord(rng *rand.Rand, name string, others []string) string {
 	if len(others) == 0 {
 		return ""
 	}
-	host, label, suffix := parted(name)
-	_, word, _ := parted(others[rng.IntN(len(others))])
+	host, label, suffix := dnsname.Parts(name)
+	_, word, _ := dnsname.Parts(others[rng.IntN(len(others))])
 	return host + word + "-" + label + suffix
 }

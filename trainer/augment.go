@@ -16,7 +16,7 @@ func (f *fit) name(epoch int, p uint32) string {
 	if f.Invent == 0 && f.Augment == 0 {
 		return name
 	}
-	rng := rand.New(rand.NewPCG(model.SubSeed(f.Seed^uint64(epoch)<<40^uint64(p), "augment"), 0))
+	rng := rand.New(rand.NewPCG(model.SubSeed(f.Seed, "augment"), uint64(epoch)<<32|uint64(p)))
 	if f.Invent > 0 && f.Train.class(p) != datasets.Benign && rng.Float64() < f.Invent {
 		name = f.Train.invented(rng, p)
 	}

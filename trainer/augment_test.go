@@ -23,7 +23,7 @@ func mixed(t *testing.T, n int) *Set {
 		add(fmt.Sprintf("gardenclub%d.co.uk", i), 0, datasets.Benign, "")
 		add(fmt.Sprintf("xkqv%dzj.info", i), 1, datasets.DGA, "some")
 		add(fmt.Sprintf("shop.steamtrain%d.org", i), 0, datasets.Benign, "")
-		add(fmt.Sprintf("mzxw6ytboi%d", i), 1, datasets.Tunnel, "tool")
+		add([]string{fmt.Sprintf("0ab??%d.mzxw+yt?boi", i), fmt.Sprintf("mzxw6ytboi%d.t.example.org", i)}[i%2], 1, datasets.Tunnel, "tool")
 	}
 	return b.Set()
 }
@@ -76,6 +76,9 @@ func TestInventedNamesAreNames(t *testing.T) {
 		}
 		name := s.invented(rng, p)
 		seen[name] = true
+		if was := s.Name(int(p)); s.class(p) == datasets.Tunnel && strings.HasSuffix(was, ".example.org") && !strings.HasSuffix(name, ".example.org") {
+			t.Fatalf("%q stands for %q, whose zone it left", name, was)
+		}
 		if normal, err := dnsname.Normalize(name); err != nil || normal != name {
 			t.Fatalf("%q: %q, %v", name, normal, err)
 		}

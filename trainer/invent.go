@@ -13,10 +13,9 @@ import (
 const (
 	vowels     = "aeiouy"
 	consonants = "bcdfghjklmnpqrstvwxz"
-	decimals   = "0123456789"
-	hexDigits  = decimals + "abcdef"
+	hexDigits  = "0123456789abcdef"
 	ascii      = "abcdefghijklmnopqrstuvwxyz"
-	asciiDigit = ascii + decimals
+	asciiDigit = ascii + "0123456789"
 )
 
 // inventions are how the registered label of a DGA name can come about, after the kinds of algorithm that Plohmann et al.
@@ -32,12 +31,12 @@ var inventions = []func(rng *rand.Rand, s *Set, label string) string{
 func (s *Set) invented(rng *rand.Rand, p uint32) string {
 	name := s.Name(int(p))
 	if s.class(p) == datasets.Tunnel {
-		return payload(rng)
+		return payload(rng, name)
 	}
-	own, suffix := registeredLabel(name)
+	_, own, suffix := dnsname.Parts(name)
 	label := inventions[rng.IntN(len(inventions))](rng, s, own)
 	if rng.IntN(4) > 0 { // most under another suffix: a family's own gives it away
-		_, suffix = registeredLabel(s.Name(rng.IntN(s.Len())))
+		_, _, suffix = dnsname.Parts(s.draw(rng, func(c datasets.Class) bool { return c != datasets.Tunnel })) // name is one such
 	}
 	if label = strings.Trim(label, "-"); label == "" || len(label) > dnsname.MaxLabel || len(label)+len(suffix) > dnsname.MaxName {
 		return name
@@ -45,20 +44,22 @@ func (s *Set) invented(rng *rand.Rand, p uint32) string {
 	return label + suffix
 }
 
-// registeredLabel is the first label of a name's registered domain and what follows it, with its dot.
-func registeredLabel(name string) (label, suffix string) {
-	label, suffix, found := strings.Cut(dnsname.Registered(name), ".")
-	if found {
-		suffix = "." + suffix
+// draw gives a name of a class that fits; "" where a few draws find none.
+func (s *Set) draw(rng *rand.Rand, fits func(datasets.Class) bool) string {
+	for range 64 {
+		if p := uint32(rng.IntN(s.Len())); fits(s.class(p)) {
+			return s.Name(int(p))
+		}
 	}
-	return label, suffix
+	return ""
 }
 
-// benignLabel is that of a benign name; "" where a few draws find none.
-func (s *Set) benignLabel(rng *rand.Rand) string {
-	for range 64 {
-		if i := rng.IntN(s.Len()); s.class(uint32(i)) == datasets.Benign {
-			label, _ := registeredLabel(s.Name(i))
+// benignLabel is the registered label of a benign name of at least shortest characters and no international one; "" where
+// a few draws find none.
+func (s *Set) benignLabel(rng *rand.Rand, shortest int) string {
+	for range 8 {
+		_, label, _ := dnsname.Parts(s.draw(rng, func(c datasets.Class) bool { return c == datasets.Benign }))
+		if len(label) >= shortest && !strings.HasPrefix(label, "xn--") {
 			return label
 		}
 	}
@@ -121,21 +122,22 @@ func syllables(rng *rand.Rand, _ *Set, _ string) string {
 
 // words are two or three labels of benign names, joined.
 func words(rng *rand.Rand, s *Set, _ string) string {
-	label := ""
-	for range 2 + rng.IntN(2) {
-		label += s.benignLabel(rng)
+	label := s.benignLabel(rng, 3)
+	for range 1 + rng.IntN(2) {
+		label += s.benignLabel(rng, 3)
 	}
 	return label
 }
 
-// shuffled is a benign name's label with its letters in another order, or half of them replaced.
+// shuffled is a benign name's label with its letters in another order, or a third to a half of them replaced. Short ones,
+// which might come out as they were or as another benign name's, are left alone.
 func shuffled(rng *rand.Rand, s *Set, _ string) string {
-	b := []byte(s.benignLabel(rng))
+	b := []byte(s.benignLabel(rng, 6))
 	if rng.IntN(2) == 0 {
 		rng.Shuffle(len(b), func(i, j int) { b[i], b[j] = b[j], b[i] })
 		return string(b)
 	}
-	for range min(len(b), max(2, len(b)/2)) {
+	for range len(b) / 2 { // a place may come up again
 		b[rng.IntN(len(b))] = ascii[rng.IntN(len(ascii))]
 	}
 	return string(b)
@@ -146,6 +148,9 @@ func moved(_ *rand.Rand, _ *Set, label string) string { return label }
 
 // disguised is the label with a hyphen in it or a benign name's before it.
 func disguised(rng *rand.Rand, s *Set, label string) string {
+	if strings.HasPrefix(label, "xn--") {
+		return ""
+	}
 	if len(label) > 3 && rng.IntN(2) == 0 {
 		at := 1 + rng.IntN(len(label)-1)
 		return label[:at] + "-" + label[at:]
@@ -154,27 +159,28 @@ func disguised(rng *rand.Rand, s *Set, label string) string {
 	if rng.IntN(2) == 0 {
 		between = "-"
 	}
-	return s.benignLabel(rng) + between + label
+	return s.benignLabel(rng, 3) + between + label
 }
 
-// codecs are the alphabets that tunnels encode with: counters, base16, base32, base36 and base64.
-var codecs = []string{decimals, hexDigits, ascii + "234567", asciiDigit, asciiDigit + "+/"}
+// codecs are the alphabets that tunnels encode with: base16, base32, base36 and base64.
+var codecs = []string{hexDigits, ascii + "234567", asciiDigit, asciiDigit + "+/"}
 
-// payload is what a tunnel's client sends, without the tunnel's zone: a few characters or as many as fit, in labels.
-func payload(rng *rand.Rand) string {
+// payload is what a tunnel's client sends in place of name, a few characters or as many as fit, in labels; below the same
+// zone where name has one.
+func payload(rng *rand.Rand, name string) string {
+	zone := ""
+	if dnsname.Zoned(name) {
+		zone = "." + dnsname.Registered(name)
+	}
 	n := 4 + rng.IntN(20)
 	if rng.IntN(2) == 0 {
 		n = 24 + rng.IntN(190)
 	}
-	codec := codecs[rng.IntN(len(codecs))]
-	data := text(rng, codec, n)
-	if codec == decimals || rng.IntN(2) == 0 { // what kind of packet it is; digits alone are an address
-		data = text(rng, ascii, 1) + data
-	}
 	step := []int{20, 30, 50, 57, dnsname.MaxLabel}[rng.IntN(5)]
+	n = min(n, (dnsname.MaxName-len(zone))*step/(step+1)) // a dot behind every label
 	var labels []string
-	for part := range slices.Chunk([]byte(data), step) {
+	for part := range slices.Chunk([]byte(text(rng, codecs[rng.IntN(len(codecs))], n)), step) {
 		labels = append(labels, string(part))
 	}
-	return strings.Join(labels, ".")
+	return strings.Join(labels, ".") + zone
 }

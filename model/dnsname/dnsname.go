@@ -208,3 +208,20 @@ func Registered(name string) string {
 	}
 	return name[start:]
 }
+
+// Parts is a normalised name as what stands before its registered domain, with the dot; the registered domain's first label;
+// and its public suffix, with the dot before it. A name without a registered domain is all label up to its first dot.
+func Parts(name string) (host, label, suffix string) {
+	registered := Registered(name)
+	host = name[:len(name)-len(registered)]
+	if dot := strings.IndexByte(registered, '.'); dot >= 0 {
+		return host, registered[:dot], registered[dot:]
+	}
+	return host, registered, ""
+}
+
+// Zoned says whether a name ends in a top-level domain of the list, as a tunnel's payload whose zone was stripped does not.
+func Zoned(name string) bool {
+	last := name[strings.LastIndexByte(name, '.')+1:]
+	return suffixes().find(hashLabel(suffixSeed, last), last) != nil
+}

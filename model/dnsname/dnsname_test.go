@@ -67,6 +67,25 @@ func TestRegistered(t *testing.T) {
 	}
 }
 
+func TestParts(t *testing.T) {
+	for _, c := range []struct {
+		name, host, label, suffix string
+		zoned                     bool
+	}{
+		{"www.google.co.uk", "www.", "google", ".co.uk", true},
+		{"a.b.x.dyndns.org", "a.b.", "x", ".dyndns.org", true},
+		{"google.com", "", "google", ".com", true},
+		{"com", "", "com", "", true},
+		{"payload", "", "payload", "", false},
+		{"aaa.bbb.ccc1", "aaa.", "bbb", ".ccc1", false},
+	} {
+		host, label, suffix := Parts(c.name)
+		if host != c.host || label != c.label || suffix != c.suffix || Zoned(c.name) != c.zoned {
+			t.Errorf("%s: %q, %q, %q, zoned %v", c.name, host, label, suffix, Zoned(c.name))
+		}
+	}
+}
+
 func FuzzNormalize(f *testing.F) {
 	for _, s := range []string{"google.com", "bücher.example", "https://a@b:1/c", "\xff", "xn--0.com", "a..b"} {
 		f.Add(s)
