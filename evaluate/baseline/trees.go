@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"strings"
 
 	"github.com/sjwhitworth/golearn/base"
 	"github.com/sjwhitworth/golearn/trees"
+	"golang.org/x/sync/errgroup"
 )
 
 func init() {
@@ -28,8 +30,9 @@ func init() {
 const (
 	forestTrees = 20
 	forestRows  = 4000 // drawn with replacement for each tree: golearn's grids are slow
-	leafRows    = 20   // a smaller node is not split
-	forestDepth = 16   // splits on a way down, at most
+	leafRows    = 10   // a smaller node is not split
+	forestDepth = 16   // splits on a way down, at least, that are allowed
+	oneFeature  = 4    // of them by one feature, at least
 )
 
 // forest is a random forest (Breiman 2001): trees on bootstrap samples that choose among random features at each node. Its
@@ -67,33 +70,42 @@ func (f *forest) Score(name string) float64 {
 }
 
 func trainForest(ctx context.Context, features int, names []string, malicious []bool, seed uint64) (Scorer, error) {
-	f := &forest{features: features}
-	for t := range forestTrees {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		rng := rand.New(rand.NewPCG(seed, uint64(t)))
-		grid, number, err := sampled(rng, features, names, malicious)
-		if err != nil {
-			return nil, err
-		}
-		choose := int(math.Ceil(math.Sqrt(float64(features))))
-		tree := trees.NewID3DecisionTreeFromRule(0, &randomRule{rng.Uint64(), choose, grid.AllClassAttributes()[0]})
-		if err := tree.Fit(grid); err != nil {
-			return nil, err
-		}
-		f.trees = append(f.trees, flatten(nil, tree.Root, number))
+	f := &forest{features: features, trees: make([][]node, forestTrees)}
+	var group errgroup.Group
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for t := range f.trees {
+		group.Go(func() (err error) {
+			if err = ctx.Err(); err == nil {
+				f.trees[t], err = trainTree(rand.New(rand.NewPCG(seed, uint64(t))), features, names, malicious)
+			}
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
 	}
 	return f, nil
 }
 
+func trainTree(rng *rand.Rand, features int, names []string, malicious []bool) ([]node, error) {
+	grid, number, err := sampled(rng, features, names, malicious)
+	if err != nil {
+		return nil, err
+	}
+	choose := int(math.Ceil(math.Sqrt(float64(features))))
+	tree := trees.NewID3DecisionTreeFromRule(0, &randomRule{rng.Uint64(), choose, grid.AllClassAttributes()[0]})
+	if err := tree.Fit(grid); err != nil {
+		return nil, err
+	}
+	return flatten(nil, tree.Root, number), nil
+}
+
 // sampled is a bootstrap sample as golearn's grid, and the feature that each of its attributes is. golearn's trees take an
-// attribute once on each way down, which would make trees of three features three splits deep, so that every feature is
-// there several times.
+// attribute once on each way down, so that every feature is there several times.
 func sampled(rng *rand.Rand, features int, names []string, malicious []bool) (_ *base.DenseInstances, number map[string]int, err error) {
 	grid, number := base.NewDenseInstances(), map[string]int{}
 	var specs []base.AttributeSpec
-	for i := range (forestDepth + features - 1) / features * features {
+	for i := range max((forestDepth+features-1)/features, oneFeature) * features {
 		a := base.NewFloatAttribute(fmt.Sprintf("%s#%d", lexicalFeatures[i%features], i/features))
 		number[a.GetName()], specs = i%features, append(specs, grid.AddAttribute(a))
 	}
@@ -144,7 +156,13 @@ func (r *randomRule) GenerateSplitRule(f base.FixedDataGrid) *trees.DecisionTree
 	rng.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 	var rule *trees.DecisionTreeRule
 	least := impurity(positives, rows) - 1e-9 // what is not below it gains nothing
-	for _, a := range all[:min(r.choose, len(all))] {
+	tried := map[string]bool{}
+	for _, a := range all {
+		if feature, _, _ := strings.Cut(a.GetName(), "#"); len(tried) == r.choose || tried[feature] {
+			continue
+		} else {
+			tried[feature] = true
+		}
 		if at, left, ok := r.split(f, a, rows, positives); ok && left < least {
 			least, rule = left, &trees.DecisionTreeRule{SplitAttr: a, SplitVal: at}
 		}
