@@ -15,6 +15,7 @@ import (
 
 	"gonum.org/v1/gonum/stat/distuv"
 
+	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/internal/atomicfile"
 	"github.com/degas-dns/degas/internal/chart"
 	"github.com/degas-dns/degas/model"
@@ -31,9 +32,11 @@ type Comparison struct {
 
 // Compared is one run of a Comparison.
 type Compared struct {
-	Run        string           `json:"run"`
-	Parameters int              `json:"parameters"`
-	Threshold  float64          `json:"threshold"`
+	Run        string  `json:"run"`
+	Parameters int     `json:"parameters"`
+	Threshold  float64 `json:"threshold"`
+	// Foreign says that it was not trained on this data set: it may have seen these names in training.
+	Foreign    bool             `json:"trained_elsewhere"`
 	ROCAUC     Number           `json:"roc_auc"`
 	PartialAUC Number           `json:"partial_roc_auc_fpr_1e-2"`
 	ECE        Number           `json:"ece"`
@@ -67,6 +70,7 @@ func Compare(ctx context.Context, runs []string, o RunOptions) (*Comparison, err
 	c := &Comparison{Split: o.Split}
 	var samples []*Sample
 	var curves []*curve
+	var trainedOn []string
 	for _, run := range runs {
 		s, m, err := compared(ctx, run, &o)
 		if err != nil {
@@ -83,9 +87,16 @@ func Compare(ctx context.Context, runs []string, o RunOptions) (*Comparison, err
 		if len(samples) > 0 {
 			c.Pairs = append(c.Pairs, difference(run, samples[0], s, curves[0], k, c.Runs[0].Threshold, m.Threshold))
 		}
-		c.Runs, samples, curves = append(c.Runs, one), append(samples, s), append(curves, k)
+		c.Runs, samples, curves, trainedOn = append(c.Runs, one), append(samples, s), append(curves, k), append(trainedOn, m.Dataset)
 	}
 	c.Data, c.Names = o.Data, len(samples[0].Names)
+	manifest, err := datasets.ReadManifest(o.Data)
+	if err != nil {
+		return nil, err
+	}
+	for i := range c.Runs {
+		c.Runs[i].Foreign = trainedOn[i] != manifest.Fingerprint
+	}
 	if o.Out == "" {
 		return c, nil
 	}
@@ -227,6 +238,11 @@ func (c *Comparison) Print(out io.Writer) error {
 			few = " (too few)"
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s%s\t%s\n", r.Run, chart.Grouped(r.Parameters), num(r.ROCAUC), num(r.PartialAUC), num(r.Operating[0].TPR), num(r.Operating[1].TPR), few, num(r.ECE))
+	}
+	for _, r := range c.Runs {
+		if r.Foreign {
+			fmt.Fprintf(w, "\n%s was trained on another data set, or on an unknown one: these names may have been seen in training.\n", r.Run)
+		}
 	}
 	fmt.Fprintf(w, "\nAGAINST %s\tROC-AUC\t95 %%\tTPR AT 1E-3\t95 %%\tONLY IT RIGHT\tONLY THE FIRST\tMCNEMAR P\n", c.Runs[0].Run)
 	for _, d := range c.Pairs {

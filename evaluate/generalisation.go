@@ -127,6 +127,30 @@ func (g *Generalisation) Summarise() {
 	}
 }
 
+// Fewest is the least number of benign names that a group's thresholds were read off.
+func (g *Generalisation) Fewest() int {
+	n := math.MaxInt
+	for _, h := range g.Groups {
+		n = min(n, h.Benign)
+	}
+	return n
+}
+
+// Cautions are what a reader must know before trusting the table.
+func (g *Generalisation) Cautions() []string {
+	var out []string
+	if m := g.Mean; m.Plain.TPR3 >= m.Model.TPR3 || m.Plain.ROCAUC >= m.Model.ROCAUC {
+		out = append(out, fmt.Sprintf("A plain classifier does better than this model on what neither has seen, or as well: %s, mean ROC-AUC %s and %s found at 1 false alarm in 1,000; the model %s and %s.",
+			g.Baseline, num(m.Plain.ROCAUC), percent(m.Plain.TPR3), num(m.Model.ROCAUC), percent(m.Model.TPR3)))
+	}
+	for k, rate := range rates[:2] {
+		if few := rate * float64(g.Fewest()); few < 10 {
+			out = append(out, fmt.Sprintf("Rates at 1 false alarm in %s rest on %.1f benign names: too few to say much.", []string{"100", "1,000"}[k], few))
+		}
+	}
+	return out
+}
+
 // Print writes the table.
 func (g *Generalisation) Print(out io.Writer) error {
 	w := tabwriter.NewWriter(out, 2, 0, 2, ' ', 0)
@@ -144,6 +168,9 @@ func (g *Generalisation) Print(out io.Writer) error {
 	}
 	row("mean", "", g.Mean.Model, g.Mean.Plain)
 	row("standard deviation", "", g.SD.Model, g.SD.Plain)
+	for _, s := range g.Cautions() {
+		fmt.Fprintf(w, "\n%s\n", s)
+	}
 	for _, s := range g.Skipped {
 		fmt.Fprintf(w, "left out: %s\n", s)
 	}

@@ -30,17 +30,17 @@ type Options struct {
 	// nothing along a half cosine by the last epoch (Loshchilov and Hutter, arXiv:1608.03983). "" is plateau.
 	Schedule string `yaml:"schedule,omitempty" json:"schedule,omitempty"`
 	// WeightDecay is AdamW's, LabelSmoothing the share of a target that all labels divide between them, [0, 1).
-	WeightDecay    float64 `yaml:"weight_decay,omitempty" json:"weight_decay,omitempty"`
-	LabelSmoothing float64 `yaml:"label_smoothing,omitempty" json:"label_smoothing,omitempty"`
+	WeightDecay    float64 `yaml:"weight_decay" json:"weight_decay,omitempty"`
+	LabelSmoothing float64 `yaml:"label_smoothing" json:"label_smoothing,omitempty"`
 	// Names is the most training names, drawn evenly from the split by the seed; 0 takes all. Validation uses all of its own.
 	Names int `yaml:"names,omitempty" json:"names,omitempty"`
 	// Augment is the share of training names that get a host such as www put before them, different ones every epoch.
-	Augment float64 `yaml:"augment,omitempty" json:"augment,omitempty"`
+	Augment float64 `yaml:"augment" json:"augment,omitempty"`
 	// Invent is the share of malicious training names that names of invented families take the place of, others every epoch.
-	Invent float64 `yaml:"invent,omitempty" json:"invent,omitempty"`
+	Invent float64 `yaml:"invent" json:"invent,omitempty"`
 	// Average is the decay a step of a running mean of the weights, which is validated and kept in place of the last ones;
 	// 0 keeps those.
-	Average float64 `yaml:"average,omitempty" json:"average,omitempty"`
+	Average float64 `yaml:"average" json:"average,omitempty"`
 	// Seed draws initial weights, the order of names and dropout masks.
 	Seed uint64 `yaml:"seed" json:"seed"`
 	// ClassWeight is "none", "balanced", weights inverse to a label's share of the training names, or "family", by the inverse
@@ -106,7 +106,7 @@ func Recipe(arch, target string) (preset string, o Options) {
 	o.Epochs, o.BatchSize, o.LearningRate = 10, 512, 2e-3
 	o.Schedule, o.WeightDecay, o.Augment = ScheduleCosine, 0.02, 0.15
 	if target != TargetFamily {
-		o.ClassWeight, o.Invent = WeightFamily, 0.3
+		o.Invent = 0.2
 	}
 	return autoPreset, o
 }

@@ -1,10 +1,12 @@
 package trainer
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -101,17 +103,41 @@ func Train(ctx context.Context, r Request, obs Observer) (*Summary, error) {
 	if err != nil {
 		return nil, err
 	}
-	result, err := Fit(ctx, *task, cfg.Options, recorded(obs, events))
+	obs, trained := counted(recorded(obs, events))
+	result, err := Fit(ctx, *task, cfg.Options, obs)
 	if err := errors.Join(err, events.Close()); err != nil {
 		return nil, err
 	}
 	m := &model.Model{Spec: *task.Spec, Weights: result.Weights, Threshold: 0.5, Dataset: cfg.Fingerprint, Producer: "degas " + cfg.Degas}
-	if err := m.Save(filepath.Join(r.Dir, ModelDir)); err != nil {
+	if err := save(m, filepath.Join(r.Dir, ModelDir), *trained > 0); err != nil {
 		return nil, err
 	}
 	s := &Summary{Dir: r.Dir, Labels: task.Spec.Labels, Train: task.Train.Len(), Validation: task.Validation.Len(), Skipped: task.Validation.Skipped,
 		Epochs: len(result.History), Stopped: result.Stopped, Best: result.Best, Parameters: result.Weights.Size()}
 	return s, nil
+}
+
+// save writes m to dir. A model that is there and was trained no further stays as it is, with the threshold and the
+// calibration that it may have been given since.
+func save(m *model.Model, dir string, trained bool) error {
+	old, err := model.Load(dir)
+	if err == nil && !trained {
+		return nil
+	}
+	if err == nil && old.Threshold != m.Threshold {
+		slog.Warn("the model was trained further: its threshold and calibration are to be chosen again", "model", dir)
+	}
+	return m.Save(dir)
+}
+
+// counted also counts the epochs that obs is told of.
+func counted(obs Observer) (Observer, *int) {
+	n, epoch := new(int), obs.Epoch
+	obs.Epoch = func(e Epoch) {
+		*n++
+		epoch(e)
+	}
+	return obs, n
 }
 
 // recorded also writes what obs is told to TensorBoard's event file.
@@ -167,6 +193,16 @@ func settle(r Request) (*Config, error) {
 	}
 	old.Data, old.Options.Epochs, old.Options.Patience = cfg.Data, cfg.Options.Epochs, cfg.Options.Patience
 	return old, nil
+}
+
+// Continues says whether the request goes on with what a run began: the same architecture, target, engine and options, but
+// for the number of epochs and the patience.
+func (r *Request) Continues(old *Config) bool {
+	c, options := r.Config, old.Options
+	options.Epochs, options.Patience = c.Options.Epochs, c.Options.Patience
+	mine, err := json.Marshal(r.Spec)
+	theirs, oldErr := json.Marshal(old.spec)
+	return err == nil && oldErr == nil && bytes.Equal(mine, theirs) && c.Arch == old.Arch && c.Target == old.Target && c.Engine == old.Engine && c.Options == options
 }
 
 // write puts config.yaml into a run's directory.

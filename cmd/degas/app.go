@@ -57,7 +57,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 	case err == nil:
 		return 0
 	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
-		fmt.Fprintln(errOut, "degas: interrupted; train-model goes on with --run NAME --resume, every other command when it is run again")
+		fmt.Fprintln(errOut, "degas: interrupted; train-model goes on with --run NAME --resume; other commands are run again")
 		return exitInterrupted
 	}
 	fmt.Fprintf(errOut, "degas: %v\n", err)

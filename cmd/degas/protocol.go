@@ -33,6 +33,11 @@ func protocolOf(ctx *cli.Context) (name string, folds int, err error) {
 		}
 		return "", 0, nil
 	}
+	for _, f := range []string{"split", "out", "fail-if", "markdown", "no-baselines"} {
+		if ctx.IsSet(f) {
+			return "", 0, usagef("--%s belongs to the evaluation of a split: leave --protocol and --kfold out", f)
+		}
+	}
 	if folds == 1 || folds < 0 {
 		return "", 0, usagef("%d folds: at least 2 are needed", folds)
 	}

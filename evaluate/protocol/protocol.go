@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"time"
@@ -126,6 +128,9 @@ func prepare(ctx context.Context, o Options) (*runner, error) {
 	if c.Options.Epochs == 0 { // an imported model has no recipe of its own
 		c.Options, c.Engine = trainer.DefaultOptions(), "cpu"
 	}
+	if c.From != "" {
+		slog.Warn("the run began from another model, which has seen what is held out here: its recipe is trained from nothing", "from", c.From)
+	}
 	if o.Epochs > 0 {
 		c.Options.Epochs = o.Epochs
 	}
@@ -153,6 +158,11 @@ func (r *runner) one(ctx context.Context, f fold) error {
 	if why := unusable(parts); why != "" {
 		r.result.Skipped = append(r.result.Skipped, f.what+": "+why)
 		return nil
+	}
+	if n := r.config.Options.Names; n > 0 && n < len(parts[train]) { // the recipe's own limit
+		rng := rand.New(rand.NewPCG(r.config.Options.Seed, 0))
+		rng.Shuffle(len(parts[train]), func(i, j int) { parts[train][i], parts[train][j] = parts[train][j], parts[train][i] })
+		parts[train] = parts[train][:n]
 	}
 	score, err := r.train(ctx, parts[train], parts[validate])
 	if err != nil {

@@ -55,6 +55,16 @@ func ReadConfig(path string) (*Config, error) {
 	}
 	c := &Config{Data: "data/processed", Out: "runs/tune", Target: trainer.TargetBinary, Engine: trainer.EngineAuto, Seed: 1, Trials: 9, MinEpochs: 1, MaxEpochs: 9, Eta: 3,
 		Options: trainer.DefaultOptions()}
+	var before struct {
+		Target string         `yaml:"target"`
+		Search map[string]any `yaml:"search"`
+	}
+	if err := yaml.Unmarshal(data, &before); err != nil {
+		return nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	if before.Search["arch"] == nil { // the search is about auto and begins at its recipe
+		_, c.Options = trainer.Recipe(trainer.Auto, before.Target)
+	}
 	if err := yaml.UnmarshalWithOptions(data, c, yaml.Strict()); err != nil {
 		return nil, fmt.Errorf("read %s: %w", path, err)
 	}

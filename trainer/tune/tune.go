@@ -115,8 +115,13 @@ func (s *search) train(ctx context.Context, o *Outcome, epochs int) error {
 	}
 	options := o.options
 	options.Epochs = epochs
-	_, err := os.Stat(filepath.Join(dir, trainer.ConfigFile))
-	r := trainer.Request{Dir: dir, Spec: o.spec, Resume: err == nil, Config: trainer.Config{Arch: o.arch, Target: s.Target, Engine: o.engine, Data: s.Data, Options: options}}
+	r := trainer.Request{Dir: dir, Spec: o.spec, Config: trainer.Config{Arch: o.arch, Target: s.Target, Engine: o.engine, Data: s.Data, Options: options}}
+	old, err := trainer.ReadConfig(dir)
+	if r.Resume = err == nil; r.Resume && !r.Continues(old) {
+		return fmt.Errorf("%s is a trial of another search. Try: another out than %s", dir, s.Out)
+	} else if !r.Resume && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
 	summary, err := trainer.Train(ctx, r, s.obs.Observer)
 	if errors.Is(err, trainer.ErrDiverged) {
 		o.Error = err.Error()

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/degas-dns/degas/datasets"
+	"github.com/degas-dns/degas/trainer"
 
 	_ "github.com/degas-dns/degas/trainer/graph"
 	_ "go4.org/unsafe/assume-no-moving-gc"
@@ -103,6 +104,11 @@ func TestHalvingResumes(t *testing.T) {
 					t.Errorf("place %d: trial %d, loss %g, %d epochs; uninterrupted %d, %g, %d", i, r.Number, r.Loss, r.Epochs, o.Number, o.Loss, o.Epochs)
 				}
 			}
+			other := *c
+			other.Seed++
+			if _, err := Run(context.Background(), &other, Observer{}); err == nil || !strings.Contains(err.Error(), "another search") {
+				t.Errorf("another search over the trials of this one: %v", err)
+			}
 			for _, f := range []string{"tune.json", "trials.png"} {
 				if _, err := os.Stat(filepath.Join(c.Out, f)); err != nil {
 					t.Error(err)
@@ -132,6 +138,23 @@ func TestConfigErrors(t *testing.T) {
 		if _, err := ReadConfig(path); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("search %s: error %v, want %q", search, err, want)
 		}
+	}
+}
+
+// Without arch, the search is about auto.
+func TestSearchOfAutoBeginsAtItsRecipe(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "tune.yaml")
+	if err := os.WriteFile(path, []byte("version: 1\noptions: {augment: 0}\nsearch: {dropout: {choice: [0.1]}}\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	c, err := ReadConfig(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, want := trainer.Recipe(trainer.Auto, trainer.TargetBinary)
+	want.Augment = 0
+	if c.Options != want {
+		t.Errorf("options %+v, want %+v", c.Options, want)
 	}
 }
 
