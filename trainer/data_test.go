@@ -26,8 +26,11 @@ func TestDrawn(t *testing.T) {
 		}
 	}
 	for _, limit := range []int{0, 3, 9} {
-		if keep := drawn(3, limit, 1); !keep() || !keep() || !keep() {
-			t.Errorf("limit %d of 3 rows: one is left out", limit)
+		keep := drawn(3, limit, 1)
+		for row := range 3 {
+			if !keep() {
+				t.Errorf("limit %d of 3 rows: row %d is left out", limit, row)
+			}
 		}
 	}
 }
