@@ -46,7 +46,7 @@ type forest struct {
 type node struct {
 	feature     int // -1 in a leaf
 	threshold   float64
-	share       float64 // of malicious names
+	share       float64 // of malicious names, after Laplace: pure leaves of few names are surer than they know, and would all tie
 	below, over int     // nodes for values up to the threshold, and above it
 }
 
@@ -215,7 +215,7 @@ func flatten(out []node, n *trees.DecisionTreeNode, number map[string]int) []nod
 	for _, c := range n.ClassDist {
 		total += c
 	}
-	out = append(out, node{feature: -1, share: float64(n.ClassDist[classText[1]]) / float64(max(total, 1))})
+	out = append(out, node{feature: -1, share: float64(n.ClassDist[classText[1]]+1) / float64(total+2)})
 	below, over := n.Children["0"], n.Children["1"]
 	if below == nil || over == nil {
 		return out
