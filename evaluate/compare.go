@@ -70,11 +70,16 @@ func Compare(ctx context.Context, runs []string, o RunOptions) (*Comparison, err
 	c := &Comparison{Split: o.Split}
 	var samples []*Sample
 	var curves []*curve
-	var trainedOn []string
+	var data *datasets.Manifest
 	for _, run := range runs {
 		s, m, err := compared(ctx, run, &o)
 		if err != nil {
 			return nil, fmt.Errorf("compare %s: %w", run, err)
+		}
+		if data == nil { // the first run has said which
+			if data, err = datasets.ReadManifest(o.Data); err != nil {
+				return nil, err
+			}
 		}
 		if len(samples) > 0 && !sameNames(s, samples[0]) {
 			return nil, fmt.Errorf("compare %s: its labels leave out other names of %s than %s's do; only runs that judge the same names can be compared", run, o.Data, runs[0])
@@ -83,20 +88,13 @@ func Compare(ctx context.Context, runs []string, o RunOptions) (*Comparison, err
 		if k.positives == 0 || k.negatives == 0 {
 			return nil, fmt.Errorf("compare: the %s split of %s has %d malicious and %d benign names, both are needed", o.Split, o.Data, k.positives, k.negatives)
 		}
-		one := Compared{Run: run, Threshold: m.Threshold, ROCAUC: Number(k.rocAUC()), PartialAUC: Number(k.partialAUC(partialRate)), ECE: Number(ece(calibrationOf(s))), Parameters: m.Weights.Size(), Operating: k.atRates()}
+		one := Compared{Run: run, Threshold: m.Threshold, Foreign: m.Dataset != data.Fingerprint, ROCAUC: Number(k.rocAUC()), PartialAUC: Number(k.partialAUC(partialRate)), ECE: Number(ece(calibrationOf(s))), Parameters: m.Weights.Size(), Operating: k.atRates()}
 		if len(samples) > 0 {
 			c.Pairs = append(c.Pairs, difference(run, samples[0], s, curves[0], k, c.Runs[0].Threshold, m.Threshold))
 		}
-		c.Runs, samples, curves, trainedOn = append(c.Runs, one), append(samples, s), append(curves, k), append(trainedOn, m.Dataset)
+		c.Runs, samples, curves = append(c.Runs, one), append(samples, s), append(curves, k)
 	}
 	c.Data, c.Names = o.Data, len(samples[0].Names)
-	manifest, err := datasets.ReadManifest(o.Data)
-	if err != nil {
-		return nil, err
-	}
-	for i := range c.Runs {
-		c.Runs[i].Foreign = trainedOn[i] != manifest.Fingerprint
-	}
 	if o.Out == "" {
 		return c, nil
 	}

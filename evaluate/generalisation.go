@@ -143,9 +143,9 @@ func (g *Generalisation) Cautions() []string {
 		out = append(out, fmt.Sprintf("A plain classifier does better than this model on what neither has seen, or as well: %s, mean ROC-AUC %s and %s found at 1 false alarm in 1,000; the model %s and %s.",
 			g.Baseline, num(m.Plain.ROCAUC), percent(m.Plain.TPR3), num(m.Model.ROCAUC), percent(m.Model.TPR3)))
 	}
-	for k, rate := range rates[:2] {
+	for _, rate := range rates[:2] {
 		if few := rate * float64(g.Fewest()); few < 10 {
-			out = append(out, fmt.Sprintf("Rates at 1 false alarm in %s rest on %.1f benign names: too few to say much.", []string{"100", "1,000"}[k], few))
+			out = append(out, fmt.Sprintf("Rates at 1 false alarm in %s rest on %.1f benign names: too few to say much.", chart.Grouped(int(math.Round(1/rate))), few))
 		}
 	}
 	return out

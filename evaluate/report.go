@@ -61,17 +61,7 @@ var functions = map[string]any{"num": num, "count": chart.Grouped, "pct": percen
 func (r *report) values() map[string]any {
 	return map[string]any{"R": r, "M": r.Metrics, "Parameters": r.Model.Weights.Size(), "Best": r.best(), "Hardest": r.Metrics.Families[:min(worstShown, len(r.Metrics.Families))],
 		"FalseAlarms": r.worst(false), "Missed": r.worst(true), "Inputs": r.Data.Inputs, "Again": r.again(),
-		"Invents": r.option("invent"), "Sampled": r.option("names")}
-}
-
-// option is one of the run's by its name in config.yaml; nil where it is zero or missing.
-func (r *report) option(name string) any {
-	for _, o := range r.Config.Options {
-		if text := fmt.Sprint(o.Value); o.Key == name && text != "0" {
-			return o.Value
-		}
-	}
-	return nil
+		"Invents": r.Config.option("invent"), "Sampled": r.Config.option("names")}
 }
 
 // unflagged are options that only a pipeline's file can set.

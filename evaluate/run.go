@@ -42,9 +42,18 @@ type runConfig struct {
 	Options     yaml.MapSlice `yaml:"options"` // in the order of the file, which is train-model's
 }
 
+// option is one of the run's by its name; nil where it is zero or missing.
+func (c *runConfig) option(name string) any {
+	v := c.Options.ToMap()[name]
+	if fmt.Sprint(v) == "0" {
+		return nil
+	}
+	return v
+}
+
 // seed is the run's; 0 for an imported model.
 func (c *runConfig) seed() uint64 {
-	seed, _ := c.Options.ToMap()["seed"].(uint64)
+	seed, _ := c.option("seed").(uint64)
 	return seed
 }
 

@@ -140,8 +140,8 @@ func (s *trainStage) resumable(work string, want trainer.Config) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	return old.Arch == want.Arch && old.Target == want.Target && old.Engine == want.Engine && old.Options == want.Options &&
-		old.Fingerprint == m.Fingerprint, nil
+	request := trainer.Request{Config: want}
+	return request.Continues(old) && old.Options == want.Options && old.Fingerprint == m.Fingerprint, nil
 }
 
 // replaceDir puts directory work in place of final.

@@ -28,12 +28,8 @@ func appendFeatures(out []float64, name string) []float64 {
 
 // withoutSuffix cuts a name before its public suffix. A name that is one keeps its text.
 func withoutSuffix(name string) (text, suffix string) {
-	registered := dnsname.Registered(name)
-	_, suffix, ok := strings.Cut(registered, ".")
-	if !ok || len(suffix) >= len(name) {
-		return name, ""
-	}
-	return name[:len(name)-len(suffix)-1], suffix
+	_, _, suffix = dnsname.Parts(name)
+	return strings.TrimSuffix(name, suffix), strings.TrimPrefix(suffix, ".")
 }
 
 // counts are what a pass over a text finds.

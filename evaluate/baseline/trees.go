@@ -158,11 +158,14 @@ func (r *randomRule) GenerateSplitRule(f base.FixedDataGrid) *trees.DecisionTree
 	least := impurity(positives, rows) - 1e-9 // what is not below it gains nothing
 	tried := map[string]bool{}
 	for _, a := range all {
-		if feature, _, _ := strings.Cut(a.GetName(), "#"); len(tried) == r.choose || tried[feature] {
-			continue
-		} else {
-			tried[feature] = true
+		if len(tried) == r.choose {
+			break
 		}
+		feature, _, _ := strings.Cut(a.GetName(), "#")
+		if tried[feature] {
+			continue
+		}
+		tried[feature] = true
 		if at, left, ok := r.split(f, a, rows, positives); ok && left < least {
 			least, rule = left, &trees.DecisionTreeRule{SplitAttr: a, SplitVal: at}
 		}
