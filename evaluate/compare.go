@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"image/color"
 	"io"
-	"math"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -89,16 +87,20 @@ func Compare(ctx context.Context, runs []string, o RunOptions) (*Comparison, err
 			return nil, fmt.Errorf("compare: the %s split of %s has %d malicious and %d benign names, both are needed", o.Split, o.Data, k.positives, k.negatives)
 		}
 		one := Compared{Run: run, Threshold: m.Threshold, Foreign: m.Dataset != data.Fingerprint, ROCAUC: Number(k.rocAUC()), PartialAUC: Number(k.partialAUC(partialRate)), ECE: Number(ece(calibrationOf(s))), Parameters: m.Weights.Size(), Operating: k.atRates()}
-		if len(samples) > 0 {
-			c.Pairs = append(c.Pairs, difference(run, samples[0], s, curves[0], k, c.Runs[0].Threshold, m.Threshold))
-		}
 		c.Runs, samples, curves = append(c.Runs, one), append(samples, s), append(curves, k)
 	}
 	c.Data, c.Names = o.Data, len(samples[0].Names)
+	boot := bootstrapTogether(curves)
+	for k := 1; k < len(runs); k++ {
+		d := difference(curves[0], curves[k], boot[0], boot[k])
+		d.Run = runs[k]
+		d.verdicts(samples[0], samples[k], c.Runs[0].Threshold, c.Runs[k].Threshold)
+		c.Pairs = append(c.Pairs, d)
+	}
 	if o.Out == "" {
 		return c, nil
 	}
-	return c, c.write(o.Out, curves)
+	return c, c.write(o.Out, curves, boot)
 }
 
 // compared scores a run; the first one sets the data set.
@@ -128,9 +130,21 @@ func sameNames(a, b *Sample) bool {
 	return true
 }
 
-// difference measures b against a.
-func difference(run string, a, b *Sample, ca, cb *curve, thresholdA, thresholdB float64) Difference {
-	d := Difference{Run: run, AUC: Number(cb.rocAUC() - ca.rocAUC()), TPR: cb.operating(1e-3).TPR - ca.operating(1e-3).TPR}
+// difference measures b against a, whose rounds were drawn together.
+func difference(a, b *curve, drawsA, drawsB bootstrapped) Difference {
+	d := Difference{AUC: Number(b.rocAUC() - a.rocAUC()), TPR: b.operating(1e-3).TPR - a.operating(1e-3).TPR}
+	at := slices.Index(bandRates, 1e-3)
+	var areas, found []float64
+	for r, area := range drawsB.areas {
+		areas = append(areas, area-drawsA.areas[r])
+		found = append(found, drawsB.found[at][r]-drawsA.found[at][r])
+	}
+	d.AUC95, d.TPR95 = percentiles(areas), percentiles(found)
+	return d
+}
+
+// verdicts counts the names that one of two models alone judges right at its threshold.
+func (d *Difference) verdicts(a, b *Sample, thresholdA, thresholdB float64) {
 	for i := range a.Names {
 		truth := a.Truth[i] != 0
 		right, other := (a.Predicted(i, thresholdA) != 0) == truth, (b.Predicted(i, thresholdB) != 0) == truth
@@ -142,25 +156,6 @@ func difference(run string, a, b *Sample, ca, cb *curve, thresholdA, thresholdB 
 		}
 	}
 	d.McNemar = Number(mcNemar(d.OnlyThis, d.OnlyIt))
-	rng := rand.New(rand.NewPCG(1, 0x70616972))
-	counts, weights := make([]float64, len(a.Names)), make([]float64, len(a.Names))
-	measure := func(c *curve) (auc, tpr float64) {
-		for i, at := range c.at {
-			weights[i] = counts[at]
-		}
-		return c.weightedAUC(weights), c.weightedTPR(weights, 1e-3)
-	}
-	var aucs, tprs []float64
-	for range bootstrapRounds {
-		resample(rng, counts)
-		aucA, tprA := measure(ca)
-		aucB, tprB := measure(cb)
-		if !math.IsNaN(aucA + aucB) {
-			aucs, tprs = append(aucs, aucB-aucA), append(tprs, tprB-tprA)
-		}
-	}
-	d.AUC95, d.TPR95 = percentiles(aucs), percentiles(tprs)
-	return d
 }
 
 // mcNemar is the two-sided probability of a division of a+b as uneven as a to b by fair coins.
@@ -172,36 +167,8 @@ func mcNemar(a, b int) float64 {
 	return min(1, 2*coins.CDF(float64(min(a, b))))
 }
 
-// weightedTPR is the share of malicious names found at a false-positive rate when name i, in the curve's order, counts w[i]
-// times. Of names that score alike all or none are above the threshold.
-func (c *curve) weightedTPR(w []float64, fpr float64) float64 {
-	var positives, negatives float64
-	for i, x := range w {
-		if c.malicious[i] {
-			positives += x
-		} else {
-			negatives += x
-		}
-	}
-	var found, alarms, best float64
-	for i := len(w) - 1; i >= 0; {
-		for j := i; i >= 0 && c.scores[i] == c.scores[j]; i-- {
-			if c.malicious[i] {
-				found += w[i]
-			} else {
-				alarms += w[i]
-			}
-		}
-		if alarms > fpr*negatives {
-			break
-		}
-		best = found
-	}
-	return best / positives
-}
-
-// write puts compare.json and roc.png into dir.
-func (c *Comparison) write(dir string, curves []*curve) error {
+// write puts compare.json and roc.png, the curves with their intervals shaded, into dir.
+func (c *Comparison) write(dir string, curves []*curve, boot []bootstrapped) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
@@ -212,11 +179,16 @@ func (c *Comparison) write(dir string, curves []*curve) error {
 	if err := atomicfile.Write(filepath.Join(dir, "compare.json"), append(data, '\n')); err != nil {
 		return err
 	}
-	p := chart.New(fmt.Sprintf("ROC on %s names of %s", chart.Grouped(c.Names), c.Split), "false-positive rate (benign names called malicious)", "true-positive rate")
+	p := chart.New(fmt.Sprintf("ROC on %s names of %s, 95 %% intervals shaded", chart.Grouped(c.Names), c.Split), "false-positive rate (benign names called malicious)", "true-positive rate")
 	if err := rocAxes(p, curves[0].negatives); err != nil {
 		return err
 	}
-	colors := []color.Color{chart.Blue, chart.Orange, color.RGBA{0x00, 0x9e, 0x73, 0xff}, color.RGBA{0xcc, 0x79, 0xa7, 0xff}, color.RGBA{0x56, 0xb4, 0xe9, 0xff}, color.RGBA{0x8b, 0x45, 0x13, 0xff}, chart.Ink, chart.Grey}
+	colors := []color.RGBA{chart.Blue, chart.Orange, {0x00, 0x9e, 0x73, 0xff}, {0xcc, 0x79, 0xa7, 0xff}, {0x56, 0xb4, 0xe9, 0xff}, {0x8b, 0x45, 0x13, 0xff}, chart.Ink, chart.Grey}
+	for i := range curves {
+		if err := band(p, boot[i], colors[i%len(colors)]); err != nil {
+			return err
+		}
+	}
 	for i, k := range curves {
 		if err := line(p, k.steps(), colors[i%len(colors)], fmt.Sprintf("%s, area %.4f", chart.Shorten(filepath.Base(c.Runs[i].Run), 30), float64(c.Runs[i].ROCAUC)), false); err != nil {
 			return err

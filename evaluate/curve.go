@@ -2,8 +2,6 @@ package evaluate
 
 import (
 	"math"
-	"math/rand/v2"
-	"slices"
 	"sort"
 
 	"gonum.org/v1/gonum/integrate"
@@ -127,64 +125,4 @@ func (c *curve) atRates() []OperatingPoint {
 		out = append(out, c.operating(fpr))
 	}
 	return out
-}
-
-// resample counts how often each name is drawn for one round of the bootstrap.
-func resample(rng *rand.Rand, counts []float64) {
-	clear(counts)
-	for range counts {
-		counts[rng.IntN(len(counts))]++
-	}
-}
-
-// percentiles are those that leave 2.5 % of x, which it sorts, outside on each side.
-func percentiles(x []float64) [2]Number {
-	if len(x) == 0 {
-		return [2]Number{Number(math.NaN()), Number(math.NaN())}
-	}
-	slices.Sort(x)
-	return [2]Number{Number(stat.Quantile(0.025, stat.Empirical, x, nil)), Number(stat.Quantile(0.975, stat.Empirical, x, nil))}
-}
-
-// bootstrap gives the 95 % percentile intervals of the area under the ROC curve and of the true-positive rates of points,
-// which it sets, over resampled names.
-func (c *curve) bootstrap(seed uint64, points []OperatingPoint) [2]Number {
-	rng := rand.New(rand.NewPCG(seed, 0x6465676173))
-	var areas []float64
-	found := make([][]float64, len(points))
-	counts := make([]float64, len(c.scores))
-	for range bootstrapRounds {
-		resample(rng, counts)
-		a := c.weightedAUC(counts)
-		if math.IsNaN(a) {
-			continue
-		}
-		areas = append(areas, a)
-		for k, p := range points {
-			found[k] = append(found[k], c.weightedTPR(counts, p.FPR))
-		}
-	}
-	for k := range points {
-		points[k].TPR95 = percentiles(found[k])
-	}
-	return percentiles(areas)
-}
-
-// weightedAUC is the area when name i counts w[i] times: the share of pairs in which the malicious name scores higher.
-func (c *curve) weightedAUC(w []float64) float64 {
-	var below, pairs, positives float64
-	for i := 0; i < len(w); {
-		var p, n float64
-		for j := i; i < len(w) && c.scores[i] == c.scores[j]; i++ {
-			if c.malicious[i] {
-				p += w[i]
-			} else {
-				n += w[i]
-			}
-		}
-		pairs += p * (below + n/2)
-		below += n
-		positives += p
-	}
-	return pairs / (positives * below)
 }

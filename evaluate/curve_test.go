@@ -52,8 +52,26 @@ func TestWeightedRate(t *testing.T) {
 	for i := range ones {
 		ones[i] = 1
 	}
-	for _, fpr := range []float64{0, 1e-3, 0.05, 0.5, 1} {
-		want(t, "weighted rate", c.weightedTPR(ones, fpr), float64(c.operating(fpr).TPR))
+	rates := []float64{0, 1e-3, 0.05, 0.5, 1}
+	for k, got := range c.weightedTPR(ones, rates) {
+		want(t, "weighted rate", got, float64(c.operating(rates[k]).TPR))
+		want(t, "one weighted rate", c.weightedTPR(ones, rates[k:k+1])[0], got)
+	}
+}
+
+// Truth from scipy 1.17's binomtest(of, n).proportion_ci(method="wilson").
+func TestWilson(t *testing.T) {
+	for _, tc := range []struct {
+		of, n     int
+		low, high float64
+	}{{8, 10, 0.4901624715, 0.9433178485}, {0, 10, 0, 0.2775327998}, {10, 10, 0.7224672001, 1}, {1, 1000, 0.0001765464, 0.0056425586}} {
+		share, interval := wilson(tc.of, tc.n)
+		want(t, "share", float64(share), float64(tc.of)/float64(tc.n))
+		for k, end := range []float64{tc.low, tc.high} {
+			if math.Abs(float64(interval[k])-end) > 1e-9 {
+				t.Errorf("%d of %d: interval %v, want %g to %g", tc.of, tc.n, interval, tc.low, tc.high)
+			}
+		}
 	}
 }
 

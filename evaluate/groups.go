@@ -165,14 +165,25 @@ func lengthRange(n int) string {
 	return fmt.Sprintf("%d-", low)
 }
 
+// wilson is a share and its 95 % interval.
+func wilson(of, n int) (share Number, interval [2]Number) {
+	const z = 1.959963984540054
+	p, m := float64(of)/float64(n), float64(n)
+	middle := (p + z*z/(2*m)) / (1 + z*z/m)
+	reach := z / (1 + z*z/m) * math.Sqrt(p*(1-p)/m+z*z/(4*m*m))
+	return Number(p), [2]Number{Number(max(0, middle-reach)), Number(min(1, middle+reach))}
+}
+
 // recalls turns counts into shares, worst first. noStrict says that there is no strict threshold.
 func recalls(from map[groupKey]*groupCount, noStrict bool) []GroupRecall {
 	out := []GroupRecall{}
 	for k, c := range from {
-		n := float64(c.names)
-		g := GroupRecall{Name: k.name, Class: k.class, Names: c.names, Recall: Number(float64(c.right) / n), RecallFPR: Number(float64(c.strict) / n)}
+		g := GroupRecall{Name: k.name, Class: k.class, Names: c.names}
+		g.Recall, g.Recall95 = wilson(c.right, c.names)
+		g.RecallFPR, g.RecallFPR95 = wilson(c.strict, c.names)
 		if noStrict {
-			g.RecallFPR = Number(math.NaN())
+			none := Number(math.NaN())
+			g.RecallFPR, g.RecallFPR95 = none, [2]Number{none, none}
 		}
 		out = append(out, g)
 	}

@@ -110,13 +110,16 @@ type ClassDetection struct {
 }
 
 // GroupRecall is how many malicious names of a family, or from a source, are found: at the model's threshold and at a
-// false-positive rate of 1e-3. For benign names of a source it is the share called benign.
+// false-positive rate of 1e-3. For benign names of a source it is the share called benign. The 95 % intervals are Wilson's
+// (doi:10.1080/01621459.1927.10502953) for names drawn one by one, the threshold as it is.
 type GroupRecall struct {
-	Name      string `json:"name"`
-	Class     string `json:"class"`
-	Names     int    `json:"names"`
-	Recall    Number `json:"recall"`
-	RecallFPR Number `json:"recall_at_fpr_1e-3"`
+	Name        string    `json:"name"`
+	Class       string    `json:"class"`
+	Names       int       `json:"names"`
+	Recall      Number    `json:"recall"`
+	Recall95    [2]Number `json:"recall_95"`
+	RecallFPR   Number    `json:"recall_at_fpr_1e-3"`
+	RecallFPR95 [2]Number `json:"recall_at_fpr_1e-3_95"`
 }
 
 // rates are the false-positive rates reported.

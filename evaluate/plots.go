@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"image/color"
 	"math"
+	"slices"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
@@ -143,6 +144,26 @@ func (c *curve) steps() plotter.XYs {
 		xy = append(xy, plotter.XY{X: x, Y: height})
 	}
 	return thin(xy)
+}
+
+// band shades the interval of a ROC curve.
+func band(p *plot.Plot, d bootstrapped, c color.RGBA) error {
+	var upper, lower plotter.XYs
+	for k, rate := range bandRates {
+		t := d.interval(k)
+		if math.IsNaN(float64(t[0])) {
+			return nil
+		}
+		upper, lower = append(upper, plotter.XY{X: math.Log10(rate), Y: float64(t[1])}), append(lower, plotter.XY{X: math.Log10(rate), Y: float64(t[0])})
+	}
+	slices.Reverse(lower)
+	area, err := plotter.NewPolygon(append(upper, lower...))
+	if err != nil {
+		return err
+	}
+	area.Color, area.LineStyle.Width = color.NRGBA{c.R, c.G, c.B, 0x38}, 0
+	p.Add(area)
+	return nil
 }
 
 // plotPR draws precision over recall and the base rate that guessing would give.

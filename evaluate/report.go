@@ -54,7 +54,7 @@ var pictures = []struct{ file, title, note string }{
 }
 
 // functions are what both forms of the report format numbers with.
-var functions = map[string]any{"num": num, "count": chart.Grouped, "pct": percent, "labels": labelText, "rate": rateText, "fine": fine, "licence": licence,
+var functions = map[string]any{"num": num, "count": chart.Grouped, "pct": percent, "span": span, "labels": labelText, "rate": rateText, "fine": fine, "licence": licence,
 	"count64": func(n int64) string { return chart.Grouped(int(n)) }}
 
 // values are what both forms show.
@@ -202,6 +202,14 @@ func percent(x Number) string {
 		return "–"
 	}
 	return fmt.Sprintf("%.1f %%", 100*float64(x))
+}
+
+// span formats the interval of a share, for beside it.
+func span(x [2]Number) string {
+	if math.IsNaN(float64(x[0])) {
+		return ""
+	}
+	return fmt.Sprintf("%.1f–%.1f", 100*float64(x[0]), 100*float64(x[1]))
 }
 
 // rateText says a false-positive rate in words a person deploys by.

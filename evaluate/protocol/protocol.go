@@ -4,7 +4,6 @@ package protocol
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -16,7 +15,6 @@ import (
 	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/evaluate"
 	"github.com/degas-dns/degas/evaluate/baseline"
-	"github.com/degas-dns/degas/internal/atomicfile"
 	"github.com/degas-dns/degas/model"
 	"github.com/degas-dns/degas/trainer"
 )
@@ -77,39 +75,56 @@ type runner struct {
 	result *evaluate.Generalisation
 }
 
-// Run trains and measures, and writes the result to the run's protocols directory.
+// Run trains and measures, and writes the result to the run's protocols directory. Stopped, it leaves there what it has
+// measured, and a call with the same options goes on with the next training.
 func Run(ctx context.Context, o Options) (*evaluate.Generalisation, error) {
 	r, err := prepare(ctx, o)
+	if err == nil {
+		err = r.run(ctx)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s of %s: %w", o.Protocol, o.RunDir, err)
 	}
-	began := time.Now()
+	return r.result, nil
+}
+
+func (r *runner) run(ctx context.Context) error {
 	folds, err := r.folds()
 	if err != nil {
-		return nil, fmt.Errorf("%s of %s: %w", o.Protocol, o.RunDir, err)
+		return err
+	}
+	key, err := r.key(folds)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(r.dir(), 0o755); err != nil {
+		return err
+	}
+	done, err := r.goOn(key)
+	if err != nil {
+		return err
 	}
 	for i, f := range folds {
-		if o.Fold != nil {
-			o.Fold(i+1, len(folds), f.what)
+		if i < done {
+			continue
 		}
+		if r.Fold != nil {
+			r.Fold(i+1, len(folds), f.what)
+		}
+		began := time.Now()
 		if err := r.one(ctx, f); err != nil {
-			return nil, fmt.Errorf("%s of %s: without %s: %w", o.Protocol, o.RunDir, f.what, err)
+			return fmt.Errorf("without %s: %w", f.what, err)
+		}
+		if err := r.save(key, i+1, time.Since(began)); err != nil {
+			return err
 		}
 	}
 	g := r.result
 	if g.Trainings == 0 {
-		return nil, fmt.Errorf("%s of %s: nothing could be held out: %v", o.Protocol, o.RunDir, g.Skipped)
+		return fmt.Errorf("nothing could be held out: %v", g.Skipped)
 	}
-	g.Seconds = time.Since(began).Seconds()
 	g.Summarise()
-	data, err := json.MarshalIndent(g, "", "  ")
-	if err != nil {
-		return nil, err
-	}
-	if err := os.MkdirAll(filepath.Join(o.RunDir, evaluate.ProtocolDir), 0o755); err != nil {
-		return nil, err
-	}
-	return g, atomicfile.Write(filepath.Join(o.RunDir, evaluate.ProtocolDir, o.Protocol+".json"), append(data, '\n'))
+	return r.finish()
 }
 
 func prepare(ctx context.Context, o Options) (*runner, error) {

@@ -2,11 +2,13 @@ package protocol
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -110,6 +112,46 @@ func TestProtocols(t *testing.T) {
 				t.Errorf("families that were seen: mean %+v", g.Mean)
 			}
 		})
+	}
+}
+
+// A protocol that was stopped after its first training goes on with the second and ends with what an uninterrupted one has.
+func TestProtocolGoesOn(t *testing.T) {
+	run := newRun(t)
+	o := Options{RunDir: run, Protocol: KFold, Folds: 2}
+	var trained []string
+	o.Fold = func(_, _ int, what string) { trained = append(trained, what) }
+	ctx, stop := context.WithCancel(context.Background())
+	o.Observer.Step = func(int, int, int, float64) {
+		if len(trained) == 2 {
+			stop()
+		}
+	}
+	if _, err := Run(ctx, o); err == nil {
+		t.Fatal("stopped: no error")
+	}
+	trained, o.Observer.Step = nil, nil
+	resumed, err := Run(context.Background(), o)
+	if err != nil || fmt.Sprint(trained) != "[fold 2]" {
+		t.Fatalf("went on with %v: %v", trained, err)
+	}
+	trained = nil
+	whole, err := Run(context.Background(), o)
+	if err != nil || len(trained) != 2 {
+		t.Fatalf("once more: trained %v: %v", trained, err)
+	}
+	if whole.Seconds, resumed.Seconds = 0, 0; !reflect.DeepEqual(whole, resumed) {
+		t.Errorf("resumed %+v, uninterrupted %+v", resumed, whole)
+	}
+	partial := filepath.Join(run, "protocols", ".kfold.partial")
+	if _, err := os.Stat(partial); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("%s: %v, want it gone", partial, err)
+	}
+	if err := os.WriteFile(partial, []byte("{"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Run(context.Background(), o); err == nil || !strings.Contains(err.Error(), "Try: remove it") {
+		t.Errorf("a broken file: %v", err)
 	}
 }
 

@@ -1,0 +1,77 @@
+package protocol
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/degas-dns/degas/evaluate"
+	"github.com/degas-dns/degas/internal/atomicfile"
+)
+
+// partial is what a stopped protocol leaves beside its results: another call that is asked the same goes on behind it.
+type partial struct {
+	// Key tells what was asked: the recipe, the data and the division into folds.
+	Key    string                   `json:"key"`
+	Folds  int                      `json:"folds"` // measured
+	Result *evaluate.Generalisation `json:"result"`
+}
+
+func (r *runner) dir() string { return filepath.Join(r.RunDir, evaluate.ProtocolDir) }
+
+func (r *runner) partialPath() string { return filepath.Join(r.dir(), "."+r.Protocol+".partial") }
+
+// key is the same for two calls whose folds have the same results.
+func (r *runner) key(folds []fold) (string, error) {
+	var what []string
+	for _, f := range folds {
+		what = append(what, f.what)
+	}
+	data, err := json.Marshal([]any{r.result, r.spec, r.config.Target, r.config.Engine, r.config.Options, r.config.Degas, r.Names, what})
+	return fmt.Sprintf("%x", sha256.Sum256(data)), err
+}
+
+// goOn reads what an earlier call has measured, if it was asked the same, and gives the number of folds done.
+func (r *runner) goOn(key string) (done int, err error) {
+	data, err := os.ReadFile(r.partialPath())
+	if errors.Is(err, os.ErrNotExist) {
+		return 0, nil
+	} else if err != nil {
+		return 0, err
+	}
+	var p partial
+	if err := json.Unmarshal(data, &p); err != nil {
+		return 0, fmt.Errorf("read %s: %w. Try: remove it", r.partialPath(), err)
+	}
+	if p.Key != key || p.Result == nil {
+		return 0, nil
+	}
+	r.result = p.Result
+	return p.Folds, nil
+}
+
+// save keeps what was measured so far.
+func (r *runner) save(key string, folds int, spent time.Duration) error {
+	r.result.Seconds += spent.Seconds()
+	data, err := json.Marshal(partial{key, folds, r.result})
+	if err != nil {
+		return err
+	}
+	return atomicfile.Write(r.partialPath(), data)
+}
+
+// finish writes the result in place of the partial one.
+func (r *runner) finish() error {
+	data, err := json.MarshalIndent(r.result, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := atomicfile.Write(filepath.Join(r.dir(), r.Protocol+".json"), append(data, '\n')); err != nil {
+		return err
+	}
+	return os.Remove(r.partialPath())
+}
