@@ -122,7 +122,7 @@ func rocAxes(p *plot.Plot, negatives int) error {
 		}
 		shade.Color, shade.LineStyle.Width = color.RGBA{0xf0, 0xf0, 0xf0, 0xff}, 0
 		p.Add(shade)
-		p.Legend.Add("shaded: fewer than 10 benign names")
+		p.Legend.Add("grey: fewer than 10 benign names")
 	}
 	p.Add(plotter.NewGrid())
 	p.X.Tick.Marker = chart.PowerTicks{}

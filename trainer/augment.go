@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"strings"
 
+	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/model"
 )
 
@@ -16,7 +17,7 @@ func (f *fit) name(epoch int, p uint32) string {
 		return name
 	}
 	rng := rand.New(rand.NewPCG(model.SubSeed(f.Seed, "augment"), uint64(epoch)<<32|uint64(p)))
-	if share := inventShare(f.Invent, f.Train.class(p)); share > 0 && rng.Float64() < share {
+	if f.Invent > 0 && f.Train.class(p) != datasets.Benign && rng.Float64() < f.Invent {
 		name = f.Train.invented(rng, p)
 	}
 	if f.Augment > 0 && rng.Float64() < f.Augment {

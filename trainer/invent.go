@@ -13,10 +13,9 @@ import (
 const (
 	vowels     = "aeiouy"
 	consonants = "bcdfghjklmnpqrstvwxz"
-	digits     = "0123456789"
-	hexDigits  = digits + "abcdef"
+	hexDigits  = "0123456789abcdef"
 	ascii      = "abcdefghijklmnopqrstuvwxyz"
-	asciiDigit = ascii + digits
+	asciiDigit = ascii + "0123456789"
 )
 
 // inventions are how the registered label of a DGA name can come about, after the kinds of algorithm that Plohmann et al.
@@ -163,23 +162,8 @@ func disguised(rng *rand.Rand, s *Set, label string) string {
 	return s.benignLabel(rng, 3) + between + label
 }
 
-// codecs are the alphabets that tunnels encode with: decimal numbers, base16, base32, base36 and base64.
-var codecs = []string{digits, hexDigits, ascii + "234567", asciiDigit, asciiDigit + "+/"}
-
-// tunnelInvention is how much more often the name of a tunnel is invented than another: the tools whose payloads can be had
-// are few, and what an unknown one sends is whatever bytes it has.
-const tunnelInvention = 2.5
-
-// inventShare is the share of a class's names that are invented when a share is asked for.
-func inventShare(share float64, c datasets.Class) float64 {
-	switch c {
-	case datasets.Benign:
-		return 0
-	case datasets.Tunnel:
-		return min(1, share*tunnelInvention)
-	}
-	return share
-}
+// codecs are the alphabets that tunnels encode with: base16, base32, base36 and base64.
+var codecs = []string{hexDigits, ascii + "234567", asciiDigit, asciiDigit + "+/"}
 
 // payload is what a tunnel's client sends in place of name, a few characters or as many as fit, in labels; below the same
 // zone where name has one.
@@ -188,7 +172,7 @@ func payload(rng *rand.Rand, name string) string {
 	if dnsname.Zoned(name) {
 		zone = "." + dnsname.Registered(name)
 	}
-	n := 1 + rng.IntN(24) // a question whether there is anything to fetch
+	n := 4 + rng.IntN(20)
 	if rng.IntN(2) == 0 {
 		n = 24 + rng.IntN(190)
 	}

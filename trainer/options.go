@@ -103,10 +103,10 @@ func Recipe(arch, target string) (preset string, o Options) {
 	if arch != Auto && arch != autoPreset {
 		return arch, o
 	}
-	o.Epochs, o.BatchSize, o.LearningRate = 10, 512, 2e-3
+	o.Epochs, o.BatchSize, o.LearningRate = 7, 512, 2e-3
 	o.Schedule, o.WeightDecay, o.Augment = ScheduleCosine, 0.02, 0.15
 	if target != TargetFamily {
-		o.Invent = 0.2
+		o.Invent = 0.4
 	}
 	return autoPreset, o
 }

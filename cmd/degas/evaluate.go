@@ -16,7 +16,7 @@ func (c *command) evaluate() *cli.Command {
 		ArgsUsage: "RUN",
 		Description: "Writes RUN/evaluation: metrics.json, plots/*.png, report.md, and report.html, one file that needs nothing else.\n\n" +
 			"With --protocol the run's recipe is trained again, each time without some families, sources or domains, and measured on\n" +
-			"those; the table also goes to RUN/protocols and from there into the next report.\n\n" +
+			"those; the table also goes to RUN/protocols and from there into the next report. Stopped, it goes on with the next training.\n\n" +
 			"Example: degas evaluate-model runs/first\n" +
 			"Example: degas evaluate-model runs/first --protocol leave-family-out --folds 8 --epochs 2",
 		Flags: append([]cli.Flag{
