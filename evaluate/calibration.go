@@ -88,12 +88,14 @@ type Calibration struct {
 	NLLAfter    float64 `json:"nll_after"`
 	ECEBefore   float64 `json:"ece_before"`
 	ECEAfter    float64 `json:"ece_after"`
-	Threshold   float64 `json:"threshold"` // the same names are called malicious as before
+	// Threshold is moved so that the same names are called malicious as before or, with more than two labels, as many benign
+	// names of the split.
+	Threshold float64 `json:"threshold"`
 }
 
 // Calibrate scales the logits of a run's model by the temperature that fits a split best, validation unless o says
 // otherwise (Guo et al. 2017, arXiv:1706.04599). The scale goes into the head's weights, so that every export has it. The
-// order of scores and the verdicts stay as they are.
+// order of scores and the verdicts stay as they are; of more than two labels, the false alarms' number does.
 func Calibrate(ctx context.Context, o RunOptions) (*Calibration, error) {
 	c, err := calibrate(ctx, o)
 	if err != nil {
@@ -121,17 +123,33 @@ func calibrate(ctx context.Context, o RunOptions) (*Calibration, error) {
 			m.Weights[p.Name].Data[i] /= float32(t)
 		}
 	}
-	if k == 2 {
-		logit := math.Log(m.Threshold / (1 - m.Threshold))
-		m.Threshold = min(max(1/(1+math.Exp(-logit/t)), math.SmallestNonzeroFloat32), 1-1e-12)
-	}
-	c.Threshold = m.Threshold
 	after, err := rescored(ctx, m, s)
 	if err != nil {
 		return nil, err
 	}
+	if k == 2 {
+		logit := math.Log(m.Threshold / (1 - m.Threshold))
+		m.Threshold = min(max(1/(1+math.Exp(-logit/t)), math.SmallestNonzeroFloat32), 1-1e-12)
+	} else if moved, err := newCurve(after).threshold(s.falseAlarms(m.Threshold)); err == nil {
+		m.Threshold = moved.Value
+	}
+	c.Threshold = m.Threshold
 	c.ECEAfter = ece(calibrationOf(after))
 	return c, m.Save(filepath.Join(o.RunDir, "model"))
+}
+
+// falseAlarms is the share of the benign names that are called malicious at a threshold.
+func (s *Sample) falseAlarms(threshold float64) float64 {
+	benign, above := 0, 0
+	for i, truth := range s.Truth {
+		if truth == 0 {
+			benign++
+			if s.Score(i) >= threshold {
+				above++
+			}
+		}
+	}
+	return float64(above) / float64(max(benign, 1))
 }
 
 // scoreForTuning scores a split that a model may be tuned on: validation, or train, but not test.

@@ -7,7 +7,7 @@ import (
 
 // Metrics is metrics.json. Rates and areas are in [0, 1]; a number that cannot be computed, such as an area when one
 // class is missing, is null. Areas, operating points, precision, recall, F1 and MCC tell benign from all the rest: a model
-// of many labels is then asked for 1 - P(benign), and its likeliest label is malicious when it is not the benign one.
+// of many labels is then asked for 1 - P(benign).
 // Fields keep their order and meaning as long as Format stays the same; new ones may be added.
 type Metrics struct {
 	Format    int      `json:"format"`
@@ -130,7 +130,7 @@ const partialRate, rareRate = 1e-2, 1e-3
 
 const bootstrapRounds = 200
 
-// Measure computes all metrics of s at threshold, the score from which a model of two labels calls a name malicious.
+// Measure computes all metrics of s at threshold, the score from which a name is called malicious.
 // seed draws the bootstrap: the same sample, threshold and seed give the same metrics. A sample without names, with
 // columns of different length or with a probability outside [0, 1] is an error; one without benign or without malicious
 // names gives nulls and a warning.

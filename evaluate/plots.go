@@ -234,15 +234,13 @@ func plotHistogram(s *Sample, threshold float64, path string) error {
 		}
 	}
 	top := p.Y.Max * 1.18
-	if len(s.Labels) == 2 {
-		mark, err := plotter.NewLine(plotter.XYs{{X: threshold, Y: 0}, {X: threshold, Y: top}})
-		if err != nil {
-			return err
-		}
-		mark.Color, mark.Width, mark.Dashes = chart.Ink, vg.Points(1), []vg.Length{vg.Points(4), vg.Points(3)}
-		p.Add(mark)
-		p.Legend.Add(fmt.Sprintf("threshold %.2g", threshold), mark)
+	mark, err := plotter.NewLine(plotter.XYs{{X: threshold, Y: 0}, {X: threshold, Y: top}})
+	if err != nil {
+		return err
 	}
+	mark.Color, mark.Width, mark.Dashes = chart.Ink, vg.Points(1), []vg.Length{vg.Points(4), vg.Points(3)}
+	p.Add(mark)
+	p.Legend.Add(fmt.Sprintf("threshold %.2g", threshold), mark)
 	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = 0, 1, 0, top
 	p.X.Tick.Marker = chart.FixedTicks("%.1f", 0, 0.2, 0.4, 0.6, 0.8, 1)
 	p.Y.Tick.Marker = chart.CountTicks{}

@@ -233,9 +233,6 @@ func writeAll(r *report, out string) (err error) {
 		return err
 	}
 	defer os.RemoveAll(work)
-	if err := os.Chmod(work, 0o755); err != nil {
-		return err
-	}
 	data, err := json.MarshalIndent(r.Metrics, "", "  ")
 	if err != nil {
 		return err
@@ -249,19 +246,7 @@ func writeAll(r *report, out string) (err error) {
 	if err := errors.Join(r.html(work), r.markdown(work)); err != nil {
 		return err
 	}
-	return replace(work, out)
-}
-
-// replace puts directory work in place of out.
-func replace(work, out string) error {
-	old := work + ".old"
-	if err := os.Rename(out, old); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	if err := os.Rename(work, out); err != nil {
-		return errors.Join(err, os.Rename(old, out))
-	}
-	return os.RemoveAll(old)
+	return atomicfile.PlaceDir(work, out)
 }
 
 // plots draws every picture the sample allows.

@@ -31,33 +31,17 @@ type Sample struct {
 	Unknown int
 }
 
-// Score is the probability that name i is not benign, to the last bit what model.Verdict says: a threshold read off a
-// sample must mean the same where the model is deployed.
-func (s *Sample) Score(i int) float64 {
-	k := len(s.Labels)
-	if k == 2 {
-		return float64(s.Probabilities[i*k+1]) // 1 - P(benign) would round small scores to the same few values
-	}
-	return 1 - float64(s.Probabilities[i*k])
+// row is name i's probabilities.
+func (s *Sample) row(i int) []float32 {
+	return s.Probabilities[i*len(s.Labels) : (i+1)*len(s.Labels)]
 }
 
-// Predicted is the label the model gives name i: the second of two from the threshold on, the likeliest of more.
-func (s *Sample) Predicted(i int, threshold float64) int {
-	p := s.Probabilities[i*len(s.Labels) : (i+1)*len(s.Labels)]
-	if len(p) == 2 {
-		if float64(p[1]) >= threshold {
-			return 1
-		}
-		return 0
-	}
-	best := 0
-	for k, v := range p {
-		if v > p[best] {
-			best = k
-		}
-	}
-	return best
-}
+// Score is the probability that name i is not benign, as a deployed model says it: a threshold read off a sample must mean
+// the same there.
+func (s *Sample) Score(i int) float64 { return model.Score(s.row(i)) }
+
+// Predicted is the label the model gives name i at a threshold.
+func (s *Sample) Predicted(i int, threshold float64) int { return model.Judge(s.row(i), threshold) }
 
 // validate reports what makes a sample unusable.
 func (s *Sample) validate() error {

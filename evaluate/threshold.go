@@ -40,9 +40,6 @@ func chooseThreshold(ctx context.Context, o RunOptions, fpr float64) (*Threshold
 	if err != nil {
 		return nil, err
 	}
-	if n := len(m.Spec.Labels); n > 2 {
-		return nil, fmt.Errorf("the model tells %d labels apart and names the likeliest: it has no threshold", n)
-	}
 	t, err := newCurve(s).threshold(fpr)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", o.Split, err)

@@ -85,7 +85,7 @@ model-index:
 
 A classifier for DNS names, made by {{or .Producer "degas"}}. It tells apart: {{join .Labels}}. {{.Parameters}} parameters.
 
-- **Score**: the probability that a name is not {{index .Labels 0}}. With two labels, a name is called {{index .Labels 1}} from {{.Threshold}} on.
+- **Score**: the probability that a name is not {{index .Labels 0}}. From {{.Threshold}} on a name is called {{if eq (len .Labels) 2}}{{index .Labels 1}}{{else}}by the likeliest of the other labels{{end}}.
 - **Input**: {{.Encoder.Window}} codes a name, called ` + "`{{.Input}}`" + `; ` + "`manifest.json`" + ` says how a name becomes codes. The SavedModel also takes names.
 - **Training data**: {{if .TrainingData}}degas data set ` + "`{{.TrainingData}}`" + `{{else}}not known{{end}}.
 {{if .Metrics}}

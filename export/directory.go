@@ -76,7 +76,7 @@ func Export(ctx context.Context, m *model.Model, to string, o Options) (Report, 
 	if err != nil {
 		return Report{}, fmt.Errorf("export to %s: %w", to, err)
 	}
-	if err := Place(stage, to); err != nil {
+	if err := atomicfile.PlaceDir(stage, to); err != nil {
 		return Report{}, fmt.Errorf("export to %s: %w", to, err)
 	}
 	return Report{Dir: to, Files: files}, nil
@@ -187,29 +187,4 @@ func sum(path string) (File, error) {
 func VersionNumber(name string) (number int, ok bool) {
 	n, err := strconv.ParseUint(name, 10, 31)
 	return int(n), err == nil
-}
-
-// Place renames the directory stage to to. What is at to moves aside first and comes back if the rename fails.
-func Place(stage, to string) error {
-	if err := os.Chmod(stage, 0o755); err != nil { // MkdirTemp makes it private
-		return err
-	}
-	if _, err := os.Stat(to); errors.Is(err, fs.ErrNotExist) {
-		return os.Rename(stage, to)
-	}
-	old, err := os.MkdirTemp(filepath.Dir(to), ".tmp-old-")
-	if err != nil {
-		return err
-	}
-	aside := filepath.Join(old, "version")
-	if err := os.Rename(to, aside); err != nil {
-		return errors.Join(err, os.Remove(old))
-	}
-	if err := os.Rename(stage, to); err != nil {
-		if back := os.Rename(aside, to); back != nil {
-			return fmt.Errorf("%w; the earlier export is in %s: %w", err, aside, back)
-		}
-		return errors.Join(err, os.Remove(old))
-	}
-	return os.RemoveAll(old)
 }

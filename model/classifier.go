@@ -55,7 +55,7 @@ func (c *Classifier) Width() int { return len(c.model.Spec.Labels) }
 type Verdict struct {
 	// Score is the probability that the name is not benign, [0, 1].
 	Score float64
-	// Label is the most likely label; for a model with two labels the second from the threshold on.
+	// Label is benign below the model's threshold, else the most likely of the others.
 	Label string
 	// Probabilities holds one value a label, summing to 1.
 	Probabilities []float32
@@ -141,24 +141,30 @@ func (c *Classifier) chunks(ctx context.Context, n int, f func(s *scratch, lo, h
 
 // Verdict reads one name's probabilities, [Width()].
 func (c *Classifier) Verdict(p []float32) Verdict {
-	labels := c.model.Spec.Labels
-	v := Verdict{Score: 1 - float64(p[0]), Probabilities: p}
-	if len(labels) == 2 {
-		v.Score = float64(p[1])
-		v.Label = labels[0]
-		if v.Score >= c.model.Threshold {
-			v.Label = labels[1]
-		}
-		return v
+	return Verdict{Score: Score(p), Label: c.model.Spec.Labels[Judge(p, c.model.Threshold)], Probabilities: p}
+}
+
+// Score is the probability that a name is not benign, of probabilities by label.
+func Score(p []float32) float64 {
+	if len(p) == 2 {
+		return float64(p[1]) // 1 - P(benign) would round small scores to the same few values
 	}
-	best := 0
-	for i, x := range p {
-		if x > p[best] {
-			best = i
+	return 1 - float64(p[0])
+}
+
+// Judge is the label of a name with probabilities p: benign, 0, below the threshold, else the likeliest of the others, the
+// first among equals.
+func Judge(p []float32, threshold float64) int {
+	if Score(p) < threshold {
+		return 0
+	}
+	best := 1
+	for k := 2; k < len(p); k++ {
+		if p[k] > p[best] {
+			best = k
 		}
 	}
-	v.Label = labels[best]
-	return v
+	return best
 }
 
 // run encodes up to chunk names and answers them.

@@ -10,6 +10,7 @@ import (
 	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/evaluate"
 	"github.com/degas-dns/degas/export"
+	"github.com/degas-dns/degas/internal/atomicfile"
 	"github.com/degas-dns/degas/model"
 	"github.com/degas-dns/degas/trainer"
 )
@@ -125,7 +126,10 @@ func (s *trainStage) Run(ctx context.Context) error {
 	if _, err := trainer.Train(ctx, trainer.Request{Dir: work, Config: cfg, Resume: resume}, s.hooks.Train); err != nil {
 		return err
 	}
-	return replaceDir(work, final)
+	if err := atomicfile.PlaceDir(work, final); err != nil {
+		return fmt.Errorf("the finished run stays in %s: %w", work, err)
+	}
+	return nil
 }
 
 // resumable reports whether work holds an interrupted training of the same configuration and data.
@@ -142,21 +146,6 @@ func (s *trainStage) resumable(work string, want trainer.Config) (bool, error) {
 	}
 	request := trainer.Request{Config: want}
 	return request.Continues(old) && old.Options == want.Options && old.Fingerprint == m.Fingerprint, nil
-}
-
-// replaceDir puts directory work in place of final.
-func replaceDir(work, final string) error {
-	old := work + ".old"
-	if err := os.RemoveAll(old); err != nil {
-		return err
-	}
-	if err := os.Rename(final, old); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	if err := os.Rename(work, final); err != nil {
-		return errors.Join(fmt.Errorf("the finished run stays in %s: %w", work, err), os.Rename(old, final))
-	}
-	return os.RemoveAll(old)
 }
 
 type evaluateStage struct {

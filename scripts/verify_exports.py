@@ -134,11 +134,10 @@ class Version:
 
     def check_labels(self, got):
         """Labels must agree wherever rounding cannot decide."""
-        if len(self.labels) == 2:
-            clear = np.abs(self.score[:, 0] - self.model["threshold"]) > self.tolerance
-        else:
-            top = np.sort(self.want, axis=1)
-            clear = top[:, -1] - top[:, -2] > self.tolerance
+        clear = np.abs(self.score[:, 0] - self.model["threshold"]) > self.tolerance
+        if len(self.labels) > 2:
+            top = np.sort(self.want[:, 1:], axis=1)
+            clear &= (top[:, -1] - top[:, -2] > self.tolerance) | (self.score[:, 0] < self.model["threshold"])
         for i in np.flatnonzero(clear):
             if got[i].decode() != self.want_labels[i]:
                 raise ValueError(f"label of {self.names[i]!r} is {got[i]!r}, degas says {self.want_labels[i]!r}")

@@ -42,7 +42,7 @@ func toStore(ctx context.Context, e *exported, root string, o Options) (Result, 
 	if _, err := os.Stat(to); err == nil && !o.Force {
 		return Result{}, fmt.Errorf("%s: %w. Try: another --version, or --force", to, export.ErrExists)
 	}
-	if err := export.Place(stage, to); err != nil {
+	if err := atomicfile.PlaceDir(stage, to); err != nil {
 		return Result{}, err
 	}
 	r := e.result(to, o)

@@ -2,6 +2,7 @@ package savedmodel
 
 import (
 	"maps"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -165,6 +166,27 @@ func TestNotBelow(t *testing.T) {
 		f := notBelow(x)
 		if float64(f) < x || float64(f)-x > 1e-7 {
 			t.Errorf("%v becomes %v", x, f)
+		}
+	}
+}
+
+// The bound on P(benign) splits float32 values exactly where their score, in float64, reaches the threshold.
+func TestBenignUpTo(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 6))
+	for i := range 10_000 {
+		threshold := rng.Float64()
+		switch i % 4 {
+		case 1:
+			threshold = 1 - float64(rng.Float32()) // a score itself
+		case 2:
+			threshold = math.Pow(threshold, 8)
+		case 3:
+			threshold = 1 - math.Pow(threshold, 8)
+		}
+		threshold = min(max(threshold, math.SmallestNonzeroFloat32), 1-1e-12)
+		p := benignUpTo(threshold)
+		if next := math.Nextafter32(p, 2); 1-float64(p) < threshold || 1-float64(next) >= threshold {
+			t.Fatalf("threshold %v: bound %v, scores %v and, of the next, %v", threshold, p, 1-float64(p), 1-float64(next))
 		}
 	}
 }

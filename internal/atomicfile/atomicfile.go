@@ -1,8 +1,9 @@
-// Package atomicfile writes files that appear whole or not at all: beside their final name, synced, then renamed.
+// Package atomicfile writes files and directories that appear whole or not at all: beside their final name, synced, then renamed.
 package atomicfile
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -62,4 +63,30 @@ func WriteFunc(path string, write func(io.Writer) error) (err error) {
 		return err
 	}
 	return os.Rename(f.Name(), path)
+}
+
+// PlaceDir renames the directory stage, which must be on the same file system, to to. What is at to moves aside first and
+// comes back if the rename fails.
+func PlaceDir(stage, to string) error {
+	if err := os.Chmod(stage, 0o755); err != nil { // MkdirTemp makes it private
+		return err
+	}
+	if _, err := os.Stat(to); errors.Is(err, fs.ErrNotExist) {
+		return os.Rename(stage, to)
+	}
+	old, err := os.MkdirTemp(filepath.Dir(to), ".tmp-old-")
+	if err != nil {
+		return err
+	}
+	aside := filepath.Join(old, "version")
+	if err := os.Rename(to, aside); err != nil {
+		return errors.Join(err, os.Remove(old))
+	}
+	if err := os.Rename(stage, to); err != nil {
+		if back := os.Rename(aside, to); back != nil {
+			return fmt.Errorf("%w; what was there is in %s: %w", err, aside, back)
+		}
+		return errors.Join(err, os.Remove(old))
+	}
+	return os.RemoveAll(old)
 }

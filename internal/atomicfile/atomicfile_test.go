@@ -1,0 +1,38 @@
+package atomicfile
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// A directory takes another's place, or a free one, and nothing else stays behind.
+func TestPlaceDir(t *testing.T) {
+	dir := t.TempDir()
+	to := filepath.Join(dir, "to")
+	for _, text := range []string{"first", "second"} {
+		stage, err := os.MkdirTemp(dir, "stage")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := Write(filepath.Join(stage, text), []byte(text)); err != nil {
+			t.Fatal(err)
+		}
+		if err := PlaceDir(stage, to); err != nil {
+			t.Fatal(err)
+		}
+		in, err := os.ReadDir(to)
+		if err != nil || len(in) != 1 || in[0].Name() != text {
+			t.Errorf("in place: %v, %v; want %s", in, err, text)
+		}
+		if beside, err := os.ReadDir(dir); err != nil || len(beside) != 1 {
+			t.Errorf("beside: %v, %v; want nothing", beside, err)
+		}
+	}
+	if err := PlaceDir(filepath.Join(dir, "none"), to); err == nil {
+		t.Error("a stage that is not there: no error")
+	}
+	if _, err := os.Stat(filepath.Join(to, "second")); err != nil {
+		t.Errorf("after a failure: %v", err)
+	}
+}
