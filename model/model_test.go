@@ -224,3 +224,23 @@ func TestProbabilitiesOfCodes(t *testing.T) {
 		}
 	}
 }
+
+func TestJudge(t *testing.T) {
+	for _, tc := range []struct {
+		p         []float32
+		threshold float64
+		want      int
+	}{
+		{[]float32{0.6, 0.4}, 0.5, 0},
+		{[]float32{0.5, 0.5}, 0.5, 1},
+		{[]float32{0.6, 0.4}, 0.4, 1}, // the score is 0.4 of a float32, a little more
+		{[]float32{0.4, 0.35, 0.25}, 0.5, 1},
+		{[]float32{0.4, 0.35, 0.25}, 0.61, 0},
+		{[]float32{0.2, 0.4, 0.4}, 0.5, 1}, // the first among equals
+		{[]float32{0.25, 0.25, 0.5}, 0.75, 2},
+	} {
+		if got := model.Judge(tc.p, tc.threshold); got != tc.want {
+			t.Errorf("%v at %g: label %d, want %d", tc.p, tc.threshold, got, tc.want)
+		}
+	}
+}
