@@ -106,7 +106,7 @@ func Recipe(arch, target string) (preset string, o Options) {
 	o.Epochs, o.BatchSize, o.LearningRate = 7, 512, 2e-3
 	o.Schedule, o.WeightDecay, o.Augment = ScheduleCosine, 0.02, 0.15
 	if target != TargetFamily {
-		o.Invent = 0.4
+		o.Invent = 0.2
 	}
 	return autoPreset, o
 }
