@@ -189,13 +189,7 @@ func (j *job) present(res *FileResult) (done bool, err error) {
 
 // complete records the file that is in place and unpacks it when it is an archive.
 func (j *job) complete(ctx context.Context, res *FileResult) error {
-	rec := Record{SHA256: res.SHA256, Size: res.Size, URL: res.URL}
-	if old, ok := j.book.get(j.f.Path); ok && res.Status == Present {
-		rec.Replaces = old.Replaces
-	}
-	if pin := lower(j.f.SHA256); pin != "" && pin != res.SHA256 {
-		rec.Replaces = pin
-	}
+	rec := j.record(res)
 	if err := j.book.put(j.f.Path, rec); err != nil {
 		return err
 	}
@@ -220,9 +214,24 @@ func (j *job) complete(ctx context.Context, res *FileResult) error {
 	return nil
 }
 
+// record is what is to be remembered of the file.
+func (j *job) record(res *FileResult) Record {
+	rec := Record{SHA256: res.SHA256, Size: res.Size, URL: res.URL}
+	if old, ok := j.book.get(j.f.Path); ok && res.Status == Present {
+		rec.Replaces = old.Replaces
+	}
+	if pin := lower(j.f.SHA256); pin != "" && pin != res.SHA256 {
+		rec.Replaces = pin
+	}
+	return rec
+}
+
 // download is the work of Fetch.
 func (c *Client) download(ctx context.Context, j *job, res *FileResult) error {
-	t := &transfer{c: c, f: j.f, want: j.want, size: j.f.Size, final: j.final, meter: j.meter, first: true}
+	t := &transfer{c: c, f: j.f, want: j.want, size: j.f.Size, final: j.final, meter: j.meter, first: true,
+		record: func(sum string, size int64, from string) error {
+			return j.book.put(j.f.Path, j.record(&FileResult{SHA256: sum, Size: size, URL: from, Status: Downloaded}))
+		}}
 	if c.o.UpdateChecksums || t.size <= 0 {
 		t.size = -1
 	}

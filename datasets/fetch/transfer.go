@@ -29,6 +29,9 @@ type transfer struct {
 	resumed int64 // bytes of an earlier run that were kept
 	mixed   bool  // the part was put together from several answers
 	first   bool  // no attempt yet: what lies there is from an earlier run
+	// record remembers the file's checksum, length and origin before it is in place: a process that is killed in between must
+	// not leave a file behind that nobody knows the origin of.
+	record func(sum string, size int64, from string) error
 }
 
 // run tries each URL until one gives the right bytes, and returns their checksum, length and origin.
@@ -53,7 +56,7 @@ func (t *transfer) get(ctx context.Context, u string) (string, int64, error) {
 	for {
 		sum, reached, err := t.attempt(ctx, u)
 		if err == nil {
-			return sum, reached, t.finish()
+			return sum, reached, t.finish(sum, reached, redact(u))
 		}
 		if ctx.Err() != nil {
 			return "", 0, fmt.Errorf("get %s: interrupted at byte %d of %s: %w", redact(u), reached, t.f.Path, ctx.Err())
@@ -87,7 +90,10 @@ func (t *transfer) giveUp(err error) error {
 	return err
 }
 
-func (t *transfer) finish() error {
+func (t *transfer) finish(sum string, size int64, from string) error {
+	if err := t.record(sum, size, from); err != nil {
+		return err
+	}
 	if err := settle(t.final); err != nil {
 		return fmt.Errorf("put %s in place: %w", t.final, err)
 	}
