@@ -133,11 +133,10 @@ func sameNames(a, b *Sample) bool {
 // difference measures b against a, whose rounds were drawn together.
 func difference(a, b *curve, drawsA, drawsB bootstrapped) Difference {
 	d := Difference{AUC: Number(b.rocAUC() - a.rocAUC()), TPR: b.operating(1e-3).TPR - a.operating(1e-3).TPR}
-	at := slices.Index(bandRates, 1e-3)
 	var areas, found []float64
 	for r, area := range drawsB.areas {
 		areas = append(areas, area-drawsA.areas[r])
-		found = append(found, drawsB.found[at][r]-drawsA.found[at][r])
+		found = append(found, drawsB.found[strictBand][r]-drawsA.found[strictBand][r])
 	}
 	d.AUC95, d.TPR95 = percentiles(areas), percentiles(found)
 	return d

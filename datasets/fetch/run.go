@@ -190,8 +190,10 @@ func (j *job) present(res *FileResult) (done bool, err error) {
 // complete records the file that is in place and unpacks it when it is an archive.
 func (j *job) complete(ctx context.Context, res *FileResult) error {
 	rec := j.record(res)
-	if err := j.book.put(j.f.Path, rec); err != nil {
-		return err
+	if res.Status != Downloaded { // else it was recorded before it was put in place
+		if err := j.book.put(j.f.Path, rec); err != nil {
+			return err
+		}
 	}
 	if j.f.Extract == nil {
 		return nil
