@@ -58,6 +58,9 @@ func entries(t *testing.T, dir string) []string {
 }
 
 func TestExportEveryCase(t *testing.T) {
+	if testing.Short() { // one export after another: the race detector has little to find
+		t.Skip("a minute under the race detector; go test ./... runs it")
+	}
 	dir := t.TempDir()
 	want := []string{"README.md", "manifest.json", "model.h5", "model.json", "model.onnx", "model.safetensors", "saved_model.pb"}
 	for _, c := range exporttest.Cases(t, rand.New(rand.NewPCG(3, 4)), 6) {
