@@ -36,7 +36,7 @@ func plotFamilies(groups []GroupRecall, threshold float64, path string) error {
 	}
 	rows.Horizontal, rows.Color, rows.LineStyle.Width = true, chart.Blue, 0
 	p.Add(plotter.NewGrid(), rows)
-	p.Legend.Add(fmt.Sprintf("at threshold %.2g", threshold), rows)
+	p.Legend.Add(fmt.Sprintf("at threshold %.7g", threshold), rows)
 	if len(dots) > 0 {
 		marks, err := plotter.NewScatter(dots)
 		if err != nil {

@@ -17,7 +17,7 @@ type Baseline struct {
 	Names       int              `json:"names"` // trained on
 	ROCAUC      Number           `json:"roc_auc"`
 	Operating   []OperatingPoint `json:"operating_points"`
-	// Beats says that it is better than the model: it finds more at the lowest rate of false alarms that the sample has
+	// Beats says that the model does not beat it: it finds as much or more at the lowest rate of false alarms that the sample has
 	// names enough for.
 	Beats bool `json:"beats_the_model"`
 }
@@ -41,7 +41,7 @@ func (m *Metrics) baselines(ctx context.Context, s *Sample, data string, seed ui
 		c.bootstrap(seed, b.Operating)
 		b.Beats = m.beatenBy(b)
 		if b.Beats {
-			m.Warnings = append(m.Warnings, fmt.Sprintf("A plain classifier does better than this model: %s (%s). See the table of baselines.", b.Name, b.Description))
+			m.Warnings = append(m.Warnings, fmt.Sprintf("This model does not beat a plain classifier: %s (%s). See the table of baselines.", b.Name, b.Description))
 		}
 		m.Baselines = append(m.Baselines, b)
 	}

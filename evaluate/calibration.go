@@ -1,11 +1,13 @@
 package evaluate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"math"
 	"path/filepath"
+	"slices"
 
 	"gonum.org/v1/plot/plotter"
 
@@ -29,8 +31,9 @@ func calibrationOf(s *Sample) []bin {
 	for i := range s.Names {
 		p, right := s.Score(i), s.Truth[i] != 0
 		if k > 2 {
-			best := s.Predicted(i, 0)
-			p, right = float64(s.Probabilities[i*k+best]), s.Truth[i] == best
+			row := s.Probabilities[i*k : (i+1)*k]
+			best := slices.Index(row, slices.Max(row))
+			p, right = float64(row[best]), s.Truth[i] == best
 		}
 		b := &bins[min(int(p*calibrationBins), calibrationBins-1)]
 		b.names++
@@ -128,14 +131,36 @@ func calibrate(ctx context.Context, o RunOptions) (*Calibration, error) {
 		return nil, err
 	}
 	if k == 2 {
-		logit := math.Log(m.Threshold / (1 - m.Threshold))
-		m.Threshold = min(max(1/(1+math.Exp(-logit/t)), math.SmallestNonzeroFloat32), 1-1e-12)
-	} else if moved, err := newCurve(after).threshold(s.falseAlarms(m.Threshold)); err == nil {
+		m.Threshold = movedThreshold(s, after, m.Threshold, t)
+	} else {
+		moved, err := newCurve(after).threshold(s.falseAlarms(m.Threshold))
+		if err != nil {
+			return nil, err
+		}
 		m.Threshold = moved.Value
 	}
+	m.Temperature = t * cmp.Or(m.Temperature, 1)
 	c.Threshold = m.Threshold
 	c.ECEAfter = ece(calibrationOf(after))
 	return c, m.Save(filepath.Join(o.RunDir, "model"))
+}
+
+// movedThreshold is where a threshold comes to lie when logits are divided by t, so that the verdicts on s stay. Scores are
+// float32, and near 1 a hundred logits share one of them, which t may take apart: the names' own scores after decide then.
+func movedThreshold(s, after *Sample, threshold, t float64) float64 {
+	called, rest := math.Inf(1), math.Inf(-1) // the lowest score after of those called malicious, the highest of the others
+	for i := range s.Names {
+		if s.Score(i) >= threshold {
+			called = min(called, after.Score(i))
+		} else {
+			rest = max(rest, after.Score(i))
+		}
+	}
+	moved := 1 / (1 + math.Exp(-math.Log(threshold/(1-threshold))/t))
+	if moved > called || moved <= rest && rest < called {
+		moved = called
+	}
+	return min(max(moved, math.SmallestNonzeroFloat32), 1-1e-12)
 }
 
 // falseAlarms is the share of the benign names that are called malicious at a threshold.

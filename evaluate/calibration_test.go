@@ -36,6 +36,28 @@ func TestTemperature(t *testing.T) {
 	}
 }
 
+// Verdicts survive calibration at every threshold, also where many logits share a score near 1.
+func TestMovedThreshold(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	s, after := binarySample(nil, nil), binarySample(nil, nil)
+	for range 500 {
+		z := []float64{0, 9 + 7*rng.Float64()}
+		for sample, p := range map[*Sample][]float64{s: softmax(z, 1), after: softmax(z, 0.5)} {
+			sample.Names = append(sample.Names, "a")
+			sample.Probabilities = append(sample.Probabilities, float32(p[0]), float32(p[1]))
+		}
+	}
+	for i := range s.Names {
+		threshold := s.Score(i)
+		moved := movedThreshold(s, after, threshold, 2)
+		for k := range s.Names {
+			if (s.Score(k) >= threshold) != (after.Score(k) >= moved) {
+				t.Fatalf("threshold %.9g became %.9g: score %.9g became %.9g", threshold, moved, s.Score(k), after.Score(k))
+			}
+		}
+	}
+}
+
 func softmax(z []float64, sharp float64) []float64 {
 	out, sum := make([]float64, len(z)), 0.0
 	for i, v := range z {

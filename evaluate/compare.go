@@ -70,7 +70,7 @@ func Compare(ctx context.Context, runs []string, o RunOptions) (*Comparison, err
 	var curves []*curve
 	var data *datasets.Manifest
 	for _, run := range runs {
-		s, m, err := compared(ctx, run, &o)
+		cfg, s, m, err := compared(ctx, run, &o)
 		if err != nil {
 			return nil, fmt.Errorf("compare %s: %w", run, err)
 		}
@@ -86,7 +86,7 @@ func Compare(ctx context.Context, runs []string, o RunOptions) (*Comparison, err
 		if k.positives == 0 || k.negatives == 0 {
 			return nil, fmt.Errorf("compare: the %s split of %s has %d malicious and %d benign names, both are needed", o.Split, o.Data, k.positives, k.negatives)
 		}
-		one := Compared{Run: run, Threshold: m.Threshold, Foreign: m.Dataset != data.Fingerprint, ROCAUC: Number(k.rocAUC()), PartialAUC: Number(k.partialAUC(partialRate)), ECE: Number(ece(calibrationOf(s))), Parameters: m.Weights.Size(), Operating: k.atRates()}
+		one := Compared{Run: run, Threshold: m.Threshold, Foreign: m.Dataset != data.Fingerprint || cfg.foreign(data), ROCAUC: Number(k.rocAUC()), PartialAUC: Number(k.partialAUC(partialRate)), ECE: Number(ece(calibrationOf(s))), Parameters: m.Weights.Size(), Operating: k.atRates()}
 		c.Runs, samples, curves = append(c.Runs, one), append(samples, s), append(curves, k)
 	}
 	c.Data, c.Names = o.Data, len(samples[0].Names)
@@ -104,17 +104,17 @@ func Compare(ctx context.Context, runs []string, o RunOptions) (*Comparison, err
 }
 
 // compared scores a run; the first one sets the data set.
-func compared(ctx context.Context, run string, o *RunOptions) (*Sample, *model.Model, error) {
+func compared(ctx context.Context, run string, o *RunOptions) (*runConfig, *Sample, *model.Model, error) {
 	o.RunDir = run
 	cfg, m, err := openRun(o)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	s, err := score(ctx, m, cfg.Target, *o)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
-	return s, m, s.validate()
+	return cfg, s, m, s.validate()
 }
 
 // sameNames says whether two samples judge the same names as benign or not.

@@ -106,9 +106,9 @@ func (c *curve) operating(fpr float64) OperatingPoint {
 	if c.positives == 0 || c.negatives == 0 {
 		return o
 	}
-	at := 0
+	at, allowed := 0, fpr*float64(c.negatives)*(1+1e-9) // 10 of 10,000 is 1e-3, whatever the last digit of the quotient
 	for i, f := range c.fpr {
-		if f <= fpr*(1+1e-9) { // 10 of 10,000 is 1e-3, whatever the last digit of the quotient
+		if math.Round(f*float64(c.negatives)) <= allowed {
 			at = i
 		}
 	}

@@ -10,7 +10,12 @@ import (
 // of many labels is then asked for 1 - P(benign).
 // Fields keep their order and meaning as long as Format stays the same; new ones may be added.
 type Metrics struct {
-	Format    int      `json:"format"`
+	Format int `json:"format"`
+	// Split, Dataset and Model are what was measured: the split's name, the data set's fingerprint, and the model's digest
+	// (model.Model.Digest). Measure, which does not know them, leaves them out.
+	Split     string   `json:"split,omitempty"`
+	Dataset   string   `json:"dataset,omitempty"`
+	Model     string   `json:"model_sha256,omitempty"`
 	Names     int      `json:"names"`
 	Benign    int      `json:"benign"`
 	Malicious int      `json:"malicious"`

@@ -219,6 +219,7 @@ func TestMeasureThreeLabels(t *testing.T) {
 		want(t, "accuracy", float64(m.Accuracy), tc.accuracy)
 		want(t, "macro F1", float64(m.MacroF1), tc.macro)
 		want(t, "weighted F1", float64(m.WeightedF1), tc.weighted)
+		want(t, "ECE", float64(m.ECE), 0.45625) // by hand: |0.85-0| + |1-2| + |0.6-1| + |1.4-2| + |0.8-0| of 8, whatever the threshold
 		want(t, "MCC, benign against the rest", float64(m.MCC), tc.mcc)
 		for i, l := range tc.labels {
 			got := m.PerLabel[i]

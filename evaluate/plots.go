@@ -240,7 +240,7 @@ func plotHistogram(s *Sample, threshold float64, path string) error {
 	}
 	mark.Color, mark.Width, mark.Dashes = chart.Ink, vg.Points(1), []vg.Length{vg.Points(4), vg.Points(3)}
 	p.Add(mark)
-	p.Legend.Add(fmt.Sprintf("threshold %.2g", threshold), mark)
+	p.Legend.Add(fmt.Sprintf("threshold %.7g", threshold), mark)
 	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = 0, 1, 0, top
 	p.X.Tick.Marker = chart.FixedTicks("%.1f", 0, 0.2, 0.4, 0.6, 0.8, 1)
 	p.Y.Tick.Marker = chart.CountTicks{}

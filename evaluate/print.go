@@ -36,7 +36,7 @@ func (m *Metrics) Print(out io.Writer) error {
 	for _, b := range m.Baselines {
 		beats := ""
 		if b.Beats {
-			beats = "BETTER THAN THE MODEL"
+			beats = "NOT BEATEN BY THE MODEL"
 		}
 		fmt.Fprintf(w, "%s\t%s\tTPR at FPR 1e-02 %s, 1e-03 %s  %s\n", b.Name, num(b.ROCAUC), num(b.Operating[0].TPR), num(b.Operating[1].TPR), beats)
 	}

@@ -1,6 +1,7 @@
 package evaluate
 
 import (
+	"cmp"
 	_ "embed"
 	"encoding/base64"
 	"errors"
@@ -25,12 +26,22 @@ import (
 // report is what the page shows.
 type report struct {
 	Run, Split string
-	Config     runConfig
-	Model      *model.Model
-	Metrics    *Metrics
-	Sample     *Sample
-	History    []Epoch
-	Data       *datasets.Manifest
+	// OwnSpec is set where the run keeps an architecture that is no preset, whatever it is called.
+	OwnSpec bool
+	Config  runConfig
+	Model   *model.Model
+	Metrics *Metrics
+	Sample  *Sample
+	History []Epoch
+	Data    *datasets.Manifest
+}
+
+// arch is the architecture's name for a reader.
+func (r *report) arch() string {
+	if r.OwnSpec {
+		return r.Config.Arch + ", changed (spec.json)"
+	}
+	return r.Config.Arch
 }
 
 //go:embed report.html
@@ -54,13 +65,13 @@ var pictures = []struct{ file, title, note string }{
 }
 
 // functions are what both forms of the report format numbers with.
-var functions = map[string]any{"num": num, "count": chart.Grouped, "pct": percent, "span": span, "labels": labelText, "rate": rateText, "fine": fine, "licence": licence,
+var functions = map[string]any{"num": num, "count": chart.Grouped, "pct": percent, "span": span, "labels": labelText, "rate": rateText, "fine": fine, "digits": digits, "licence": licence,
 	"count64": func(n int64) string { return chart.Grouped(int(n)) }}
 
 // values are what both forms show.
 func (r *report) values() map[string]any {
 	return map[string]any{"R": r, "M": r.Metrics, "Parameters": r.Model.Weights.Size(), "Best": r.best(), "Hardest": r.Metrics.Families[:min(worstShown, len(r.Metrics.Families))],
-		"FalseAlarms": r.worst(false), "Missed": r.worst(true), "Inputs": r.Data.Inputs, "Again": r.again(),
+		"FalseAlarms": r.worst(false), "Missed": r.worst(true), "Inputs": r.Data.Inputs, "Again": r.again(), "Seen": r.seen(), "Arch": r.arch(),
 		"Invents": r.Config.option("invent"), "Sampled": r.Config.option("names")}
 }
 
@@ -73,7 +84,7 @@ func (r *report) again() []string {
 		return nil
 	}
 	c := r.Config
-	if _, err := model.Preset(c.Arch); err != nil { // an architecture of the user's own, which the run keeps
+	if r.OwnSpec {
 		c.Arch = filepath.Join("runs", r.Run, "spec.json")
 	}
 	train := fmt.Sprintf("degas train-model %s --arch %s --target %s --run %s", c.Data, c.Arch, c.Target, r.Run)
@@ -126,15 +137,34 @@ func (r *report) best() Epoch {
 	if len(r.History) == 0 {
 		return Epoch{}
 	}
-	return slices.MinFunc(r.History, func(a, b Epoch) int {
-		switch {
-		case a.ValidationLoss < b.ValidationLoss:
-			return -1
-		case a.ValidationLoss > b.ValidationLoss:
-			return 1
+	for _, e := range r.History {
+		if e.Epoch == r.Model.Epoch {
+			return e
 		}
-		return 0
-	})
+	}
+	return bestEpoch(r.History)
+}
+
+// bestEpoch is the one with the lowest validation loss.
+func bestEpoch(history []Epoch) Epoch {
+	return slices.MinFunc(history, func(a, b Epoch) int { return cmp.Compare(a.ValidationLoss, b.ValidationLoss) })
+}
+
+// seen says what of the names' families and sources the model knew from training, as far as the split tells.
+func (r *report) seen() string {
+	o := r.Data.Options
+	switch held := strings.Join(o.HoldoutFamilies, ", "); {
+	case len(r.History) == 0 || r.Model.Dataset != r.Data.Fingerprint:
+		return "What the model saw in training is not known."
+	case r.Split == "train":
+	case o.Split == datasets.SplitByFamily || o.Split == datasets.SplitBySource:
+		return fmt.Sprintf("The data set is split by %s: none of this split was seen in training.", o.Split)
+	case o.Split == datasets.SplitByDate:
+		return "The data set is split by date: what families of this split were seen in training depends on when they were new."
+	case held != "" && r.Split == "test":
+		return fmt.Sprintf("Some families of the test split were held out of training (%s), the others were seen.", held)
+	}
+	return "The families of the split were seen in training."
 }
 
 // mistake is a name the model is most wrong about.
@@ -214,6 +244,9 @@ func span(x [2]Number) string {
 
 // rateText says a false-positive rate in words a person deploys by.
 func rateText(fpr float64) string { return "1 in " + chart.Grouped(int(math.Round(1/fpr))) }
+
+// digits are those of a threshold that tell it from its neighbours, no zeros after them.
+func digits(x float64) string { return fmt.Sprintf("%.7g", x) }
 
 // fine formats a threshold with the digits it takes to deploy it: those near 1 differ late.
 func fine(x Number) string {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -33,6 +34,7 @@ type RunOptions struct {
 type runConfig struct {
 	Arch        string        `yaml:"arch"`
 	From        string        `yaml:"from"`
+	FromDataset string        `yaml:"from_dataset"`
 	Target      string        `yaml:"target"`
 	Engine      string        `yaml:"engine"`
 	Data        string        `yaml:"data"`
@@ -70,6 +72,9 @@ func Run(ctx context.Context, o RunOptions) (*Metrics, error) {
 	if o.Out == "" {
 		o.Out = filepath.Join(o.RunDir, "evaluation")
 	}
+	if err := replaceable(o.Out); err != nil {
+		return nil, err
+	}
 	manifest, err := datasets.ReadManifest(o.Data)
 	if err != nil {
 		return nil, err
@@ -86,6 +91,10 @@ func Run(ctx context.Context, o RunOptions) (*Metrics, error) {
 	if err != nil {
 		return nil, err
 	}
+	metrics.Split, metrics.Dataset = o.Split, manifest.Fingerprint
+	if metrics.Model, err = m.Digest(); err != nil {
+		return nil, err
+	}
 	if metrics.Probes, err = probes(ctx, c, sample, cfg.seed()); err != nil {
 		return nil, err
 	}
@@ -97,12 +106,14 @@ func Run(ctx context.Context, o RunOptions) (*Metrics, error) {
 		return nil, err
 	}
 	metrics.warn(sample, o.Split, m, manifest)
+	metrics.warnOfTraining(cfg, m, history, manifest)
 	if o.Baselines {
 		if err := metrics.baselines(ctx, sample, o.Data, cfg.seed()); err != nil {
 			return nil, err
 		}
 	}
-	r := &report{Config: *cfg, Model: m, Metrics: metrics, Sample: sample, History: history, Split: o.Split, Run: filepath.Base(filepath.Clean(o.RunDir)), Data: manifest}
+	_, own := os.Stat(filepath.Join(o.RunDir, "spec.json"))
+	r := &report{OwnSpec: own == nil, Config: *cfg, Model: m, Metrics: metrics, Sample: sample, History: history, Split: o.Split, Run: filepath.Base(filepath.Clean(o.RunDir)), Data: manifest}
 	return metrics, writeAll(r, o.Out)
 }
 
@@ -212,6 +223,44 @@ func (m *Metrics) warn(s *Sample, split string, trained *model.Model, data *data
 	}
 }
 
+// warnOfTraining notes what is odd about how the model came about.
+func (m *Metrics) warnOfTraining(c *runConfig, trained *model.Model, history []Epoch, data *datasets.Manifest) {
+	if len(history) == 0 {
+		return
+	}
+	if c.foreign(data) {
+		m.Warnings = append(m.Warnings, fmt.Sprintf("Training began with the weights of %s, which may have seen these names.", c.From))
+	}
+	if best := bestEpoch(history).Epoch; trained.Epoch != 0 && trained.Epoch != best {
+		m.Warnings = append(m.Warnings, fmt.Sprintf("The model is of epoch %d. Training went on to epoch %d, whose best is %d, and was interrupted: train-model --resume finishes it.", trained.Epoch, history[len(history)-1].Epoch, best))
+	}
+}
+
+// foreign reports whether a training began with weights that may have seen names of another split of data.
+func (c *runConfig) foreign(data *datasets.Manifest) bool {
+	return c.From != "" && c.Fingerprint != "" && c.FromDataset != data.Fingerprint
+}
+
+// replaceable says why an evaluation cannot take the place of what is at out: nothing but an earlier one is replaced.
+func replaceable(out string) error {
+	entries, err := os.ReadDir(out)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && len(entries) == 0 {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("write the evaluation to %s: %w", out, err)
+	}
+	for _, name := range []string{metricsFile, "report.html"} {
+		if _, err := os.Stat(filepath.Join(out, name)); err != nil {
+			return fmt.Errorf("write the evaluation to %s: it holds no %s and so is no evaluation, which could be replaced: %w", out, name, fs.ErrExist)
+		}
+	}
+	return nil
+}
+
+// metricsFile is the evaluation for programs.
+const metricsFile = "metrics.json"
+
 // builtIn reports whether every name is of the sample source.
 func builtIn(s *Sample) bool {
 	for _, src := range s.Source {
@@ -237,7 +286,7 @@ func writeAll(r *report, out string) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := atomicfile.Write(filepath.Join(work, "metrics.json"), append(data, '\n')); err != nil {
+	if err := atomicfile.Write(filepath.Join(work, metricsFile), append(data, '\n')); err != nil {
 		return err
 	}
 	if err := r.plots(filepath.Join(work, "plots")); err != nil {

@@ -112,7 +112,7 @@ func TestRunWritesEverything(t *testing.T) {
 			if len(m.Baselines) != 3 || !m.Baselines[2].Beats || m.Baselines[2].ROCAUC < 0.99 {
 				t.Errorf("baselines %+v", m.Baselines)
 			}
-			if !bytes.Contains(page, []byte("better than the model")) || !strings.Contains(strings.Join(m.Warnings, "\n"), "n-grams") {
+			if !bytes.Contains(page, []byte("not beaten by the model")) || !strings.Contains(strings.Join(m.Warnings, "\n"), "n-grams") {
 				t.Errorf("nothing says that n-grams are better: %q", m.Warnings)
 			}
 			data, err := os.ReadFile(filepath.Join(out, "metrics.json"))

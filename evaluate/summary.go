@@ -5,14 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
+
+	"github.com/degas-dns/degas/model"
 )
 
 // ReadSummary reads the numbers of a run's evaluation that belong on a label: areas, rates, F1. It returns none when the
-// run has not been evaluated.
+// run, as it is now, has not been evaluated on the test split of its data, and says so where it was on something else.
 func ReadSummary(run string) (map[string]float64, error) {
-	path := filepath.Join(run, "evaluation", "metrics.json")
+	path := filepath.Join(run, "evaluation", metricsFile)
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -22,6 +25,16 @@ func ReadSummary(run string) (map[string]float64, error) {
 	var m Metrics
 	if err := json.Unmarshal(data, &m); err != nil {
 		return nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	trained, err := model.Load(filepath.Join(run, "model"))
+	if err != nil {
+		return nil, err
+	}
+	if reason, err := m.unfit(trained); err != nil || reason != "" {
+		if reason != "" {
+			slog.Warn("the run's evaluation is left out of the model card: "+reason+". Try: degas evaluate-model "+run, "file", path)
+		}
+		return nil, err
 	}
 	out := map[string]float64{"names": float64(m.Names), "accuracy": float64(m.Accuracy), "f1": float64(m.F1), "precision": float64(m.Precision), "recall": float64(m.Recall)}
 	if m.ROCAUC == nil || m.PRAUC == nil {
@@ -34,4 +47,20 @@ func ReadSummary(run string) (map[string]float64, error) {
 		}
 	}
 	return out, nil
+}
+
+// unfit is why these are no numbers to put on a model's label; "" when they are.
+func (m *Metrics) unfit(trained *model.Model) (string, error) {
+	digest, err := trained.Digest()
+	switch {
+	case err != nil:
+		return "", err
+	case m.Split != "test":
+		return fmt.Sprintf("it is of the split %q, not of test", m.Split), nil
+	case m.Dataset != trained.Dataset:
+		return "it is of another data set than the model was trained on", nil
+	case m.Model != digest:
+		return "the model has changed since", nil
+	}
+	return "", nil
 }

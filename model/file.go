@@ -2,6 +2,8 @@ package model
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -23,6 +25,10 @@ type Model struct {
 	Weights Weights `json:"-"`
 	// Threshold is the score from which a name is called not benign, (0, 1).
 	Threshold float64 `json:"threshold"`
+	// Temperature is what the logits were divided by to calibrate them; the weights have it already. 0 without.
+	Temperature float64 `json:"temperature,omitempty"`
+	// Epoch is the one of its training whose weights it has, 0 when unknown.
+	Epoch int `json:"epoch,omitempty"`
 	// Dataset is the fingerprint of the data set it was trained on, empty when unknown.
 	Dataset string `json:"dataset,omitempty"`
 	// Producer is the degas version that trained it.
@@ -102,6 +108,18 @@ func (m *Model) Files() (spec, weights []byte, err error) {
 		return nil, nil, err
 	}
 	return append(spec, '\n'), buf.Bytes(), nil
+}
+
+// Digest identifies the model: the SHA-256 of its two files' bytes, one after the other.
+func (m *Model) Digest() (string, error) {
+	spec, weights, err := m.Files()
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.New()
+	sum.Write(spec)
+	sum.Write(weights)
+	return hex.EncodeToString(sum.Sum(nil)), nil
 }
 
 // Save writes the model into dir, which is created if need be. Each file appears whole or not at all.

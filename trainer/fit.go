@@ -238,6 +238,6 @@ func (f *fit) diverged(epoch, done int, loss float64) error {
 	if f.Store != nil && f.progress.Epoch > 0 {
 		kept = fmt.Sprintf("the checkpoint of epoch %d is kept in %s", f.progress.Epoch, f.Store.Dir)
 	}
-	return fmt.Errorf("%w: the loss became %v in epoch %d after %d names; %s. Try: a lower --learning-rate than %g",
+	return fmt.Errorf("%w: the loss became %v in epoch %d after %d names; %s. Try: another run with a lower --learning-rate than %g",
 		ErrDiverged, loss, epoch, done, kept, f.progress.LearningRate)
 }

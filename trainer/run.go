@@ -2,6 +2,7 @@ package trainer
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -35,9 +36,11 @@ type Config struct {
 	Version int    `yaml:"version"`
 	Arch    string `yaml:"arch"`           // a preset of package model, or what an imported model is called
 	From    string `yaml:"from,omitempty"` // where the first weights came from: a run or a model's directory, or an imported file
-	Target  string `yaml:"target"`         // binary, class or family
-	Engine  string `yaml:"engine,omitempty"`
-	Data    string `yaml:"data"` // directory of process-data's output
+	// FromDataset is the fingerprint of the data set that those weights had learned from, empty when unknown.
+	FromDataset string `yaml:"from_dataset,omitempty"`
+	Target      string `yaml:"target"` // binary, class or family
+	Engine      string `yaml:"engine,omitempty"`
+	Data        string `yaml:"data"` // directory of process-data's output
 	// Fingerprint is that data set's; a resumed run refuses another.
 	Fingerprint string  `yaml:"fingerprint,omitempty"`
 	Options     Options `yaml:"options,omitempty"`
@@ -103,13 +106,12 @@ func Train(ctx context.Context, r Request, obs Observer) (*Summary, error) {
 	if err != nil {
 		return nil, err
 	}
-	obs, trained := counted(recorded(obs, events))
-	result, err := Fit(ctx, *task, cfg.Options, obs)
+	result, err := Fit(ctx, *task, cfg.Options, recorded(obs, events))
 	if err := errors.Join(err, events.Close()); err != nil {
 		return nil, err
 	}
-	m := &model.Model{Spec: *task.Spec, Weights: result.Weights, Threshold: 0.5, Dataset: cfg.Fingerprint, Producer: "degas " + cfg.Degas}
-	if err := save(m, filepath.Join(r.Dir, ModelDir), *trained > 0); err != nil {
+	m := &model.Model{Spec: *task.Spec, Weights: result.Weights, Threshold: 0.5, Epoch: result.Best.Epoch, Dataset: cfg.Fingerprint, Producer: "degas " + cfg.Degas}
+	if err := save(m, filepath.Join(r.Dir, ModelDir)); err != nil {
 		return nil, err
 	}
 	s := &Summary{Dir: r.Dir, Labels: task.Spec.Labels, Train: task.Train.Len(), Validation: task.Validation.Len(), Skipped: task.Validation.Skipped,
@@ -117,27 +119,17 @@ func Train(ctx context.Context, r Request, obs Observer) (*Summary, error) {
 	return s, nil
 }
 
-// save writes m to dir. A model that is there and was trained no further stays as it is, with the threshold and the
-// calibration that it may have been given since.
-func save(m *model.Model, dir string, trained bool) error {
+// save writes m to dir. A model of the same epoch that is there stays as it is, with the threshold and the calibration that
+// it may have been given since.
+func save(m *model.Model, dir string) error {
 	old, err := model.Load(dir)
-	if err == nil && !trained {
+	if err == nil && old.Epoch == m.Epoch {
 		return nil
 	}
-	if err == nil && old.Threshold != m.Threshold {
+	if err == nil && (old.Threshold != m.Threshold || old.Temperature != 0) {
 		slog.Warn("the model was trained further: its threshold and calibration are to be chosen again", "model", dir)
 	}
 	return m.Save(dir)
-}
-
-// counted also counts the epochs that obs is told of.
-func counted(obs Observer) (Observer, *int) {
-	n, epoch := new(int), obs.Epoch
-	obs.Epoch = func(e Epoch) {
-		*n++
-		epoch(e)
-	}
-	return obs, n
 }
 
 // recorded also writes what obs is told to TensorBoard's event file.
@@ -281,6 +273,7 @@ func (c *Config) task(ctx context.Context) (*Task, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.FromDataset = cmp.Or(c.FromDataset, begin.Dataset)
 	engine, err := LookupEngine(c.Engine)
 	if err != nil {
 		return nil, err

@@ -38,8 +38,13 @@ func protocolOf(ctx *cli.Context) (name string, folds int, err error) {
 			return "", 0, usagef("--%s belongs to the evaluation of a split: leave --protocol and --kfold out", f)
 		}
 	}
-	if folds == 1 || folds < 0 {
+	if folds == 1 || folds < 0 || folds == 0 && ctx.IsSet("kfold") {
 		return "", 0, usagef("%d folds: at least 2 are needed", folds)
+	}
+	for _, f := range []string{"epochs", "names"} {
+		if n := ctx.Int(f); n < 0 || f == "epochs" && n == 0 && ctx.IsSet(f) {
+			return "", 0, usagef("--%s %d: must be at least 1", f, n)
+		}
 	}
 	if !slices.Contains(protocol.Names(), name) {
 		return "", 0, usagef("protocol %q: must be one of %v", name, protocol.Names())

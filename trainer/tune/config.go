@@ -56,11 +56,17 @@ func ReadConfig(path string) (*Config, error) {
 	c := &Config{Data: "data/processed", Out: "runs/tune", Target: trainer.TargetBinary, Engine: trainer.EngineAuto, Seed: 1, Trials: 9, MinEpochs: 1, MaxEpochs: 9, Eta: 3,
 		Options: trainer.DefaultOptions()}
 	var before struct {
-		Target string         `yaml:"target"`
-		Search map[string]any `yaml:"search"`
+		Target  string         `yaml:"target"`
+		Search  map[string]any `yaml:"search"`
+		Options map[string]any `yaml:"options"`
 	}
 	if err := yaml.Unmarshal(data, &before); err != nil {
 		return nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	for place, values := range map[string]map[string]any{"search": before.Search, "options": before.Options} {
+		if _, ok := values["epochs"]; ok { // successive halving decides it
+			return nil, fmt.Errorf("read %s: %s: epochs would have no effect. Try: min_epochs and max_epochs", path, place)
+		}
 	}
 	if before.Search["arch"] == nil { // the search is about auto and begins at its recipe
 		_, c.Options = trainer.Recipe(trainer.Auto, before.Target)

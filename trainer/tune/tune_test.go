@@ -125,6 +125,7 @@ func TestConfigErrors(t *testing.T) {
 		"{lerning_rate: {log: [1, 2]}}":            "neither an option",
 		"{learning_rate: {log: [0, 1]}}":           "above 0",
 		"{learning_rate: {log: [2, 1]}}":           "lower one first",
+		"{epochs: {choice: [1, 2]}}":               "Try: min_epochs",
 		"{dropout: {}}":                            "give one of",
 		"{dropout: {choice: [x]}}":                 "is no number",
 		"{window: {choice: [1]}}":                  "longer than its input",

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strings"
+
+	"github.com/degas-dns/degas/model"
+	"github.com/degas-dns/degas/trainer"
+	"github.com/urfave/cli/v2"
+)
+
+// resumed is the configuration that --resume asks for: the run's own, but for the number of epochs, the patience and
+// the folder of the data, where they are given. Another flag may only repeat what the run has.
+func resumed(ctx *cli.Context) (trainer.Request, error) {
+	none := trainer.Request{}
+	dir, err := runDir(ctx.String("runs"), ctx.String("run"), "", true)
+	if err != nil {
+		return none, err
+	}
+	cfg, err := trainer.ReadConfig(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return none, fmt.Errorf("resume %s: no %s there. Try: degas train-model --run %s without --resume", dir, trainer.ConfigFile, filepath.Base(dir))
+	} else if err != nil {
+		return none, err
+	}
+	for flag, own := range map[string]string{"target": cfg.Target, "from": cfg.From} {
+		if given := ctx.String(flag); ctx.IsSet(flag) && given != own {
+			return none, keepsOwn(dir, flag, own)
+		}
+	}
+	if engine := ctx.String("engine"); ctx.IsSet("engine") && engine != trainer.EngineAuto && engine != cfg.Engine {
+		return none, keepsOwn(dir, "engine", cfg.Engine)
+	}
+	if ctx.IsSet("arch") {
+		if err := sameArch(ctx.String("arch"), dir, cfg); err != nil {
+			return none, err
+		}
+	}
+	o, err := givenOptions(ctx, cfg.Options)
+	if err != nil {
+		return none, err
+	}
+	if err := o.Resolve(); err != nil {
+		return none, usageError{err}
+	}
+	kept := cfg.Options
+	kept.Epochs, kept.Patience = o.Epochs, o.Patience
+	if o != kept {
+		return none, usagef("a resumed run keeps its recipe, which is in %s: only --epochs and --patience may change", filepath.Join(dir, trainer.ConfigFile))
+	}
+	cfg.Options, cfg.Data = kept, argument(ctx, 0, cfg.Data)
+	return trainer.Request{Dir: dir, Config: *cfg, Resume: true}, nil
+}
+
+func keepsOwn(dir, flag, own string) error {
+	return usagef("--%s: the run %s has its own, %q, and keeps it when it is resumed", flag, dir, own)
+}
+
+// sameArch makes sure that --arch says what the run in dir is.
+func sameArch(arch, dir string, cfg *trainer.Config) error {
+	own, err := model.ReadSpec(filepath.Join(dir, trainer.SpecFile))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if !strings.HasSuffix(arch, ".json") {
+		if preset, _ := trainer.Recipe(arch, cfg.Target); own == nil && preset == cfg.Arch {
+			return nil
+		}
+		return keepsOwn(dir, "arch", cfg.Arch)
+	}
+	given, err := model.ReadSpec(arch)
+	if err != nil {
+		return err
+	}
+	a, err := json.Marshal(given)
+	b, ownErr := json.Marshal(own)
+	if err := cmp.Or(err, ownErr); err != nil {
+		return err
+	}
+	if string(a) != string(b) {
+		return keepsOwn(dir, "arch", cfg.Arch)
+	}
+	return nil
+}
