@@ -1,8 +1,6 @@
 package main
 
 import (
-	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -14,7 +12,7 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// resumed is the configuration that --resume asks for: the run's own, but for the number of epochs, the patience and
+// resumed is the request that --resume asks for: the run's own, but for the number of epochs, the patience and
 // the folder of the data, where they are given. Another flag may only repeat what the run has.
 func resumed(ctx *cli.Context) (trainer.Request, error) {
 	none := trainer.Request{}
@@ -63,26 +61,17 @@ func keepsOwn(dir, flag, own string) error {
 
 // sameArch makes sure that --arch says what the run in dir is.
 func sameArch(arch, dir string, cfg *trainer.Config) error {
-	own, err := model.ReadSpec(filepath.Join(dir, trainer.SpecFile))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	if !strings.HasSuffix(arch, ".json") {
-		if preset, _ := trainer.Recipe(arch, cfg.Target); own == nil && preset == cfg.Arch {
-			return nil
+	r := trainer.Request{Config: *cfg}
+	if strings.HasSuffix(arch, ".json") {
+		given, err := model.ReadSpec(arch)
+		if err != nil {
+			return err
 		}
-		return keepsOwn(dir, "arch", cfg.Arch)
+		r.Spec = given
+	} else {
+		r.Config.Arch, _ = trainer.Recipe(arch, cfg.Target)
 	}
-	given, err := model.ReadSpec(arch)
-	if err != nil {
-		return err
-	}
-	a, err := json.Marshal(given)
-	b, ownErr := json.Marshal(own)
-	if err := cmp.Or(err, ownErr); err != nil {
-		return err
-	}
-	if string(a) != string(b) {
+	if !r.Continues(cfg) {
 		return keepsOwn(dir, "arch", cfg.Arch)
 	}
 	return nil
