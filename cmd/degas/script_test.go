@@ -18,3 +18,14 @@ func TestMain(m *testing.M) {
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{Dir: "testdata/script"})
 }
+
+// The same for a degas with CUDA, run by scripts/gpu-build --emulated go test -tags gpu.
+func TestEmulatedGPU(t *testing.T) {
+	if os.Getenv("DEGAS_EMULATED") == "" {
+		t.Skip("takes a GPU's driver, emulated")
+	}
+	testscript.Run(t, testscript.Params{Dir: "testdata/gpu", Setup: func(e *testscript.Env) error {
+		e.Setenv("LD_LIBRARY_PATH", os.Getenv("LD_LIBRARY_PATH"))
+		return nil
+	}})
+}

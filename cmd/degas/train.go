@@ -10,6 +10,7 @@ import (
 
 	"github.com/degas-dns/degas/model"
 	"github.com/degas-dns/degas/trainer"
+	"github.com/degas-dns/degas/trainer/cuda/device"
 	"github.com/urfave/cli/v2"
 )
 
@@ -74,6 +75,9 @@ func (c *command) trainAction(ctx *cli.Context) error {
 	bar.close()
 	if err != nil {
 		removeIfEmpty(r.Dir)
+		if errors.Is(err, device.ErrLost) {
+			return fmt.Errorf("%w. Its last epoch is kept. Try: degas train-model --run %s --resume", err, filepath.Base(r.Dir))
+		}
 		return err
 	}
 	if ctx.Bool("json") {

@@ -5,5 +5,6 @@
 // there; the host queues kernels and reads one number, the loss. The embedding is folded into its readers as on the CPU
 // (docs/ARCHITECTURE.md). Every sum is taken in a fixed order, whatever the device, so the same seed gives the same weights.
 //
-// The kernels' source also compiles for the CPU (build tag emulate), where the tests run the whole engine.
+// The kernels' source also compiles for the CPU, where the tests run the whole engine: with the tag emulate in the test's own process, with gpu
+// through a driver that stands in for NVIDIA's (scripts/gpu-build --emulated go test -tags gpu ./trainer/cuda/...).
 package cuda

@@ -23,7 +23,6 @@ import (
 const (
 	leastDriver  = 11080 // the CUDA version whose PTX kernels.PTX is
 	leastCompute = 80    // mma of bf16 and tf32
-	plainShared  = 48 << 10
 )
 
 // start loads the driver, once. Until then, gorgonia.org/cu talks to forward.c alone.
@@ -307,10 +306,10 @@ func (d *driver) kernel(name string, shared int) (*kernel, error) {
 		if err != nil {
 			return nil, err
 		}
-		k = &kernel{function, plainShared}
+		k = &kernel{function, 0}
 		d.kernels[name] = k
 	}
-	if shared > k.shared {
+	if shared > k.shared { // unasked, a block gets 48 KiB less what it has beside
 		function := *(*C.CUfunction)(unsafe.Pointer(&k.function)) // all that a cu.Function holds
 		if code := C.cuFuncSetAttribute(function, C.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, C.int(shared)); code != C.CUDA_SUCCESS {
 			return nil, fmt.Errorf("give it %d bytes of shared memory, a block may have %d: CUDA error %d", shared, d.shared, code)
