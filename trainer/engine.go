@@ -127,9 +127,9 @@ type Resident interface {
 	// Keep puts a training set on the device in place of what was there: codes [n, window], labels and weights [n]. It keeps
 	// none of them here.
 	Keep(codes []byte, labels []uint16, weights []float32) error
-	// Epoch does one epoch's steps over the set, in an order that key draws, and returns the mean loss. before is called
-	// ahead of every step with the samples done, report now and then with the mean loss until there; its error ends the
-	// epoch.
+	// Epoch does one epoch's steps over the set, in the order that Shuffled draws by key, 0 for the set's own, and returns the
+	// mean loss. before is called ahead of every step with the samples done, report now and then with the mean loss until
+	// there; its error ends the epoch.
 	Epoch(ctx context.Context, key uint64, before func(done int), report func(done int, loss float64) error) (float64, error)
 	// Probabilities scores codes [n, window] with the weights of now into out [n, labels].
 	Probabilities(ctx context.Context, codes []byte, out []float32) error

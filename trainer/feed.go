@@ -3,7 +3,6 @@ package trainer
 import (
 	"context"
 	"iter"
-	"math/rand/v2"
 
 	"github.com/degas-dns/degas/model"
 )
@@ -66,15 +65,4 @@ func (f *fit) fill(b *fedBatch, coder *model.Coder, epoch int, picks []uint32) {
 		b.Labels[i] = f.Train.Label(int(p))
 		b.Weights[i] = f.weights[f.Train.groups[p]]
 	}
-}
-
-// ordered is the order of n names in an epoch: a function of the seed and the epoch, so a resumed run needs no state.
-func ordered(n int, seed uint64, epoch int) []uint32 {
-	order := make([]uint32, n)
-	for i := range order {
-		order[i] = uint32(i)
-	}
-	rng := rand.New(rand.NewPCG(model.SubSeed(seed, "order"), uint64(epoch)))
-	rng.Shuffle(n, func(i, j int) { order[i], order[j] = order[j], order[i] })
-	return order
 }

@@ -3,7 +3,6 @@ package trainer
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"math"
 	"runtime"
@@ -53,7 +52,7 @@ func (f *fit) whole(ctx context.Context, r Resident, epoch int) (loss float64, b
 		}
 		f.kept = true
 	}
-	loss, err = f.pass(ctx, r, epoch, 0, 0)
+	loss, err = f.pass(ctx, r, epoch, orderKey(f.Seed, epoch), 0, 0)
 	return loss, true, err
 }
 
@@ -82,7 +81,7 @@ func (f *fit) portions(ctx context.Context, r Resident, epoch int) (loss float64
 		if err := r.Keep(p.codes, p.labels, p.weights); err != nil {
 			return 0, done > 0, err
 		}
-		mean, err := f.pass(ctx, r, epoch, done, sum)
+		mean, err := f.pass(ctx, r, epoch, 0, done, sum)
 		if err != nil {
 			return 0, true, err
 		}
@@ -125,10 +124,9 @@ func (f *fit) portion(ctx context.Context, r Resident, epoch int, picks []uint32
 	return p, ctx.Err()
 }
 
-// pass walks what the device keeps, from names and their sum of losses into the epoch.
-func (f *fit) pass(ctx context.Context, r Resident, epoch, from int, sum float64) (float64, error) {
+// pass walks what the device keeps in the order of a key, from names and their sum of losses into the epoch.
+func (f *fit) pass(ctx context.Context, r Resident, epoch int, key uint64, from int, sum float64) (float64, error) {
 	total := f.Train.Len()
-	key := model.SubSeed(f.Seed, fmt.Sprintf("order of epoch %d from %d", epoch, from))
 	return r.Epoch(ctx, key, func(done int) { f.schedule(epoch, from+done) }, func(done int, loss float64) error {
 		if math.IsNaN(loss) || math.IsInf(loss, 0) {
 			return f.diverged(epoch, from+done, loss)

@@ -163,7 +163,7 @@ func (b *builder) node(node model.Node) (*value, error) {
 		b.add(l)
 		return l.y, nil
 	case model.KindDropout:
-		l := &dropout{network: n, x: b.read(node, 0), y: n.newValue(node.Shape...), key: model.SubSeed(b.seed, node.Name), step: b.step, rate: float32(node.Layer.Rate)}
+		l := &dropout{network: n, x: b.read(node, 0), y: n.newValue(node.Shape...), key: model.SubSeed(b.seed, "dropout/"+node.Name), step: b.step, rate: node.Layer.Rate}
 		b.add(l)
 		return l.y, nil
 	case model.KindMaxPool, model.KindGlobalMaxPool:

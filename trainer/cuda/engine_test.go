@@ -32,7 +32,7 @@ func narrow(t *testing.T, name string, units int) model.Spec {
 	shrink = func(layers []model.Layer) []model.Layer {
 		out := slices.Clone(layers)
 		for i, l := range out {
-			out[i].Dim, out[i].Filters, out[i].Rate = min(l.Dim, 8), min(l.Filters, 36), 0
+			out[i].Dim, out[i].Filters = min(l.Dim, 8), min(l.Filters, 36)
 			if l.Kind == model.KindLSTM {
 				out[i].Units = units
 			} else if l.Units > 2 {

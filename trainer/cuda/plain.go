@@ -54,12 +54,12 @@ type dropout struct {
 	x, y *value
 	key  uint64
 	step *uint64
-	rate float32
+	rate float64
 }
 
-func (l *dropout) run(y, x device.Address, rate float32) {
+func (l *dropout) run(y, x device.Address, rate float64) {
 	size := l.batch * l.x.size()
-	l.each("dropout", size, y, x, size, l.key+*l.step*0x9e3779b97f4a7c15, rate)
+	l.each("dropout", size, y, x, size, l.key+*l.step*0x9e3779b97f4a7c15, int(rate*(1<<32)), float32(1/(1-rate)))
 }
 
 func (l *dropout) forward(training bool) {

@@ -17,15 +17,19 @@ import (
 	"github.com/degas-dns/degas/trainer/cuda/device"
 )
 
-// An epoch must take every sample once, in an order of its own, and fill up the last batch with weight 0.
+// An epoch must take every sample once, in the order that every engine takes, and fill up the last batch with weight 0.
 func TestEpochTakesEverySampleOnce(t *testing.T) {
 	dev, err := device.Open(0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer dev.Close()
-	for _, n := range []int{1, 2, 3, 4, 5, 16, 17, 100, 257} {
+	for at, n := range []int{1, 2, 3, 4, 5, 16, 17, 100, 257, 257} {
 		const batch, window = 8, 3
+		key := uint64(42) // and 0 for the last: the set's own order
+		if at == 9 {
+			key = 0
+		}
 		net := &network{dev: dev, batch: batch, window: window, pad: 9}
 		s := &session{network: net}
 		net.codes, s.labels, s.shares = net.take(batch*window), net.alloc(batch), net.alloc(batch)
@@ -40,10 +44,10 @@ func TestEpochTakesEverySampleOnce(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		seen, inOrder := map[int]bool{}, true
+		seen := map[int]bool{}
 		for done := 0; done < n; done += batch {
 			count := min(batch, n-done)
-			s.takeBatch(done, count, 42)
+			s.takeBatch(done, count, key)
 			gotCodes, gotLabels, gotWeights := make([]byte, batch*window), make([]int32, batch), make([]float32, batch)
 			for at, data := range map[device.Address][]byte{net.codes: gotCodes, s.labels: bytesOf(gotLabels), s.shares: bytesOf(gotWeights)} {
 				if err := dev.Download(data, at); err != nil {
@@ -59,20 +63,22 @@ func TestEpochTakesEverySampleOnce(t *testing.T) {
 					}
 				case seen[i] || i >= n || int(gotLabels[b]) != i%2 || gotWeights[b] != 1+2*float32(i%2):
 					t.Fatalf("n %d: sample %d again, or with label %d and weight %v", n, i, gotLabels[b], gotWeights[b])
-				default:
+				case key == 0 && i != done+b || key != 0 && i != int(trainer.Shuffled(uint32(done+b), uint32(n), key)):
+					t.Fatalf("n %d: sample %d at place %d of the order of key %d", n, i, done+b, key)
+				}
+				if b < count {
 					seen[i] = true
-					inOrder = inOrder && i == done+b
 				}
 			}
 		}
-		if len(seen) != n || n > 16 && inOrder {
-			t.Errorf("n %d: %d samples, in the set's order: %v", n, len(seen), inOrder)
+		if len(seen) != n {
+			t.Errorf("n %d: %d samples", n, len(seen))
 		}
 		net.close()
 	}
 }
 
-// A whole training on the device must come out as on the CPU, whose order of names is another, and the same each time.
+// A whole training on the device must come out as on the CPU, which draws the same orders and masks, and the same each time.
 func TestFitOnDevice(t *testing.T) {
 	spec := narrow(t, "cnn", 0)
 	rng := rand.New(rand.NewPCG(1, 2))
@@ -90,20 +96,26 @@ func TestFitOnDevice(t *testing.T) {
 		}
 	}
 	train, validation := trainer.NewSet(names[:500], labels[:500]), trainer.NewSet(names[500:], labels[500:])
-	fit := func(engine string, augment float64) *trainer.Result {
+	fit := func(engine, precision string, augment float64) *trainer.Result {
 		e, err := trainer.LookupEngine(engine)
 		if err != nil {
 			t.Fatal(err)
 		}
 		o := trainer.DefaultOptions()
-		o.Epochs, o.BatchSize, o.LearningRate, o.Augment, o.Schedule = 4, 32, 1e-2, augment, trainer.ScheduleCosine
+		o.Epochs, o.BatchSize, o.LearningRate, o.Augment, o.Schedule, o.Precision = 4, 32, 1e-2, augment, trainer.ScheduleCosine, precision
 		r, err := trainer.Fit(context.Background(), trainer.Task{Spec: &spec, Engine: e, Train: train, Validation: validation}, o, trainer.Observer{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		return r
 	}
-	gpu, again, cpu := fit("cuda", 0), fit("cuda", 0), fit("cpu", 0)
+	cpu, exact := fit("cpu", "", 0.2), fit("cuda", trainer.PrecisionFP32, 0.2)
+	for i, want := range cpu.History {
+		if got := exact.History[i]; math.Abs(got.TrainLoss-want.TrainLoss) > 2e-4 || math.Abs(got.ValidationAUC-want.ValidationAUC) > 0.0005 {
+			t.Errorf("fp32, epoch %d: loss %v and AUC %v, on the CPU %v and %v", i+1, got.TrainLoss, got.ValidationAUC, want.TrainLoss, want.ValidationAUC)
+		}
+	}
+	gpu, again := fit("cuda", "", 0.2), fit("cuda", "", 0.2)
 	if d := math.Abs(gpu.Best.ValidationAUC - cpu.Best.ValidationAUC); !(d < 0.02) || gpu.Best.ValidationLoss > 2*cpu.Best.ValidationLoss+0.05 {
 		t.Errorf("AUC %v and loss %v, on the CPU %v and %v", gpu.Best.ValidationAUC, gpu.Best.ValidationLoss, cpu.Best.ValidationAUC, cpu.Best.ValidationLoss)
 	}
@@ -114,7 +126,7 @@ func TestFitOnDevice(t *testing.T) {
 			}
 		}
 	}
-	if r := fit("cuda", 0.5); r.Best.ValidationLoss == gpu.Best.ValidationLoss {
+	if r := fit("cuda", "", 0.5); r.Best.ValidationLoss == gpu.Best.ValidationLoss {
 		t.Error("names with hosts before them gave the same loss")
 	}
 }
@@ -148,7 +160,7 @@ func (s smallSession) Keep(codes []byte, labels []uint16, weights []float32) err
 	return s.Resident.Keep(codes, labels, weights)
 }
 
-// A set that does not fit must be walked in portions, each name once an epoch.
+// A set that does not fit must be walked in portions, each name once an epoch, with the same result.
 func TestFitInPortions(t *testing.T) {
 	spec := narrow(t, "cnn", 0)
 	var names []string
@@ -157,7 +169,7 @@ func TestFitInPortions(t *testing.T) {
 		names, labels = append(names, fmt.Sprintf("%c%dx", 'a'+i%7, i)), append(labels, i%2)
 	}
 	set := trainer.NewSet(names, labels)
-	e := &smallEngine{room: 100}
+	e, large := &smallEngine{room: 100}, &smallEngine{room: 300}
 	o := trainer.DefaultOptions()
 	o.Epochs, o.BatchSize = 2, 16
 	last := 0
@@ -172,6 +184,13 @@ func TestFitInPortions(t *testing.T) {
 	}
 	if e.kept != 80 || e.calls != 8 || last != 300 || math.Abs(r.History[0].TrainLoss-0.69) > 0.1 {
 		t.Errorf("%d portions of at most %d names, %d done, loss %v", e.calls, e.kept, last, r.History[0].TrainLoss)
+	}
+	whole, err := trainer.Fit(context.Background(), trainer.Task{Spec: &spec, Engine: large, Train: set, Validation: set}, o, trainer.Observer{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if large.calls != 1 || whole.Best.ValidationLoss != r.Best.ValidationLoss {
+		t.Errorf("kept %d times: loss %v, in portions %v", large.calls, whole.Best.ValidationLoss, r.Best.ValidationLoss)
 	}
 	e.room = 10
 	if _, err := trainer.Fit(context.Background(), trainer.Task{Spec: &spec, Engine: e, Train: set, Validation: set}, o, trainer.Observer{}); !errors.Is(err, trainer.ErrTooLarge) {

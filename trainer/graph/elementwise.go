@@ -5,6 +5,7 @@ import (
 
 	"github.com/degas-dns/degas/model"
 	"github.com/degas-dns/degas/model/kernels"
+	"github.com/degas-dns/degas/trainer"
 )
 
 // above is v where v > bound, else 0, without a branch that random data would mispredict half the time.
@@ -206,7 +207,7 @@ func (l *dropout) forward(in []slot, out []float32) {
 	scale, bound := math.Float32bits(float32(1/(1-l.rate))), int64(l.rate*(1<<32))
 	l.split(len(x), func(_, lo, hi int) {
 		for i := lo; i < hi; i++ {
-			draw := int64(mix(key+uint64(i)*0xd1342543de82ef95) >> 32)
+			draw := int64(trainer.Mix(key+uint64(i)*0xd1342543de82ef95) >> 32)
 			l.mask[i] = math.Float32frombits(scale &^ uint32((draw-bound)>>63))
 			out[i] = x[i] * l.mask[i]
 		}
@@ -219,13 +220,6 @@ func (l *dropout) backward(_ []slot, dout []float32, grads [][]float32) {
 			grads[0][i] = dout[i] * l.mask[i]
 		}
 	})
-}
-
-// mix is the finaliser of SplitMix64 (Steele, Lea and Flood 2014): neighbouring inputs give unrelated outputs.
-func mix(x uint64) uint64 {
-	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
-	x = (x ^ x>>27) * 0x94d049bb133111eb
-	return x ^ x>>31
 }
 
 // embedding looks rows up: inputs E [codes, dim] and codes [batch·window]; output [batch·window, dim]. It is used only

@@ -54,10 +54,11 @@ inline float power_of_two(float x) { return exp2f(x); }
 inline float reciprocal(float x) { return 1.f / x; }
 #endif
 
-// mixed is a well-mixed function of its arguments (the finaliser of splitmix64), for masks and permutations.
-__device__ __forceinline__ unsigned long long mixed(unsigned long long x) {
-  x += 0x9e3779b97f4a7c15ull;
+// mixed is a well-mixed function of its argument (SplitMix64), for masks and permutations; finalised is its last part.
+__device__ __forceinline__ unsigned long long finalised(unsigned long long x) {
   x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ull;
   x = (x ^ (x >> 27)) * 0x94d049bb133111ebull;
   return x ^ (x >> 31);
 }
+
+__device__ __forceinline__ unsigned long long mixed(unsigned long long x) { return finalised(x + 0x9e3779b97f4a7c15ull); }

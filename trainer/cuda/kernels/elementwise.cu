@@ -54,12 +54,10 @@ extern "C" __global__ void threshold_grad(float* dx, const float* dy, const floa
   EACH(i, n) dx[i] = x[i] > theta ? dy[i] : 0.f;
 }
 
-// dropout zeroes a share rate of x and scales up the rest. The mask is a function of the key, so the way back draws it again.
-extern "C" __global__ void dropout(float* y, const float* x, long long n, unsigned long long key, float rate) {
-  EACH(i, n) {
-    float u = (mixed(key ^ mixed(i)) >> 40) * 0x1p-24f;
-    y[i] = u < rate ? 0.f : x[i] / (1.f - rate);
-  }
+// dropout zeroes a share bound·2^-32 of x and scales up the rest. The mask is a function of the key, so the way back draws it again; it
+// is that of trainer/graph.
+extern "C" __global__ void dropout(float* y, const float* x, long long n, unsigned long long key, unsigned bound, float scale) {
+  EACH(i, n) y[i] = (unsigned)(finalised(key + i * 0xd1342543de82ef95ull) >> 32) < bound ? 0.f : x[i] * scale;
 }
 
 // max_pool takes the maximum of windows of pool positions of x [batch, time, channels], the first beginning before the

@@ -1,8 +1,7 @@
 // From the resident set to a batch.
 #include "common.cuh"
 
-// permuted is place i of a permutation of 0..n-1 that key draws: a Feistel network over the next power of four, walked on
-// until it is below n (Black and Rogaway, "Ciphers with arbitrary finite domains", 2002).
+// permuted is trainer.Shuffled: place i of a permutation of 0..n-1 that key draws.
 __device__ unsigned permuted(unsigned i, unsigned n, unsigned long long key) {
   int half = 1;
   while (1ull << 2 * half < n) half++;
@@ -19,8 +18,8 @@ __device__ unsigned permuted(unsigned i, unsigned n, unsigned long long key) {
   return i;
 }
 
-// take_batch gathers samples first to first+count-1 of an epoch's order into a batch, one block a sample; rows beyond
-// count are padding of weight 0.
+// take_batch gathers samples first to first+count-1 of an epoch's order, which key 0 leaves as it lies, into a batch, one block
+// a sample; rows beyond count are padding of weight 0.
 extern "C" __global__ void take_batch(unsigned char* codes, int* labels, float* weights, const unsigned char* allCodes, const unsigned short* allLabels,
                                       const float* allWeights, int total, int first, int count, int window, int pad, unsigned long long key) {
   int b = blockIdx.x;
@@ -32,7 +31,7 @@ extern "C" __global__ void take_batch(unsigned char* codes, int* labels, float* 
     }
     return;
   }
-  long long from = permuted(first + b, total, key);
+  long long from = key ? permuted(first + b, total, key) : first + b;
   for (int t = threadIdx.x; t < window; t += blockDim.x) codes[(long long)b * window + t] = allCodes[from * window + t];
   if (threadIdx.x == 0) {
     labels[b] = allLabels[from];
