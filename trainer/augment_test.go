@@ -86,6 +86,20 @@ func TestInventedNamesAreNames(t *testing.T) {
 	if len(seen) < draws/2*7/10 {
 		t.Errorf("only %d names differ", len(seen))
 	}
+	// A suffix that one name in thousands has is drawn as often as others.
+	names, labels := []string{"dyn.ddns.net"}, []int{0}
+	for i := range 2000 {
+		names, labels = append(names, fmt.Sprintf("%c%d.com", 'a'+i%26, i)), append(labels, i%2)
+	}
+	rare, found := NewSet(names, labels), 0
+	for range 2000 {
+		if strings.HasSuffix(rare.invented(rng, 2), ".ddns.net") {
+			found++
+		}
+	}
+	if found < 180 || found > 320 {
+		t.Errorf("%d of 2000 under the rare one of two suffixes, want an eighth", found)
+	}
 	all := NewSet([]string{"a.com", "b.com"}, []int{1, 1}) // no benign name to take words from
 	for range 200 {
 		if name := all.invented(rng, 0); name == "" || strings.HasPrefix(name, ".") {

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/model"
@@ -28,6 +29,9 @@ type Set struct {
 	classes []datasets.Class
 	// Skipped counts names that have no label of this target: families that training has not seen.
 	Skipped int
+
+	suffixesOnce sync.Once
+	allSuffixes  []string
 }
 
 // Len is the number of names.

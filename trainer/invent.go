@@ -1,6 +1,7 @@
 package trainer
 
 import (
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -35,13 +36,33 @@ func (s *Set) invented(rng *rand.Rand, p uint32) string {
 	}
 	_, own, suffix := dnsname.Parts(name)
 	label := inventions[rng.IntN(len(inventions))](rng, s, own)
-	if rng.IntN(4) > 0 { // most under another suffix: a family's own gives it away
+	switch rng.IntN(4) { // most under another suffix: a family's own gives it away
+	case 0:
+	case 1: // rare ones too: families that register under a dynamic DNS service have it to themselves
+		all := s.suffixes() // name's is one
+		suffix = all[rng.IntN(len(all))]
+	default:
 		_, _, suffix = dnsname.Parts(s.draw(rng, func(c datasets.Class) bool { return c != datasets.Tunnel })) // name is one such
 	}
 	if label = strings.Trim(label, "-"); label == "" || len(label) > dnsname.MaxLabel || len(label)+len(suffix) > dnsname.MaxName {
 		return name
 	}
 	return label + suffix
+}
+
+// suffixes are the public suffixes that names have, those of tunnels left out, each once, in order.
+func (s *Set) suffixes() []string {
+	s.suffixesOnce.Do(func() {
+		seen := map[string]bool{}
+		for p := range s.Len() {
+			if s.class(uint32(p)) != datasets.Tunnel {
+				_, _, suffix := dnsname.Parts(s.Name(p))
+				seen[suffix] = true
+			}
+		}
+		s.allSuffixes = slices.Sorted(maps.Keys(seen))
+	})
+	return s.allSuffixes
 }
 
 // draw gives a name of a class that fits; "" where a few draws find none.
