@@ -306,7 +306,7 @@ func (d *driver) kernel(name string, shared int) (*kernel, error) {
 		if err != nil {
 			return nil, err
 		}
-		k = &kernel{function, 0}
+		k = &kernel{function: function}
 		d.kernels[name] = k
 	}
 	if shared > k.shared { // unasked, a block gets 48 KiB less what it has beside
