@@ -81,6 +81,9 @@ func TestRunReplacesEvaluationsAlone(t *testing.T) {
 // What a reader cannot see from the numbers is said: weights that began elsewhere, and a model that its training has left
 // behind.
 func TestWarningsAboutTraining(t *testing.T) {
+	if testing.Short() {
+		t.Skip("draws four reports, half a minute under the race detector; go test ./... runs it")
+	}
 	run, _ := newRun(t, 3, "binary")
 	m, err := model.Load(filepath.Join(run, "model"))
 	if err != nil {

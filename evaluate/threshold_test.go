@@ -16,10 +16,14 @@ import (
 // The threshold is kept, and at it the share of benign names called malicious is at most what was wanted, and one name
 // more would exceed it.
 func TestChooseThreshold(t *testing.T) {
+	rates := []float64{0.1, 0.3, 0.02}
+	if testing.Short() {
+		rates = rates[:1]
+	}
 	for _, target := range targets() {
 		run, _ := newRun(t, 4, target)
 		calm(t, run)
-		for _, fpr := range []float64{0.3, 0.1, 0.02} {
+		for _, fpr := range rates {
 			th, err := evaluate.ChooseThreshold(context.Background(), evaluate.RunOptions{RunDir: run}, fpr)
 			if err != nil {
 				t.Fatal(err)

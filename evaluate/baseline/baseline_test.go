@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -74,6 +75,27 @@ func TestTrainAll(t *testing.T) {
 		for _, n := range []string{"", ".", "com", "\xff\x00", string(make([]byte, 300))} {
 			if x := b.Score(n); math.IsNaN(x) {
 				t.Errorf("%s: %q scores NaN", b.Name, n)
+			}
+		}
+	}
+}
+
+// A tree is the same however many levels of it grow on one grid.
+func TestLevelsAtOnce(t *testing.T) {
+	list, malicious := names(1500, 3)
+	rng := rand.New(rand.NewPCG(1, 2))
+	for i := range malicious { // noise makes trees deep
+		malicious[i] = malicious[i] != (rng.IntN(10) == 0)
+	}
+	for _, features := range []int{len(devoFeatures), len(lexicalFeatures)} {
+		whole, err := newGrower(rand.New(rand.NewPCG(5, 6)), features, list, malicious).tree(1000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, levels := range []int{1, 2, levelsAtOnce} {
+			got, err := newGrower(rand.New(rand.NewPCG(5, 6)), features, list, malicious).tree(levels)
+			if err != nil || !slices.Equal(got, whole) {
+				t.Errorf("%d features, %d levels at once: %v, %d nodes, not the %d that grow on one grid", features, levels, err, len(got), len(whole))
 			}
 		}
 	}

@@ -88,47 +88,126 @@ func trainForest(ctx context.Context, features int, names []string, malicious []
 }
 
 func trainTree(rng *rand.Rand, features int, names []string, malicious []bool) ([]node, error) {
-	grid, number, err := sampled(rng, features, names, malicious)
-	if err != nil {
-		return nil, err
-	}
-	choose := int(math.Ceil(math.Sqrt(float64(features))))
-	tree := trees.NewID3DecisionTreeFromRule(0, &randomRule{rng.Uint64(), choose, grid.AllClassAttributes()[0]})
-	if err := tree.Fit(grid); err != nil {
-		return nil, err
-	}
-	return flatten(nil, tree.Root, number), nil
+	return newGrower(rng, features, names, malicious).tree(levelsAtOnce)
 }
 
-// sampled is a bootstrap sample as golearn's grid, and the feature that each of its attributes is. golearn's trees take an
-// attribute once on each way down, so that every feature is there several times.
-func sampled(rng *rand.Rand, features int, names []string, malicious []bool) (_ *base.DenseInstances, number map[string]int, err error) {
-	grid, number := base.NewDenseInstances(), map[string]int{}
-	var specs []base.AttributeSpec
-	for i := range max((forestDepth+features-1)/features, oneFeature) * features {
-		a := base.NewFloatAttribute(fmt.Sprintf("%s#%d", lexicalFeatures[i%features], i/features))
-		number[a.GetName()], specs = i%features, append(specs, grid.AddAttribute(a))
-	}
-	class := new(base.CategoricalAttribute)
-	class.SetName("malicious")
-	classSpec := grid.AddAttribute(class)
-	if err := grid.AddClassAttribute(class); err != nil {
-		return nil, nil, fmt.Errorf("prepare names for golearn: %w", err)
-	}
+// levelsAtOnce that golearn grows of a tree on one grid. Below a split it looks at a grid through views, each of which asks the
+// one above for every value, so that deep trees on one grid take many times as long.
+const levelsAtOnce = 3
+
+// grower grows a tree on a bootstrap sample of names.
+type grower struct {
+	rule       randomRule
+	levels     int // on one grid
+	features   int
+	values     []float64 // [rows, features]
+	packed     [][]byte  // the same as golearn takes them
+	malicious  []bool
+	attributes []base.Attribute // golearn's trees take one once on each way down, so that every feature is there several times
+	number     map[base.Attribute]int
+}
+
+func newGrower(rng *rand.Rand, features int, names []string, malicious []bool) *grower {
 	rows := min(forestRows, len(names))
-	if err := grid.Extend(rows); err != nil {
-		return nil, nil, fmt.Errorf("prepare names for golearn: %w", err)
-	}
+	g := &grower{features: features, malicious: make([]bool, rows), number: map[base.Attribute]int{}}
 	var values []float64
 	for r := range rows {
 		i := rng.IntN(len(names))
 		values = appendFeatures(values[:0], names[i])
-		for k, s := range specs {
-			grid.Set(s, r, base.PackFloatToBytes(values[k%features]))
+		for _, v := range values[:features] {
+			g.values, g.packed = append(g.values, v), append(g.packed, base.PackFloatToBytes(v))
 		}
-		grid.Set(classSpec, r, class.GetSysValFromString(classText[one(malicious[i])]))
+		g.malicious[r] = malicious[i]
 	}
-	return grid, number, nil
+	for i := range max((forestDepth+features-1)/features, oneFeature) * features {
+		a := base.NewFloatAttribute(fmt.Sprintf("%s#%d", lexicalFeatures[i%features], i/features))
+		g.number[a], g.attributes = i%features, append(g.attributes, a)
+	}
+	class := new(base.CategoricalAttribute)
+	class.SetName("malicious")
+	g.rule = randomRule{seed: rng.Uint64(), choose: int(math.Ceil(math.Sqrt(float64(features)))), class: class}
+	return g
+}
+
+// tree grows with so many levels on a grid, which makes no difference to the tree.
+func (g *grower) tree(levels int) ([]node, error) {
+	g.levels = levels
+	rows := make([]int, len(g.malicious))
+	for i := range rows {
+		rows[i] = i
+	}
+	return g.grow(nil, rows, g.attributes)
+}
+
+// grow appends the tree for some rows of the sample and the attributes that are left for it.
+func (g *grower) grow(out []node, rows []int, attributes []base.Attribute) ([]node, error) {
+	grid, err := g.grid(rows, attributes)
+	if err != nil {
+		return nil, fmt.Errorf("prepare names for golearn: %w", err)
+	}
+	rule := g.rule
+	columns, _ := grid.Size()
+	rule.columns = columns - g.levels
+	tree := trees.NewID3DecisionTreeFromRule(0, &rule)
+	if err := tree.Fit(grid); err != nil {
+		return nil, fmt.Errorf("grow a tree: %w", err)
+	}
+	return g.flatten(out, tree.Root, rows, attributes, g.levels)
+}
+
+// grid is the rows as golearn takes them.
+func (g *grower) grid(rows []int, attributes []base.Attribute) (*base.DenseInstances, error) {
+	grid := base.NewDenseInstances()
+	specs, number := make([]base.AttributeSpec, len(attributes)), make([]int, len(attributes))
+	for i, a := range attributes {
+		specs[i], number[i] = grid.AddAttribute(a), g.number[a]
+	}
+	class := grid.AddAttribute(g.rule.class)
+	if err := grid.AddClassAttribute(g.rule.class); err != nil {
+		return nil, err
+	}
+	if err := grid.Extend(len(rows)); err != nil {
+		return nil, err
+	}
+	for i, r := range rows {
+		for k := range attributes {
+			grid.Set(specs[k], i, g.packed[r*g.features+number[k]])
+		}
+		grid.Set(class, i, g.rule.class.GetSysValFromString(classText[one(g.malicious[r])]))
+	}
+	return grid, nil
+}
+
+// flatten appends n and what is below it; what is levels further down was not split yet and grows on a grid of its own.
+func (g *grower) flatten(out []node, n *trees.DecisionTreeNode, rows []int, attributes []base.Attribute, levels int) (_ []node, err error) {
+	if levels == 0 && len(n.ClassDist) > 1 && len(rows) >= leafRows && len(attributes) > 1 {
+		return g.grow(out, rows, attributes)
+	}
+	at, total := len(out), 0
+	for _, c := range n.ClassDist {
+		total += c
+	}
+	out = append(out, node{feature: -1, share: float64(n.ClassDist[classText[1]]+1) / float64(total+2)})
+	below, over := n.Children["0"], n.Children["1"]
+	if below == nil || over == nil {
+		return out, nil
+	}
+	feature, threshold := g.number[n.SplitRule.SplitAttr], n.SplitRule.SplitVal
+	left := slices.DeleteFunc(slices.Clone(attributes), func(a base.Attribute) bool { return a == n.SplitRule.SplitAttr })
+	var low, high []int
+	for _, r := range rows {
+		if g.values[r*g.features+feature] > threshold {
+			high = append(high, r)
+		} else {
+			low = append(low, r)
+		}
+	}
+	out[at].feature, out[at].threshold, out[at].below = feature, threshold, len(out)
+	if out, err = g.flatten(out, below, low, left, levels-1); err != nil {
+		return nil, err
+	}
+	out[at].over = len(out)
+	return g.flatten(out, over, high, left, levels-1)
 }
 
 // classText are golearn's names of the classes.
@@ -137,19 +216,20 @@ var classText = [2]string{"benign", "malicious"}
 // randomRule splits a node by the best of a few features drawn for it, where anything is gained. golearn's own RandomTree
 // draws from a generator that cannot be seeded, and its gain depends in the last digit on the order of a map.
 type randomRule struct {
-	seed   uint64
-	choose int
-	class  base.Attribute
+	seed    uint64
+	choose  int
+	class   base.Attribute
+	columns int // of a grid that is not split, or fewer: golearn takes one away at each split
 }
 
 // GenerateSplitRule implements trees.RuleGenerator. The draw depends on what the node holds, not on when it is reached:
 // golearn visits children in no fixed order.
 func (r *randomRule) GenerateSplitRule(f base.FixedDataGrid) *trees.DecisionTreeRule {
-	_, rows := f.Size()
-	if rows < leafRows {
+	columns, rows := f.Size()
+	if rows < leafRows || columns <= r.columns {
 		return nil
 	}
-	positives := base.GetClassDistribution(f)[classText[1]]
+	positives := r.positives(f)
 	rng := rand.New(rand.NewPCG(r.seed, uint64(rows)<<32|uint64(positives)))
 	all := base.AttributeDifferenceReferences(f.AllAttributes(), f.AllClassAttributes())
 	slices.SortFunc(all, func(a, b base.Attribute) int { return strings.Compare(a.GetName(), b.GetName()) }) // golearn's order varies
@@ -173,6 +253,16 @@ func (r *randomRule) GenerateSplitRule(f base.FixedDataGrid) *trees.DecisionTree
 	return rule
 }
 
+// positives counts malicious names. golearn's GetClassDistribution looks for the class anew at every name.
+func (r *randomRule) positives(f base.FixedDataGrid) (n int) {
+	bad := r.class.GetSysValFromString(classText[1])
+	_ = f.MapOverRows(base.ResolveAttributes(f, []base.Attribute{r.class}), func(row [][]byte, _ int) (bool, error) { // fails only where the function does
+		n += one(bytes.Equal(row[0], bad))
+		return true, nil
+	})
+	return n
+}
+
 // labelled is a feature's value and whether the name is malicious.
 type labelled struct {
 	value     float64
@@ -184,7 +274,7 @@ func (r *randomRule) split(f base.FixedDataGrid, a base.Attribute, rows, positiv
 	specs := base.ResolveAttributes(f, []base.Attribute{a, r.class})
 	bad := r.class.GetSysValFromString(classText[1])
 	list := make([]labelled, 0, rows)
-	_ = f.MapOverRows(specs, func(row [][]byte, _ int) (bool, error) { // fails only where the function does
+	_ = f.MapOverRows(specs, func(row [][]byte, _ int) (bool, error) {
 		list = append(list, labelled{base.UnpackBytesToFloat(row[0]), bytes.Equal(row[1], bad)})
 		return true, nil
 	})
@@ -210,22 +300,4 @@ func impurity(positives, names int) float64 {
 	}
 	p := float64(positives) / float64(names)
 	return -float64(names) * (p*math.Log2(p) + (1-p)*math.Log2(1-p))
-}
-
-// flatten appends n and what is below it.
-func flatten(out []node, n *trees.DecisionTreeNode, number map[string]int) []node {
-	at, total := len(out), 0
-	for _, c := range n.ClassDist {
-		total += c
-	}
-	out = append(out, node{feature: -1, share: float64(n.ClassDist[classText[1]]+1) / float64(total+2)})
-	below, over := n.Children["0"], n.Children["1"]
-	if below == nil || over == nil {
-		return out
-	}
-	out[at].feature, out[at].threshold = number[n.SplitRule.SplitAttr.GetName()], n.SplitRule.SplitVal
-	out[at].below = len(out)
-	out = flatten(out, below, number)
-	out[at].over = len(out)
-	return flatten(out, over, number)
 }
