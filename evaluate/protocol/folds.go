@@ -51,10 +51,13 @@ func (r *runner) leaveOut(key func(*row) string) []fold {
 	})
 	var out []fold
 	for _, held := range deal(groups, counts, r.Folds) {
+		shared := r.domains(held, key)
 		out = append(out, fold{what: strings.Join(held, ", "), use: func(w *row) use {
 			switch {
 			case slices.Contains(held, key(w)):
 				return heldOut // wherever it was: none of it is trained on
+			case w.split != "test" && shared[w.part]:
+				return leftOut
 			case w.split == "train":
 				return train
 			case w.split == "validation":
@@ -64,6 +67,22 @@ func (r *runner) leaveOut(key func(*row) string) []fold {
 			}
 			return leftOut
 		}})
+	}
+	return out
+}
+
+// domains are the registered domains that a source which is held out has names of, as their parts: other lists hold the
+// same ones, and what was trained on would be measured. Families are told apart by more: what one has under a dynamic DNS
+// service says nothing of another's names there.
+func (r *runner) domains(held []string, key func(*row) string) map[float64]bool {
+	if r.Protocol != LeaveSourceOut {
+		return nil
+	}
+	out := map[float64]bool{}
+	for i := range r.rows {
+		if w := &r.rows[i]; slices.Contains(held, key(w)) {
+			out[w.part] = true
+		}
 	}
 	return out
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -152,6 +153,40 @@ func TestProtocolGoesOn(t *testing.T) {
 	}
 	if _, err := Run(context.Background(), o); err == nil || !strings.Contains(err.Error(), "Try: remove it") {
 		t.Errorf("a broken file: %v", err)
+	}
+}
+
+// Another list's name of a registered domain that is held out is not trained on; for families it stays.
+func TestSourcesShareNoDomain(t *testing.T) {
+	var rows []row
+	for _, w := range []row{
+		{name: "www.shop.com", source: "one", split: "train", family: ""},
+		{name: "shop.com", source: "two", split: "train"},
+		{name: "m.shop.com", source: "two", split: "validation"},
+		{name: "api.shop.com", source: "two", split: "test"},
+		{name: "other.com", source: "two", split: "train"},
+		{name: "xkqj.com", source: "two", split: "train", family: "some", class: datasets.DGA},
+		{name: "a.xkqj.com", source: "two", split: "train"},
+	} {
+		w.part = part(w.name)
+		rows = append(rows, w)
+	}
+	for protocol, want := range map[string][]use{
+		LeaveSourceOut: {heldOut, leftOut, leftOut, benign, train, train, train},
+		LeaveFamilyOut: {train, train, validate, benign, train, heldOut, train},
+	} {
+		r := &runner{Options: Options{Protocol: protocol}, rows: rows}
+		folds, err := r.folds()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []use
+		for i := range rows {
+			got = append(got, folds[len(folds)-1].use(&rows[i]))
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s without %s: %v, want %v", protocol, folds[len(folds)-1].what, got, want)
+		}
 	}
 }
 
