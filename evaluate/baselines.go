@@ -36,9 +36,15 @@ func (m *Metrics) baselines(ctx context.Context, s *Sample, data string, seed ui
 		return err
 	}
 	for _, t := range trained {
-		c := newScoredCurve(s, baseline.ScoreAll(t, s.Names))
+		scores, err := baseline.ScoreAll(ctx, t, s.Names)
+		if err != nil {
+			return err
+		}
+		c := newScoredCurve(s, scores)
 		b := Baseline{Name: t.Name, Description: t.Description, Names: t.Names, ROCAUC: Number(c.rocAUC()), Operating: c.atRates()}
-		c.bootstrap(seed, b.Operating)
+		if _, err := c.bootstrap(ctx, seed, b.Operating); err != nil {
+			return err
+		}
 		b.Beats = m.beatenBy(b)
 		if b.Beats {
 			m.Warnings = append(m.Warnings, fmt.Sprintf("This model does not beat a plain classifier: %s (%s). See the table of baselines.", b.Name, b.Description))

@@ -1,6 +1,7 @@
 package evaluate
 
 import (
+	"context"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -51,12 +52,15 @@ var bandRates = func() (out []float64) {
 const strictBand = 20
 
 // bootstrapTogether measures curves over the same names at bandRates, each round all of them on the same draw.
-func bootstrapTogether(curves []*curve) []bootstrapped {
+func bootstrapTogether(ctx context.Context, curves []*curve) ([]bootstrapped, error) {
 	out := make([]bootstrapped, len(curves))
 	rng := rand.New(rand.NewPCG(1, 0x70616972))
 	counts := make([]float64, len(curves[0].at))
 	weights := make([]float64, len(counts))
 	for range bootstrapRounds {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		resample(rng, counts)
 		for k, c := range curves {
 			for i, at := range c.at {
@@ -65,7 +69,7 @@ func bootstrapTogether(curves []*curve) []bootstrapped {
 			out[k].add(c, weights, bandRates)
 		}
 	}
-	return out
+	return out, nil
 }
 
 // resample counts how often each name is drawn for one round of the bootstrap.
@@ -87,7 +91,7 @@ func percentiles(x []float64) [2]Number {
 
 // bootstrap gives the 95 % percentile intervals of the area under the ROC curve and of the true-positive rates of points,
 // which it sets, over resampled names.
-func (c *curve) bootstrap(seed uint64, points []OperatingPoint) [2]Number {
+func (c *curve) bootstrap(ctx context.Context, seed uint64, points []OperatingPoint) ([2]Number, error) {
 	rng := rand.New(rand.NewPCG(seed, 0x6465676173))
 	var rates []float64
 	for _, p := range slices.Backward(points) { // they fall
@@ -96,13 +100,16 @@ func (c *curve) bootstrap(seed uint64, points []OperatingPoint) [2]Number {
 	var d bootstrapped
 	counts := make([]float64, len(c.scores))
 	for range bootstrapRounds {
+		if err := ctx.Err(); err != nil {
+			return [2]Number{}, err
+		}
 		resample(rng, counts)
 		d.add(c, counts, rates)
 	}
 	for k := range points {
 		points[k].TPR95 = d.interval(len(points) - 1 - k)
 	}
-	return percentiles(d.areas)
+	return percentiles(d.areas), nil
 }
 
 // weightedAUC is the area when name i counts w[i] times: the share of pairs in which the malicious name scores higher.

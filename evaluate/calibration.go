@@ -115,6 +115,9 @@ func calibrate(ctx context.Context, o RunOptions) (*Calibration, error) {
 	logs := logProbabilities(s)
 	k := len(s.Labels)
 	t := minimize(func(t float64) float64 { return meanNLL(logs, s.Truth, k, t) })
+	if alwaysRight(logs, s.Truth, k) || t < 1.01*coldest {
+		return nil, fmt.Errorf("%d names of %s cannot say how sure the model may be: its likeliest label is wrong for too few of them. Try: process-data with more data", len(s.Names), o.Split)
+	}
 	c := &Calibration{Temperature: t, Split: o.Split, Names: len(s.Names), NLLBefore: meanNLL(logs, s.Truth, k, 1),
 		NLLAfter: meanNLL(logs, s.Truth, k, t), ECEBefore: ece(calibrationOf(s))}
 	params, err := m.Spec.Params()
@@ -133,11 +136,7 @@ func calibrate(ctx context.Context, o RunOptions) (*Calibration, error) {
 	if k == 2 {
 		m.Threshold = movedThreshold(s, after, m.Threshold, t)
 	} else {
-		moved, err := newCurve(after).threshold(s.falseAlarms(m.Threshold))
-		if err != nil {
-			return nil, err
-		}
-		m.Threshold = moved.Value
+		m.Threshold = sameAlarms(s, after, m.Threshold, t)
 	}
 	m.Temperature = t * cmp.Or(m.Temperature, 1)
 	c.Threshold = m.Threshold
@@ -156,25 +155,38 @@ func movedThreshold(s, after *Sample, threshold, t float64) float64 {
 			rest = max(rest, after.Score(i))
 		}
 	}
-	moved := 1 / (1 + math.Exp(-math.Log(threshold/(1-threshold))/t))
+	moved := scaled(threshold, t)
 	if moved > called || moved <= rest && rest < called {
 		moved = called
 	}
-	return min(max(moved, math.SmallestNonzeroFloat32), 1-1e-12)
+	return within(moved)
 }
 
-// falseAlarms is the share of the benign names that are called malicious at a threshold.
-func (s *Sample) falseAlarms(threshold float64) float64 {
-	benign, above := 0, 0
+// scaled is a probability whose logit is divided by t.
+func scaled(p, t float64) float64 { return 1 / (1 + math.Exp(-math.Log(p/(1-p))/t)) }
+
+// sameAlarms is movedThreshold for more than two labels, whose scores a temperature takes out of order: the threshold moves
+// along and stops where another number of benign names would be called malicious.
+func sameAlarms(s, after *Sample, threshold, t float64) float64 {
+	var scores []float64 // of benign names, after
+	alarms := 0
 	for i, truth := range s.Truth {
 		if truth == 0 {
-			benign++
+			scores = append(scores, after.Score(i))
 			if s.Score(i) >= threshold {
-				above++
+				alarms++
 			}
 		}
 	}
-	return float64(above) / float64(max(benign, 1))
+	slices.SortFunc(scores, func(a, b float64) int { return cmp.Compare(b, a) })
+	moved := scaled(threshold, t)
+	if alarms > 0 {
+		moved = min(moved, scores[alarms-1])
+	}
+	if alarms < len(scores) && moved <= scores[alarms] {
+		moved = math.Nextafter(scores[alarms], 1)
+	}
+	return within(moved)
 }
 
 // scoreForTuning scores a split that a model may be tuned on: validation, or train, but not test.
@@ -230,11 +242,23 @@ func meanNLL(logs []float64, truth []int, k int, t float64) float64 {
 	return sum / float64(len(truth))
 }
 
-// minimize finds the temperature between 1/20 and 20 with the least f, by golden section in its logarithm: the
-// log-likelihood is concave in 1/t.
+// alwaysRight reports whether every true label is the likeliest: the surer such a model is made, the likelier the names.
+func alwaysRight(logs []float64, truth []int, k int) bool {
+	for i, label := range truth {
+		if row := logs[i*k : (i+1)*k]; row[label] < slices.Max(row) {
+			return false
+		}
+	}
+	return true
+}
+
+// coldest is the lowest temperature that is looked at, its inverse the highest.
+const coldest = 1.0 / 20
+
+// minimize finds the temperature with the least f by golden section in its logarithm: the log-likelihood is concave in 1/t.
 func minimize(f func(t float64) float64) float64 {
 	ratio := (math.Sqrt(5) - 1) / 2
-	lo, hi := -math.Log(20), math.Log(20)
+	lo, hi := math.Log(coldest), -math.Log(coldest)
 	a, b := hi-ratio*(hi-lo), lo+ratio*(hi-lo)
 	fa, fb := f(math.Exp(a)), f(math.Exp(b))
 	for hi-lo > 1e-4 {

@@ -58,6 +58,54 @@ func TestMovedThreshold(t *testing.T) {
 	}
 }
 
+// With more labels the threshold moves along and stops where another number of benign names would be called malicious.
+func TestSameAlarms(t *testing.T) {
+	of := func(scores ...float64) *Sample {
+		s := &Sample{Labels: []string{"benign", "a", "b"}}
+		for _, p := range scores {
+			s.Names, s.Truth = append(s.Names, "x"), append(s.Truth, 0)
+			s.Probabilities = append(s.Probabilities, float32(1-p), float32(p/2), float32(p/2))
+		}
+		return s
+	}
+	for _, tc := range []struct {
+		before, after      []float64
+		threshold, t, want float64
+	}{
+		{[]float64{0.01, 0.03}, []float64{0.01, 0.03}, 0.5, 1, 0.5}, // in the gap it stays where it was
+		{[]float64{0.01, 0.6}, []float64{0.2, 0.55}, 0.9, 2, 0.75},  // the logit is halved
+		{[]float64{0.01, 0.6}, []float64{0.2, 0.45}, 0.5, 1, 0.45},  // an alarm stays one
+		{[]float64{0.01, 0.4}, []float64{0.2, 0.7}, 0.5, 1, 0.7},    // and no other comes
+	} {
+		got := sameAlarms(of(tc.before...), of(tc.after...), tc.threshold, tc.t)
+		if math.Abs(got-tc.want) > 1e-6 {
+			t.Errorf("%v to %v, %g: %g, want %g", tc.before, tc.after, tc.threshold, got, tc.want)
+		}
+		alarms := func(s *Sample, threshold float64) (n int) {
+			for i := range s.Names {
+				if s.Score(i) >= threshold {
+					n++
+				}
+			}
+			return n
+		}
+		if a, b := alarms(of(tc.before...), tc.threshold), alarms(of(tc.after...), got); a != b {
+			t.Errorf("%v to %v: %d alarms became %d", tc.before, tc.after, a, b)
+		}
+	}
+}
+
+// A model that is right about every name would be the likelier the surer it were made.
+func TestAlwaysRight(t *testing.T) {
+	logs := []float64{-0.1, -3, -3, -0.1}
+	if !alwaysRight(logs, []int{0, 1}, 2) || alwaysRight(logs, []int{0, 0}, 2) {
+		t.Error("right about two of two, and about one")
+	}
+	if at := minimize(func(t float64) float64 { return meanNLL(logs, []int{0, 1}, 2, t) }); at > 1.01*coldest*3 {
+		t.Errorf("temperature %g, want the lowest: the check would not be needed", at)
+	}
+}
+
 func softmax(z []float64, sharp float64) []float64 {
 	out, sum := make([]float64, len(z)), 0.0
 	for i, v := range z {

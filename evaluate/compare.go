@@ -90,7 +90,10 @@ func Compare(ctx context.Context, runs []string, o RunOptions) (*Comparison, err
 		c.Runs, samples, curves = append(c.Runs, one), append(samples, s), append(curves, k)
 	}
 	c.Data, c.Names = o.Data, len(samples[0].Names)
-	boot := bootstrapTogether(curves)
+	boot, err := bootstrapTogether(ctx, curves)
+	if err != nil {
+		return nil, err
+	}
 	for k := 1; k < len(runs); k++ {
 		d := difference(curves[0], curves[k], boot[0], boot[k])
 		d.Run = runs[k]

@@ -78,12 +78,9 @@ func (c *curve) baseRate() float64 { return float64(c.positives) / float64(c.pos
 
 // pr gives precision and recall at each distinct score, from the highest down, if malicious names had the given share.
 func (c *curve) pr(share float64) (precision, recall []float64) {
-	for i, t := range c.tpr {
-		found, alarms := t*share, c.fpr[i]*(1-share)
-		if found+alarms == 0 {
-			continue
-		}
-		precision, recall = append(precision, found/(found+alarms)), append(recall, t)
+	for i := 1; i < len(c.tpr); i++ { // nothing is above the first threshold
+		found, alarms := c.tpr[i]*share, c.fpr[i]*(1-share)
+		precision, recall = append(precision, found/(found+alarms)), append(recall, c.tpr[i])
 	}
 	return precision, recall
 }

@@ -83,3 +83,28 @@ func TestMcNemar(t *testing.T) {
 		want(t, "McNemar", mcNemar(tc.a, tc.b), tc.p)
 	}
 }
+
+// Benign scores of 1: the threshold is the largest below 1, and no rate is refused that can be kept.
+func TestThresholdOfSaturatedScores(t *testing.T) {
+	s := binarySample([]float64{1, 1, 0.9, 0.8, 0.2, 0.1}, []int{1, 0, 0, 0, 0, 0})
+	got, err := newCurve(s).threshold(0.2)
+	if err != nil || got.Alarms != 1 || got.Value >= 1 || got.Value <= 0.9 {
+		t.Errorf("%+v, %v; want one alarm and a threshold just below 1", got, err)
+	}
+	if _, err := newCurve(s).threshold(0.1); err == nil {
+		t.Error("an alarm of five where a tenth was allowed")
+	}
+}
+
+// gonum's rates may begin a hair above 0: nothing is found there, and no precision belongs to it.
+func TestPrecisionBeginsWithAName(t *testing.T) {
+	for n := 40; n < 60; n++ {
+		scores, truth := []float64{0.9}, []int{1}
+		for i := range n {
+			scores, truth = append(scores, 0.1+float64(i)/1000), append(truth, 0)
+		}
+		if precision, recall := newCurve(binarySample(scores, truth)).pr(0.5); precision[0] != 1 || recall[0] != 1 {
+			t.Fatalf("%d benign names: precision %v, recall %v", n, precision[0], recall[0])
+		}
+	}
+}

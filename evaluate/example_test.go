@@ -1,6 +1,7 @@
 package evaluate_test
 
 import (
+	"context"
 	"fmt"
 	"os"
 
@@ -19,7 +20,7 @@ func ExampleMeasure() {
 		Family:        []string{"", "", "", "random", "random", "wordlist"},
 		Source:        []string{"a", "a", "a", "b", "b", "b"},
 	}
-	m, err := evaluate.Measure(s, 0.5, 1)
+	m, err := evaluate.Measure(context.Background(), s, 0.5, 1)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return

@@ -182,19 +182,23 @@ const ProtocolDir = "protocols"
 
 // readGeneralisations reads those of a run that belong to a data set.
 func readGeneralisations(run, fingerprint string) ([]Generalisation, error) {
-	paths, err := filepath.Glob(filepath.Join(run, ProtocolDir, "*.json"))
-	if err != nil {
+	entries, err := os.ReadDir(filepath.Join(run, ProtocolDir))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
 	}
 	var out []Generalisation
-	for _, p := range paths {
+	for _, e := range entries {
+		p := filepath.Join(run, ProtocolDir, e.Name())
+		if filepath.Ext(p) != ".json" {
+			continue
+		}
 		data, err := os.ReadFile(p)
 		if err != nil {
 			return nil, err
 		}
 		var g Generalisation
 		if err := json.Unmarshal(data, &g); err != nil {
-			return nil, errors.Join(fmt.Errorf("read %s", p), err)
+			return nil, fmt.Errorf("read %s: %w", p, err)
 		}
 		if g.Fingerprint == fingerprint {
 			out = append(out, g)

@@ -1,6 +1,7 @@
 package evaluate
 
 import (
+	"context"
 	"encoding/json"
 	"math"
 )
@@ -139,7 +140,7 @@ const bootstrapRounds = 200
 // seed draws the bootstrap: the same sample, threshold and seed give the same metrics. A sample without names, with
 // columns of different length or with a probability outside [0, 1] is an error; one without benign or without malicious
 // names gives nulls and a warning.
-func Measure(s *Sample, threshold float64, seed uint64) (*Metrics, error) {
+func Measure(ctx context.Context, s *Sample, threshold float64, seed uint64) (*Metrics, error) {
 	if err := s.validate(); err != nil {
 		return nil, err
 	}
@@ -153,7 +154,11 @@ func Measure(s *Sample, threshold float64, seed uint64) (*Metrics, error) {
 		m.Warnings = append(m.Warnings, "one class is missing from the sample: areas and rates are not defined")
 	}
 	m.Operating = c.atRates()
-	if interval := c.bootstrap(seed, m.Operating); m.ROCAUC != nil {
+	interval, err := c.bootstrap(ctx, seed, m.Operating)
+	if err != nil {
+		return nil, err
+	}
+	if m.ROCAUC != nil {
 		m.ROCAUC95 = interval[:]
 	}
 	m.Classes = byClass(s)

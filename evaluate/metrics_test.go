@@ -47,7 +47,7 @@ var (
 // Truth from scikit-learn 1.9.1 on the same twelve scores, ties included: roc_auc_score, average_precision_score and, at
 // 0.5, accuracy_score and the rest.
 func TestMeasureBinary(t *testing.T) {
-	m, err := Measure(binarySample(twelveScores, twelveTruth), 0.5, 1)
+	m, err := Measure(t.Context(), binarySample(twelveScores, twelveTruth), 0.5, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +87,7 @@ func TestMeasureTies(t *testing.T) {
 		}
 		scores, truth = append(scores, score), append(truth, malicious)
 	}
-	m, err := Measure(binarySample(scores, truth), 0.5, 1)
+	m, err := Measure(t.Context(), binarySample(scores, truth), 0.5, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +158,7 @@ func TestMeasureAbsentLabels(t *testing.T) {
 		s.Names, s.Family, s.Source = append(s.Names, "x.com"), append(s.Family, ""), append(s.Source, "test")
 		s.Class, s.Probabilities = append(s.Class, datasets.Class(min(s.Truth[i], 1))), append(s.Probabilities, p...)
 	}
-	m, err := Measure(s, 0.5, 1)
+	m, err := Measure(t.Context(), s, 0.5, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -171,7 +171,7 @@ func TestMeasureAbsentLabels(t *testing.T) {
 
 // The layout of metrics.json is a promise: -update rewrites the file when it changes on purpose.
 func TestMetricsGolden(t *testing.T) {
-	m, err := Measure(binarySample(twelveScores, twelveTruth), 0.5, 1)
+	m, err := Measure(t.Context(), binarySample(twelveScores, twelveTruth), 0.5, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,7 +212,7 @@ func TestMeasureThreeLabels(t *testing.T) {
 		{0.5, 0.875, 0.8412698412698413, 0.863095238095238, 0.6546536707079772,
 			[]LabelMetrics{{"benign", 2, 1, 0.5, 2.0 / 3}, {"dga", 3, 0.75, 1, 6.0 / 7}, {"tunnel", 3, 1, 1, 1}}},
 	} {
-		m, err := Measure(s, tc.threshold, 1)
+		m, err := Measure(t.Context(), s, tc.threshold, 1)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -234,7 +234,7 @@ func TestMeasureThreeLabels(t *testing.T) {
 }
 
 func TestMeasureOneClassAndJSON(t *testing.T) {
-	m, err := Measure(binarySample([]float64{0.1, 0.9}, []int{0, 0}), 0.5, 1)
+	m, err := Measure(t.Context(), binarySample([]float64{0.1, 0.9}, []int{0, 0}), 0.5, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -254,7 +254,7 @@ func TestMeasureBadSamples(t *testing.T) {
 	label := binarySample([]float64{0.1, 0.2}, []int{0, 1})
 	label.Truth[1] = 7
 	for what, s := range map[string]*Sample{"no names": binarySample(nil, nil), "probability NaN": nan, "different length": short, "has label 7": label} {
-		if _, err := Measure(s, 0.5, 1); err == nil || !strings.Contains(err.Error(), what) {
+		if _, err := Measure(t.Context(), s, 0.5, 1); err == nil || !strings.Contains(err.Error(), what) {
 			t.Errorf("error %v, want %q", err, what)
 		}
 	}
@@ -269,7 +269,7 @@ func TestOperatingPoints(t *testing.T) {
 		scores, truth = append(scores, float64(i)/10001), append(truth, 0)
 		scores, truth = append(scores, 0.5+float64(i)/20002), append(truth, 1)
 	}
-	m, err := Measure(binarySample(scores, truth), 0.5, 1)
+	m, err := Measure(t.Context(), binarySample(scores, truth), 0.5, 1)
 	if err != nil {
 		t.Fatal(err)
 	}

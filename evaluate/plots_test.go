@@ -86,7 +86,7 @@ func TestPlots(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			s := drawn(1, tc.benign, tc.malicious, tc.families, tc.multi)
-			m, err := Measure(s, 0.5, 1)
+			m, err := Measure(t.Context(), s, 0.5, 1)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -11,6 +11,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	texttemplate "text/template"
@@ -26,6 +27,8 @@ import (
 // report is what the page shows.
 type report struct {
 	Run, Split string
+	// Dir is the run's directory, Elsewhere the data it was measured on where those are not its own.
+	Dir, Elsewhere string
 	// OwnSpec is set where the run keeps an architecture that is no preset, whatever it is called.
 	OwnSpec bool
 	Config  runConfig
@@ -85,19 +88,40 @@ func (r *report) again() []string {
 	}
 	c := r.Config
 	if r.OwnSpec {
-		c.Arch = filepath.Join("runs", r.Run, "spec.json")
+		c.Arch = filepath.Join(r.Dir, "spec.json")
 	}
-	train := fmt.Sprintf("degas train-model %s --arch %s --target %s --run %s", c.Data, c.Arch, c.Target, r.Run)
+	train := []string{"degas", "train-model", c.Data, "--arch", c.Arch, "--target", c.Target, "--run", r.Run}
 	if c.From != "" {
-		train = fmt.Sprintf("degas train-model %s --from %s --run %s", c.Data, c.From, r.Run)
+		train = []string{"degas", "train-model", c.Data, "--from", c.From, "--run", r.Run}
+	}
+	if runs := filepath.Dir(r.Dir); runs != "runs" {
+		train = append(train, "--runs", runs)
 	}
 	for _, o := range append(c.Options, yaml.MapItem{Key: "engine", Value: c.Engine}) {
 		name := fmt.Sprint(o.Key)
 		if value := fmt.Sprint(o.Value); value != "" && !slices.Contains(unflagged, name) {
-			train += fmt.Sprintf(" --%s %s", strings.ReplaceAll(name, "_", "-"), value)
+			train = append(train, "--"+strings.ReplaceAll(name, "_", "-"), value)
 		}
 	}
-	return []string{train, "degas evaluate-model runs/" + r.Run + " --split " + r.Split}
+	measure := []string{"degas", "evaluate-model", r.Dir, "--split", r.Split}
+	if r.Elsewhere != "" {
+		measure = append(measure, "--data", r.Elsewhere)
+	}
+	return []string{shell(train), shell(measure)}
+}
+
+// plainWord is what a shell takes as it stands.
+var plainWord = regexp.MustCompile(`^[\w@%+=:,./-]+$`)
+
+// shell is a command line of words for a POSIX shell.
+func shell(words []string) string {
+	quoted := make([]string, len(words))
+	for i, w := range words {
+		if quoted[i] = w; !plainWord.MatchString(w) {
+			quoted[i] = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
+		}
+	}
+	return strings.Join(quoted, " ")
 }
 
 //go:embed report.md.tmpl

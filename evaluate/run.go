@@ -87,7 +87,7 @@ func Run(ctx context.Context, o RunOptions) (*Metrics, error) {
 	if err != nil {
 		return nil, err
 	}
-	metrics, err := Measure(sample, m.Threshold, cfg.seed())
+	metrics, err := Measure(ctx, sample, m.Threshold, cfg.seed())
 	if err != nil {
 		return nil, err
 	}
@@ -113,7 +113,14 @@ func Run(ctx context.Context, o RunOptions) (*Metrics, error) {
 		}
 	}
 	_, own := os.Stat(filepath.Join(o.RunDir, "spec.json"))
-	r := &report{OwnSpec: own == nil, Config: *cfg, Model: m, Metrics: metrics, Sample: sample, History: history, Split: o.Split, Run: filepath.Base(filepath.Clean(o.RunDir)), Data: manifest}
+	r := &report{OwnSpec: own == nil, Config: *cfg, Model: m, Metrics: metrics, Sample: sample, History: history, Split: o.Split, Dir: filepath.Clean(o.RunDir), Data: manifest}
+	r.Run = filepath.Base(r.Dir)
+	if o.Data != cfg.Data {
+		r.Elsewhere = o.Data
+	}
+	if err := ctx.Err(); err != nil { // interrupted while nobody looked: the earlier evaluation stays
+		return nil, err
+	}
 	return metrics, writeAll(r, o.Out)
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
 
@@ -36,7 +37,12 @@ func ReadSummary(run string) (map[string]float64, error) {
 		}
 		return nil, err
 	}
-	out := map[string]float64{"names": float64(m.Names), "accuracy": float64(m.Accuracy), "f1": float64(m.F1), "precision": float64(m.Precision), "recall": float64(m.Recall)}
+	out := map[string]float64{"names": float64(m.Names)}
+	for name, v := range map[string]Number{"accuracy": m.Accuracy, "f1": m.F1, "precision": m.Precision, "recall": m.Recall} {
+		if !math.IsNaN(float64(v)) { // a model that calls no name malicious has no precision
+			out[name] = float64(v)
+		}
+	}
 	if m.ROCAUC == nil || m.PRAUC == nil {
 		return out, nil
 	}

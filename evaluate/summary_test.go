@@ -2,8 +2,10 @@ package evaluate_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -55,6 +57,36 @@ func TestSummaryIsOfTheModelAsItIs(t *testing.T) {
 	}
 	measure("test")
 	summary("trained on another data set", false)
+}
+
+// A model that calls nothing malicious has no precision: the label goes without, and the export is made.
+func TestSummaryWithoutPrecision(t *testing.T) {
+	run, _ := newRun(t, 3, "binary")
+	m, err := model.Load(filepath.Join(run, "model"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Threshold = math.Nextafter(1, 0)
+	params, err := m.Spec.Params()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range params[len(params)-2:] {
+		clear(m.Weights[p.Name].Data) // every score is a half
+	}
+	if err := m.Save(filepath.Join(run, "model")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := evaluate.Run(context.Background(), evaluate.RunOptions{RunDir: run}); err != nil {
+		t.Fatal(err)
+	}
+	got, err := evaluate.ReadSummary(run)
+	if _, there := got["precision"]; err != nil || there || got["accuracy"] == 0 {
+		t.Errorf("%v, %v; want no precision", got, err)
+	}
+	if _, err := json.Marshal(got); err != nil {
+		t.Error(err)
+	}
 }
 
 // Nothing but an earlier evaluation is replaced.

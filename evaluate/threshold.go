@@ -56,11 +56,16 @@ func (c *curve) threshold(fpr float64) (*Threshold, error) {
 	switch {
 	case c.positives == 0 || c.negatives == 0:
 		return nil, fmt.Errorf("%d malicious and %d benign names: both kinds are needed", c.positives, c.negatives)
-	case math.IsInf(t.Value, 1) || t.Value >= 1:
+	case math.IsInf(t.Value, 1):
 		return nil, fmt.Errorf("at every threshold more than %g of %d benign names are called malicious", fpr, c.negatives)
 	}
-	// All scores above 0: the lowest threshold may be any below them.
-	t.Value = max(t.Value, math.SmallestNonzeroFloat32)
+	t.Value = within(t.Value)
 	t.FPR = float64(t.Alarms) / float64(t.Benign)
 	return t, nil
+}
+
+// within brings a threshold into the open interval from 0 to 1, as a model has it: all scores are above 0, where the lowest
+// threshold may be any below them, and a score of 1 is above the largest number below 1.
+func within(threshold float64) float64 {
+	return min(max(threshold, math.SmallestNonzeroFloat32), math.Nextafter(1, 0))
 }

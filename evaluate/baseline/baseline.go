@@ -74,18 +74,18 @@ func TrainAll(ctx context.Context, names []string, malicious []bool, seed uint64
 	return out, nil
 }
 
-// ScoreAll scores names on all cores.
-func ScoreAll(s Scorer, names []string) []float64 {
+// ScoreAll scores names on all cores, until ctx ends.
+func ScoreAll(ctx context.Context, s Scorer, names []string) ([]float64, error) {
 	out := make([]float64, len(names))
 	workers := runtime.GOMAXPROCS(0)
 	var wg sync.WaitGroup
 	for w := range workers {
 		wg.Go(func() {
-			for i := len(names) * w / workers; i < len(names)*(w+1)/workers; i++ {
+			for i := len(names) * w / workers; i < len(names)*(w+1)/workers && (i%1024 > 0 || ctx.Err() == nil); i++ {
 				out[i] = s.Score(names[i])
 			}
 		})
 	}
 	wg.Wait()
-	return out
+	return out, ctx.Err()
 }

@@ -269,7 +269,7 @@ func trainPlain(ctx context.Context, rows []*row, seed uint64) (scorer, error) {
 		if err != nil {
 			return nil, fmt.Errorf("baseline %s: %w", Plain, err)
 		}
-		return func(_ context.Context, names []string) ([]float64, error) { return baseline.ScoreAll(s, names), nil }, nil
+		return func(ctx context.Context, names []string) ([]float64, error) { return baseline.ScoreAll(ctx, s, names) }, nil
 	}
 	return nil, errors.New("no baseline " + Plain)
 }

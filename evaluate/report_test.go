@@ -1,0 +1,54 @@
+package evaluate
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/goccy/go-yaml"
+)
+
+// The commands of the report are those of this run, wherever it is and whatever it was measured on.
+func TestAgain(t *testing.T) {
+	c := runConfig{Arch: "cnn", Target: "binary", Engine: "cpu", Data: "data/processed", Options: yaml.MapSlice{{Key: "batch_size", Value: 256}, {Key: "min_rate", Value: 1e-5}}}
+	own := c
+	own.Data, own.Arch = "my data", "mine"
+	for _, tc := range []struct {
+		r    report
+		want [2]string
+	}{
+		{report{Config: c, Dir: "runs/first", Run: "first", Split: "test"}, [2]string{
+			"degas train-model data/processed --arch cnn --target binary --run first --batch-size 256 --engine cpu",
+			"degas evaluate-model runs/first --split test"}},
+		{report{Config: own, OwnSpec: true, Dir: "runs/tune/trial-003", Run: "trial-003", Split: "test", Elsewhere: "it's other"}, [2]string{
+			"degas train-model 'my data' --arch runs/tune/trial-003/spec.json --target binary --run trial-003 --runs runs/tune --batch-size 256 --engine cpu",
+			`degas evaluate-model runs/tune/trial-003 --split test --data 'it'\''s other'`}},
+	} {
+		tc.r.History = []Epoch{{Epoch: 1}}
+		if got := tc.r.again(); len(got) != 2 || [2]string(got) != tc.want {
+			t.Errorf("%s: %q, want %q", tc.r.Dir, got, tc.want)
+		}
+	}
+}
+
+// A run's name may be a pattern to a shell.
+func TestGeneralisationsOfAnyName(t *testing.T) {
+	for _, name := range []string{"exp[2]", "exp[2"} {
+		dir := filepath.Join(t.TempDir(), name)
+		if err := os.MkdirAll(filepath.Join(dir, ProtocolDir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		for file, text := range map[string]string{"kfold.json": `{"protocol": "kfold", "dataset": "x"}`, ".kfold.partial": "{"} {
+			if err := os.WriteFile(filepath.Join(dir, ProtocolDir, file), []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got, err := readGeneralisations(dir, "x")
+		if err != nil || len(got) != 1 || got[0].Protocol != "kfold" {
+			t.Errorf("%s: %+v, %v", name, got, err)
+		}
+	}
+	if got, err := readGeneralisations(t.TempDir(), "x"); err != nil || len(got) != 0 {
+		t.Errorf("no protocols: %+v, %v", got, err)
+	}
+}
