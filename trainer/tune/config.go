@@ -38,6 +38,8 @@ type Config struct {
 	// parts of an architecture: dropout, embedding, filters, units, window.
 	Options trainer.Options  `yaml:"options"`
 	Search  map[string]Range `yaml:"search"`
+	// Release is the program's version, which goes into the trials.
+	Release string `yaml:"-"`
 }
 
 // Range is what a value is drawn from: one of Choice, uniform between two bounds, or uniform in the logarithm.

@@ -88,7 +88,13 @@ func Run(ctx context.Context, c *Config, obs Observer) (*Result, error) {
 	if len(s.result.Trials) == 0 {
 		return nil, errors.New("tune: the budget ended before a single training")
 	}
-	return s.result, s.result.write()
+	if err := s.result.write(); err != nil {
+		return nil, err
+	}
+	if best := s.result.Trials[0]; best.Error != "" {
+		return nil, fmt.Errorf("tune: none of %d trials came through, the first: %s. Try: lower learning rates", len(s.result.Trials), best.Error)
+	}
+	return s.result, nil
 }
 
 // search is a search under way.
@@ -115,7 +121,7 @@ func (s *search) train(ctx context.Context, o *Outcome, epochs int) error {
 	}
 	options := o.options
 	options.Epochs = epochs
-	r := trainer.Request{Dir: dir, Spec: o.spec, Config: trainer.Config{Arch: o.arch, Target: s.Target, Engine: o.engine, Data: s.Data, Options: options}}
+	r := trainer.Request{Dir: dir, Spec: o.spec, Config: trainer.Config{Arch: o.arch, Target: s.Target, Engine: o.engine, Data: s.Data, Options: options, Degas: s.Release}}
 	old, err := trainer.ReadConfig(dir)
 	if r.Resume = err == nil; r.Resume && !r.Continues(old) {
 		return fmt.Errorf("%s is a trial of another search. Try: another out than %s", dir, s.Out)
@@ -129,12 +135,13 @@ func (s *search) train(ctx context.Context, o *Outcome, epochs int) error {
 	} else if err != nil {
 		return err
 	}
-	o.Run, o.Epochs = dir, summary.Epochs
-	return o.read(filepath.Join(dir, trainer.HistoryFile))
+	o.Run, o.Epochs = dir, min(summary.Epochs, epochs)
+	return o.read(filepath.Join(dir, trainer.HistoryFile), epochs)
 }
 
-// read takes a trial's numbers from its history.
-func (o *Outcome) read(path string) error {
+// read takes a trial's numbers from its history, as they were after some epochs: one of an earlier search may have gone on
+// for longer than those it is compared with.
+func (o *Outcome) read(path string, epochs int) error {
 	f, err := os.Open(path)
 	if err != nil {
 		return err
@@ -146,6 +153,9 @@ func (o *Outcome) read(path string) error {
 		var e trainer.Epoch
 		if err := d.Decode(&e); err != nil {
 			return fmt.Errorf("read %s: %w", path, err)
+		}
+		if e.Epoch > epochs {
+			break
 		}
 		if o.Seconds += e.Seconds; e.ValidationLoss < o.Loss {
 			o.Loss, o.AUC = e.ValidationLoss, e.ValidationAUC

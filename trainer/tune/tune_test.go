@@ -64,6 +64,7 @@ search:
 	if err != nil {
 		t.Fatal(err)
 	}
+	c.Release = "9.9"
 	return c
 }
 
@@ -103,6 +104,26 @@ func TestHalvingResumes(t *testing.T) {
 				if r := resumed.Trials[i]; r.Number != o.Number || r.Loss != o.Loss || r.Epochs != o.Epochs {
 					t.Errorf("place %d: trial %d, loss %g, %d epochs; uninterrupted %d, %g, %d", i, r.Number, r.Loss, r.Epochs, o.Number, o.Loss, o.Epochs)
 				}
+			}
+			more := *c // goes on with trials that have come further
+			more.Trials = 5
+			fresh := more
+			fresh.Out = c.Out + "-fresh"
+			bigger, err := Run(context.Background(), &more, Observer{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			anew, err := Run(context.Background(), &fresh, Observer{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, o := range anew.Trials {
+				if r := bigger.Trials[i]; r.Number != o.Number || r.Loss != o.Loss || r.Epochs != o.Epochs {
+					t.Errorf("five trials, place %d: trial %d, loss %g, %d epochs; from nothing %d, %g, %d", i, r.Number, r.Loss, r.Epochs, o.Number, o.Loss, o.Epochs)
+				}
+			}
+			if made, err := trainer.ReadConfig(whole.Trials[0].Run); err != nil || made.Degas != "9.9" {
+				t.Errorf("a trial of release %q, want 9.9: %v", made.Degas, err)
 			}
 			other := *c
 			other.Seed++
