@@ -81,7 +81,7 @@ func Fit(ctx context.Context, t Task, o Options, obs Observer) (*Result, error) 
 		return nil, err
 	}
 	if t.Train.Len() == 0 || t.Validation.Len() == 0 {
-		return nil, fmt.Errorf("%d names to train on and %d to validate with: both need some", t.Train.Len(), t.Validation.Len())
+		return nil, unstarted{fmt.Errorf("%d names to train on and %d to validate with: both need some", t.Train.Len(), t.Validation.Len())}
 	}
 	f := &fit{Task: t, Options: o, Observer: obs, weights: t.Train.weights(len(t.Spec.Labels), o.ClassWeight)}
 	err := f.start(ctx)
@@ -89,7 +89,7 @@ func Fit(ctx context.Context, t Task, o Options, obs Observer) (*Result, error) 
 		defer f.session.Close()
 	}
 	if err != nil {
-		return nil, err
+		return nil, unstarted{err}
 	}
 	for f.progress.Epoch < o.Epochs && !f.progress.Stopped {
 		if err := f.epoch(ctx); err != nil {
@@ -99,6 +99,11 @@ func Fit(ctx context.Context, t Task, o Options, obs Observer) (*Result, error) 
 	p := &f.progress
 	return &Result{Weights: f.best, Best: p.History[p.Best-1], History: p.History, Stopped: p.Stopped}, nil
 }
+
+// unstarted is why a training did not come to its first step.
+type unstarted struct{ error }
+
+func (u unstarted) Unwrap() error { return u.error }
 
 // start makes the session, fresh or from the checkpoint.
 func (f *fit) start(ctx context.Context) error {
@@ -137,11 +142,11 @@ func (f *fit) epoch(ctx context.Context) error {
 	}
 	trained := time.Since(began).Seconds()
 	weights := f.session.Weights()
-	if f.Average > 0 {
-		weights = f.mean.Clone()
-	}
 	if weights == nil {
 		return f.lost(ctx)
+	}
+	if f.Average > 0 {
+		weights = f.mean.Clone()
 	}
 	if err := weights.Check(f.Spec); err != nil {
 		return errors.Join(f.diverged(p.Epoch+1, f.Train.Len(), math.NaN()), err)

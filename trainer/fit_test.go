@@ -203,6 +203,52 @@ func (s *nanSession) Step(ctx context.Context, b *trainer.Batch) (float64, error
 	return s.Session.Step(ctx, b)
 }
 
+// lostEngine wraps the real engine and loses its device when the weights are asked for the last of left times.
+type lostEngine struct {
+	trainer.Engine
+	left int
+}
+
+type lostSession struct {
+	trainer.Session
+	left int
+}
+
+var errLost = errors.New("lost")
+
+func (e lostEngine) Start(ctx context.Context, s trainer.Setup) (trainer.Session, error) {
+	ses, err := e.Engine.Start(ctx, s)
+	return &lostSession{ses, e.left}, err
+}
+
+func (s *lostSession) Weights() model.Weights {
+	if s.left--; s.left <= 0 {
+		return nil
+	}
+	return s.Session.Weights()
+}
+
+func (s *lostSession) Step(ctx context.Context, b *trainer.Batch) (float64, error) {
+	if s.left <= 0 {
+		return 0, errLost
+	}
+	return s.Session.Step(ctx, b)
+}
+
+// A device lost while a running mean is kept is told as the step tells it: at the mean's first sample, at its last in the
+// epoch and when the epoch ends.
+func TestDeviceLostWhileAveraging(t *testing.T) {
+	for left := 1; left <= 3; left++ {
+		task := task(t, "")
+		task.Engine = lostEngine{task.Engine, left}
+		o := options(1)
+		o.Average, o.BatchSize = 0.9, 16
+		if _, err := trainer.Fit(context.Background(), task, o, trainer.Observer{}); !errors.Is(err, errLost) {
+			t.Errorf("weights asked for %d times: error %v", left, err)
+		}
+	}
+}
+
 func TestDivergenceKeepsTheCheckpoint(t *testing.T) {
 	task := task(t, t.TempDir())
 	task.Engine = nanEngine{task.Engine}

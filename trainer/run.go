@@ -100,7 +100,7 @@ func Train(ctx context.Context, r Request, obs Observer) (*Summary, error) {
 	if err := cfg.write(r.Dir); err != nil {
 		return nil, err
 	}
-	task.Store = &Store{Dir: filepath.Join(r.Dir, CheckpointDir), History: filepath.Join(r.Dir, HistoryFile)}
+	task.Store = store(r.Dir)
 	task.Resume = r.Resume
 	events, err := tensorboard.Create(r.Dir)
 	if err != nil {
@@ -108,6 +108,9 @@ func Train(ctx context.Context, r Request, obs Observer) (*Summary, error) {
 	}
 	result, err := Fit(ctx, *task, cfg.Options, recorded(obs, events))
 	if err := errors.Join(err, events.Close()); err != nil {
+		if errors.As(err, &unstarted{}) && !r.Resume && ctx.Err() == nil {
+			return nil, errors.Join(err, events.Remove(), cfg.remove(r.Dir))
+		}
 		return nil, err
 	}
 	m := &model.Model{Spec: *task.Spec, Weights: result.Weights, Threshold: 0.5, Epoch: result.Best.Epoch, Dataset: cfg.Fingerprint, Producer: "degas " + cfg.Degas}
@@ -183,8 +186,19 @@ func settle(r Request) (*Config, error) {
 	case old.Fingerprint != cfg.Fingerprint:
 		return nil, fmt.Errorf("resume %s: it was trained on the data set %.12s, %s now holds %.12s", r.Dir, old.Fingerprint, cfg.Data, cfg.Fingerprint)
 	}
-	old.Data, old.Options.Epochs, old.Options.Patience = cfg.Data, cfg.Options.Epochs, cfg.Options.Patience
+	epochs := cfg.Options.Epochs
+	if c, err := store(r.Dir).Load(); err == nil { // asked for less than it has done it stays as it is
+		epochs = max(epochs, min(c.Epoch, old.Options.Epochs))
+	} else if !errors.Is(err, ErrNoCheckpoint) {
+		return nil, err
+	}
+	old.Data, old.Options.Epochs, old.Options.Patience = cfg.Data, epochs, cfg.Options.Patience
 	return old, nil
+}
+
+// store is where a run keeps its checkpoint and its history.
+func store(dir string) *Store {
+	return &Store{Dir: filepath.Join(dir, CheckpointDir), History: filepath.Join(dir, HistoryFile)}
 }
 
 // Continues says whether the request goes on with what a run began: the same architecture, target, engine and options, but
@@ -213,6 +227,16 @@ func (c *Config) write(dir string) error {
 		}
 	}
 	return atomicfile.Write(filepath.Join(dir, ConfigFile), data)
+}
+
+// remove takes back what write put there: a run that could not start would neither go on nor make room for a better one.
+func (c *Config) remove(dir string) error {
+	if c.spec != nil {
+		if err := os.Remove(filepath.Join(dir, SpecFile)); err != nil {
+			return err
+		}
+	}
+	return os.Remove(filepath.Join(dir, ConfigFile))
 }
 
 // ReadConfig reads a run's config.yaml.

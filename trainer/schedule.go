@@ -35,6 +35,9 @@ func (f *fit) average(last bool) {
 	keep := float32(math.Pow(f.Average, float64(f.steps)))
 	f.steps = 0
 	now := f.session.Weights()
+	if now == nil {
+		return // the device is lost: the next step or the end of the epoch tells
+	}
 	if len(f.mean) == 0 {
 		f.mean = now
 		return

@@ -47,6 +47,9 @@ func resumed(ctx *cli.Context) (trainer.Request, error) {
 		return none, usageError{err}
 	}
 	kept := cfg.Options
+	if err := kept.Resolve(); err != nil { // an earlier version's lack some
+		return none, fmt.Errorf("resume %s: %w", dir, err)
+	}
 	kept.Epochs, kept.Patience = o.Epochs, o.Patience
 	if o != kept {
 		return none, usagef("a resumed run keeps its recipe, which is in %s: only --epochs and --patience may change", filepath.Join(dir, trainer.ConfigFile))

@@ -151,3 +151,6 @@ func (w *Writer) Err() error { return w.err }
 
 // Close ends the file and returns the first error.
 func (w *Writer) Close() error { return errors.Join(w.err, w.file.Close()) }
+
+// Remove deletes the file, which is closed.
+func (w *Writer) Remove() error { return os.Remove(w.file.Name()) }
