@@ -103,7 +103,7 @@ func (s *trainStage) Outputs() []string {
 // Run trains beside the run's directory and takes its place when done, so that an earlier run stays whole until then. A
 // training that was stopped is resumed.
 func (s *trainStage) Run(ctx context.Context) error {
-	final := s.TrainConfig.Run
+	final := filepath.Clean(s.TrainConfig.Run)
 	work := filepath.Join(filepath.Dir(final), "."+filepath.Base(final)+".partial")
 	spec, err := model.Preset(s.Arch)
 	if err != nil {

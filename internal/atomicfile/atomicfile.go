@@ -68,6 +68,7 @@ func WriteFunc(path string, write func(io.Writer) error) (err error) {
 // PlaceDir renames the directory stage, which must be on the same file system, to to. What is at to moves aside first and
 // comes back if the rename fails.
 func PlaceDir(stage, to string) error {
+	to = filepath.Clean(to)                        // the parent of "x/" would be x itself
 	if err := os.Chmod(stage, 0o755); err != nil { // MkdirTemp makes it private
 		return err
 	}

@@ -10,7 +10,7 @@ import (
 func TestPlaceDir(t *testing.T) {
 	dir := t.TempDir()
 	to := filepath.Join(dir, "to")
-	for _, text := range []string{"first", "second"} {
+	for _, text := range []string{"first", "second", "third"} {
 		stage, err := os.MkdirTemp(dir, "stage")
 		if err != nil {
 			t.Fatal(err)
@@ -18,7 +18,7 @@ func TestPlaceDir(t *testing.T) {
 		if err := Write(filepath.Join(stage, text), []byte(text)); err != nil {
 			t.Fatal(err)
 		}
-		if err := PlaceDir(stage, to); err != nil {
+		if err := PlaceDir(stage, to+map[string]string{"third": "/"}[text]); err != nil {
 			t.Fatal(err)
 		}
 		in, err := os.ReadDir(to)
@@ -32,7 +32,7 @@ func TestPlaceDir(t *testing.T) {
 	if err := PlaceDir(filepath.Join(dir, "none"), to); err == nil {
 		t.Error("a stage that is not there: no error")
 	}
-	if _, err := os.Stat(filepath.Join(to, "second")); err != nil {
+	if _, err := os.Stat(filepath.Join(to, "third")); err != nil {
 		t.Errorf("after a failure: %v", err)
 	}
 }
