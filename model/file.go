@@ -19,6 +19,9 @@ const (
 	WeightsFile = "model.safetensors"
 )
 
+// ErrNoModel is returned for a directory without a SpecFile.
+var ErrNoModel = errors.New("holds no model")
+
 // Model is a trained classifier: what it is, what it learned and where it came from.
 type Model struct {
 	Spec    Spec    `json:"spec"`
@@ -42,12 +45,13 @@ type modelJSON struct {
 	*Model
 }
 
-// Load reads the model in dir and checks the weights against the Spec. The error names the file at fault.
+// Load reads the model in dir and checks the weights against the Spec. The error names the file at fault; it is ErrNoModel
+// where there is none.
 func Load(dir string) (*Model, error) {
 	path := filepath.Join(dir, SpecFile)
 	data, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("%s holds no model: %w", dir, err)
+		return nil, fmt.Errorf("%s %w: %w", dir, ErrNoModel, err)
 	} else if err != nil {
 		return nil, err
 	}
@@ -68,14 +72,15 @@ func Load(dir string) (*Model, error) {
 	return m, nil
 }
 
-// LoadAny reads the model that dir is or that dir/model holds: a version directory, or a run.
+// LoadAny reads the model that dir is or that dir/model holds: a version directory, or a run. The error is of the one that is
+// there.
 func LoadAny(dir string) (*Model, error) {
 	m, err := Load(dir)
-	if err == nil {
-		return m, nil
+	if !errors.Is(err, ErrNoModel) {
+		return m, err
 	}
-	if inner, innerErr := Load(filepath.Join(dir, "model")); innerErr == nil {
-		return inner, nil
+	if inner, innerErr := Load(filepath.Join(dir, "model")); !errors.Is(innerErr, ErrNoModel) {
+		return inner, innerErr
 	}
 	return nil, err
 }

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 )
@@ -83,6 +84,9 @@ func (b *builder) single(l Layer, in Node) (Node, error) {
 	}
 	if l.Kind == KindLSTM && l.Bidirectional {
 		base = "bidirectional"
+	}
+	if (l.Kind == KindEmbedding || l.Kind == KindImage) && in.Kind != KindInput {
+		return Node{}, errors.New("it reads codes, so only the first layer can be one")
 	}
 	n := Node{Kind: l.Kind, Layer: l, Inputs: []string{in.Name}}
 	shape, params, err := infer(l, in.Shape)

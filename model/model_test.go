@@ -3,6 +3,7 @@ package model_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -151,6 +152,70 @@ func TestLoadBadFiles(t *testing.T) {
 		want := harm(dir)
 		if _, err := model.Load(dir); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error %v does not name %q", name, err, want)
+		}
+	}
+}
+
+// LoadAny tells of the model that is there, in a run as in a version directory.
+func TestLoadAny(t *testing.T) {
+	rng := rand.New(rand.NewPCG(7, 8))
+	spec := modeltest.Spec(rng)
+	m := &model.Model{Spec: spec, Weights: modeltest.Weights(&spec, rng), Threshold: 0.5}
+	for name, tc := range map[string]struct {
+		harm func(dir string) error
+		want string // of the error; "" for none
+		none bool   // it is ErrNoModel
+	}{
+		"whole":      {func(string) error { return nil }, "", false},
+		"no model":   {func(dir string) error { return os.Remove(filepath.Join(dir, "model.json")) }, "holds no model", true},
+		"no weights": {func(dir string) error { return os.Remove(filepath.Join(dir, "model.safetensors")) }, "model.safetensors", false},
+		"truncated":  {func(dir string) error { return os.Truncate(filepath.Join(dir, "model.safetensors"), 100) }, "model.safetensors", false},
+		"newer": {func(dir string) error {
+			return os.WriteFile(filepath.Join(dir, "model.json"), []byte(`{"format_version": 2}`), 0o644)
+		}, "format version 2, this degas reads 1", false},
+	} {
+		for _, inner := range []string{"", "model"} {
+			dir := t.TempDir()
+			if err := m.Save(filepath.Join(dir, inner)); err != nil {
+				t.Fatal(err)
+			}
+			if err := tc.harm(filepath.Join(dir, inner)); err != nil {
+				t.Fatal(err)
+			}
+			_, err := model.LoadAny(dir)
+			switch {
+			case errors.Is(err, model.ErrNoModel) != tc.none, (err == nil) != (tc.want == ""):
+				t.Errorf("%s in %q: error %v", name, inner, err)
+			case err != nil && (!strings.Contains(err.Error(), tc.want) || !strings.Contains(err.Error(), filepath.Join(dir, inner))) && !tc.none:
+				t.Errorf("%s in %q: error %v does not name %q", name, inner, err, tc.want)
+			}
+		}
+	}
+}
+
+// A layer that reads codes can only be the first: behind another one it would read that one's output.
+func TestCodesAreReadFirst(t *testing.T) {
+	spec, err := model.Preset("mlbridge")
+	if err != nil {
+		t.Fatal(err)
+	}
+	embedding, pool := model.Layer{Kind: model.KindEmbedding, Rows: 300, Dim: 4}, model.Layer{Kind: model.KindGlobalMaxPool}
+	image := model.Layer{Kind: model.KindImage, Height: 16, Width: 16}
+	flatten, head := model.Layer{Kind: model.KindFlatten}, model.Layer{Kind: model.KindDense, Units: 1, Activation: model.Sigmoid}
+	for _, tc := range []struct {
+		layers []model.Layer
+		want   string // "" for a good one
+	}{
+		{[]model.Layer{embedding, pool, head}, ""},
+		{[]model.Layer{image, flatten, head}, ""},
+		{[]model.Layer{image, flatten, embedding, pool, head}, "layer 2 (embedding): it reads codes"},
+		{[]model.Layer{embedding, pool, embedding, pool, head}, "layer 2 (embedding): it reads codes"},
+		{[]model.Layer{image, flatten, image, flatten, head}, "layer 2 (image): it reads codes"},
+		{[]model.Layer{image, flatten, {Kind: model.KindParallel, Branches: [][]model.Layer{{embedding, pool}, {head}}}, head}, "layer 0 (embedding): it reads codes"},
+	} {
+		spec.Layers = tc.layers
+		if err := spec.Validate(); (err == nil) != (tc.want == "") || err != nil && !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%v: error %v, want %q", tc.layers, err, tc.want)
 		}
 	}
 }

@@ -3,7 +3,6 @@ package serving
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -44,7 +43,7 @@ func Load(dir string) (name string, versions []Version, err error) {
 		number = 1
 	}
 	v, err := load(dir, number)
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, model.ErrNoModel) {
 		return "", nil, fmt.Errorf("%s holds neither a model nor numbered versions of one: %w", dir, err)
 	}
 	return name, []Version{v}, err

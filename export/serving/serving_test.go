@@ -175,11 +175,19 @@ func TestLoad(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	damaged := filepath.Join(t.TempDir(), "model") // a run's
+	if err := preset(t, "mlbridge", nil).Save(damaged); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(filepath.Join(damaged, model.WeightsFile), 100); err != nil {
+		t.Fatal(err)
+	}
 	for _, tc := range []struct {
 		dir      string
 		versions int
 		want     string
-	}{{dir, 2, ""}, {filepath.Join(dir, "2"), 1, ""}, {t.TempDir(), 0, "neither a model nor numbered versions"}} {
+	}{{dir, 2, ""}, {filepath.Join(dir, "2"), 1, ""}, {t.TempDir(), 0, "neither a model nor numbered versions"},
+		{filepath.Dir(damaged), 0, "read " + filepath.Join(damaged, model.WeightsFile)}} {
 		name, versions, err := serving.Load(tc.dir)
 		switch {
 		case tc.want != "":

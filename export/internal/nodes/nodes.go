@@ -33,14 +33,11 @@ func Of(m *model.Model) ([]model.Node, error) {
 		return nil, fmt.Errorf("input name %q means something else in exported files", name)
 	}
 	shapes := map[string][]int{}
-	for i, n := range list {
+	for _, n := range list {
 		if _, dup := shapes[n.Name]; dup {
 			return nil, fmt.Errorf("the input and a layer are both called %q", n.Name)
 		}
 		shapes[n.Name] = n.Shape
-		if (n.Kind == model.KindEmbedding || n.Kind == model.KindImage) && i != 1 {
-			return nil, fmt.Errorf("%s: an %s reads codes, so only the first layer can be one", n.Name, n.Kind)
-		}
 	}
 	return list, nil
 }
