@@ -30,6 +30,9 @@ func (c *command) compareAction(ctx *cli.Context) error {
 	if err := arguments(ctx, 2, -1); err != nil {
 		return err
 	}
+	if err := oneOfSplits(ctx, splits); err != nil {
+		return err
+	}
 	r, err := evaluate.Compare(ctx.Context, ctx.Args().Slice(), evaluate.RunOptions{Data: ctx.String("data"), Split: ctx.String("split"), Out: ctx.String("out")})
 	if err != nil {
 		return err

@@ -39,6 +39,11 @@ func (c *command) downloadAction(ctx *cli.Context) error {
 		return c.listSources(ctx.Bool("json"))
 	}
 	args, out := downloadArgs(ctx.Args().Slice(), ctx.String("out"))
+	for _, arg := range args {
+		if _, err := datasets.LookupSource(arg); err != nil && !strings.Contains(arg, "://") {
+			return usageError{err}
+		}
+	}
 	if len(args) == 0 {
 		fmt.Fprintln(c.err, "no source named: writing the built-in sample, which is for trying degas out. See degas download-data --list")
 	}

@@ -50,6 +50,9 @@ func (c *command) evaluateAction(ctx *cli.Context) error {
 		}
 		return c.runProtocol(ctx, name, folds)
 	}
+	if err := oneOfSplits(ctx, splits); err != nil {
+		return err
+	}
 	bar := c.progress()
 	defer bar.close()
 	run := ctx.Args().First()

@@ -35,7 +35,7 @@ func (c *command) export() *cli.Command {
 
 func (c *command) exportAction(ctx *cli.Context) error {
 	if ctx.String("format") == "list" {
-		return c.listFormats()
+		return c.listFormats(ctx.Bool("json"))
 	}
 	if err := arguments(ctx, 1, 1); err != nil {
 		return err
@@ -96,19 +96,30 @@ func (c *command) exportAction(ctx *cli.Context) error {
 }
 
 // listFormats shows what can be written and who reads it.
-func (c *command) listFormats() error {
-	w := tabwriter.NewWriter(c.out, 2, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "FORMAT\tFILES\tREAD BY\tHOLDS")
+func (c *command) listFormats(asJSON bool) error {
+	type row struct {
+		Name string `json:"name"`
+		export.Description
+	}
+	var rows []row
 	for _, name := range export.Formats() {
 		f, err := export.Lookup(name)
 		if err != nil {
 			return err
 		}
-		var d export.Description
+		r := row{Name: name}
 		if x, ok := f.(export.Describer); ok {
-			d = x.Describe()
+			r.Description = x.Describe()
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", name, strings.Join(d.Files, ", "), d.Readers, d.Holds)
+		rows = append(rows, r)
+	}
+	if asJSON {
+		return c.printJSON(rows)
+	}
+	w := tabwriter.NewWriter(c.out, 2, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "FORMAT\tFILES\tREAD BY\tHOLDS")
+	for _, r := range rows {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", r.Name, strings.Join(r.Files, ", "), r.Readers, r.Holds)
 	}
 	return w.Flush()
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -34,7 +35,7 @@ func (c *command) generate() *cli.Command {
 			&cli.StringFlag{Name: "layout", Value: "lines", Usage: "lines, csv (domain,class,family), or umudga (a tree of lists below --out)"},
 			&cli.StringFlag{Name: "out", Usage: "`DIR` of --layout umudga"},
 			&cli.BoolFlag{Name: "list", Usage: "show the families and stop"},
-			jsonFlag,
+			&cli.BoolFlag{Name: "json", Usage: "one JSON object a line in place of names; of --list and --layout umudga, the result as JSON"},
 		},
 		Action: c.generateAction,
 	}
@@ -62,7 +63,13 @@ func (c *command) generateAction(ctx *cli.Context) error {
 	}
 	switch layout := ctx.String("layout"); layout {
 	case "lines", "csv":
-		return c.writeNames(ctx.Context, families, p, layout == "csv")
+		if ctx.Bool("json") && layout == "csv" {
+			return usagef("layout csv: it is no JSON. Leave out --layout or --json")
+		}
+		if ctx.Bool("json") {
+			layout = "json"
+		}
+		return c.writeNames(ctx.Context, families, p, layout)
 	case "umudga":
 		if ctx.String("out") == "" {
 			return usagef("layout umudga: --out DIR is missing")
@@ -148,18 +155,33 @@ func (c *command) eachFamily(ctx context.Context, families []synth.Family, p syn
 	return nil
 }
 
-// writeNames prints families one after the other.
-func (c *command) writeNames(ctx context.Context, families []synth.Family, p synth.Params, csv bool) error {
+// generated is one line of --json.
+type generated struct {
+	Domain string `json:"domain"`
+	Class  string `json:"class"`
+	Family string `json:"family"`
+}
+
+// writeNames prints families one after the other as lines, csv or json.
+func (c *command) writeNames(ctx context.Context, families []synth.Family, p synth.Params, layout string) error {
 	w := bufio.NewWriterSize(c.out, 1<<16)
-	if csv {
+	e := json.NewEncoder(w)
+	if layout == "csv" {
 		fmt.Fprintln(w, "domain,class,family")
 	}
 	err := c.eachFamily(ctx, families, p, func(f synth.Family, names []string) error {
 		for _, n := range names {
-			if csv {
-				fmt.Fprintf(w, "%s,%s,%s\n", n, f.Class, f.Name)
-			} else {
-				fmt.Fprintln(w, n)
+			var err error
+			switch layout {
+			case "csv":
+				_, err = fmt.Fprintf(w, "%s,%s,%s\n", n, f.Class, f.Name)
+			case "json":
+				err = e.Encode(generated{n, f.Class, f.Name})
+			default:
+				_, err = fmt.Fprintln(w, n)
+			}
+			if err != nil {
+				return err
 			}
 		}
 		return nil

@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"log/slog"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -65,15 +67,25 @@ func (c *command) importAction(ctx *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := trainer.Import(dir, m, targetOf(m.Spec.Labels), filepath.Base(file)+", sha256 "+sum, ctx.String("data"), release); err != nil {
+	target := targetOf(m.Spec.Labels)
+	if err := trainer.Import(dir, m, target, filepath.Base(file)+", sha256 "+sum, ctx.String("data"), release); err != nil {
 		return err
+	}
+	strange := unmatched(m.Spec.Labels, target, ctx.String("data"))
+	if len(strange) > 0 {
+		slog.Warn("evaluate-model finds no names for these labels: it knows benign, which comes first, and malicious, or dga and tunnel, or the data set's families. Try: --labels",
+			"labels", labelsShort(strange), "data", ctx.String("data"))
 	}
 	done := imported{Run: dir, Labels: m.Spec.Labels, Encoder: m.Spec.Encoder, Parameters: m.Weights.Size()}
 	if ctx.Bool("json") {
 		return c.printJSON(done)
 	}
-	_, err = fmt.Fprintf(c.out, "run         %s\nmodel       %s, %d parameters, %s\ninput       %d codes\n\nNext: degas evaluate-model %s --data DIR, or degas predict %s NAME\n",
-		dir, m.Spec.Name, done.Parameters, strings.Join(labelsShort(done.Labels), ", "), m.Spec.Encoder.Window, dir, dir)
+	next := "degas predict " + dir + " NAME"
+	if done.Labels[0] == model.BinaryLabels[0] && len(strange) < len(done.Labels)-1 {
+		next = "degas evaluate-model " + dir + " --data DIR, or " + next
+	}
+	_, err = fmt.Fprintf(c.out, "run         %s\nmodel       %s, %d parameters, %s\ninput       %d codes\n\nNext: %s\n",
+		dir, m.Spec.Name, done.Parameters, strings.Join(labelsShort(done.Labels), ", "), m.Spec.Encoder.Window, next)
 	return err
 }
 
@@ -96,4 +108,24 @@ func targetOf(labels []string) string {
 		}
 	}
 	return trainer.TargetClass
+}
+
+// unmatched are the labels that evaluate-model finds no names for. A family may be called anything, but for what importing
+// calls outputs without a name; where there is a data set at data, it says which it has.
+func unmatched(labels []string, target, data string) []string {
+	var families []string // nil where that is not known
+	if m, err := datasets.ReadManifest(data); err == nil {
+		families = datasets.ClassNames() // of names without a family
+		for _, s := range m.Splits {
+			families = slices.AppendSeq(families, maps.Keys(s.ByFamily))
+		}
+	}
+	var out []string
+	for i, l := range labels {
+		known := target != trainer.TargetFamily || slices.Contains(families, l) || families == nil && !strings.HasPrefix(l, "label_")
+		if benign := l == model.BinaryLabels[0]; benign != (i == 0) || !benign && !known {
+			out = append(out, l)
+		}
+	}
+	return out
 }

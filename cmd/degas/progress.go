@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/degas-dns/degas/trainer"
@@ -23,7 +24,7 @@ type bar struct {
 	*mpb.Bar
 	began time.Time
 	from  int64
-	note  string
+	note  atomic.Value // a string: mpb reads it while set holds progress.mu and waits for mpb
 }
 
 func (c *command) progress() *progress {
@@ -42,6 +43,7 @@ func (p *progress) line(format string, args ...any) {
 }
 
 // set moves the named bar, which appears on its first call and goes when it is full. unit is what is counted ("names").
+// There is no bar once mpb has given up, as it does when the terminal goes away.
 func (p *progress) set(name, unit string, done, total int64, note string) {
 	if p.bars == nil {
 		return
@@ -51,12 +53,16 @@ func (p *progress) set(name, unit string, done, total int64, note string) {
 	b := p.open[name]
 	if b == nil {
 		b = &bar{began: time.Now(), from: done}
-		b.Bar = p.bars.AddBar(max(total, 0), mpb.BarRemoveOnComplete(),
+		var err error
+		b.Bar, err = p.bars.Add(max(total, 0), mpb.BarStyle().Build(), mpb.BarRemoveOnComplete(),
 			mpb.PrependDecorators(decor.Name(name+" ")),
 			mpb.AppendDecorators(decor.Any(func(st decor.Statistics) string { return b.status(st, unit) })))
+		if err != nil {
+			return
+		}
 		p.open[name] = b
 	}
-	b.note = note
+	b.note.Store(note)
 	if total > 0 {
 		b.SetTotal(total, false)
 	}
@@ -77,8 +83,8 @@ func (b *bar) status(st decor.Statistics, unit string) string {
 			parts = append(parts, (time.Duration(left)*time.Second).String()+" left")
 		}
 	}
-	if b.note != "" {
-		parts = append(parts, b.note)
+	if note, _ := b.note.Load().(string); note != "" {
+		parts = append(parts, note)
 	}
 	return " " + strings.Join(parts, ", ")
 }
@@ -110,11 +116,11 @@ func (p *progress) training() trainer.Observer {
 			}
 			text := fmt.Sprintf("epoch %3d  loss %.4f  validation loss %.4f  AUC %.4f  accuracy %.4f  %s names/s  %.1f s%s",
 				e.Epoch, e.TrainLoss, e.ValidationLoss, e.ValidationAUC, e.ValidationAccuracy, short(e.NamesPerSecond), e.Seconds, best)
-			if p.bars != nil {
-				fmt.Fprintln(p.bars, text) // above the bars
-				return
+			if p.bars == nil {
+				p.line("%s", text)
+			} else if _, err := fmt.Fprintln(p.bars, text); err != nil { // above the bars, while there are any
+				fmt.Fprintln(p.err, text)
 			}
-			p.line("%s", text)
 		},
 	}
 }

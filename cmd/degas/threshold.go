@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 
 	"github.com/degas-dns/degas/evaluate"
 	"github.com/urfave/cli/v2"
@@ -26,9 +28,33 @@ func (c *command) threshold() *cli.Command {
 	}
 }
 
+// Splits to measure on, and those that something may be chosen on.
+var (
+	splits       = []string{"train", "validation", "test"}
+	tuningSplits = splits[:2]
+)
+
+// oneOfSplits refuses a --split that is none of known.
+func oneOfSplits(ctx *cli.Context, known []string) error {
+	switch s := ctx.String("split"); {
+	case slices.Contains(known, s):
+		return nil
+	case slices.Contains(splits, s):
+		return usagef("--split %s: it is for measuring, and what is chosen on it would look better than it is. Try: --split validation", s)
+	default:
+		return usagef("--split %q: must be %s", s, strings.Join(known, " or "))
+	}
+}
+
 func (c *command) thresholdAction(ctx *cli.Context) error {
 	if err := arguments(ctx, 1, 1); err != nil {
 		return err
+	}
+	if err := oneOfSplits(ctx, tuningSplits); err != nil {
+		return err
+	}
+	if fpr := ctx.Float64("fpr"); !(fpr > 0 && fpr < 1) {
+		return usagef("--fpr %g: must be above 0 and below 1", fpr)
 	}
 	t, err := evaluate.ChooseThreshold(ctx.Context, evaluate.RunOptions{RunDir: ctx.Args().First(), Data: ctx.String("data"),
 		Split: ctx.String("split")}, ctx.Float64("fpr"))
@@ -52,7 +78,8 @@ func (c *command) calibrate() *cli.Command {
 		Usage:     "make a run's scores probabilities, by one temperature fitted on validation",
 		ArgsUsage: "RUN",
 		Description: "Scales the model's logits so that the validation names are as likely as can be. The scale goes into the head's weights:\n" +
-			"every export has it. The order of scores and, at the threshold that moves along, the verdicts stay the same.\n\n" +
+			"every export has it. The order of scores and, at the threshold that moves along, the verdicts stay the same; of more than\n" +
+			"two labels, the number of false alarms does.\n\n" +
 			"Example: degas calibrate runs/first",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "data", Usage: "processed `DIR` (the run's own)"},
@@ -65,6 +92,9 @@ func (c *command) calibrate() *cli.Command {
 
 func (c *command) calibrateAction(ctx *cli.Context) error {
 	if err := arguments(ctx, 1, 1); err != nil {
+		return err
+	}
+	if err := oneOfSplits(ctx, tuningSplits); err != nil {
 		return err
 	}
 	r, err := evaluate.Calibrate(ctx.Context, evaluate.RunOptions{RunDir: ctx.Args().First(), Data: ctx.String("data"), Split: ctx.String("split")})

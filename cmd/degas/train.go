@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 
 	"github.com/degas-dns/degas/model"
 	"github.com/degas-dns/degas/trainer"
 	"github.com/degas-dns/degas/trainer/cuda/device"
+	"github.com/gofrs/flock"
 	"github.com/urfave/cli/v2"
 )
 
@@ -218,7 +220,11 @@ func runDir(runs, name, arch string, resume bool) (string, error) {
 		return "", usagef("--resume needs --run NAME")
 	}
 	for i := 1; ; i++ {
-		dir := filepath.Join(runs, fmt.Sprintf("%s-%d", arch, i))
+		name := fmt.Sprintf("%s-%d", arch, i)
+		if filepath.Base(name) != name { // a Spec may have any name
+			return "", usagef("the architecture's name, %q, is a path and cannot name the run. Try: --run NAME", arch)
+		}
+		dir := filepath.Join(runs, name)
 		if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
 			return dir, nil
 		} else if err != nil {
@@ -227,11 +233,20 @@ func runDir(runs, name, arch string, resume bool) (string, error) {
 	}
 }
 
-// removeIfEmpty takes back the directory of a run that failed before it had anything to keep.
+// removeIfEmpty takes back the directory of a run that failed before it had anything to keep. One that another process has
+// locked is that process's, which has yet to fill it.
 func removeIfEmpty(dir string) {
+	lock := flock.New(filepath.Join(dir, ".lock"))
+	if ok, err := lock.TryLock(); err != nil || !ok {
+		return
+	}
+	defer lock.Unlock()
 	entries, err := os.ReadDir(dir)
 	if err != nil || len(entries) > 1 || len(entries) == 1 && entries[0].Name() != ".lock" {
 		return
+	}
+	if runtime.GOOS == "windows" { // which removes no file that is open, here or in another process
+		lock.Unlock()
 	}
 	os.Remove(filepath.Join(dir, ".lock"))
 	os.Remove(dir)

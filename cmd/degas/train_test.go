@@ -1,0 +1,75 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/gofrs/flock"
+)
+
+// A failed run leaves nothing behind, unless the directory has something in it or is another process's.
+func TestRemoveIfEmpty(t *testing.T) {
+	for name, tc := range map[string]struct {
+		file   string
+		locked bool
+		stays  bool
+	}{
+		"empty":             {},
+		"unlocked":          {file: ".lock"},
+		"locked by another": {file: ".lock", locked: true, stays: true},
+		"a run":             {file: "config.yaml", stays: true},
+	} {
+		dir := filepath.Join(t.TempDir(), "runs", "x")
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if tc.file != "" {
+			if err := os.WriteFile(filepath.Join(dir, tc.file), nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		lock := flock.New(filepath.Join(dir, ".lock"))
+		if tc.locked {
+			if ok, err := lock.TryLock(); err != nil || !ok {
+				t.Fatalf("lock: %v, %v", ok, err)
+			}
+		}
+		removeIfEmpty(dir)
+		lock.Unlock()
+		if _, err := os.Stat(filepath.Join(dir, tc.file)); (err == nil) != tc.stays {
+			t.Errorf("%s: stays %v, want %v", name, err == nil, tc.stays)
+		}
+		if _, err := os.Stat(filepath.Dir(dir)); (err == nil) != tc.stays {
+			t.Errorf("%s: the directory of runs stays %v, want %v", name, err == nil, tc.stays)
+		}
+	}
+}
+
+func TestRunDir(t *testing.T) {
+	runs := t.TempDir()
+	if err := os.Mkdir(filepath.Join(runs, "cnn-1"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct{ name, arch, want, refused string }{
+		{"", "cnn", "cnn-2", ""},
+		{"", "my own", "my own-1", ""},
+		{"", "..", "..-1", ""},
+		{"mine", "../x", "mine", ""},
+		{"", "../x", "", `"../x", is a path`},
+		{"", "a/b", "", "Try: --run NAME"},
+		{"", "/x", "", "Try: --run NAME"},
+		{"../x", "cnn", "", "give a name, not a path"},
+	} {
+		dir, err := runDir(runs, tc.name, tc.arch, false)
+		if tc.refused != "" {
+			if !errors.As(err, &usageError{}) || !strings.Contains(err.Error(), tc.refused) {
+				t.Errorf("%q, %q: %q, error %v, want %q", tc.name, tc.arch, dir, err, tc.refused)
+			}
+		} else if err != nil || dir != filepath.Join(runs, tc.want) {
+			t.Errorf("%q, %q: %q, error %v, want %q", tc.name, tc.arch, dir, err, tc.want)
+		}
+	}
+}
