@@ -11,7 +11,6 @@ import (
 
 	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/export/hdf5"
-	"github.com/degas-dns/degas/model"
 )
 
 // manifest puts a dataset.json of two families into a new directory.
@@ -54,16 +53,8 @@ func TestUnmatched(t *testing.T) {
 
 // What cannot be measured is imported with a warning, and evaluate-model is no next step of it.
 func TestImportOfOtherLabels(t *testing.T) {
-	spec, err := model.Preset("mlbridge")
-	if err != nil {
-		t.Fatal(err)
-	}
-	w, err := model.Initial(&spec, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
 	dir, data := t.TempDir(), manifest(t)
-	if err := (hdf5.Format{}).Write(dir, &model.Model{Spec: spec, Weights: w, Threshold: 0.5}); err != nil {
+	if err := (hdf5.Format{}).Write(dir, untrained(t)); err != nil {
 		t.Fatal(err)
 	}
 	for name, tc := range map[string]struct {

@@ -11,8 +11,9 @@ import (
 	"github.com/degas-dns/degas/model"
 )
 
-// The server prints where it is, answers, and stops when it is interrupted.
-func TestServe(t *testing.T) {
+// untrained is a small model with the weights that training would begin from.
+func untrained(t *testing.T) *model.Model {
+	t.Helper()
 	spec, err := model.Preset("mlbridge")
 	if err != nil {
 		t.Fatal(err)
@@ -21,8 +22,13 @@ func TestServe(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return &model.Model{Spec: spec, Weights: w, Threshold: 0.5}
+}
+
+// The server prints where it is, answers, and stops when it is interrupted.
+func TestServe(t *testing.T) {
 	dir := t.TempDir()
-	if err := (&model.Model{Spec: spec, Weights: w, Threshold: 0.5}).Save(dir); err != nil {
+	if err := untrained(t).Save(dir); err != nil {
 		t.Fatal(err)
 	}
 	ctx, interrupt := context.WithCancel(t.Context())

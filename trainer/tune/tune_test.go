@@ -100,11 +100,7 @@ func TestHalvingResumes(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for i, o := range whole.Trials {
-				if r := resumed.Trials[i]; r.Number != o.Number || r.Loss != o.Loss || r.Epochs != o.Epochs {
-					t.Errorf("place %d: trial %d, loss %g, %d epochs; uninterrupted %d, %g, %d", i, r.Number, r.Loss, r.Epochs, o.Number, o.Loss, o.Epochs)
-				}
-			}
+			sameTrials(t, "interrupted", resumed, whole)
 			more := *c // goes on with trials that have come further
 			more.Trials = 5
 			fresh := more
@@ -117,11 +113,7 @@ func TestHalvingResumes(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for i, o := range anew.Trials {
-				if r := bigger.Trials[i]; r.Number != o.Number || r.Loss != o.Loss || r.Epochs != o.Epochs {
-					t.Errorf("five trials, place %d: trial %d, loss %g, %d epochs; from nothing %d, %g, %d", i, r.Number, r.Loss, r.Epochs, o.Number, o.Loss, o.Epochs)
-				}
-			}
+			sameTrials(t, "five in place of four", bigger, anew)
 			if made, err := trainer.ReadConfig(whole.Trials[0].Run); err != nil || made.Degas != "9.9" {
 				t.Errorf("a trial of release %q, want 9.9: %v", made.Degas, err)
 			}
@@ -136,6 +128,16 @@ func TestHalvingResumes(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// sameTrials makes sure that a search ended as one in a single go.
+func sameTrials(t *testing.T, what string, got, want *Result) {
+	t.Helper()
+	for i, o := range want.Trials {
+		if r := got.Trials[i]; r.Number != o.Number || r.Loss != o.Loss || r.Epochs != o.Epochs {
+			t.Errorf("%s, place %d: trial %d, loss %g, %d epochs; in one go %d, %g, %d", what, i, r.Number, r.Loss, r.Epochs, o.Number, o.Loss, o.Epochs)
+		}
 	}
 }
 
