@@ -111,10 +111,7 @@ func (o DownloadOptions) target(arg string, names *urlNames) (target, error) {
 	switch u.Scheme {
 	case "http", "https":
 	case "file":
-		t.local = filepath.FromSlash(u.Path)
-		if filepath.VolumeName(strings.TrimPrefix(t.local, string(filepath.Separator))) != "" { // file:///C:/x
-			t.local = t.local[1:]
-		}
+		t.local = localPath(u)
 		origin = t.local
 	default:
 		return target{}, fmt.Errorf("source %q: the scheme must be http, https or file", arg)
@@ -125,6 +122,24 @@ func (o DownloadOptions) target(arg string, names *urlNames) (target, error) {
 	}
 	t.sidecar, err = o.sidecar()
 	return t, err
+}
+
+// LocalFile is the file of this machine that an argument of Download names, if it does.
+func LocalFile(arg string) (path string, ok bool) {
+	u, err := url.Parse(arg)
+	if err != nil || u.Scheme != "file" {
+		return "", false
+	}
+	return localPath(u), true
+}
+
+// localPath is the file that a file URL names.
+func localPath(u *url.URL) string {
+	path := filepath.FromSlash(u.Path)
+	if filepath.VolumeName(strings.TrimPrefix(path, string(filepath.Separator))) != "" { // file:///C:/x
+		return path[1:]
+	}
+	return path
 }
 
 // unpackURL unpacks the kinds of archive that process-data does not read as they are.

@@ -100,6 +100,14 @@ func (o ProcessOptions) resolve() (ProcessOptions, *Plan, error) {
 	return o, p, p.check()
 }
 
+// Share is a share as ProcessOptions has it, where 0 stands for the default: none is below 0.
+func Share(x float64) float64 {
+	if x == 0 {
+		return -1
+	}
+	return x
+}
+
 func shareOr(v, fallback float64) float64 {
 	switch {
 	case v == 0:

@@ -16,7 +16,7 @@ import (
 // ReadSummary reads the numbers of a run's evaluation that belong on a label: areas, rates, F1. It returns none when the
 // run, as it is now, has not been evaluated on the test split of its data, and says so where it was on something else.
 func ReadSummary(run string) (map[string]float64, error) {
-	path := filepath.Join(run, "evaluation", metricsFile)
+	path := SummaryFile(run)
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -54,6 +54,9 @@ func ReadSummary(run string) (map[string]float64, error) {
 	}
 	return out, nil
 }
+
+// SummaryFile is what ReadSummary reads.
+func SummaryFile(run string) string { return filepath.Join(run, "evaluation", metricsFile) }
 
 // unfit is why these are no numbers to put on a model's label; "" when they are.
 func (m *Metrics) unfit(trained *model.Model) (string, error) {

@@ -83,6 +83,11 @@ func ReadConfig(path string) (*Config, error) {
 	if err := yaml.Unmarshal(data, &present); err != nil {
 		return nil, fmt.Errorf("read %s: %w", path, err)
 	}
+	for section, v := range present {
+		if v == nil {
+			return nil, fmt.Errorf("read %s: %s: is empty. Try: %s: {} for the defaults, or leave it out", path, section, section)
+		}
+	}
 	train, _ := present["train"].(map[string]any)
 	arch, _ := train["arch"].(string) // decides, with the target, about the other defaults
 	target, _ := train["target"].(string)

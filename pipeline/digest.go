@@ -16,11 +16,15 @@ import (
 func (r *runner) digests(paths []string, known map[string]stat) (map[string]stat, error) {
 	out := map[string]stat{}
 	for _, root := range paths {
-		err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		walked := root
+		if info, err := os.Stat(root); err == nil && info.IsDir() {
+			walked += string(filepath.Separator) // WalkDir does not follow a root that is a link
+		}
+		err := filepath.WalkDir(walked, func(path string, d fs.DirEntry, err error) error {
 			if err != nil {
 				return err
 			}
-			if path != root && strings.HasPrefix(d.Name(), ".") {
+			if path != walked && strings.HasPrefix(d.Name(), ".") {
 				if d.IsDir() {
 					return filepath.SkipDir
 				}

@@ -114,7 +114,7 @@ func (r *runner) stage(ctx context.Context, s Stage) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	done, err := r.done(s)
+	print, done, err := r.done(s)
 	if err != nil && !r.DryRun {
 		return err
 	}
@@ -135,7 +135,7 @@ func (r *runner) stage(ctx context.Context, s Stage) error {
 		return err
 	}
 	call(r.Finished, s)
-	return r.remember(s)
+	return r.remember(s, print)
 }
 
 func call(f func(Stage), s Stage) {
@@ -144,39 +144,35 @@ func call(f func(Stage), s Stage) {
 	}
 }
 
-// done reports whether s would only repeat itself.
-func (r *runner) done(s Stage) (bool, error) {
-	print, err := r.fingerprint(s)
-	if err != nil {
-		return false, err
+// done reports whether s would only repeat itself, and the fingerprint of what it would begin with.
+func (r *runner) done(s Stage) (print string, done bool, err error) {
+	if print, err = r.fingerprint(s); err != nil {
+		return "", false, err
 	}
 	rec, ok := r.state.Stages[s.Name()]
 	if !ok || rec.Fingerprint != print {
-		return false, nil
+		return print, false, nil
 	}
 	now, err := r.digests(s.Outputs(), rec.Outputs)
 	if errors.Is(err, os.ErrNotExist) {
-		return false, nil
+		return print, false, nil
 	} else if err != nil {
-		return false, err
+		return print, false, err
 	}
 	if len(now) != len(rec.Outputs) {
-		return false, nil
+		return print, false, nil
 	}
 	for path, st := range now {
 		if rec.Outputs[path].SHA256 != st.SHA256 {
-			return false, nil
+			return print, false, nil
 		}
 	}
-	return true, nil
+	return print, true, nil
 }
 
-// remember writes down that s is done.
-func (r *runner) remember(s Stage) error {
-	print, err := r.fingerprint(s)
-	if err != nil {
-		return err
-	}
+// remember writes down that s, which began with inputs of that fingerprint, is done: what has changed since was perhaps not
+// read, and makes it run again.
+func (r *runner) remember(s Stage, print string) error {
 	outputs, err := r.digests(s.Outputs(), nil)
 	if err != nil {
 		return err

@@ -76,6 +76,65 @@ func TestRunSkipsWhatIsDone(t *testing.T) {
 	}
 }
 
+// An input that changes while a stage runs was perhaps not read: the stage runs again.
+func TestInputChangesWhileRunning(t *testing.T) {
+	dir := t.TempDir()
+	from := filepath.Join(dir, "a")
+	if err := os.WriteFile(from, []byte("1"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s := &copyStage{name: "ab", from: from, to: filepath.Join(dir, "b")}
+	o := Options{State: filepath.Join(dir, "s.json"), Version: "1", Observer: Observer{Finished: func(Stage) {
+		if s.runs == 1 {
+			if err := os.WriteFile(from, []byte("333"), 0o644); err != nil {
+				t.Error(err)
+			}
+		}
+	}}}
+	for i, want := range []int{1, 2, 2} {
+		if err := Run(context.Background(), []Stage{s}, o); err != nil || s.runs != want {
+			t.Fatalf("call %d: %d runs, %v; want %d", i+1, s.runs, err, want)
+		}
+	}
+}
+
+// The folder of an input may be a link.
+func TestInputBehindALink(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "disk"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(dir, "raw")
+	if err := os.Symlink("disk", link); err != nil {
+		t.Skip(err) // Windows, without the right to
+	}
+	if err := os.WriteFile(filepath.Join(dir, "disk", "a"), []byte("1"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	got, err := (&runner{}).digests([]string{link}, nil)
+	if err != nil || len(got) != 1 || got[filepath.ToSlash(filepath.Join(link, "a"))].SHA256 == "" {
+		t.Errorf("%v, %v", got, err)
+	}
+}
+
+// What is given as zero is zero, and local files are inputs.
+func TestStages(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "c.yaml")
+	if err := os.WriteFile(path, []byte("version: 1\nname: x\ndownload: {sources: [tranco, 'file:///x.csv'], from: lists}\nprocess: {test: 0, max_bad: 0}\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	c, err := ReadConfig(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o := c.Process.options(); o.Test != -1 || o.MaxBad != -1 || o.Validation != 0.1 {
+		t.Errorf("test 0, max_bad 0: %+v", o)
+	}
+	if in := c.Stages("1", Hooks{})[0].Inputs(); !slices.Equal(in, []string{"lists", filepath.FromSlash("/x.csv")}) {
+		t.Errorf("inputs of the download: %v", in)
+	}
+}
+
 func TestReadConfig(t *testing.T) {
 	for name, tc := range map[string]struct{ text, err string }{
 		"unknown key":  {"version: 1\nname: x\ntrain:\n  options: {epoch: 3}\n", `Did you mean "epochs"?`},
@@ -83,6 +142,7 @@ func TestReadConfig(t *testing.T) {
 		"version":      {"version: 2\nname: x\ntrain: {}\n", "version 2"},
 		"name":         {"version: 1\nname: ../x\ntrain: {}\n", `name "../x"`},
 		"bad value":    {"version: 1\nname: x\ntrain:\n  options: {epochs: 0}\n", "epochs 0"},
+		"empty":        {"version: 1\nname: x\ntrain:\nprocess: {}\n", "train: is empty"},
 		"no run":       {"version: 1\nname: x\nevaluate: {}\n", "give run"},
 		"not a config": {"- 1\n", "read "},
 		"fine":         {"version: 1\nname: x\ntrain: {arch: lstm}\nexport: {}\n", ""},

@@ -49,9 +49,22 @@ type downloadStage struct {
 	hooks Hooks
 }
 
-func (s *downloadStage) Name() string      { return "download-data" }
-func (s *downloadStage) Params() any       { return s.DownloadConfig }
-func (s *downloadStage) Inputs() []string  { return nil }
+func (s *downloadStage) Name() string { return "download-data" }
+func (s *downloadStage) Params() any  { return s.DownloadConfig }
+
+// Inputs are files of this machine; what a publisher has now is not asked.
+func (s *downloadStage) Inputs() []string {
+	var out []string
+	if s.From != "" {
+		out = append(out, s.From)
+	}
+	for _, source := range s.Sources {
+		if path, ok := datasets.LocalFile(source); ok {
+			out = append(out, path)
+		}
+	}
+	return out
+}
 func (s *downloadStage) Outputs() []string { return []string{s.To} }
 func (s *downloadStage) Run(ctx context.Context) error {
 	o := s.hooks.Download
@@ -62,7 +75,7 @@ func (s *downloadStage) Run(ctx context.Context) error {
 
 // options are what Process is told of the configuration.
 func (p *ProcessConfig) options() datasets.ProcessOptions {
-	return datasets.ProcessOptions{Seed: p.Seed, Validation: p.Validation, Test: p.Test, MaxBad: p.MaxBad, Split: p.Split,
+	return datasets.ProcessOptions{Seed: p.Seed, Validation: datasets.Share(p.Validation), Test: datasets.Share(p.Test), MaxBad: datasets.Share(p.MaxBad), Split: p.Split,
 		HoldoutFamilies: p.Holdout, Balance: p.Balance, CapFamily: p.CapFamily}
 }
 
@@ -169,8 +182,15 @@ type exportStage struct{ *ExportConfig }
 
 func (s *exportStage) Name() string { return "export-model" }
 func (s *exportStage) Params() any  { return s.ExportConfig }
+
+// Inputs are the model and its evaluation, whose numbers go into the model card.
 func (s *exportStage) Inputs() []string {
-	return []string{filepath.Join(s.ExportConfig.Run, trainer.ModelDir)}
+	in := []string{filepath.Join(s.ExportConfig.Run, trainer.ModelDir)}
+	path := evaluate.SummaryFile(s.ExportConfig.Run)
+	if _, err := os.Stat(path); err == nil {
+		in = append(in, path)
+	}
+	return in
 }
 func (s *exportStage) Outputs() []string { return []string{s.To} }
 func (s *exportStage) Run(ctx context.Context) error {

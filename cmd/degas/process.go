@@ -61,7 +61,7 @@ func (c *command) processAction(ctx *cli.Context) error {
 	defer bar.close()
 	out := argument(ctx, 1, "data/processed")
 	o := datasets.ProcessOptions{
-		Seed: ctx.Uint64("seed"), Validation: share(ctx.Float64("validation")), Test: share(ctx.Float64("test")), Memory: memory, MaxBad: share(maxBad),
+		Seed: ctx.Uint64("seed"), Validation: datasets.Share(ctx.Float64("validation")), Test: datasets.Share(ctx.Float64("test")), Memory: memory, MaxBad: datasets.Share(maxBad),
 		Workers: ctx.Int("workers"), Compression: ctx.String("compression"), Split: ctx.String("split"),
 		HoldoutFamilies: ctx.StringSlice("holdout-family"), Balance: balance, CapFamily: ctx.Int64("cap-family"), Version: release, Progress: bar.counting("process", "B"),
 	}
@@ -135,14 +135,6 @@ func from(split, day string) string {
 		return ""
 	}
 	return ", " + split + " from " + day
-}
-
-// share says "none" for a flag's 0 as ProcessOptions does, whose own 0 stands for the default.
-func share(x float64) float64 {
-	if x == 0 {
-		return -1
-	}
-	return x
 }
 
 // families counts the families of a split; "" stands for rows without one.
