@@ -184,10 +184,7 @@ func (r *DownloadReport) bring(ctx context.Context, c *fetch.Client, out string,
 		}
 		return r.list(out, dir)
 	}
-	if o := c.Options(); o.Mirror != "" { // a mirror is a copy of out, with a folder for each source
-		o.Mirror += "/" + t.Name
-		c = fetch.New(o)
-	}
+	c = t.client(c)
 	files, err := t.Files(ctx, c)
 	if err != nil {
 		return t.failed(err)
@@ -212,6 +209,26 @@ func (r *DownloadReport) bring(ctx context.Context, c *fetch.Client, out string,
 		return t.failed(err)
 	}
 	return r.list(out, dir)
+}
+
+// client is c, told what of a copy of out is this source's: a mirror is one, with a folder for each source, and the folder
+// to copy from may be one.
+func (t target) client(c *fetch.Client) *fetch.Client {
+	o := c.Options()
+	switch {
+	case o.From != "" && t.base != "", o.From == "" && o.Mirror == "":
+		return c // a URL's file may be in any folder
+	case o.From != "":
+		o.Folder = t.Name
+		for _, s := range Sources() {
+			if s.Name != t.Name {
+				o.Others = append(o.Others, s.Name)
+			}
+		}
+	default:
+		o.Mirror += "/" + t.Name
+	}
+	return fetch.New(o)
 }
 
 // describe writes the sidecar beside the files that came: the file of the URL, or what it was unpacked to.

@@ -21,6 +21,8 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/degas-dns/degas/internal/linkwalk"
 )
 
 const headSize = 16 << 10
@@ -82,7 +84,7 @@ func (in *input) info(tempDir string) FileInfo {
 
 // discover finds the inputs below root, which may also be a file, in order of their paths, and what it skipped.
 func discover(ctx context.Context, root string) (inputs []*input, skipped []Skipped, err error) {
-	files, err := listFiles(ctx, root)
+	files, skipped, err := listFiles(ctx, root)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -97,36 +99,33 @@ func discover(ctx context.Context, root string) (inputs []*input, skipped []Skip
 	return inputs, append(skipped, dropped...), nil
 }
 
-// listFiles walks root. Hidden files are the downloader's business.
-func listFiles(ctx context.Context, root string) (files []*diskFile, err error) {
-	err = filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
-		if err := errors.Join(err, ctx.Err()); err != nil {
-			return err
-		}
-		if p != root && strings.HasPrefix(d.Name(), ".") {
-			if d.IsDir() {
+// listFiles walks root, through links. Hidden files are the downloader's business.
+func listFiles(ctx context.Context, root string) (files []*diskFile, skipped []Skipped, err error) {
+	again, err := linkwalk.Walk(root, func(rel string, info fs.FileInfo, err error) error {
+		if rel != "." && strings.HasPrefix(path.Base(rel), ".") {
+			if info != nil && info.IsDir() {
 				return fs.SkipDir
 			}
 			return nil
 		}
-		info, err := os.Stat(p) // a link to a file counts as the file
-		if err != nil || info.IsDir() {
+		if err := errors.Join(err, ctx.Err()); err != nil || !info.Mode().IsRegular() {
 			return err
 		}
-		rel, err := filepath.Rel(root, p)
-		if err != nil || rel == "." {
-			rel = filepath.Base(p)
+		f := &diskFile{path: filepath.Join(root, filepath.FromSlash(rel)), rel: rel, size: info.Size()}
+		if rel == "." {
+			f.rel = filepath.Base(root)
 		}
-		if info.Mode().IsRegular() {
-			files = append(files, &diskFile{path: p, rel: filepath.ToSlash(rel), size: info.Size()})
-		}
-		return err
+		files = append(files, f)
+		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("list inputs: %w", err)
+		return nil, nil, fmt.Errorf("list inputs: %w", err)
+	}
+	for _, rel := range again {
+		skipped = append(skipped, Skipped{rel, "a folder that is read under another name"})
 	}
 	slices.SortFunc(files, func(a, b *diskFile) int { return strings.Compare(a.rel, b.rel) })
-	return files, nil
+	return files, skipped, nil
 }
 
 // aside are files that come with data sets and hold no rows.
@@ -221,9 +220,16 @@ func (in *input) recognize(ctx context.Context) (skip string, err error) {
 		// A declared class is as good as the folder that would have told it.
 		in.reader = Recognize(in.sidecar.class.String()+"/"+in.path, head)
 	}
-	if in.reader == nil {
+	if in.reader != nil {
+		return "", nil
+	}
+	if _, column, _ := rankedShape(head); column < 0 {
 		return "not recognised", nil
 	}
+	if in.sidecar.class == nil {
+		return "the numbers beside the names are no ranking: if they are classes, add a header, such as domain,class", nil
+	}
+	in.reader = rankedReader{} // whatever the numbers are, the sidecar's class counts
 	return "", nil
 }
 

@@ -16,7 +16,7 @@ var classWords = map[string]Class{
 
 // labeller turns the values of a class column into classes. Columns repeat few values, so it remembers them.
 type labeller struct {
-	positive Class // what "1", "malicious", … mean in this file
+	positive Class // what "1", "malicious", … mean in this file; "dga" is always DGA
 	seen     map[string]label
 }
 
@@ -45,7 +45,7 @@ func (l *labeller) label(value []byte) label {
 	s := strings.ToLower(strings.TrimSpace(string(value)))
 	var got label
 	if c, ok := classWords[s]; ok {
-		if c == DGA {
+		if c == DGA && s != "dga" {
 			c = l.positive
 		}
 		got = label{class: c, ok: true}

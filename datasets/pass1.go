@@ -57,6 +57,7 @@ type reading struct {
 	sourceID      uint16
 	rows, refused atomic.Int64
 	giveUp        atomic.Bool
+	gaveUp        [2]int64 // bad and all rows when giveUp was set
 	mu            sync.Mutex
 	refusedBy     map[string]int64
 	samples       []sample
@@ -152,7 +153,7 @@ func (r *reading) read(ctx context.Context) (err error) {
 	defer s.Close()
 	if err := r.reader.Read(ctx, s.Reader, r.info(r.run.tempDir), r); err != nil {
 		if errors.Is(err, errGiveUp) {
-			return r.verdict()
+			return r.tooBad(r.gaveUp[0], r.gaveUp[1])
 		}
 		return err
 	}
@@ -265,7 +266,8 @@ func (r *reading) refuse(line int64, reason, text string) {
 		r.samples = r.samples[:min(len(r.samples), badSamples)]
 	}
 	bad, rows := r.refused.Add(1), r.rows.Load()
-	if rows >= earlyVerdit && float64(bad) > r.run.maxBad*float64(rows) {
+	if rows >= earlyVerdit && float64(bad) > r.run.maxBad*float64(rows) && !r.giveUp.Load() {
+		r.gaveUp = [2]int64{bad, rows}
 		r.giveUp.Store(true)
 	}
 }
@@ -275,21 +277,27 @@ func tolerable(bad, rows int64, maxBad float64) bool {
 	return bad == 0 || float64(bad) <= maxBad*float64(rows) || bad <= toleratedN && bad < rows
 }
 
-// verdict is the error of an input with too large a share of bad rows.
+// verdict is the error of an input with too large a share of bad rows, once all are counted.
 func (r *reading) verdict() error {
 	bad, rows := r.refused.Load(), r.rows.Load()
 	if tolerable(bad, rows, r.run.maxBad) {
 		return nil
 	}
+	return fmt.Errorf("read %s: %w", r.label(), r.tooBad(bad, rows))
+}
+
+// tooBad is the error of an input of which bad of so many rows are too many. One that was given up has it whatever the
+// rows that were on their way are like: the rest of the file was not read.
+func (r *reading) tooBad(bad, rows int64) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	first := ""
 	if len(r.samples) > 0 {
 		first = ", first " + r.samples[0].text
 	}
-	return fmt.Errorf("read %s: %d of %d rows are bad, more than the %g %% allowed (read as %s%s). "+
+	return fmt.Errorf("%d of %d rows are bad, more than the %g %% allowed (read as %s%s). "+
 		"Try: --max-bad, or say what the file is in %s%s",
-		r.label(), bad, rows, 100*r.run.maxBad, r.reader.Name(), first, r.file.rel, sidecarSuffix)
+		bad, rows, 100*r.run.maxBad, r.reader.Name(), first, r.file.rel, sidecarSuffix)
 }
 
 // work normalises blocks and spreads their rows.

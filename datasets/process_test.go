@@ -255,6 +255,8 @@ func TestProcessRefusesNonsense(t *testing.T) {
 	}{
 		{"empty folder", nil, ProcessOptions{}, "Try: degas download-data"},
 		{"nothing recognised", map[string]string{"x/y.txt": "hello world\n"}, ProcessOptions{}, "x/y.txt (not recognised)"},
+		{"classes without a header", map[string]string{"x/y.csv": "google.com,0\nxjpakm.biz,1\n"}, ProcessOptions{},
+			"x/y.csv (the numbers beside the names are no ranking: if they are classes, add a header, such as domain,class)"},
 		{"split", map[string]string{"dga/a.txt": good}, ProcessOptions{Split: "colour"}, "domain, random, family, source, date"},
 		{"compression", map[string]string{"dga/a.txt": good}, ProcessOptions{Compression: "gzip"}, "none, lz4, zstd"},
 		{"shares", map[string]string{"dga/a.txt": good}, ProcessOptions{Test: 0.6, Validation: 0.5}, "nothing to train on"},

@@ -35,7 +35,7 @@ func (feedReader) Match(p string, head []byte) int {
 	if len(lines) == 0 {
 		return 0
 	}
-	if c, ok := tableColumns(lines[0]); ok && c.class >= 0 {
+	if c, ok := tableColumns(lines[0]); ok && (c.class >= 0 || c.family >= 0 || c.rank >= 0) {
 		return 0 // it says itself what it is
 	}
 	described, names := 0, 0
@@ -62,11 +62,18 @@ func (feedReader) Match(p string, head []byte) int {
 func (feedReader) Read(ctx context.Context, in io.Reader, f FileInfo, sink Sink) error {
 	fallback := feedFamily(f.Base())
 	families := map[string]string{} // by description
+	first := true
 	var fields [][]byte
 	return eachLine(in, sink, func(line int64, text []byte) error {
 		var ok bool
 		if fields, ok = splitRow(fields, text, ','); !ok {
 			return sink.Refuse(line, reasonQuote)
+		}
+		if first {
+			first = false
+			if _, ok := tableColumns(text); ok && !looksLikeName(fields[0]) {
+				return nil // a header that says less than the file's name: domain,date
+			}
 		}
 		rec := Record{Name: view(bytes.TrimSpace(fields[0])), Class: DGA, Family: fallback}
 		if len(fields) > 1 {

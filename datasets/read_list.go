@@ -133,38 +133,51 @@ type rankedReader struct{}
 
 func (rankedReader) Name() string { return "ranked" }
 
-// rankedShape finds the separator and the column of the domain, -1 when lines are no ranking.
-func rankedShape(head []byte) (sep byte, column int) {
+// rankedShape finds the separator and the column of the domain, -1 when lines are not a name and a number each. ranking
+// is false when the numbers may be classes instead, see isRanking.
+func rankedShape(head []byte) (sep byte, column int, ranking bool) {
 	lines := headLines(head, 50)
 	if len(lines) == 0 {
-		return 0, -1
+		return 0, -1, false
 	}
 	for _, sep := range []byte(",;\t ") {
-		first, second, last, rising := 0, 0, int64(-1), true
+		var first, second []int64 // the numbers before and after names
 		for _, l := range lines {
 			a, b, ok := cutRank(l, sep)
 			if !ok {
 				continue
 			}
 			if n, ok := rank(a); ok && looksLikeName(b) {
-				first++
-				rising = rising && n > last
-				last = n
+				first = append(first, n)
 			} else if n, ok := rank(b); ok && looksLikeName(a) {
-				second++
-				rising = rising && n >= last
-				last = n
+				second = append(second, n)
 			}
 		}
 		// Some rankings hold a few names without a dot: Umbrella ranks com.
 		switch enough := len(lines) - len(lines)/5; {
-		case rising && first >= enough && first > 0:
-			return sep, 1
-		case rising && second >= enough && second > 0:
-			return sep, 0
+		case len(first) >= enough && len(first) > 0:
+			return sep, 1, isRanking(first, true)
+		case len(second) >= enough && len(second) > 0:
+			return sep, 0, isRanking(second, false)
 		}
 	}
-	return 0, -1
+	return 0, -1, false
+}
+
+// isRanking tells ranks from classes, which are few, small and repeat. Ranks rise, from 1 or, where a list was cut, from
+// anywhere; unless strict, a rank may be shared by a few names, and from 1000 on by many (CrUX ranks by thousands). A list
+// of one name at rank 1 is taken for a class: it may as well say malicious.
+func isRanking(numbers []int64, strict bool) bool {
+	steps, pairs := 0, len(numbers)-1
+	for i, n := range numbers[1:] {
+		if n < numbers[i] {
+			return false
+		}
+		if n > numbers[i] {
+			steps++
+		}
+	}
+	return numbers[pairs] > 1 && (steps == pairs || !strict && (2*steps >= pairs || numbers[0] >= 1000))
 }
 
 // cutRank cuts a line in two at its first separator; white space may be several bytes.
@@ -192,7 +205,7 @@ func rank(b []byte) (n int64, ok bool) {
 }
 
 func (rankedReader) Match(path string, head []byte) int {
-	if _, column := rankedShape(head); column < 0 {
+	if _, _, ranking := rankedShape(head); !ranking {
 		return 0
 	}
 	return 60
@@ -203,7 +216,7 @@ func (rankedReader) Read(ctx context.Context, in io.Reader, f FileInfo, sink Sin
 	if err != nil {
 		return err
 	}
-	sep, column := rankedShape(head)
+	sep, column, _ := rankedShape(head)
 	if column < 0 {
 		sep, column = ',', 1
 	}

@@ -264,7 +264,7 @@ func (t *parquetTable) record(row int64, values [3]parquet.Value, sink Sink) err
 	family, hasFamily := parquetText(values[2])
 	l := label{class: t.hint.class, ok: true}
 	switch {
-	case t.class >= 0 && !hasClass || t.family >= 0 && !hasFamily:
+	case t.class >= 0 && !hasClass || t.class < 0 && t.family >= 0 && !hasFamily:
 		return sink.Refuse(row, reasonEmptyValue)
 	case t.class >= 0:
 		l = t.labels.label(class)

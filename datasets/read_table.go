@@ -28,6 +28,7 @@ func (tableReader) Name() string { return "table" }
 type columns struct {
 	sep                       byte
 	name, class, family, rank int
+	subclass                  bool // family is Devo's subclass, which its rows always have
 }
 
 // The headers understood, the best first. Headers are compared in lower case, without quotes, and without what comes
@@ -65,6 +66,7 @@ func tableColumns(line []byte) (c columns, ok bool) {
 		c = columns{sep: sep, name: find(nameHeaders), class: find(classHeaders), family: find(familyHeaders),
 			rank: find(rankHeaders)}
 		if c.name >= 0 {
+			c.subclass = c.family >= 0 && headers[c.family] == "subclass"
 			return c, true
 		}
 	}
@@ -144,7 +146,7 @@ func (t *table) row(text []byte) (rec Record, reason string) {
 	switch {
 	case t.class >= 0:
 		l = t.labels.label(t.fields[t.class])
-		if len(t.fields[t.class]) == 0 || t.family >= 0 && len(family) == 0 && l.class != Benign {
+		if len(t.fields[t.class]) == 0 || t.subclass && len(family) == 0 && l.class != Benign {
 			return rec, reasonEmptyValue // half a record; a benign name has no family
 		}
 	case t.family >= 0:

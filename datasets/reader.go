@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"unicode/utf8"
 )
 
 // Reader streams the records of one file format.
@@ -130,7 +131,7 @@ func defaultSource(r Reader, path string) string {
 	return cleanSource(first)
 }
 
-// cleanSource keeps a source's name short and printable.
+// cleanSource keeps a source's name short, at most 64 bytes, and printable.
 func cleanSource(s string) string {
 	s = strings.Map(func(r rune) rune {
 		if r <= ' ' || r == 0x7f || r == 0xfffd {
@@ -138,5 +139,12 @@ func cleanSource(s string) string {
 		}
 		return r
 	}, strings.ToLower(s))
-	return s[:min(len(s), 64)]
+	if len(s) <= 64 {
+		return s
+	}
+	end := 64
+	for !utf8.RuneStart(s[end]) { // a name ends with a whole character
+		end--
+	}
+	return s[:end]
 }

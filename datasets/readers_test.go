@@ -56,6 +56,26 @@ func gtaFile(t testing.TB, rows ...gtaRow) string {
 	return b.String()
 }
 
+// nullsFile has rows without a family, as pandas writes them, and one without a class.
+func nullsFile(t testing.TB) string {
+	t.Helper()
+	type row struct {
+		Domain string  `parquet:"domain"`
+		Class  *string `parquet:"class,optional"`
+		Family *string `parquet:"family,optional"`
+	}
+	text := func(s string) *string { return &s }
+	var b bytes.Buffer
+	w := parquet.NewGenericWriter[row](&b)
+	if _, err := w.Write([]row{{"a.com", text("benign"), nil}, {"b.com", text("dga"), nil}, {"c.com", text("dga"), text("zeus")}, {"d.com", nil, nil}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
 // readerCases are files in the formats that publishers use.
 func readerCases(t testing.TB) []readerCase {
 	return []readerCase{
@@ -67,6 +87,20 @@ func readerCases(t testing.TB) []readerCase {
 			want: []string{"1 benign  google.com", "2 benign  facebook.com"}},
 		{path: "alexa.csv", reader: "ranked", text: "google.com 1\nfacebook.com 2\nbroken\na.com  3\nb.com 4\n",
 			want: []string{"1 benign  google.com", "2 benign  facebook.com", "4 benign  a.com", "5 benign  b.com"}, refused: []string{"3: too few columns"}},
+		{path: "cut.csv", reader: "ranked", text: "500001,a.com\n500002,b.com\n", want: []string{"1 benign  a.com", "2 benign  b.com"}},
+		{path: "shared-ranks.csv", reader: "ranked", text: "a.com,1\nb.com,2\nc.com,2\nd.com,4\n",
+			want: []string{"1 benign  a.com", "2 benign  b.com", "3 benign  c.com", "4 benign  d.com"}},
+		{path: "crux.csv", reader: "ranked", text: "a.com,1000\nb.com,1000\nc.com,1000\n", want: []string{"1 benign  a.com", "2 benign  b.com", "3 benign  c.com"}},
+		// Classes without a header are no ranking, whatever the folder is called.
+		{path: "ones.csv", reader: "", text: strings.Repeat("xjpakm.biz,1\n", 60)},
+		{path: "zeros.csv", reader: "", text: strings.Repeat("google.com,0\n", 60)},
+		{path: "sorted.csv", reader: "", text: "google.com,0\ngithub.com,0\nxjpakm.biz,1\n"},
+		{path: "pair.csv", reader: "", text: "google.com;0\nxjpakm.biz;1\n"},
+		{path: "one.csv", reader: "", text: "xjpakm.biz\t1\n"},
+		{path: "first.csv", reader: "", text: "0,google.com\n1,xjpakm.biz\n"},
+		{path: "many-classes.csv", reader: "", text: "google.com,0\na.com,0\nb.com,0\nc.com,0\nd.com,1\ne.com,2\n"},
+		{path: "third.csv", reader: "", text: strings.Repeat("t.example.com,2\n", 60)},
+		{path: "dga/ones.csv", reader: "", text: "xjpakm.biz,1\nxjpakn.biz,1\n"},
 		{path: "majestic_million.csv", reader: "table",
 			text: "GlobalRank,TldRank,Domain,TLD,RefSubNets,RefIPs,IDN_Domain,IDN_TLD,PrevGlobalRank,PrevTldRank,PrevRefSubNets,PrevRefIPs\n" +
 				"1,1,google.com,com,474277,2830285,google.com,com,1,1,474577,2852197\n",
@@ -89,6 +123,11 @@ func readerCases(t testing.TB) []readerCase {
 			want: []string{"2 dga emotet ylqir.eu", "3 benign  ucc.org"}},
 		{path: "own.csv", reader: "table", text: "domain,class,family\ngoogle.com,benign,\nabc.com,dga,fobber\n",
 			want: []string{"2 benign  google.com", "3 dga fobber abc.com"}},
+		{path: "converted.csv", reader: "table", text: "domain,class,family,source\na.com,dga,,mine\nb.com,tunnel,,mine\nc.com,dga,tinba,mine\nd.com,,,mine\n",
+			want: []string{"2 dga  a.com", "3 tunnel  b.com", "4 dga tinba c.com"}, refused: []string{"5: empty value"}},
+		{path: "malicious-only.csv", reader: "table", text: "domain,label,malware\na.com,1,\n", want: []string{"2 dga  a.com"}},
+		{path: "dga-and-tunnel/tunnel.csv", reader: "table", text: "domain,class\na.com,dga\nb.com,DGA\nc.com,1\nd.com,malicious\ne.com,tunnel\nf.com,0\n",
+			want: []string{"2 dga  a.com", "3 dga  b.com", "4 tunnel  c.com", "5 tunnel  d.com", "6 tunnel  e.com", "7 benign  f.com"}},
 		{path: "legit-dga_domains.csv", reader: "table", // with its record that is broken over three lines
 			text: "\"RootObject.class\",\"RootObject.domain\",\"RootObject.subclass\"\nlegit,\"google.com\",legit\n" +
 				"dga,\"1002n0q11m\n17h017r1shex\nghfqf.net\",newgoz\ndga,\"nbwnc.ru\",locky\n",
@@ -115,6 +154,9 @@ func readerCases(t testing.TB) []readerCase {
 				"abc.net,Domain used by Post Tovar GOZ for 23 Jun 2018,2018-06-23,http://osint/goz.txt\n",
 			want: []string{"2 dga cryptolocker plvkl.com", "3 dga newgoz abc.net"}},
 		{path: "dga-conficker.csv", reader: "feed", text: "abc.net,x\ndef.org,y\n", want: []string{"1 dga conficker abc.net", "2 dga conficker def.org"}},
+		{path: "dga-all.csv", reader: "table", text: "domain,family\n" + strings.Repeat("abc.net,locky\n", 20), want: repeated(20, "%d dga locky abc.net")},
+		{path: "dga-conficker.csv", reader: "feed", text: "domain,date\n" + strings.Repeat("abc.net,x\n", 20), want: repeated(20, "%d dga conficker abc.net")},
+		{path: "dga-virut.csv", reader: "feed", text: "abc.name,x\ndef.org,y\n", want: []string{"1 dga virut abc.name", "2 dga virut def.org"}},
 		{path: "netlab/dga.txt", reader: "netlab", text: "# Netlab\nconficker\tabc.net\t2018-01-01 00:00:00\t2018-01-02 23:59:59\n",
 			want: []string{"2 dga conficker abc.net"}},
 		{path: "subset.csv", reader: "degas-subset", text: "abc.net\x01proslikefan\x011\r\ngoogle.com\x01alexa\x010\r\nhalf\r\n", min: 1,
@@ -124,7 +166,17 @@ func readerCases(t testing.TB) []readerCase {
 			gtaRow{[]byte("0\xfdx\xc3\xa9.hidemyself.org"), "iodine", 2}, gtaRow{[]byte("x.org"), "", 3}),
 			want:    []string{"1 benign  0.static.wix.com", "2 dga newgoz abc.net", "3 tunnel iodine 0\u00fdx\u00c3\u00a9"},
 			refused: []string{"4: unknown class"}},
+		{path: "nulls.parquet", reader: "parquet", text: nullsFile(t),
+			want: []string{"1 benign  a.com", "2 dga  b.com", "3 dga zeus c.com"}, refused: []string{"4: empty value"}},
 	}
+}
+
+// repeated is what n equal rows below a header are read as.
+func repeated(n int, row string) (rows []string) {
+	for i := range n {
+		rows = append(rows, fmt.Sprintf(row, i+2))
+	}
+	return rows
 }
 
 type readerCase struct {

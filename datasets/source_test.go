@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -198,4 +199,17 @@ func TestDownloadFrom(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "top-1m.csv.zip") || !strings.Contains(err.Error(), "--from DIR") {
 		t.Errorf("a file that is not there: %v", err)
 	}
+}
+
+// A copy of the download folder has a folder for each source: one's file is not taken for another's of the same name.
+func TestDownloadFromCopy(t *testing.T) {
+	from, out := t.TempDir(), t.TempDir()
+	put(t, from, "alexa/top-1m.csv.zip", "alexa's")
+	put(t, from, "tranco/top-1m.csv.zip", "tranco's")
+	r, err := Download(context.Background(), out, []string{"tranco", "umbrella", "alexa"}, DownloadOptions{From: from})
+	if !errors.Is(err, fetch.ErrNotFound) || !slices.Equal(r.Paths, []string{"tranco/top-1m.csv.zip", "alexa/top-1m.csv.zip"}) {
+		t.Errorf("%v, %v", r, err)
+	}
+	wantText(t, out, "tranco/top-1m.csv.zip", "tranco's")
+	wantText(t, out, "alexa/top-1m.csv.zip", "alexa's")
 }

@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/degas-dns/degas/internal/linkwalk"
 )
 
 // digests hashes every file at or below paths. Where known has the file's size and time, its digest is taken from there.
@@ -16,21 +18,18 @@ import (
 func (r *runner) digests(paths []string, known map[string]stat) (map[string]stat, error) {
 	out := map[string]stat{}
 	for _, root := range paths {
-		walked := root
-		if info, err := os.Stat(root); err == nil && info.IsDir() {
-			walked += string(filepath.Separator) // WalkDir does not follow a root that is a link
-		}
-		err := filepath.WalkDir(walked, func(path string, d fs.DirEntry, err error) error {
-			if err != nil {
-				return err
-			}
-			if path != walked && strings.HasPrefix(d.Name(), ".") {
-				if d.IsDir() {
+		_, err := linkwalk.Walk(root, func(rel string, info fs.FileInfo, err error) error { // as process-data walks its input
+			path := filepath.Join(root, filepath.FromSlash(rel))
+			if rel != "." && strings.HasPrefix(filepath.Base(path), ".") {
+				if info != nil && info.IsDir() {
 					return filepath.SkipDir
 				}
 				return nil
 			}
-			if d.IsDir() {
+			if err != nil {
+				return err
+			}
+			if info.IsDir() {
 				return nil
 			}
 			st, err := digest(path, known[filepath.ToSlash(path)])

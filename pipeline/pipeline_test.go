@@ -98,7 +98,7 @@ func TestInputChangesWhileRunning(t *testing.T) {
 	}
 }
 
-// The folder of an input may be a link.
+// The folder of an input may be a link, and so may folders in it.
 func TestInputBehindALink(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.Mkdir(filepath.Join(dir, "disk"), 0o755); err != nil {
@@ -108,11 +108,16 @@ func TestInputBehindALink(t *testing.T) {
 	if err := os.Symlink("disk", link); err != nil {
 		t.Skip(err) // Windows, without the right to
 	}
-	if err := os.WriteFile(filepath.Join(dir, "disk", "a"), []byte("1"), 0o644); err != nil {
+	if err := errors.Join(os.Mkdir(filepath.Join(dir, "more"), 0o755), os.Symlink("../more", filepath.Join(dir, "disk", "inner"))); err != nil {
 		t.Fatal(err)
 	}
+	for _, name := range []string{"disk/a", "disk/.hidden", "more/b"} {
+		if err := os.WriteFile(filepath.Join(dir, filepath.FromSlash(name)), []byte("1"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
 	got, err := (&runner{}).digests([]string{link}, nil)
-	if err != nil || len(got) != 1 || got[filepath.ToSlash(filepath.Join(link, "a"))].SHA256 == "" {
+	if err != nil || len(got) != 2 || got[filepath.ToSlash(filepath.Join(link, "a"))].SHA256 == "" || got[filepath.ToSlash(filepath.Join(link, "inner", "b"))].SHA256 == "" {
 		t.Errorf("%v, %v", got, err)
 	}
 }

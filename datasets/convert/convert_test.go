@@ -21,6 +21,7 @@ func dataSet(t *testing.T) (dir string, want [][]string) {
 	for path, text := range map[string]string{
 		"ranked/benign.csv":            "1,google.com\n2,www.example.org\n",
 		"dga/tinba.txt":                "qdcfrrwodcji.net\nxjpakmdcfuqe.biz\n",
+		"dga/dga.txt":                  "kqzvwxjhtr.net\n", // of no known family
 		"tunnel/iodine.txt":            "+/b=.d.example.net\n0abc.t.example.com\n",
 		"tunnel/iodine.txt.degas.json": `{"format": "list", "class": "tunnel", "family": "iodine"}`,
 	} {
@@ -96,7 +97,7 @@ func readParquet(t *testing.T, path string) (rows [][]string) {
 // Every format holds the rows of the split in their order, and process-data reads it back to the same names.
 func TestFormatsHoldTheRows(t *testing.T) {
 	dir, want := dataSet(t)
-	if len(want) != 6 {
+	if len(want) != 7 {
 		t.Fatalf("%d rows in the data set", len(want))
 	}
 	for _, f := range Formats() {

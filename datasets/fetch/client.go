@@ -28,6 +28,10 @@ type Options struct {
 	Mirror string
 	// From is a folder that files are copied from instead of the network, see Client.Import. "" means none.
 	From string
+	// Folder is the folder in From, or below it, where these files are looked for first, by their data set's name; files
+	// in folders called one of Others are other data sets'. Both may be empty.
+	Folder string
+	Others []string
 	// UpdateChecksums fetches files again and records what came, instead of enforcing what was known.
 	UpdateChecksums bool
 	// Version ends up in the user agent, "degas/<version>"; "" means the version of this build.

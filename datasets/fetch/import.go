@@ -10,16 +10,20 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
+
+	"github.com/degas-dns/degas/internal/linkwalk"
 )
 
 // Import brings files into dir as Fetch does, but copies them from the folder from, for machines without a network.
 // Below from, a file is found by its Path or as much of the end of it as tells it apart from the other files asked for,
 // in the simplest case its base name; the base name of its URL serves as well. Checksums are checked and recorded as
-// after a download. The error for a file that is not there is ErrNotFound; several different candidates are an error
-// that names them. The report's URLs are file paths.
+// after a download. What lies in the folder Options.Folder is preferred, what lies in one of Options.Others is none of
+// these files. The error for a file that is not there is ErrNotFound; several different candidates are an error that names
+// them. The report's URLs are file paths.
 func (c *Client) Import(ctx context.Context, from, dir string, files []File) (Report, error) {
-	index, err := indexFolder(from)
+	index, err := c.index(from)
 	if err != nil {
 		return Report{}, fmt.Errorf("read folder %s: %w", from, err)
 	}
@@ -50,7 +54,7 @@ func (c *Client) HasLocal(names ...string) string {
 	if c.o.From == "" {
 		return ""
 	}
-	index, err := indexFolder(c.o.From)
+	index, err := c.index(c.o.From)
 	if err != nil {
 		return ""
 	}
@@ -65,11 +69,13 @@ func (c *Client) HasLocal(names ...string) string {
 // folderIndex lists the regular files below a folder by base name.
 type folderIndex struct {
 	root   string
+	folder string              // Options.Folder
 	byBase map[string][]string // slash paths relative to root
 }
 
-func indexFolder(root string) (folderIndex, error) {
-	index := folderIndex{root: root, byBase: map[string][]string{}}
+// index lists the files below root, through links, that are not another data set's.
+func (c *Client) index(root string) (folderIndex, error) {
+	index := folderIndex{root: root, folder: c.o.Folder, byBase: map[string][]string{}}
 	info, err := os.Stat(root)
 	if err != nil {
 		return index, err
@@ -77,22 +83,27 @@ func indexFolder(root string) (folderIndex, error) {
 	if !info.IsDir() {
 		return index, errors.New("not a folder")
 	}
-	err = filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		if info, err := os.Stat(p); err != nil || !info.Mode().IsRegular() {
+	_, err = linkwalk.Walk(root, func(rel string, info fs.FileInfo, err error) error {
+		switch {
+		case info == nil:
 			return nil //nolint:nilerr // a dangling link is no file to import
+		case err == nil && info.Mode().IsRegular() && !c.foreign(rel):
+			index.byBase[path.Base(rel)] = append(index.byBase[path.Base(rel)], rel)
 		}
-		rel, err := filepath.Rel(root, p)
-		if err != nil {
-			return err
-		}
-		rel = filepath.ToSlash(rel)
-		index.byBase[path.Base(rel)] = append(index.byBase[path.Base(rel)], rel)
-		return nil
+		return err
 	})
 	return index, err
+}
+
+// foreign tells whether a file lies in another data set's folder: many call their file top-1m.csv.zip.
+func (c *Client) foreign(rel string) bool {
+	folders := strings.Split(path.Dir(rel), "/")
+	for i := len(folders) - 1; i >= 0 && folders[i] != c.o.Folder; i-- {
+		if slices.Contains(c.o.Others, folders[i]) {
+			return true
+		}
+	}
+	return false
 }
 
 // wanted knows all files asked for, to tell how much of a path makes one of them unique.
@@ -146,7 +157,7 @@ func (x folderIndex) find(f File, w wanted, want string) (string, error) {
 	need = min(need, strings.Count(f.Path, "/")+1)
 	var found []string
 	for _, rel := range x.byBase[path.Base(f.Path)] {
-		switch n := commonTail(f.Path, rel); {
+		switch n := commonTail(path.Join(x.folder, f.Path), rel); {
 		case n < need || n < best:
 		case n > best:
 			best, found = n, []string{rel}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 )
 
@@ -80,5 +81,64 @@ func TestImportEnforcesRecords(t *testing.T) {
 	wantError(t, err, "wrong checksum", filepath.Join(from, "f"))
 	if got := listing(t, dir); got != "" {
 		t.Errorf("left behind: %s", got)
+	}
+}
+
+// Several data sets call their file the same: each is looked for in its own folder, and not in another's.
+func TestImportFolders(t *testing.T) {
+	others := []string{"tranco", "alexa", "majestic"}
+	for _, tt := range []struct {
+		name, folder string
+		have         []string
+		want         string // which of them; "" for none
+	}{
+		{name: "own", folder: "tranco", have: []string{"alexa/top.zip", "top.zip", "tranco/top.zip"}, want: "tranco/top.zip"},
+		{name: "own, deeper", folder: "tranco", have: []string{"data/raw/alexa/top.zip", "data/raw/tranco/top.zip"}, want: "data/raw/tranco/top.zip"},
+		{name: "another's only", folder: "umbrella", have: []string{"alexa/top.zip"}},
+		{name: "another's, deeper", folder: "umbrella", have: []string{"raw/alexa/old/top.zip"}},
+		{name: "top", folder: "umbrella", have: []string{"top.zip"}, want: "top.zip"},
+		{name: "top beside another's", folder: "umbrella", have: []string{"alexa/top.zip", "top.zip"}, want: "top.zip"},
+		{name: "a folder of the user's", folder: "umbrella", have: []string{"usb/top.zip"}, want: "usb/top.zip"},
+		{name: "own below another's", folder: "tranco", have: []string{"alexa/tranco/top.zip"}, want: "alexa/tranco/top.zip"},
+		{name: "no data set", have: []string{"alexa/top.zip"}, want: "alexa/top.zip"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			from, dir := t.TempDir(), t.TempDir()
+			for _, name := range tt.have {
+				write(t, from, name, []byte(name))
+			}
+			o := Options{From: from, Folder: tt.folder}
+			if tt.folder != "" {
+				o.Others = slices.DeleteFunc(slices.Clone(others), func(s string) bool { return s == tt.folder })
+			}
+			_, err := fetchOne(t, quick(o), dir, File{Path: "top.zip"})
+			if tt.want == "" {
+				if !errors.Is(err, ErrNotFound) || quick(o).HasLocal("top.zip") != "" {
+					t.Errorf("error %v, HasLocal %q", err, quick(o).HasLocal("top.zip"))
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantFile(t, dir, "top.zip", []byte(tt.want))
+		})
+	}
+}
+
+// The folder may be a link, and folders in it may be.
+func TestImportThroughLinks(t *testing.T) {
+	from := t.TempDir()
+	write(t, from, "disk/a.csv", []byte("a"))
+	write(t, from, "more/b.csv", []byte("b"))
+	for link, target := range map[string]string{"link": "disk", "disk/more": "../more", "more/up": ".."} {
+		if err := os.Symlink(filepath.FromSlash(target), filepath.Join(from, filepath.FromSlash(link))); err != nil {
+			t.Skip(err)
+		}
+	}
+	dir := t.TempDir()
+	_, err := quick(Options{From: filepath.Join(from, "link")}).Fetch(context.Background(), dir, []File{{Path: "a.csv"}, {Path: "b.csv"}})
+	if got := listing(t, dir); err != nil || got != "a.csv b.csv" {
+		t.Errorf("on disk %q, %v", got, err)
 	}
 }

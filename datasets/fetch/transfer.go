@@ -28,7 +28,7 @@ type transfer struct {
 	fetched int64 // bytes received
 	resumed int64 // bytes of an earlier run that were kept
 	mixed   bool  // the part was put together from several answers
-	first   bool  // no attempt yet: what lies there is from an earlier run
+	first   bool  // no body yet: what lies there is from an earlier run
 	// record remembers the file's checksum, length and origin before it is in place: a process that is killed in between must
 	// not leave a file behind that nobody knows the origin of.
 	record func(sum string, size int64, from string) error
@@ -116,9 +116,6 @@ func (t *transfer) attempt(ctx context.Context, u string) (sum string, reached i
 	if err != nil {
 		return "", 0, fmt.Errorf("read %s: %w", t.final+partSuffix, err)
 	}
-	if t.first {
-		t.first, t.resumed = false, offset
-	}
 	t.meter.start(offset, t.size)
 
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -133,6 +130,9 @@ func (t *transfer) attempt(ctx context.Context, u string) (sum string, reached i
 	offset, total, err := t.accept(part, resp, u, offset, meta, digest)
 	if err != nil {
 		return "", offset, err
+	}
+	if t.first {
+		t.first, t.resumed = false, offset
 	}
 	if resp.StatusCode != http.StatusRequestedRangeNotSatisfiable {
 		n, err := t.receive(ctx, part, t.bounded(resp.Body, offset), digest, stall)
@@ -151,12 +151,13 @@ func (t *transfer) attempt(ctx context.Context, u string) (sum string, reached i
 	return sum, offset, err
 }
 
-// resumePoint returns how many bytes of the part can be kept, their metadata and their running checksum.
+// resumePoint returns how many bytes of the part can be kept, their metadata and their running checksum. A part that
+// does not fit u is left: another URL may continue it, should u not answer.
 func (t *transfer) resumePoint(part partFile, u string) (int64, partMeta, hash.Hash, error) {
 	digest := sha256.New()
 	meta, ok := readMeta(t.final)
 	if !ok || meta.URL != redact(u) || meta.validator() == "" && t.want == "" {
-		return 0, partMeta{Size: -1}, digest, part.Truncate(0)
+		return 0, partMeta{Size: -1}, digest, nil
 	}
 	offset, err := io.Copy(digest, part)
 	return offset, meta, digest, err
@@ -217,12 +218,23 @@ func (t *transfer) accept(part partFile, resp *http.Response, u string, offset i
 		if !ok || start != offset || !meta.sameFile(metaOf("", resp.Header, total)) {
 			return 0, 0, t.forget(part, u)
 		}
-		t.mixed = true
 		t.meter.start(offset, total)
+		if offset == 0 { // all of the file, in place of what another URL left
+			if err := restart(); err != nil {
+				return 0, 0, fmt.Errorf("truncate %s: %w", t.final+partSuffix, err)
+			}
+			if err := writeMeta(t.final, metaOf(redact(u), resp.Header, total)); err != nil {
+				return 0, 0, err
+			}
+		}
+		t.mixed = offset > 0
 		return offset, total, t.checkSize(u, total)
 	case http.StatusRequestedRangeNotSatisfiable:
 		_, total, _ := parseContentRange(resp.Header.Get("Content-Range"))
-		if total != offset || offset == 0 {
+		if offset == 0 {
+			break // no range was asked for
+		}
+		if total != offset {
 			return 0, 0, t.forget(part, u)
 		}
 		t.mixed = true
