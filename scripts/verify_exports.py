@@ -74,9 +74,7 @@ class Encoder:
 
     def __call__(self, name):
         e, window = self.spec, self.spec["window"]
-        name = name.rstrip(b".")
-        if e["lower"]:
-            name = name.lower()
+        name = name.rstrip(b".").lower()  # whatever e["lower"] says: degas folds A-Z in all that it scores
         if len(name) > window:
             name = name[:window] if e["keep"] == "first" else name[-window:]
         ids = [e["pad"] if c == 0 else self.table.get(c, e["unknown"]) for c in name]
@@ -95,8 +93,7 @@ class Version:
         spec = self.model["spec"]
         self.spec, self.labels = spec, spec["labels"]
         self.input = spec.get("input_name") or "domain_ids"
-        # degas lower-cases what it scores; a model whose encoder does not is given lower case.
-        self.names = names if spec["encoder"]["lower"] else [n.lower() for n in names]
+        self.names = names
         self.want, self.want_labels = probabilities, labels
         self.score = probabilities[:, 1:] if len(self.labels) == 2 else 1 - probabilities[:, :1]
         encode = Encoder(spec["encoder"])

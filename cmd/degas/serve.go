@@ -30,8 +30,9 @@ func (c *command) serve() *cli.Command {
 	}
 }
 
-// shutdownTime is how long requests in work may go on after an interrupt.
-const shutdownTime = 10 * time.Second
+// shutdownTime is how long requests in work may go on after an interrupt; it and readTime, which a request may take to
+// arrive, vary for tests.
+var shutdownTime, readTime = 10 * time.Second, time.Minute
 
 func (c *command) serveAction(ctx *cli.Context) error {
 	if err := arguments(ctx, 1, 1); err != nil {
@@ -52,7 +53,7 @@ func (c *command) serveAction(ctx *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: readTime, IdleTimeout: 2 * time.Minute,
 		ErrorLog: slog.NewLogLogger(slog.Default().Handler(), slog.LevelWarn)}
 	if _, err := fmt.Fprintf(c.out, "http://%s/v1/models/%s\n", l.Addr(), name); err != nil {
 		return errors.Join(err, l.Close())
@@ -62,7 +63,12 @@ func (c *command) serveAction(ctx *cli.Context) error {
 		<-ctx.Context.Done()
 		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx.Context), shutdownTime)
 		defer cancel()
-		stopped <- server.Shutdown(limit)
+		err := server.Shutdown(limit)
+		if errors.Is(err, context.DeadlineExceeded) {
+			slog.Warn("requests that were still in work are cut off", "after", shutdownTime)
+			err = server.Close()
+		}
+		stopped <- err
 	}()
 	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		return err

@@ -3,10 +3,13 @@ package main
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/degas-dns/degas/model"
 )
@@ -25,25 +28,32 @@ func untrained(t *testing.T) *model.Model {
 	return &model.Model{Spec: spec, Weights: w, Threshold: 0.5}
 }
 
-// The server prints where it is, answers, and stops when it is interrupted.
-func TestServe(t *testing.T) {
+// startServer starts degas serve; its exit status comes when it was interrupted.
+func startServer(t *testing.T) (url string, interrupt func(), ended <-chan int) {
+	t.Helper()
 	dir := t.TempDir()
 	if err := untrained(t).Save(dir); err != nil {
 		t.Fatal(err)
 	}
 	ctx, interrupt := context.WithCancel(t.Context())
-	defer interrupt()
+	t.Cleanup(interrupt)
 	in, out := io.Pipe()
-	ended := make(chan int, 1)
+	status := make(chan int, 1)
 	go func() {
-		ended <- run(ctx, []string{"degas", "serve", dir, "--name", "m", "--addr", "127.0.0.1:0"}, strings.NewReader(""), out, io.Discard)
+		status <- run(ctx, []string{"degas", "serve", dir, "--name", "m", "--addr", "127.0.0.1:0"}, strings.NewReader(""), out, io.Discard)
 		out.Close()
 	}()
-	url, err := bufio.NewReader(in).ReadString('\n')
+	line, err := bufio.NewReader(in).ReadString('\n')
 	if err != nil {
 		t.Fatal(err)
 	}
-	resp, err := http.Post(strings.TrimSpace(url)+":predict", "application/json", strings.NewReader(`{"instances": ["a.com"]}`))
+	return strings.TrimSpace(line), interrupt, status
+}
+
+// The server prints where it is, answers, and stops when it is interrupted.
+func TestServe(t *testing.T) {
+	url, interrupt, ended := startServer(t)
+	resp, err := http.Post(url+":predict", "application/json", strings.NewReader(`{"instances": ["a.com"]}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,5 +65,46 @@ func TestServe(t *testing.T) {
 	interrupt()
 	if code := <-ended; code != 0 {
 		t.Errorf("exit status %d", code)
+	}
+}
+
+// stalled is a connection that has sent half of a request.
+func stalled(t *testing.T, url string) net.Conn {
+	t.Helper()
+	host, path, _ := strings.Cut(strings.TrimPrefix(url, "http://"), "/")
+	conn, err := net.Dial("tcp", host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	if _, err := fmt.Fprintf(conn, "POST /%s:predict HTTP/1.1\r\nHost: m\r\nContent-Length: 100\r\n\r\n{", path); err != nil {
+		t.Fatal(err)
+	}
+	return conn
+}
+
+// A client that does not go on is cut off, and an interrupt does not wait for it.
+func TestServeStalledClient(t *testing.T) {
+	defer func(shutdown, read time.Duration) { shutdownTime, readTime = shutdown, read }(shutdownTime, readTime)
+	shutdownTime, readTime = 100*time.Millisecond, 200*time.Millisecond
+	url, interrupt, ended := startServer(t)
+	resp, err := http.ReadResponse(bufio.NewReader(stalled(t, url)), nil)
+	if err != nil || resp.StatusCode != http.StatusRequestTimeout {
+		t.Errorf("a body that does not come: %v, %v", resp, err)
+	}
+	interrupt()
+	if code := <-ended; code != 0 {
+		t.Errorf("exit status %d", code)
+	}
+	readTime = time.Hour
+	url, interrupt, ended = startServer(t)
+	conn := stalled(t, url)
+	time.Sleep(50 * time.Millisecond) // a request that has begun, not a connection that nothing came over
+	interrupt()
+	if code := <-ended; code != 0 {
+		t.Errorf("with a client that stalls: exit status %d", code)
+	}
+	if _, err := conn.Read(make([]byte, 1)); err == nil {
+		t.Error("its connection is still open")
 	}
 }

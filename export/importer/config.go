@@ -9,6 +9,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 )
 
 // kerasLayer is one layer of a Keras configuration.
@@ -19,8 +21,26 @@ type kerasLayer struct {
 	Inputs []string // names of the layers it reads
 }
 
-// settings are a layer's arguments.
-type settings map[string]json.RawMessage
+// settings are a layer's arguments. The first that was asked for and has another form than expected stays in wrong: taken
+// for absent, it would silently become its default.
+type settings struct {
+	values map[string]json.RawMessage
+	wrong  *error // nil where there are no values; shared by copies
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (s *settings) UnmarshalJSON(data []byte) error {
+	s.wrong = new(error)
+	return json.Unmarshal(data, &s.values)
+}
+
+// err is the first setting that could not be read, of those asked for so far.
+func (s settings) err() error {
+	if s.wrong == nil {
+		return nil
+	}
+	return *s.wrong
+}
 
 // kerasModel is model_config.
 type kerasModel struct {
@@ -118,10 +138,13 @@ func parseFunctional(data json.RawMessage) (*kerasModel, error) {
 		}
 		if len(raw.Inbound) == 1 {
 			var v any
-			if err := json.Unmarshal(raw.Inbound[0], &v); err != nil {
-				return nil, err
+			err := json.Unmarshal(raw.Inbound[0], &v)
+			if err == nil {
+				l.Inputs, err = sources(v, nil)
 			}
-			l.Inputs = sources(v, nil)
+			if err != nil {
+				return nil, fmt.Errorf("layer %s: inbound_nodes: %w", l.Name, err)
+			}
 		}
 		m.Layers = append(m.Layers, l)
 	}
@@ -129,9 +152,9 @@ func parseFunctional(data json.RawMessage) (*kerasModel, error) {
 	if err := json.Unmarshal(c.Output, &out); err != nil {
 		return nil, fmt.Errorf("output_layers: %w", err)
 	}
-	ends := sources([]any{out}, nil)
-	if s, ok := firstText(out); ok { // Keras 3 writes ["name", 0, 0] for one output
-		ends = []string{s}
+	ends, err := sources(out, nil) // [["name", 0, 0]]; Keras 3 writes ["name", 0, 0] for one output
+	if err != nil {
+		return nil, fmt.Errorf("output_layers: %w", err)
 	}
 	if len(ends) != 1 {
 		return nil, fmt.Errorf("%d outputs; only models with one are read", len(ends))
@@ -140,38 +163,62 @@ func parseFunctional(data json.RawMessage) (*kerasModel, error) {
 	return m, nil
 }
 
-// firstText is the name in ["name", 0, 0].
-func firstText(v any) (string, bool) {
+// tensor is the layer in ["name", 0, 0], which may be followed by the arguments of its call. Only a layer's first output is
+// read: others are states, or those of a layer that is used twice.
+func tensor(v any) (layer string, ok bool, err error) {
 	list, ok := v.([]any)
 	if !ok || len(list) < 3 {
-		return "", false
+		return "", false, nil
 	}
-	s, ok := list[0].(string)
-	return s, ok
+	if layer, ok = list[0].(string); !ok {
+		return "", false, nil
+	}
+	if list[1] != 0.0 || list[2] != 0.0 {
+		return "", true, fmt.Errorf("output %v of call %v of layer %s is not read, only the first of each", list[2], list[1], layer)
+	}
+	if len(list) > 3 {
+		err = plainCall(list[3])
+	}
+	return layer, true, err
+}
+
+// plainCall refuses arguments of a layer's call that change what it does.
+func plainCall(v any) error {
+	arguments, _ := v.(map[string]any)
+	for _, name := range slices.Sorted(maps.Keys(arguments)) {
+		if x := arguments[name]; x != nil && (name != "training" || x != false) {
+			return fmt.Errorf("a call with %s is not read", name)
+		}
+	}
+	return nil
 }
 
 // sources collects the layers that an inbound node names, in order: Keras 2 writes [["a", 0, 0, {}], …], Keras 3 tensors
-// with a keras_history of ["a", 0, 0].
-func sources(v any, out []string) []string {
+// with a keras_history of ["a", 0, 0] among "args", beside "kwargs".
+func sources(v any, out []string) ([]string, error) {
+	var err error
 	switch v := v.(type) {
 	case []any:
-		if s, ok := firstText(v); ok {
-			return append(out, s)
+		if s, ok, err := tensor(v); ok {
+			return append(out, s), err
 		}
 		for _, x := range v {
-			out = sources(x, out)
-		}
-	case map[string]any:
-		if s, ok := firstText(v["keras_history"]); ok {
-			return append(out, s)
-		}
-		for _, key := range []string{"args", "config", "inputs"} {
-			if x, ok := v[key]; ok {
-				out = sources(x, out)
+			if out, err = sources(x, out); err != nil {
+				return nil, err
 			}
 		}
+	case map[string]any:
+		if s, ok, err := tensor(v["keras_history"]); ok {
+			return append(out, s), err
+		}
+		for _, key := range []string{"args", "config", "inputs"} {
+			if out, err = sources(v[key], out); err != nil {
+				return nil, err
+			}
+		}
+		return out, plainCall(v["kwargs"])
 	}
-	return out
+	return out, nil
 }
 
 // text is a string setting, "" when there is none.
@@ -182,14 +229,28 @@ func (s settings) text(names ...string) (v string) {
 
 // number is an integer setting, which may be written as a list of one; fallback when there is none.
 func (s settings) number(fallback int, names ...string) int {
-	v := fallback
-	if !s.first(&v, names) {
-		var list []int
-		if s.first(&list, names) && len(list) == 1 {
-			v = list[0]
-		}
+	v := oneOrMore{fallback}
+	if name := s.first(&v, names); len(v) != 1 {
+		s.refuse(name)
+		return fallback
 	}
-	return v
+	return v[0]
+}
+
+// oneOrMore is an integer or a list of them.
+type oneOrMore []int
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (o *oneOrMore) UnmarshalJSON(data []byte) error {
+	var one int
+	if json.Unmarshal(data, &one) == nil {
+		*o = oneOrMore{one}
+		return nil
+	}
+	var list []int
+	err := json.Unmarshal(data, &list)
+	*o = list
+	return err
 }
 
 func (s settings) float(fallback float64, names ...string) float64 {
@@ -206,27 +267,38 @@ func (s settings) flag(fallback bool, name string) bool {
 
 // square is a setting of both axes of a picture, which must be equal; fallback when there is none.
 func (s settings) square(fallback int, name string) (int, error) {
-	var list []int
-	if s.first(&list, []string{name}) && len(list) == 2 {
-		if list[0] != list[1] {
-			return 0, fmt.Errorf("%s of %d and %d are not read, only equal ones", name, list[0], list[1])
-		}
-		return list[0], nil
+	v := oneOrMore{fallback}
+	s.first(&v, []string{name})
+	switch {
+	case len(v) == 2 && v[0] != v[1]:
+		return 0, fmt.Errorf("%s of %d and %d are not read, only equal ones", name, v[0], v[1])
+	case len(v) < 1 || len(v) > 2:
+		s.refuse(name)
+		return fallback, nil
 	}
-	return s.number(fallback, name), nil
+	return v[0], nil
 }
 
 func (s settings) has(name string) bool {
-	raw, ok := s[name]
+	raw, ok := s.values[name]
 	return ok && string(raw) != "null"
 }
 
-// first decodes the first of the names that is set and not null.
-func (s settings) first(into any, names []string) bool {
-	for _, n := range names {
-		if raw, ok := s[n]; ok && string(raw) != "null" {
-			return json.Unmarshal(raw, into) == nil
-		}
+// first decodes the first of the names that is set and not null, and says which that is; "" when there is none.
+func (s settings) first(into any, names []string) string {
+	i := slices.IndexFunc(names, s.has)
+	if i < 0 {
+		return ""
 	}
-	return false
+	if json.Unmarshal(s.values[names[i]], into) != nil {
+		s.refuse(names[i])
+	}
+	return names[i]
+}
+
+// refuse remembers a setting whose form is not known, unless there was one before.
+func (s settings) refuse(name string) {
+	if s.wrong != nil && *s.wrong == nil {
+		*s.wrong = fmt.Errorf("%s %.80s is not read", name, s.values[name])
+	}
 }

@@ -160,7 +160,7 @@ func (k *kerasModel) inputLayer() *kerasLayer {
 // inputShape is an input's shape without the batch; nil when the file does not give all of it, or sizes beyond reason.
 func (l *kerasLayer) inputShape() []int {
 	var shape []*int
-	if !l.Config.first(&shape, []string{"batch_shape", "batch_input_shape"}) || len(shape) == 0 {
+	if l.Config.first(&shape, []string{"batch_shape", "batch_input_shape"}); len(shape) == 0 || l.Config.err() != nil {
 		return nil
 	}
 	var out []int

@@ -3,18 +3,21 @@ package importer_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io/fs"
 	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/degas-dns/degas/export/hdf5"
 	"github.com/degas-dns/degas/export/importer"
 	"github.com/degas-dns/degas/export/internal/exporttest"
+	"github.com/degas-dns/degas/export/internal/h5"
 	"github.com/degas-dns/degas/internal/alloctest"
 	"github.com/degas-dns/degas/model"
 )
@@ -130,6 +133,26 @@ func TestRefusals(t *testing.T) {
 		"colours": {`{"class_name": "Sequential", "config": [{"class_name": "Conv2D", "config": {"name": "c", "filters": 2, "kernel_size": [2, 2],
 			"batch_input_shape": [null, 4, 4, 3]}}, {"class_name": "Flatten", "config": {"name": "f"}},
 			{"class_name": "Dense", "config": {"name": "d", "units": 1, "activation": "sigmoid"}}]}`, "--encoder"},
+		"activation as an object": {sequential(`{"class_name": "Dense", "config": {"name": "d", "units": 1, "activation": {"class_name": "LeakyReLU"}}}`),
+			`layer d: activation {"class_name": "LeakyReLU"} is not read`},
+		"activation layer of an object": {sequential(`{"class_name": "Dense", "config": {"name": "d", "units": 1}}, {"class_name": "Activation", "config": {"name": "a", "activation": {}}}`),
+			"layer a: activation {} is not read"},
+		"LSTM's activation": {sequential(`{"class_name": "LSTM", "config": {"name": "l", "units": 2, "activation": ["relu"]}}`), `layer l: activation ["relu"] is not read`},
+		"wrapped LSTM's activation": {sequential(`{"class_name": "Bidirectional", "config": {"name": "b", "layer": {"class_name": "LSTM", "config": {"activation": {}}}}}`),
+			"layer b: activation {} is not read"},
+		"unmerged":     {sequential(`{"class_name": "Bidirectional", "config": {"name": "b", "merge_mode": null, "layer": {"class_name": "LSTM"}}}`), "layer b: merge_mode null"},
+		"strides":      {sequential(`{"class_name": "Conv1D", "config": {"name": "c", "filters": 2, "kernel_size": 2, "strides": [2, 1]}}`), "layer c: strides [2, 1] is not read"},
+		"dilation":     {sequential(`{"class_name": "Conv2D", "config": {"name": "c", "filters": 2, "kernel_size": 2, "dilation_rate": "2"}}`), `layer c: dilation_rate "2" is not read`},
+		"maximum":      {sequential(`{"class_name": "ReLU", "config": {"name": "r", "max_value": {"value": 6}}}`), `layer r: max_value {"value": 6} is not read`},
+		"input shape":  {sequential(`{"class_name": "Flatten", "config": {"name": "f", "batch_input_shape": "75"}}`), `layer f_input: batch_input_shape "75" is not read`},
+		"return state": {sequential(`{"class_name": "LSTM", "config": {"name": "l", "units": 2, "return_state": true}}`), "layer l: return_state is not read"},
+		"second output": {`{"class_name": "Model", "config": {"layers": [{"class_name": "Flatten", "name": "b", "inbound_nodes": [[["a", 0, 1, {}]]]}], "output_layers": [["b", 0, 0]]}}`,
+			"layer b: inbound_nodes: output 1 of call 0 of layer a is not read"},
+		"second output at the end": {`{"class_name": "Model", "config": {"layers": [], "output_layers": ["a", 0, 2]}}`, "output_layers: output 2"},
+		"initial state": {`{"class_name": "Model", "config": {"layers": [{"class_name": "LSTM", "name": "l", "inbound_nodes": [[["a", 0, 0, {"training": false,
+			"initial_state": [["h", 0, 0], ["c", 0, 0]]}]]]}], "output_layers": [["l", 0, 0]]}}`, "layer l: inbound_nodes: a call with initial_state is not read"},
+		"initial state of Keras 3": {`{"class_name": "Functional", "config": {"layers": [{"class_name": "LSTM", "name": "l", "inbound_nodes": [{"args": [{"class_name": "__keras_tensor__",
+			"config": {"keras_history": ["a", 0, 0]}}], "kwargs": {"mask": null, "initial_state": []}}]}], "output_layers": ["l", 0, 0]}}`, "a call with initial_state is not read"},
 		"two outputs": {`{"class_name": "Model", "config": {"layers": [], "output_layers": [["a", 0, 0], ["b", 0, 0]]}}`, "2 outputs"},
 		"no encoder": {`{"class_name": "Sequential", "config": [{"class_name": "Embedding", "config": {"name": "e", "input_dim": 7, "output_dim": 2, "batch_input_shape": [null, 9]}},
 			{"class_name": "Flatten", "config": {"name": "f"}}, {"class_name": "Dense", "config": {"name": "d", "units": 1, "activation": "sigmoid"}}]}`, "--encoder"},
@@ -143,6 +166,92 @@ func TestRefusals(t *testing.T) {
 	}
 	if _, err := importer.Parse([]byte("no"), importer.Options{}); err == nil {
 		t.Error("no HDF5 file, no error")
+	}
+}
+
+func sequential(layers string) string {
+	return `{"class_name": "Sequential", "config": [` + layers + `]}`
+}
+
+// Layers that take pictures or sequences of the other order of axes are refused.
+func TestChannelsFirst(t *testing.T) {
+	for _, class := range []string{"Conv1D", "Conv2D", "MaxPooling1D", "MaxPooling2D", "GlobalMaxPooling1D", "Flatten"} {
+		for _, setting := range []string{`"data_format": "channels_first"`, `"dim_ordering": "th"`} {
+			config := sequential(`{"class_name": "` + class + `", "config": {"name": "x", "kernel_size": 2, ` + setting + `}}`)
+			if _, err := importer.Parse(kerasFile(t, config, nil), importer.Options{}); err == nil || !strings.Contains(err.Error(), "layer x: data_format") {
+				t.Errorf("%s with %s: %v", class, setting, err)
+			}
+		}
+	}
+}
+
+// Two layers that join each other's and their own history double what is laid out at every step.
+func TestLayoutIsBounded(t *testing.T) {
+	layer := func(class, name string, inputs ...string) string {
+		var from []string
+		for _, in := range inputs {
+			from = append(from, `["`+in+`", 0, 0, {}]`)
+		}
+		return `{"class_name": "` + class + `", "name": "` + name + `", "config": {"units": 2}, "inbound_nodes": [[` + strings.Join(from, ", ") + `]]}`
+	}
+	layers := []string{`{"class_name": "InputLayer", "name": "in"}`, layer("Dense", "x0", "in"), layer("Dense", "y0", "in")}
+	for i := range 60 {
+		x, y, next := fmt.Sprint("x", i), fmt.Sprint("y", i), fmt.Sprint(i+1)
+		layers = append(layers, layer("Concatenate", "cx"+next, x, y), layer("Dense", "x"+next, "cx"+next),
+			layer("Concatenate", "cy"+next, y, x), layer("Dense", "y"+next, "cy"+next))
+	}
+	config := `{"class_name": "Model", "config": {"layers": [` + strings.Join(layers, ", ") + `], "output_layers": [["x60", 0, 0]]}}`
+	if _, err := importer.Parse(kerasFile(t, config, nil), importer.Options{}); err == nil || !strings.Contains(err.Error(), "more than 1000 layers") {
+		t.Error(err)
+	}
+}
+
+// Keras' convert_kernel turns the kernels of a model that Theano trained; so must the import, and leave others alone.
+func TestTheanoKernels(t *testing.T) {
+	config := sequential(`
+		{"class_name": "Embedding", "config": {"name": "e", "input_dim": 128, "output_dim": 2, "batch_input_shape": [null, 75]}},
+		{"class_name": "Conv1D", "config": {"name": "c", "filters": 1, "kernel_size": [3], "activation": "relu"}},
+		{"class_name": "Flatten", "config": {"name": "f"}}, {"class_name": "Dense", "config": {"name": "d", "units": 1, "activation": "sigmoid"}}`)
+	for backend, want := range map[string][]float32{"": {1, 2, 3, 4, 5, 6}, "tensorflow": {1, 2, 3, 4, 5, 6}, "theano": {5, 6, 3, 4, 1, 2}} {
+		root := &h5.Group{}
+		root.SetString("model_config", config)
+		for _, l := range []struct {
+			name   string
+			kernel []int
+			data   []float32
+			bias   []int
+		}{{"e", []int{128, 2}, make([]float32, 256), nil}, {"c", []int{3, 2, 1}, []float32{1, 2, 3, 4, 5, 6}, []int{1}}, {"d", []int{73, 1}, make([]float32, 73), []int{1}}} {
+			g, err := root.Group("model_weights/" + l.name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			names, err := []string{"kernel:0"}, g.Float32("kernel:0", l.kernel, l.data)
+			if l.bias != nil && err == nil {
+				names, err = append(names, "bias:0"), g.Float32("bias:0", l.bias, make([]float32, 1))
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			g.SetStrings("weight_names", names)
+		}
+		g, err := root.Group("model_weights")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if backend != "" {
+			g.SetString("backend", backend)
+		}
+		var file bytes.Buffer
+		if _, err := root.WriteTo(&file); err != nil {
+			t.Fatal(err)
+		}
+		m, err := importer.Parse(file.Bytes(), importer.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := m.Weights["conv1d/kernel"].Data; !slices.Equal(got, want) {
+			t.Errorf("backend %q: kernel %v, want %v", backend, got, want)
+		}
 	}
 }
 

@@ -37,6 +37,9 @@ func (l *kerasLayer) convert() (_ model.Layer, ok bool, err error) {
 				err = fmt.Errorf("a stride of %d with a pool of %d is not read", stride, pool)
 			}
 		}
+		if err == nil {
+			err = c.channelsLast()
+		}
 		return model.Layer{Kind: model.KindMaxPool2D, Pool: pool, Padding: c.picturePadding()}, true, err
 	case "ThresholdedReLU":
 		return model.Layer{Kind: model.KindThresholdedReLU, Theta: c.float(1, "theta")}, true, nil
@@ -50,11 +53,11 @@ func (l *kerasLayer) convert() (_ model.Layer, ok bool, err error) {
 		if stride := c.number(pool, "strides", "stride"); stride != pool {
 			return model.Layer{}, false, fmt.Errorf("a stride of %d with a pool of %d is not read", stride, pool)
 		}
-		return model.Layer{Kind: model.KindMaxPool, Pool: pool, Padding: c.text("padding", "border_mode")}, true, nil
+		return model.Layer{Kind: model.KindMaxPool, Pool: pool, Padding: c.text("padding", "border_mode")}, true, c.channelsLast()
 	case "GlobalMaxPooling1D", "GlobalMaxPool1D":
-		return model.Layer{Kind: model.KindGlobalMaxPool}, true, nil
+		return model.Layer{Kind: model.KindGlobalMaxPool}, true, c.channelsLast()
 	case "Flatten":
-		return model.Layer{Kind: model.KindFlatten}, true, nil
+		return model.Layer{Kind: model.KindFlatten}, true, c.channelsLast()
 	case "LSTM", "CuDNNLSTM":
 		out, err := l.lstm()
 		return out, true, err
@@ -87,11 +90,19 @@ func (l *kerasLayer) conv() (model.Layer, error) {
 			return model.Layer{}, fmt.Errorf("%s of %d are not read", n, v)
 		}
 	}
-	if f := c.text("data_format"); f != "" && f != "channels_last" {
-		return model.Layer{}, fmt.Errorf("data_format %s is not read", f)
+	if err := c.channelsLast(); err != nil {
+		return model.Layer{}, err
 	}
 	return model.Layer{Kind: model.KindConv1D, Filters: c.number(0, "filters", "nb_filter"), Kernel: c.number(0, "kernel_size", "filter_length"),
 		Padding: c.text("padding", "border_mode"), Activation: plain(c.text("activation"))}, nil
+}
+
+// channelsLast refuses the other order of axes, which Keras 1 calls dim_ordering th.
+func (s settings) channelsLast() error {
+	if f := s.text("data_format", "dim_ordering"); f != "" && f != "channels_last" && f != "tf" {
+		return fmt.Errorf("data_format %s is not read", f)
+	}
+	return nil
 }
 
 // picturePadding is empty for the one padding that layers over pictures have.
@@ -109,8 +120,8 @@ func (l *kerasLayer) conv2D() (model.Layer, error) {
 			return model.Layer{}, fmt.Errorf("%s other than 1 are not read", n)
 		}
 	}
-	if f := c.text("data_format"); f != "" && f != "channels_last" {
-		return model.Layer{}, fmt.Errorf("data_format %s is not read", f)
+	if err := c.channelsLast(); err != nil {
+		return model.Layer{}, err
 	}
 	kernel, err := c.square(0, "kernel_size")
 	return model.Layer{Kind: model.KindConv2D, Filters: c.number(0, "filters", "nb_filter"), Kernel: kernel,
@@ -119,7 +130,7 @@ func (l *kerasLayer) conv2D() (model.Layer, error) {
 
 func (l *kerasLayer) lstm() (model.Layer, error) {
 	c := l.Config
-	for _, wrong := range []string{"return_sequences", "go_backwards", "stateful"} {
+	for _, wrong := range []string{"return_sequences", "return_state", "go_backwards", "stateful", "time_major"} {
 		if c.flag(false, wrong) {
 			return model.Layer{}, fmt.Errorf("%s is not read", wrong)
 		}
@@ -135,14 +146,20 @@ func (l *kerasLayer) lstm() (model.Layer, error) {
 
 func (l *kerasLayer) bidirectional() (model.Layer, error) {
 	var inner rawLayer
-	if !l.Config.first(&inner, []string{"layer"}) || inner.Class != "LSTM" {
+	if l.Config.first(&inner, []string{"layer"}); inner.Class != "LSTM" {
 		return model.Layer{}, fmt.Errorf("only an LSTM can run both ways, not %q", inner.Class)
+	}
+	if raw := l.Config.values["merge_mode"]; string(raw) == "null" {
+		return model.Layer{}, fmt.Errorf("merge_mode null is not read, only concat")
 	}
 	if mode := l.Config.text("merge_mode"); mode != "" && mode != "concat" {
 		return model.Layer{}, fmt.Errorf("merge_mode %s is not read, only concat", mode)
 	}
 	wrapped := inner.layer()
 	out, err := wrapped.lstm()
+	if wrong := wrapped.Config.err(); wrong != nil {
+		err = wrong
+	}
 	out.Bidirectional = true
 	return out, err
 }

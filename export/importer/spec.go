@@ -14,7 +14,8 @@ type chains struct {
 	depth  int
 }
 
-// maxLayers bounds a configuration: no model for names needs more.
+// maxLayers bounds a configuration, and what becomes of one: layers that several branches read are laid out once for each,
+// which can double at every Concatenate. No model for names needs more.
 const maxLayers = 1000
 
 // chain lays m out from its input to its output, without the input.
@@ -50,6 +51,8 @@ func (c *chains) upTo(name string) ([]placed, error) {
 	var err error
 	switch {
 	case l.Class == "InputLayer":
+		_, _ = l.inputShape(), l.Config.number(0, "input_length") // which Parse reads again
+		err = l.Config.err()
 	case l.Class == "Concatenate" || l.Class == "Merge" && l.Config.text("mode") == "concat":
 		out, err = c.concatenate(l)
 	case len(l.Inputs) != 1:
@@ -72,12 +75,15 @@ func appendLayer(chain []placed, l *kerasLayer) ([]placed, error) {
 	if n := len(out); l.Class == "Activation" && n > 0 {
 		last, a := &out[n-1], l.Config.text("activation")
 		takes := last.Kind == model.KindDense || last.Kind == model.KindConv1D && (a == model.ReLU || a == model.Tanh)
-		if takes && last.Activation == "" {
+		if takes && last.Activation == "" && l.Config.err() == nil {
 			last.Activation = plain(a)
 			return out, nil
 		}
 	}
 	converted, ok, err := l.convert()
+	if wrong := l.Config.err(); wrong != nil { // what convert says comes of it, if anything
+		err = wrong
+	}
 	if err != nil || !ok {
 		return out, err
 	}
@@ -86,8 +92,8 @@ func appendLayer(chain []placed, l *kerasLayer) ([]placed, error) {
 
 // concatenate joins chains that begin alike: what they share comes first, the rest are the branches.
 func (c *chains) concatenate(l *kerasLayer) ([]placed, error) {
-	if len(l.Inputs) < 2 {
-		return nil, fmt.Errorf("joins %d layers", len(l.Inputs))
+	if n := len(l.Inputs); n < 2 || n > maxLayers {
+		return nil, fmt.Errorf("joins %d layers", n)
 	}
 	var ends [][]placed
 	for _, in := range l.Inputs {
@@ -122,13 +128,28 @@ func same(a, b placed) bool {
 
 func split(ends [][]placed, shared int) ([]placed, error) {
 	joined := placed{Layer: model.Layer{Kind: model.KindParallel}}
+	size := count(ends[0][:shared])
 	for _, e := range ends {
 		if len(e) == shared {
 			return nil, fmt.Errorf("a branch without layers is not read")
 		}
+		if size += count(e[shared:]); size > maxLayers {
+			return nil, fmt.Errorf("its branches lay out more than %d layers", maxLayers)
+		}
 		joined.branches = append(joined.branches, e[shared:])
 	}
 	return append(slices.Clone(ends[0][:shared]), joined), nil
+}
+
+// count is the number of layers in a chain and its branches.
+func count(chain []placed) int {
+	n := len(chain)
+	for _, p := range chain {
+		for _, b := range p.branches {
+			n += count(b)
+		}
+	}
+	return n
 }
 
 // layers are the chain's as a Spec has them.

@@ -20,6 +20,11 @@ func weights(spec *model.Spec, from []*kerasLayer, root *h5.Object) (model.Weigh
 	if err != nil {
 		return nil, err
 	}
+	backend, err := group.Strings("backend")
+	if err != nil && !errors.Is(err, h5.ErrMissing) {
+		return nil, err
+	}
+	convolves := slices.Equal(backend, []string{"theano"})
 	list, err := spec.Graph()
 	if err != nil {
 		return nil, err
@@ -41,6 +46,9 @@ func weights(spec *model.Spec, from []*kerasLayer, root *h5.Object) (model.Weigh
 		if err := l.read(group, n, out); err != nil {
 			return nil, fmt.Errorf("layer %s: %w", l.Name, err)
 		}
+		if convolves && (n.Kind == model.KindConv1D || n.Kind == model.KindConv2D) {
+			turn(out[n.Params[0].Name])
+		}
 	}
 	return out, nil
 }
@@ -56,7 +64,11 @@ func (l *kerasLayer) read(group *h5.Object, n model.Node, out model.Weights) err
 		return err
 	}
 	params := n.Params
-	if !l.Config.flag(true, "use_bias") && len(names) < len(params) {
+	withBias := l.Config.flag(true, "use_bias")
+	if err := l.Config.err(); err != nil {
+		return err
+	}
+	if !withBias && len(names) < len(params) {
 		for _, p := range params {
 			if strings.HasSuffix(p.Name, "/bias") {
 				out[p.Name] = model.NewTensor(p.Shape...)
@@ -85,6 +97,17 @@ func (l *kerasLayer) read(group *h5.Object, n model.Node, out model.Weights) err
 		out[p.Name] = &model.Tensor{Shape: shape, Data: values}
 	}
 	return nil
+}
+
+// turn reverses the spatial axes of a kernel, [kernel…, in, filters], in place: Theano convolves where others correlate.
+func turn(kernel *model.Tensor) {
+	d := kernel.Data
+	size := kernel.Shape[len(kernel.Shape)-2] * kernel.Shape[len(kernel.Shape)-1]
+	for lo, hi := 0, len(d)-size; lo < hi; lo, hi = lo+size, hi-size {
+		for i := range size {
+			d[lo+i], d[hi+i] = d[hi+i], d[lo+i]
+		}
+	}
 }
 
 // stringList reads a list of names, which Keras cuts into name0, name1, … where one attribute cannot hold it.

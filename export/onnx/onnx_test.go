@@ -115,6 +115,23 @@ func TestMetadata(t *testing.T) {
 	}
 }
 
+// ONNX' checker refuses a graph without a name, which a Spec need not have.
+func TestNameless(t *testing.T) {
+	m := &model.Model{Spec: exporttest.Branches(), Threshold: 0.5}
+	m.Spec.Name = ""
+	var err error
+	if m.Weights, err = model.Initial(&m.Spec, 1); err != nil {
+		t.Fatal(err)
+	}
+	data, err := encode(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := texts(fields(t, fields(t, data)[7][0].Data)[2]); !slices.Equal(got, []string{"degas"}) {
+		t.Errorf("the graph's name is %q", got)
+	}
+}
+
 // TestLayouts checks the two transpositions on values that show their place.
 func TestLayouts(t *testing.T) {
 	// Keras kernel [2, 1, 3]: offset j of filter f is 10j + f.

@@ -18,7 +18,22 @@ import (
 )
 
 // client is shared by all requests; the proxy comes from the environment.
-var client = &http.Client{Timeout: 10 * time.Minute}
+var client = &http.Client{Timeout: 10 * time.Minute, CheckRedirect: redirect}
+
+// redirect follows what keeps the method. Otherwise, where an upload would become a GET that uploads nothing, the redirect is
+// the answer. Another host must not see the token, of which net/http knows the standard header only.
+func redirect(req *http.Request, via []*http.Request) error {
+	if len(via) >= 10 {
+		return errors.New("stopped after 10 redirects")
+	}
+	if req.Method != via[0].Method {
+		return http.ErrUseLastResponse
+	}
+	if req.URL.Host != via[0].URL.Host {
+		req.Header.Del(standAloneToken)
+	}
+	return nil
+}
 
 const (
 	tries     = 4
@@ -36,14 +51,11 @@ func put(ctx context.Context, e *exported, base *url.URL, o Options) (Result, er
 	}
 	to := base.JoinPath(o.Name, strconv.Itoa(o.Version))
 	if !o.Force {
-		_, err := send(ctx, http.MethodHead, to.JoinPath(export.SumsFile), nil, o, nil)
-		var status *statusError
-		switch {
-		case err == nil:
-			return Result{}, fmt.Errorf("%s: %w. Try: another --version, or --force", to.Redacted(), export.ErrExists)
-		case !errors.As(err, &status) || status.code == http.StatusUnauthorized || status.code == http.StatusForbidden:
+		if there, err := exists(ctx, to.JoinPath(export.SumsFile), o); err != nil {
 			return Result{}, err
-		} // else it is not there, or the server takes no HEAD
+		} else if there {
+			return Result{}, fmt.Errorf("%s: %w. Try: another --version, or --force", to.Redacted(), export.ErrExists)
+		}
 	}
 	for _, f := range append(slices.Clone(e.files), export.File{Path: export.SumsFile}) {
 		data, err := os.ReadFile(filepath.Join(e.dir, filepath.FromSlash(f.Path)))
@@ -59,6 +71,24 @@ func put(ctx context.Context, e *exported, base *url.URL, o Options) (Result, er
 		}
 	}
 	return e.result(to.Redacted(), o), nil
+}
+
+// exists asks for file by HEAD or, where the server takes none, for its first byte.
+func exists(ctx context.Context, file *url.URL, o Options) (bool, error) {
+	_, err := send(ctx, http.MethodHead, file, nil, o, nil)
+	var status *statusError
+	if errors.As(err, &status) && (status.code == http.StatusMethodNotAllowed || status.code == http.StatusNotImplemented) {
+		_, err = send(ctx, http.MethodGet, file, nil, o, http.Header{"Range": {"bytes=0-0"}})
+	}
+	if errors.As(err, &status) {
+		switch status.code {
+		case http.StatusNotFound, http.StatusGone:
+			return false, nil
+		case http.StatusRequestedRangeNotSatisfiable: // an empty file
+			return true, nil
+		}
+	}
+	return err == nil, err
 }
 
 // statusError is an answer that is no success.
@@ -84,7 +114,7 @@ func send(ctx context.Context, method string, to *url.URL, body []byte, o Option
 	for try := 1; ; try++ {
 		answer, err := sendOnce(ctx, method, to, body, o, header)
 		var status *statusError
-		refused := errors.As(err, &status) && status.code < 500 && status.code != http.StatusTooManyRequests && status.code != http.StatusRequestTimeout
+		refused := errors.As(err, &status) && (status.code < 500 || status.code == http.StatusNotImplemented) && status.code != http.StatusTooManyRequests && status.code != http.StatusRequestTimeout
 		if err == nil || refused || ctx.Err() != nil || try == tries {
 			return answer, err
 		}
@@ -121,8 +151,12 @@ func sendOnce(ctx context.Context, method string, to *url.URL, body []byte, o Op
 	if resp.StatusCode >= 200 && resp.StatusCode < 300 {
 		return answer, err
 	}
+	text := firstLine(answer)
+	if to, err := resp.Location(); err == nil && resp.StatusCode < 400 {
+		text = "it redirects to " + to.Redacted() + ". Try: that address"
+	}
 	seconds, _ := strconv.Atoi(resp.Header.Get("Retry-After")) // a date, or none, is 0
-	return answer, &statusError{code: resp.StatusCode, method: method, url: to.Redacted(), text: firstLine(answer),
+	return answer, &statusError{code: resp.StatusCode, method: method, url: to.Redacted(), text: text,
 		retryAfter: time.Duration(max(0, seconds)) * time.Second}
 }
 

@@ -76,6 +76,9 @@ func Publish(ctx context.Context, dir, target string, o Options) (Result, error)
 	switch u.Scheme {
 	case "", "file":
 		if u.Scheme == "file" {
+			if u.Host != "" || u.Path == "" { // which file:store has neither
+				return Result{}, fmt.Errorf("publish to %s: no file URL of a path on this machine. Try: file:///srv/models, or a path", u.Redacted())
+			}
 			target = u.Path
 		}
 		r, err = toStore(ctx, e, target, o)

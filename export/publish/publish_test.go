@@ -99,6 +99,8 @@ func TestRefusals(t *testing.T) {
 		{t.TempDir(), t.TempDir(), Options{}, "no version directory"},
 		{changed, t.TempDir(), Options{}, "model.onnx has changed"},
 		{dir, "ftp://x", Options{}, `scheme "ftp"`},
+		{dir, "file://srv/models", Options{}, "file:///srv/models"},
+		{dir, "file:store", Options{}, "file:///srv/models"},
 		{dir, t.TempDir(), Options{Name: "../x"}, "no model's name"},
 		{dir, "devo+https://x", Options{Token: "t", Engine: "H2O"}, `engine "H2O"`},
 		{dir, "devo+https://x", Options{}, "DEGAS_PUBLISH_TOKEN"},
@@ -169,6 +171,75 @@ func TestPut(t *testing.T) {
 	}
 	if _, err := Publish(ctx, dir, s.URL+"/models", Options{Token: "secret", Force: true}); err != nil {
 		t.Errorf("by force: %v", err)
+	}
+}
+
+// Only a server that says that a version is not there gets it without --force.
+func TestPutAsksFirst(t *testing.T) {
+	defer func(d time.Duration) { firstWait = d }(firstWait)
+	firstWait = time.Millisecond
+	dir := version(t, "shop", "3")
+	for _, tc := range []struct {
+		head, get int
+		want      string
+	}{
+		{404, 0, ""}, {410, 0, ""}, {405, 404, ""}, {501, 404, ""},
+		{405, 206, export.ErrExists.Error()}, {501, 200, export.ErrExists.Error()}, {405, 416, export.ErrExists.Error()},
+		{400, 0, "HEAD"}, {403, 0, "403"}, {500, 0, "500"}, {405, 405, "405"}, {405, 403, "403"},
+	} {
+		puts := 0
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			switch r.Method {
+			case http.MethodHead:
+				w.WriteHeader(tc.head)
+			case http.MethodGet:
+				if r.Header.Get("Range") != "bytes=0-0" {
+					t.Errorf("the whole file is asked for")
+				}
+				w.WriteHeader(tc.get)
+			default:
+				puts++
+			}
+		}))
+		_, err := Publish(context.Background(), dir, s.URL, Options{})
+		s.Close()
+		if tc.want == "" && (err != nil || puts == 0) || tc.want != "" && (err == nil || puts > 0 || !strings.Contains(err.Error(), tc.want)) {
+			t.Errorf("HEAD %d, GET %d: %v after %d uploads, want %q", tc.head, tc.get, err, puts, tc.want)
+		}
+	}
+}
+
+// A redirect that makes an upload a GET uploads nothing, however well it is answered; one that keeps the method is followed,
+// but no other host sees Devo's token.
+func TestRedirects(t *testing.T) {
+	ctx, dir := context.Background(), version(t, "shop", "3")
+	puts := 0
+	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPut {
+			puts++
+		}
+		if r.Header.Get(standAloneToken) != "" {
+			t.Error("the token goes to another host")
+		}
+		fmt.Fprint(w, "[]")
+	}))
+	defer other.Close()
+	status := http.StatusFound
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, other.URL+r.URL.Path, status)
+	}))
+	defer s.Close()
+	for _, status = range []int{301, 302, 303} {
+		if _, err := Publish(ctx, dir, s.URL, Options{Force: true}); err == nil || !strings.Contains(err.Error(), "it redirects to "+other.URL+"/shop/3/") {
+			t.Errorf("%d: %v", status, err)
+		}
+		if _, err := Publish(ctx, dir, "devo+"+s.URL, Options{Token: "secret"}); err == nil || !strings.Contains(err.Error(), "it redirects to "+other.URL+"/models/images/upload") {
+			t.Errorf("%d of Devo: %v", status, err)
+		}
+	}
+	status = http.StatusTemporaryRedirect
+	if r, err := Publish(ctx, dir, s.URL, Options{Force: true}); err != nil || puts != r.Files {
+		t.Errorf("307: %v, %d of %d files", err, puts, r.Files)
 	}
 }
 

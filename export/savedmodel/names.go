@@ -7,7 +7,8 @@ import (
 )
 
 // codes encodes names, string [batch], as the model's Encoder does: int32 [batch, window]. It takes stateless operations
-// only, no look-up table that would have to be initialised. Folding of A-Z is in the table of codes.
+// only, no look-up table that would have to be initialised. Folding of A-Z is in the table of codes, whether the Encoder
+// folds or not: dnsname.Fold does before it, and a name must score alike here.
 func (b *builder) codes(names string) string {
 	e := &b.m.Spec.Encoder
 	// Final dots of a fully qualified name are no part of it, as in package dnsname.
@@ -15,7 +16,9 @@ func (b *builder) codes(names string) string {
 	window := b.window(sides(e), text)
 	raw := b.op("DecodeRaw", "encode/bytes", []string{window}, attributes{"out_type": typeUint8})
 	index := b.op("Cast", "encode/index", []string{raw}, attributes{"SrcT": typeUint8, "DstT": typeInt32})
-	table := e.Table()
+	folding := *e
+	folding.Lower = true
+	table := folding.Table()
 	values := make([]int32, len(table))
 	for i, c := range table {
 		values[i] = int32(c)

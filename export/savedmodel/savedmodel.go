@@ -13,8 +13,8 @@
 // A model whose input is called main_input serves the clients of the original degas: there ids takes the key
 // "input_image", answers the head's tensor alone under the tensor's name ("dense_1/Sigmoid:0"), and is serving_default.
 //
-// Encoding inside the graph equals [model.Encoder] on the name's bytes after final dots are dropped. It does no IDNA:
-// international names go in as A-labels (xn--).
+// Encoding inside the graph equals [model.Encoder] on the name's bytes after A-Z are folded and final dots dropped. It does
+// no IDNA: international names go in as A-labels (xn--).
 package savedmodel
 
 import (

@@ -1,6 +1,7 @@
 package savedmodel
 
 import (
+	"encoding/binary"
 	"maps"
 	"math"
 	"math/rand/v2"
@@ -159,6 +160,42 @@ func TestOriginalSignature(t *testing.T) {
 			t.Errorf("%s: serving_default is not %s", tc.preset, tc.defaultsTo)
 		}
 	}
+}
+
+// The table in the graph folds A-Z for an encoder that does not: degas folds before it encodes.
+func TestNamesFoldCase(t *testing.T) {
+	m := &model.Model{Spec: exporttest.Branches(), Threshold: 0.5}
+	m.Spec.Encoder.Lower = false
+	var err error
+	if m.Weights, err = model.Initial(&m.Spec, 1); err != nil {
+		t.Fatal(err)
+	}
+	data, err := encode(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := m.Spec.Encoder.Table()
+	for c := 'A'; c <= 'Z'; c++ {
+		want[c] = want[c-'A'+'a']
+	}
+	for _, f := range fields(t, fields(t, fields(t, data)[2][0].Data)[2][0].Data)[1] {
+		node := fields(t, f.Data)
+		if string(node[1][0].Data) != "const/codes" {
+			continue
+		}
+		for _, a := range node[5] {
+			if entry := fields(t, a.Data); string(entry[1][0].Data) == "value" {
+				raw := fields(t, fields(t, entry[2][0].Data)[8][0].Data)[4][0].Data
+				for i := range want {
+					if got := binary.LittleEndian.Uint32(raw[4*i:]); got != uint32(want[i]) {
+						t.Errorf("byte %q has code %d, want %d", rune(i), got, want[i])
+					}
+				}
+				return
+			}
+		}
+	}
+	t.Error("no table of codes")
 }
 
 func TestNotBelow(t *testing.T) {

@@ -23,10 +23,16 @@ func Load(dir string) (name string, versions []Version, err error) {
 	}
 	for _, e := range entries {
 		number, ok := export.VersionNumber(e.Name())
-		if !ok || !e.IsDir() {
+		if !ok {
 			continue
 		}
-		v, err := load(filepath.Join(dir, e.Name()), number)
+		path := filepath.Join(dir, e.Name())
+		if info, err := os.Stat(path); err != nil { // not the entry's type: a version may be a link
+			return "", nil, err
+		} else if !info.IsDir() {
+			continue
+		}
+		v, err := load(path, number)
 		if err != nil {
 			return "", nil, err
 		}

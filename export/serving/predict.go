@@ -5,8 +5,12 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
 	"math"
+	"net/http"
+	"os"
 
 	"github.com/degas-dns/degas/export/savedmodel"
 	"github.com/degas-dns/degas/model/dnsname"
@@ -24,10 +28,12 @@ func (v served) predict(ctx context.Context, body io.Reader) (any, error) {
 	var req request
 	d := json.NewDecoder(body)
 	if err := d.Decode(&req); err != nil {
-		return nil, badRequest("JSON Parse error: %v", err)
+		return nil, unread(err)
 	}
-	if _, err := d.Token(); err != io.EOF {
+	if _, err := d.Token(); err == nil {
 		return nil, badRequest("JSON Parse error: more than one value")
+	} else if err != io.EOF {
+		return nil, unread(err)
 	}
 	if req.Signature == "" {
 		req.Signature = savedmodel.DefaultSignature
@@ -62,12 +68,41 @@ func (v served) predict(ctx context.Context, body io.Reader) (any, error) {
 	return object{"outputs": columns}, nil
 }
 
+// unread says why a body could not be read to its end.
+func unread(err error) error {
+	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
+		return failure{http.StatusRequestEntityTooLarge, fmt.Sprintf("The request's body has more than %d bytes", tooLarge.Limit)}
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return failure{http.StatusRequestTimeout, "The request's body took too long"}
+	}
+	return badRequest("JSON Parse error: %v", err)
+}
+
+// list splits a JSON array into at most maxRows elements; what it is says notList.
+func list(raw json.RawMessage, notList string) (out []json.RawMessage, err error) {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	if start, err := d.Token(); err != nil || start != json.Delim('[') {
+		return nil, badRequest("%s", notList)
+	}
+	for d.More() {
+		if len(out) == maxRows {
+			return nil, badRequest("A request may have %d rows, this one has more", maxRows)
+		}
+		var row json.RawMessage
+		if err := d.Decode(&row); err != nil {
+			return nil, badRequest("JSON Parse error: %v", err)
+		}
+		out = append(out, row)
+	}
+	return out, nil
+}
+
 // values lists the request's values of the one input, key.
 func (r *request) values(key string) ([]json.RawMessage, error) {
 	if (r.Instances == nil) == (r.Inputs == nil) {
 		return nil, badRequest("Missing 'inputs' or 'instances' key, or both are there")
 	}
-	var list []json.RawMessage
 	if r.Inputs != nil {
 		raw := r.Inputs
 		if named, ok, err := field(raw, key); err != nil {
@@ -75,24 +110,22 @@ func (r *request) values(key string) ([]json.RawMessage, error) {
 		} else if ok {
 			raw = named
 		}
-		if err := json.Unmarshal(raw, &list); err != nil {
-			return nil, badRequest("Value for %q is no list", key)
-		}
-		return list, nil
+		return list(raw, fmt.Sprintf("Value for %q is no list", key))
 	}
-	if err := json.Unmarshal(r.Instances, &list); err != nil {
-		return nil, badRequest("Request data of 'instances' must be a list")
+	out, err := list(r.Instances, "Request data of 'instances' must be a list")
+	if err != nil {
+		return nil, err
 	}
-	for i, raw := range list {
+	for i, raw := range out {
 		named, ok, err := field(raw, key)
 		if err != nil {
 			return nil, err
 		}
 		if ok {
-			list[i] = named
+			out[i] = named
 		}
 	}
-	return list, nil
+	return out, nil
 }
 
 // field is the value under key when raw is an object of inputs; an object {"b64": …} is a value itself.
@@ -132,7 +165,8 @@ func (v served) probabilities(ctx context.Context, in savedmodel.TensorInfo, val
 	var row []int
 	for i, raw := range values {
 		row = row[:0]
-		if err := json.Unmarshal(raw, &row); err != nil {
+		// A null would leave what the row before had in its place.
+		if err := json.Unmarshal(raw, &row); err != nil || bytes.Contains(raw, null) {
 			return nil, badRequest("row %d: it must be a list of %d codes", i, window)
 		}
 		if len(row) != window {
@@ -154,10 +188,12 @@ func (v served) probabilities(ctx context.Context, in savedmodel.TensorInfo, val
 	return out, nil
 }
 
+var null = []byte("null")
+
 // text is a string, or one in base64: {"b64": "…"}.
 func text(raw json.RawMessage) (string, error) {
 	var s string
-	if json.Unmarshal(raw, &s) == nil {
+	if json.Unmarshal(raw, &s) == nil && !bytes.Equal(raw, null) {
 		return s, nil
 	}
 	var coded struct {

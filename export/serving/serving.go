@@ -6,7 +6,8 @@
 //	POST /v1/models/NAME[/versions/N]:predict     {"instances": […]} or {"inputs": …}, and "signature_name"
 //
 // Signatures are those of the SavedModel (package savedmodel). Names are folded as "degas predict" does, which includes
-// what the graph of the SavedModel cannot: IDNA and a URL around a name.
+// what the graph of the SavedModel cannot: IDNA and a URL around a name. A request may have 64 MiB (else it is answered
+// with status 413) and 100,000 rows (else 400).
 package serving
 
 import (
@@ -22,8 +23,11 @@ import (
 	"github.com/degas-dns/degas/model"
 )
 
-// maxBody bounds a request's body in bytes.
-const maxBody = 64 << 20
+// Bounds of a request: bytes of its body, and rows, whose answers are larger than themselves.
+const (
+	maxBody = 64 << 20
+	maxRows = 100_000
+)
 
 // Version is one version of the served model.
 type Version struct {

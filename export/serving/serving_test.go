@@ -152,6 +152,16 @@ func TestRefusals(t *testing.T) {
 		{"POST", "/v1/models/m:predict", `{"instances": [["a"]]}`, 400, "row 0: it must be a string"},
 		{"POST", "/v1/models/m:predict", `{"instances": [{"b64": "?"}]}`, 400, "b64"},
 		{"POST", "/v1/models/m:predict", `{"instances": [{"name": "a"}]}`, 400, `called "domain"`},
+		{"POST", "/v1/models/m:predict", `{"instances": ["a", null]}`, 400, "row 1: it must be a string"},
+		{"POST", "/v1/models/m:predict", `{"instances": [{"domain": null}]}`, 400, "row 0: it must be a string"},
+		{"POST", "/v1/models/m:predict", `{"instances": null}`, 400, "must be a list"},
+		{"POST", "/v1/models/m:predict", `{"inputs": {"domain": null}}`, 400, "no list"},
+		{"POST", "/v1/models/m:predict", `{"signature_name": "ids", "instances": [[1` + strings.Repeat(",1", 63) + `], [null` + strings.Repeat(",1", 63) + `]]}`, 400, "row 1: it must be a list of 64 codes"},
+		{"POST", "/v1/models/m:predict", `{"signature_name": "ids", "instances": [null]}`, 400, "row 0: it must be a list"},
+		{"POST", "/v1/models/m:predict", `{"instances": [1` + strings.Repeat(",1", 100_000) + `]}`, 400, "may have 100000 rows"},
+		{"POST", "/v1/models/m:predict", `{"inputs": {"domain": [1` + strings.Repeat(",1", 100_000) + `]}}`, 400, "may have 100000 rows"},
+		{"POST", "/v1/models/m:predict", `{"instances": [` + strings.Repeat(" ", 64<<20) + `]}`, 413, "more than 67108864 bytes"},
+		{"POST", "/v1/models/m:predict", `{"instances": []}` + strings.Repeat(" ", 64<<20), 413, "more than 67108864 bytes"},
 		{"POST", "/v1/models/m:predict", `{"signature_name": "x", "instances": []}`, 400, `signature name: "x" not found`},
 		{"POST", "/v1/models/m:predict", `{"signature_name": "ids", "instances": [[1, 2]]}`, 400, "2 codes"},
 		{"POST", "/v1/models/m:predict", `{"signature_name": "ids", "instances": [[` + strings.Repeat("0,", 63) + `41]]}`, 400, "code 41"},
@@ -159,7 +169,7 @@ func TestRefusals(t *testing.T) {
 	} {
 		status, out := ask(t, h, tc.method, tc.path, tc.body)
 		if text, _ := out["error"].(string); status != tc.status || !strings.Contains(text, tc.want) {
-			t.Errorf("%s %s %s: %d %q, want %d %q", tc.method, tc.path, tc.body, status, text, tc.status, tc.want)
+			t.Errorf("%s %s %.200s: %d %q, want %d %q", tc.method, tc.path, tc.body, status, text, tc.status, tc.want)
 		}
 	}
 }
@@ -175,6 +185,12 @@ func TestLoad(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	if err := os.Symlink("10", filepath.Join(dir, "11")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "12"), nil, 0o644); err != nil { // no version
+		t.Fatal(err)
+	}
 	damaged := filepath.Join(t.TempDir(), "model") // a run's
 	if err := preset(t, "mlbridge", nil).Save(damaged); err != nil {
 		t.Fatal(err)
@@ -186,7 +202,7 @@ func TestLoad(t *testing.T) {
 		dir      string
 		versions int
 		want     string
-	}{{dir, 2, ""}, {filepath.Join(dir, "2"), 1, ""}, {t.TempDir(), 0, "neither a model nor numbered versions"},
+	}{{dir, 3, ""}, {filepath.Join(dir, "2"), 1, ""}, {t.TempDir(), 0, "neither a model nor numbered versions"},
 		{filepath.Dir(damaged), 0, "read " + filepath.Join(damaged, model.WeightsFile)}} {
 		name, versions, err := serving.Load(tc.dir)
 		switch {

@@ -20,6 +20,7 @@ type File struct {
 	root    uint64
 	objects int // that may still be opened
 	budget  int // bytes that may still be made
+	steps   int // entries that may still be looked at to find something
 }
 
 // Object is a group or a data set.
@@ -32,11 +33,16 @@ type Object struct {
 // ErrMissing says that a file has no such object or attribute.
 var ErrMissing = errors.New("not there")
 
-const maxObjects = 1 << 16
+// Bounds of a file, whatever its size. Look-ups try one entry after another, and entries may be shared: a large model's
+// thousand layers take a million steps.
+const (
+	maxObjects = 1 << 16
+	maxSteps   = 1 << 22
+)
 
 // Read opens a file's bytes.
 func Read(data []byte) (*File, error) {
-	f := &File{data: data, objects: maxObjects, budget: 1<<16 + 4*len(data)}
+	f := &File{data: data, objects: maxObjects, budget: 1<<16 + 4*len(data), steps: maxSteps}
 	if len(data) < 48 || string(data[:8]) != "\x89HDF\r\n\x1a\n" {
 		return nil, errors.New("h5: not an HDF5 file")
 	}
@@ -110,6 +116,14 @@ func (f *File) take(n uint64) error {
 		return fmt.Errorf("h5: the file of %d bytes claims to hold far more", len(f.data))
 	}
 	f.budget -= int(n)
+	return nil
+}
+
+// step accounts for an entry that is looked at, n bytes of it at most.
+func (f *File) step(n int) error {
+	if f.steps -= 1 + n/64; f.steps < 0 {
+		return fmt.Errorf("h5: it takes more than %d steps to find its objects", maxSteps)
+	}
 	return nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"io"
@@ -135,6 +136,34 @@ func TestReadNumbers(t *testing.T) {
 		if _, err := many.Child(name); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// A thousand entries of a B-tree that are all the same thousand symbols make a million of 57 kB: look-ups share a bound.
+func TestLookUpsAreBounded(t *testing.T) {
+	const many = 1000
+	heap := le.AppendUint64(append([]byte("HEAP"), 0, 0, 0, 0), 8)
+	heap = le.AppendUint64(le.AppendUint64(heap, 0), 32) // its names: those of the next eight bytes
+	data := append(heap, "other\x00\x00\x00"...)
+	symbols := uint64(len(data))
+	data = append(append(data, "SNOD"...), 1, 0, many&255, many>>8)
+	data = append(data, make([]byte, many*symbolEntry)...)
+	tree := uint64(len(data))
+	data = append(append(data, "TREE"...), 0, 0, many&255, many>>8)
+	data = append(data, make([]byte, 16)...)
+	for range many {
+		data = le.AppendUint64(le.AppendUint64(data, 0), symbols)
+	}
+	f := &File{data: data, objects: maxObjects, steps: maxSteps}
+	o := &Object{f: f, messages: []message{{messageSymbolTable, le.AppendUint64(le.AppendUint64(nil, tree), 0)}}}
+	if _, err := o.Child("name"); !errors.Is(err, ErrMissing) {
+		t.Fatal(err)
+	}
+	for range 3 {
+		_, _ = o.Child("name")
+	}
+	if _, err := o.Child("name"); err == nil || !strings.Contains(err.Error(), "more than 4194304 steps") {
+		t.Error(err)
 	}
 }
 

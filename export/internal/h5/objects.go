@@ -152,6 +152,9 @@ func (o *Object) lookup(name string) (uint64, error) {
 	}
 	for _, m := range o.messages {
 		if m.kind == messageLink {
+			if err := o.f.step(len(m.data)); err != nil {
+				return 0, err
+			}
 			if linked, pos, err := link(m.data); err != nil || linked == name {
 				return pos, err
 			}
@@ -188,6 +191,9 @@ func (o *Object) search(pos uint64, names []byte, name string, depth int) (uint6
 		if c.err != nil {
 			return 0, false, c.err
 		}
+		if err := o.f.step(len(name)); err != nil {
+			return 0, false, err
+		}
 		var at uint64
 		var found bool
 		var err error
@@ -213,6 +219,9 @@ func (o *Object) symbols(pos uint64, names []byte, name string) (uint64, bool, e
 		c.skip(24)
 		if c.err != nil {
 			return 0, false, c.err
+		}
+		if err := o.f.step(len(name)); err != nil {
+			return 0, false, err
 		}
 		if offset > uint64(len(names)) {
 			return 0, false, errors.New("h5: a name lies outside its heap")
@@ -252,6 +261,9 @@ func (o *Object) Strings(name string) ([]string, error) {
 	for _, m := range o.messages {
 		if m.kind != messageAttribute {
 			continue
+		}
+		if err := o.f.step(len(m.data)); err != nil {
+			return nil, err
 		}
 		got, values, err := o.f.attribute(m.data, name)
 		if got || err != nil {
@@ -357,6 +369,9 @@ func (f *File) heapString(size, pos, index uint64) (string, error) {
 		n := c.uint64()
 		if c.err != nil || number == 0 {
 			break
+		}
+		if err := f.step(0); err != nil {
+			return "", err
 		}
 		if number == index {
 			if size > n {
