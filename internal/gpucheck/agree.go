@@ -2,8 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
+	"strings"
 
 	"github.com/degas-dns/degas/model"
 	"github.com/degas-dns/degas/trainer"
@@ -11,57 +15,74 @@ import (
 
 var precisions = []string{trainer.PrecisionFP32, trainer.PrecisionTF32, trainer.PrecisionBF16}
 
-// pair is a CPU and a CUDA session of the same Spec and weights.
-func pair(ctx context.Context, spec *model.Spec, precision string, batch int) (cpu, gpu trainer.Session, err error) {
-	if cpu, err = start(ctx, "cpu", "", spec, batch); err != nil {
-		return nil, nil, err
+// gradients compares every parameter's gradient: the norm of the difference by the norm of the CPU's.
+func (c *check) gradients(ctx context.Context, show func(any)) error {
+	out := map[string]map[string]number{}
+	var failed []error
+	for _, preset := range c.presets {
+		for _, precision := range precisions {
+			key := preset + " " + precision
+			differences, err := c.differences(ctx, preset, precision)
+			if err != nil {
+				failed = append(failed, fmt.Errorf("%s: %w", key, err))
+			}
+			if differences != nil {
+				out[key] = differences
+				show(out)
+			}
+		}
 	}
-	if gpu, err = start(ctx, "cuda", precision, spec, batch); err != nil {
-		cpu.Close()
-		return nil, nil, err
-	}
-	return cpu, gpu, nil
+	return errors.Join(failed...)
 }
 
-// gradients compares every parameter's gradient: the norm of the difference by the norm of the CPU's.
-func (c *check) gradients(ctx context.Context) (any, error) {
-	out := map[string]map[string]float64{}
+// differences is by parameter. It comes with an error where one is not finite.
+func (c *check) differences(ctx context.Context, preset, precision string) (map[string]number, error) {
 	batch := 512
 	if c.quick {
 		batch = 40
 	}
-	for _, preset := range c.presets() {
-		for _, precision := range precisions {
-			spec, err := c.spec(preset, false)
-			if err != nil {
-				return nil, err
-			}
-			cpu, gpu, err := pair(ctx, spec, precision, batch)
-			if err != nil {
-				return nil, err
-			}
-			b := c.batch(spec, 0, batch)
-			_, want, err := cpu.(trainer.Differentiator).Gradients(b)
-			if err != nil {
-				return nil, err
-			}
-			_, got, err := gpu.(trainer.Differentiator).Gradients(b)
-			if err != nil {
-				return nil, err
-			}
-			differences := map[string]float64{}
-			for name, w := range want {
-				differences[name] = distance(got[name].Data, w.Data)
-			}
-			out[preset+" "+precision] = differences
-			cpu.Close()
-			gpu.Close()
+	spec, err := c.spec(preset, false)
+	if err != nil {
+		return nil, err
+	}
+	b := c.batch(spec, 0, batch)
+	want, err := gradient(ctx, "cpu", "", spec, b)
+	if err != nil {
+		return nil, fmt.Errorf("the CPU's: %w", err)
+	}
+	got, err := gradient(ctx, c.engine, precision, spec, b)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]number{}
+	var wrong []string
+	for _, name := range slices.Sorted(maps.Keys(want)) {
+		out[name] = number(distance(got[name].Data, want[name].Data))
+		if !out[name].finite() {
+			wrong = append(wrong, name)
 		}
+	}
+	if wrong != nil {
+		return out, fmt.Errorf("no finite gradient of %s", strings.Join(wrong, ", "))
 	}
 	return out, nil
 }
 
+func gradient(ctx context.Context, engine, precision string, spec *model.Spec, b *trainer.Batch) (model.Weights, error) {
+	s, err := start(ctx, engine, precision, spec, len(b.Labels))
+	if err != nil {
+		return nil, err
+	}
+	defer s.Close()
+	_, grads, err := s.(trainer.Differentiator).Gradients(b)
+	return grads, err
+}
+
+// distance is NaN where got is of another size.
 func distance(got, want []float32) float64 {
+	if len(got) != len(want) {
+		return math.NaN()
+	}
 	var diff, norm float64
 	for i, v := range want {
 		d := float64(v - got[i])
@@ -72,86 +93,103 @@ func distance(got, want []float32) float64 {
 
 // trajectory is how far two walks lie apart.
 type trajectory struct {
-	Steps   int     `json:"steps"`
-	Largest float64 `json:"largest_relative_difference"`
-	First   float64 `json:"first_loss"`
-	Last    float64 `json:"last_loss"`
-	LastCPU float64 `json:"last_loss_cpu"`
+	Steps   int    `json:"steps"`
+	Largest number `json:"largest_relative_difference"`
+	First   number `json:"first_loss"`
+	Last    number `json:"last_loss"`
+	LastCPU number `json:"last_loss_cpu"`
 }
 
 // trajectories walks all precisions beside the CPU, over the same batches.
-func (c *check) trajectories(ctx context.Context) (any, error) {
+func (c *check) trajectories(ctx context.Context, show func(any)) error {
 	out := map[string]*trajectory{}
-	for _, preset := range c.presets() {
-		if err := c.trajectory(ctx, preset, out); err != nil {
-			return out, fmt.Errorf("%s: %w", preset, err)
+	var failed []error
+	for _, preset := range c.presets {
+		want, err := c.walk(ctx, preset, "cpu", "")
+		if err != nil {
+			failed = append(failed, fmt.Errorf("%s: the CPU's: %w", preset, err))
+			continue
+		}
+		for _, precision := range precisions { // one after the other: what one fails with comes after the others' results
+			key := preset + " " + precision
+			got, err := c.walk(ctx, preset, c.engine, precision)
+			if len(got) > 0 {
+				out[key] = apart(got, want)
+				show(out)
+				if err == nil && !out[key].Largest.finite() {
+					err = errors.New("no finite loss")
+				}
+			}
+			if err != nil {
+				failed = append(failed, fmt.Errorf("%s: %w", key, err))
+			}
 		}
 	}
-	return out, nil
+	return errors.Join(failed...)
 }
 
-func (c *check) trajectory(ctx context.Context, preset string, out map[string]*trajectory) error {
+// walk gives the losses of steps without dropout; with an error, those before it.
+func (c *check) walk(ctx context.Context, preset, engine, precision string) ([]float64, error) {
 	batch, steps := 256, 200
 	if c.quick {
 		batch, steps = 40, 2
 	}
 	spec, err := c.spec(preset, false)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	cpu, err := start(ctx, "cpu", "", spec, batch)
+	s, err := start(ctx, engine, precision, spec, batch)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer cpu.Close()
-	sessions := map[string]trainer.Session{}
-	for _, precision := range precisions {
-		if sessions[precision], err = start(ctx, "cuda", precision, spec, batch); err != nil {
-			return err
-		}
-		defer sessions[precision].Close()
-		out[preset+" "+precision] = &trajectory{}
-	}
+	defer s.Close()
+	var losses []float64
 	for i := range steps {
-		b := c.batch(spec, i*batch, batch)
-		want, err := cpu.Step(ctx, b)
+		loss, err := s.Step(ctx, c.batch(spec, i*batch, batch))
 		if err != nil {
-			return err
+			return losses, err // says which step
 		}
-		for precision, gpu := range sessions {
-			t := out[preset+" "+precision]
-			t.Steps, t.LastCPU = i+1, want
-			if t.Last, err = gpu.Step(ctx, b); err != nil {
-				return err
-			}
-			if i == 0 {
-				t.First = t.Last
-			}
-			t.Largest = max(t.Largest, math.Abs(t.Last-want)/want)
-		}
+		losses = append(losses, loss)
 	}
-	return nil
+	return losses, nil
+}
+
+// apart compares a walk, of at least one step, with the CPU's, which is no shorter.
+func apart(got, want []float64) *trajectory {
+	last := len(got) - 1
+	t := &trajectory{Steps: len(got), First: number(got[0]), Last: number(got[last]), LastCPU: number(want[last])}
+	for i, loss := range got {
+		t.Largest = max(t.Largest, number(math.Abs(loss-want[i])/want[i]))
+	}
+	return t
 }
 
 // auc trains cnn for five epochs on nine tenths of the names and gives the AUC on the rest, on both engines and, to show what
 // a seed is worth, on the CPU with another.
-func (c *check) auc(ctx context.Context) (any, error) {
-	out := map[string]float64{}
+func (c *check) auc(ctx context.Context, show func(any)) error {
+	out := map[string]number{}
+	var failed []error
 	for _, t := range []struct {
 		name, engine, precision string
 		seed                    uint64
 	}{
 		{"CPU", "cpu", "", 1},
-		{"CUDA fp32", "cuda", trainer.PrecisionFP32, 1}, {"CUDA tf32", "cuda", trainer.PrecisionTF32, 1}, {"CUDA bf16", "cuda", trainer.PrecisionBF16, 1},
+		{"CUDA fp32", c.engine, trainer.PrecisionFP32, 1}, {"CUDA tf32", c.engine, trainer.PrecisionTF32, 1}, {"CUDA bf16", c.engine, trainer.PrecisionBF16, 1},
 		{"CPU with another seed", "cpu", "", 2},
 	} {
 		auc, err := c.aucOf(ctx, t.engine, t.precision, t.seed)
-		if err != nil {
-			return out, fmt.Errorf("%s: %w", t.name, err)
+		if err == nil {
+			out[t.name] = number(auc)
+			show(out)
+			if !out[t.name].finite() {
+				err = errors.New("no finite AUC")
+			}
 		}
-		out[t.name] = auc
+		if err != nil {
+			failed = append(failed, fmt.Errorf("%s: %w", t.name, err))
+		}
 	}
-	return out, nil
+	return errors.Join(failed...)
 }
 
 func (c *check) aucOf(ctx context.Context, engine, precision string, seed uint64) (float64, error) {

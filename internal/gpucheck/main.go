@@ -1,27 +1,35 @@
 // Command gpucheck compares the CUDA engine with the CPU engine and measures it, on the names of a file. It prints a JSON
-// object a line, each with all that there is so far; scripts/gpu-check carries it to a GPU and sets other frameworks beside it. Built by
-// scripts/gpu-check --build.
+// object a line, each with all that there is so far; scripts/gpu-check carries it to a GPU and sets other frameworks beside it. A kernel
+// that fails takes the process's use of the device along, so that it starts one for each part. Built by scripts/gpu-check --build.
 package main
 
 import (
 	"bufio"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"log"
+	"math"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/degas-dns/degas/model"
 	"github.com/degas-dns/degas/model/modeltest"
 	"github.com/degas-dns/degas/trainer"
 	"github.com/degas-dns/degas/trainer/cuda/device"
+	"github.com/degas-dns/degas/trainer/cuda/kernels"
 
 	_ "github.com/degas-dns/degas/trainer/cuda"
 	_ "github.com/degas-dns/degas/trainer/graph"
 	_ "go4.org/unsafe/assume-no-moving-gc" // gorgonia needs this version on current Go
 )
+
+// commit is what scripts/gpu-check --build had checked out, with -dirty where that was changed.
+var commit = "unknown"
 
 // check is what the measurements share.
 type check struct {
@@ -29,47 +37,111 @@ type check struct {
 	labels  []int
 	seconds float64 // of a measurement
 	quick   bool
+	engine  string   // what is held against the CPU engine
+	presets []string // what is compared and measured
 }
+
+// part is one kind of measurement. It shows all it has whenever there is more, so that what fails later takes nothing along.
+type part struct {
+	name string
+	run  func(c *check, ctx context.Context, show func(result any)) error
+}
+
+// parts has what matters most first, as scripts/gpu-check does, which starts a process for each.
+var parts = []part{{"gradients", (*check).gradients}, {"speed", (*check).speed}, {"epoch", (*check).epoch}, {"auc", (*check).auc}, {"trajectories", (*check).trajectories}}
 
 func main() {
 	file := flag.String("names", "", "file of names, \"name,0\" or \"name,1\" a line")
 	seconds := flag.Float64("seconds", 1, "length of a measurement")
 	quick := flag.Bool("quick", false, "small networks and few steps, to try the program under emulation")
+	name := flag.String("part", "", "the only part to run; devices lists them and runs none")
+	preset := flag.String("preset", "", "the only preset to compare and measure")
 	flag.Parse()
-	c := &check{seconds: *seconds, quick: *quick}
-	if err := c.read(*file); err != nil {
-		log.Fatal(err)
+	c := &check{seconds: *seconds, quick: *quick, engine: "cuda", presets: []string{"cnn", "lstm", "degas", "hybrid"}}
+	if *preset != "" {
+		c.presets = []string{*preset}
 	}
-	if err := c.all(context.Background(), json.NewEncoder(os.Stdout)); err != nil {
+	run, err := choose(*name)
+	if err == nil {
+		err = c.read(*file)
+	}
+	if err == nil {
+		err = c.all(context.Background(), run, json.NewEncoder(os.Stdout))
+	}
+	if err != nil {
 		log.Fatal(err)
 	}
 }
 
-// all prints everything it has after each part, so that a later one that fails takes nothing along. What matters most is
-// first.
-func (c *check) all(ctx context.Context, to *json.Encoder) error {
+// choose gives the parts of a name: all for "", none for "devices".
+func choose(name string) ([]part, error) {
+	known := []string{"devices"}
+	for _, p := range parts {
+		if p.name == name {
+			return []part{p}, nil
+		}
+		known = append(known, p.name)
+	}
+	switch name {
+	case "":
+		return parts, nil
+	case "devices":
+		return nil, nil
+	}
+	return nil, fmt.Errorf("unknown part %q, known are %s", name, strings.Join(known, ", "))
+}
+
+// all prints what the program was made of, which takes no device, then the devices, then what the parts give.
+func (c *check) all(ctx context.Context, run []part, to *json.Encoder) error {
+	out := map[string]any{"commit": commit, "ptx": fmt.Sprintf("%x", sha256.Sum256([]byte(kernels.PTX)))}
+	if err := to.Encode(out); err != nil {
+		return err
+	}
 	devices, err := device.List()
 	if err != nil {
 		return err
 	}
-	out := map[string]any{"devices": devices}
-	for _, part := range []struct {
-		name string
-		run  func(ctx context.Context) (any, error)
-	}{{"gradients", c.gradients}, {"speed", c.speed}, {"epoch", c.epoch}, {"auc", c.auc}, {"trajectories", c.trajectories}} {
-		began := time.Now()
-		result, err := part.run(ctx)
-		if err != nil {
-			out[part.name+"_error"] = err.Error()
-			log.Printf("%s: %v", part.name, err)
-		}
-		out[part.name] = result
-		log.Printf("%s: %.0f s", part.name, time.Since(began).Seconds())
-		if err := to.Encode(out); err != nil {
+	out["devices"] = devices
+	if err := to.Encode(out); err != nil {
+		return err
+	}
+	for _, p := range run {
+		if err := c.one(ctx, p, out, to); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// one runs a part. What it gives, and what it or its encoding fails with, goes into out.
+func (c *check) one(ctx context.Context, p part, out map[string]any, to *json.Encoder) error {
+	began := time.Now()
+	var encoding error
+	err := p.run(c, ctx, func(result any) {
+		var text []byte
+		if text, encoding = json.Marshal(result); encoding == nil {
+			out[p.name] = json.RawMessage(text)
+			to.Encode(out) // an error comes again below
+		}
+	})
+	if err = errors.Join(err, encoding); err != nil {
+		out[p.name+"_error"] = err.Error()
+		log.Printf("%s: %v", p.name, err)
+	}
+	log.Printf("%s: %.0f s", p.name, time.Since(began).Seconds())
+	return to.Encode(out)
+}
+
+// number is a float64 of which JSON takes all values: NaN, +Inf and -Inf as strings.
+type number float64
+
+func (n number) finite() bool { return !math.IsNaN(float64(n)) && !math.IsInf(float64(n), 0) }
+
+func (n number) MarshalJSON() ([]byte, error) {
+	if !n.finite() {
+		return json.Marshal(fmt.Sprint(float64(n)))
+	}
+	return json.Marshal(float64(n))
 }
 
 func (c *check) read(path string) error {
@@ -92,9 +164,6 @@ func (c *check) read(path string) error {
 	}
 	return lines.Err()
 }
-
-// presets are what is compared and measured.
-func (c *check) presets() []string { return []string{"cnn", "lstm", "degas", "hybrid"} }
 
 // spec is a preset, without dropout where engines are compared: their masks differ.
 func (c *check) spec(preset string, dropout bool) (*model.Spec, error) {

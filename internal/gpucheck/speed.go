@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"time"
 
 	"github.com/degas-dns/degas/trainer"
@@ -19,28 +21,29 @@ type rate struct {
 	Problem   string  `json:"problem,omitempty"`
 }
 
-// speed measures training and inference by batch size.
-func (c *check) speed(ctx context.Context) (any, error) {
-	batches := []int{256, 1024, 4096, 16384}
+// speed measures training and inference by batch size, what the targets are set for first.
+func (c *check) speed(ctx context.Context, show func(any)) error {
+	batches := []int{4096, 16384, 1024, 256}
 	if c.quick {
 		batches = []int{64}
 	}
 	var out []rate
-	for _, preset := range c.presets() {
-		for _, precision := range precisions {
+	for _, preset := range c.presets {
+		for _, precision := range slices.Backward(precisions) {
 			for _, batch := range batches {
 				r, err := c.rate(ctx, preset, precision, batch)
 				if err != nil {
 					r.Problem = err.Error()
 				}
 				out = append(out, r)
+				show(out)
 				if errors.Is(err, device.ErrLost) {
-					return out, err
+					return fmt.Errorf("%s %s, batch %d: %w", preset, precision, batch, err)
 				}
 			}
 		}
 	}
-	return out, nil
+	return nil
 }
 
 func (c *check) rate(ctx context.Context, preset, precision string, batch int) (rate, error) {
@@ -49,7 +52,7 @@ func (c *check) rate(ctx context.Context, preset, precision string, batch int) (
 	if err != nil {
 		return r, err
 	}
-	s, err := start(ctx, "cuda", precision, spec, batch)
+	s, err := start(ctx, c.engine, precision, spec, batch)
 	if err != nil {
 		return r, err
 	}
@@ -98,7 +101,7 @@ func (c *check) measure(n int, work func() error) (float64, error) {
 
 // epoch is one epoch of cnn over as many names as DGTA-BENCH has, as train-model does it: encoding, upload, training,
 // validation.
-func (c *check) epoch(ctx context.Context) (any, error) {
+func (c *check) epoch(ctx context.Context, show func(any)) error {
 	n, batch := 1_660_000, 4096
 	if c.quick {
 		n, batch = 500, 64
@@ -109,18 +112,19 @@ func (c *check) epoch(ctx context.Context) (any, error) {
 	}
 	spec, err := c.spec("cnn", true)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	e, err := trainer.LookupEngine("cuda")
+	e, err := trainer.LookupEngine(c.engine)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	o := trainer.DefaultOptions()
 	o.Epochs, o.BatchSize = 2, batch // the first also loads kernels and the set
 	r, err := trainer.Fit(ctx, trainer.Task{Spec: spec, Engine: e, Train: trainer.NewSet(names, labels), Validation: trainer.NewSet(names[:n/10], labels[:n/10])}, o, trainer.Observer{})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	first, second := r.History[0], r.History[1]
-	return map[string]float64{"names": float64(n), "first_seconds": first.Seconds, "seconds": second.Seconds, "training_names_per_second": second.NamesPerSecond}, nil
+	show(map[string]float64{"names": float64(n), "first_seconds": first.Seconds, "seconds": second.Seconds, "training_names_per_second": second.NamesPerSecond})
+	return nil
 }

@@ -11,7 +11,7 @@ import (
 // Errors that callers test with errors.Is.
 var (
 	ErrMemory = errors.New("device: out of memory")
-	ErrLost   = errors.New("device: lost")             // a kernel or the hardware failed; the device must be opened anew
+	ErrLost   = errors.New("device: lost")             // a kernel or the hardware failed; only a new process can use the device again
 	ErrNone   = errors.New("device: no usable device") // none there, or none that this binary can use
 )
 
