@@ -61,6 +61,9 @@ func TestSummaryIsOfTheModelAsItIs(t *testing.T) {
 
 // A model that calls nothing malicious has no precision: the label goes without, and the export is made.
 func TestSummaryWithoutPrecision(t *testing.T) {
+	if testing.Short() {
+		t.Skip("draws a report; go test ./... runs it")
+	}
 	run, _ := newRun(t, 3, "binary")
 	m, err := model.Load(filepath.Join(run, "model"))
 	if err != nil {

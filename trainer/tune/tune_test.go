@@ -70,7 +70,11 @@ search:
 
 // Four trials of one epoch, two of two, one of four; stopped in between and called again, the search ends alike.
 func TestHalvingResumes(t *testing.T) {
-	for _, schedule := range []string{"plateau", "cosine"} {
+	schedules := []string{"plateau", "cosine"}
+	if testing.Short() {
+		schedules = schedules[:1]
+	}
+	for _, schedule := range schedules {
 		t.Run(schedule, func(t *testing.T) {
 			c := config(t, schedule)
 			var epochs []int
