@@ -82,12 +82,10 @@ func TestStructure(t *testing.T) {
 }
 
 func TestMetadata(t *testing.T) {
-	m := &model.Model{Spec: exporttest.Branches(), Threshold: 0.25, Dataset: "abc", Producer: "v1"}
-	m.Spec.Labels = []string{"benign", "a, b"}
-	var err error
-	if m.Weights, err = model.Initial(&m.Spec, 1); err != nil {
-		t.Fatal(err)
-	}
+	spec := exporttest.Branches()
+	spec.Labels = []string{"benign", "a, b"}
+	m := exporttest.Untrained(t, spec)
+	m.Threshold, m.Dataset, m.Producer = 0.25, "abc", "v1"
 	data, err := encode(m)
 	if err != nil {
 		t.Fatal(err)
@@ -117,12 +115,9 @@ func TestMetadata(t *testing.T) {
 
 // ONNX' checker refuses a graph without a name, which a Spec need not have.
 func TestNameless(t *testing.T) {
-	m := &model.Model{Spec: exporttest.Branches(), Threshold: 0.5}
-	m.Spec.Name = ""
-	var err error
-	if m.Weights, err = model.Initial(&m.Spec, 1); err != nil {
-		t.Fatal(err)
-	}
+	spec := exporttest.Branches()
+	spec.Name = ""
+	m := exporttest.Untrained(t, spec)
 	data, err := encode(m)
 	if err != nil {
 		t.Fatal(err)

@@ -164,12 +164,9 @@ func TestOriginalSignature(t *testing.T) {
 
 // The table in the graph folds A-Z for an encoder that does not: degas folds before it encodes.
 func TestNamesFoldCase(t *testing.T) {
-	m := &model.Model{Spec: exporttest.Branches(), Threshold: 0.5}
-	m.Spec.Encoder.Lower = false
-	var err error
-	if m.Weights, err = model.Initial(&m.Spec, 1); err != nil {
-		t.Fatal(err)
-	}
+	spec := exporttest.Branches()
+	spec.Encoder.Lower = false
+	m := exporttest.Untrained(t, spec)
 	data, err := encode(m)
 	if err != nil {
 		t.Fatal(err)

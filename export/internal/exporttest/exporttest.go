@@ -99,6 +99,16 @@ func Branches() model.Spec {
 	}}
 }
 
+// Untrained is a model of a Spec with the weights that training would begin from.
+func Untrained(t testing.TB, spec model.Spec) *model.Model {
+	t.Helper()
+	w, err := model.Initial(&spec, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &model.Model{Spec: spec, Weights: w, Threshold: 0.5}
+}
+
 // spread scales and shifts the head so that probabilities of random names lie all over 0 to 1 rather than about one
 // value: differences between runtimes then show, and labels vary.
 func spread(m *model.Model, rng *rand.Rand) error {
