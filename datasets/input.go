@@ -101,13 +101,7 @@ func discover(ctx context.Context, root string) (inputs []*input, skipped []Skip
 
 // listFiles walks root, through links. Hidden files are the downloader's business.
 func listFiles(ctx context.Context, root string) (files []*diskFile, skipped []Skipped, err error) {
-	again, err := linkwalk.Walk(root, func(rel string, info fs.FileInfo, err error) error {
-		if rel != "." && strings.HasPrefix(path.Base(rel), ".") {
-			if info != nil && info.IsDir() {
-				return fs.SkipDir
-			}
-			return nil
-		}
+	again, err := linkwalk.Visible(root, func(rel string, info fs.FileInfo, err error) error {
 		if err := errors.Join(err, ctx.Err()); err != nil || !info.Mode().IsRegular() {
 			return err
 		}

@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/degas-dns/degas/internal/linkwalk"
 )
@@ -18,21 +17,12 @@ import (
 func (r *runner) digests(paths []string, known map[string]stat) (map[string]stat, error) {
 	out := map[string]stat{}
 	for _, root := range paths {
-		_, err := linkwalk.Walk(root, func(rel string, info fs.FileInfo, err error) error { // as process-data walks its input
-			path := filepath.Join(root, filepath.FromSlash(rel))
-			if rel != "." && strings.HasPrefix(filepath.Base(path), ".") {
-				if info != nil && info.IsDir() {
-					return filepath.SkipDir
-				}
-				return nil
-			}
-			if err != nil {
+		_, err := linkwalk.Visible(root, func(rel string, info fs.FileInfo, err error) error { // as process-data walks its input
+			if err != nil || info.IsDir() {
 				return err
 			}
-			if info.IsDir() {
-				return nil
-			}
-			st, err := digest(path, known[filepath.ToSlash(path)])
+			path := filepath.Join(root, filepath.FromSlash(rel))
+			st, err := digest(path, info, known[filepath.ToSlash(path)])
 			out[filepath.ToSlash(path)] = st
 			return err
 		})
@@ -44,11 +34,7 @@ func (r *runner) digests(paths []string, known map[string]stat) (map[string]stat
 }
 
 // digest hashes one file, or returns known when its size and time have not changed since.
-func digest(path string, known stat) (stat, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return stat{}, err
-	}
+func digest(path string, info fs.FileInfo, known stat) (stat, error) {
 	st := stat{Size: info.Size(), Modified: info.ModTime().UnixNano()}
 	if known.SHA256 != "" && known.Size == st.Size && known.Modified == st.Modified {
 		return known, nil

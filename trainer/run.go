@@ -187,10 +187,12 @@ func settle(r Request) (*Config, error) {
 		return nil, fmt.Errorf("resume %s: it was trained on the data set %.12s, %s now holds %.12s", r.Dir, old.Fingerprint, cfg.Data, cfg.Fingerprint)
 	}
 	epochs := cfg.Options.Epochs
-	if c, err := store(r.Dir).Load(); err == nil { // asked for less than it has done it stays as it is
-		epochs = max(epochs, min(c.Epoch, old.Options.Epochs))
-	} else if !errors.Is(err, ErrNoCheckpoint) {
-		return nil, err
+	if epochs < old.Options.Epochs { // asked for less than it has done it stays as it is
+		if c, err := store(r.Dir).Load(); err == nil {
+			epochs = max(epochs, min(c.Epoch, old.Options.Epochs))
+		} else if !errors.Is(err, ErrNoCheckpoint) {
+			return nil, err
+		}
 	}
 	old.Data, old.Options.Epochs, old.Options.Patience = cfg.Data, epochs, cfg.Options.Patience
 	return old, nil

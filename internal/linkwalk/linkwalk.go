@@ -27,6 +27,19 @@ func Walk(root string, visit func(rel string, info fs.FileInfo, err error) error
 	return w.again, nil
 }
 
+// Visible is Walk without what is called with a dot in front, root aside: locks, unfinished work, records of downloads.
+func Visible(root string, visit func(rel string, info fs.FileInfo, err error) error) (again []string, err error) {
+	return Walk(root, func(rel string, info fs.FileInfo, err error) error {
+		switch hidden := rel != "." && path.Base(rel)[0] == '.'; {
+		case !hidden:
+			return visit(rel, info, err)
+		case info != nil && info.IsDir():
+			return fs.SkipDir
+		}
+		return nil
+	})
+}
+
 type walk struct {
 	root   string
 	visit  func(rel string, info fs.FileInfo, err error) error
