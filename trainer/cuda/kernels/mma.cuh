@@ -29,6 +29,13 @@
 //
 // All 32 lanes of the warp must call them together.
 
+// ldmatrix and ldmatrix_trans load four matrices of 8 x 8 halves (bf16 or f16) from shared memory: lanes 8i to 8i + 7 bring
+// the places of the rows of matrix i, of 16 bytes each and aligned to as many.
+//   ldmatrix:       r[i] = of matrix i, row g, columns 2t, 2t+1
+//   ldmatrix_trans: r[i] = of matrix i, rows 2t, 2t+1, column g
+//
+// All 32 lanes of the warp must call them together.
+
 // The two floats of a pair of bf16, exactly.
 __device__ __forceinline__ float bf16_lo(unsigned pair) { return __uint_as_float(pair << 16); }
 __device__ __forceinline__ float bf16_hi(unsigned pair) { return __uint_as_float(pair & 0xffff0000u); }
@@ -44,6 +51,47 @@ __device__ __forceinline__ unsigned pack_bf16(float lo, float hi) {
 	unsigned pair;
 	asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(hi), "f"(lo));
 	return pair;
+}
+
+// The same for f16, infinite beyond 65504, and the two floats of such a pair.
+__device__ __forceinline__ unsigned pack_f16(float lo, float hi) {
+	unsigned pair;
+	asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(hi), "f"(lo));
+	return pair;
+}
+
+__device__ __forceinline__ float2 unpack_f16(unsigned pair) {
+	float2 x;
+	asm("{.reg .f16 lo, hi; mov.b32 {lo, hi}, %2; cvt.f32.f16 %0, lo; cvt.f32.f16 %1, hi;}" : "=f"(x.x), "=f"(x.y) : "r"(pair));
+	return x;
+}
+
+// The sums and the larger of two pairs of f16, half by half.
+__device__ __forceinline__ unsigned add_f16(unsigned a, unsigned b) {
+	unsigned sum;
+	asm("add.rn.f16x2 %0, %1, %2;" : "=r"(sum) : "r"(a), "r"(b));
+	return sum;
+}
+
+__device__ __forceinline__ unsigned max_f16(unsigned a, unsigned b) {
+	unsigned larger;
+	asm("max.f16x2 %0, %1, %2;" : "=r"(larger) : "r"(a), "r"(b));
+	return larger;
+}
+
+// Where a half of a is larger than that of b, at becomes t.
+__device__ __forceinline__ void note_larger_f16(unsigned a, unsigned b, int t, int& atLo, int& atHi) {
+	asm("{.reg .pred p, q; setp.gt.f16x2 p|q, %2, %3; selp.b32 %0, %4, %0, p; selp.b32 %1, %4, %1, q;}" : "+r"(atLo), "+r"(atHi) : "r"(a), "r"(b), "r"(t));
+}
+
+__device__ __forceinline__ void ldmatrix(unsigned (&r)[4], const void* row) {
+	unsigned at = static_cast<unsigned>(__cvta_generic_to_shared(row));
+	asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];" : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]) : "r"(at) : "memory");
+}
+
+__device__ __forceinline__ void ldmatrix_trans(unsigned (&r)[4], const void* row) {
+	unsigned at = static_cast<unsigned>(__cvta_generic_to_shared(row));
+	asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];" : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]) : "r"(at) : "memory");
 }
 
 // A float rounded to the nearest of 10 bits of mantissa, ties away from zero.
@@ -78,6 +126,83 @@ inline unsigned round_bf16(float x) {
 }
 
 inline unsigned pack_bf16(float lo, float hi) { return round_bf16(lo) | round_bf16(hi) << 16; }
+
+inline unsigned round_f16(float x) {
+	const unsigned bits = __float_as_uint(x), sign = bits >> 16 & 0x8000;
+	const float size = fabsf(x);
+	if (x != x) {
+		return 0x7fff;
+	}
+	if (size >= 65520.f) { // half a step above the largest
+		return sign | 0x7c00;
+	}
+	if (size < 6.103515625e-5f) { // below 2^-14, steps of 2^-24
+		return sign | static_cast<unsigned>(nearbyintf(size * 16777216.f));
+	}
+	const unsigned magnitude = bits & 0x7fffffffu;
+	return sign | ((magnitude + 0xfff + (magnitude >> 13 & 1)) - 0x38000000u) >> 13;
+}
+
+inline float widen_f16(unsigned half) {
+	const float sign = half & 0x8000 ? -1.f : 1.f;
+	const int exponent = half >> 10 & 31, mantissa = half & 1023;
+	if (exponent == 31) {
+		return mantissa ? NAN : sign * INFINITY;
+	}
+	return sign * (exponent ? ldexpf(1024 + mantissa, exponent - 25) : ldexpf(mantissa, -24));
+}
+
+inline unsigned pack_f16(float lo, float hi) { return round_f16(lo) | round_f16(hi) << 16; }
+inline float2 unpack_f16(unsigned pair) { return {widen_f16(pair & 0xffff), widen_f16(pair >> 16)}; }
+
+inline unsigned add_f16(unsigned a, unsigned b) {
+	const float2 x = unpack_f16(a), y = unpack_f16(b);
+	return pack_f16(x.x + y.x, x.y + y.y);
+}
+
+inline unsigned max_f16(unsigned a, unsigned b) {
+	const float2 x = unpack_f16(a), y = unpack_f16(b);
+	return pack_f16(fmaxf(x.x, y.x), fmaxf(x.y, y.y));
+}
+
+inline void note_larger_f16(unsigned a, unsigned b, int t, int& atLo, int& atHi) {
+	const float2 x = unpack_f16(a), y = unpack_f16(b);
+	atLo = x.x > y.x ? t : atLo;
+	atHi = x.y > y.y ? t : atHi;
+}
+
+// What one lane brings to ldmatrix and what it gets.
+struct Rows {
+	const void *row;
+	unsigned r[4];
+};
+
+__attribute__((no_sanitize("alignment", "bounds"))) inline unsigned half_at(Rows *const *lanes, int matrix, int row, int column) {
+	unsigned short half;
+	memcpy(&half, static_cast<const char *>(lanes[matrix * 8 + row]->row) + 2 * column, 2);
+	return half;
+}
+
+template <bool trans> inline void load_matrices(const char *kind, unsigned (&r)[4], const void *row) {
+	if (reinterpret_cast<uintptr_t>(row) % 16 != 0) {
+		emulated::fail("%s: a row is not aligned to 16 bytes", kind);
+	}
+	Rows mine = {row, {}};
+	emulated::collective(kind, 0xffffffffu, &mine, [](Rows *const *lanes) {
+		for (int lane = 0; lane < 32; lane++) {
+			const int g = lane >> 2, t = lane & 3;
+			for (int i = 0; i < 4; i++) {
+				const unsigned lo = trans ? half_at(lanes, i, 2 * t, g) : half_at(lanes, i, g, 2 * t);
+				const unsigned hi = trans ? half_at(lanes, i, 2 * t + 1, g) : half_at(lanes, i, g, 2 * t + 1);
+				lanes[lane]->r[i] = lo | hi << 16;
+			}
+		}
+	});
+	memcpy(r, mine.r, sizeof r);
+}
+
+inline void ldmatrix(unsigned (&r)[4], const void *row) { load_matrices<false>("ldmatrix", r, row); }
+inline void ldmatrix_trans(unsigned (&r)[4], const void *row) { load_matrices<true>("ldmatrix_trans", r, row); }
 
 inline float to_tf32(float x) {
 	const unsigned bits = __float_as_uint(x);
