@@ -22,6 +22,8 @@ type builder struct {
 	params  map[string]param
 	values  map[string]*value
 	forks   map[string]*fork
+	whole   map[string]*value // of concatenations
+	inPlace map[string]bool   // values that lie where their concatenation wants them
 	seed    uint64
 	step    *uint64
 }
@@ -51,7 +53,7 @@ func plan(dev device.Device, s trainer.Setup, precision string, step *uint64) (*
 		return nil, fmt.Errorf("%d codes: the kernels know %d. Try: --engine cpu", n.rows, maxCodes)
 	}
 	b := &builder{network: n, nodes: nodes, byName: map[string]model.Node{}, readers: map[string]int{}, params: map[string]param{},
-		values: map[string]*value{}, forks: map[string]*fork{}, seed: s.Seed, step: step}
+		values: map[string]*value{}, forks: map[string]*fork{}, whole: map[string]*value{}, inPlace: map[string]bool{}, seed: s.Seed, step: step}
 	for _, node := range nodes {
 		b.byName[node.Name] = node
 		for _, in := range node.Inputs {
@@ -106,7 +108,7 @@ func (b *builder) lay() error {
 		if err != nil {
 			return fmt.Errorf("layer %s: %w", node.Name, err)
 		}
-		if node.Kind != model.KindEmbedding {
+		if y != nil { // else its readers fold it
 			b.give(node.Name, y)
 		}
 	}
@@ -169,9 +171,10 @@ func (b *builder) node(node model.Node) (*value, error) {
 	case model.KindMaxPool, model.KindGlobalMaxPool:
 		return b.pool(node)
 	case model.KindConcatenate:
-		l := &concat{network: n, y: n.newValue(node.Shape...)}
-		for i := range node.Inputs {
+		l := &concat{network: n, y: b.joined(node)}
+		for i, name := range node.Inputs {
 			l.in = append(l.in, b.read(node, i))
+			l.there = append(l.there, b.inPlace[name])
 		}
 		b.add(l)
 		return l.y, nil
@@ -223,32 +226,16 @@ func (b *builder) conv(node model.Node) (*value, error) {
 		b.add(newConv(b.network, b.read(node, 0), y, w, bias, before, act))
 		return y, nil
 	}
-	f, err := newFold(b.network, w, node.Layer.Kernel, node.Layer.Filters)
+	if t, ok := b.tower(node); ok {
+		return nil, b.towers(t, act)
+	}
+	f, err := newFold(b.network, w, node.Layer.Kernel, node.Layer.Kernel, node.Layer.Filters)
 	if err != nil {
 		return nil, fmt.Errorf("%w. Try: --engine cpu", err)
-	}
-	if pool := b.globalMax(node); pool != "" {
-		l := &convMax{fold: f, y: b.newValue(node.Layer.Filters), b: bias, arg: b.alloc(b.batch * node.Layer.Filters), act: act}
-		b.add(l)
-		b.give(pool, l.y)
-		return l.y, nil
 	}
 	l := &embedConv{fold: f.wantWalk(), y: b.newValue(node.Shape...), b: bias, time: node.Shape[0], before: before, act: act}
 	b.add(l)
 	return l.y, nil
-}
-
-// globalMax is the global maximum that is all that reads a convolution without padding columns, "" where there is none.
-func (b *builder) globalMax(conv model.Node) string {
-	if conv.Layer.Padding == model.Same || b.readers[conv.Name] != 1 {
-		return ""
-	}
-	for _, node := range b.nodes {
-		if node.Kind == model.KindGlobalMaxPool && node.Inputs[0] == conv.Name {
-			return node.Name
-		}
-	}
-	return ""
 }
 
 func (b *builder) lstm(node model.Node) (*value, error) {
@@ -279,7 +266,7 @@ func (b *builder) lstm(node model.Node) (*value, error) {
 	if err != nil {
 		return nil, err
 	}
-	both := &concat{network: b.network, in: []*value{y, back}, y: b.newValue(node.Shape...)}
+	both := &concat{network: b.network, in: []*value{y, back}, there: make([]bool, 2), y: b.newValue(node.Shape...)}
 	b.add(both)
 	return both.y, nil
 }

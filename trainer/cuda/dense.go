@@ -27,23 +27,38 @@ type dense struct {
 	act        int
 }
 
+// narrowUnits is the units below which a warp takes a row rather than a tile: most of a tile would be empty.
+const narrowUnits = 4
+
 func newDense(n *network, x, y *value, w, b param, activation int) *dense {
 	wide, units := w.Size()/b.Size(), b.Size()
 	rows := n.batch * y.size() / units
 	n.wantSplit(wide, units, rows)
+	n.wantScratch(sumShares * wide * min(units, narrowUnits))
 	n.wantScratch(sumShares * units)
 	return &dense{network: n, x: x, y: y, in: x.data, din: x.grad, w: w, b: b, rows: rows, wide: wide, units: units, act: activation}
 }
 
 func (l *dense) forward(bool) {
+	if l.units < narrowUnits {
+		l.launch("narrow", device.Dim{X: (l.rows + 7) / 8}, device.Dim{X: 256}, 0, l.y.data, l.in, l.w.data, l.b.data, l.rows, l.wide, l.units, l.act)
+		return
+	}
 	l.gemm(l.precision, product{a: rowMajor(l.in, l.wide), b: rowMajor(l.w.data, l.units), c: rowMajor(l.y.data, l.units),
 		m: l.rows, n: l.units, k: l.wide, bias: l.b.data, activation: l.act})
 }
 
 func (l *dense) backward() {
-	l.activationBack(l.y, l.act, l.b, l.rows, l.units)
+	l.activationBack(l.y.grad, l.y.data, l.units, l.act, l.b.grad, l.rows, l.units)
 	d := rowMajor(l.y.grad, l.units)
-	l.gemmSplit(l.precision, product{a: rowMajor(l.in, l.wide).T(), b: d, c: rowMajor(l.w.grad, l.units), m: l.wide, n: l.units, k: l.rows})
+	if l.units < narrowUnits {
+		shares := min(sumShares, l.rows)
+		l.launch("narrow_weights", device.Dim{X: (l.wide + 31) / 32, Y: l.units, Z: shares}, device.Dim{X: 32, Y: 8}, 0,
+			l.scratchAt, l.in, l.y.grad, l.rows, l.wide, l.units)
+		l.addParts(l.w.grad, l.scratchAt, l.wide*l.units, shares, false)
+	} else {
+		l.gemmSplit(l.precision, product{a: rowMajor(l.in, l.wide).T(), b: d, c: rowMajor(l.w.grad, l.units), m: l.wide, n: l.units, k: l.rows})
+	}
 	l.gemm(l.precision, product{a: d, b: rowMajor(l.w.data, l.units).T(), c: rowMajor(l.din, l.wide), m: l.rows, n: l.wide, k: l.units})
 }
 

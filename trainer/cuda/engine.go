@@ -201,17 +201,11 @@ func (s *session) gradients() {
 // update queues a step.
 func (s *session) update() {
 	s.gradients()
-	decay := float32(1 - s.rate*s.setup.WeightDecay)
-	s.optimize(0, s.matrices, decay)
-	s.optimize(s.matrices, s.size-s.matrices, 1)
+	s.optimize()
 }
 
-// optimize queues the update of parameters from first on.
-func (s *session) optimize(first, count int, keep float32) {
-	if count == 0 {
-		return
-	}
-	at := device.Address(4 * first)
+// optimize queues the update of the parameters.
+func (s *session) optimize() {
 	b1, b2, epsilon, rate, inverse := 0.9, 0.999, 1e-7, s.rate, 1.0
 	if s.setup.Optimizer == trainer.OptimizerRMSProp {
 		b1, b2 = 0, 0.9
@@ -220,7 +214,8 @@ func (s *session) optimize(first, count int, keep float32) {
 		rate /= 1 - math.Pow(b1, t)
 		inverse = 1 / math.Sqrt(1-math.Pow(b2, t))
 	}
-	s.each("adam", count, s.weights+at, s.grads+at, s.m+at, s.v+at, count, float32(b1), float32(1-b1), float32(b2), float32(1-b2),
+	keep := float32(1 - s.rate*s.setup.WeightDecay)
+	s.each("adam", s.size, s.weights, s.grads, s.m, s.v, s.size, s.matrices, float32(b1), float32(1-b1), float32(b2), float32(1-b2),
 		float32(rate), float32(epsilon), float32(inverse), keep, s.sums+batchLoss)
 }
 

@@ -1,6 +1,9 @@
 package cuda
 
-import "github.com/degas-dns/degas/trainer/cuda/device"
+import (
+	"github.com/degas-dns/degas/trainer"
+	"github.com/degas-dns/degas/trainer/cuda/device"
+)
 
 // matrix is a view of memory: element (i, j) is at[i*row + j*column]; batch lies between the matrices of a batch.
 type matrix struct {
@@ -23,13 +26,24 @@ type product struct {
 	batches    int // 0 is 1
 }
 
-// tile is the rows and columns of c that a block computes; splitDepth is the least of k worth a block of its own and
-// maxSplits the most blocks that share k. They must not depend on the device: they decide the order of sums.
-const tile, splitDepth, maxSplits = 64, 256, 64
+// tile is the rows and columns of c that a block computes, of the tensor kernels tensorRows and tensorColumns, of the small one half a
+// tile; splitDepth is the least of k worth a block of its own and maxSplits the most blocks that share k. They must not depend
+// on the device: they decide the order of sums.
+const tile, tensorRows, tensorColumns, splitDepth, maxSplits = 64, 64, 128, 256, 64
+
+// fewBlocks is how many blocks leave most of a device idle: then smaller ones come sooner to the end.
+const fewBlocks = 256
 
 // gemm queues a product.
 func (n *network) gemm(precision string, p product) {
-	n.launch("gemm_"+precision, device.Dim{X: tiles(p.m), Y: tiles(p.n), Z: max(p.batches, 1)}, device.Dim{X: 128}, 0,
+	if n.tensorGemm(precision, p, max(p.batches, 1), p.c.batch, false) {
+		return
+	}
+	kernel, side := "gemm_"+precision, tile
+	if precision == trainer.PrecisionFP32 && tiles(p.m, tile)*tiles(p.n, tile)*max(p.batches, 1) < fewBlocks {
+		kernel, side = kernel+"_small", tile/2
+	}
+	n.launch(kernel, device.Dim{X: tiles(p.m, side), Y: tiles(p.n, side), Z: max(p.batches, 1)}, device.Dim{X: 128}, 0,
 		p.c.at, p.a.at, p.b.at, p.bias, p.m, p.n, p.k, p.a.row, p.a.column, p.b.row, p.b.column, p.c.row,
 		p.a.batch, p.b.batch, p.c.batch, false, p.activation, p.accumulate)
 }
@@ -38,13 +52,50 @@ func (n *network) gemm(precision string, p product) {
 // added up. c is dense.
 func (n *network) gemmSplit(precision string, p product) {
 	splits := splitsOf(p.k)
-	n.launch("gemm_"+precision, device.Dim{X: tiles(p.m), Y: tiles(p.n), Z: splits}, device.Dim{X: 128}, 0,
-		n.scratchAt, p.a.at, p.b.at, 0, p.m, p.n, p.k, p.a.row, p.a.column, p.b.row, p.b.column, p.n,
-		0, 0, p.m*p.n, true, linear, false)
+	shares := p
+	shares.c, shares.bias, shares.activation, shares.accumulate = rowMajor(n.scratchAt, p.n), 0, linear, false
+	if !n.tensorGemm(precision, shares, splits, p.m*p.n, true) {
+		n.launch("gemm_"+precision, device.Dim{X: tiles(p.m, tile), Y: tiles(p.n, tile), Z: splits}, device.Dim{X: 128}, 0,
+			n.scratchAt, p.a.at, p.b.at, 0, p.m, p.n, p.k, p.a.row, p.a.column, p.b.row, p.b.column, p.n,
+			0, 0, p.m*p.n, true, linear, false)
+	}
 	n.addParts(p.c.at, n.scratchAt, p.m*p.n, splits, p.accumulate)
 }
 
-func tiles(n int) int { return (n + tile - 1) / tile }
+// tensorGemm queues a product of one of gemm_tensor.cu's kernels and reports whether it could. With split its blocks share k.
+func (n *network) tensorGemm(precision string, p product, depth, cBatch int, split bool) bool {
+	a, aStride, k := p.a.lines(p.m, p.k)
+	b, bStride, columns := p.b.lines(p.k, p.n)
+	name := a + b
+	if precision != trainer.PrecisionBF16 || name != "nn" && name != "nt" && name != "tn" || !split && depth > 1 {
+		return false
+	}
+	for _, extent := range []int{aStride, bStride, k, columns, p.n, p.c.row} {
+		if extent%4 != 0 {
+			return false
+		}
+	}
+	if (p.a.at|p.b.at|p.c.at)%16 != 0 {
+		return false
+	}
+	n.launch("gemm_tensor_"+name, device.Dim{X: tiles(p.m, tensorRows), Y: tiles(p.n, tensorColumns), Z: depth}, device.Dim{X: 256}, 0,
+		p.c.at, p.a.at, p.b.at, p.bias, p.m, p.n, p.k, aStride, bStride, p.c.row, cBatch, split, p.activation, p.accumulate)
+	return true
+}
+
+// lines says how a matrix [rows, columns] lies in memory: "n" row by row, "t" column by column; how many floats are from one to
+// the next, and how many of each are used. It is "" where neither is contiguous.
+func (m matrix) lines(rows, columns int) (order string, stride, used int) {
+	switch {
+	case m.column == 1:
+		return "n", m.row, columns
+	case m.row == 1:
+		return "t", m.column, rows
+	}
+	return "", 0, 0
+}
+
+func tiles(n, side int) int { return (n + side - 1) / side }
 
 func splitsOf(k int) int { return min(max(k/splitDepth, 1), maxSplits) }
 

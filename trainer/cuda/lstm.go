@@ -43,7 +43,7 @@ func newLSTM(n *network, x, y *value, w, u, b param, time int, reverse bool) (*l
 	cells := n.batch * time
 	l.z, l.hBefore, l.cBefore, l.turned = n.alloc(cells*gates), n.alloc(cells*l.units), n.alloc(cells*l.units), n.alloc(l.units*gates)
 	if x == nil {
-		f, err := newFold(n, w, 1, gates)
+		f, err := newFold(n, w, 1, 1, gates)
 		if err != nil {
 			return nil, err
 		}

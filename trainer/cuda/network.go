@@ -135,17 +135,17 @@ func (n *network) columnSums(out, x device.Address, rows, width int) {
 	n.addParts(out, n.scratchAt, width, shares, false)
 }
 
-// activationBack takes the gradient of y, [rows, width], back through its activation, in place, and adds up that of the bias.
-func (n *network) activationBack(y *value, activation int, bias param, rows, width int) {
-	if activation != linear {
-		n.each("activation_grad", rows*width, y.grad, y.grad, y.data, rows*width, activation)
-	}
-	n.columnSums(bias.grad, y.grad, rows, width)
+// activationBack takes the gradient dy of y, [rows, width] with stride floats from row to row, back through an activation, in place, and
+// adds up that of the bias.
+func (n *network) activationBack(dy, y device.Address, stride, activation int, bias device.Address, rows, width int) {
+	shares := min(sumShares, rows)
+	n.launch("activation_sums", device.Dim{X: (width + 31) / 32, Y: shares}, device.Dim{X: 32, Y: 8}, 0, n.scratchAt, dy, y, stride, rows, width, activation)
+	n.addParts(bias, n.scratchAt, width, shares, false)
 }
 
 // forward runs all layers.
 func (n *network) forward(training bool) {
-	n.launch("characters", device.Dim{X: (n.batch + threads - 1) / threads}, device.Dim{X: threads}, 0, n.chars, n.codes, n.batch, n.window, n.pad, n.left)
+	n.launch("characters", device.Dim{X: (n.batch*32 + threads - 1) / threads}, device.Dim{X: threads}, 0, n.chars, n.codes, n.batch, n.window, n.pad, n.left)
 	for _, l := range n.layers {
 		l.forward(training)
 	}

@@ -25,25 +25,30 @@ func (f *fork) backward() {
 	}
 }
 
-// concat puts values side by side.
+// concat puts values side by side, but for those that are there already, as their gradients are.
 type concat struct {
 	*network
-	in []*value
-	y  *value
+	in    []*value
+	there []bool
+	y     *value
 }
 
 func (c *concat) forward(bool) {
 	at, width := c.y.data, c.y.size()
-	for _, v := range c.in {
-		c.each("copy_columns", c.batch*v.size(), at, width, v.data, v.size(), c.batch, v.size(), false)
+	for i, v := range c.in {
+		if !c.there[i] {
+			c.each("copy_columns", c.batch*v.size(), at, width, v.data, v.size(), c.batch, v.size(), false)
+		}
 		at += device.Address(4 * v.size())
 	}
 }
 
 func (c *concat) backward() {
 	at, width := c.y.grad, c.y.size()
-	for _, v := range c.in {
-		c.each("copy_columns", c.batch*v.size(), v.grad, v.size(), at, width, c.batch, v.size(), false)
+	for i, v := range c.in {
+		if !c.there[i] {
+			c.each("copy_columns", c.batch*v.size(), v.grad, v.size(), at, width, c.batch, v.size(), false)
+		}
 		at += device.Address(4 * v.size())
 	}
 }

@@ -3,4 +3,6 @@
 #include "elementwise.cu"
 #include "feed.cu"
 #include "gemm.cu"
+#include "gemm_tensor.cu"
 #include "lstm.cu"
+#include "towers.cu"

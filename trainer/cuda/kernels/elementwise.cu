@@ -26,6 +26,27 @@ extern "C" __global__ void column_sums(float* part, const float* x, long long ro
   part[(long long)blockIdx.y * n + column] = sum;
 }
 
+// activation_sums takes the gradient dy [rows, n], with that many floats from row to row, back through an activation whose value was y, in
+// place, and sums it up like column_sums.
+extern "C" __global__ void activation_sums(float* part, float* dy, const float* y, int stride, long long rows, int n, int activation) {
+  __shared__ float sums[8][33];
+  int column = blockIdx.x * 32 + threadIdx.x;
+  long long share = (rows + gridDim.y - 1) / gridDim.y, from = blockIdx.y * share, end = from + share < rows ? from + share : rows;
+  float sum = 0.f;
+  if (column < n)
+#pragma unroll 4
+    for (long long r = from + threadIdx.y; r < end; r += 8) {
+      float v = dy[r * stride + column] * slope(y[r * stride + column], activation);
+      dy[r * stride + column] = v;
+      sum += v;
+    }
+  sums[threadIdx.y][threadIdx.x] = sum;
+  __syncthreads();
+  if (threadIdx.y > 0 || column >= n) return;
+  for (int y = 1; y < 8; y++) sum += sums[y][threadIdx.x];
+  part[(long long)blockIdx.y * n + column] = sum;
+}
+
 // transpose writes y [n, m] from x [m, n].
 extern "C" __global__ void transpose(float* y, const float* x, int m, int n) {
   EACH(i, (long long)m * n) y[i % n * m + i / n] = x[i];
@@ -38,11 +59,6 @@ extern "C" __global__ void copy_columns(float* y, int yStride, const float* x, i
     float* at = y + i / width * yStride + i % width;
     *at = accumulate ? *at + v : v;
   }
-}
-
-// activation_grad is dy through an activation whose value was y.
-extern "C" __global__ void activation_grad(float* dx, const float* dy, const float* y, long long n, int activation) {
-  EACH(i, n) dx[i] = dy[i] * slope(y[i], activation);
 }
 
 // threshold is y = x where x > theta, else 0; threshold_grad lets the gradient through there.
@@ -133,16 +149,16 @@ extern "C" __global__ void cross_entropy(float* loss, float* grad, const float* 
   }
 }
 
-// adam is package kernels' Adam; with b1 0 and d1 1 it is RMSProp. A batch whose
-// loss is no number leaves everything alone.
-extern "C" __global__ void adam(float* w, const float* grad, float* m, float* v, long long n, float b1, float d1, float b2, float d2, float rate,
-                                float epsilon, float inverse, float keep, const double* loss) {
+// adam is package kernels' Adam; with b1 0 and d1 1 it is RMSProp. The first decayed parameters shrink by keep. A batch whose loss is no number
+// leaves everything alone.
+extern "C" __global__ void adam(float* w, const float* grad, float* m, float* v, long long n, long long decayed, float b1, float d1, float b2, float d2,
+                                float rate, float epsilon, float inverse, float keep, const double* loss) {
   if (!(*loss - *loss == 0)) return;
   EACH(i, n) {
     float g = grad[i], mi = b1 * m[i] + d1 * g, vi = b2 * v[i] + d2 * g * g;
     m[i] = mi;
     v[i] = vi;
-    w[i] = keep * w[i] - rate * mi / (sqrtf(vi) * inverse + epsilon);
+    w[i] = (i < decayed ? keep : 1.f) * w[i] - rate * mi / (sqrtf(vi) * inverse + epsilon);
   }
 }
 

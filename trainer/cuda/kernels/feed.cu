@@ -39,12 +39,17 @@ extern "C" __global__ void take_batch(unsigned char* codes, int* labels, float* 
   }
 }
 
-// characters counts each name's codes without the padding at its one side.
+// characters counts each name's codes without the padding at its one side. A warp has a name.
 extern "C" __global__ void characters(int* chars, const unsigned char* codes, int batch, int window, int pad, int left) {
-  int b = blockIdx.x * blockDim.x + threadIdx.x;
+  int lane = threadIdx.x % 32, b = (blockIdx.x * blockDim.x + threadIdx.x) / 32;
   if (b >= batch) return;
   const unsigned char* name = codes + (long long)b * window;
-  int n = window;
-  while (n > 0 && name[left ? window - n : n - 1] == pad) n--;
-  chars[b] = n;
+  int n = 0;
+  for (int t = lane; t < window; t += 32)
+    if (name[left ? window - 1 - t : t] != pad) n = t + 1;
+  for (int bits = 16; bits > 0; bits >>= 1) {
+    int other = __shfl_xor_sync(0xffffffffu, n, bits);
+    n = other > n ? other : n;
+  }
+  if (lane == 0) chars[b] = n;
 }

@@ -1,7 +1,7 @@
 // Matrix products with any strides: element (i, k) of a is a[i*ars + k*acs], so that a transpose is a swap of strides.
 #include "common.cuh"
 
-constexpr int TILE = 64, DEPTH = 32, ROW = TILE + 4, GEMM_THREADS = 128;
+constexpr int TILE = 64, DEPTH = 32, GEMM_THREADS = 128;
 enum { FP32, TF32, BF16 };
 
 // Output says where a product goes: c + row*stride, after adding what is there and a bias and applying an activation.
@@ -19,66 +19,71 @@ struct Output {
   }
 };
 
-// A panel [DEPTH, TILE] is fetched into registers while the one before is being multiplied: EACH_LOADS values a thread, all
-// on their way at once. Beyond the edges it is zero.
-constexpr int EACH_LOADS = DEPTH * TILE / GEMM_THREADS;
+// Part is a panel [DEPTH, SIDE] in shared memory. It is fetched into registers while the one before is being multiplied: LOADS values a
+// thread, all on their way at once. Beyond the edges it is zero.
+template <int SIDE> struct Part {
+  static constexpr int LOADS = DEPTH * SIDE / GEMM_THREADS;
+  float at[DEPTH][SIDE + 4];
 
-// spot is where thread-wise value s of a panel of x(i, k) = x[i*is + k*ks] lies: neighbouring threads read neighbours.
-__device__ __forceinline__ void spot(int s, int ks, int& i, int& k) {
-  unsigned e = threadIdx.x + s * GEMM_THREADS;
-  i = ks == 1 ? e / DEPTH : e % TILE;
-  k = ks == 1 ? e % DEPTH : e / TILE;
-}
-
-__device__ __forceinline__ void fetch(float (&v)[EACH_LOADS], const float* __restrict__ x, int is, int ks, int i0, int n, int k0, int end) {
-#pragma unroll
-  for (int s = 0; s < EACH_LOADS; s++) {
-    int i, k;
-    spot(s, ks, i, k);
-    bool inside = i0 + i < n && k0 + k < end;
-    float got = x[inside ? (long long)(i0 + i) * is + (long long)(k0 + k) * ks : 0]; // no branch: loads then overlap
-    v[s] = inside ? got : 0.f;
+  // spot is where thread-wise value s of a panel of x(i, k) = x[i*is + k*ks] lies: neighbouring threads read neighbours.
+  static __device__ __forceinline__ void spot(int s, int ks, int& i, int& k) {
+    unsigned e = threadIdx.x + s * GEMM_THREADS;
+    i = ks == 1 ? e / DEPTH : e % SIDE;
+    k = ks == 1 ? e % DEPTH : e / SIDE;
   }
-}
 
-__device__ __forceinline__ void place(float (*panel)[ROW], const float (&v)[EACH_LOADS], int ks) {
+  static __device__ __forceinline__ void fetch(float (&v)[LOADS], const float* __restrict__ x, int is, int ks, int i0, int n, int k0, int end) {
 #pragma unroll
-  for (int s = 0; s < EACH_LOADS; s++) {
-    int i, k;
-    spot(s, ks, i, k);
-    panel[k][i] = v[s];
+    for (int s = 0; s < LOADS; s++) {
+      int i, k;
+      spot(s, ks, i, k);
+      bool inside = i0 + i < n && k0 + k < end;
+      float got = x[inside ? (long long)(i0 + i) * is + (long long)(k0 + k) * ks : 0]; // no branch: loads then overlap
+      v[s] = inside ? got : 0.f;
+    }
   }
-}
 
-// Scalar computes 4 by 8 elements a thread.
-struct Scalar {
-  float acc[4][8];
+  __device__ __forceinline__ void place(const float (&v)[LOADS], int ks) {
+#pragma unroll
+    for (int s = 0; s < LOADS; s++) {
+      int i, k;
+      spot(s, ks, i, k);
+      at[k][i] = v[s];
+    }
+  }
+};
 
-  __device__ __forceinline__ void add(float (*a)[ROW], float (*b)[ROW]) {
-    int i0 = threadIdx.x / 8 * 4, j0 = threadIdx.x % 8 * 8;
+// Scalar computes SIDE/16 by SIDE/8 elements a thread. Each is summed up in the order of k, whatever SIDE is.
+template <int SIDE> struct Scalar {
+  static constexpr int EDGE = SIDE, I = SIDE / 16, J = SIDE / 8;
+  float acc[I][J];
+
+  __device__ __forceinline__ void add(const Part<SIDE>& a, const Part<SIDE>& b) {
+    int i0 = threadIdx.x / 8 * I, j0 = threadIdx.x % 8 * J;
 #pragma unroll 4
     for (int k = 0; k < DEPTH; k++)
 #pragma unroll
-      for (int i = 0; i < 4; i++)
+      for (int i = 0; i < I; i++)
 #pragma unroll
-        for (int j = 0; j < 8; j++) acc[i][j] += a[k][i0 + i] * b[k][j0 + j];
+        for (int j = 0; j < J; j++) acc[i][j] += a.at[k][i0 + i] * b.at[k][j0 + j];
   }
 
   __device__ __forceinline__ void store(const Output& out, int i0, int j0) {
-    i0 += threadIdx.x / 8 * 4;
-    j0 += threadIdx.x % 8 * 8;
+    i0 += threadIdx.x / 8 * I;
+    j0 += threadIdx.x % 8 * J;
 #pragma unroll
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < I; i++)
 #pragma unroll
-      for (int j = 0; j < 8; j++) out.put(i0 + i, j0 + j, acc[i][j]);
+      for (int j = 0; j < J; j++) out.put(i0 + i, j0 + j, acc[i][j]);
   }
 };
 
 // Tensor computes 32 by 32 elements a warp on the tensor cores: 2 by 4 of their tiles.
 template <int PRECISION> struct Tensor {
+  static constexpr int EDGE = TILE;
   float acc[2][4][4];
 
-  __device__ __forceinline__ void add(float (*a)[ROW], float (*b)[ROW]) {
+  __device__ __forceinline__ void add(const Part<TILE>& a, const Part<TILE>& b) {
     int lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
     int i0 = threadIdx.x / 64 * 32, j0 = threadIdx.x / 32 % 2 * 32;
     constexpr int STEP = PRECISION == BF16 ? 16 : 8;
@@ -103,9 +108,9 @@ template <int PRECISION> struct Tensor {
   }
 
   // pair is thread t's register of a fragment column at: two neighbours in bf16, one value in tf32.
-  __device__ __forceinline__ static unsigned pair(float (*panel)[ROW], int k, int t, int at) {
-    if (PRECISION == BF16) return pack_bf16(panel[k + 2 * t][at], panel[k + 2 * t + 1][at]);
-    return __float_as_uint(to_tf32(panel[k + t][at]));
+  __device__ __forceinline__ static unsigned pair(const Part<TILE>& panel, int k, int t, int at) {
+    if (PRECISION == BF16) return pack_bf16(panel.at[k + 2 * t][at], panel.at[k + 2 * t + 1][at]);
+    return __float_as_uint(to_tf32(panel.at[k + t][at]));
   }
 
   __device__ __forceinline__ void store(const Output& out, int i0, int j0) {
@@ -126,8 +131,9 @@ template <int PRECISION> struct Tensor {
 template <class Tile>
 __device__ __forceinline__ void product(float* c, const float* a, const float* b, const float* bias, int m, int n, int k, int ars, int acs, int brs, int bcs,
                                         int crs, long long aBatch, long long bBatch, long long cBatch, int split, int activation, int accumulate) {
-  __shared__ float pa[DEPTH][ROW], pb[DEPTH][ROW];
-  int i0 = blockIdx.x * TILE, j0 = blockIdx.y * TILE, z = blockIdx.z;
+  using Panel = Part<Tile::EDGE>;
+  __shared__ Panel pa, pb;
+  int i0 = blockIdx.x * Tile::EDGE, j0 = blockIdx.y * Tile::EDGE, z = blockIdx.z;
   int from = 0, end = k;
   c += z * cBatch;
   if (split) {
@@ -139,18 +145,18 @@ __device__ __forceinline__ void product(float* c, const float* a, const float* b
     b += z * bBatch;
   }
   Tile tile = {};
-  float va[EACH_LOADS], vb[EACH_LOADS];
+  float va[Panel::LOADS], vb[Panel::LOADS];
   if (from < end) {
-    fetch(va, a, ars, acs, i0, m, from, end);
-    fetch(vb, b, bcs, brs, j0, n, from, end);
+    Panel::fetch(va, a, ars, acs, i0, m, from, end);
+    Panel::fetch(vb, b, bcs, brs, j0, n, from, end);
   }
   for (int q = from; q < end; q += DEPTH) {
-    place(pa, va, acs);
-    place(pb, vb, brs);
+    pa.place(va, acs);
+    pb.place(vb, brs);
     __syncthreads();
     if (q + DEPTH < end) {
-      fetch(va, a, ars, acs, i0, m, q + DEPTH, end);
-      fetch(vb, b, bcs, brs, j0, n, q + DEPTH, end);
+      Panel::fetch(va, a, ars, acs, i0, m, q + DEPTH, end);
+      Panel::fetch(vb, b, bcs, brs, j0, n, q + DEPTH, end);
     }
     tile.add(pa, pb);
     __syncthreads();
@@ -165,6 +171,7 @@ __device__ __forceinline__ void product(float* c, const float* a, const float* b
     product<Tile>(c, a, b, bias, m, n, k, ars, acs, brs, bcs, crs, aBatch, bBatch, cBatch, split, activation, accumulate);                            \
   }
 
-GEMM(gemm_fp32, Scalar)
+GEMM(gemm_fp32, Scalar<TILE>)
+GEMM(gemm_fp32_small, Scalar<TILE / 2>)
 GEMM(gemm_tf32, Tensor<TF32>)
 GEMM(gemm_bf16, Tensor<BF16>)

@@ -66,7 +66,7 @@ __device__ __forceinline__ float2 unpack_f16(unsigned pair) {
 	return x;
 }
 
-// The sums and the larger of two pairs of f16, half by half.
+// The sums and the larger of two pairs of f16, half by half; NaN where one is NaN.
 __device__ __forceinline__ unsigned add_f16(unsigned a, unsigned b) {
 	unsigned sum;
 	asm("add.rn.f16x2 %0, %1, %2;" : "=r"(sum) : "r"(a), "r"(b));
@@ -75,7 +75,7 @@ __device__ __forceinline__ unsigned add_f16(unsigned a, unsigned b) {
 
 __device__ __forceinline__ unsigned max_f16(unsigned a, unsigned b) {
 	unsigned larger;
-	asm("max.f16x2 %0, %1, %2;" : "=r"(larger) : "r"(a), "r"(b));
+	asm("max.NaN.f16x2 %0, %1, %2;" : "=r"(larger) : "r"(a), "r"(b));
 	return larger;
 }
 
@@ -162,7 +162,7 @@ inline unsigned add_f16(unsigned a, unsigned b) {
 
 inline unsigned max_f16(unsigned a, unsigned b) {
 	const float2 x = unpack_f16(a), y = unpack_f16(b);
-	return pack_f16(fmaxf(x.x, y.x), fmaxf(x.y, y.y));
+	return pack_f16(x.x > y.x || x.x != x.x ? x.x : y.x, x.y > y.y || x.y != x.y ? x.y : y.y);
 }
 
 inline void note_larger_f16(unsigned a, unsigned b, int t, int& atLo, int& atHi) {
