@@ -48,7 +48,7 @@ type part struct {
 }
 
 // parts has what matters most first, as scripts/gpu-check does, which starts a process for each.
-var parts = []part{{"gradients", (*check).gradients}, {"speed", (*check).speed}, {"epoch", (*check).epoch}, {"auc", (*check).auc}, {"trajectories", (*check).trajectories}}
+var parts = []part{{"gradients", (*check).gradients}, {"speed", (*check).speed}, {"epoch", (*check).epoch}, {"products", (*check).products}, {"auc", (*check).auc}, {"trajectories", (*check).trajectories}}
 
 func main() {
 	file := flag.String("names", "", "file of names, \"name,0\" or \"name,1\" a line")
