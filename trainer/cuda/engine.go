@@ -79,8 +79,8 @@ type session struct {
 
 	m, v           device.Address // the optimiser's moments, [size]
 	labels, shares device.Address // [batch] int32, [batch] float32
-	losses         device.Address // [batch]
-	sums           device.Address // float64: the batch's weights, its loss, the epoch's
+	losses         device.Address // [lossBlocks] float64: parts of the batch's
+	sums           device.Address // float64: the batch's loss, the epoch's
 	hostCodes      []byte
 	hostLabels     []int32
 	hostWeights    []float32
@@ -89,8 +89,7 @@ type session struct {
 
 // Places of the numbers in sums.
 const (
-	weightSum = 8 * iota
-	batchLoss
+	batchLoss = 8 * iota
 	epochLoss
 	sumsSize
 )
@@ -103,10 +102,11 @@ func newSession(dev device.Device, s trainer.Setup, precision string) (*session,
 	}
 	ses.network = n
 	ses.m, ses.v = n.alloc(n.size), n.alloc(n.size)
-	ses.labels, ses.shares, ses.losses, ses.sums = n.alloc(n.batch), n.alloc(n.batch), n.alloc(n.batch), n.take(sumsSize)
+	ses.labels, ses.shares, ses.losses, ses.sums = n.alloc(n.batch), n.alloc(n.batch), n.take(8*lossBlocks), n.take(sumsSize)
 	ses.hostCodes, ses.hostLabels, ses.hostWeights = make([]byte, n.batch*n.window), make([]int32, n.batch), make([]float32, n.batch)
 	n.clear(ses.m, 4*n.size)
 	n.clear(ses.v, 4*n.size)
+	n.clear(ses.sums, sumsSize)
 	switch s.Optimizer {
 	case "", trainer.OptimizerAdam:
 	case trainer.OptimizerRMSProp:
@@ -131,7 +131,7 @@ func (s *session) Step(ctx context.Context, b *trainer.Batch) (float64, error) {
 	if err := s.load(b); err != nil {
 		return 0, err
 	}
-	s.update()
+	s.update(0)
 	loss, err := s.number(batchLoss)
 	if err != nil {
 		return 0, err
@@ -179,7 +179,7 @@ func (s *session) Gradients(b *trainer.Batch) (float64, model.Weights, error) {
 	if err := s.load(b); err != nil {
 		return 0, nil, err
 	}
-	s.gradients()
+	s.gradients(0)
 	loss, err := s.number(batchLoss)
 	if err != nil {
 		return 0, nil, err
@@ -188,19 +188,27 @@ func (s *session) Gradients(b *trainer.Batch) (float64, model.Weights, error) {
 	return loss, grads, err
 }
 
-// gradients queues both passes over the batch that is on the device.
-func (s *session) gradients() {
-	one, block := device.Dim{X: 1}, device.Dim{X: threads}
+// lossBlocks is the most blocks that share a batch's loss, lossSamples what a thread of them has at least.
+const lossBlocks, lossSamples = 64, 4
+
+// gradients queues both passes over the batch that is on the device; its loss counts that often in an epoch's.
+func (s *session) gradients(count int) {
+	outputs := s.spec.Outputs()
 	s.forward(true)
-	s.launch("total", one, block, 0, s.sums+weightSum, s.shares, s.batch, false)
-	s.each("cross_entropy", s.batch, s.losses, s.logits.grad, s.logits.data, s.labels, s.shares, s.sums+weightSum, s.batch, s.spec.Outputs(), float32(s.setup.LabelSmoothing))
-	s.launch("total", one, block, 0, s.sums+batchLoss, s.losses, s.batch, false)
+	wide := 1024
+	for wide > 64 && wide/2 >= s.batch {
+		wide /= 2
+	}
+	blocks := min(max(s.batch*outputs/(lossSamples*wide), 1), lossBlocks)
+	s.launch("cross_entropy", device.Dim{X: blocks}, device.Dim{X: wide}, 0, s.losses, s.logits.grad, s.logits.data, s.labels, s.shares,
+		s.batch, outputs, float32(s.setup.LabelSmoothing))
+	s.launch("add_loss", device.Dim{X: 1}, device.Dim{X: 1}, 0, s.sums+batchLoss, s.sums+epochLoss, s.losses, blocks, count)
 	s.backward()
 }
 
 // update queues a step.
-func (s *session) update() {
-	s.gradients()
+func (s *session) update(count int) {
+	s.gradients(count)
 	s.optimize()
 }
 

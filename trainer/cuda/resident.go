@@ -75,8 +75,7 @@ func (s *session) Epoch(ctx context.Context, key uint64, before func(done int), 
 		before(done)
 		count := min(s.batch, s.set.n-done)
 		s.takeBatch(done, count, key)
-		s.update()
-		s.launch("add_loss", device.Dim{X: 1}, device.Dim{X: 1}, 0, s.sums+epochLoss, s.sums+batchLoss, count)
+		s.update(count)
 		s.updates++
 		done += count
 		if steps%reportEvery != 0 && done < s.set.n {

@@ -107,17 +107,16 @@ extern "C" __global__ void max_pool_grad(float* dx, const float* dy, const int* 
   }
 }
 
-// total sums n values into one, by one block of 256 threads; with accumulate to what is there.
-extern "C" __global__ void total(double* out, const float* x, int n, int accumulate) {
-  __shared__ double sums[256];
-  double sum = 0;
-  for (int i = threadIdx.x; i < n; i += 256) sum += x[i];
-  sums[threadIdx.x] = sum;
-  for (int half = 128; half > 0; half /= 2) {
+// total sums up what the threads of a block bring, in an order of its own; all get it. sums has a place for each thread.
+__device__ __forceinline__ double total(double mine, double* sums) {
+  __syncthreads(); // the last total has been read
+  sums[threadIdx.x] = mine;
+  for (int half = blockDim.x / 2; half > 0; half /= 2) {
     __syncthreads();
     if (threadIdx.x < half) sums[threadIdx.x] += sums[threadIdx.x + half];
   }
-  if (threadIdx.x == 0) *out = accumulate ? *out + sums[0] : sums[0];
+  __syncthreads();
+  return sums[0];
 }
 
 // target is the share of label k in a target: 1 for a sample's own label, of which a share smooth goes to all alike.
@@ -125,28 +124,46 @@ __device__ __forceinline__ float target(int label, int k, int labels, float smoo
   return smooth / labels + (k == label ? 1.f - smooth : 0.f);
 }
 
-// cross_entropy gives every sample's share of the mean loss, weighted, and its gradient by the logits [batch, outputs]: binary
-// for one output, categorical for more. weightSum is the batch's.
-extern "C" __global__ void cross_entropy(float* loss, float* grad, const float* logits, const int* labels, const float* weights, const double* weightSum,
-                                         int batch, int outputs, float smooth) {
-  EACH(b, batch) {
-    const float* z = logits + b * outputs;
-    float share = weights[b] / *weightSum, sum = 0.f, own = 0.f, top = z[0];
-    if (outputs == 1) {
-      float y = target(labels[b], 1, 2, smooth);
-      grad[b] = (sigmoid(top) - y) * share;
-      loss[b] = (fmaxf(top, 0.f) + log1pf(expf(-fabsf(top))) - y * top) * share;
-      continue;
-    }
-    for (int k = 1; k < outputs; k++) top = fmaxf(top, z[k]);
-    for (int k = 0; k < outputs; k++) sum += expf(z[k] - top);
-    for (int k = 0; k < outputs; k++) {
-      float y = target(labels[b], k, outputs, smooth);
-      grad[b * outputs + k] = (expf(z[k] - top) / sum - y) * share;
-      own += y * (z[k] - top);
-    }
-    loss[b] = (logf(sum) - own) * share;
+// sample_loss is a sample's cross entropy times its share of the batch, and in grad its gradient by the logits z [outputs]: binary for one
+// output, categorical for more.
+__device__ __forceinline__ float sample_loss(float* grad, const float* z, int label, float share, int outputs, float smooth) {
+  float sum = 0.f, own = 0.f, top = z[0];
+  if (outputs == 1) {
+    float y = target(label, 1, 2, smooth);
+    grad[0] = (sigmoid(top) - y) * share;
+    return (fmaxf(top, 0.f) + log1pf(expf(-fabsf(top))) - y * top) * share;
   }
+  for (int k = 1; k < outputs; k++) top = fmaxf(top, z[k]);
+  for (int k = 0; k < outputs; k++) sum += expf(z[k] - top);
+  for (int k = 0; k < outputs; k++) {
+    float y = target(label, k, outputs, smooth);
+    grad[k] = (expf(z[k] - top) / sum - y) * share;
+    own += y * (z[k] - top);
+  }
+  return (logf(sum) - own) * share;
+}
+
+// cross_entropy is the mean loss of a batch, weighted, in parts [gridDim.x], and its gradient by the logits [batch, outputs]. A block is a power
+// of two of threads; each sums the weights up for itself.
+extern "C" __global__ void __launch_bounds__(1024) cross_entropy(double* parts, float* grad, const float* logits, const int* labels, const float* weights,
+                                                                 int batch, int outputs, float smooth) {
+  __shared__ double sums[1024];
+  double sum = 0;
+  for (int b = threadIdx.x; b < batch; b += blockDim.x) sum += weights[b];
+  double weight = total(sum, sums);
+  sum = 0;
+  EACH(b, batch)
+    sum += sample_loss(grad + b * outputs, logits + b * outputs, labels[b], weights[b] / weight, outputs, smooth);
+  sum = total(sum, sums);
+  if (threadIdx.x == 0) parts[blockIdx.x] = sum;
+}
+
+// add_loss sums the parts of a batch's loss up and adds that, count times, to an epoch's. One thread.
+extern "C" __global__ void add_loss(double* loss, double* epoch, const double* parts, int n, int count) {
+  double sum = 0;
+  for (int i = 0; i < n; i++) sum += parts[i];
+  *loss = sum;
+  *epoch += sum * count;
 }
 
 // adam is package kernels' Adam; with b1 0 and d1 1 it is RMSProp. The first decayed parameters shrink by keep. A batch whose loss is no number
@@ -161,6 +178,3 @@ extern "C" __global__ void adam(float* w, const float* grad, float* m, float* v,
     w[i] = (i < decayed ? keep : 1.f) * w[i] - rate * mi / (sqrtf(vi) * inverse + epsilon);
   }
 }
-
-// add_loss adds a batch's mean loss, count times, to an epoch's.
-extern "C" __global__ void add_loss(double* sum, const double* loss, int count) { *sum += *loss * count; }
