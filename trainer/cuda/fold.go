@@ -42,8 +42,12 @@ func (f *fold) shared() int { return 4 * 32 * f.kernel * f.rows }
 // slices is the grid of kernels that hold 32 filters a block.
 func (f *fold) slices(shares int) device.Dim { return device.Dim{X: (f.filters + 31) / 32, Y: shares} }
 
-// fill computes the table; a bias only for one offset, else it would be added kernel times.
+// fill computes the table, unless that of the last pass is as good; a bias only for one offset, else it would be added
+// kernel times.
 func (f *fold) fill(bias device.Address) {
+	if f.folded {
+		return
+	}
 	f.gemm(trainer.PrecisionFP32, product{a: rowMajor(f.embedding.data, f.dim), b: matrix{f.w.data, f.filters, 1, f.dim * f.filters},
 		c: matrix{f.table, f.kernel * f.filters, 1, f.filters}, m: f.rows, n: f.filters, k: f.dim, bias: bias, batches: f.kernel})
 }

@@ -147,6 +147,13 @@ func TestLost(t *testing.T) {
 		t.Fatal(err)
 	}
 	data := make([]byte, 8)
+	collect, err := d.Fetch(a, 8) // which does not wait
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := collect(data); !errors.Is(err, ErrLost) || !strings.Contains(err.Error(), "the kernel queued last was total") {
+		t.Errorf("collect: %v, want ErrLost", err)
+	}
 	for range 2 {
 		if err := d.Download(data, a); !errors.Is(err, ErrLost) || !strings.Contains(err.Error(), "the kernel queued last was total") {
 			t.Errorf("download: %v, want ErrLost", err)
@@ -156,6 +163,46 @@ func TestLost(t *testing.T) {
 		t.Errorf("allocate: %v, want ErrLost", err)
 	}
 	if err := d.Close(); !errors.Is(err, ErrLost) {
+		t.Errorf("close: %v, want ErrLost", err)
+	}
+}
+
+// To collect waits for no more than it has to, and not for what is no longer there.
+func TestCollect(t *testing.T) {
+	emulated(t)
+	t.Setenv("DEGAS_EMULATED_LOST", "1")
+	d, at := somewhere(t, 1, 256)
+	var collects []func([]byte) error
+	for range Fetches + 1 {
+		collect, err := d.Fetch(at[0], 8)
+		if err != nil {
+			t.Fatal(err)
+		}
+		collects = append(collects, collect)
+	}
+	data := make([]byte, 8)
+	if err := collects[0](data); err == nil || errors.Is(err, ErrLost) || !strings.Contains(err.Error(), "at most 4 may wait") {
+		t.Errorf("collect too late: %v", err)
+	}
+	other, err := Open(0) // the kernel that is lost takes its device with it
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := other.Alloc(256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	collect, err := other.Fetch(a, 8)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := other.Launch("total", Dim{}, Dim{X: 256}, 0, uint64(a), uint64(a)+8, 4, 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := collect(data); err != nil {
+		t.Errorf("collect what was queued before a kernel that is lost: %v", err)
+	}
+	if err := other.Close(); !errors.Is(err, ErrLost) {
 		t.Errorf("close: %v, want ErrLost", err)
 	}
 }
