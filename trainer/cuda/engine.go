@@ -85,6 +85,7 @@ type session struct {
 	hostLabels     []int32
 	hostWeights    []float32
 	set            resident
+	ahead          [2]device.Address // [batch, window] bytes each, filled in turn with names to score
 }
 
 // Places of the numbers in sums.
@@ -104,6 +105,10 @@ func newSession(dev device.Device, s trainer.Setup, precision string) (*session,
 	ses.m, ses.v = n.alloc(n.size), n.alloc(n.size)
 	ses.labels, ses.shares, ses.losses, ses.sums = n.alloc(n.batch), n.alloc(n.batch), n.take(8*lossBlocks), n.take(sumsSize)
 	ses.hostCodes, ses.hostLabels, ses.hostWeights = make([]byte, n.batch*n.window), make([]int32, n.batch), make([]float32, n.batch)
+	for i := range ses.ahead {
+		ses.ahead[i] = n.take(n.batch * n.window)
+		n.clear(ses.ahead[i], n.batch*n.window) // as n.codes
+	}
 	n.clear(ses.m, 4*n.size)
 	n.clear(ses.v, 4*n.size)
 	n.clear(ses.sums, sumsSize)
@@ -214,6 +219,7 @@ func (s *session) update(count int) {
 
 // optimize queues the update of the parameters.
 func (s *session) optimize() {
+	s.folded = false
 	b1, b2, epsilon, rate, inverse := 0.9, 0.999, 1e-7, s.rate, 1.0
 	if s.setup.Optimizer == trainer.OptimizerRMSProp {
 		b1, b2 = 0, 0.9

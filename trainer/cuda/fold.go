@@ -48,8 +48,11 @@ func (f *fold) stacked(at device.Address, rows, columns int) matrix {
 	return matrix{at, columns, 1, rows * columns}
 }
 
-// fill computes the table; a bias only for one offset, else it would be added for each.
+// fill computes the table, unless that of the last pass is as good; a bias only for one offset, else it would be added for each.
 func (f *fold) fill(bias device.Address) {
+	if f.folded {
+		return
+	}
 	f.gemm(trainer.PrecisionFP32, product{a: rowMajor(f.embedding.data, f.dim), b: f.stacked(f.w, f.dim, f.filters), c: f.stacked(f.table, f.rows, f.filters),
 		m: f.rows, n: f.filters, k: f.dim, bias: bias, batches: f.offsets})
 }

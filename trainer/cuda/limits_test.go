@@ -45,6 +45,31 @@ func TestLimits(t *testing.T) {
 	}
 }
 
+// A kernel that fails under one of many batches must end the scores with ErrLost.
+func TestLostWhileScoring(t *testing.T) {
+	if os.Getenv("DEGAS_EMULATED") == "" {
+		t.Skip("takes scripts/gpu-build --emulated, where a launch can be made to fail")
+	}
+	t.Setenv("DEGAS_EMULATED_LOST", "30")
+	spec := narrow(t, "cnn", 0)
+	w, err := model.Initial(&spec, 5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ses, err := engine{}.Start(context.Background(), trainer.Setup{Spec: &spec, Weights: w, BatchSize: 2, Workers: 1, Seed: 1, LearningRate: 1e-3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const names = 40
+	err = ses.(trainer.Resident).Probabilities(context.Background(), make([]byte, names*spec.Encoder.Window), make([]float32, 2*names))
+	if !errors.Is(err, device.ErrLost) {
+		t.Errorf("got %v, want ErrLost", err)
+	}
+	if err := ses.Close(); !errors.Is(err, device.ErrLost) {
+		t.Errorf("close: %v, want ErrLost", err)
+	}
+}
+
 // oneStep queues a training step of a batch of names without characters.
 func oneStep(spec *model.Spec, w model.Weights, precision string, batch int) error {
 	ctx := context.Background()

@@ -19,6 +19,7 @@ func (n *network) put(base device.Address, w model.Weights) error {
 	if err := w.Check(n.spec); err != nil {
 		return err
 	}
+	n.folded = false
 	all := make([]float32, 0, n.size)
 	for _, p := range n.params {
 		all = append(all, w[p.Name].Data...)

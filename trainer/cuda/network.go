@@ -51,6 +51,8 @@ type network struct {
 	embedding      param
 	codes, chars   device.Address // [batch, window] bytes, [batch] int32
 
+	folded bool // the folds' tables are those of the weights; a table must outlive its pass for that
+
 	scratchSize int
 	scratchAt   device.Address
 	allocated   []device.Address
@@ -143,12 +145,14 @@ func (n *network) activationBack(dy, y device.Address, stride, activation int, b
 	n.addParts(bias, n.scratchAt, width, shares, false)
 }
 
-// forward runs all layers.
+// forward runs all layers. Tables are made anew in training, and else when the weights have changed.
 func (n *network) forward(training bool) {
+	n.folded = n.folded && !training
 	n.launch("characters", device.Dim{X: (n.batch*32 + threads - 1) / threads}, device.Dim{X: threads}, 0, n.chars, n.codes, n.batch, n.window, n.pad, n.left)
 	for _, l := range n.layers {
 		l.forward(training)
 	}
+	n.folded = true // where a launch failed, no other comes to pass
 }
 
 // backward runs all layers back from the logits' gradient.

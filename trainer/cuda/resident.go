@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/degas-dns/degas/model"
 	"github.com/degas-dns/degas/trainer"
@@ -99,33 +100,81 @@ func (s *session) takeBatch(first, count int, key uint64) {
 		s.set.n, first, count, s.window, s.pad, key)
 }
 
-// Probabilities scores codes [n, window] into out [n, labels]. What came back of one batch is turned into probabilities while
-// the device is at the next.
+// waiting is how many batches are on their way when the scores of the first are looked at: the device does not run dry
+// while the host is at one of them.
+const waiting = device.Fetches - 1
+
+// Probabilities scores codes [n, window] into out [n, labels]. The device works on one batch while the next is copied to it,
+// and scores that came back are turned into probabilities by other goroutines.
 func (s *session) Probabilities(ctx context.Context, codes []byte, out []float32) error {
 	outputs, labels := s.spec.Outputs(), len(s.spec.Labels)
-	logits, came := make([]float32, s.batch*outputs), 0 // samples in logits
-	for n := len(codes) / s.window; n > 0 || came > 0; {
-		if err := ctx.Err(); err != nil {
+	var came [2]scores
+	for i := range came {
+		came[i].logits = make([]float32, min(s.batch, len(codes)/s.window)*outputs)
+		defer came[i].turning.Wait()
+	}
+	defer func(training device.Address) { s.codes = training }(s.codes)
+	var queue []scored
+	for n, turn := len(codes)/s.window, 0; n > 0 || len(queue) > 0; {
+		if err := errors.Join(ctx.Err(), s.err); err != nil {
 			return err
 		}
-		count := min(s.batch, n)
-		if count > 0 {
-			if err := s.dev.Upload(s.codes, codes[:count*s.window]); err != nil {
+		if n > 0 {
+			count := min(s.batch, n)
+			collect, err := s.score(codes[:count*s.window], 4*count*outputs)
+			if err != nil {
 				return err
 			}
-			s.forward(false)
-			if s.err != nil {
-				return s.err
+			queue = append(queue, scored{count, collect})
+			codes, n = codes[count*s.window:], n-count
+			if n > 0 && len(queue) < waiting {
+				continue
 			}
 		}
-		model.Probabilities(logits[:came*outputs], outputs, out[:came*labels])
-		out = out[came*labels:]
-		if err := s.dev.Download(bytesOf(logits[:count*outputs]), s.logits.data); err != nil {
+		c := &came[turn%2]
+		c.turning.Wait()
+		logits := c.logits[:queue[0].count*outputs]
+		if err := queue[0].collect(bytesOf(logits)); err != nil {
 			return err
 		}
-		codes, n, came = codes[count*s.window:], n-count, count
+		queue, turn = queue[1:], turn+1
+		for len(logits) > 0 {
+			count := min(turned, len(logits)/outputs)
+			part, into := logits[:count*outputs], out[:count*labels]
+			c.turning.Go(func() { model.Probabilities(part, outputs, into) })
+			logits, out = logits[count*outputs:], out[count*labels:]
+		}
 	}
 	return nil
+}
+
+// scored is a batch on its way.
+type scored struct {
+	count   int
+	collect func(logits []byte) error
+}
+
+// scores are a batch's logits while goroutines turn them into probabilities.
+type scores struct {
+	logits  []float32
+	turning sync.WaitGroup
+}
+
+// turned is how many names' scores one goroutine turns into probabilities: 0.1 ms and more of work.
+const turned = 4096
+
+// score queues the way of codes through the network and that of their logits to the host.
+func (s *session) score(codes []byte, bytes int) (collect func([]byte) error, err error) {
+	s.ahead[0], s.ahead[1] = s.ahead[1], s.ahead[0]
+	s.codes = s.ahead[0]
+	if err := s.dev.Ahead(s.codes, codes); err != nil {
+		return nil, err
+	}
+	s.forward(false)
+	if s.err != nil {
+		return nil, s.err
+	}
+	return s.dev.Fetch(s.logits.data, bytes)
 }
 
 // Narrow writes codes as bytes: the kernels know no more than 256.

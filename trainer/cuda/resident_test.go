@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -242,6 +243,109 @@ func TestScoresAndState(t *testing.T) {
 	z, errZ := other.Step(context.Background(), next)
 	if errA != nil || errZ != nil || a != z {
 		t.Errorf("after the restore the loss is %v (%v), want %v (%v)", z, errZ, a, errA)
+	}
+}
+
+// Names scored in many batches at once must get what each gets alone, with the weights of now, and leave training as it was.
+func TestScoresInBatches(t *testing.T) {
+	for _, c := range []struct {
+		preset, precision, eager string
+	}{{"degas", trainer.PrecisionFP32, "0"}, {"cnn", trainer.PrecisionBF16, "1"}, {"lstm", trainer.PrecisionBF16, "1"}} {
+		t.Run(c.preset, func(t *testing.T) {
+			t.Setenv("DEGAS_EMULATED_EAGER", c.eager) // copies beside the queue as late or as soon as they may run
+			const batch, n = 4, 31
+			spec := narrow(t, c.preset, 32)
+			w, err := model.Initial(&spec, 5)
+			if err != nil {
+				t.Fatal(err)
+			}
+			setup := trainer.Setup{Spec: &spec, Weights: w, BatchSize: batch, Workers: 1, Seed: 7, LearningRate: 1e-2, Precision: c.precision}
+			s, untouched := start(t, "cuda", setup).(*session), start(t, "cuda", setup).(*session)
+			rng := rand.New(rand.NewPCG(5, 6))
+			b := batchOf(rng, &spec, n)
+			codes, labels := make([]byte, len(b.Codes)), make([]uint16, n)
+			s.Narrow(codes, b.Codes)
+			for i, l := range b.Labels {
+				labels[i] = uint16(l)
+			}
+			score := func(s *session, each int) []float32 {
+				p := make([]float32, 2*n)
+				for lo := 0; lo < n; lo += each {
+					hi := min(lo+each, n)
+					if err := s.Probabilities(context.Background(), codes[lo*s.window:hi*s.window], p[2*lo:2*hi]); err != nil {
+						t.Fatal(err)
+					}
+				}
+				return p
+			}
+			alone := score(s, 1) // first, while nothing else has filled the rest of a batch
+			before := score(s, n)
+			if !slices.Equal(alone, before) {
+				t.Errorf("one by one %v, in batches %v", alone, before)
+			}
+			if err := errors.Join(s.Probabilities(context.Background(), nil, nil), s.Keep(codes, labels, b.Weights), untouched.Keep(codes, labels, b.Weights)); err != nil {
+				t.Fatal(err)
+			}
+			for epoch := range 2 { // the second with tables of the weights that the first has left
+				var losses [2]float64
+				for i, s := range []*session{s, untouched} {
+					losses[i], err = s.Epoch(context.Background(), uint64(epoch+1), func(int) {}, func(int, float64) error { return nil })
+					if err != nil {
+						t.Fatal(err)
+					}
+				}
+				if losses[0] != losses[1] {
+					t.Errorf("epoch %d after scores has loss %v, without %v", epoch, losses[0], losses[1])
+				}
+				setup.Weights = s.Weights()
+				after := score(s, n)
+				if fresh := score(start(t, "cuda", setup).(*session), n); !slices.Equal(after, fresh) || slices.Equal(after, before) {
+					t.Errorf("epoch %d: scores %v, with these weights from the start %v, before %v", epoch, after, fresh, before)
+				}
+			}
+			part := batchOf(rng, &spec, batch-1)
+			want, err := untouched.Step(context.Background(), part)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err := s.Step(context.Background(), part); err != nil || got != want {
+				t.Errorf("a step after scores has loss %v (%v), without %v", got, err, want)
+			}
+			score(s, n)
+			if err := s.Restore(trainer.State{Weights: w}); err != nil {
+				t.Fatal(err)
+			}
+			if again := score(s, 2*batch); !slices.Equal(again, before) {
+				t.Errorf("with the first weights again %v, want %v", again, before)
+			}
+		})
+	}
+}
+
+// A failure in one batch must end the scores, and so must a context that ends.
+func TestScoresEnd(t *testing.T) {
+	spec := narrow(t, "cnn", 0)
+	w, err := model.Initial(&spec, 5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	setup := trainer.Setup{Spec: &spec, Weights: w, BatchSize: 4, Workers: 1, Seed: 7, LearningRate: 1e-2, Precision: trainer.PrecisionFP32}
+	s := start(t, "cuda", setup).(*session)
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	training, codes, p := s.codes, make([]byte, 30*s.window), make([]float32, 60)
+	if err := s.Probabilities(ctx, codes, p); !errors.Is(err, context.Canceled) {
+		t.Errorf("with a context that has ended: %v", err)
+	}
+	if err := s.Probabilities(context.Background(), codes, p); err != nil || p[59] == 0 {
+		t.Errorf("after that: %v, %v", err, p)
+	}
+	if s.codes != training {
+		t.Error("training has lost its place for codes")
+	}
+	s.launch("none_such", device.Dim{}, device.Dim{}, 0)
+	if err := s.Probabilities(context.Background(), codes, p); err == nil || !strings.Contains(err.Error(), "none_such") {
+		t.Errorf("after a launch that failed: %v", err)
 	}
 }
 

@@ -36,7 +36,9 @@ func (nowhere) Alloc(int) (device.Address, error)                           { re
 func (nowhere) Free(device.Address) error                                   { return nil }
 func (nowhere) Clear(device.Address, int) error                             { return nil }
 func (nowhere) Upload(device.Address, []byte) error                         { return context.Canceled }
+func (nowhere) Ahead(device.Address, []byte) error                          { return context.Canceled }
 func (nowhere) Download([]byte, device.Address) error                       { return context.Canceled }
+func (nowhere) Fetch(device.Address, int) (func([]byte) error, error)       { return nil, context.Canceled }
 func (nowhere) Launch(string, device.Dim, device.Dim, int, ...uint64) error { return context.Canceled }
 func (nowhere) Sync() error                                                 { return nil }
 func (nowhere) Close() error                                                { return nil }

@@ -18,6 +18,9 @@ var (
 // Address is a place in a device's memory; adding to it counts bytes. 0 is none.
 type Address uint64
 
+// Fetches is how many copies that Fetch queued may wait to be collected.
+const Fetches = 4
+
 // Dim is the size of a grid, in blocks, or of a block, in threads. 0 counts as 1.
 type Dim struct{ X, Y, Z int }
 
@@ -46,8 +49,15 @@ type Device interface {
 	Clear(a Address, bytes int) error
 	// Upload queues a copy to the device. The data may be changed once it has returned.
 	Upload(to Address, data []byte) error
+	// Ahead is an Upload that waits only for what was queued before the last Ahead, and for which all that is queued later
+	// waits. With two places in turn, one is filled while kernels read the other.
+	Ahead(to Address, data []byte) error
 	// Download waits for everything queued before it, and returns the errors of those kernels too.
 	Download(data []byte, from Address) error
+	// Fetch queues a copy of bytes to the host. collect waits for it, not for what was queued after it, puts it into data,
+	// which has room for all of it, and returns the errors of the kernels before it. It is called once, before there have
+	// been Fetches more Fetches, or not at all.
+	Fetch(from Address, bytes int) (collect func(data []byte) error, err error)
 	// Launch queues a kernel: shared is its bytes of dynamic shared memory, args are its parameters in their order, an
 	// Address or integer as it is, a float through Arg32. The kernel's own errors come with a later call.
 	Launch(kernel string, grid, block Dim, shared int, args ...uint64) error

@@ -267,7 +267,31 @@ func (d *driver) Clear(a Address, bytes int) error {
 }
 
 func (d *driver) Upload(to Address, data []byte) error {
-	return d.do("upload", func() error { return d.staging.upload(to, data) })
+	return d.do("upload", func() error { return d.staging.upload(to, data, d.stream) })
+}
+
+func (d *driver) Ahead(to Address, data []byte) error {
+	return d.do("upload ahead", func() error { return d.staging.ahead(to, data) })
+}
+
+// Fetch copies at once, as Download does, what is more than a slot of the ring holds.
+func (d *driver) Fetch(from Address, bytes int) (func([]byte) error, error) {
+	if bytes > stagingBytes {
+		fetched := make([]byte, bytes)
+		err := d.Download(fetched, from)
+		return func(data []byte) error {
+			copy(data, fetched)
+			return nil
+		}, err
+	}
+	var number uint64
+	err := d.do("fetch", func() (err error) {
+		number, err = d.staging.fetch(from, bytes)
+		return err
+	})
+	return func(data []byte) error {
+		return d.do("collect", func() error { return d.staging.collect(data[:bytes], number) })
+	}, err
 }
 
 func (d *driver) Download(data []byte, from Address) error {

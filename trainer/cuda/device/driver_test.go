@@ -142,13 +142,20 @@ func TestLost(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	total := func() error { return d.Launch("total", Dim{}, Dim{X: 256}, 0, uint64(a), uint64(a)+8, 4, 0) }
-	if err := errors.Join(d.Clear(a, 256), total(), d.Sync(), total()); err != nil {
+	add := func() error { return d.Launch("add_loss", Dim{}, Dim{}, 0, uint64(a), uint64(a)+8, uint64(a)+16, 4, 0) }
+	if err := errors.Join(d.Clear(a, 256), add(), d.Sync(), add()); err != nil {
 		t.Fatal(err)
 	}
 	data := make([]byte, 8)
+	collect, err := d.Fetch(a, 8) // which does not wait
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := collect(data); !errors.Is(err, ErrLost) || !strings.Contains(err.Error(), "the kernel queued last was add_loss") {
+		t.Errorf("collect: %v, want ErrLost", err)
+	}
 	for range 2 {
-		if err := d.Download(data, a); !errors.Is(err, ErrLost) || !strings.Contains(err.Error(), "the kernel queued last was total") {
+		if err := d.Download(data, a); !errors.Is(err, ErrLost) || !strings.Contains(err.Error(), "the kernel queued last was add_loss") {
 			t.Errorf("download: %v, want ErrLost", err)
 		}
 	}
@@ -156,6 +163,46 @@ func TestLost(t *testing.T) {
 		t.Errorf("allocate: %v, want ErrLost", err)
 	}
 	if err := d.Close(); !errors.Is(err, ErrLost) {
+		t.Errorf("close: %v, want ErrLost", err)
+	}
+}
+
+// To collect waits for no more than it has to, and not for what is no longer there.
+func TestCollect(t *testing.T) {
+	emulated(t)
+	t.Setenv("DEGAS_EMULATED_LOST", "1")
+	d, at := somewhere(t, 1, 256)
+	var collects []func([]byte) error
+	for range Fetches + 1 {
+		collect, err := d.Fetch(at[0], 8)
+		if err != nil {
+			t.Fatal(err)
+		}
+		collects = append(collects, collect)
+	}
+	data := make([]byte, 8)
+	if err := collects[0](data); err == nil || errors.Is(err, ErrLost) || !strings.Contains(err.Error(), "at most 4 may wait") {
+		t.Errorf("collect too late: %v", err)
+	}
+	other, err := Open(0) // the kernel that is lost takes its device with it
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := other.Alloc(256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	collect, err := other.Fetch(a, 8)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := other.Launch("add_loss", Dim{}, Dim{}, 0, uint64(a), uint64(a)+8, uint64(a)+16, 4, 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := collect(data); err != nil {
+		t.Errorf("collect what was queued before a kernel that is lost: %v", err)
+	}
+	if err := other.Close(); !errors.Is(err, ErrLost) {
 		t.Errorf("close: %v, want ErrLost", err)
 	}
 }
@@ -180,7 +227,7 @@ func TestRefusedLaunch(t *testing.T) {
 		{"blocks", Dim{Y: 65536}, Dim{X: 32}, 0},
 		{"shared memory", Dim{}, Dim{X: 32}, d.SharedMemory() + 1},
 	} {
-		if err := d.Launch("total", test.grid, test.block, test.shared, 0, 0, 0, 0); err == nil || errors.Is(err, ErrLost) {
+		if err := d.Launch("add_loss", test.grid, test.block, test.shared, 0, 0, 0, 0, 0); err == nil || errors.Is(err, ErrLost) {
 			t.Errorf("too many %s: %v", test.name, err)
 		}
 	}

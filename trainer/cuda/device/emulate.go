@@ -188,6 +188,19 @@ func (e *emulation) Upload(to Address, data []byte) error {
 	return nil
 }
 
+func (e *emulation) Ahead(to Address, data []byte) error { return e.Upload(to, data) }
+
+func (e *emulation) Fetch(from Address, bytes int) (func([]byte) error, error) {
+	fetched := make([]byte, bytes)
+	if err := e.Download(fetched, from); err != nil {
+		return nil, fmt.Errorf("fetch: %w", err)
+	}
+	return func(data []byte) error {
+		copy(data, fetched)
+		return nil
+	}, nil
+}
+
 func (e *emulation) Download(data []byte, from Address) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -7,6 +7,9 @@
 // takes its parameters, its largest block and its static shared memory from the PTX that was loaded. What a kernel did
 // wrong is written to stderr, and the context is lost from then on.
 //
+// Copies of other streams than a context's first run as late as what waits for them, or with DEGAS_EMULATED_EAGER=1 as soon
+// as they may, which finds the ones that should have waited.
+//
 // The environment says what the machine is: DEGAS_EMULATED_DEVICES (1), DEGAS_EMULATED_DRIVER (the CUDA version its driver
 // knows: 13000), DEGAS_EMULATED_COMPUTE (90), DEGAS_EMULATED_MEMORY (bytes of a device: 4 GiB) and DEGAS_EMULATED_LOST (the
 // launch of a context that fails, counted from 1: none). With DEGAS_EMULATED_DRY=1 launches are held against what a device
@@ -179,6 +182,9 @@ CUresult enqueue(CUstream stream, std::function<CUresult()> work) {
 		return CUDA_ERROR_INVALID_HANDLE;
 	}
 	stream->queue.push_back(std::move(work));
+	if (stream != current->streams.front().get() && setting("DEGAS_EMULATED_EAGER", 0) != 0) {
+		stream->run(UINT64_MAX);
+	}
 	return CUDA_SUCCESS;
 }
 
@@ -418,6 +424,21 @@ API cuEventRecord(CUevent event, CUstream stream) {
 	return CUDA_SUCCESS;
 }
 
+API cuStreamWaitEvent(CUstream stream, CUevent event, unsigned flags) {
+	IN_CONTEXT
+	if (flags != 0) {
+		return CUDA_ERROR_INVALID_VALUE;
+	}
+	CUstream other = event->stream;
+	const uint64_t after = event->after; // that of now: the event may be recorded anew
+	return enqueue(stream, [=] {
+		if (other != nullptr) {
+			other->run(after);
+		}
+		return CUDA_SUCCESS;
+	});
+}
+
 API cuEventSynchronize(CUevent event) {
 	IN_CONTEXT
 	if (event->stream != nullptr) {
@@ -516,6 +537,19 @@ API cuMemcpyHtoDAsync(CUdeviceptr to, const void *from, size_t bytes, CUstream s
 	const std::string data(static_cast<const char *>(from), bytes);
 	return enqueue(stream, [=] {
 		memcpy(memory, data.data(), bytes);
+		return CUDA_SUCCESS;
+	});
+}
+
+// To pinned memory only: with other memory it would wait.
+API cuMemcpyDtoHAsync(void *to, CUdeviceptr from, size_t bytes, CUstream stream) {
+	IN_CONTEXT
+	const unsigned char *memory = current->at(from, bytes);
+	if (memory == nullptr || !is_pinned(to, bytes)) {
+		return CUDA_ERROR_INVALID_VALUE;
+	}
+	return enqueue(stream, [=] {
+		memcpy(to, memory, bytes);
 		return CUDA_SUCCESS;
 	});
 }
