@@ -6,12 +6,14 @@ import (
 	"errors"
 	"math"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"github.com/degas-dns/degas/trainer/cuda/device"
 )
 
-// product is how long one of the dense layer's matrix products takes: c [M, N] of a [M, K] and b [K, N] in fp32, multiplied in bf16.
+// product is how long one of the dense layer's matrix products takes: c [M, N] of a [M, K] and b [K, N], multiplied in bf16: a
+// is fp32, b bf16 where it is the weights.
 type product struct {
 	Use          string  `json:"use"`
 	M            int     `json:"m"`
@@ -34,8 +36,8 @@ func (c *check) products(ctx context.Context, show func(any)) error {
 		batch = 64
 	}
 	for _, p := range []product{
-		{Use: "forward", M: batch, N: 256, K: 1024, kernel: "gemm_tensor_nn", splits: 1},
-		{Use: "gradient of the input", M: batch, N: 1024, K: 256, kernel: "gemm_tensor_nt", splits: 1},
+		{Use: "forward", M: batch, N: 256, K: 1024, kernel: "gemm_rounded_nn", splits: 1},
+		{Use: "gradient of the input", M: batch, N: 1024, K: 256, kernel: "gemm_rounded_nt", splits: 1},
 		{Use: "gradient of the weights", M: 1024, N: 256, K: batch, kernel: "gemm_tensor_tn", splits: max(batch/256, 1)},
 	} {
 		if err := c.product(ctx, dev, &p); err != nil {
@@ -57,7 +59,12 @@ func (c *check) product(ctx context.Context, dev device.Device, p *product) erro
 		defer dev.Free(at[i])
 		values, rng := make([]byte, 0, 4*floats), rand.New(rand.NewPCG(1, uint64(i))) // zeros would be quicker
 		for range floats {
-			values = binary.LittleEndian.AppendUint32(values, math.Float32bits(rng.Float32()-0.5))
+			bits := math.Float32bits(rng.Float32() - 0.5)
+			if rounded := i == 2 && strings.Contains(p.kernel, "rounded"); rounded {
+				values = binary.LittleEndian.AppendUint16(values, uint16(bits>>16))
+			} else {
+				values = binary.LittleEndian.AppendUint32(values, bits)
+			}
 		}
 		if err := dev.Upload(at[i], values); err != nil {
 			return err

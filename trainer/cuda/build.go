@@ -85,7 +85,7 @@ func (b *builder) place() {
 			b.matrices = b.size
 		}
 	}
-	b.weights, b.grads = b.alloc(b.size), b.alloc(b.size)
+	b.weights, b.grads, b.rounded = b.alloc(b.size), b.alloc(b.size), b.take(2*b.size)
 	at := device.Address(0)
 	for _, p := range all {
 		placed := param{Param: p, data: b.weights + at, grad: b.grads + at}

@@ -44,7 +44,7 @@ func (l *dense) forward(bool) {
 		l.launch("narrow", device.Dim{X: (l.rows + 7) / 8}, device.Dim{X: 256}, 0, l.y.data, l.in, l.w.data, l.b.data, l.rows, l.wide, l.units, l.act)
 		return
 	}
-	l.gemm(l.precision, product{a: rowMajor(l.in, l.wide), b: rowMajor(l.w.data, l.units), c: rowMajor(l.y.data, l.units),
+	l.gemm(l.precision, product{a: rowMajor(l.in, l.wide), b: rowMajor(l.w.data, l.units), weights: true, c: rowMajor(l.y.data, l.units),
 		m: l.rows, n: l.units, k: l.wide, bias: l.b.data, activation: l.act})
 }
 
@@ -59,7 +59,7 @@ func (l *dense) backward() {
 	} else {
 		l.gemmSplit(l.precision, product{a: rowMajor(l.in, l.wide).T(), b: d, c: rowMajor(l.w.grad, l.units), m: l.wide, n: l.units, k: l.rows})
 	}
-	l.gemm(l.precision, product{a: d, b: rowMajor(l.w.data, l.units).T(), c: rowMajor(l.din, l.wide), m: l.rows, n: l.wide, k: l.units})
+	l.gemm(l.precision, product{a: d, b: rowMajor(l.w.data, l.units).T(), weights: true, c: rowMajor(l.din, l.wide), m: l.rows, n: l.wide, k: l.units})
 }
 
 // conv is a convolution over a sequence x [batch, time, channels]: a dense layer on the windows it reads.

@@ -20,6 +20,7 @@ func (m matrix) T() matrix { m.row, m.column = m.column, m.row; return m }
 type product struct {
 	a, b, c    matrix
 	m, n, k    int
+	weights    bool           // b is parameters, or a transpose of them
 	bias       device.Address // [n], 0 for none
 	activation int
 	accumulate bool
@@ -78,7 +79,11 @@ func (n *network) tensorGemm(precision string, p product, depth, cBatch int, spl
 	if (p.a.at|p.b.at|p.c.at)%16 != 0 {
 		return false
 	}
-	n.launch("gemm_tensor_"+name, device.Dim{X: tiles(p.m, tensorRows), Y: tiles(p.n, tensorColumns), Z: depth}, device.Dim{X: 256}, 0,
+	kernel := "gemm_tensor_"
+	if p.weights && name != "tn" && (p.b.at-n.weights)%32 == 0 && bStride%8 == 0 && columns%8 == 0 {
+		kernel, p.b.at = "gemm_rounded_", n.rounded+(p.b.at-n.weights)/2
+	}
+	n.launch(kernel+name, device.Dim{X: tiles(p.m, tensorRows), Y: tiles(p.n, tensorColumns), Z: depth}, device.Dim{X: 256}, 0,
 		p.c.at, p.a.at, p.b.at, p.bias, p.m, p.n, p.k, aStride, bStride, p.c.row, cBatch, split, p.activation, p.accumulate)
 	return true
 }

@@ -15,11 +15,11 @@ import (
 // laid is a matrix [rows, columns] in memory that leaves gaps of other values between its lines, row by row or column by column.
 func laid(t *testing.T, n *network, rng *rand.Rand, rows, columns int, order byte) (matrix, func(i, j int) float64) {
 	t.Helper()
-	m := matrix{row: columns + 4, column: 1}
+	m := matrix{row: columns + 8, column: 1}
 	if order == 't' {
-		m = matrix{row: 1, column: rows + 4}
+		m = matrix{row: 1, column: rows + 8}
 	}
-	data := make([]float32, (rows+4)*(columns+4))
+	data := make([]float32, (rows+8)*(columns+8))
 	for i := range data {
 		data[i] = rng.Float32()*2 - 1
 	}
@@ -44,9 +44,9 @@ func TestProducts(t *testing.T) {
 	for _, size := range [][3]int{{64, 128, 64}, {36, 8, 600}, {70, 132, 200}, {4, 4, 4}, {129, 20, 68}, {5, 7, 9}} {
 		for _, orders := range []string{"nn", "nt", "tn", "tt"} {
 			for _, precision := range []string{trainer.PrecisionFP32, trainer.PrecisionTF32, trainer.PrecisionBF16} {
-				for _, split := range []bool{false, true} {
-					t.Run(fmt.Sprintf("%v/%s/%s/%v", size, orders, precision, split), func(t *testing.T) {
-						product1(t, dev, rng, size, orders, precision, split)
+				for _, way := range []string{"", "split", "weights"} {
+					t.Run(fmt.Sprintf("%v/%s/%s/%s", size, orders, precision, way), func(t *testing.T) {
+						product1(t, dev, rng, size, orders, precision, way)
 					})
 				}
 			}
@@ -54,7 +54,7 @@ func TestProducts(t *testing.T) {
 	}
 }
 
-func product1(t *testing.T, dev device.Device, rng *rand.Rand, size [3]int, orders, precision string, split bool) {
+func product1(t *testing.T, dev device.Device, rng *rand.Rand, size [3]int, orders, precision, way string) {
 	n := &network{dev: dev}
 	defer n.close()
 	p := product{m: size[0], n: size[1], k: size[2], activation: relu}
@@ -63,6 +63,7 @@ func product1(t *testing.T, dev device.Device, rng *rand.Rand, size [3]int, orde
 	p.b, b = laid(t, n, rng, p.k, p.n, orders[1])
 	p.c, before = laid(t, n, rng, p.m, p.n, 'n')
 	stride := p.c.row
+	split := way == "split"
 	if split {
 		p.c.row, p.activation = p.n, linear // c is dense
 		n.wantSplit(p.m, p.n, p.k)
@@ -73,7 +74,10 @@ func product1(t *testing.T, dev device.Device, rng *rand.Rand, size [3]int, orde
 	} else {
 		var at matrix
 		at, bias = laid(t, n, rng, 1, p.n, 'n')
-		p.bias, p.accumulate = at.at, true
+		p.bias, p.accumulate, p.weights = at.at, true, way == "weights"
+		n.weights, n.size = p.b.at, (p.k+8)*(p.n+8)
+		n.rounded = n.take(2 * n.size)
+		n.each("round_weights", n.size/2, n.rounded, n.weights, n.size/2)
 		n.gemm(precision, p)
 	}
 	if n.err != nil {

@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/degas-dns/degas/model"
+	"github.com/degas-dns/degas/trainer"
 	"github.com/degas-dns/degas/trainer/cuda/device"
 )
 
@@ -48,6 +49,7 @@ type network struct {
 	size      int // parameters' floats
 
 	weights, grads device.Address // [size]
+	rounded        device.Address // weights in bf16, for products in it
 	embedding      param
 	codes, chars   device.Address // [batch, window] bytes, [batch] int32
 
@@ -148,6 +150,9 @@ func (n *network) activationBack(dy, y device.Address, stride, activation int, b
 // forward runs all layers. Tables are made anew in training, and else when the weights have changed.
 func (n *network) forward(training bool) {
 	n.folded = n.folded && !training
+	if !n.folded && n.precision == trainer.PrecisionBF16 {
+		n.each("round_weights", n.size/2, n.rounded, n.weights, n.size/2)
+	}
 	n.launch("characters", device.Dim{X: (n.batch*32 + threads - 1) / threads}, device.Dim{X: threads}, 0, n.chars, n.codes, n.batch, n.window, n.pad, n.left)
 	for _, l := range n.layers {
 		l.forward(training)

@@ -7,6 +7,7 @@ constexpr int TENSOR_M = 64, TENSOR_N = 128, TENSOR_K = 64, TENSOR_THREADS = 256
 // Lines is a part of a matrix x in shared memory as bf16, in x's own order: LINES lines of COLUMNS that are contiguous in x. The 8
 // keep the rows of ldmatrix in different banks. What lies beyond x is zero.
 template <int LINES, int COLUMNS> struct Lines {
+  using Vector = float4;
   static constexpr int STRIDE = COLUMNS + 8, LOADS = LINES * COLUMNS / 4 / TENSOR_THREADS, EACH_LINE = COLUMNS / 4, PASS = TENSOR_THREADS / EACH_LINE;
 
   // fetch takes lines line0.. of lines and columns column0.. of columns; all loads are on their way at once.
@@ -29,6 +30,34 @@ template <int LINES, int COLUMNS> struct Lines {
     }
   }
 };
+
+// Rounded is Lines of a matrix that is bf16 already, in vectors of eight.
+template <int LINES, int COLUMNS> struct Rounded {
+  using Vector = uint4;
+  static constexpr int STRIDE = COLUMNS + 8, LOADS = LINES * COLUMNS / 8 / TENSOR_THREADS, EACH_LINE = COLUMNS / 8, PASS = TENSOR_THREADS / EACH_LINE;
+
+  static __device__ __forceinline__ void fetch(uint4 (&v)[LOADS], const unsigned short* __restrict__ x, int stride, int line0, int lines, int column0, int columns) {
+    int column = column0 + threadIdx.x % EACH_LINE * 8;
+#pragma unroll
+    for (int s = 0; s < LOADS; s++) {
+      int line = line0 + threadIdx.x / EACH_LINE + s * PASS;
+      bool inside = line < lines && column < columns;
+      uint4 got = *reinterpret_cast<const uint4*>(x + (inside ? (long long)line * stride + column : 0));
+      v[s] = inside ? got : make_uint4(0, 0, 0, 0);
+    }
+  }
+
+  static __device__ __forceinline__ void place(unsigned short* panel, const uint4 (&v)[LOADS]) {
+#pragma unroll
+    for (int s = 0; s < LOADS; s++)
+      *reinterpret_cast<uint4*>(panel + (threadIdx.x / EACH_LINE + s * PASS) * STRIDE + threadIdx.x % EACH_LINE * 8) = v[s];
+  }
+};
+
+// round_weights writes x [2n] as bf16.
+extern "C" __global__ void round_weights(unsigned* y, const float* x, long long n) {
+  EACH(i, n) y[i] = pack_bf16(x[2 * i], x[2 * i + 1]);
+}
 
 // Share is the part of k that a block has: all of it, or with split that of its place in the third axis.
 struct Share {
@@ -81,17 +110,18 @@ struct Accumulator {
 };
 
 // tensor_product is one tile of c = a·b for a [m, k], with ACROSS lying as [k, m], and b [k, n], with B_ACROSS lying as [n, k]. The grid is
-// that of product in gemm.cu with tiles of its own.
-template <bool A_ACROSS, bool B_ACROSS>
-__device__ __forceinline__ void tensor_product(float* c, const float* a, const float* b, const float* bias, int m, int n, int k, int aStride, int bStride,
+// that of product in gemm.cu with tiles of its own. B_LINES is how b is read.
+template <bool A_ACROSS, bool B_ACROSS, template <int, int> class B_LINES, class Element>
+__device__ __forceinline__ void tensor_product(float* c, const float* a, const Element* b, const float* bias, int m, int n, int k, int aStride, int bStride,
                                                int cStride, long long cBatch, int split, int activation, int accumulate) {
   using A = Lines<A_ACROSS ? TENSOR_K : TENSOR_M, A_ACROSS ? TENSOR_M : TENSOR_K>;
-  using B = Lines<B_ACROSS ? TENSOR_N : TENSOR_K, B_ACROSS ? TENSOR_K : TENSOR_N>;
+  using B = B_LINES<B_ACROSS ? TENSOR_N : TENSOR_K, B_ACROSS ? TENSOR_K : TENSOR_N>;
   __shared__ __align__(16) unsigned short pa[TENSOR_M * TENSOR_K + 8 * 64], pb[TENSOR_N * TENSOR_K + 8 * 128];
   int i0 = blockIdx.x * TENSOR_M, j0 = blockIdx.y * TENSOR_N, warp = threadIdx.x / 32, lane = threadIdx.x % 32;
   Share share(k, split);
   c += blockIdx.z * cBatch;
-  float4 va[A::LOADS], vb[B::LOADS];
+  typename A::Vector va[A::LOADS];
+  typename B::Vector vb[B::LOADS];
   auto fetch = [&](int q) {
     if (A_ACROSS) A::fetch(va, a, aStride, q, share.end, i0, m);
     else A::fetch(va, a, aStride, i0, m, q, share.end);
@@ -128,16 +158,18 @@ __device__ __forceinline__ void tensor_product(float* c, const float* a, const f
   sum.store(c, cStride, bias, i0 + row, j0 + column, m, n, activation, accumulate);
 }
 
-#define TENSOR_GEMM(name, A_ACROSS, B_ACROSS)                                                                                                              \
+#define TENSOR_GEMM(name, A_ACROSS, B_ACROSS, B_LINES, Element)                                                                                             \
   extern "C" __global__ void __launch_bounds__(TENSOR_THREADS, 2)                                                                                          \
-      name(float* c, const float* a, const float* b, const float* bias, int m, int n, int k, int aStride, int bStride, int cStride, long long cBatch,       \
+      name(float* c, const float* a, const Element* b, const float* bias, int m, int n, int k, int aStride, int bStride, int cStride, long long cBatch,     \
            int split, int activation, int accumulate) {                                                                                                    \
-    tensor_product<A_ACROSS, B_ACROSS>(c, a, b, bias, m, n, k, aStride, bStride, cStride, cBatch, split, activation, accumulate);                          \
+    tensor_product<A_ACROSS, B_ACROSS, B_LINES>(c, a, b, bias, m, n, k, aStride, bStride, cStride, cBatch, split, activation, accumulate);                 \
   }
 
-TENSOR_GEMM(gemm_tensor_nn, false, false)
-TENSOR_GEMM(gemm_tensor_nt, false, true)
-TENSOR_GEMM(gemm_tensor_tn, true, false)
+TENSOR_GEMM(gemm_tensor_nn, false, false, Lines, float)
+TENSOR_GEMM(gemm_tensor_nt, false, true, Lines, float)
+TENSOR_GEMM(gemm_tensor_tn, true, false, Lines, float)
+TENSOR_GEMM(gemm_rounded_nn, false, false, Rounded, unsigned short)
+TENSOR_GEMM(gemm_rounded_nt, false, true, Rounded, unsigned short)
 
 // For products with few columns the lanes of a warp share the sum: y [rows, n] = x [rows, wide] · w [wide, n] + bias, a warp a row.
 extern "C" __global__ void __launch_bounds__(256) narrow(float* y, const float* x, const float* w, const float* bias, int rows, int wide, int n, int activation) {

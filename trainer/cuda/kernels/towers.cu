@@ -2,12 +2,13 @@
 // is wanted: y [batch, towers·filters]. Their tables follow each other by offset. The grid's third axis is the towers.
 #include "common.cuh"
 
-// Tower is the block's: the length of its windows and its first offset among all towers'. kernels has a byte for each tower.
+// Tower is the block's: its place among the towers, the length of its windows and its first offset among all towers'. kernels has a byte
+// for each tower. The last come first: presets have the longest windows there, and blocks that take long should not be the last to begin.
 struct Tower {
-  int kernel, first;
+  int place, kernel, first;
 
-  __device__ __forceinline__ Tower(unsigned long long kernels) : kernel(kernels >> 8 * blockIdx.z & 255), first(0) {
-    for (int z = 0; z < blockIdx.z; z++) first += kernels >> 8 * z & 255;
+  __device__ __forceinline__ Tower(unsigned long long kernels) : place(gridDim.z - 1 - blockIdx.z), kernel(kernels >> 8 * place & 255), first(0) {
+    for (int z = 0; z < place; z++) first += kernels >> 8 * z & 255;
   }
 };
 
@@ -56,7 +57,7 @@ extern "C" __global__ void __launch_bounds__(512) conv_max(float* y, int yStride
                                                            int left, int activation) {
   DYNAMIC_SHARED(float, slice);
   Tower tower(kernels);
-  int lane = threadIdx.x % 32, f = blockIdx.x * 32 + lane, warps = blockDim.x / 32, column = blockIdx.z * filters + f;
+  int lane = threadIdx.x % 32, f = blockIdx.x * 32 + lane, warps = blockDim.x / 32, column = tower.place * filters + f;
   stage(slice, table + (long long)tower.first * rows * filters, rows, tower.kernel, blockIdx.x * 32, filters);
   for (int b = blockIdx.y * warps + threadIdx.x / 32; b < batch; b += gridDim.y * warps) {
     const unsigned char* name = codes + (long long)b * window;
@@ -135,7 +136,7 @@ extern "C" __global__ void __launch_bounds__(512, 3) conv_max_f16(float* y, int 
                                                                   int left, int activation, int save) {
   DYNAMIC_SHARED(unsigned, slice); // [kernel][rows][32] pairs
   Tower tower(kernels);
-  int lane = threadIdx.x % 32, f = blockIdx.x * 64 + lane * 2, warps = blockDim.x / 32, column = blockIdx.z * filters + f;
+  int lane = threadIdx.x % 32, f = blockIdx.x * 64 + lane * 2, warps = blockDim.x / 32, column = tower.place * filters + f;
   table += (long long)tower.first * rows * filters;
   for (int e = threadIdx.x; e < tower.kernel * rows * 32; e += blockDim.x) {
     const float* at = table + (long long)(e / 32) * filters + f;
@@ -187,7 +188,7 @@ extern "C" __global__ void __launch_bounds__(1024) conv_max_grad(float* part, co
   DYNAMIC_SHARED(float, slice);
   Tower tower(kernels);
   zero(slice, tower.kernel * rows * 32);
-  int lane = threadIdx.x % 32, j = threadIdx.x / 32, f = blockIdx.x * 32 + lane, argStride = gridDim.z * filters, column = blockIdx.z * filters + f;
+  int lane = threadIdx.x % 32, j = threadIdx.x / 32, f = blockIdx.x * 32 + lane, argStride = gridDim.z * filters, column = tower.place * filters + f;
   int share = (batch + gridDim.y - 1) / gridDim.y, from = blockIdx.y * share, to = from + share < batch ? from + share : batch;
   if (f < filters && j < tower.kernel && from < to) {
     d += column;
