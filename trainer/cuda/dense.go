@@ -50,16 +50,21 @@ func (l *dense) forward(bool) {
 
 func (l *dense) backward() {
 	l.activationBack(l.y.grad, l.y.data, l.units, l.act, l.b.grad, l.rows, l.units)
-	d := rowMajor(l.y.grad, l.units)
 	if l.units < narrowUnits {
-		shares := min(sumShares, l.rows)
-		l.launch("narrow_weights", device.Dim{X: (l.wide + 31) / 32, Y: l.units, Z: shares}, device.Dim{X: 32, Y: 8}, 0,
-			l.scratchAt, l.in, l.y.grad, l.rows, l.wide, l.units)
-		l.addParts(l.w.grad, l.scratchAt, l.wide*l.units, shares, false)
-	} else {
-		l.gemmSplit(l.precision, product{a: rowMajor(l.in, l.wide).T(), b: d, c: rowMajor(l.w.grad, l.units), m: l.wide, n: l.units, k: l.rows})
+		l.narrowBack()
+		return
 	}
+	d := rowMajor(l.y.grad, l.units)
+	l.gemmSplit(l.precision, product{a: rowMajor(l.in, l.wide).T(), b: d, c: rowMajor(l.w.grad, l.units), m: l.wide, n: l.units, k: l.rows})
 	l.gemm(l.precision, product{a: d, b: rowMajor(l.w.data, l.units).T(), weights: true, c: rowMajor(l.din, l.wide), m: l.rows, n: l.wide, k: l.units})
+}
+
+func (l *dense) narrowBack() {
+	shares := min(sumShares, l.rows)
+	l.launch("narrow_weights", device.Dim{X: (l.wide + 31) / 32, Y: l.units, Z: shares}, device.Dim{X: 32, Y: 8}, 0,
+		l.scratchAt, l.in, l.y.grad, l.rows, l.wide, l.units)
+	l.addParts(l.w.grad, l.scratchAt, l.wide*l.units, shares, false)
+	l.each("narrow_inputs", l.rows*l.wide, l.din, l.y.grad, l.w.data, l.rows, l.wide, l.units)
 }
 
 // conv is a convolution over a sequence x [batch, time, channels]: a dense layer on the windows it reads.

@@ -199,3 +199,14 @@ extern "C" __global__ void __launch_bounds__(256) narrow_weights(float* part, co
   for (int y = 1; y < 8; y++) sum += sums[y][threadIdx.x];
   part[((long long)blockIdx.z * wide + i) * n + j] = sum;
 }
+
+// narrow_inputs is dx [rows, wide] = d [rows, n] · wᵀ.
+extern "C" __global__ void narrow_inputs(float* dx, const float* d, const float* w, int rows, int wide, int n) {
+  EACH(i, (long long)rows * wide) {
+    long long row = i / wide;
+    int column = i % wide;
+    float sum = 0.f;
+    for (int j = 0; j < n; j++) sum += d[row * n + j] * w[column * n + j];
+    dx[i] = sum;
+  }
+}

@@ -158,15 +158,17 @@ extern "C" __global__ void __launch_bounds__(512, 3) conv_max_f16(float* y, int 
   }
 }
 
-// Gains are what conv_max_grad adds for AHEAD names.
+// Gains are what conv_max_grad adds for GAINS names. More would take registers and with them the blocks that are there at once.
+constexpr int GAINS = 4;
+
 struct Gains {
-  float g[AHEAD];
-  int at[AHEAD]; // where the maximum was, then the table's row
+  float g[GAINS];
+  int at[GAINS]; // where the maximum was, then the table's row
 
   // fetch takes the gradients of names b.. and the places of their maxima; names from to on give nothing.
   __device__ __forceinline__ void fetch(const float* d, int dStride, const int* arg, int argStride, int b, int to) {
 #pragma unroll
-    for (int i = 0; i < AHEAD; i++) {
+    for (int i = 0; i < GAINS; i++) {
       bool there = b + i < to;
       long long name = there ? b + i : to - 1;
       g[i] = there ? d[name * dStride] : 0.f;
@@ -176,7 +178,7 @@ struct Gains {
 
   __device__ __forceinline__ void find(const unsigned char* codes, int window, int b, int to) {
 #pragma unroll
-    for (int i = 0; i < AHEAD; i++) at[i] = codes[(long long)(b + i < to ? b + i : to - 1) * window + at[i]];
+    for (int i = 0; i < GAINS; i++) at[i] = codes[(long long)(b + i < to ? b + i : to - 1) * window + at[i]];
   }
 };
 
@@ -197,14 +199,14 @@ extern "C" __global__ void __launch_bounds__(1024) conv_max_grad(float* part, co
     float* own = slice + j * rows * 32 + lane;
     Gains now, next;
     now.fetch(d, dStride, arg, argStride, from, to);
-    next.fetch(d, dStride, arg, argStride, from + AHEAD, to);
+    next.fetch(d, dStride, arg, argStride, from + GAINS, to);
     now.find(codes, window, from, to);
-    for (int b = from; b < to; b += AHEAD) {
+    for (int b = from; b < to; b += GAINS) {
       Gains later;
-      later.fetch(d, dStride, arg, argStride, b + 2 * AHEAD, to);
-      next.find(codes, window, b + AHEAD, to);
+      later.fetch(d, dStride, arg, argStride, b + 2 * GAINS, to);
+      next.find(codes, window, b + GAINS, to);
 #pragma unroll
-      for (int i = 0; i < AHEAD; i++) own[now.at[i] * 32] += now.g[i];
+      for (int i = 0; i < GAINS; i++) own[now.at[i] * 32] += now.g[i];
       now = next;
       next = later;
     }
