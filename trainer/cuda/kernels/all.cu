@@ -4,3 +4,5 @@
 #include "feed.cu"
 #include "gemm.cu"
 #include "lstm.cu"
+#include "lstm_bf16.cu"
+#include "lstm_grad.cu"
