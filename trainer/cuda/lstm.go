@@ -24,11 +24,14 @@ type lstm struct {
 	time, units int
 	reverse     bool
 	table       device.Address // [rows or batch·time, 4·units]
-	z           device.Address // [batch, time, 4·units]: gates, then their gradients
-	hBefore     device.Address // [batch, time, units]
-	cBefore     device.Address
-	turned      device.Address // the recurrent matrix transposed
-	tensor      string         // suffix of the kernels on the tensor cores, "" where there are none for these units
+	walk        walk
+}
+
+// walk is how an LSTM goes through the steps, after its table is filled and before that is taken back.
+type walk interface {
+	forward(codes device.Address, training bool)
+	// backward computes the gradients of the recurrent matrix and of the table.
+	backward()
 }
 
 func newLSTM(n *network, x, y *value, w, u, b param, time int, reverse bool) (*lstm, error) {
@@ -37,66 +40,84 @@ func newLSTM(n *network, x, y *value, w, u, b param, time int, reverse bool) (*l
 	if l.units > maxUnits {
 		return nil, fmt.Errorf("%d units: at most %d", l.units, maxUnits)
 	}
-	if n.precision == trainer.PrecisionBF16 && (l.units == 32 || l.units == 64 || l.units == 128) {
-		l.tensor = fmt.Sprintf("_bf16_%d", l.units)
-	}
 	cells := n.batch * time
-	l.z, l.hBefore, l.cBefore, l.turned = n.alloc(cells*gates), n.alloc(cells*l.units), n.alloc(cells*l.units), n.alloc(l.units*gates)
+	var dz device.Address // the gradient of a table of positions
 	if x == nil {
 		f, err := newFold(n, w, 1, 1, gates)
 		if err != nil {
 			return nil, err
 		}
-		l.fold, l.table = f.wantWalk(), f.table
+		l.fold, l.table = f, f.table
 	} else {
 		l.table = n.alloc(cells * gates)
-		l.input = newDense(n, x, &value{shape: []int{time, gates}, data: l.table, grad: l.z}, w, b, linear)
 	}
-	n.wantSplit(l.units, gates, cells)
+	if n.precision == trainer.PrecisionBF16 && (l.units == 32 || l.units == 64 || l.units == 128) {
+		l.walk, dz = newTensorWalk(l), l.table // the table is read no more by then
+	} else {
+		p := newPlainWalk(l)
+		l.walk, dz = p, p.z
+	}
+	if x != nil {
+		l.input = newDense(n, x, &value{shape: []int{time, gates}, data: l.table, grad: dz}, w, b, linear)
+	}
 	n.wantScratch(sumShares * gates)
 	return l, nil
 }
 
-// grid and block of the walking kernels.
+// grid is that of the walking kernels.
 func (l *lstm) grid() device.Dim { return device.Dim{X: (l.batch + names - 1) / names} }
 
-func (l *lstm) block() device.Dim {
-	if l.tensor != "" {
-		return device.Dim{X: 4 * l.units}
-	}
-	return device.Dim{X: (l.units + 31) / 32 * 32, Y: 4}
-}
-
 func (l *lstm) forward(training bool) {
-	codes := l.codes
 	if l.fold != nil {
 		l.fold.fill(l.b.data)
-	} else {
-		codes = 0 // rows are found by position
-		l.input.forward(training)
+		l.walk.forward(l.codes, training)
+		return
 	}
-	kernel, shared := "lstm_forward"+l.tensor, 0
-	if l.tensor == "" {
-		kernel, shared = kernel+"_fp32", 4*names*l.units
-	}
-	l.launch(kernel, l.grid(), l.block(), shared, l.z, l.hBefore, l.cBefore, l.y.data, l.table, l.u.data, codes, l.batch, l.time, l.units, l.reverse, training)
+	l.input.forward(training)
+	l.walk.forward(0, training) // rows are found by position
 }
 
 func (l *lstm) backward() {
-	gates, cells := 4*l.units, l.batch*l.time
-	if l.tensor != "" {
-		l.launch("lstm_backward"+l.tensor, l.grid(), l.block(), 0, l.z, l.cBefore, l.y.grad, l.u.data, l.batch, l.time, l.units, l.reverse)
-	} else {
-		l.each("transpose", l.units*gates, l.turned, l.u.data, l.units, gates)
-		l.launch("lstm_backward_fp32", l.grid(), l.block(), 4*names*gates, l.z, l.cBefore, l.y.grad, l.turned, l.batch, l.time, l.units, l.reverse)
-	}
-	d := rowMajor(l.z, gates)
-	l.gemmSplit(l.precision, product{a: rowMajor(l.hBefore, l.units).T(), b: d, c: rowMajor(l.u.grad, gates), m: l.units, n: gates, k: cells})
+	l.walk.backward()
 	if l.fold != nil {
-		l.fold.scatter(l.z, l.time, 0)
-		l.columnSums(l.b.grad, l.fold.grad, l.rows, gates)
+		l.columnSums(l.b.grad, l.fold.grad, l.rows, 4*l.units)
 		l.fold.unfold()
 		return
 	}
 	l.input.backward()
+}
+
+// plainWalk is a walk in fp32.
+type plainWalk struct {
+	*lstm
+	z       device.Address // [batch, time, 4·units]: gates, then their gradients
+	hBefore device.Address // [batch, time, units]
+	cBefore device.Address
+	turned  device.Address // the recurrent matrix transposed
+}
+
+func newPlainWalk(l *lstm) *plainWalk {
+	gates, cells := 4*l.units, l.batch*l.time
+	if l.fold != nil {
+		l.fold.wantWalk()
+	}
+	l.wantSplit(l.units, gates, cells)
+	return &plainWalk{lstm: l, z: l.alloc(cells * gates), hBefore: l.alloc(cells * l.units), cBefore: l.alloc(cells * l.units), turned: l.alloc(l.units * gates)}
+}
+
+func (w *plainWalk) block() device.Dim { return device.Dim{X: (w.units + 31) / 32 * 32, Y: 4} }
+
+func (w *plainWalk) forward(codes device.Address, training bool) {
+	w.launch("lstm_forward_fp32", w.grid(), w.block(), 4*names*w.units,
+		w.z, w.hBefore, w.cBefore, w.y.data, w.table, w.u.data, codes, w.batch, w.time, w.units, w.reverse, training)
+}
+
+func (w *plainWalk) backward() {
+	gates, cells := 4*w.units, w.batch*w.time
+	w.each("transpose", w.units*gates, w.turned, w.u.data, w.units, gates)
+	w.launch("lstm_backward_fp32", w.grid(), w.block(), 4*names*gates, w.z, w.cBefore, w.y.grad, w.turned, w.batch, w.time, w.units, w.reverse)
+	w.gemmSplit(w.precision, product{a: rowMajor(w.hBefore, w.units).T(), b: rowMajor(w.z, gates), c: rowMajor(w.u.grad, gates), m: w.units, n: gates, k: cells})
+	if w.fold != nil {
+		w.fold.scatter(w.z, w.time, 0)
+	}
 }

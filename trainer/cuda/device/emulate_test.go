@@ -205,6 +205,77 @@ func TestMatrixProducts(t *testing.T) {
 	}
 }
 
+func TestPairs(t *testing.T) {
+	d := opened(t)
+	defer closed(t, d)
+	const tiny = 1.0 / (1 << 24) // the smallest of f16
+	inf := float32(math.Inf(1))
+	cases := []struct{ in, pair [4]float32 }{ // pair is in, rounded
+		{[4]float32{1, -2, 3, -4}, [4]float32{1, -2, 3, -4}},
+		{[4]float32{1 + 1./2048, 1 + 3./2048, 0.1, 65519}, [4]float32{1, 1 + 1./512, 0.0999755859375, 65504}},
+		{[4]float32{65520, -1e9, 0, 0}, [4]float32{inf, -inf, 0, 0}},
+		{[4]float32{tiny / 2, 1.5 * tiny, -tiny, 1023.4 * tiny}, [4]float32{0, 2 * tiny, -tiny, 1023 * tiny}},
+	}
+	var in []float32
+	for _, c := range cases {
+		in = append(in, c.in[:]...)
+	}
+	out := allocated(t, d, len(cases)*8*4)
+	launch(t, d, "selftest_pairs", Dim{}, Dim{X: len(cases)}, 0, uint64(uploaded(t, d, in)), uint64(out))
+	got := downloaded[float32](t, d, out, len(cases)*8)
+	for i, c := range cases {
+		p := c.pair
+		want := [8]float32{p[0], p[1], p[0] + p[2], p[1] + p[3], max(p[0], p[2]), max(p[1], p[3]), -1, -1}
+		for h := range 2 {
+			if p[h] > p[2+h] {
+				want[6+h] = 7
+			}
+		}
+		if i == 1 { // the sums are rounded too
+			want[2], want[3] = 1.099609375, 65504
+		}
+		if [8]float32(got[i*8:]) != want {
+			t.Errorf("%v: got %v, want %v", c.in, got[i*8:i*8+8], want)
+		}
+	}
+}
+
+func TestMatrices(t *testing.T) {
+	d := opened(t)
+	defer closed(t, d)
+	half := func(matrix, row, column int) int32 { return int32(matrix*64 + row*8 + column + 1) }
+	in := make([]int32, 32*4)
+	for i := range in {
+		in[i] = half(i/32, i/4%8, i%4*2) | half(i/32, i/4%8, i%4*2+1)<<16
+	}
+	const inside = 27
+	out := allocated(t, d, 160*4)
+	for trans := range 2 {
+		launch(t, d, "selftest_matrices", Dim{}, Dim{X: 32}, 512, uint64(uploaded(t, d, in)), uint64(out), inside, uint64(trans))
+		got := downloaded[int32](t, d, out, 160)
+		for lane := range 32 {
+			for i := range 4 {
+				var pair int32
+				for e := range 2 {
+					row, column := lane/4, lane%4*2+e
+					if trans == 1 {
+						row, column = column, row
+					}
+					if i*8+row < inside {
+						pair |= half(i, row, column) << (16 * e)
+					}
+				}
+				if got[lane*4+i] != pair {
+					t.Errorf("trans %d, lane %d: r[%d] is %#x, want %#x", trans, lane, i, got[lane*4+i], pair)
+				}
+			}
+			if got[128+lane] != -1 {
+				t.Errorf("lane %d reads %#x before its copy is waited for, want no number", lane, got[128+lane])
+			}
+		}
+	}
+}
+
 // What CUDA leaves undefined is an error here.
 func TestMistakes(t *testing.T) {
 	d := opened(t)

@@ -4,7 +4,7 @@
 	KERNEL(selftest_arguments) KERNEL(selftest_reverse) KERNEL(selftest_warp) KERNEL(selftest_missed) \
 	KERNEL(selftest_left) KERNEL(selftest_poison) KERNEL(selftest_mma) KERNEL(selftest_shared_overrun) \
 	KERNEL(selftest_misaligned) KERNEL(selftest_bounds) KERNEL(selftest_race) KERNEL(selftest_atomic) \
-	KERNEL(selftest_absent) KERNEL(selftest_shapes)
+	KERNEL(selftest_absent) KERNEL(selftest_shapes) KERNEL(selftest_pairs) KERNEL(selftest_matrices)
 
 // Parameters of every size, and the numbers of blocks and threads.
 extern "C" __global__ void selftest_arguments(float *__restrict__ out, int stride, float scale, unsigned char add) {
@@ -150,5 +150,42 @@ extern "C" __global__ void selftest_mma(const float *a, const float *b, float *c
 	}
 	for (int i = 0; i < 4; i++) {
 		c[(g + (i >> 1) * 8) * 8 + 2 * t + (i & 1)] = sum[i];
+	}
+}
+
+// Pairs of f16: each thread has four floats in and eight out.
+extern "C" __global__ void selftest_pairs(const float *in, float *out) {
+	in += threadIdx.x * 4;
+	out += threadIdx.x * 8;
+	const unsigned a = pack_f16(in[0], in[1]), b = pack_f16(in[2], in[3]);
+	int lo = -1, hi = -1;
+	note_larger_f16(a, b, 7, lo, hi);
+	const float2 same = unpack_f16(a), sum = unpack_f16(add_f16(a, b)), larger = unpack_f16(max_f16(a, b));
+	const float all[8] = {same.x, same.y, sum.x, sum.y, larger.x, larger.y, static_cast<float>(lo), static_cast<float>(hi)};
+	for (int i = 0; i < 8; i++) {
+		out[i] = all[i];
+	}
+}
+
+// Four matrices in [32][4] words by way of shared memory, where all but the first `inside` rows are zeros: out [32][4] and
+// [32] of what is there before a copy is waited for.
+extern "C" __global__ void selftest_matrices(const unsigned *in, unsigned *out, int inside, int trans) {
+	DYNAMIC_SHARED(uint4, rows);
+	const int lane = threadIdx.x;
+	Copies copies;
+	copies.start(&rows[lane], in + lane * 4, lane < inside);
+	copies.commit();
+	copies.wait<1>();
+	out[128 + lane] = rows[lane].x;
+	copies.wait<0>();
+	__syncthreads();
+	unsigned r[4];
+	if (trans) {
+		ldmatrix_trans(r, &rows[lane]);
+	} else {
+		ldmatrix(r, &rows[lane]);
+	}
+	for (int i = 0; i < 4; i++) {
+		out[lane * 4 + i] = r[i];
 	}
 }

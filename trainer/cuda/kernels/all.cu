@@ -5,4 +5,6 @@
 #include "gemm.cu"
 #include "gemm_tensor.cu"
 #include "lstm.cu"
+#include "lstm_bf16.cu"
+#include "lstm_grad.cu"
 #include "towers.cu"

@@ -49,9 +49,16 @@ __device__ __forceinline__ float reciprocal(float x) {
   asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
   return y;
 }
+// The smaller of two, NaN where one is.
+__device__ __forceinline__ float smaller(float x, float y) {
+  float z;
+  asm("min.NaN.f32 %0, %1, %2;" : "=f"(z) : "f"(x), "f"(y));
+  return z;
+}
 #else
 inline float power_of_two(float x) { return exp2f(x); }
 inline float reciprocal(float x) { return 1.f / x; }
+inline float smaller(float x, float y) { return x < y || x != x ? x : y; }
 #endif
 
 // mixed is a well-mixed function of its argument (SplitMix64), for masks and permutations; finalised is its last part.

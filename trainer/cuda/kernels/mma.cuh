@@ -36,6 +36,10 @@
 //
 // All 32 lanes of the warp must call them together.
 
+// Copies is one thread's copies of 16 bytes from global to shared memory, both aligned to as many, that go on beside what it
+// computes: start begins one, of zeros where nothing is inside, commit closes a group of them, and after wait<n> all groups but
+// the last n have arrived. Other threads see them after a barrier that follows.
+
 // The two floats of a pair of bf16, exactly.
 __device__ __forceinline__ float bf16_lo(unsigned pair) { return __uint_as_float(pair << 16); }
 __device__ __forceinline__ float bf16_hi(unsigned pair) { return __uint_as_float(pair & 0xffff0000u); }
@@ -93,6 +97,15 @@ __device__ __forceinline__ void ldmatrix_trans(unsigned (&r)[4], const void* row
 	unsigned at = static_cast<unsigned>(__cvta_generic_to_shared(row));
 	asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];" : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]) : "r"(at) : "memory");
 }
+
+struct Copies {
+	__device__ __forceinline__ void start(void* to, const void* from, bool inside) {
+		unsigned at = static_cast<unsigned>(__cvta_generic_to_shared(to)), bytes = inside ? 16 : 0;
+		asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" : : "r"(at), "l"(__cvta_generic_to_global(from)), "r"(bytes) : "memory");
+	}
+	__device__ __forceinline__ void commit() { asm volatile("cp.async.commit_group;" : : : "memory"); }
+	template <int n> __device__ __forceinline__ void wait() { asm volatile("cp.async.wait_group %0;" : : "n"(n) : "memory"); }
+};
 
 // A float rounded to the nearest of 10 bits of mantissa, ties away from zero.
 __device__ __forceinline__ float to_tf32(float x) {
@@ -203,6 +216,42 @@ template <bool trans> inline void load_matrices(const char *kind, unsigned (&r)[
 
 inline void ldmatrix(unsigned (&r)[4], const void *row) { load_matrices<false>("ldmatrix", r, row); }
 inline void ldmatrix_trans(unsigned (&r)[4], const void *row) { load_matrices<true>("ldmatrix_trans", r, row); }
+
+// As late as they may come: until they are waited for there is NaN.
+class Copies {
+	struct Copy {
+		void *to;
+		const void *from; // null for zeros
+		int group;
+	} pending[64];
+	int count = 0, group = 0;
+
+public:
+	void start(void *to, const void *from, bool inside) {
+		if (reinterpret_cast<uintptr_t>(to) % 16 != 0 || reinterpret_cast<uintptr_t>(from) % 16 != 0) {
+			emulated::fail("a copy of 16 bytes is not aligned to as many");
+		}
+		if (count == 64) {
+			emulated::fail("more than 64 copies on their way");
+		}
+		memset(to, 0xff, 16);
+		pending[count++] = {to, inside ? from : nullptr, group};
+	}
+	void commit() { group++; }
+	template <int n> void wait() {
+		int kept = 0;
+		for (int i = 0; i < count; i++) {
+			if (pending[i].group >= group - n) {
+				pending[kept++] = pending[i];
+			} else if (pending[i].from == nullptr) {
+				memset(pending[i].to, 0, 16);
+			} else {
+				memcpy(pending[i].to, pending[i].from, 16);
+			}
+		}
+		count = kept;
+	}
+};
 
 inline float to_tf32(float x) {
 	const unsigned bits = __float_as_uint(x);
