@@ -153,11 +153,16 @@ func (n *network) forward(training bool) {
 	if !n.folded && n.precision == trainer.PrecisionBF16 {
 		n.each("round_weights", n.size/2, n.rounded, n.weights, n.size/2)
 	}
-	n.launch("characters", device.Dim{X: (n.batch*32 + threads - 1) / threads}, device.Dim{X: threads}, 0, n.chars, n.codes, n.batch, n.window, n.pad, n.left)
+	n.count()
 	for _, l := range n.layers {
 		l.forward(training)
 	}
 	n.folded = true // where a launch failed, no other comes to pass
+}
+
+// count counts the characters of each name.
+func (n *network) count() {
+	n.launch("characters", device.Dim{X: (n.batch*32 + threads - 1) / threads}, device.Dim{X: threads}, 0, n.chars, n.codes, n.batch, n.window, n.pad, n.left)
 }
 
 // backward runs all layers back from the logits' gradient.

@@ -125,24 +125,34 @@ func (l *towers) kernelBytes() (k uint64) {
 	return k
 }
 
+// roomy is the bytes of shared memory with which three blocks fit a multiprocessor of Hopper, and one every device that the kernels run on.
+const roomy = 64 << 10
+
 func (l *towers) forward(training bool) {
 	l.fill(0)
-	kernel, columns := "conv_max", 32
+	kernel, columns, shared := "conv_max", 32, l.shared(slices.Max(l.kernels))
 	args := []any{l.y.data, l.stride, l.arg, l.table, l.b, l.codes, l.chars, l.batch, l.window, l.rows, l.kernelBytes(), l.filters, l.left, l.act}
 	if l.precision == trainer.PrecisionBF16 {
 		kernel, columns, args = "conv_max_f16", 64, append(args, training)
+		if l.filters > 64 && 2*shared <= roomy {
+			kernel, columns, shared = "conv_max_f16_wide", 128, 2*shared
+		}
 	}
 	grid := device.Dim{X: (l.filters + columns - 1) / columns, Y: min(blocksY, (l.batch+warps-1)/warps), Z: len(l.kernels)}
-	l.launch(kernel, grid, device.Dim{X: 32 * warps}, l.shared(slices.Max(l.kernels)), args...)
+	l.launch(kernel, grid, device.Dim{X: 32 * warps}, shared, args...)
 }
 
 func (l *towers) backward() {
-	width := len(l.kernels) * l.filters
-	l.activationBack(l.y.grad, l.y.data, l.stride, l.act, l.db, l.batch, width)
+	l.activationBack(l.y.grad, l.y.data, l.stride, l.act, l.db, l.batch, len(l.kernels)*l.filters)
+	l.tableGrad()
+	l.unfold()
+}
+
+// tableGrad adds the gradient of the maxima up by the rows of the table that made them.
+func (l *towers) tableGrad() {
 	grid, most := l.slices(min(maxShares, l.batch)), slices.Max(l.kernels)
 	grid.Z = len(l.kernels)
 	l.launch("conv_max_grad", grid, device.Dim{X: 32 * most}, l.shared(most),
 		l.scratchAt, l.y.grad, l.stride, l.arg, l.codes, l.batch, l.window, l.rows, l.kernelBytes(), l.offsets, l.filters)
 	l.collect(grid.Y)
-	l.unfold()
 }

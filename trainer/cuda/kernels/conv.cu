@@ -2,22 +2,20 @@
 // filters in shared memory, and its lanes are filters.
 #include "common.cuh"
 
-// stage loads 32 filters of a block, the first of them filter0, [kernel][rows][32]; filters beyond the last are zero.
+// stage loads 32 filters of a block, the first of them filter0, [kernel][rows][32]; filters beyond the last are zero. Warps take lines.
 __device__ __forceinline__ void stage(float* slice, const float* table, int rows, int kernel, int filter0, int filters) {
-  for (int e = threadIdx.x; e < kernel * rows * 32; e += blockDim.x) {
-    int f = filter0 + e % 32;
-    slice[e] = f < filters ? table[(long long)(e / 32) * filters + f] : 0.f;
-  }
+  int f = filter0 + threadIdx.x % 32;
+  for (int line = threadIdx.x / 32; line < kernel * rows; line += blockDim.x / 32)
+    slice[line * 32 + threadIdx.x % 32] = f < filters ? table[line * filters + f] : 0.f;
   __syncthreads();
 }
 
 // finish writes a block's sums to its share of the offsets' [rows, filters] in part.
 __device__ __forceinline__ void finish(float* part, const float* slice, int rows, int kernel, int filters) {
   __syncthreads();
-  for (int e = threadIdx.x; e < kernel * rows * 32; e += blockDim.x) {
-    int f = blockIdx.x * 32 + e % 32;
-    if (f < filters) part[(long long)(e / 32) * filters + f] = slice[e];
-  }
+  int f = blockIdx.x * 32 + threadIdx.x % 32;
+  if (f < filters)
+    for (int line = threadIdx.x / 32; line < kernel * rows; line += blockDim.x / 32) part[line * filters + f] = slice[line * 32 + threadIdx.x % 32];
 }
 
 __device__ __forceinline__ void zero(float* slice, int n) {

@@ -1,6 +1,7 @@
 // Every kernel, for the emulator.
 KERNEL(conv_max)
 KERNEL(conv_max_f16)
+KERNEL(conv_max_f16_wide)
 KERNEL(conv_max_grad)
 KERNEL(embed_conv)
 KERNEL(scatter)

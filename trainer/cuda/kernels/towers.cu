@@ -78,85 +78,170 @@ extern "C" __global__ void __launch_bounds__(512) conv_max(float* y, int yStride
   }
 }
 
-// Where a table is kept in f16, which rounds it to as many bits as tf32 does, a lane has two filters at the price of one. LARGEST keeps the
-// sum of 32 rows finite; NaN stays.
+// Where a table is kept in f16, which rounds it to as many bits as tf32 does, a lane has PAIRS pairs of filters that lie side by side. LARGEST
+// keeps the sum of 32 rows finite; NaN stays.
 constexpr float LARGEST = 2000.f;
 
 __device__ __forceinline__ float bounded(float x) { return x > LARGEST ? LARGEST : x < -LARGEST ? -LARGEST : x; }
 
-// BestPair is Best of two filters.
-struct BestPair {
-  unsigned sum;
-  int at[2];
+template <int PAIRS> struct Pairs {
+  unsigned at[PAIRS];
+
+  __device__ __forceinline__ void load(const unsigned* from) {
+    if (PAIRS == 1) {
+      at[0] = *from;
+    } else {
+      uint2 two = *reinterpret_cast<const uint2*>(from);
+      at[0] = two.x;
+      at[PAIRS - 1] = two.y;
+    }
+  }
+
+  __device__ __forceinline__ void add(const unsigned* from) {
+    Pairs more;
+    more.load(from);
+#pragma unroll
+    for (int i = 0; i < PAIRS; i++) at[i] = add_f16(at[i], more.at[i]);
+  }
 };
 
-template <int K> __device__ __forceinline__ BestPair best_pair(const unsigned* slice, const unsigned char* name, Reach reach, int rows, int kernel) {
-  BestPair top = {0xfc00fc00u, {reach.from, reach.from}}; // twice minus infinity
-  int place[K > 0 ? K : 1], coming = 0;
-  if (K > 0) {
+// Peak is Best of the filters of a lane. Without NOTE nobody wants to know where.
+template <int PAIRS, bool NOTE> struct Peak {
+  Pairs<PAIRS> top;
+  int at[2 * PAIRS];
+
+  __device__ __forceinline__ Peak(int from) {
 #pragma unroll
-    for (int j = 1; j < K; j++) place[j] = name[reach.from + j - 1] * 32;
-    coming = name[reach.from + K - 1];
+    for (int i = 0; i < PAIRS; i++) {
+      top.at[i] = 0xfc00fc00u; // twice minus infinity
+      at[2 * i] = at[2 * i + 1] = from;
+    }
   }
+
+  __device__ __forceinline__ void see(const Pairs<PAIRS>& sum, int t) {
+#pragma unroll
+    for (int i = 0; i < PAIRS; i++) {
+      if (NOTE) note_larger_f16(sum.at[i], top.at[i], t, at[2 * i], at[2 * i + 1]);
+      top.at[i] = max_f16(top.at[i], sum.at[i]);
+    }
+  }
+
+  // walk takes the windows of K codes. place[j] is where the row of offset j is in the slice: from one window to the next a code moves one
+  // offset down.
+  template <int K> __device__ __forceinline__ void walk(const unsigned* slice, const unsigned char* name, Reach reach, int rows) {
+    constexpr int ROW = 32 * PAIRS;
+    int place[K], offset = rows * ROW, last = (K - 1) * offset;
+    name += reach.from;
+#pragma unroll
+    for (int j = 1; j < K; j++) place[j] = name[j - 1] * ROW + j * offset;
+    name += K - 1;
+    int coming = *name;
 #pragma unroll 4
-  for (int t = reach.from; t <= reach.to; t++) {
-    unsigned sum;
-    if (K > 0) {
-#pragma unroll
-      for (int j = 0; j + 1 < K; j++) place[j] = place[j + 1];
-      place[K > 0 ? K - 1 : 0] = coming * 32;
-      if (t < reach.to) coming = name[t + K]; // the next window's, long before it is needed
-      sum = slice[place[0]];
-#pragma unroll
-      for (int j = 1; j < K; j++) sum = add_f16(sum, slice[j * rows * 32 + place[j]]);
-    } else {
-      sum = slice[name[t] * 32];
-      for (int j = 1; j < kernel; j++) sum = add_f16(sum, slice[(j * rows + name[t + j]) * 32]);
+    for (int t = reach.from; t < reach.to; t++) {
+      int code = coming;
+      coming = *++name; // the next window's, long before it is needed
+      window<K>(slice, place, offset, code * ROW + last, t);
     }
-    note_larger_f16(sum, top.sum, t, top.at[0], top.at[1]);
-    top.sum = max_f16(top.sum, sum);
+    window<K>(slice, place, offset, coming * ROW + last, reach.to);
   }
-  return top;
-}
 
-__device__ __forceinline__ BestPair best_pair_of(const unsigned* slice, const unsigned char* name, Reach reach, int rows, int kernel) {
-  switch (kernel) {
-  case 2: return best_pair<2>(slice, name, reach, rows, 2);
-  case 3: return best_pair<3>(slice, name, reach, rows, 3);
-  case 4: return best_pair<4>(slice, name, reach, rows, 4);
-  case 5: return best_pair<5>(slice, name, reach, rows, 5);
-  case 6: return best_pair<6>(slice, name, reach, rows, 6);
+  template <int K> __device__ __forceinline__ void window(const unsigned* slice, int (&place)[K], int offset, int last, int t) {
+#pragma unroll
+    for (int j = 0; j + 1 < K; j++) place[j] = place[j + 1] - offset;
+    place[K - 1] = last;
+    Pairs<PAIRS> sum;
+    sum.load(slice + place[0]);
+#pragma unroll
+    for (int j = 1; j < K; j++) sum.add(slice + place[j]);
+    see(sum, t);
   }
-  return best_pair<0>(slice, name, reach, rows, kernel);
-}
 
-// conv_max_f16 is conv_max with tables in f16; a block has 64 filters. Without save nobody wants arg.
-extern "C" __global__ void __launch_bounds__(512, 3) conv_max_f16(float* y, int yStride, int* arg, const float* table, const float* bias, const unsigned char* codes,
-                                                                  const int* chars, int batch, int window, int rows, unsigned long long kernels, int filters,
-                                                                  int left, int activation, int save) {
-  DYNAMIC_SHARED(unsigned, slice); // [kernel][rows][32] pairs
+  // walk_any is walk for any kernel.
+  __device__ __forceinline__ void walk_any(const unsigned* slice, const unsigned char* name, Reach reach, int rows, int kernel) {
+    for (int t = reach.from; t <= reach.to; t++) {
+      Pairs<PAIRS> sum;
+      sum.load(slice + name[t] * 32 * PAIRS);
+      for (int j = 1; j < kernel; j++) sum.add(slice + (j * rows + name[t + j]) * 32 * PAIRS);
+      see(sum, t);
+    }
+  }
+
+  __device__ __forceinline__ void find(const unsigned* slice, const unsigned char* name, Reach reach, int rows, int kernel) {
+    switch (kernel) {
+    case 2: walk<2>(slice, name, reach, rows); break;
+    case 3: walk<3>(slice, name, reach, rows); break;
+    case 4: walk<4>(slice, name, reach, rows); break;
+    case 5: walk<5>(slice, name, reach, rows); break;
+    default: walk_any(slice, name, reach, rows, kernel);
+    }
+  }
+};
+
+// PairOutput is where a lane's filters f.. go to, of which there may be fewer.
+struct PairOutput {
+  float* y;
+  int* arg;
+  const float* bias;
+  int left, activation; // filters from the lane's first on
+
+  template <int PAIRS, bool NOTE> __device__ __forceinline__ void put(const Peak<PAIRS, NOTE>& peak, long long yAt, long long argAt) const {
+#pragma unroll
+    for (int i = 0; i < PAIRS; i++) {
+      float2 sum = unpack_f16(peak.top.at[i]);
+#pragma unroll
+      for (int q = 0; q < 2; q++)
+        if (2 * i + q < left) {
+          float v = (q ? sum.y : sum.x) + bias[2 * i + q];
+          y[yAt + 2 * i + q] = activation == LINEAR ? v : activation == RELU && v == v ? fmaxf(v, 0.f) : activated(v, activation);
+          if (NOTE) arg[argAt + 2 * i + q] = peak.at[2 * i + q];
+        }
+    }
+  }
+};
+
+// towers_f16 is conv_max with tables in f16; a block has 64·PAIRS filters.
+template <int PAIRS>
+__device__ __forceinline__ void towers_f16(unsigned* slice, float* y, int yStride, int* arg, const float* table, const float* bias, const unsigned char* codes,
+                                           const int* chars, int batch, int window, int rows, unsigned long long kernels, int filters, int left, int activation,
+                                           int save) {
   Tower tower(kernels);
-  int lane = threadIdx.x % 32, f = blockIdx.x * 64 + lane * 2, warps = blockDim.x / 32, column = tower.place * filters + f;
+  int lane = threadIdx.x % 32, warp = threadIdx.x / 32, warps = blockDim.x / 32, f = (blockIdx.x * 32 + lane) * 2 * PAIRS, column = tower.place * filters + f;
   table += (long long)tower.first * rows * filters;
-  for (int e = threadIdx.x; e < tower.kernel * rows * 32; e += blockDim.x) {
-    const float* at = table + (long long)(e / 32) * filters + f;
-    slice[e] = pack_f16(f < filters ? bounded(at[0]) : 0.f, f + 1 < filters ? bounded(at[1]) : 0.f);
-  }
-  __syncthreads();
-  for (int b = blockIdx.y * warps + threadIdx.x / 32; b < batch; b += gridDim.y * warps) {
-    BestPair top = best_pair_of(slice + lane, codes + (long long)b * window, Reach(chars[b], window, tower.kernel, left), rows, tower.kernel);
-    float2 sum = unpack_f16(top.sum);
-    long long at = (long long)b * yStride + column, note = (long long)b * gridDim.z * filters + column;
-    if (f < filters) {
-      y[at] = activated(sum.x + bias[column], activation);
-      if (save) arg[note] = top.at[0];
+  for (int line = warp; line < tower.kernel * rows; line += warps)
+#pragma unroll
+    for (int i = 0; i < PAIRS; i++) {
+      const float* at = table + line * filters + f + 2 * i;
+      slice[(line * 32 + lane) * PAIRS + i] = pack_f16(f + 2 * i < filters ? bounded(at[0]) : 0.f, f + 2 * i + 1 < filters ? bounded(at[1]) : 0.f);
     }
-    if (f + 1 < filters) {
-      y[at + 1] = activated(sum.y + bias[column + 1], activation);
-      if (save) arg[note + 1] = top.at[1];
+  __syncthreads();
+  slice += lane * PAIRS;
+  const PairOutput out = {y + column, arg + column, bias + column, filters - f, activation};
+  for (int b = blockIdx.y * warps + warp; b < batch; b += gridDim.y * warps) {
+    const unsigned char* name = codes + (long long)b * window;
+    Reach reach(chars[b], window, tower.kernel, left);
+    if (save) {
+      Peak<PAIRS, true> peak(reach.from);
+      peak.find(slice, name, reach, rows, tower.kernel);
+      out.put(peak, (long long)b * yStride, (long long)b * gridDim.z * filters);
+    } else {
+      Peak<PAIRS, false> peak(reach.from);
+      peak.find(slice, name, reach, rows, tower.kernel);
+      out.put(peak, (long long)b * yStride, 0);
     }
   }
 }
+
+// Without save nobody wants arg.
+#define TOWERS_F16(name, PAIRS)                                                                                                                              \
+  extern "C" __global__ void __launch_bounds__(512, 3)                                                                                                       \
+      name(float* y, int yStride, int* arg, const float* table, const float* bias, const unsigned char* codes, const int* chars, int batch, int window,      \
+           int rows, unsigned long long kernels, int filters, int left, int activation, int save) {                                                          \
+    DYNAMIC_SHARED(unsigned, slice); /* [kernel][rows][32][PAIRS] */                                                                                         \
+    towers_f16<PAIRS>(slice, y, yStride, arg, table, bias, codes, chars, batch, window, rows, kernels, filters, left, activation, save);                     \
+  }
+
+TOWERS_F16(conv_max_f16, 1)
+TOWERS_F16(conv_max_f16_wide, 2)
 
 // Gains are what conv_max_grad adds for GAINS names. More would take registers and with them the blocks that are there at once.
 constexpr int GAINS = 4;
@@ -165,20 +250,22 @@ struct Gains {
   float g[GAINS];
   int at[GAINS]; // where the maximum was, then the table's row
 
-  // fetch takes the gradients of names b.. and the places of their maxima; names from to on give nothing.
-  __device__ __forceinline__ void fetch(const float* d, int dStride, const int* arg, int argStride, int b, int to) {
+  // fetch takes the gradients of the next names and the places of their maxima. Only left of them are there; the others' give nothing.
+  __device__ __forceinline__ void fetch(const float*& d, int dStride, const int*& arg, int argStride, int left) {
 #pragma unroll
     for (int i = 0; i < GAINS; i++) {
-      bool there = b + i < to;
-      long long name = there ? b + i : to - 1;
-      g[i] = there ? d[name * dStride] : 0.f;
-      at[i] = arg[name * argStride];
+      bool there = i < left;
+      g[i] = there ? d[i * dStride] : 0.f;
+      at[i] = there ? arg[i * argStride] : 0;
     }
+    d += GAINS * dStride;
+    arg += GAINS * argStride;
   }
 
-  __device__ __forceinline__ void find(const unsigned char* codes, int window, int b, int to) {
+  __device__ __forceinline__ void find(const unsigned char*& codes, int window, int left) {
 #pragma unroll
-    for (int i = 0; i < GAINS; i++) at[i] = codes[(long long)(b + i < to ? b + i : to - 1) * window + at[i]];
+    for (int i = 0; i < GAINS; i++) at[i] = i < left ? codes[i * window + at[i]] : 0;
+    codes += GAINS * window;
   }
 };
 
@@ -192,19 +279,19 @@ extern "C" __global__ void __launch_bounds__(1024) conv_max_grad(float* part, co
   zero(slice, tower.kernel * rows * 32);
   int lane = threadIdx.x % 32, j = threadIdx.x / 32, f = blockIdx.x * 32 + lane, argStride = gridDim.z * filters, column = tower.place * filters + f;
   int share = (batch + gridDim.y - 1) / gridDim.y, from = blockIdx.y * share, to = from + share < batch ? from + share : batch;
-  if (f < filters && j < tower.kernel && from < to) {
-    d += column;
-    arg += column;
-    codes += j;
+  if (f < filters && j < tower.kernel) {
+    d += (long long)from * dStride + column;
+    arg += (long long)from * argStride + column;
+    codes += (long long)from * window + j;
     float* own = slice + j * rows * 32 + lane;
     Gains now, next;
-    now.fetch(d, dStride, arg, argStride, from, to);
-    next.fetch(d, dStride, arg, argStride, from + GAINS, to);
-    now.find(codes, window, from, to);
-    for (int b = from; b < to; b += GAINS) {
+    now.fetch(d, dStride, arg, argStride, to - from);
+    next.fetch(d, dStride, arg, argStride, to - from - GAINS);
+    now.find(codes, window, to - from);
+    for (int left = to - from; left > 0; left -= GAINS) {
       Gains later;
-      later.fetch(d, dStride, arg, argStride, b + 2 * GAINS, to);
-      next.find(codes, window, b + GAINS, to);
+      later.fetch(d, dStride, arg, argStride, left - 2 * GAINS);
+      next.find(codes, window, left - GAINS);
 #pragma unroll
       for (int i = 0; i < GAINS; i++) own[now.at[i] * 32] += now.g[i];
       now = next;
