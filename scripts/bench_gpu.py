@@ -98,10 +98,13 @@ except Exception as e:
 # Where time runs short, what matters most is there: the batches of the targets first, compiled ones, which take long, later.
 order = [(b, p, "bf16", "eager") for b in (4096, 16384) for p in ("cnn", "lstm")] + [(b, p, "bf16", "compile") for b in (4096, 16384) for p in ("cnn", "lstm")]
 order += [(b, "lstm", "bf16", "packed") for b in (4096, 16384)] + [(b, p, c, "eager") for c in ("bf16", "tf32", "fp32") for b in (4096, 16384, 256, 1024) for p in ("cnn", "lstm", "degas")]
-order += [(4096, p, c, "compile") for c in ("bf16", "tf32", "fp32") for p in ("cnn", "lstm", "degas")]
-for batch, preset, precision, variant in dict.fromkeys(order):
+order += [(b, p, c, "compile") for b in (4096, 16384) for c in ("bf16", "tf32", "fp32") for p in ("degas", "cnn", "lstm")]
+order = list(dict.fromkeys(order))
+for at, (batch, preset, precision, variant) in enumerate(order):
+    missed = len(order) - at
     if time.monotonic() > deadline:
         break
+    missed -= 1
     r = {"preset": preset, "batch": batch, "precision": precision, "variant": variant}
     try:
         r["train"], r["infer"] = one(preset, batch, precision, variant)
@@ -109,4 +112,4 @@ for batch, preset, precision, variant in dict.fromkeys(order):
         r["problem"] = f"{type(e).__name__}: {str(e)[:120]}"
     rates.append(r)
     print(r, file=sys.stderr)
-    print(json.dumps({"version": torch.__version__, "cuda": torch.version.cuda, "cudnn": torch.backends.cudnn.version(), "rates": rates, "products": products}), flush=True)
+    print(json.dumps({"version": torch.__version__, "cuda": torch.version.cuda, "cudnn": torch.backends.cudnn.version(), "rates": rates, "products": products, "missed": missed}), flush=True)

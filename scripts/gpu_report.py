@@ -12,7 +12,8 @@ TARGETS = [("cnn", "train", 4096, 8), ("cnn", "infer", None, 10), ("lstm", "trai
 # Peak numbers of the makers: memory, TB/s; fp32, tf32 and bf16 (dense) in TFLOP/s.
 PEAKS = {"H100": (3.35, 67, 495, 989), "H200": (4.8, 67, 495, 989), "A100": (2.0, 19.5, 156, 312)}
 # What a name needs at least, window 64 (degas 75), training and inference: FLOP in products after folding, bytes of device
-# memory. The LSTM's products are over all steps; its bytes are the gates and states that the way back reads and the gradients that it writes and sums up.
+# memory. The LSTM's products are over all steps; its bytes are what the bf16 kernels write for the way back and read there, and the
+# gradients that they write and sum up.
 WORK = {"cnn": (3 * 2 * 1024 * 256, 2 * 1024 * 256, 8 * 1024 * 4, 1024 * 4 + 64),
         "lstm": (3 * 2 * 128 * 512 * 64, 2 * 128 * 512 * 64, 64 * 128 * (12 + 10 + 8 + 10), 64),
         "degas": (3 * 2 * (2 * 128 * 128 * 38 + 2432 * 64), 2 * (2 * 128 * 128 * 38 + 2432 * 64), 6 * 75 * 128 * 4, 2 * 75 * 128 * 4)}
@@ -74,19 +75,38 @@ def speeds(ours, theirs):
         numbers = [f"{r[k]:,.0f}" if k in r else r.get("problem", "") for k in ("train", "infer")]
         out.append(f"| `{r['preset']}` | {r['precision']} | {r['batch']} | " + " | ".join([*numbers, *limits(ours["devices"][0], r), *(f"{x:,.0f}" if x else "" for x in others)]) + " |")
         slower += [f"`{r['preset']}` {r['precision']} {dict(train='training', infer='inference')[k]} at {r['batch']}" for k, x in zip(("train", "infer"), others) if x and r.get(k, 0) < x]
-    if slower:
-        out += ["", f"PyTorch was quicker in {', '.join(slower)}."]
+    out += ["", f"PyTorch was quicker in {', '.join(slower) or 'none'}" + overall(ours, theirs)]
+    compiled = sorted({(r["preset"], r["precision"], r["batch"]) for r in theirs.get("rates", []) if r["variant"] == "compile" and "train" in r})
+    packed = sorted({(r["precision"], r["batch"]) for r in theirs.get("rates", []) if r["variant"] == "packed" and "train" in r})
+    out += ["", "PyTorch was compiled for " + ", ".join(f"`{p}` {c} {b}" for p, c, b in compiled) + "; packed for " + ", ".join(f"{c} {b}" for c, b in packed) + "; everything else is eager."]
+    failed = [f"`{r['preset']}` {r['precision']} {r['variant']} at {r['batch']}: {r['problem']}" for r in theirs.get("rates", []) if "problem" in r]
+    if failed or theirs.get("missed"):
+        out += ["", f"Not measured of PyTorch, for want of time: {theirs.get('missed', 0)}. Failed: {'; '.join(failed) or 'none'}."]
     return out + [""]
+
+
+def overall(ours, theirs):
+    """Where the rival's best over all batch sizes is better than ours."""
+    ahead = []
+    for preset in PRESETS:
+        for precision in PRECISIONS:
+            for kind, name in (("train", "training"), ("infer", "inference")):
+                mine, other = (max((r[kind] for r in side if r["preset"] == preset and r["precision"] == precision and kind in r), default=0) for side in (ours.get("speed", []), theirs.get("rates", [])))
+                if other > mine:
+                    ahead.append(f"`{preset}` {precision} {name}")
+    return f"; by the best of all batch sizes in {', '.join(ahead)}." if ahead else "; by the best of all batch sizes nowhere."
 
 
 def products(ours, theirs):
     """What the dense layer's own kernel and cuBLAS take for the same products."""
     out = ["## The dense layer's products", "", "Microseconds for `cnn`'s dense layer at batch 4096, one launch after the other. degas's kernel takes values in fp32 and rounds them",
-           "to bf16 on the way, but for the weights, which are rounded once a step; cuBLAS (through PyTorch) takes bf16, or fp32 that is first cast.", "",
+           "to bf16 on the way, but for the weights, which are rounded once a step beforehand, and gives fp32; cuBLAS (through PyTorch) takes bf16 and gives",
+           "bf16, or takes both matrices in fp32 and casts them first.", "",
            "| product | m × n × k | degas | cuBLAS | with casts |", "|---|---|---|---|---|"]
     for p in ours.get("products", []):
         other = next((r for r in theirs.get("products", []) if r["use"] == p["use"]), {})
-        out.append(f"| {p['use']} | {p['m']} × {p['n']} × {p['k']} | {p['microseconds']:.1f} | " + " | ".join(f"{other[k]:.1f}" if k in other else "unmeasured" for k in ("microseconds", "with_casts")) + " |")
+        use = p["use"] + ("" if p.get("summed") or p["use"] != "gradient of the weights" else ", without adding up its shares")
+        out.append(f"| {use} | {p['m']} × {p['n']} × {p['k']} | {p['microseconds']:.1f} | " + " | ".join(f"{other[k]:.1f}" if k in other else "unmeasured" for k in ("microseconds", "with_casts")) + " |")
     return out + [""]
 
 
@@ -111,8 +131,8 @@ def report(ours, theirs):
             + (f", PyTorch {theirs['version']}, cuDNN {theirs['cudnn']}" if theirs else ", without PyTorch") + ". `scripts/gpu-check --build` builds", "what has to be carried to a machine with a GPU, "
             "`scripts/gpu-check` there runs it, in at most 8 minutes, each part and preset in a process of its own.", "",
             "Names of the built-in sample, window 64 (75 for `degas`). The training set lies on the device, as `train-model` keeps it; inference",
-            "includes copying codes there and scores back. PyTorch: the better of eager and torch.compile (for the LSTM also packed",
-            "sequences), one batch that lies on the device already, for training and for inference.", ""]
+            "includes copying codes there and scores back. PyTorch: fp32 weights under autocast, the better of eager, torch.compile and, for the LSTM, packed",
+            "sequences where they were measured (below), one batch that lies on the device already, for training and for inference.", ""]
     return head + against(ours, theirs) + speeds(ours, theirs) + products(ours, theirs) + agreement(ours) + [f"Failed: {f}" for f in failures(ours)]
 
 

@@ -15,6 +15,14 @@ import (
 
 var precisions = []string{trainer.PrecisionFP32, trainer.PrecisionTF32, trainer.PrecisionBF16}
 
+// How far an engine may lie from the CPU's before something is wrong, several times what rounding was seen to do on an H200: a
+// gradient by its norm, the last loss of a walk by itself, an AUC.
+var (
+	mostGradient = map[string]float64{trainer.PrecisionFP32: 1e-4, trainer.PrecisionTF32: 0.05, trainer.PrecisionBF16: 0.15}
+	mostLoss     = 0.15
+	mostAUC      = 5e-4
+)
+
 // gradients compares every parameter's gradient: the norm of the difference by the norm of the CPU's.
 func (c *check) gradients(ctx context.Context, show func(any)) error {
 	out := map[string]map[string]number{}
@@ -55,15 +63,21 @@ func (c *check) differences(ctx context.Context, preset, precision string) (map[
 		return nil, err
 	}
 	out := map[string]number{}
-	var wrong []string
+	var wrong, far []string
 	for _, name := range slices.Sorted(maps.Keys(want)) {
 		out[name] = number(distance(got[name].Data, want[name].Data))
-		if !out[name].finite() {
+		switch {
+		case !out[name].finite():
 			wrong = append(wrong, name)
+		case float64(out[name]) > mostGradient[precision]:
+			far = append(far, name)
 		}
 	}
 	if wrong != nil {
 		return out, fmt.Errorf("no finite gradient of %s", strings.Join(wrong, ", "))
+	}
+	if far != nil {
+		return out, fmt.Errorf("the gradients of %s lie further than %g of their norm from the CPU's", strings.Join(far, ", "), mostGradient[precision])
 	}
 	return out, nil
 }
@@ -116,8 +130,10 @@ func (c *check) trajectories(ctx context.Context, show func(any)) error {
 			if len(got) > 0 {
 				out[key] = apart(got, want)
 				show(out)
-				if err == nil && !out[key].Largest.finite() {
+				if t := out[key]; err == nil && !t.Largest.finite() {
 					err = errors.New("no finite loss")
+				} else if err == nil && math.Abs(float64(t.Last-t.LastCPU)) > mostLoss*float64(t.LastCPU) {
+					err = fmt.Errorf("after %d steps the loss is %v, the CPU's %v", t.Steps, t.Last, t.LastCPU)
 				}
 			}
 			if err != nil {
@@ -183,6 +199,8 @@ func (c *check) auc(ctx context.Context, show func(any)) error {
 			show(out)
 			if !out[t.name].finite() {
 				err = errors.New("no finite AUC")
+			} else if d := math.Abs(float64(out[t.name] - out["CPU"])); t.engine == c.engine && !c.quick && d > mostAUC {
+				err = fmt.Errorf("AUC %v, the CPU's %v", out[t.name], out["CPU"])
 			}
 		}
 		if err != nil {

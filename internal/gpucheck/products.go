@@ -21,11 +21,13 @@ type product struct {
 	K            int     `json:"k"`
 	Microseconds float64 `json:"microseconds"`
 
+	Summed bool `json:"summed"` // the time has all of it, with the shares of k added up
+
 	kernel string
 	splits int // blocks that share k
 }
 
-// products measures those of cnn's dense layer at batch 4096, as package cuda launches them.
+// products measures those of cnn's dense layer at batch 4096, as package cuda launches them: its tiles, its shares.
 func (c *check) products(ctx context.Context, show func(any)) error {
 	dev, err := device.Open(0)
 	if err != nil {
@@ -79,9 +81,14 @@ func (c *check) product(ctx context.Context, dev device.Device, p *product) erro
 	}
 	grid := device.Dim{X: (p.M + 63) / 64, Y: (p.N + 127) / 128, Z: p.splits}
 	run := func() error {
-		return dev.Launch(p.kernel, grid, device.Dim{X: 256}, 0, uint64(at[0]), uint64(at[1]), uint64(at[2]), 0, uint64(p.M), uint64(p.N), uint64(p.K),
+		err := dev.Launch(p.kernel, grid, device.Dim{X: 256}, 0, uint64(at[0]), uint64(at[1]), uint64(at[2]), 0, uint64(p.M), uint64(p.N), uint64(p.K),
 			uint64(aStride), uint64(bStride), uint64(p.N), uint64(p.M*p.N), split, 0, 0)
+		if p.splits > 1 && err == nil {
+			err = dev.Launch("add_parts", device.Dim{X: (p.M*p.N + 255) / 256}, device.Dim{X: 256}, 0, uint64(at[0]), uint64(at[0]), uint64(p.M*p.N), uint64(p.splits), 0)
+		}
+		return err
 	}
+	p.Summed = true
 	repeat := 300
 	if c.quick {
 		repeat = 1

@@ -28,22 +28,24 @@ func (c *check) speed(ctx context.Context, show func(any)) error {
 		batches = []int{64}
 	}
 	var out []rate
+	var failed []error
 	for _, preset := range c.presets {
 		for _, precision := range slices.Backward(precisions) {
 			for _, batch := range batches {
 				r, err := c.rate(ctx, preset, precision, batch)
 				if err != nil {
 					r.Problem = err.Error()
+					failed = append(failed, fmt.Errorf("%s %s, batch %d: %w", preset, precision, batch, err))
 				}
 				out = append(out, r)
 				show(out)
 				if errors.Is(err, device.ErrLost) {
-					return fmt.Errorf("%s %s, batch %d: %w", preset, precision, batch, err)
+					return errors.Join(failed...)
 				}
 			}
 		}
 	}
-	return nil
+	return errors.Join(failed...)
 }
 
 func (c *check) rate(ctx context.Context, preset, precision string, batch int) (rate, error) {
@@ -71,9 +73,14 @@ func (c *check) rate(ctx context.Context, preset, precision string, batch int) (
 	if err := on.Keep(codes, labels, b.Weights); err != nil {
 		return r, err
 	}
-	quiet := func(int, float64) error { return nil }
+	sound := func(_ int, loss float64) error { // without a loss the device leaves out the update
+		if !number(loss).finite() {
+			return fmt.Errorf("loss %v", loss)
+		}
+		return nil
+	}
 	r.Train, err = c.measure(n, func() error {
-		_, err := on.Epoch(ctx, 1, func(int) {}, quiet)
+		_, err := on.Epoch(ctx, 1, func(int) {}, sound)
 		return err
 	})
 	if err != nil {

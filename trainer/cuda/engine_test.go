@@ -168,7 +168,7 @@ func TestRefusals(t *testing.T) {
 	}{
 		"image":      {"mlbridge", func(*trainer.Setup) {}, `layer image: no CUDA kernel does a layer of kind "image". Try: --engine cpu`},
 		"units":      {"lstm", func(s *trainer.Setup) { s.Spec.Layers[1].Units = 200 }, "layer lstm: 200 units: at most 128. Try: --engine cpu"},
-		"memory":     {"lstm", func(s *trainer.Setup) { s.BatchSize = 1 << 22 }, "Try: a smaller --batch-size"},
+		"memory":     {"cnn", func(s *trainer.Setup) { s.BatchSize = 1 << 24 }, "Try: a smaller --batch-size"},
 		"precision":  {"cnn", func(s *trainer.Setup) { s.Precision = "fp8" }, `unknown precision "fp8", known are fp32, tf32, bf16`},
 		"batch size": {"cnn", func(s *trainer.Setup) { s.BatchSize = 0 }, "batch size 0"},
 		"rmsprop":    {"cnn", func(s *trainer.Setup) { s.Optimizer, s.WeightDecay = trainer.OptimizerRMSProp, 0.1 }, "rmsprop has no weight decay"},

@@ -65,13 +65,13 @@ func (n *network) gemmSplit(precision string, p product) {
 
 // tensorGemm queues a product of one of gemm_tensor.cu's kernels and reports whether it could. With split its blocks share k.
 func (n *network) tensorGemm(precision string, p product, depth, cBatch int, split bool) bool {
-	a, aStride, k := p.a.lines(p.m, p.k)
-	b, bStride, columns := p.b.lines(p.k, p.n)
+	a, aStride, aUsed := p.a.lines(p.m, p.k)
+	b, bStride, bUsed := p.b.lines(p.k, p.n)
 	name := a + b
 	if precision != trainer.PrecisionBF16 || name != "nn" && name != "nt" && name != "tn" || !split && depth > 1 {
 		return false
 	}
-	for _, extent := range []int{aStride, bStride, k, columns, p.n, p.c.row} {
+	for _, extent := range []int{aStride, bStride, aUsed, bUsed, p.n, p.c.row} {
 		if extent%4 != 0 {
 			return false
 		}
@@ -80,7 +80,7 @@ func (n *network) tensorGemm(precision string, p product, depth, cBatch int, spl
 		return false
 	}
 	kernel := "gemm_tensor_"
-	if p.weights && name != "tn" && (p.b.at-n.weights)%32 == 0 && bStride%8 == 0 && columns%8 == 0 {
+	if p.weights && name != "tn" && (p.b.at-n.weights)%32 == 0 && bStride%8 == 0 && bUsed%8 == 0 {
 		kernel, p.b.at = "gemm_rounded_", n.rounded+(p.b.at-n.weights)/2
 	}
 	n.launch(kernel+name, device.Dim{X: tiles(p.m, tensorRows), Y: tiles(p.n, tensorColumns), Z: depth}, device.Dim{X: 256}, 0,

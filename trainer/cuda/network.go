@@ -53,6 +53,7 @@ type network struct {
 	embedding      param
 	codes, chars   device.Address // [batch, window] bytes, [batch] int32
 
+	counts bool // whether a layer reads chars
 	folded bool // the folds' tables are those of the weights; a table must outlive its pass for that
 
 	scratchSize int
@@ -153,7 +154,9 @@ func (n *network) forward(training bool) {
 	if !n.folded && n.precision == trainer.PrecisionBF16 {
 		n.each("round_weights", n.size/2, n.rounded, n.weights, n.size/2)
 	}
-	n.count()
+	if n.counts {
+		n.count()
+	}
 	for _, l := range n.layers {
 		l.forward(training)
 	}

@@ -77,7 +77,7 @@ func (s *session) Epoch(ctx context.Context, key uint64, before func(done int), 
 		count := min(s.batch, s.set.n-done)
 		s.takeBatch(done, count, key)
 		s.update(count)
-		s.updates++
+		s.updates++ // also where the device left the parameters alone, which only the epoch's loss tells
 		done += count
 		if steps%reportEvery != 0 && done < s.set.n {
 			continue

@@ -199,15 +199,27 @@ func TestFitInPortions(t *testing.T) {
 	}
 }
 
-// What the device says of names must be what the classifier says with the same weights; a session put into another's state
-// must go on as that one.
+// What the device says of names must be what the classifier says with the same weights, in bf16 nearly so; a session put into
+// another's state must go on as that one.
 func TestScoresAndState(t *testing.T) {
-	spec := narrow(t, "hybrid", 32)
+	for _, c := range []struct {
+		preset, precision string
+		tolerance         float64
+	}{
+		{"hybrid", trainer.PrecisionFP32, 1e-5}, {"hybrid", trainer.PrecisionBF16, 1e-2}, {"cnn", trainer.PrecisionBF16, 1e-2},
+		{"lstm", trainer.PrecisionBF16, 1e-2}, {"degas", trainer.PrecisionTF32, 1e-2},
+	} {
+		t.Run(c.preset+"/"+c.precision, func(t *testing.T) { scoresAndState(t, c.preset, c.precision, c.tolerance) })
+	}
+}
+
+func scoresAndState(t *testing.T, preset, precision string, tolerance float64) {
+	spec := narrow(t, preset, 32)
 	w, err := model.Initial(&spec, 5)
 	if err != nil {
 		t.Fatal(err)
 	}
-	setup := trainer.Setup{Spec: &spec, Weights: w, BatchSize: 16, Workers: 1, Seed: 7, LearningRate: 1e-2, Precision: trainer.PrecisionFP32}
+	setup := trainer.Setup{Spec: &spec, Weights: w, BatchSize: 16, Workers: 1, Seed: 7, LearningRate: 1e-2, Precision: precision}
 	s := start(t, "cuda", setup)
 	rng := rand.New(rand.NewPCG(5, 6))
 	for range 3 {
@@ -230,7 +242,7 @@ func TestScoresAndState(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range want {
-		if math.Abs(float64(got[i]-want[i])) > 1e-5 {
+		if math.Abs(float64(got[i]-want[i])) > tolerance {
 			t.Fatalf("probability %d is %v, the classifier's %v", i, got[i], want[i])
 		}
 	}
@@ -243,6 +255,35 @@ func TestScoresAndState(t *testing.T) {
 	z, errZ := other.Step(context.Background(), next)
 	if errA != nil || errZ != nil || a != z {
 		t.Errorf("after the restore the loss is %v (%v), want %v (%v)", z, errZ, a, errA)
+	}
+}
+
+// A training whose weights are no numbers must not look as if it went on: its loss is none either.
+func TestNaNIsSeen(t *testing.T) {
+	for _, c := range []struct{ preset, precision, param string }{
+		{"cnn", trainer.PrecisionFP32, "embedding/embeddings"}, {"cnn", trainer.PrecisionBF16, "embedding/embeddings"}, {"cnn", trainer.PrecisionBF16, "conv1d_2/kernel"},
+		{"cnn", trainer.PrecisionBF16, "dense/kernel"}, {"degas", trainer.PrecisionTF32, "conv1d/kernel"}, {"degas", trainer.PrecisionBF16, "conv1d_1/kernel"},
+		{"lstm", trainer.PrecisionBF16, "lstm/recurrent_kernel"}, {"lstm", trainer.PrecisionFP32, "lstm/kernel"}, {"lstm", trainer.PrecisionBF16, "lstm/kernel"},
+	} {
+		t.Run(fmt.Sprintf("%+v", c), func(t *testing.T) {
+			spec := narrow(t, c.preset, 32)
+			w, err := model.Initial(&spec, 5)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := start(t, "cuda", trainer.Setup{Spec: &spec, Weights: w, BatchSize: 16, Workers: 1, Seed: 7, LearningRate: 1e-2, Precision: c.precision}).(*session)
+			for _, p := range s.params {
+				if p.Name == c.param { // as an update that overflowed would leave it
+					nothing := slices.Repeat([]float32{float32(math.NaN())}, p.Size())
+					if err := s.dev.Upload(p.data, bytesOf(nothing)); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			if loss, err := s.Step(context.Background(), batchOf(rand.New(rand.NewPCG(5, 6)), &spec, 16)); err != nil || !math.IsNaN(loss) {
+				t.Errorf("loss %v, %v", loss, err)
+			}
+		})
 	}
 }
 

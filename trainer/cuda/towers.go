@@ -99,6 +99,7 @@ func (b *builder) towers(first tower, act int) error {
 		l.stride, l.y.data, l.y.grad = whole.size(), whole.data+at, whole.grad+at
 	}
 	b.add(l)
+	b.counts = true
 	for i, t := range all {
 		at := device.Address(4 * i * filters)
 		y := &value{shape: []int{filters}, data: l.y.data + at, grad: l.y.grad + at}

@@ -81,6 +81,19 @@ func (c towerCase) check(t *testing.T, dev device.Device) {
 		}
 	}
 	c.compare(t, l, codes, chars, table, bias, dy, y, grad)
+	scored := make([]float32, len(y))
+	n.clear(l.y.data, 4*len(y))
+	l.forward(false)
+	if err := dev.Download(bytesOf(scored), l.y.data); err != nil || n.err != nil {
+		t.Fatal(err, n.err)
+	}
+	for b := range c.batch {
+		for f := range width {
+			if i := b*c.stride + f; scored[i] != y[i] {
+				t.Fatalf("name %d, column %d: %v when nothing goes back, else %v", b, f, scored[i], y[i])
+			}
+		}
+	}
 }
 
 // compare does in loops what the kernels should have.

@@ -6,7 +6,7 @@ import "fmt"
 
 func without() error {
 	return fmt.Errorf("%w: this degas was built without CUDA\nTry: scripts/gpu-build, or go build -tags gpu ./cmd/degas "+
-		"where cuda.h is installed (docs/BENCHMARKS-GPU.md)", ErrNone)
+		"where cuda.h is installed (README.md)", ErrNone)
 }
 
 // List describes the machine's devices. An error says why there are none that this binary can see.

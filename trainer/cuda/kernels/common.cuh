@@ -20,7 +20,7 @@ __device__ __forceinline__ float sigmoid(float x) { return 1.f / (1.f + expf(-x)
 
 __device__ OUT_OF_LINE float activated(float x, int activation) {
   switch (activation) {
-  case RELU: return x > 0.f ? x : 0.f;
+  case RELU: return x <= 0.f ? 0.f : x; // NaN stays, here and wherever values are compared: a training must notice it
   case TANH: return tanhf(x);
   case SIGMOID: return sigmoid(x);
   }

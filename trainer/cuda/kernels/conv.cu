@@ -2,9 +2,9 @@
 // filters in shared memory, and its lanes are filters.
 #include "common.cuh"
 
-// stage loads 32 filters of a block, the first of them filter0, [kernel][rows][32]; filters beyond the last are zero. Warps take lines.
-__device__ __forceinline__ void stage(float* slice, const float* table, int rows, int kernel, int filter0, int filters) {
-  int f = filter0 + threadIdx.x % 32;
+// stage loads a block's 32 filters, [kernel][rows][32]; filters beyond the last are zero. Warps take lines.
+__device__ __forceinline__ void stage(float* slice, const float* table, int rows, int kernel, int filters) {
+  int f = blockIdx.x * 32 + threadIdx.x % 32;
   for (int line = threadIdx.x / 32; line < kernel * rows; line += blockDim.x / 32)
     slice[line * 32 + threadIdx.x % 32] = f < filters ? table[line * filters + f] : 0.f;
   __syncthreads();
@@ -31,7 +31,7 @@ constexpr int AHEAD = 8;
 extern "C" __global__ void embed_conv(float* y, const float* table, const float* bias, const unsigned char* codes, int batch, int time, int window, int rows,
                                       int kernel, int filters, int before, int activation) {
   DYNAMIC_SHARED(float, slice);
-  stage(slice, table, rows, kernel, blockIdx.x * 32, filters);
+  stage(slice, table, rows, kernel, filters);
   int lane = threadIdx.x % 32, f = blockIdx.x * 32 + lane, warps = blockDim.x / 32;
   for (int p = blockIdx.y * warps + threadIdx.x / 32; p < batch * time; p += gridDim.y * warps) {
     const unsigned char* name = codes + (long long)(p / time) * window;
@@ -46,7 +46,7 @@ extern "C" __global__ void embed_conv(float* y, const float* table, const float*
 
 // scatter adds d [batch, time, filters] to the table rows that a convolution over the embedding reads at each position: its
 // gradient, and, with one offset, that of an LSTM's input half.
-extern "C" __global__ void scatter(float* part, const float* d, const unsigned char* codes, int batch, int time, int window, int rows, int kernel, int filters,
+extern "C" __global__ void __launch_bounds__(1024) scatter(float* part, const float* d, const unsigned char* codes, int batch, int time, int window, int rows, int kernel, int filters,
                                    int before) {
   DYNAMIC_SHARED(float, slice);
   zero(slice, kernel * rows * 32);

@@ -63,7 +63,7 @@ extern "C" __global__ void copy_columns(float* y, int yStride, const float* x, i
 
 // threshold is y = x where x > theta, else 0; threshold_grad lets the gradient through there.
 extern "C" __global__ void threshold(float* y, const float* x, long long n, float theta) {
-  EACH(i, n) y[i] = x[i] > theta ? x[i] : 0.f;
+  EACH(i, n) y[i] = x[i] <= theta ? 0.f : x[i];
 }
 
 extern "C" __global__ void threshold_grad(float* dx, const float* dy, const float* x, long long n, float theta) {
@@ -88,7 +88,7 @@ extern "C" __global__ void max_pool(float* y, int* arg, const float* x, int batc
     int at = from;
     for (int t = from + 1; t < to; t++) {
       float v = x[(b * time + t) * channels + c];
-      if (v > best) {
+      if (v > best || v != v) {
         best = v;
         at = t;
       }

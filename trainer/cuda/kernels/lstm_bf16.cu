@@ -11,8 +11,8 @@
 
 constexpr int HALF = NAMES / 2;
 
-// The place of what this thread keeps of a half of a step, of a block of 4·UNITS threads. 32 bits are enough for more cells than a
-// device has memory for, and take fewer registers, of which there are hardly enough.
+// The place of what this thread keeps of a half of a step, of a block of 4·UNITS threads. 32 bits are enough, as
+// newTensorWalk sees to, and take fewer registers, of which there are hardly enough.
 template <int UNITS> __device__ __forceinline__ unsigned state_at(int time, int t, int half) {
   return ((blockIdx.x * time + t) * 2 + half) * (4 * UNITS) + threadIdx.x;
 }

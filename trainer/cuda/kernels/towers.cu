@@ -45,7 +45,7 @@ template <int K> __device__ __forceinline__ Best best(const float* slice, const 
     } else {
       for (int j = 0; j < kernel; j++) sum += slice[(j * rows + name[t + j]) * 32];
     }
-    if (t == reach.from || sum > top.sum) top = {sum, t};
+    if (t == reach.from || sum > top.sum || sum != sum) top = {sum, t};
   }
   return top;
 }
@@ -58,7 +58,7 @@ extern "C" __global__ void __launch_bounds__(512) conv_max(float* y, int yStride
   DYNAMIC_SHARED(float, slice);
   Tower tower(kernels);
   int lane = threadIdx.x % 32, f = blockIdx.x * 32 + lane, warps = blockDim.x / 32, column = tower.place * filters + f;
-  stage(slice, table + (long long)tower.first * rows * filters, rows, tower.kernel, blockIdx.x * 32, filters);
+  stage(slice, table + (long long)tower.first * rows * filters, rows, tower.kernel, filters);
   for (int b = blockIdx.y * warps + threadIdx.x / 32; b < batch; b += gridDim.y * warps) {
     const unsigned char* name = codes + (long long)b * window;
     Reach reach(chars[b], window, tower.kernel, left);
@@ -78,11 +78,14 @@ extern "C" __global__ void __launch_bounds__(512) conv_max(float* y, int yStride
   }
 }
 
-// Where a table is kept in f16, which rounds it to as many bits as tf32 does, a lane has PAIRS pairs of filters that lie side by side. LARGEST
-// keeps the sum of 32 rows finite; NaN stays.
+// Where a table is kept in f16, which rounds it to as many bits as tf32 does and each sum again, a lane has PAIRS pairs of filters that lie side by side. LARGEST
+// keeps the sum of 32 rows of finite values finite.
 constexpr float LARGEST = 2000.f;
 
-__device__ __forceinline__ float bounded(float x) { return x > LARGEST ? LARGEST : x < -LARGEST ? -LARGEST : x; }
+__device__ __forceinline__ float bounded(float x) {
+  if (x - x != 0.f) return x; // not finite
+  return x > LARGEST ? LARGEST : x < -LARGEST ? -LARGEST : x;
+}
 
 template <int PAIRS> struct Pairs {
   unsigned at[PAIRS];
@@ -192,7 +195,7 @@ struct PairOutput {
       for (int q = 0; q < 2; q++)
         if (2 * i + q < left) {
           float v = (q ? sum.y : sum.x) + bias[2 * i + q];
-          y[yAt + 2 * i + q] = activation == LINEAR ? v : activation == RELU && v == v ? fmaxf(v, 0.f) : activated(v, activation);
+          y[yAt + 2 * i + q] = activation == LINEAR ? v : activated(v, activation);
           if (NOTE) arg[argAt + 2 * i + q] = peak.at[2 * i + q];
         }
     }
