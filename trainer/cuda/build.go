@@ -23,7 +23,6 @@ type builder struct {
 	values  map[string]*value
 	forks   map[string]*fork
 	whole   map[string]*value // of concatenations
-	inPlace map[string]bool   // values that lie where their concatenation wants them
 	seed    uint64
 	step    *uint64
 }
@@ -53,7 +52,7 @@ func plan(dev device.Device, s trainer.Setup, precision string, step *uint64) (*
 		return nil, fmt.Errorf("%d codes: the kernels know %d. Try: --engine cpu", n.rows, maxCodes)
 	}
 	b := &builder{network: n, nodes: nodes, byName: map[string]model.Node{}, readers: map[string]int{}, params: map[string]param{},
-		values: map[string]*value{}, forks: map[string]*fork{}, whole: map[string]*value{}, inPlace: map[string]bool{}, seed: s.Seed, step: step}
+		values: map[string]*value{}, forks: map[string]*fork{}, whole: map[string]*value{}, seed: s.Seed, step: step}
 	for _, node := range nodes {
 		b.byName[node.Name] = node
 		for _, in := range node.Inputs {
@@ -172,9 +171,8 @@ func (b *builder) node(node model.Node) (*value, error) {
 		return b.pool(node)
 	case model.KindConcatenate:
 		l := &concat{network: n, y: b.joined(node)}
-		for i, name := range node.Inputs {
+		for i := range node.Inputs {
 			l.in = append(l.in, b.read(node, i))
-			l.there = append(l.there, b.inPlace[name])
 		}
 		b.add(l)
 		return l.y, nil
@@ -266,7 +264,7 @@ func (b *builder) lstm(node model.Node) (*value, error) {
 	if err != nil {
 		return nil, err
 	}
-	both := &concat{network: b.network, in: []*value{y, back}, there: make([]bool, 2), y: b.newValue(node.Shape...)}
+	both := &concat{network: b.network, in: []*value{y, back}, y: b.newValue(node.Shape...)}
 	b.add(both)
 	return both.y, nil
 }

@@ -139,13 +139,14 @@ func TestAgreesWithCPU(t *testing.T) {
 				}
 			}
 			if c.precision == trainer.PrecisionFP32 {
-				compareWeights(t, gpu.Weights(), cpu.Weights())
+				compareWeights(t, gpu.Weights(), cpu.Weights(), 2e-3, 1e-5)
 			}
 		})
 	}
 }
 
-func compareWeights(t *testing.T, got, want model.Weights) {
+// compareWeights wants each tensor to differ by at most a share of its norm and what is added to that.
+func compareWeights(t *testing.T, got, want model.Weights, share, more float64) {
 	t.Helper()
 	for name, w := range want {
 		var diff, norm float64
@@ -153,7 +154,7 @@ func compareWeights(t *testing.T, got, want model.Weights) {
 			d := float64(v - got[name].Data[i])
 			diff, norm = diff+d*d, norm+float64(v)*float64(v)
 		}
-		if !(math.Sqrt(diff) <= 2e-3*math.Sqrt(norm)+1e-5) {
+		if !(math.Sqrt(diff) <= share*math.Sqrt(norm)+more) {
 			t.Errorf("%s: differs by %.2g of its norm %.2g", name, math.Sqrt(diff), math.Sqrt(norm))
 		}
 	}

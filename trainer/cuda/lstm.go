@@ -51,10 +51,10 @@ func newLSTM(n *network, x, y *value, w, u, b param, time int, reverse bool) (*l
 	} else {
 		l.table = n.alloc(cells * gates)
 	}
-	if most := 1 << 33 / (l.units * time) / names * names; n.batch > most { // the kernels count places in 32 bits
-		return nil, fmt.Errorf("batches of %d names: at most %d", n.batch, most)
-	}
 	if n.precision == trainer.PrecisionBF16 && (l.units == 32 || l.units == 64 || l.units == 128) {
+		if most := 1 << 33 / (l.units * time) / names * names; n.batch > most { // its kernels count places in 32 bits
+			return nil, fmt.Errorf("batches of %d names: at most %d", n.batch, most)
+		}
 		l.walk, dz = newTensorWalk(l), l.table // the table is read no more by then
 	} else {
 		p := newPlainWalk(l)

@@ -53,16 +53,7 @@ func TestTensorGradients(t *testing.T) {
 			if !(math.Abs(got-want) < 5e-3*want) {
 				t.Errorf("loss %v, the CPU's %v", got, want)
 			}
-			for name, g := range exact {
-				var diff, norm float64
-				for i, v := range g.Data {
-					d := float64(v - grads[name].Data[i])
-					diff, norm = diff+d*d, norm+float64(v)*float64(v)
-				}
-				if !(math.Sqrt(diff) <= 3e-2*math.Sqrt(norm)+1e-3) {
-					t.Errorf("%s: differs by %.2g of its norm %.2g", name, math.Sqrt(diff), math.Sqrt(norm))
-				}
-			}
+			compareWeights(t, grads, exact, 3e-2, 1e-3)
 		})
 	}
 }

@@ -25,18 +25,17 @@ func (f *fork) backward() {
 	}
 }
 
-// concat puts values side by side, but for those that are there already, as their gradients are.
+// concat puts values side by side, but for those that towers have put there already, as their gradients are.
 type concat struct {
 	*network
-	in    []*value
-	there []bool
-	y     *value
+	in []*value
+	y  *value
 }
 
 func (c *concat) forward(bool) {
 	at, width := c.y.data, c.y.size()
-	for i, v := range c.in {
-		if !c.there[i] {
+	for _, v := range c.in {
+		if v.data != at {
 			c.each("copy_columns", c.batch*v.size(), at, width, v.data, v.size(), c.batch, v.size(), false)
 		}
 		at += device.Address(4 * v.size())
@@ -45,8 +44,8 @@ func (c *concat) forward(bool) {
 
 func (c *concat) backward() {
 	at, width := c.y.grad, c.y.size()
-	for i, v := range c.in {
-		if !c.there[i] {
+	for _, v := range c.in {
+		if v.grad != at {
 			c.each("copy_columns", c.batch*v.size(), v.grad, v.size(), at, width, c.batch, v.size(), false)
 		}
 		at += device.Address(4 * v.size())

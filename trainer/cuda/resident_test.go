@@ -422,7 +422,7 @@ func TestRandomSpecs(t *testing.T) {
 		if math.Abs(got-want) > 1e-4*(1+math.Abs(want)) {
 			t.Errorf("loss %v, the CPU's %v\n%+v", got, want, spec)
 		}
-		compareWeights(t, grads, exact)
+		compareWeights(t, grads, exact, 2e-3, 1e-5)
 		if err := gpu.Close(); err != nil {
 			t.Error(err)
 		}

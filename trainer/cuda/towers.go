@@ -104,7 +104,6 @@ func (b *builder) towers(first tower, act int) error {
 		at := device.Address(4 * i * filters)
 		y := &value{shape: []int{filters}, data: l.y.data + at, grad: l.y.grad + at}
 		b.values[t.conv.Name] = y
-		b.inPlace[t.pool.Name] = into.Name != ""
 		b.give(t.pool.Name, y)
 	}
 	return nil

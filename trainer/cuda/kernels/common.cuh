@@ -61,6 +61,16 @@ inline float reciprocal(float x) { return 1.f / x; }
 inline float smaller(float x, float y) { return x < y || x != x ? x : y; }
 #endif
 
+// column_total sums up what the 8 rows of a block of [32, 8] threads bring for each column; the first row's threads get it. sums is the
+// block's, [8][33].
+__device__ __forceinline__ float column_total(float mine, float (*sums)[33]) {
+  sums[threadIdx.y][threadIdx.x] = mine;
+  __syncthreads();
+  if (threadIdx.y == 0)
+    for (int y = 1; y < 8; y++) mine += sums[y][threadIdx.x];
+  return mine;
+}
+
 // mixed is a well-mixed function of its argument (SplitMix64), for masks and permutations; finalised is its last part.
 __device__ __forceinline__ unsigned long long finalised(unsigned long long x) {
   x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ull;

@@ -1,7 +1,6 @@
 // Passes over memory: one thread a value unless said otherwise.
 #include "common.cuh"
 
-
 // add_parts sums parts [parts, n] into out, to what is there with accumulate.
 extern "C" __global__ void add_parts(float* out, const float* part, long long n, int parts, int accumulate) {
   EACH(i, n) {
@@ -19,11 +18,8 @@ extern "C" __global__ void column_sums(float* part, const float* x, long long ro
   float sum = 0.f;
   if (column < n)
     for (long long r = from + threadIdx.y; r < end; r += 8) sum += x[r * n + column];
-  sums[threadIdx.y][threadIdx.x] = sum;
-  __syncthreads();
-  if (threadIdx.y > 0 || column >= n) return;
-  for (int y = 1; y < 8; y++) sum += sums[y][threadIdx.x];
-  part[(long long)blockIdx.y * n + column] = sum;
+  sum = column_total(sum, sums);
+  if (threadIdx.y == 0 && column < n) part[(long long)blockIdx.y * n + column] = sum;
 }
 
 // activation_sums takes the gradient dy [rows, n], with that many floats from row to row, back through an activation whose value was y, in
@@ -40,11 +36,8 @@ extern "C" __global__ void activation_sums(float* part, float* dy, const float* 
       dy[r * stride + column] = v;
       sum += v;
     }
-  sums[threadIdx.y][threadIdx.x] = sum;
-  __syncthreads();
-  if (threadIdx.y > 0 || column >= n) return;
-  for (int y = 1; y < 8; y++) sum += sums[y][threadIdx.x];
-  part[(long long)blockIdx.y * n + column] = sum;
+  sum = column_total(sum, sums);
+  if (threadIdx.y == 0 && column < n) part[(long long)blockIdx.y * n + column] = sum;
 }
 
 // transpose writes y [n, m] from x [m, n].

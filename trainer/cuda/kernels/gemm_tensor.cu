@@ -4,53 +4,38 @@
 
 constexpr int TENSOR_M = 64, TENSOR_N = 128, TENSOR_K = 64, TENSOR_THREADS = 256;
 
+// Vector is what a thread loads at once of a matrix of fp32 or of bf16, and as_bf16 what that is in bf16.
+template <class Element> struct VectorOf { using Type = float4; };
+template <> struct VectorOf<unsigned short> { using Type = uint4; };
+
+__device__ __forceinline__ uint2 as_bf16(float4 v) { return make_uint2(pack_bf16(v.x, v.y), pack_bf16(v.z, v.w)); }
+__device__ __forceinline__ uint4 as_bf16(uint4 v) { return v; }
+
 // Lines is a part of a matrix x in shared memory as bf16, in x's own order: LINES lines of COLUMNS that are contiguous in x. The 8
 // keep the rows of ldmatrix in different banks. What lies beyond x is zero.
-template <int LINES, int COLUMNS> struct Lines {
-  using Vector = float4;
-  static constexpr int STRIDE = COLUMNS + 8, LOADS = LINES * COLUMNS / 4 / TENSOR_THREADS, EACH_LINE = COLUMNS / 4, PASS = TENSOR_THREADS / EACH_LINE;
+template <int LINES, int COLUMNS, class Element> struct Lines {
+  using Vector = typename VectorOf<Element>::Type;
+  static constexpr int EACH = sizeof(Vector) / sizeof(Element), EACH_LINE = COLUMNS / EACH, PASS = TENSOR_THREADS / EACH_LINE;
+  static constexpr int STRIDE = COLUMNS + 8, LOADS = LINES / PASS;
 
   // fetch takes lines line0.. of lines and columns column0.. of columns; all loads are on their way at once.
-  static __device__ __forceinline__ void fetch(float4 (&v)[LOADS], const float* __restrict__ x, int stride, int line0, int lines, int column0, int columns) {
-    int column = column0 + threadIdx.x % EACH_LINE * 4;
+  static __device__ __forceinline__ void fetch(Vector (&v)[LOADS], const Element* __restrict__ x, int stride, int line0, int lines, int column0, int columns) {
+    int column = column0 + threadIdx.x % EACH_LINE * EACH;
 #pragma unroll
     for (int s = 0; s < LOADS; s++) {
       int line = line0 + threadIdx.x / EACH_LINE + s * PASS;
       bool inside = line < lines && column < columns;
-      float4 got = *reinterpret_cast<const float4*>(x + (inside ? (long long)line * stride + column : 0));
-      v[s] = inside ? got : make_float4(0.f, 0.f, 0.f, 0.f);
+      Vector got = *reinterpret_cast<const Vector*>(x + (inside ? (long long)line * stride + column : 0));
+      v[s] = inside ? got : Vector{};
     }
   }
 
-  static __device__ __forceinline__ void place(unsigned short* panel, const float4 (&v)[LOADS]) {
+  static __device__ __forceinline__ void place(unsigned short* panel, const Vector (&v)[LOADS]) {
 #pragma unroll
     for (int s = 0; s < LOADS; s++) {
-      int line = threadIdx.x / EACH_LINE + s * PASS;
-      *reinterpret_cast<uint2*>(panel + line * STRIDE + threadIdx.x % EACH_LINE * 4) = make_uint2(pack_bf16(v[s].x, v[s].y), pack_bf16(v[s].z, v[s].w));
+      auto halves = as_bf16(v[s]);
+      *reinterpret_cast<decltype(halves)*>(panel + (threadIdx.x / EACH_LINE + s * PASS) * STRIDE + threadIdx.x % EACH_LINE * EACH) = halves;
     }
-  }
-};
-
-// Rounded is Lines of a matrix that is bf16 already, in vectors of eight.
-template <int LINES, int COLUMNS> struct Rounded {
-  using Vector = uint4;
-  static constexpr int STRIDE = COLUMNS + 8, LOADS = LINES * COLUMNS / 8 / TENSOR_THREADS, EACH_LINE = COLUMNS / 8, PASS = TENSOR_THREADS / EACH_LINE;
-
-  static __device__ __forceinline__ void fetch(uint4 (&v)[LOADS], const unsigned short* __restrict__ x, int stride, int line0, int lines, int column0, int columns) {
-    int column = column0 + threadIdx.x % EACH_LINE * 8;
-#pragma unroll
-    for (int s = 0; s < LOADS; s++) {
-      int line = line0 + threadIdx.x / EACH_LINE + s * PASS;
-      bool inside = line < lines && column < columns;
-      uint4 got = *reinterpret_cast<const uint4*>(x + (inside ? (long long)line * stride + column : 0));
-      v[s] = inside ? got : make_uint4(0, 0, 0, 0);
-    }
-  }
-
-  static __device__ __forceinline__ void place(unsigned short* panel, const uint4 (&v)[LOADS]) {
-#pragma unroll
-    for (int s = 0; s < LOADS; s++)
-      *reinterpret_cast<uint4*>(panel + (threadIdx.x / EACH_LINE + s * PASS) * STRIDE + threadIdx.x % EACH_LINE * 8) = v[s];
   }
 };
 
@@ -110,12 +95,12 @@ struct Accumulator {
 };
 
 // tensor_product is one tile of c = a·b for a [m, k], with ACROSS lying as [k, m], and b [k, n], with B_ACROSS lying as [n, k]. The grid is
-// that of product in gemm.cu with tiles of its own. B_LINES is how b is read.
-template <bool A_ACROSS, bool B_ACROSS, template <int, int> class B_LINES, class Element>
+// that of product in gemm.cu with tiles of its own. Element is b's.
+template <bool A_ACROSS, bool B_ACROSS, class Element>
 __device__ __forceinline__ void tensor_product(float* c, const float* a, const Element* b, const float* bias, int m, int n, int k, int aStride, int bStride,
                                                int cStride, long long cBatch, int split, int activation, int accumulate) {
-  using A = Lines<A_ACROSS ? TENSOR_K : TENSOR_M, A_ACROSS ? TENSOR_M : TENSOR_K>;
-  using B = B_LINES<B_ACROSS ? TENSOR_N : TENSOR_K, B_ACROSS ? TENSOR_K : TENSOR_N>;
+  using A = Lines<A_ACROSS ? TENSOR_K : TENSOR_M, A_ACROSS ? TENSOR_M : TENSOR_K, float>;
+  using B = Lines<B_ACROSS ? TENSOR_N : TENSOR_K, B_ACROSS ? TENSOR_K : TENSOR_N, Element>;
   __shared__ __align__(16) unsigned short pa[TENSOR_M * TENSOR_K + 8 * 64], pb[TENSOR_N * TENSOR_K + 8 * 128];
   int i0 = blockIdx.x * TENSOR_M, j0 = blockIdx.y * TENSOR_N, warp = threadIdx.x / 32, lane = threadIdx.x % 32;
   Share share(k, split);
@@ -158,18 +143,18 @@ __device__ __forceinline__ void tensor_product(float* c, const float* a, const E
   sum.store(c, cStride, bias, i0 + row, j0 + column, m, n, activation, accumulate);
 }
 
-#define TENSOR_GEMM(name, A_ACROSS, B_ACROSS, B_LINES, Element)                                                                                             \
+#define TENSOR_GEMM(name, A_ACROSS, B_ACROSS, Element)                                                                                             \
   extern "C" __global__ void __launch_bounds__(TENSOR_THREADS, 2)                                                                                          \
       name(float* c, const float* a, const Element* b, const float* bias, int m, int n, int k, int aStride, int bStride, int cStride, long long cBatch,     \
            int split, int activation, int accumulate) {                                                                                                    \
-    tensor_product<A_ACROSS, B_ACROSS, B_LINES>(c, a, b, bias, m, n, k, aStride, bStride, cStride, cBatch, split, activation, accumulate);                 \
+    tensor_product<A_ACROSS, B_ACROSS>(c, a, b, bias, m, n, k, aStride, bStride, cStride, cBatch, split, activation, accumulate);                 \
   }
 
-TENSOR_GEMM(gemm_tensor_nn, false, false, Lines, float)
-TENSOR_GEMM(gemm_tensor_nt, false, true, Lines, float)
-TENSOR_GEMM(gemm_tensor_tn, true, false, Lines, float)
-TENSOR_GEMM(gemm_rounded_nn, false, false, Rounded, unsigned short)
-TENSOR_GEMM(gemm_rounded_nt, false, true, Rounded, unsigned short)
+TENSOR_GEMM(gemm_tensor_nn, false, false, float)
+TENSOR_GEMM(gemm_tensor_nt, false, true, float)
+TENSOR_GEMM(gemm_tensor_tn, true, false, float)
+TENSOR_GEMM(gemm_rounded_nn, false, false, unsigned short)
+TENSOR_GEMM(gemm_rounded_nt, false, true, unsigned short)
 
 // For products with few columns the lanes of a warp share the sum: y [rows, n] = x [rows, wide] · w [wide, n] + bias, a warp a row.
 extern "C" __global__ void __launch_bounds__(256) narrow(float* y, const float* x, const float* w, const float* bias, int rows, int wide, int n, int activation) {
@@ -193,11 +178,8 @@ extern "C" __global__ void __launch_bounds__(256) narrow_weights(float* part, co
   if (i < wide)
 #pragma unroll 4
     for (int r = from + threadIdx.y; r < end; r += 8) sum += x[(long long)r * wide + i] * d[(long long)r * n + j];
-  sums[threadIdx.y][threadIdx.x] = sum;
-  __syncthreads();
-  if (threadIdx.y > 0 || i >= wide) return;
-  for (int y = 1; y < 8; y++) sum += sums[y][threadIdx.x];
-  part[((long long)blockIdx.z * wide + i) * n + j] = sum;
+  sum = column_total(sum, sums);
+  if (threadIdx.y == 0 && i < wide) part[((long long)blockIdx.z * wide + i) * n + j] = sum;
 }
 
 // narrow_inputs is dx [rows, wide] = d [rows, n] · wᵀ.

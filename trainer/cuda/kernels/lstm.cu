@@ -1,28 +1,13 @@
 // An LSTM in fp32, for any number of units up to 128.
 #include "lstm.cuh"
 
-// Cell is one unit of one name.
-struct Cell {
-  float i, f, g, o, c, h; // gates, and the state after the step
-
-  __device__ __forceinline__ void step(float zi, float zf, float zg, float zo, float before) {
+// Cell is Gates in memory, units floats apart.
+struct Cell : Gates {
+  __device__ __forceinline__ void set(float zi, float zf, float zg, float zo) {
     i = sigmoid(zi);
     f = sigmoid(zf);
     g = tanhf(zg);
     o = sigmoid(zo);
-    c = f * before + i * g;
-    h = o * tanhf(c);
-  }
-
-  // back turns the gates into the gradients of what they were made of; dc becomes that of the state before.
-  __device__ __forceinline__ void back(float before, float dh, float& dc) {
-    float th = tanhf(f * before + i * g), d = dc + dh * o * (1.f - th * th);
-    dc = d * f;
-    float di = d * g * i * (1.f - i), df = d * before * f * (1.f - f), dg = d * i * (1.f - g * g);
-    o = dh * th * o * (1.f - o);
-    i = di;
-    f = df;
-    g = dg;
   }
 
   __device__ __forceinline__ void save(float* z, int units) const {
@@ -82,15 +67,15 @@ extern "C" __global__ void __launch_bounds__(512) lstm_forward_fp32(float* z, fl
         int b = walk.name(r0 + r);
         float* state = h + (r0 + r) * units + q;
         Cell cell;
-        cell.step(sum[0][r], sum[1][r], sum[2][r], sum[3][r], c[r]);
+        cell.set(sum[0][r], sum[1][r], sum[2][r], sum[3][r]);
         if (save && b < batch) {
           long long at = walk.place(b, t);
           cell.save(z + at * 4 * units + q, units);
           hBefore[at * units + q] = *state;
           cBefore[at * units + q] = c[r];
         }
-        c[r] = cell.c;
-        *state = cell.h;
+        c[r] = cell.state(c[r]);
+        *state = cell.o * tanhf(c[r]);
       }
     }
     __syncthreads();
@@ -121,7 +106,8 @@ extern "C" __global__ void __launch_bounds__(512) lstm_backward_fp32(float* z, c
           long long at = walk.place(b, t);
           float* gates = z + at * 4 * units + q;
           cell.restore(gates, units);
-          cell.back(cBefore[at * units + q], dh[r], dc[r]);
+          float before = cBefore[at * units + q];
+          cell.back(tanhf(cell.state(before)), before, dh[r], dc[r]);
           cell.save(gates, units);
         }
         cell.save(dz + (r0 + r) * 4 * units + q, units);

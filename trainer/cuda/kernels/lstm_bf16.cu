@@ -12,7 +12,7 @@
 constexpr int HALF = NAMES / 2;
 
 // The place of what this thread keeps of a half of a step, of a block of 4·UNITS threads. 32 bits are enough, as
-// newTensorWalk sees to, and take fewer registers, of which there are hardly enough.
+// newLSTM sees to, and take fewer registers, of which there are hardly enough.
 template <int UNITS> __device__ __forceinline__ unsigned state_at(int time, int t, int half) {
   return ((blockIdx.x * time + t) * 2 + half) * (4 * UNITS) + threadIdx.x;
 }
@@ -39,35 +39,16 @@ extern "C" __global__ void lstm_rows_bf16(uint4* rows, const float* table, int c
 
 __device__ __forceinline__ float quick_tanh(float x) { return 1.f - 2.f * reciprocal(1.f + power_of_two(TANH_SCALE * x)); }
 
-// Gates is one unit of one name.
-struct Gates {
-  float i, f, g, o;
+__device__ __forceinline__ float divisor(float z) { return 1.f + power_of_two(smaller(z, 30.f)); }
 
-  // set takes scaled pre-activations. A step waits for powers and quotients more than for its products, so the four share one
-  // quotient. The product of their divisors stays finite because powers end at 2^30: a gate below 1e-9 is 0. Absolute errors,
-  // below 1e-6, vanish beside what products in bf16 lose.
-  __device__ __forceinline__ void set(float zi, float zf, float zg, float zo) {
-    float a = divisor(zi), b = divisor(zf), c = divisor(zg), d = divisor(zo);
-    float ab = a * b, cd = c * d, all = reciprocal(ab * cd), byAB = all * cd, byCD = all * ab;
-    i = byAB * b;
-    f = byAB * a;
-    g = 1.f - 2.f * (byCD * d);
-    o = byCD * c;
-  }
-
-  static __device__ __forceinline__ float divisor(float z) { return 1.f + power_of_two(smaller(z, 30.f)); }
-
-  // back turns the gates into the gradients of what they were made of; dc becomes that of the state before.
-  __device__ __forceinline__ void back(float before, float dh, float& dc) {
-    float th = quick_tanh(f * before + i * g), d = dc + dh * o * (1.f - th * th);
-    dc = d * f;
-    float di = d * g * i * (1.f - i), df = d * before * f * (1.f - f), dg = d * i * (1.f - g * g);
-    o = dh * th * o * (1.f - o);
-    i = di;
-    f = df;
-    g = dg;
-  }
-};
+// quick_gates takes scaled pre-activations. A step waits for powers and quotients more than for its products, so the four share one
+// quotient. The product of their divisors stays finite because powers end at 2^30: a gate below 1e-9 is 0. Absolute errors,
+// below 1e-6, vanish beside what products in bf16 lose.
+__device__ __forceinline__ Gates quick_gates(float zi, float zf, float zg, float zo) {
+  float a = divisor(zi), b = divisor(zf), c = divisor(zg), d = divisor(zo);
+  float ab = a * b, cd = c * d, all = reciprocal(ab * cd), byAB = all * cd, byCD = all * ab;
+  return {byAB * b, byAB * a, 1.f - 2.f * (byCD * d), byCD * c};
+}
 
 // Lane is a thread's place in the tiles of the tensor cores: of the warp's eight units it has two, of a half's names two, 8
 // apart.
@@ -172,8 +153,8 @@ template <int UNITS> struct Onward {
 #pragma unroll
       for (int q = 0; q < 2; q++) {
         int e = r * 2 + q;
-        of[q].set(sum[0][e], sum[1][e], sum[2][e], sum[3][e]);
-        c[half][e] = of[q].f * c[half][e] + of[q].i * of[q].g;
+        of[q] = quick_gates(sum[0][e], sum[1][e], sum[2][e], sum[3][e]);
+        c[half][e] = of[q].state(c[half][e]);
         out[q] = of[q].o * quick_tanh(c[half][e]);
       }
       h[half * HALF + r * 8 + lane.g][lane.unit() / 2] = pack_bf16(out[0], out[1]);
@@ -293,8 +274,8 @@ template <int UNITS> struct Back {
       float2 before = unpack_f16(r ? states[half].y : states[half].x);
       float2 i = unpack_f16(kept.x), f = unpack_f16(kept.y), g = unpack_f16(kept.z), o = unpack_f16(kept.w);
       Gates one = {i.x, f.x, g.x, o.x}, two = {i.y, f.y, g.y, o.y};
-      one.back(before.x, dh[r * 2], dc[half][r * 2]);
-      two.back(before.y, dh[r * 2 + 1], dc[half][r * 2 + 1]);
+      one.back(quick_tanh(one.state(before.x)), before.x, dh[r * 2], dc[half][r * 2]);
+      two.back(quick_tanh(two.state(before.y)), before.y, dh[r * 2 + 1], dc[half][r * 2 + 1]);
       unsigned* row = dz[half * HALF + r * 8 + lane.g] + lane.unit() / 2;
       row[0] = pack_bf16(one.i, two.i);
       row[UNITS / 2] = pack_bf16(one.f, two.f);
