@@ -25,6 +25,7 @@ type Epoch struct {
 	Best               bool    `json:"best"`
 	Seconds            float64 `json:"seconds"`
 	NamesPerSecond     float64 `json:"names_per_second"`
+	Blend              float64 `json:"blend"`
 }
 
 // line adds a line with a legend entry.
@@ -49,13 +50,10 @@ func line(p *plot.Plot, xy plotter.XYs, c color.Color, name string, dots bool) e
 func plotTraining(history []Epoch, path string) error {
 	p := chart.New("Training", "epoch", "loss")
 	var train, validation plotter.XYs
-	best := 0
-	for i, e := range history {
+	best := bestEpoch(history)
+	for _, e := range history {
 		train = append(train, plotter.XY{X: float64(e.Epoch), Y: e.TrainLoss})
 		validation = append(validation, plotter.XY{X: float64(e.Epoch), Y: e.ValidationLoss})
-		if e.ValidationLoss < history[best].ValidationLoss {
-			best = i
-		}
 	}
 	p.Add(plotter.NewGrid())
 	if err := line(p, train, chart.Blue, "training", true); err != nil {
@@ -64,13 +62,13 @@ func plotTraining(history []Epoch, path string) error {
 	if err := line(p, validation, chart.Orange, "validation", true); err != nil {
 		return err
 	}
-	mark, err := plotter.NewScatter(plotter.XYs{validation[best]})
+	mark, err := plotter.NewScatter(plotter.XYs{{X: float64(best.Epoch), Y: best.ValidationLoss}})
 	if err != nil {
 		return err
 	}
 	mark.Shape, mark.Color, mark.Radius = draw.RingGlyph{}, chart.Ink, vg.Points(6)
 	p.Add(mark)
-	p.Legend.Add(fmt.Sprintf("best: epoch %d, AUC %.4f", history[best].Epoch, history[best].ValidationAUC), mark)
+	p.Legend.Add(fmt.Sprintf("best: epoch %d, AUC %.4f", best.Epoch, best.ValidationAUC), mark)
 	p.Legend.Top = true
 	p.X.Min, p.X.Max = float64(history[0].Epoch)-0.3, float64(history[len(history)-1].Epoch)+0.3
 	top := math.Max(p.Y.Max, 0)

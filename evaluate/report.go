@@ -169,8 +169,11 @@ func (r *report) best() Epoch {
 	return bestEpoch(r.History)
 }
 
-// bestEpoch is the one with the lowest validation loss.
+// bestEpoch is the one with the lowest validation loss, or the one that was blended with it.
 func bestEpoch(history []Epoch) Epoch {
+	if last := history[len(history)-1]; last.Blend > 0 {
+		return last
+	}
 	return slices.MinFunc(history, func(a, b Epoch) int { return cmp.Compare(a.ValidationLoss, b.ValidationLoss) })
 }
 

@@ -40,6 +40,17 @@ func (w Weights) Clone() Weights {
 	return out
 }
 
+// Towards moves w that share of the way to another model's weights of the same shapes.
+func (w Weights) Towards(to Weights, share float64) {
+	keep, move := float32(1-share), float32(share)
+	for n, t := range w {
+		from := to[n].Data
+		for i, v := range t.Data {
+			t.Data[i] = keep*v + move*from[i]
+		}
+	}
+}
+
 // Size is the number of parameters.
 func (w Weights) Size() int {
 	n := 0

@@ -74,7 +74,10 @@ func TestInventedNamesAreNames(t *testing.T) {
 		if s.class(p) == datasets.Benign {
 			continue
 		}
-		name := s.invented(rng, p)
+		name := s.invented(rng, p, inventions)
+		if rng.IntN(2) == 0 {
+			name = s.stranger(rng, p)
+		}
 		seen[name] = true
 		if was := s.Name(int(p)); s.class(p) == datasets.Tunnel && strings.HasSuffix(was, ".example.org") && !strings.HasSuffix(name, ".example.org") {
 			t.Fatalf("%q stands for %q, whose zone it left", name, was)
@@ -93,7 +96,7 @@ func TestInventedNamesAreNames(t *testing.T) {
 	}
 	rare, found := NewSet(names, labels), 0
 	for range 2000 {
-		if strings.HasSuffix(rare.invented(rng, 2), ".ddns.net") {
+		if strings.HasSuffix(rare.invented(rng, 2, inventions), ".ddns.net") {
 			found++
 		}
 	}
@@ -102,8 +105,30 @@ func TestInventedNamesAreNames(t *testing.T) {
 	}
 	all := NewSet([]string{"a.com", "b.com"}, []int{1, 1}) // no benign name to take words from
 	for range 200 {
-		if name := all.invented(rng, 0); name == "" || strings.HasPrefix(name, ".") {
+		if name := all.invented(rng, 0, inventions); name == "" || strings.HasPrefix(name, ".") {
 			t.Fatalf("%q", name)
 		}
+	}
+}
+
+// A stranger has nothing of the letters of the family whose place it takes, of some names the length and the suffix.
+func TestStrangers(t *testing.T) {
+	names, labels := []string{"zzzzzzzzz.ru"}, []int{1}
+	for i := range 2000 {
+		names, labels = append(names, fmt.Sprintf("%cone%d.com", 'a'+i%26, i)), append(labels, 0)
+	}
+	s, rng := NewSet(names, labels), rand.New(rand.NewPCG(1, 2))
+	masked := 0
+	for range 2000 {
+		name := s.stranger(rng, 0)
+		if strings.Contains(name, "zzzzz") {
+			t.Fatalf("%q", name)
+		}
+		if strings.HasSuffix(name, ".ru") && len(name) == len(names[0]) {
+			masked++
+		}
+	}
+	if masked < 560 || masked > 900 {
+		t.Errorf("%d of 2000 with the family's length and suffix, want three in ten and some by chance", masked)
 	}
 }

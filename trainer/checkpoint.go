@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/degas-dns/degas/internal/atomicfile"
@@ -30,6 +31,16 @@ type Progress struct {
 	SinceDrop    int     `json:"since_drop"` // epochs since the best or the last drop of the learning rate
 	Stopped      bool    `json:"stopped"`
 	History      []Epoch `json:"history"`
+	// Blended is the epoch that Options.Blend adds, once it is done; a training that goes on drops it.
+	Blended *Epoch `json:"blended,omitempty"`
+}
+
+// all are the epochs with the one that Blend adds.
+func (p *Progress) all() []Epoch {
+	if p.Blended == nil {
+		return p.History
+	}
+	return append(slices.Clip(p.History), *p.Blended)
 }
 
 // Checkpoint is all that training needs to go on.
@@ -38,6 +49,8 @@ type Checkpoint struct {
 	State State
 	Best  model.Weights
 	Mean  model.Weights // the running mean of the weights; empty without one
+	// Blend is what Options.Blend made of Best; empty before.
+	Blend model.Weights
 }
 
 // Store keeps one checkpoint in a directory: checkpoint.json, and beside it the tensors in a safetensors file that the
@@ -64,7 +77,7 @@ func (s *Store) Save(c Checkpoint) error {
 		return fmt.Errorf("save checkpoint: %w", err)
 	}
 	all := model.Weights{}
-	for prefix, w := range map[string]model.Weights{"weights/": c.State.Weights, "m/": c.State.M, "v/": c.State.V, "best/": c.Best, "mean/": c.Mean} {
+	for prefix, w := range map[string]model.Weights{"weights/": c.State.Weights, "m/": c.State.M, "v/": c.State.V, "best/": c.Best, "mean/": c.Mean, "blend/": c.Blend} {
 		for n, t := range w {
 			all[prefix+n] = t
 		}
@@ -74,7 +87,11 @@ func (s *Store) Save(c Checkpoint) error {
 		return fmt.Errorf("save checkpoint: %w", err)
 	}
 	sum := sha256.Sum256(buf.Bytes())
-	head := checkpointJSON{Version: 1, Tensors: fmt.Sprintf("epoch-%04d.safetensors", c.Epoch), SHA256: hex.EncodeToString(sum[:]), Steps: c.State.Steps, Progress: c.Progress}
+	name := fmt.Sprintf("epoch-%04d.safetensors", c.Epoch)
+	if c.Progress.Blended != nil { // beside that epoch's own, which is whole until the JSON names this one
+		name = fmt.Sprintf("epoch-%04d-blended.safetensors", c.Epoch)
+	}
+	head := checkpointJSON{Version: 1, Tensors: name, SHA256: hex.EncodeToString(sum[:]), Steps: c.State.Steps, Progress: c.Progress}
 	if err := atomicfile.Write(filepath.Join(s.Dir, head.Tensors), buf.Bytes()); err != nil {
 		return err
 	}
@@ -86,7 +103,7 @@ func (s *Store) Save(c Checkpoint) error {
 		return err
 	}
 	if s.History != "" {
-		if err := writeHistory(s.History, c.History); err != nil {
+		if err := writeHistory(s.History, c.all()); err != nil {
 			return err
 		}
 	}
@@ -158,6 +175,6 @@ func (s *Store) Load() (*Checkpoint, error) {
 		}
 		return w
 	}
-	return &Checkpoint{Progress: head.Progress, Best: part("best/"), Mean: part("mean/"),
+	return &Checkpoint{Progress: head.Progress, Best: part("best/"), Mean: part("mean/"), Blend: part("blend/"),
 		State: State{Weights: part("weights/"), M: part("m/"), V: part("v/"), Steps: head.Steps}}, nil
 }

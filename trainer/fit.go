@@ -24,6 +24,8 @@ type Epoch struct {
 	Best               bool    `json:"best"` // the lowest validation loss so far
 	Seconds            float64 `json:"seconds"`
 	NamesPerSecond     float64 `json:"names_per_second"` // of training alone
+	// Blend is the share that this epoch's weights have in what was validated, of the one that Options.Blend adds.
+	Blend float64 `json:"blend,omitempty"`
 }
 
 // Observer is told how training goes on. Any function may be nil.
@@ -52,7 +54,7 @@ type Task struct {
 
 // Result is a finished training.
 type Result struct {
-	Weights model.Weights // of the epoch with the lowest validation loss
+	Weights model.Weights // of the epoch with the lowest validation loss, or those that Options.Blend makes of them
 	Best    Epoch
 	History []Epoch
 	Stopped bool // by patience
@@ -69,6 +71,9 @@ type fit struct {
 	steps    int           // since the running mean was moved
 	mean     model.Weights // the running mean of the weights, where Average asks for one
 	weights  []float32     // a group
+	blended  model.Weights // what Blend made of best; empty before
+	before   model.Weights // in the epoch that Blend adds: the weights that it began with
+	first    int           // epochs before it
 	kept     bool          // the training set is where a resident session has it
 	room     int           // names that fit there, as far as is known
 }
@@ -84,11 +89,8 @@ func Fit(ctx context.Context, t Task, o Options, obs Observer) (*Result, error) 
 		return nil, unstarted{fmt.Errorf("%d names to train on and %d to validate with: both need some", t.Train.Len(), t.Validation.Len())}
 	}
 	f := &fit{Task: t, Options: o, Observer: obs, weights: t.Train.weights(len(t.Spec.Labels), o.ClassWeight)}
-	err := f.start(ctx)
-	if f.session != nil {
-		defer f.session.Close()
-	}
-	if err != nil {
+	defer f.close()
+	if err := f.start(ctx); err != nil {
 		return nil, unstarted{err}
 	}
 	for f.progress.Epoch < o.Epochs && !f.progress.Stopped {
@@ -97,7 +99,21 @@ func Fit(ctx context.Context, t Task, o Options, obs Observer) (*Result, error) 
 		}
 	}
 	p := &f.progress
-	return &Result{Weights: f.best, Best: p.History[p.Best-1], History: p.History, Stopped: p.Stopped}, nil
+	if o.Blend == 0 {
+		return &Result{Weights: f.best, Best: p.History[p.Best-1], History: p.History, Stopped: p.Stopped}, nil
+	}
+	if err := f.blend(ctx); err != nil {
+		return nil, err
+	}
+	return &Result{Weights: f.blended, Best: *p.Blended, History: p.all(), Stopped: p.Stopped}, nil
+}
+
+// close gives the session's memory back.
+func (f *fit) close() {
+	if f.session != nil {
+		f.session.Close()
+		f.session = nil
+	}
 }
 
 // unstarted is why a training did not come to its first step.
@@ -126,7 +142,7 @@ func (f *fit) start(ctx context.Context) error {
 	} else if err != nil {
 		return err
 	}
-	f.progress, f.best, f.mean = c.Progress, c.Best, c.Mean
+	f.progress, f.best, f.mean, f.blended = c.Progress, c.Best, c.Mean, c.Blend
 	f.progress.Stopped = f.Patience > 0 && f.progress.SinceBest >= f.Patience
 	f.session.SetLearningRate(f.progress.LearningRate)
 	return f.session.Restore(c.State)
@@ -134,55 +150,74 @@ func (f *fit) start(ctx context.Context) error {
 
 // epoch trains once over all names, validates, adjusts and saves.
 func (f *fit) epoch(ctx context.Context) error {
+	e, weights, err := f.once(ctx)
+	if err != nil {
+		return err
+	}
 	p := &f.progress
-	began := time.Now()
-	loss, err := f.train(ctx, p.Epoch+1)
-	if err != nil {
-		return err
-	}
-	trained := time.Since(began).Seconds()
-	weights := f.session.Weights()
-	if weights == nil {
-		return f.lost(ctx)
-	}
-	if f.Average > 0 {
-		weights = f.mean.Clone()
-	}
-	if err := weights.Check(f.Spec); err != nil {
-		return errors.Join(f.diverged(p.Epoch+1, f.Train.Len(), math.NaN()), err)
-	}
-	e := Epoch{Epoch: p.Epoch + 1, TrainLoss: loss, LearningRate: p.LearningRate, NamesPerSecond: float64(f.Train.Len()) / trained}
-	score, err := f.scorer(weights)
-	if err != nil {
-		return err
-	}
-	scores, malicious, err := validate(ctx, score, len(f.Spec.Labels), f.Validation, &e)
-	if err != nil {
-		return err
-	}
-	if f.Validated != nil {
-		f.Validated(e.Epoch, scores, malicious)
-	}
-	e.Seconds = time.Since(began).Seconds()
 	p.Epoch++
-	f.adjust(&e)
+	f.adjust(e)
 	if e.Best {
 		f.best = weights
 	}
-	p.History = append(p.History, e)
+	p.History = append(p.History, *e)
+	p.Blended, f.blended = nil, nil
 	if f.Store != nil {
 		state := f.session.State()
 		if state.Weights == nil {
 			return f.lost(ctx)
 		}
-		if err := f.Store.Save(Checkpoint{Progress: *p, State: state, Best: f.best, Mean: f.mean}); err != nil {
+		if err := f.save(state); err != nil {
 			return err
 		}
 	}
 	if f.Observer.Epoch != nil {
-		f.Observer.Epoch(e)
+		f.Observer.Epoch(*e)
 	}
 	return nil
+}
+
+// save keeps the training as it is, to go on from state.
+func (f *fit) save(state State) error {
+	return f.Store.Save(Checkpoint{Progress: f.progress, State: state, Best: f.best, Mean: f.mean, Blend: f.blended})
+}
+
+// once trains over all names and validates the weights that come of it.
+func (f *fit) once(ctx context.Context) (*Epoch, model.Weights, error) {
+	p := &f.progress
+	began := time.Now()
+	loss, err := f.train(ctx, p.Epoch+1)
+	if err != nil {
+		return nil, nil, err
+	}
+	trained := time.Since(began).Seconds()
+	weights := f.session.Weights()
+	if weights == nil {
+		return nil, nil, f.lost(ctx)
+	}
+	if f.Average > 0 {
+		weights = f.mean.Clone()
+	}
+	if err := weights.Check(f.Spec); err != nil {
+		return nil, nil, errors.Join(f.diverged(p.Epoch+1, f.Train.Len(), math.NaN()), err)
+	}
+	if f.before != nil {
+		weights.Towards(f.before, 1-f.Blend)
+	}
+	e := &Epoch{Epoch: p.Epoch + 1, TrainLoss: loss, LearningRate: p.LearningRate, NamesPerSecond: float64(f.Train.Len()) / trained}
+	score, err := f.scorer(weights)
+	if err != nil {
+		return nil, nil, err
+	}
+	scores, malicious, err := validate(ctx, score, len(f.Spec.Labels), f.Validation, e)
+	if err != nil {
+		return nil, nil, err
+	}
+	if f.Validated != nil {
+		f.Validated(e.Epoch, scores, malicious)
+	}
+	e.Seconds = time.Since(began).Seconds()
+	return e, weights, nil
 }
 
 // lost is why the session's device does not give its memory back; the checkpoint of the epoch before stays.

@@ -19,23 +19,27 @@ const (
 	asciiDigit = ascii + "0123456789"
 )
 
-// inventions are how the registered label of a DGA name can come about, after the kinds of algorithm that Plohmann et al.
-// (USENIX Security 2016) tell apart: arithmetic, hashes, words, permutations. Each gives "" where it finds nothing to
+// invention is how the registered label of a DGA name can come about, after the kinds of algorithm that Plohmann et al.
+// (USENIX Security 2016) tell apart: arithmetic, hashes, words, permutations. It gives "" where it finds nothing to
 // work on. One that stands twice is drawn twice as often.
-var inventions = []func(rng *rand.Rand, s *Set, label string) string{
-	letters, letters, hashes, hashes, syllables, words, shuffled, moved, disguised,
-}
+type invention func(rng *rand.Rand, s *Set, label string) string
+
+var (
+	// ofNoFamily owe nothing to a malicious name's label.
+	ofNoFamily = []invention{letters, letters, hashes, hashes, syllables, words, shuffled}
+	inventions = append([]invention{moved, disguised}, ofNoFamily...)
+)
 
 // invented is a malicious name of a family that nobody has: it takes the place of the p-th, whose class it has. A model that
 // only sees the families of its lists learns them by heart, their lengths, letters and top-level domains, and misses the
 // next one.
-func (s *Set) invented(rng *rand.Rand, p uint32) string {
+func (s *Set) invented(rng *rand.Rand, p uint32, by []invention) string {
 	name := s.Name(int(p))
 	if s.class(p) == datasets.Tunnel {
 		return payload(rng, name)
 	}
 	_, own, suffix := dnsname.Parts(name)
-	label := inventions[rng.IntN(len(inventions))](rng, s, own)
+	label := by[rng.IntN(len(by))](rng, s, own)
 	switch rng.IntN(4) { // most under another suffix: a family's own gives it away
 	case 0:
 	case 1: // rare ones too: families that register under a dynamic DNS service have it to themselves
@@ -48,6 +52,23 @@ func (s *Set) invented(rng *rand.Rand, p uint32) string {
 		return name
 	}
 	return label + suffix
+}
+
+// maskedShare is how many of a stranger's names keep a family's lengths and suffixes: where DGA names are to be found at all,
+// which is all that families of random letters have in common.
+const maskedShare = 0.3
+
+// stranger is as invented, but owes nothing to the letters of the name that it takes the place of.
+func (s *Set) stranger(rng *rand.Rand, p uint32) string {
+	_, own, suffix := dnsname.Parts(s.Name(int(p)))
+	if own == "" || s.class(p) == datasets.Tunnel || rng.Float64() >= maskedShare {
+		return s.invented(rng, p, ofNoFamily)
+	}
+	alphabet := ascii
+	if strings.ContainsAny(own, "0123456789") {
+		alphabet = asciiDigit
+	}
+	return text(rng, alphabet, len(own)) + suffix
 }
 
 // suffixes are the public suffixes that names have, those of tunnels left out, each once, in order.

@@ -38,6 +38,9 @@ type Options struct {
 	Augment float64 `yaml:"augment" json:"augment,omitempty"`
 	// Invent is the share of malicious training names that names of invented families take the place of, others every epoch.
 	Invent float64 `yaml:"invent" json:"invent,omitempty"`
+	// Blend is the share that one more epoch, in which every malicious name is invented, has in the model: its weights lie
+	// between those before that epoch and those after it. 0 does without.
+	Blend float64 `yaml:"blend,omitempty" json:"blend,omitempty"`
 	// Average is the decay a step of a running mean of the weights, which is validated and kept in place of the last ones;
 	// 0 keeps those.
 	Average float64 `yaml:"average" json:"average,omitempty"`
@@ -103,10 +106,10 @@ func Recipe(arch, target string) (preset string, o Options) {
 	if arch != Auto && arch != autoPreset {
 		return arch, o
 	}
-	o.Epochs, o.BatchSize, o.LearningRate = 7, 512, 2e-3
+	o.Epochs, o.BatchSize, o.LearningRate = 6, 512, 2e-3
 	o.Schedule, o.WeightDecay, o.Augment = ScheduleCosine, 0.02, 0.15
 	if target != TargetFamily {
-		o.Invent = 0.2
+		o.Invent, o.Blend = 0.2, 0.5
 	}
 	return autoPreset, o
 }
@@ -151,6 +154,8 @@ func (o *Options) Resolve() error {
 		return fmt.Errorf("augment %g: must be 0 to 1", o.Augment)
 	case !(o.Invent >= 0 && o.Invent <= 1):
 		return fmt.Errorf("invent %g: must be 0 to 1", o.Invent)
+	case !(o.Blend >= 0 && o.Blend <= 1):
+		return fmt.Errorf("blend %g: must be 0 to 1", o.Blend)
 	case !(o.Average >= 0 && o.Average < 1):
 		return fmt.Errorf("average %g: must be at least 0 and below 1", o.Average)
 	case !slices.Contains([]string{WeightNone, WeightBalanced, WeightFamily}, o.ClassWeight):

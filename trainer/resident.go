@@ -138,9 +138,10 @@ func (f *fit) pass(ctx context.Context, r Resident, epoch int, key uint64, from 
 	})
 }
 
-// scorer is what scores names with the weights after an epoch: the session where it is resident, else a classifier.
+// scorer is what scores names with the weights after an epoch: the session where it is resident and has them, else a
+// classifier.
 func (f *fit) scorer(w model.Weights) (scorer, error) {
-	if r := f.resident(); r != nil {
+	if r := f.resident(); r != nil && f.before == nil {
 		return &deviceScorer{Resident: r, coder: f.Spec.Encoder.Coder()}, nil
 	}
 	return model.NewClassifier(&model.Model{Spec: *f.Spec, Weights: w, Threshold: 0.5})

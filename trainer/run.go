@@ -164,8 +164,10 @@ func settle(r Request) (*Config, error) {
 	if err := cfg.Options.Resolve(); err != nil {
 		return nil, err
 	}
-	if cfg.Target == TargetFamily && cfg.Options.Invent > 0 {
-		return nil, fmt.Errorf("invent %g: an invented name has no family. Try: --invent 0, or another --target", cfg.Options.Invent)
+	for flag, share := range map[string]float64{"invent": cfg.Options.Invent, "blend": cfg.Options.Blend} {
+		if cfg.Target == TargetFamily && share > 0 {
+			return nil, fmt.Errorf("%s %g: an invented name has no family. Try: --%s 0, or another --target", flag, share, flag)
+		}
 	}
 	m, err := datasets.ReadManifest(cfg.Data)
 	if err != nil {

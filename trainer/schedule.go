@@ -11,7 +11,7 @@ func (f *fit) schedule(epoch, done int) {
 	if f.Schedule != ScheduleCosine {
 		return
 	}
-	at := (float64(epoch-1) + float64(done)/float64(f.Train.Len())) / float64(f.Epochs)
+	at := (float64(epoch-1-f.first) + float64(done)/float64(f.Train.Len())) / float64(f.Epochs-f.first)
 	rate := f.LearningRate * (1 + math.Cos(math.Pi*at)) / 2
 	if at < warmup {
 		rate *= (at + 1e-3) / (warmup + 1e-3) // the first step moves too
@@ -32,7 +32,7 @@ func (f *fit) average(last bool) {
 	if f.steps++; f.steps < averageEvery && !last {
 		return
 	}
-	keep := float32(math.Pow(f.Average, float64(f.steps)))
+	share := 1 - math.Pow(f.Average, float64(f.steps))
 	f.steps = 0
 	now := f.session.Weights()
 	if now == nil {
@@ -42,10 +42,5 @@ func (f *fit) average(last bool) {
 		f.mean = now
 		return
 	}
-	for name, t := range f.mean {
-		from := now[name].Data
-		for i, v := range t.Data {
-			t.Data[i] = keep*v + (1-keep)*from[i]
-		}
-	}
+	f.mean.Towards(now, share)
 }

@@ -103,7 +103,7 @@ func TestFitOnDevice(t *testing.T) {
 			t.Fatal(err)
 		}
 		o := trainer.DefaultOptions()
-		o.Epochs, o.BatchSize, o.LearningRate, o.Augment, o.Schedule, o.Precision = 4, 32, 1e-2, augment, trainer.ScheduleCosine, precision
+		o.Epochs, o.BatchSize, o.LearningRate, o.Augment, o.Schedule, o.Precision, o.Blend = 4, 32, 1e-2, augment, trainer.ScheduleCosine, precision, 0.3
 		r, err := trainer.Fit(context.Background(), trainer.Task{Spec: &spec, Engine: e, Train: train, Validation: validation}, o, trainer.Observer{})
 		if err != nil {
 			t.Fatal(err)
