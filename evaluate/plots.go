@@ -46,12 +46,19 @@ func line(p *plot.Plot, xy plotter.XYs, c color.Color, name string, dots bool) e
 	return nil
 }
 
-// plotTraining draws both losses an epoch and marks the best.
+// plotTraining draws both losses an epoch and marks the best, or the one that was blended with it: its training names were
+// others, so the lines end before it.
 func plotTraining(history []Epoch, path string) error {
 	p := chart.New("Training", "epoch", "loss")
 	var train, validation plotter.XYs
-	best := bestEpoch(history)
+	best, kept := bestEpoch(history), "best: epoch %d, AUC %.4f"
+	if best.Blend > 0 {
+		kept = "kept: blend with epoch %d, AUC %.4f"
+	}
 	for _, e := range history {
+		if e.Blend > 0 {
+			break
+		}
 		train = append(train, plotter.XY{X: float64(e.Epoch), Y: e.TrainLoss})
 		validation = append(validation, plotter.XY{X: float64(e.Epoch), Y: e.ValidationLoss})
 	}
@@ -68,7 +75,7 @@ func plotTraining(history []Epoch, path string) error {
 	}
 	mark.Shape, mark.Color, mark.Radius = draw.RingGlyph{}, chart.Ink, vg.Points(6)
 	p.Add(mark)
-	p.Legend.Add(fmt.Sprintf("best: epoch %d, AUC %.4f", best.Epoch, best.ValidationAUC), mark)
+	p.Legend.Add(fmt.Sprintf(kept, best.Epoch, best.ValidationAUC), mark)
 	p.Legend.Top = true
 	p.X.Min, p.X.Max = float64(history[0].Epoch)-0.3, float64(history[len(history)-1].Epoch)+0.3
 	top := math.Max(p.Y.Max, 0)

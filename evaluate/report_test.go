@@ -52,3 +52,15 @@ func TestGeneralisationsOfAnyName(t *testing.T) {
 		t.Errorf("no protocols: %+v, %v", got, err)
 	}
 }
+
+// A model that was blended with a last epoch is that epoch's, whatever validation says.
+func TestBestEpoch(t *testing.T) {
+	history := []Epoch{{Epoch: 1, ValidationLoss: 0.2}, {Epoch: 2, ValidationLoss: 0.1}, {Epoch: 3, ValidationLoss: 0.3}}
+	if got := bestEpoch(history); got.Epoch != 2 {
+		t.Errorf("epoch %d, want that of the lowest loss", got.Epoch)
+	}
+	history[2].Blend = 0.5
+	if got := bestEpoch(history); got.Epoch != 3 {
+		t.Errorf("epoch %d, want the blended one", got.Epoch)
+	}
+}

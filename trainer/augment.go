@@ -18,11 +18,11 @@ func (f *fit) name(epoch int, p uint32) string {
 	}
 	rng := rand.New(rand.NewPCG(model.SubSeed(f.Seed, "augment"), uint64(epoch)<<32|uint64(p)))
 	if f.Invent > 0 && f.Train.class(p) != datasets.Benign && rng.Float64() < f.Invent {
-		if f.before == nil {
-			name = f.Train.invented(rng, p, inventions)
-		} else {
-			name = f.Train.stranger(rng, p)
+		by := inventions
+		if f.before != nil {
+			by = ofNoFamily
 		}
+		name = f.Train.invented(rng, p, by)
 	}
 	if f.Augment > 0 && rng.Float64() < f.Augment {
 		name = hosted(rng, name)

@@ -54,23 +54,6 @@ func (s *Set) invented(rng *rand.Rand, p uint32, by []invention) string {
 	return label + suffix
 }
 
-// maskedShare is how many of a stranger's names keep a family's lengths and suffixes: where DGA names are to be found at all,
-// which is all that families of random letters have in common.
-const maskedShare = 0.3
-
-// stranger is as invented, but owes nothing to the letters of the name that it takes the place of.
-func (s *Set) stranger(rng *rand.Rand, p uint32) string {
-	_, own, suffix := dnsname.Parts(s.Name(int(p)))
-	if own == "" || s.class(p) == datasets.Tunnel || rng.Float64() >= maskedShare {
-		return s.invented(rng, p, ofNoFamily)
-	}
-	alphabet := ascii
-	if strings.ContainsAny(own, "0123456789") {
-		alphabet = asciiDigit
-	}
-	return text(rng, alphabet, len(own)) + suffix
-}
-
 // suffixes are the public suffixes that names have, those of tunnels left out, each once, in order.
 func (s *Set) suffixes() []string {
 	s.suffixesOnce.Do(func() {

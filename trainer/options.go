@@ -38,9 +38,9 @@ type Options struct {
 	Augment float64 `yaml:"augment" json:"augment,omitempty"`
 	// Invent is the share of malicious training names that names of invented families take the place of, others every epoch.
 	Invent float64 `yaml:"invent" json:"invent,omitempty"`
-	// Blend is the share that one more epoch, in which every malicious name is invented, has in the model: its weights lie
-	// between those before that epoch and those after it. 0 does without.
-	Blend float64 `yaml:"blend,omitempty" json:"blend,omitempty"`
+	// Blend is the share that one more epoch, in which four of five malicious names are invented, has in the model: its
+	// weights lie between those before that epoch and those after it. 0 does without.
+	Blend float64 `yaml:"blend" json:"blend,omitempty"`
 	// Average is the decay a step of a running mean of the weights, which is validated and kept in place of the last ones;
 	// 0 keeps those.
 	Average float64 `yaml:"average" json:"average,omitempty"`
@@ -106,10 +106,10 @@ func Recipe(arch, target string) (preset string, o Options) {
 	if arch != Auto && arch != autoPreset {
 		return arch, o
 	}
-	o.Epochs, o.BatchSize, o.LearningRate = 6, 512, 2e-3
+	o.Epochs, o.BatchSize, o.LearningRate = 7, 512, 2e-3
 	o.Schedule, o.WeightDecay, o.Augment = ScheduleCosine, 0.02, 0.15
 	if target != TargetFamily {
-		o.Invent, o.Blend = 0.2, 0.5
+		o.Invent = 0.2
 	}
 	return autoPreset, o
 }

@@ -41,6 +41,7 @@ func (c *command) train() *cli.Command {
 			&cli.Float64Flag{Name: "label-smoothing", Usage: "share of each target that all labels divide between them"},
 			&cli.Float64Flag{Name: "augment", Usage: "share of training names that get a host such as www put before them"},
 			&cli.Float64Flag{Name: "invent", Usage: "share of malicious training names that names of invented families take the place of"},
+			&cli.Float64Flag{Name: "blend", Usage: "share in the model of one more epoch, in which most malicious names are invented (0: none)"},
 			&cli.IntFlag{Name: "names", Usage: "train on `N` of the training names, drawn by the seed (0: all)"},
 			&cli.Float64Flag{Name: "average", Usage: "decay a step of a running mean of the weights that is kept in place of the last ones (0: none)"},
 			&cli.StringFlag{Name: "target", Value: trainer.TargetBinary, Usage: "binary, class or family"},
@@ -88,6 +89,9 @@ func (c *command) trainAction(ctx *cli.Context) error {
 	stopped := ""
 	if s.Stopped {
 		stopped = ", stopped early"
+	}
+	if s.Best.Blend > 0 {
+		stopped += ", the last on invented names"
 	}
 	_, err = fmt.Fprintf(c.out, "run         %s\nmodel       %s, %d parameters, %s\nnames       %d to train, %d to validate\nepochs      %d%s\nbest        epoch %d: validation loss %.4f, AUC %.4f, accuracy %.4f\n\nNext: degas evaluate-model %s\n",
 		s.Dir, r.Config.Arch, s.Parameters, strings.Join(labelsShort(s.Labels), ", "), s.Train, s.Validation, s.Epochs, stopped,
