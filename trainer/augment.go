@@ -20,7 +20,7 @@ func (f *fit) name(epoch int, p uint32) string {
 	if f.Invent > 0 && f.Train.class(p) != datasets.Benign && rng.Float64() < f.Invent {
 		by := inventions
 		if f.before != nil {
-			by = ofNoFamily
+			by = unlike
 		}
 		name = f.Train.invented(rng, p, by)
 	}

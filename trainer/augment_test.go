@@ -123,7 +123,7 @@ func TestStrangers(t *testing.T) {
 		}
 		return n
 	}
-	if family, none := of(inventions), of(ofNoFamily); family < 300 || none > 0 {
+	if family, none := of(inventions), of(unlike); family < 300 || none > 0 {
 		t.Errorf("%d of 2000 have the family's letters where they may, %d where they may not", family, none)
 	}
 }

@@ -25,9 +25,9 @@ const (
 type invention func(rng *rand.Rand, s *Set, label string) string
 
 var (
-	// ofNoFamily owe nothing to a malicious name's label.
-	ofNoFamily = []invention{letters, letters, hashes, hashes, syllables, words, shuffled}
-	inventions = append([]invention{moved, disguised}, ofNoFamily...)
+	inventions = []invention{letters, letters, hashes, hashes, syllables, words, shuffled, moved, disguised}
+	// unlike are those that hardly any benign name is like: to learn them costs nothing of what is known of others.
+	unlike = []invention{longLetters, hashes}
 )
 
 // invented is a malicious name of a family that nobody has: it takes the place of the p-th, whose class it has. A model that
@@ -108,7 +108,13 @@ func some(rng *rand.Rand, alphabet string, n int) string {
 }
 
 // letters are letters, or letters and digits, of an alphabet that may lack some.
-func letters(rng *rand.Rand, _ *Set, _ string) string {
+func letters(rng *rand.Rand, _ *Set, _ string) string { return someLetters(rng, 5) }
+
+// longLetters are the same, not as short.
+func longLetters(rng *rand.Rand, _ *Set, _ string) string { return someLetters(rng, 11) }
+
+// someLetters are 24 lengths of letters, or letters and digits, of an alphabet that may lack some.
+func someLetters(rng *rand.Rand, shortest int) string {
 	alphabet := ascii
 	switch rng.IntN(6) {
 	case 0:
@@ -118,7 +124,7 @@ func letters(rng *rand.Rand, _ *Set, _ string) string {
 	case 2:
 		alphabet = some(rng, ascii, 8+rng.IntN(16))
 	}
-	return text(rng, alphabet, 5+rng.IntN(24))
+	return text(rng, alphabet, shortest+rng.IntN(24))
 }
 
 // hashes are hexadecimal digits, some behind a letter.

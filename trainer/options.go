@@ -109,7 +109,7 @@ func Recipe(arch, target string) (preset string, o Options) {
 	o.Epochs, o.BatchSize, o.LearningRate = 7, 512, 2e-3
 	o.Schedule, o.WeightDecay, o.Augment = ScheduleCosine, 0.02, 0.15
 	if target != TargetFamily {
-		o.Invent = 0.2
+		o.Epochs, o.Invent, o.Blend = 6, 0.2, 0.5 // the blend is of a seventh
 	}
 	return autoPreset, o
 }
