@@ -25,8 +25,9 @@ func (c *command) train() *cli.Command {
 		Description: "IN is the output of process-data (data/processed). The run goes to runs/NAME: config.yaml, history.jsonl,\n" +
 			"a checkpoint for --resume, and the best epoch's model in model/.\n\n" +
 			"auto and hybrid have a recipe of their own: 7 epochs, batches of 512, rate 0.002 on a cosine, weight decay 0.02,\n" +
-			"augment 0.15 and, but for --target family, invent 0.2. The values shown are those of every other architecture and of\n" +
-			"--from; a flag replaces either. A resumed run keeps its own: of it only --epochs and --patience may change.\n\n" +
+			"augment 0.15 and, but for --target family, invent 0.2 and 6 epochs with blend 0.5, which adds one. The values shown are\n" +
+			"those of every other architecture and of --from; a flag replaces either. A resumed run keeps its own: of it only\n" +
+			"--epochs and --patience may change.\n\n" +
 			"Example: degas train-model data/processed --epochs 5 --run first",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "arch", Value: trainer.Auto, Usage: "auto, the best known, with a recipe of its own; " + strings.Join(model.Presets(), ", ") + ", or a `SPEC` file (.json, as the spec in a model.json)"},
@@ -41,7 +42,7 @@ func (c *command) train() *cli.Command {
 			&cli.Float64Flag{Name: "label-smoothing", Usage: "share of each target that all labels divide between them"},
 			&cli.Float64Flag{Name: "augment", Usage: "share of training names that get a host such as www put before them"},
 			&cli.Float64Flag{Name: "invent", Usage: "share of malicious training names that names of invented families take the place of"},
-			&cli.Float64Flag{Name: "blend", Usage: "share in the model of one more epoch, in which most malicious names are invented (0: none)"},
+			&cli.Float64Flag{Name: "blend", Usage: "share in the model of one more epoch, in which most malicious names are long random letters and hashes (0: none)"},
 			&cli.IntFlag{Name: "names", Usage: "train on `N` of the training names, drawn by the seed (0: all)"},
 			&cli.Float64Flag{Name: "average", Usage: "decay a step of a running mean of the weights that is kept in place of the last ones (0: none)"},
 			&cli.StringFlag{Name: "target", Value: trainer.TargetBinary, Usage: "binary, class or family"},
