@@ -72,6 +72,7 @@ func ReadConfig(path string) (*Config, error) {
 	}
 	if before.Search["arch"] == nil { // the search is about auto and begins at its recipe
 		_, c.Options = trainer.Recipe(trainer.Auto, before.Target)
+		c.Options.Blend = 0 // an epoch more for each trial, for families that validation does not hold
 	}
 	if err := yaml.UnmarshalWithOptions(data, c, yaml.Strict()); err != nil {
 		return nil, fmt.Errorf("read %s: %w", path, err)
