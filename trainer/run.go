@@ -164,10 +164,8 @@ func settle(r Request) (*Config, error) {
 	if err := cfg.Options.Resolve(); err != nil {
 		return nil, err
 	}
-	for flag, share := range map[string]float64{"invent": cfg.Options.Invent, "blend": cfg.Options.Blend} {
-		if cfg.Target == TargetFamily && share > 0 {
-			return nil, fmt.Errorf("%s %g: an invented name has no family. Try: --%s 0, or another --target", flag, share, flag)
-		}
+	if o := cfg.Options; cfg.Target == TargetFamily && o.Invent+o.Blend > 0 {
+		return nil, fmt.Errorf("invent %g, blend %g: an invented name has no family. Try: --invent 0 --blend 0, or another --target", o.Invent, o.Blend)
 	}
 	m, err := datasets.ReadManifest(cfg.Data)
 	if err != nil {
