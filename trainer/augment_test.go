@@ -108,8 +108,8 @@ func TestInventedNamesAreNames(t *testing.T) {
 	}
 }
 
-// What an epoch on strangers takes for a family's names has nothing of their letters.
-func TestStrangers(t *testing.T) {
+// What the blend's epoch takes for a family's names has nothing of their letters.
+func TestUnlike(t *testing.T) {
 	names, labels := []string{"zzzzzzzzz.ru"}, []int{1}
 	for i := range 2000 {
 		names, labels = append(names, fmt.Sprintf("%cone%d.com", 'a'+i%26, i)), append(labels, 0)

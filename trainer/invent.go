@@ -21,12 +21,13 @@ const (
 
 // invention is how the registered label of a DGA name can come about, after the kinds of algorithm that Plohmann et al.
 // (USENIX Security 2016) tell apart: arithmetic, hashes, words, permutations. It gives "" where it finds nothing to
-// work on. One that stands twice is drawn twice as often.
+// work on.
 type invention func(rng *rand.Rand, s *Set, label string) string
 
+// What names are invented by. One that stands twice is drawn twice as often.
 var (
 	inventions = []invention{letters, letters, hashes, hashes, syllables, words, shuffled, moved, disguised}
-	// unlike are those that hardly any benign name is like: to learn them costs nothing of what is known of others.
+	// unlike are those that hardly any benign name is like: to learn them costs little of what is known of others.
 	unlike = []invention{longLetters, hashes}
 )
 
