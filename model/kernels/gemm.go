@@ -102,10 +102,11 @@ const (
 	maxColumns = 32
 )
 
-// product is the working memory of a matrix product: a packed panel of B and a tile for the ragged edge of C.
+// product is the working memory of a matrix product: packed panels of B, tiles of A where its values lie apart, and a tile
+// for the ragged edge of C.
 type product struct {
-	panel [depth * maxColumns]float32
-	tile  [maxRows * maxColumns]float32
+	panels, left []float32
+	tile         [maxRows * maxColumns]float32
 }
 
 var products = sync.Pool{New: func() any { return new(product) }}
@@ -120,16 +121,16 @@ func tileSize() (rows, columns int) {
 
 func (p *product) multiply(m, n, k int, a, b, c Matrix, accumulate bool) {
 	rows, columns := tileSize()
-	ars, acs := a.strides()
 	for q := 0; q < k; q += depth {
 		deep := min(depth, k-q)
 		add := accumulate || q > 0
+		p.packLeft(a, q, m, n, deep, rows)
 		for j := 0; j < n; j += columns {
 			wide := min(columns, n-j)
-			panel, stride := p.pack(b, q, j, deep, wide, columns, m > rows)
+			panel, stride := p.panel(b, q, j, deep, n, columns, m > rows)
 			for i := 0; i < m; i += rows {
 				high := min(rows, m-i)
-				from := unsafe.Pointer(&a.Data[i*ars+q*acs])
+				from, ars, acs := p.rows(a, q, i, deep, high)
 				if wide == columns {
 					tile(high, deep, from, ars, acs, panel, stride, unsafe.Pointer(&c.Data[i*c.Stride+j]), c.Stride, add)
 					continue
@@ -150,22 +151,85 @@ func tile(rows, k int, a unsafe.Pointer, ars, acs int, b unsafe.Pointer, brs int
 	gemmTile(rows, uintptr(k), a, uintptr(ars)*4, uintptr(acs)*4, b, uintptr(brs)*4, c, uintptr(crs)*4, acc)
 }
 
-// pack copies a panel [deep, columns] of b, zeros beyond wide. A full panel that few rows will use is left in place.
-func (p *product) pack(b Matrix, q, j, deep, wide, columns int, reused bool) (panel unsafe.Pointer, stride int) {
-	if !reused && wide == columns && !b.Transposed {
+// together is how many columns of B are packed at once, whole panels: rows are then read in one go, which memory is quick
+// at, and not a cache line here and there. reused is how many columns make it worth packing A.
+const together, reused = 512, 256
+
+// panel gives the panel [deep, columns] of b at column j, zeros beyond n. One that few rows will use is left in place.
+func (p *product) panel(b Matrix, q, j, deep, n, columns int, many bool) (panel unsafe.Pointer, stride int) {
+	wide := min(columns, n-j)
+	if !many && wide == columns && !b.Transposed {
 		return unsafe.Pointer(&b.Data[q*b.Stride+j]), b.Stride
 	}
-	d := p.panel[:deep*columns]
 	if b.Transposed {
-		packColumns(d, b.Data[j*b.Stride+q:], deep, columns, wide, b.Stride)
-		return unsafe.Pointer(&p.panel), columns
+		p.panels = grown(p.panels, deep*columns)
+		packColumns(p.panels, b.Data[j*b.Stride+q:], deep, columns, wide, b.Stride)
+		return unsafe.Pointer(&p.panels[0]), columns
 	}
+	group := columns
+	if many {
+		group = together
+	}
+	if j%group == 0 {
+		p.packRows(b, q, j, deep, min(group, n-j), columns)
+	}
+	return unsafe.Pointer(&p.panels[j%group*deep]), columns
+}
+
+// packRows lays out panels of b, width columns from column j on.
+func (p *product) packRows(b Matrix, q, j, deep, width, columns int) {
+	full := width / columns * columns
+	size := full
+	if full < width {
+		size += columns
+	}
+	p.panels = grown(p.panels, size*deep)
 	for y := range deep {
-		row := d[y*columns : (y+1)*columns]
-		copy(row, b.Data[(q+y)*b.Stride+j:][:wide])
-		clear(row[wide:])
+		row := b.Data[(q+y)*b.Stride+j:][:width]
+		at := y * columns
+		for x := 0; x < full; x += columns {
+			copy(p.panels[at:][:columns], row[x:])
+			at += deep * columns
+		}
+		if full < width {
+			to := p.panels[at:][:columns]
+			clear(to[copy(to, row[full:]):])
+		}
 	}
-	return unsafe.Pointer(&p.panel), columns
+}
+
+// packLeft lays out a's rows tile by tile where a row's values lie apart and columns enough of b will use them: apart by a
+// power of two, they would have but few places in the cache.
+func (p *product) packLeft(a Matrix, q, m, n, deep, rows int) {
+	p.left = p.left[:0]
+	if !a.Transposed || n < reused {
+		return
+	}
+	p.left = grown(p.left, m*deep)
+	for y := range deep {
+		row := a.Data[(q+y)*a.Stride:][:m]
+		for i := 0; i < m; i += rows {
+			high := min(rows, m-i)
+			copy(p.left[i*deep+y*high:][:high], row[i:])
+		}
+	}
+}
+
+// grown is n values in x's memory if they fit there.
+func grown(x []float32, n int) []float32 {
+	if cap(x) < n {
+		return make([]float32, n)
+	}
+	return x[:n]
+}
+
+// rows is the tile of a from row i on, with its strides.
+func (p *product) rows(a Matrix, q, i, deep, high int) (from unsafe.Pointer, ars, acs int) {
+	if len(p.left) > 0 {
+		return unsafe.Pointer(&p.left[i*deep]), 1, high
+	}
+	ars, acs = a.strides()
+	return unsafe.Pointer(&a.Data[i*ars+q*acs]), ars, acs
 }
 
 // edge moves the used part of the tile into c.

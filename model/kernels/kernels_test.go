@@ -47,6 +47,9 @@ func TestGemm(t *testing.T) {
 			if rng.IntN(10) == 0 {
 				k += 300
 			}
+			if rng.IntN(10) == 0 {
+				n += 1000
+			}
 			a, b := view(rng, m, k, rng.IntN(2) == 0), view(rng, k, n, rng.IntN(2) == 0)
 			c := view(rng, m, n, false)
 			accumulate := rng.IntN(2) == 0
@@ -279,11 +282,17 @@ func TestRMSProp(t *testing.T) {
 }
 
 func BenchmarkGemm(b *testing.B) {
-	for _, s := range [][3]int{{256, 512, 128}, {256, 256, 1024}, {1024, 256, 256}, {1024, 512, 128}, {1024, 256, 1024}, {128, 512, 5120}} {
-		b.Run(fmt.Sprintf("%dx%dx%d", s[0], s[1], s[2]), func(b *testing.B) {
+	for _, s := range []struct {
+		m, n, k int
+		across  bool // a transposed, as gradients of weights have it
+	}{{256, 512, 128, false}, {256, 256, 1024, false}, {1024, 256, 256, false}, {1024, 512, 128, false}, {1024, 256, 1024, false}, {128, 512, 5120, true}, {896, 256, 512, true}} {
+		b.Run(fmt.Sprintf("%dx%dx%d", s.m, s.n, s.k), func(b *testing.B) {
 			rng := rand.New(rand.NewPCG(1, 1))
-			m, n, k := s[0], s[1], s[2]
+			m, n, k := s.m, s.n, s.k
 			x, y, z := Matrix{Data: random(rng, m*k), Stride: k}, Matrix{Data: random(rng, k*n), Stride: n}, Matrix{Data: random(rng, m*n), Stride: n}
+			if s.across {
+				x = Matrix{Data: x.Data, Stride: m}.T()
+			}
 			for b.Loop() {
 				Gemm(m, n, k, x, y, z, false)
 			}
