@@ -171,31 +171,11 @@ func (p *product) panel(b Matrix, q, j, deep, n, columns int, many bool) (panel 
 		group = together
 	}
 	if j%group == 0 {
-		p.packRows(b, q, j, deep, min(group, n-j), columns)
+		width := min(group, n-j)
+		p.panels = grown(p.panels, panelled(width, columns)*deep)
+		packRows(p.panels, b.Data[q*b.Stride+j:], deep, columns, width, b.Stride)
 	}
 	return unsafe.Pointer(&p.panels[j%group*deep]), columns
-}
-
-// packRows lays out panels of b, width columns from column j on.
-func (p *product) packRows(b Matrix, q, j, deep, width, columns int) {
-	full := width / columns * columns
-	size := full
-	if full < width {
-		size += columns
-	}
-	p.panels = grown(p.panels, size*deep)
-	for y := range deep {
-		row := b.Data[(q+y)*b.Stride+j:][:width]
-		at := y * columns
-		for x := 0; x < full; x += columns {
-			copy(p.panels[at:][:columns], row[x:])
-			at += deep * columns
-		}
-		if full < width {
-			to := p.panels[at:][:columns]
-			clear(to[copy(to, row[full:]):])
-		}
-	}
 }
 
 // packLeft lays out a's rows tile by tile where a row's values lie apart and columns enough of b will use them: apart by a
@@ -213,14 +193,6 @@ func (p *product) packLeft(a Matrix, q, m, n, deep, rows int) {
 			copy(p.left[i*deep+y*high:][:high], row[i:])
 		}
 	}
-}
-
-// grown is n values in x's memory if they fit there.
-func grown(x []float32, n int) []float32 {
-	if cap(x) < n {
-		return make([]float32, n)
-	}
-	return x[:n]
 }
 
 // rows is the tile of a from row i on, with its strides.

@@ -18,25 +18,43 @@ func (p *Packed) Pack(k, n int, b Matrix) {
 	}
 	check(k, n, b)
 	_, wide := tileSize()
-	panels := (n + wide - 1) / wide
-	if size := panels * wide * k; cap(p.data) < size {
-		p.data = make([]float32, size)
-	} else {
-		p.data = p.data[:size]
-	}
+	p.data = grown(p.data, panelled(n, wide)*k)
 	rs, cs := b.strides()
-	for j := range panels {
-		panel := p.data[j*wide*k : (j+1)*wide*k]
-		used := min(wide, n-j*wide)
-		if cs == 1 {
-			for y := range k {
-				row := panel[y*wide : (y+1)*wide]
-				copy(row, b.Data[y*rs+j*wide:][:used])
-				clear(row[used:])
-			}
-			continue
+	if cs == 1 {
+		packRows(p.data, b.Data, k, wide, n, rs)
+		return
+	}
+	for j := 0; j < n; j += wide {
+		packColumns(p.data[j*k:(j+wide)*k], b.Data[j*cs:], k, wide, min(wide, n-j), cs)
+	}
+}
+
+// panelled is n columns and those that fill up the last panel.
+func panelled(n, wide int) int { return (n + wide - 1) / wide * wide }
+
+// grown is n values in x's memory if they fit there.
+func grown(x []float32, n int) []float32 {
+	if cap(x) < n {
+		return make([]float32, n)
+	}
+	return x[:n]
+}
+
+// packRows fills panels one behind the other from a matrix whose rows, n columns of them, are stride floats apart. It goes
+// row by row: memory is quick at what lies in one go.
+func packRows(panels, src []float32, k, wide, n, stride int) {
+	full := n / wide * wide
+	for y := range k {
+		row := src[y*stride:][:n]
+		at := y * wide
+		for x := 0; x < full; x += wide {
+			copy(panels[at:][:wide], row[x:])
+			at += k * wide
 		}
-		packColumns(panel, b.Data[j*wide*cs:], k, wide, used, cs)
+		if full < n {
+			to := panels[at:][:wide]
+			clear(to[copy(to, row[full:]):])
+		}
 	}
 }
 
