@@ -19,6 +19,8 @@ type Scorer interface {
 // Kind is a way to make a Scorer.
 type Kind struct {
 	Name, Description string
+	// Most is how many names, drawn with replacement, it learns from at most; 0 is all.
+	Most int
 	// Train learns from names, malicious[i] saying what names[i] is. Equal names, labels and seed give an equal Scorer.
 	Train func(ctx context.Context, names []string, malicious []bool, seed uint64) (Scorer, error)
 }
@@ -47,7 +49,7 @@ func Kinds() []Kind { return slices.Clone(kinds) }
 type Trained struct {
 	Kind
 	Scorer
-	Names   int // trained on
+	Names   int // trained on, at most: of those drawn some are drawn twice
 	Seconds float64
 }
 
@@ -69,7 +71,11 @@ func TrainAll(ctx context.Context, names []string, malicious []bool, seed uint64
 		if err != nil {
 			return nil, fmt.Errorf("baseline %s: %w", k.Name, err)
 		}
-		out = append(out, Trained{k, s, len(names), time.Since(began).Seconds()})
+		n := len(names)
+		if k.Most > 0 {
+			n = min(n, k.Most)
+		}
+		out = append(out, Trained{k, s, n, time.Since(began).Seconds()})
 	}
 	return out, nil
 }

@@ -87,15 +87,15 @@ func TestLevelsAtOnce(t *testing.T) {
 	for i := range malicious { // noise makes trees deep
 		malicious[i] = malicious[i] != (rng.IntN(10) == 0)
 	}
-	for _, features := range []int{len(devoFeatures), len(lexicalFeatures)} {
-		whole, err := newGrower(rand.New(rand.NewPCG(5, 6)), features, list, malicious).tree(1000)
+	for _, v := range []*view{{features: len(devoFeatures)}, {len(wideFeatures), newGramTable(list, malicious)}} {
+		whole, err := newGrower(rand.New(rand.NewPCG(5, 6)), v, list, malicious).tree(1000)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, levels := range []int{1, 2, levelsAtOnce} {
-			got, err := newGrower(rand.New(rand.NewPCG(5, 6)), features, list, malicious).tree(levels)
+			got, err := newGrower(rand.New(rand.NewPCG(5, 6)), v, list, malicious).tree(levels)
 			if err != nil || !slices.Equal(got, whole) {
-				t.Errorf("%d features, %d levels at once: %v, %d nodes, not the %d that grow on one grid", features, levels, err, len(got), len(whole))
+				t.Errorf("%d features, %d levels at once: %v, %d nodes, not the %d that grow on one grid", v.features, levels, err, len(got), len(whole))
 			}
 		}
 	}
@@ -126,7 +126,8 @@ func TestFeatures(t *testing.T) {
 		{"a1b2.com", "digit_changes", 0.75}, {"www.strength.com", "longest_label", 8}, {"www.strength.com", "longest_consonants", 4},
 		{"x.aabb-c.com", "repeats", 0.25}, {"x.aabb-c.com", "labels", 3}, {"x.aabb-c.com", "hexadecimal", 0.625},
 	} {
-		values := appendFeatures(nil, tc.name)
+		text, suffix := withoutSuffix(tc.name)
+		values := appendFeatures(nil, tc.name, text, suffix)
 		if len(values) != len(lexicalFeatures) {
 			t.Fatalf("%d values for %d features", len(values), len(lexicalFeatures))
 		}
@@ -135,6 +136,31 @@ func TestFeatures(t *testing.T) {
 				t.Errorf("%s of %s is %g, want %g", f, tc.name, values[i], tc.want)
 			}
 		}
+	}
+}
+
+// Values counted by hand: of names "aab" and "ab", both benign.
+func TestGramTable(t *testing.T) {
+	table := newGramTable([]string{"aab.com", "ab.com", "zz.com"}, []bool{false, false, true})
+	for _, tc := range []struct {
+		text    string
+		counted bool
+		want1   float64
+		want2   float64
+	}{
+		// After the start "a" twice of two, after "a" "b" twice and "a" once of three; after the start and "a" one of each.
+		{"ab", false, (math.Log2(3.0/42) + math.Log2(3.0/43)) / 2, (math.Log2(3.0/42) + math.Log2(2.0/42)) / 2},
+		{"ab", true, (math.Log2(2.0/41) + math.Log2(2.0/42)) / 2, (math.Log2(2.0/41) + math.Log2(1.0/41)) / 2},
+		{"z", false, math.Log2(1.0 / 42), math.Log2(1.0 / 42)},
+		{"", false, 0, 0},
+	} {
+		got := table.append(nil, tc.text, tc.counted)
+		if len(got) != len(gramFeatures) || math.Abs(got[0]-tc.want1) > 1e-12 || math.Abs(got[1]-tc.want2) > 1e-12 {
+			t.Errorf("%q: %v, want %g and %g", tc.text, got, tc.want1, tc.want2)
+		}
+	}
+	if s := symbol('_'); s != symbols-1 || symbol('\xff') != s || symbol('a') == 0 {
+		t.Errorf("_ is %d", s)
 	}
 }
 

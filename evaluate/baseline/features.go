@@ -15,9 +15,27 @@ var devoFeatures = []string{"length", "entropy", "vowels"}
 var lexicalFeatures = append(devoFeatures[:3:3], "digits", "hyphens", "labels", "longest_label", "name_length", "distinct",
 	"longest_consonants", "longest_digits", "repeats", "hexadecimal", "digit_changes", "suffix_length", "suffix_labels")
 
-// appendFeatures appends the values of lexicalFeatures for a name.
-func appendFeatures(out []float64, name string) []float64 {
+// wideFeatures are lexicalFeatures and those that benign names must have been counted for.
+var wideFeatures = append(lexicalFeatures[:len(lexicalFeatures):len(lexicalFeatures)], gramFeatures...)
+
+// view is what a forest sees of a name: the first of wideFeatures.
+type view struct {
+	features int
+	grams    *gramTable // nil where no feature needs it
+}
+
+// append appends a name's values. counted says that the table was made of it too.
+func (v *view) append(out []float64, name string, counted bool) []float64 {
 	text, suffix := withoutSuffix(name)
+	to := len(out) + v.features
+	if out = appendFeatures(out, name, text, suffix); v.grams != nil {
+		out = v.grams.append(out, text, counted)
+	}
+	return out[:to]
+}
+
+// appendFeatures appends the values of lexicalFeatures for a name that withoutSuffix has cut.
+func appendFeatures(out []float64, name, text, suffix string) []float64 {
 	t := tally(text)
 	n := float64(max(len(text), 1))
 	return append(out, float64(len(text)), t.entropy, float64(t.vowels)/n, float64(t.digits)/n, float64(t.hyphens),

@@ -17,13 +17,13 @@ import (
 )
 
 func init() {
-	Register(Kind{Name: "forest, 3 features", Description: "golearn's trees, bagged, on length, entropy and share of vowels (Devo's features)",
+	Register(Kind{Name: "forest, 3 features", Description: "golearn's trees, bagged, on length, entropy and share of vowels (Devo's features)", Most: forestTrees * forestRows,
 		Train: func(ctx context.Context, names []string, malicious []bool, seed uint64) (Scorer, error) {
-			return trainForest(ctx, len(devoFeatures), names, malicious, seed)
+			return trainForest(ctx, &view{features: len(devoFeatures)}, names, malicious, seed)
 		}})
-	Register(Kind{Name: "forest, lexical", Description: "golearn's trees, bagged, on 16 lexical features",
+	Register(Kind{Name: "forest, lexical", Description: fmt.Sprintf("golearn's trees, bagged, on %d lexical features, n-grams of benign names among them", len(wideFeatures)), Most: forestTrees * forestRows,
 		Train: func(ctx context.Context, names []string, malicious []bool, seed uint64) (Scorer, error) {
-			return trainForest(ctx, len(lexicalFeatures), names, malicious, seed)
+			return trainForest(ctx, &view{len(wideFeatures), newGramTable(names, malicious)}, names, malicious, seed)
 		}})
 }
 
@@ -38,8 +38,8 @@ const (
 // forest is a random forest (Breiman 2001): trees on bootstrap samples that choose among random features at each node. Its
 // score is the mean share of malicious training names in the leaves that a name falls into.
 type forest struct {
-	features int // the first so many
-	trees    [][]node
+	view  *view
+	trees [][]node
 }
 
 // node of a tree: a leaf has no feature.
@@ -53,7 +53,7 @@ type node struct {
 // Score implements Scorer.
 func (f *forest) Score(name string) float64 {
 	var room [32]float64
-	values := appendFeatures(room[:0], name)
+	values := f.view.append(room[:0], name, false)
 	var sum float64
 	for _, t := range f.trees {
 		n := &t[0]
@@ -69,14 +69,14 @@ func (f *forest) Score(name string) float64 {
 	return sum / float64(len(f.trees))
 }
 
-func trainForest(ctx context.Context, features int, names []string, malicious []bool, seed uint64) (Scorer, error) {
-	f := &forest{features: features, trees: make([][]node, forestTrees)}
+func trainForest(ctx context.Context, v *view, names []string, malicious []bool, seed uint64) (Scorer, error) {
+	f := &forest{v, make([][]node, forestTrees)}
 	var group errgroup.Group
 	group.SetLimit(runtime.GOMAXPROCS(0))
 	for t := range f.trees {
 		group.Go(func() (err error) {
 			if err = ctx.Err(); err == nil {
-				f.trees[t], err = trainTree(rand.New(rand.NewPCG(seed, uint64(t))), features, names, malicious)
+				f.trees[t], err = trainTree(rand.New(rand.NewPCG(seed, uint64(t))), v, names, malicious)
 			}
 			return err
 		})
@@ -87,8 +87,8 @@ func trainForest(ctx context.Context, features int, names []string, malicious []
 	return f, nil
 }
 
-func trainTree(rng *rand.Rand, features int, names []string, malicious []bool) ([]node, error) {
-	return newGrower(rng, features, names, malicious).tree(levelsAtOnce)
+func trainTree(rng *rand.Rand, v *view, names []string, malicious []bool) ([]node, error) {
+	return newGrower(rng, v, names, malicious).tree(levelsAtOnce)
 }
 
 // levelsAtOnce that golearn grows of a tree on one grid. Below a split it looks at a grid through views, each of which asks the
@@ -107,20 +107,20 @@ type grower struct {
 	number     map[base.Attribute]int
 }
 
-func newGrower(rng *rand.Rand, features int, names []string, malicious []bool) *grower {
-	rows := min(forestRows, len(names))
+func newGrower(rng *rand.Rand, v *view, names []string, malicious []bool) *grower {
+	rows, features := min(forestRows, len(names)), v.features
 	g := &grower{features: features, malicious: make([]bool, rows), number: map[base.Attribute]int{}}
 	var values []float64
 	for r := range rows {
 		i := rng.IntN(len(names))
-		values = appendFeatures(values[:0], names[i])
-		for _, v := range values[:features] {
-			g.values, g.packed = append(g.values, v), append(g.packed, base.PackFloatToBytes(v))
+		values = v.append(values[:0], names[i], !malicious[i])
+		for _, x := range values {
+			g.values, g.packed = append(g.values, x), append(g.packed, base.PackFloatToBytes(x))
 		}
 		g.malicious[r] = malicious[i]
 	}
 	for i := range max((forestDepth+features-1)/features, oneFeature) * features {
-		a := base.NewFloatAttribute(fmt.Sprintf("%s#%d", lexicalFeatures[i%features], i/features))
+		a := base.NewFloatAttribute(fmt.Sprintf("%s#%d", wideFeatures[i%features], i/features))
 		g.number[a], g.attributes = i%features, append(g.attributes, a)
 	}
 	class := new(base.CategoricalAttribute)

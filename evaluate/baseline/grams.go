@@ -1,0 +1,73 @@
+package baseline
+
+import "math"
+
+// gramFeatures are how likely the characters of a name are, without its public suffix, after those before them in benign names.
+var gramFeatures = []string{"bigrams", "trigrams"}
+
+// symbols are the different characters of a gramTable: the start of a name, letters, digits, hyphen and dot, and all others.
+const symbols = 40
+
+// symbol is a character's place in a gramTable. The start of a name is 0.
+func symbol(c byte) int {
+	switch {
+	case 'a' <= c && c <= 'z':
+		return 1 + int(c-'a')
+	case '0' <= c && c <= '9':
+		return 27 + int(c-'0')
+	case c == '-':
+		return 37
+	case c == '.':
+		return 38
+	}
+	return 39
+}
+
+// gramTable is a language model of benign names: how often a character follows one, [before, character], and two, [before,
+// before, character].
+type gramTable struct {
+	after1, after2 [][symbols]float64
+	sum1, sum2     []float64 // of the rows
+}
+
+// newGramTable counts in the names that are not malicious.
+func newGramTable(names []string, malicious []bool) *gramTable {
+	t := &gramTable{make([][symbols]float64, symbols), make([][symbols]float64, symbols*symbols), make([]float64, symbols), make([]float64, symbols*symbols)}
+	for i, n := range names {
+		if malicious[i] {
+			continue
+		}
+		text, _ := withoutSuffix(n)
+		eachGram(text, func(one, two, s int) {
+			t.after1[one][s]++
+			t.sum1[one]++
+			t.after2[two][s]++
+			t.sum2[two]++
+		})
+	}
+	return t
+}
+
+// append appends the values of gramFeatures: the mean of the logarithm, base 2, of a character's chance, one added to every
+// count (Laplace). counted says that the table was made of this name too, whose own characters then do not count: they would
+// tell a tree which names it learns from are benign.
+func (t *gramTable) append(out []float64, text string, counted bool) []float64 {
+	own := float64(one(counted))
+	var sum1, sum2 float64
+	eachGram(text, func(one, two, s int) {
+		sum1 += math.Log2((t.after1[one][s] - own + 1) / (t.sum1[one] - own + symbols))
+		sum2 += math.Log2((t.after2[two][s] - own + 1) / (t.sum2[two] - own + symbols))
+	})
+	n := float64(max(len(text), 1))
+	return append(out, sum1/n, sum2/n)
+}
+
+// eachGram calls f for each character of a text with the rows of a gramTable's two parts and its place in them.
+func eachGram(text string, f func(row1, row2, at int)) {
+	var before, last int
+	for i := range len(text) {
+		s := symbol(text[i])
+		f(last, before*symbols+last, s)
+		before, last = last, s
+	}
+}
