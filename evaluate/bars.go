@@ -17,7 +17,7 @@ import (
 
 // plotFamilies draws each family's recall as a bar, worst on top, and its recall at a false-positive rate of 1e-3 as a
 // dot. The picture grows with the number of families.
-func plotFamilies(groups []GroupRecall, threshold float64, path string) error {
+func plotFamilies(groups []GroupRecall, threshold float64, few bool, path string) error {
 	p := chart.New("Recall by family, worst first", "share found", "")
 	n := len(groups)
 	var names []string
@@ -44,7 +44,7 @@ func plotFamilies(groups []GroupRecall, threshold float64, path string) error {
 		}
 		marks.Shape, marks.Color, marks.Radius = draw.CircleGlyph{}, chart.Orange, vg.Points(3)
 		p.Add(marks)
-		p.Legend.Add("at 1 false alarm in 1,000", marks)
+		p.Legend.Add("at 1 false alarm in 1,000"+map[bool]string{true: " (too few benign names to trust)"}[few], marks)
 	}
 	p.NominalY(names...)
 	p.X.Min, p.X.Max = 0, 1

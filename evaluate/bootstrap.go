@@ -44,7 +44,9 @@ var bandRates = func() (out []float64) {
 	for k := range 51 {
 		out = append(out, math.Pow(10, float64(k-50)/10))
 	}
-	out[strictBand] = 1e-3 // to the last digit, on every machine
+	for k, rate := range rates { // to the last digit, on every machine
+		out[30-10*k] = rate
+	}
 	return out
 }()
 

@@ -36,6 +36,7 @@ type Compared struct {
 	// Foreign says that it was not trained on this data set: it may have seen these names in training.
 	Foreign    bool             `json:"trained_elsewhere"`
 	ROCAUC     Number           `json:"roc_auc"`
+	ROCAUC95   [2]Number        `json:"roc_auc_95"` // the paired bootstrap's, as those of Operating
 	PartialAUC Number           `json:"partial_roc_auc_fpr_1e-2"`
 	ECE        Number           `json:"ece"`
 	Operating  []OperatingPoint `json:"operating_points"`
@@ -94,6 +95,9 @@ func Compare(ctx context.Context, runs []string, o RunOptions) (*Comparison, err
 	if err != nil {
 		return nil, err
 	}
+	for k := range c.Runs {
+		c.Runs[k].intervals(&boot[k])
+	}
 	for k := 1; k < len(runs); k++ {
 		d := difference(curves[0], curves[k], boot[0], boot[k])
 		d.Run = runs[k]
@@ -104,6 +108,14 @@ func Compare(ctx context.Context, runs []string, o RunOptions) (*Comparison, err
 		return c, nil
 	}
 	return c, c.write(o.Out, curves, boot)
+}
+
+// intervals sets the run's 95 % intervals.
+func (r *Compared) intervals(d *bootstrapped) {
+	r.ROCAUC95 = percentiles(slices.Clone(d.areas))
+	for i := range r.Operating {
+		r.Operating[i].TPR95 = d.interval(slices.Index(bandRates, r.Operating[i].FPR))
+	}
 }
 
 // compared scores a run; the first one sets the data set.
@@ -203,20 +215,22 @@ func (c *Comparison) write(dir string, curves []*curve, boot []bootstrapped) err
 func (c *Comparison) Print(out io.Writer) error {
 	w := tabwriter.NewWriter(out, 2, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "%s names of %s, %s\n\n", chart.Grouped(c.Names), c.Split, c.Data)
-	fmt.Fprintln(w, "RUN\tPARAMETERS\tROC-AUC\tUP TO 1E-2\tTPR AT 1E-2\tAT 1E-3\tCALIBRATION ERROR")
+	few := ""
+	if c.Runs[0].Operating[1].TooFew { // the names are the same for all
+		few = " (TOO FEW)"
+	}
+	fmt.Fprintf(w, "RUN\tPARAMETERS\tROC-AUC\t95 %%\tUP TO 1E-2\tTPR AT 1E-2\tAT 1E-3%s\t95 %%\tCALIBRATION ERROR\n", few)
 	for _, r := range c.Runs {
-		few := ""
-		if r.Operating[1].TooFew {
-			few = " (too few)"
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s%s\t%s\n", r.Run, chart.Grouped(r.Parameters), num(r.ROCAUC), num(r.PartialAUC), num(r.Operating[0].TPR), num(r.Operating[1].TPR), few, num(r.ECE))
+		strict := r.Operating[1]
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s to %s\t%s\t%s\t%s\t%s to %s\t%s\n", r.Run, chart.Grouped(r.Parameters), num(r.ROCAUC), num(r.ROCAUC95[0]), num(r.ROCAUC95[1]), num(r.PartialAUC),
+			num(r.Operating[0].TPR), num(strict.TPR), num(strict.TPR95[0]), num(strict.TPR95[1]), num(r.ECE))
 	}
 	for _, r := range c.Runs {
 		if r.Foreign {
 			fmt.Fprintf(w, "\n%s was trained on another data set, or on an unknown one: these names may have been seen in training.\n", r.Run)
 		}
 	}
-	fmt.Fprintf(w, "\nAGAINST %s\tROC-AUC\t95 %%\tTPR AT 1E-3\t95 %%\tONLY IT RIGHT\tONLY THE FIRST\tMCNEMAR P\n", c.Runs[0].Run)
+	fmt.Fprintf(w, "\nAGAINST %s\tROC-AUC\t95 %%\tTPR AT 1E-3%s\t95 %%\tONLY IT RIGHT\tONLY THE FIRST\tMCNEMAR P\n", c.Runs[0].Run, few)
 	for _, d := range c.Pairs {
 		fmt.Fprintf(w, "%s\t%+.4f\t%+.4f to %+.4f\t%+.4f\t%+.4f to %+.4f\t%d\t%d\t%.2g\n", d.Run, float64(d.AUC), float64(d.AUC95[0]), float64(d.AUC95[1]),
 			float64(d.TPR), float64(d.TPR95[0]), float64(d.TPR95[1]), d.OnlyIt, d.OnlyThis, float64(d.McNemar))

@@ -50,6 +50,16 @@ func TestCompare(t *testing.T) {
 	if c.Data != data || c.Split != "test" || len(c.Runs) != 3 || len(c.Pairs) != 2 {
 		t.Fatalf("%+v", c)
 	}
+	for _, r := range c.Runs {
+		if !(r.ROCAUC95[0] < r.ROCAUC && r.ROCAUC < r.ROCAUC95[1]) {
+			t.Errorf("%s: area %g, interval %v", r.Run, float64(r.ROCAUC), r.ROCAUC95)
+		}
+		for _, o := range r.Operating {
+			if !(o.TPR95[0] <= o.TPR && o.TPR <= o.TPR95[1]) {
+				t.Errorf("%s at %g: %g, interval %v", r.Run, o.FPR, float64(o.TPR), o.TPR95)
+			}
+		}
+	}
 	first, turned := float64(c.Runs[0].ROCAUC), float64(c.Runs[1].ROCAUC)
 	if d := c.Pairs[0]; math.Abs(first+turned-1) > 1e-6 || math.Abs(float64(d.AUC)-(turned-first)) > 1e-9 || !(d.AUC95[0] < d.AUC && d.AUC < d.AUC95[1]) ||
 		d.OnlyIt+d.OnlyThis != c.Names {
@@ -67,7 +77,7 @@ func TestCompare(t *testing.T) {
 		t.Error(err)
 	}
 	var text strings.Builder
-	if err := c.Print(&text); err != nil || strings.Count(text.String(), "\n") != 10 {
+	if err := c.Print(&text); err != nil || strings.Count(text.String(), "\n") != 10 || strings.Count(text.String(), "(TOO FEW)") != 2 {
 		t.Errorf("%v:\n%s", err, text.String())
 	}
 }

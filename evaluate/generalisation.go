@@ -1,6 +1,7 @@
 package evaluate
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,10 +19,15 @@ import (
 // Generalisation is what a model's recipe finds of names that resemble nothing it was trained on: the recipe is trained
 // again without some families, sources or domains, and measured on those. Package protocol makes it.
 type Generalisation struct {
-	Format      int     `json:"format"`
-	Protocol    string  `json:"protocol"` // leave-family-out, leave-source-out or kfold
-	Arch        string  `json:"arch"`
-	Epochs      int     `json:"epochs"` // at most, a training
+	Format   int    `json:"format"`
+	Protocol string `json:"protocol"` // leave-family-out, leave-source-out or kfold
+	Arch     string `json:"arch"`
+	Epochs   int    `json:"epochs"` // at most, a training
+	// Blend is the recipe's: above 0, each training has an epoch more.
+	Blend float64 `json:"blend,omitempty"`
+	// Folds and Names are as they were asked for, 0 for a training a group and for all names.
+	Folds       int     `json:"folds,omitempty"`
+	Names       int     `json:"names,omitempty"`
 	Fingerprint string  `json:"dataset"`
 	Seconds     float64 `json:"seconds"`
 	Trainings   int     `json:"trainings"`
@@ -65,16 +71,23 @@ type HeldOutMean struct {
 
 // Detect measures the scores of held-out malicious names against those of benign ones.
 func Detect(benign, malicious []float64) Detection {
-	c := newCurveOf(slices.Concat(benign, malicious), func(i int) bool { return i >= len(benign) })
-	d := Detection{Number(math.NaN()), Number(math.NaN()), Number(math.NaN())}
-	if len(benign) > 0 && len(malicious) > 0 {
-		d = Detection{Number(c.rocAUC()), c.operating(rates[0]).TPR, c.operating(rates[1]).TPR}
-	}
-	return d
+	return between(benign, malicious).detection()
 }
 
-// byClass measures each class of malicious names against all benign ones.
-func byClass(s *Sample) []ClassDetection {
+// between is the curve of two lists of scores.
+func between(benign, malicious []float64) *curve {
+	return newCurveOf(slices.Concat(benign, malicious), func(i int) bool { return i >= len(benign) })
+}
+
+func (c *curve) detection() Detection {
+	if c.positives == 0 || c.negatives == 0 {
+		return Detection{Number(math.NaN()), Number(math.NaN()), Number(math.NaN())}
+	}
+	return Detection{Number(c.rocAUC()), c.operating(rates[0]).TPR, c.operating(rates[1]).TPR}
+}
+
+// byClass measures each class of malicious names against all benign ones. seed draws the bootstrap.
+func byClass(ctx context.Context, s *Sample, seed uint64) ([]ClassDetection, error) {
 	scores := map[datasets.Class][]float64{}
 	for i, c := range s.Class {
 		if s.Truth[i] == 0 {
@@ -84,11 +97,19 @@ func byClass(s *Sample) []ClassDetection {
 	}
 	out := []ClassDetection{}
 	for _, c := range []datasets.Class{datasets.DGA, datasets.Tunnel} {
-		if len(scores[c]) > 0 {
-			out = append(out, ClassDetection{c.String(), len(scores[c]), Detect(scores[datasets.Benign], scores[c])})
+		if len(scores[c]) == 0 {
+			continue
 		}
+		k := between(scores[datasets.Benign], scores[c])
+		d, points := ClassDetection{Class: c.String(), Names: len(scores[c]), Detection: k.detection()}, k.atRates()[:2]
+		var err error
+		if d.ROCAUC95, err = k.bootstrap(ctx, seed, points); err != nil {
+			return nil, err
+		}
+		d.TPR295, d.TPR395 = points[0].TPR95, points[1].TPR95
+		out = append(out, d)
 	}
-	return out
+	return out, nil
 }
 
 // Alarms is the share of held-out benign names at or above the thresholds for 1e-2 and 1e-3 of other benign names.
@@ -127,6 +148,28 @@ func (g *Generalisation) Summarise() {
 	}
 }
 
+// Passes says how often a training sees its names.
+func (g *Generalisation) Passes() string {
+	if g.Blend > 0 {
+		return fmt.Sprintf("at most %d epochs and the blend's", g.Epochs)
+	}
+	return fmt.Sprintf("at most %d epochs", g.Epochs)
+}
+
+// command is how it was asked for of the run in dir.
+func (g *Generalisation) command(dir string) []string {
+	words := []string{"degas", "evaluate-model", dir, "--protocol", g.Protocol, "--epochs", fmt.Sprint(g.Epochs)}
+	for _, f := range []struct {
+		name  string
+		value int
+	}{{"--folds", g.Folds}, {"--names", g.Names}} {
+		if f.value > 0 {
+			words = append(words, f.name, fmt.Sprint(f.value))
+		}
+	}
+	return words
+}
+
 // Fewest is the least number of benign names that a group's thresholds were read off.
 func (g *Generalisation) Fewest() int {
 	n := math.MaxInt
@@ -154,7 +197,7 @@ func (g *Generalisation) Cautions() []string {
 // Print writes the table.
 func (g *Generalisation) Print(out io.Writer) error {
 	w := tabwriter.NewWriter(out, 2, 0, 2, ' ', 0)
-	fmt.Fprintf(w, "%s of %s: %d trainings of at most %d epochs in %.0f s\n\n", g.Protocol, g.Arch, g.Trainings, g.Epochs, g.Seconds)
+	fmt.Fprintf(w, "%s of %s: %d trainings of %s in %.0f s\n\n", g.Protocol, g.Arch, g.Trainings, g.Passes(), g.Seconds)
 	fmt.Fprintf(w, "held out\tnames\tROC-AUC\tTPR at 1e-2\tat 1e-3\t%s: ROC-AUC\tat 1e-2\tat 1e-3\n", g.Baseline)
 	row := func(name, names string, m, p Detection) {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", name, names, num(m.ROCAUC), percent(m.TPR2), percent(m.TPR3), num(p.ROCAUC), percent(p.TPR2), percent(p.TPR3))

@@ -174,6 +174,15 @@ func wilson(of, n int) (share Number, interval [2]Number) {
 	return Number(p), [2]Number{Number(max(0, middle-reach)), Number(min(1, middle+reach))}
 }
 
+// wilsonOf is the interval of a share of n.
+func wilsonOf(share Number, n int) [2]Number {
+	if math.IsNaN(float64(share)) || n == 0 {
+		return [2]Number{Number(math.NaN()), Number(math.NaN())}
+	}
+	_, interval := wilson(int(math.Round(float64(share)*float64(n))), n)
+	return interval
+}
+
 // recalls turns counts into shares, worst first. noStrict says that there is no strict threshold.
 func recalls(from map[groupKey]*groupCount, noStrict bool) []GroupRecall {
 	out := []GroupRecall{}

@@ -108,11 +108,14 @@ type LabelMetrics struct {
 	F1        Number `json:"f1"`
 }
 
-// ClassDetection is how well names of one class, dga or tunnel, are told from benign ones.
+// ClassDetection is how well names of one class, dga or tunnel, are told from benign ones, with the bootstrap's 95 % intervals.
 type ClassDetection struct {
 	Class string `json:"class"`
 	Names int    `json:"names"`
 	Detection
+	ROCAUC95 [2]Number `json:"roc_auc_95"`
+	TPR295   [2]Number `json:"tpr_at_fpr_1e-2_95"`
+	TPR395   [2]Number `json:"tpr_at_fpr_1e-3_95"`
 }
 
 // GroupRecall is how many malicious names of a family, or from a source, are found: at the model's threshold and at a
@@ -161,7 +164,9 @@ func Measure(ctx context.Context, s *Sample, threshold float64, seed uint64) (*M
 	if m.ROCAUC != nil {
 		m.ROCAUC95 = interval[:]
 	}
-	m.Classes = byClass(s)
+	if m.Classes, err = byClass(ctx, s, seed); err != nil {
+		return nil, err
+	}
 	m.ECE = Number(ece(calibrationOf(s)))
 	m.confusion(s, threshold)
 	m.groups(s, threshold, float64(m.Operating[1].Threshold))

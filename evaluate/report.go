@@ -11,12 +11,9 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	texttemplate "text/template"
-
-	"github.com/goccy/go-yaml"
 
 	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/internal/atomicfile"
@@ -69,59 +66,13 @@ var pictures = []struct{ file, title, note string }{
 
 // functions are what both forms of the report format numbers with.
 var functions = map[string]any{"num": num, "count": chart.Grouped, "pct": percent, "span": span, "labels": labelText, "rate": rateText, "fine": fine, "digits": digits, "licence": licence,
-	"count64": func(n int64) string { return chart.Grouped(int(n)) }}
+	"wilson": wilsonOf, "count64": func(n int64) string { return chart.Grouped(int(n)) }}
 
 // values are what both forms show.
 func (r *report) values() map[string]any {
 	return map[string]any{"R": r, "M": r.Metrics, "Parameters": r.Model.Weights.Size(), "Best": r.best(), "Hardest": r.Metrics.Families[:min(worstShown, len(r.Metrics.Families))],
-		"FalseAlarms": r.worst(false), "Missed": r.worst(true), "Inputs": r.Data.Inputs, "Again": r.again(), "Seen": r.seen(), "Arch": r.arch(),
+		"FalseAlarms": r.worst(false), "Missed": r.worst(true), "Confused": r.confusions(), "Loose": r.Metrics.Operating[0], "Strict": r.Metrics.Operating[1], "Inputs": r.Data.Inputs, "Again": r.again(), "Seen": r.seen(), "Arch": r.arch(),
 		"Invents": r.Config.option("invent"), "Sampled": r.Config.option("names")}
-}
-
-// unflagged are options that only a pipeline's file can set.
-var unflagged = []string{"plateau_patience", "plateau_factor", "min_rate"}
-
-// again are the commands that give this report once more.
-func (r *report) again() []string {
-	if len(r.History) == 0 || r.Config.Data == "" {
-		return nil
-	}
-	c := r.Config
-	if r.OwnSpec {
-		c.Arch = filepath.Join(r.Dir, "spec.json")
-	}
-	train := []string{"degas", "train-model", c.Data, "--arch", c.Arch, "--target", c.Target, "--run", r.Run}
-	if c.From != "" {
-		train = []string{"degas", "train-model", c.Data, "--from", c.From, "--run", r.Run}
-	}
-	if runs := filepath.Dir(r.Dir); runs != "runs" {
-		train = append(train, "--runs", runs)
-	}
-	for _, o := range append(c.Options, yaml.MapItem{Key: "engine", Value: c.Engine}) {
-		name := fmt.Sprint(o.Key)
-		if value := fmt.Sprint(o.Value); value != "" && !slices.Contains(unflagged, name) {
-			train = append(train, "--"+strings.ReplaceAll(name, "_", "-"), value)
-		}
-	}
-	measure := []string{"degas", "evaluate-model", r.Dir, "--split", r.Split}
-	if r.Elsewhere != "" {
-		measure = append(measure, "--data", r.Elsewhere)
-	}
-	return []string{shell(train), shell(measure)}
-}
-
-// plainWord is what a shell takes as it stands.
-var plainWord = regexp.MustCompile(`^[\w@%+=:,./-]+$`)
-
-// shell is a command line of words for a POSIX shell.
-func shell(words []string) string {
-	quoted := make([]string, len(words))
-	for i, w := range words {
-		if quoted[i] = w; !plainWord.MatchString(w) {
-			quoted[i] = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
-		}
-	}
-	return strings.Join(quoted, " ")
 }
 
 //go:embed report.md.tmpl
@@ -148,6 +99,9 @@ func (r *report) html(dir string) error {
 			continue
 		} else if err != nil {
 			return err
+		}
+		if t := r.Model.Temperature; p.file == "calibration" && t != 0 {
+			p.note = fmt.Sprintf("Each point is the names of one interval of scores. The model was calibrated, by temperature %.3g.", t)
 		}
 		shown = append(shown, picture{p.title, p.note, template.URL("data:image/png;base64," + base64.StdEncoding.EncodeToString(data))})
 	}
@@ -197,7 +151,13 @@ func (r *report) seen() string {
 // mistake is a name the model is most wrong about.
 type mistake struct {
 	Name, Family, Source string
-	Score                float64
+	Score                Number
+}
+
+// confused is a malicious name that a model of more than two labels takes for another kind.
+type confused struct {
+	mistake      // Score is the chance that it gives the wrong label
+	Truth, Label string
 }
 
 const worstShown = 20
@@ -221,9 +181,22 @@ func (r *report) worst(malicious bool) []mistake {
 	})
 	var out []mistake
 	for _, i := range picks[:min(worstShown, len(picks))] {
-		out = append(out, mistake{s.Names[i], s.Family[i], s.Source[i], s.Score(i)})
+		out = append(out, mistake{s.Names[i], s.Family[i], s.Source[i], Number(s.Score(i))})
 	}
 	return out
+}
+
+// confusions lists the malicious names that the model is surest to be of another kind than they are.
+func (r *report) confusions() []confused {
+	var out []confused
+	s := r.Sample
+	for i, truth := range s.Truth {
+		if got := s.Predicted(i, r.Metrics.Threshold); truth != 0 && got != 0 && got != truth {
+			out = append(out, confused{mistake{s.Names[i], s.Family[i], s.Source[i], Number(s.row(i)[got])}, s.Labels[truth], s.Labels[got]})
+		}
+	}
+	slices.SortStableFunc(out, func(a, b confused) int { return cmp.Compare(b.Score, a.Score) })
+	return out[:min(worstShown, len(out))]
 }
 
 // licence is what a known source's publisher says.

@@ -3,29 +3,44 @@ package evaluate
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/goccy/go-yaml"
+
+	"github.com/degas-dns/degas/datasets"
+	"github.com/degas-dns/degas/model"
 )
 
 // The commands of the report are those of this run, wherever it is and whatever it was measured on.
 func TestAgain(t *testing.T) {
 	c := runConfig{Arch: "cnn", Target: "binary", Engine: "cpu", Data: "data/processed", Options: yaml.MapSlice{{Key: "batch_size", Value: 256}, {Key: "min_rate", Value: 1e-5}}}
+	trained := []Epoch{{Epoch: 1}}
+	plain := &datasets.Manifest{Options: datasets.ManifestOptions{Seed: 7, Validation: 0.1, Test: 0.1, Split: "domain", MaxBad: 0.01}}
+	odd := &datasets.Manifest{Options: datasets.ManifestOptions{Seed: 1, Validation: 0.1, Test: 0.1, Split: "family", MaxBad: 0.01,
+		HoldoutFamilies: []string{"a", "b c"}, CapFamily: 9, Balance: datasets.BalanceBinary}}
 	own := c
 	own.Data, own.Arch = "my data", "mine"
 	for _, tc := range []struct {
 		r    report
-		want [2]string
+		want []string
 	}{
-		{report{Config: c, Dir: "runs/first", Run: "first", Split: "test"}, [2]string{
+		{report{Config: c, Dir: "runs/first", Run: "first", Split: "test", History: trained, Model: &model.Model{}, Metrics: &Metrics{}, Data: plain}, []string{
+			"degas process-data data/raw data/processed --seed 7 --validation 0.1 --test 0.1 --split domain --max-bad 0.01",
 			"degas train-model data/processed --arch cnn --target binary --run first --batch-size 256 --engine cpu",
 			"degas evaluate-model runs/first --split test"}},
-		{report{Config: own, OwnSpec: true, Dir: "runs/tune/trial-003", Run: "trial-003", Split: "test", Elsewhere: "it's other"}, [2]string{
+		{report{Config: own, OwnSpec: true, Dir: "runs/tune/trial-003", Run: "trial-003", Split: "test", Elsewhere: "it's other", History: trained, Data: odd,
+			Model: &model.Model{Temperature: 1.5, ThresholdFPR: 1e-3}, Metrics: &Metrics{Generalisation: []Generalisation{{Protocol: "kfold", Epochs: 2, Folds: 3, Names: 500}}}}, []string{
+			`degas process-data data/raw 'it'\''s other' --seed 1 --validation 0.1 --test 0.1 --split family --max-bad 0.01 --holdout-family a --holdout-family 'b c' --cap-family 9 --balance`,
 			"degas train-model 'my data' --arch runs/tune/trial-003/spec.json --target binary --run trial-003 --runs runs/tune --batch-size 256 --engine cpu",
+			"degas calibrate runs/tune/trial-003", "degas choose-threshold runs/tune/trial-003 --fpr 0.001",
+			`degas evaluate-model runs/tune/trial-003 --protocol kfold --epochs 2 --folds 3 --names 500 --data 'it'\''s other'`,
 			`degas evaluate-model runs/tune/trial-003 --split test --data 'it'\''s other'`}},
+		{report{Config: c, Dir: "runs/imported", Run: "imported", Split: "test", Model: &model.Model{}, Metrics: &Metrics{}, Data: plain}, []string{
+			"degas process-data data/raw data/processed --seed 7 --validation 0.1 --test 0.1 --split domain --max-bad 0.01",
+			"degas evaluate-model runs/imported --split test"}},
 	} {
-		tc.r.History = []Epoch{{Epoch: 1}}
-		if got := tc.r.again(); len(got) != 2 || [2]string(got) != tc.want {
+		if got := tc.r.again(); !slices.Equal(got, tc.want) {
 			t.Errorf("%s: %q, want %q", tc.r.Dir, got, tc.want)
 		}
 	}

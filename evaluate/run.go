@@ -324,7 +324,7 @@ func (r *report) plots(dir string) error {
 		}
 	}
 	if len(m.Families) > 0 {
-		if err := plotFamilies(m.Families, m.Threshold, at("families")); err != nil {
+		if err := plotFamilies(m.Families, m.Threshold, m.Operating[1].TooFew, at("families")); err != nil {
 			return err
 		}
 	}

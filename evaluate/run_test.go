@@ -108,6 +108,22 @@ func TestRunWritesEverything(t *testing.T) {
 			if n := bytes.Count(page, []byte("data:image/png;base64,")); n != 7 || bytes.Contains(page, []byte(`src="http`)) {
 				t.Errorf("the report embeds %d pictures, want 7 and nothing from elsewhere", n)
 			}
+			plain, err := os.ReadFile(filepath.Join(out, "report.md"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := []string{"degas process-data data/raw ", "| www | malicious |", "| list.csv | list |", "not known to degas", "## Benign names it is most wrong about", "found at 1 in 1,000 (too few to trust)"}
+			if tc.target == "family" {
+				want = append(want, "## Malicious names it is surest to be of another kind", "| family0")
+			}
+			for _, w := range want {
+				if !bytes.Contains(plain, []byte(w)) {
+					t.Errorf("report.md lacks %q:\n%s", w, plain)
+				}
+			}
+			if n := bytes.Count(page, []byte("too few to trust")); n < 10 {
+				t.Errorf("the page says %d times that there are too few names to trust: not above every column", n)
+			}
 			// The model is untrained and names carry their class: plain classifiers must beat it, and the page must say so.
 			if len(m.Baselines) != 3 || !m.Baselines[2].Beats || m.Baselines[2].ROCAUC < 0.99 {
 				t.Errorf("baselines %+v", m.Baselines)

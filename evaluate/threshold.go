@@ -45,7 +45,7 @@ func chooseThreshold(ctx context.Context, o RunOptions, fpr float64) (*Threshold
 		return nil, fmt.Errorf("%s: %w", o.Split, err)
 	}
 	t.Split = o.Split
-	m.Threshold = t.Value
+	m.Threshold, m.ThresholdFPR = t.Value, fpr
 	return t, m.Save(filepath.Join(o.RunDir, "model"))
 }
 

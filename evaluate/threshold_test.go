@@ -32,8 +32,8 @@ func TestChooseThreshold(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if m.Threshold != th.Value {
-				t.Errorf("%s: the model has threshold %g, chosen was %g", target, m.Threshold, th.Value)
+			if m.Threshold != th.Value || m.ThresholdFPR != fpr {
+				t.Errorf("%s: the model has threshold %g for a rate of %g, chosen was %g for %g", target, m.Threshold, m.ThresholdFPR, th.Value, fpr)
 			}
 			measured, err := evaluate.Run(context.Background(), evaluate.RunOptions{RunDir: run, Split: "validation", Out: filepath.Join(t.TempDir(), "e")})
 			if err != nil {

@@ -22,13 +22,15 @@ const (
 
 // Manifest is manifest.json.
 type Manifest struct {
-	Format     int           `json:"format"`
-	Name       string        `json:"name"`
-	Labels     []string      `json:"labels"` // in output order, the benign one first
-	Threshold  float64       `json:"threshold"`
-	Parameters int           `json:"parameters"`
-	Input      string        `json:"input"`
-	Encoder    model.Encoder `json:"encoder"` // how names become codes: alphabet, window, padding
+	Format    int      `json:"format"`
+	Name      string   `json:"name"`
+	Labels    []string `json:"labels"` // in output order, the benign one first
+	Threshold float64  `json:"threshold"`
+	// ThresholdFPR is the rate of false alarms that Threshold was chosen for; 0 where it was not chosen by one.
+	ThresholdFPR float64       `json:"threshold_fpr,omitempty"`
+	Parameters   int           `json:"parameters"`
+	Input        string        `json:"input"`
+	Encoder      model.Encoder `json:"encoder"` // how names become codes: alphabet, window, padding
 	// TrainingData is the fingerprint of the data set it was trained on, "" when it is not known.
 	TrainingData string `json:"training_data"`
 	Producer     string `json:"producer"`
@@ -43,7 +45,7 @@ func describe(dir string, m *model.Model, metrics map[string]float64) error {
 	if err != nil {
 		return err
 	}
-	c := Manifest{Format: 1, Name: m.Spec.Name, Labels: m.Spec.Labels, Threshold: m.Threshold, Input: m.Spec.Input(), Encoder: m.Spec.Encoder,
+	c := Manifest{Format: 1, Name: m.Spec.Name, Labels: m.Spec.Labels, Threshold: m.Threshold, ThresholdFPR: m.ThresholdFPR, Input: m.Spec.Input(), Encoder: m.Spec.Encoder,
 		TrainingData: m.Dataset, Producer: m.Producer, Metrics: metrics, Files: files, Parameters: m.Weights.Size()}
 	data, err := json.MarshalIndent(c, "", "  ")
 	if err != nil {
@@ -85,7 +87,7 @@ model-index:
 
 A classifier for DNS names, made by {{or .Producer "degas"}}. It tells apart: {{join .Labels}}. {{.Parameters}} parameters.
 
-- **Score**: the probability that a name is not {{index .Labels 0}}. From {{.Threshold}} on a name is called {{if eq (len .Labels) 2}}{{index .Labels 1}}{{else}}by the likeliest of the other labels{{end}}.
+- **Score**: the probability that a name is not {{index .Labels 0}}. From {{.Threshold}} on a name is called {{if eq (len .Labels) 2}}{{index .Labels 1}}{{else}}by the likeliest of the other labels{{end}}{{with .ThresholdFPR}}; that was chosen for a rate of {{.}} false alarms a benign name{{end}}.
 - **Input**: {{.Encoder.Window}} codes a name, called ` + "`{{.Input}}`" + `; ` + "`manifest.json`" + ` says how a name becomes codes. The SavedModel also takes names.
 - **Training data**: {{if .TrainingData}}degas data set ` + "`{{.TrainingData}}`" + `{{else}}not known{{end}}.
 {{if .Metrics}}

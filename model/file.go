@@ -28,6 +28,8 @@ type Model struct {
 	Weights Weights `json:"-"`
 	// Threshold is the score from which a name is called not benign, (0, 1).
 	Threshold float64 `json:"threshold"`
+	// ThresholdFPR is the rate of false alarms that Threshold was chosen for; 0 where it was not chosen by one.
+	ThresholdFPR float64 `json:"threshold_fpr,omitempty"`
 	// Temperature is what the logits were divided by to calibrate them; the weights have it already. 0 without.
 	Temperature float64 `json:"temperature,omitempty"`
 	// Epoch is the one of its training whose weights it has, 0 when unknown.

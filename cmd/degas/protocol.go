@@ -12,7 +12,7 @@ var protocolFlags = []cli.Flag{
 	&cli.StringFlag{Name: "protocol", Usage: "train the run's recipe again and measure it on what it has not seen: leave-family-out, leave-source-out or kfold"},
 	&cli.IntFlag{Name: "kfold", Usage: "short for --protocol kfold --folds `K`"},
 	&cli.IntFlag{Name: "folds", Usage: "`N` trainings for a protocol (0: one for each family or source, five for kfold)"},
-	&cli.IntFlag{Name: "epochs", Usage: "at most `N` passes a training of a protocol (the run's own)"},
+	&cli.IntFlag{Name: "epochs", Usage: "at most `N` passes a training of a protocol, and the blend's where the recipe has one (the run's own)"},
 	&cli.IntFlag{Name: "names", Usage: "use about `N` names of each split for a protocol (0: all)"},
 }
 

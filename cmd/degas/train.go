@@ -22,8 +22,8 @@ func (c *command) train() *cli.Command {
 		Name:      "train-model",
 		Usage:     "train a model on the splits of process-data",
 		ArgsUsage: "[IN]",
-		Description: "IN is the output of process-data (data/processed). The run goes to runs/NAME: config.yaml, history.jsonl,\n" +
-			"a checkpoint for --resume, and the best epoch's model in model/.\n\n" +
+		Description: "IN is the output of process-data (data/processed). The run goes to runs/NAME: config.yaml, history.jsonl\n" +
+			"and the same for TensorBoard, a checkpoint for --resume, and the best epoch's model in model/.\n\n" +
 			"auto and hybrid have a recipe of their own: 7 epochs, batches of 512, rate 0.002 on a cosine, weight decay 0.02,\n" +
 			"augment 0.15 and, but for --target family, invent 0.2 and 6 epochs with blend 0.5, which adds one. The values shown are\n" +
 			"those of every other architecture and of --from; a flag replaces either. A resumed run keeps its own: of it only\n" +

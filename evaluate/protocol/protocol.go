@@ -40,7 +40,7 @@ type Options struct {
 	// Folds is the number of trainings at most. Families or sources are dealt out to them; 0 is one training for each of
 	// them, and five for kfold.
 	Folds int
-	// Epochs bounds each training; 0 takes the run's own.
+	// Epochs bounds each training, but for the epoch that a recipe with a blend adds; 0 takes the run's own.
 	Epochs int
 	// Names bounds the names of each split that are used, drawn by a hash of their registered domain; 0 uses all.
 	Names int
@@ -159,7 +159,7 @@ func prepare(ctx context.Context, o Options) (*runner, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.result = &evaluate.Generalisation{Format: 1, Protocol: o.Protocol, Arch: c.Arch, Epochs: c.Options.Epochs, Fingerprint: manifest.Fingerprint, Baseline: Plain}
+	r.result = &evaluate.Generalisation{Format: 1, Protocol: o.Protocol, Arch: c.Arch, Epochs: c.Options.Epochs, Blend: c.Options.Blend, Folds: o.Folds, Names: o.Names, Fingerprint: manifest.Fingerprint, Baseline: Plain}
 	return r, nil
 }
 

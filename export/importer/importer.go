@@ -103,9 +103,9 @@ func describe(m *model.Model, k *kerasModel, root *h5.Object, o Options) error {
 			return fmt.Errorf("attribute %s: %w", keras.OwnAttribute, err)
 		}
 		m.Spec.Name, m.Spec.Encoder, m.Spec.Labels, m.Spec.InputName = was.Spec.Name, was.Spec.Encoder, was.Spec.Labels, was.Spec.InputName
-		m.Threshold, m.Dataset = was.Threshold, was.Dataset
+		m.Threshold, m.ThresholdFPR, m.Dataset = was.Threshold, was.ThresholdFPR, was.Dataset
 		if o.Threshold != 0 {
-			m.Threshold = o.Threshold
+			m.Threshold, m.ThresholdFPR = o.Threshold, 0
 		}
 	} else {
 		input, window := k.input()

@@ -70,6 +70,9 @@ func ReadConfig(path string) (*Config, error) {
 			return nil, fmt.Errorf("read %s: %s: epochs would have no effect. Try: min_epochs and max_epochs", path, place)
 		}
 	}
+	if before.Search["blend"] != nil {
+		return nil, fmt.Errorf("read %s: search: blend would have no effect: it is for families that validation does not hold, and validation decides. Try: options, which every trial has", path)
+	}
 	if before.Search["arch"] == nil { // the search is about auto and begins at its recipe
 		_, c.Options = trainer.Recipe(trainer.Auto, before.Target)
 		c.Options.Blend = 0 // an epoch more for each trial, for families that validation does not hold

@@ -153,6 +153,7 @@ func TestConfigErrors(t *testing.T) {
 		"{learning_rate: {log: [0, 1]}}":           "above 0",
 		"{learning_rate: {log: [2, 1]}}":           "lower one first",
 		"{epochs: {choice: [1, 2]}}":               "Try: min_epochs",
+		"{blend: {choice: [0, 1]}}":                "validation does not hold",
 		"{dropout: {}}":                            "give one of",
 		"{dropout: {choice: [x]}}":                 "is no number",
 		"{window: {choice: [1]}}":                  "longer than its input",
