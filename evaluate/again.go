@@ -15,27 +15,29 @@ import (
 // unflagged are options that only a pipeline's file can set.
 var unflagged = []string{"plateau_patience", "plateau_factor", "min_rate"}
 
-// again are the commands that give this report once more, in their order. How an imported file was read is not known.
+// again are the commands that give this report once more, in their order; of data sets as they are where it was measured on
+// another than the run's own. How an imported file was read is not known.
 func (r *report) again() []string {
 	if r.Config.Data == "" {
 		return nil
 	}
-	dir, data := r.Config.Data, []string(nil)
+	var commands [][]string
+	var data []string
 	if r.Elsewhere != "" {
-		dir, data = r.Elsewhere, []string{"--data", r.Elsewhere}
+		data = []string{"--data", r.Elsewhere}
+	} else {
+		commands = append(commands, processed(r.Data.Options, r.Config.Data))
 	}
-	commands := [][]string{processed(r.Data.Options, dir)}
 	if len(r.History) > 0 {
 		commands = append(commands, r.training())
 	}
-	if r.Model.Temperature != 0 {
-		commands = append(commands, []string{"degas", "calibrate", r.Dir})
-	}
-	if r.Model.ThresholdFPR != 0 {
-		commands = append(commands, []string{"degas", "choose-threshold", r.Dir, "--fpr", fmt.Sprint(r.Model.ThresholdFPR)})
+	for _, t := range r.Tuning {
+		commands = append(commands, t.words(r.Dir, r.Config.Data))
 	}
 	for _, g := range r.Metrics.Generalisation {
-		commands = append(commands, append(g.command(r.Dir), data...))
+		if words := g.command(r.Dir); words != nil {
+			commands = append(commands, append(words, data...))
+		}
 	}
 	commands = append(commands, append([]string{"degas", "evaluate-model", r.Dir, "--split", r.Split}, data...))
 	var out []string

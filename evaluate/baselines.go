@@ -14,7 +14,7 @@ import (
 type Baseline struct {
 	Name        string           `json:"name"`
 	Description string           `json:"description"`
-	Names       int              `json:"names"` // trained on
+	Names       int              `json:"names"` // that it had to train on
 	ROCAUC      Number           `json:"roc_auc"`
 	Operating   []OperatingPoint `json:"operating_points"`
 	// Beats says that the model does not beat it: it finds as much or more at the lowest rate of false alarms that the sample has

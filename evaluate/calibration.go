@@ -141,7 +141,10 @@ func calibrate(ctx context.Context, o RunOptions) (*Calibration, error) {
 	m.Temperature = t * cmp.Or(m.Temperature, 1)
 	c.Threshold = m.Threshold
 	c.ECEAfter = ece(calibrationOf(after))
-	return c, m.Save(filepath.Join(o.RunDir, "model"))
+	if err := m.Save(filepath.Join(o.RunDir, "model")); err != nil {
+		return nil, err
+	}
+	return c, tuned{Command: "calibrate", Data: o.Data, Split: o.Split, Threshold: m.Threshold}.note(o.RunDir)
 }
 
 // movedThreshold is where a threshold comes to lie when logits are divided by t, so that the verdicts on s stay. Scores are

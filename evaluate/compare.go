@@ -215,11 +215,13 @@ func (c *Comparison) write(dir string, curves []*curve, boot []bootstrapped) err
 func (c *Comparison) Print(out io.Writer) error {
 	w := tabwriter.NewWriter(out, 2, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "%s names of %s, %s\n\n", chart.Grouped(c.Names), c.Split, c.Data)
-	few := ""
-	if c.Runs[0].Operating[1].TooFew { // the names are the same for all
-		few = " (TOO FEW)"
+	var few [2]string // at 1e-2 and 1e-3; the names are the same for all
+	for i := range few {
+		if c.Runs[0].Operating[i].TooFew {
+			few[i] = " (TOO FEW)"
+		}
 	}
-	fmt.Fprintf(w, "RUN\tPARAMETERS\tROC-AUC\t95 %%\tUP TO 1E-2\tTPR AT 1E-2\tAT 1E-3%s\t95 %%\tCALIBRATION ERROR\n", few)
+	fmt.Fprintf(w, "RUN\tPARAMETERS\tROC-AUC\t95 %%\tUP TO 1E-2\tTPR AT 1E-2%s\tAT 1E-3%s\t95 %%\tCALIBRATION ERROR\n", few[0], few[1])
 	for _, r := range c.Runs {
 		strict := r.Operating[1]
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s to %s\t%s\t%s\t%s\t%s to %s\t%s\n", r.Run, chart.Grouped(r.Parameters), num(r.ROCAUC), num(r.ROCAUC95[0]), num(r.ROCAUC95[1]), num(r.PartialAUC),
@@ -230,7 +232,7 @@ func (c *Comparison) Print(out io.Writer) error {
 			fmt.Fprintf(w, "\n%s was trained on another data set, or on an unknown one: these names may have been seen in training.\n", r.Run)
 		}
 	}
-	fmt.Fprintf(w, "\nAGAINST %s\tROC-AUC\t95 %%\tTPR AT 1E-3%s\t95 %%\tONLY IT RIGHT\tONLY THE FIRST\tMCNEMAR P\n", c.Runs[0].Run, few)
+	fmt.Fprintf(w, "\nAGAINST %s\tROC-AUC\t95 %%\tTPR AT 1E-3%s\t95 %%\tONLY IT RIGHT\tONLY THE FIRST\tMCNEMAR P\n", c.Runs[0].Run, few[1])
 	for _, d := range c.Pairs {
 		fmt.Fprintf(w, "%s\t%+.4f\t%+.4f to %+.4f\t%+.4f\t%+.4f to %+.4f\t%d\t%d\t%.2g\n", d.Run, float64(d.AUC), float64(d.AUC95[0]), float64(d.AUC95[1]),
 			float64(d.TPR), float64(d.TPR95[0]), float64(d.TPR95[1]), d.OnlyIt, d.OnlyThis, float64(d.McNemar))

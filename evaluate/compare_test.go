@@ -77,7 +77,7 @@ func TestCompare(t *testing.T) {
 		t.Error(err)
 	}
 	var text strings.Builder
-	if err := c.Print(&text); err != nil || strings.Count(text.String(), "\n") != 10 || strings.Count(text.String(), "(TOO FEW)") != 2 {
+	if err := c.Print(&text); err != nil || strings.Count(text.String(), "\n") != 10 || strings.Count(text.String(), "(TOO FEW)") != 3 {
 		t.Errorf("%v:\n%s", err, text.String())
 	}
 }

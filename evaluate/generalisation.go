@@ -148,16 +148,25 @@ func (g *Generalisation) Summarise() {
 	}
 }
 
+// GeneralisationFormat is Generalisation.Format as it is written; 1 had no blend, folds and names.
+const GeneralisationFormat = 2
+
 // Passes says how often a training sees its names.
 func (g *Generalisation) Passes() string {
-	if g.Blend > 0 {
+	switch {
+	case g.Format < GeneralisationFormat:
+		return fmt.Sprintf("at most %d epochs, and the blend's where the recipe has one", g.Epochs)
+	case g.Blend > 0:
 		return fmt.Sprintf("at most %d epochs and the blend's", g.Epochs)
 	}
 	return fmt.Sprintf("at most %d epochs", g.Epochs)
 }
 
-// command is how it was asked for of the run in dir.
+// command is how it was asked for of the run in dir; nil where that is not known.
 func (g *Generalisation) command(dir string) []string {
+	if g.Format < GeneralisationFormat {
+		return nil
+	}
 	words := []string{"degas", "evaluate-model", dir, "--protocol", g.Protocol, "--epochs", fmt.Sprint(g.Epochs)}
 	for _, f := range []struct {
 		name  string

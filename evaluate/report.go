@@ -33,7 +33,9 @@ type report struct {
 	Metrics *Metrics
 	Sample  *Sample
 	History []Epoch
-	Data    *datasets.Manifest
+	// Tuning is what was done to the model after training.
+	Tuning []tuned
+	Data   *datasets.Manifest
 }
 
 // arch is the architecture's name for a reader.
@@ -66,7 +68,7 @@ var pictures = []struct{ file, title, note string }{
 
 // functions are what both forms of the report format numbers with.
 var functions = map[string]any{"num": num, "count": chart.Grouped, "pct": percent, "span": span, "labels": labelText, "rate": rateText, "fine": fine, "digits": digits, "licence": licence,
-	"wilson": wilsonOf, "count64": func(n int64) string { return chart.Grouped(int(n)) }}
+	"wilson": wilsonOf, "cell": cell, "count64": func(n int64) string { return chart.Grouped(int(n)) }}
 
 // values are what both forms show.
 func (r *report) values() map[string]any {
@@ -244,6 +246,9 @@ func span(x [2]Number) string {
 
 // rateText says a false-positive rate in words a person deploys by.
 func rateText(fpr float64) string { return "1 in " + chart.Grouped(int(math.Round(1/fpr))) }
+
+// cell is a text as a cell of a Markdown table.
+func cell(text string) string { return strings.ReplaceAll(text, "|", `\|`) }
 
 // digits are those of a threshold that tell it from its neighbours, no zeros after them.
 func digits(x float64) string { return fmt.Sprintf("%.7g", x) }

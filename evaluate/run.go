@@ -105,6 +105,10 @@ func Run(ctx context.Context, o RunOptions) (*Metrics, error) {
 	if err != nil {
 		return nil, err
 	}
+	tuning, err := readTuning(o.RunDir, m.Threshold)
+	if err != nil {
+		return nil, err
+	}
 	metrics.warn(sample, o.Split, m, manifest)
 	metrics.warnOfTraining(cfg, m, history, manifest)
 	if o.Baselines {
@@ -113,7 +117,7 @@ func Run(ctx context.Context, o RunOptions) (*Metrics, error) {
 		}
 	}
 	_, own := os.Stat(filepath.Join(o.RunDir, "spec.json"))
-	r := &report{OwnSpec: own == nil, Config: *cfg, Model: m, Metrics: metrics, Sample: sample, History: history, Split: o.Split, Dir: filepath.Clean(o.RunDir), Data: manifest}
+	r := &report{OwnSpec: own == nil, Config: *cfg, Model: m, Metrics: metrics, Sample: sample, History: history, Tuning: tuning, Split: o.Split, Dir: filepath.Clean(o.RunDir), Data: manifest}
 	r.Run = filepath.Base(r.Dir)
 	if o.Data != cfg.Data {
 		r.Elsewhere = o.Data

@@ -46,7 +46,10 @@ func chooseThreshold(ctx context.Context, o RunOptions, fpr float64) (*Threshold
 	}
 	t.Split = o.Split
 	m.Threshold, m.ThresholdFPR = t.Value, fpr
-	return t, m.Save(filepath.Join(o.RunDir, "model"))
+	if err := m.Save(filepath.Join(o.RunDir, "model")); err != nil {
+		return nil, err
+	}
+	return t, tuned{"choose-threshold", fpr, o.Data, o.Split, t.Value}.note(o.RunDir)
 }
 
 // threshold is the operating point for a rate as a threshold that a model can have.

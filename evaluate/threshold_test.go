@@ -2,6 +2,7 @@ package evaluate_test
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -35,9 +36,14 @@ func TestChooseThreshold(t *testing.T) {
 			if m.Threshold != th.Value || m.ThresholdFPR != fpr {
 				t.Errorf("%s: the model has threshold %g for a rate of %g, chosen was %g for %g", target, m.Threshold, m.ThresholdFPR, th.Value, fpr)
 			}
-			measured, err := evaluate.Run(context.Background(), evaluate.RunOptions{RunDir: run, Split: "validation", Out: filepath.Join(t.TempDir(), "e")})
+			out := filepath.Join(t.TempDir(), "e")
+			measured, err := evaluate.Run(context.Background(), evaluate.RunOptions{RunDir: run, Split: "validation", Out: out})
 			if err != nil {
 				t.Fatal(err)
+			}
+			again := fmt.Sprintf("degas choose-threshold %s --split validation --fpr %g\n", run, fpr)
+			if page, err := os.ReadFile(filepath.Join(out, "report.md")); err != nil || !strings.Contains(string(page), again) {
+				t.Errorf("%s: %v: the report lacks %q", target, err, again)
 			}
 			alarms := 0
 			for _, n := range measured.Confusion[0][1:] {

@@ -19,8 +19,6 @@ type Scorer interface {
 // Kind is a way to make a Scorer.
 type Kind struct {
 	Name, Description string
-	// Most is how many names, drawn with replacement, it learns from at most; 0 is all.
-	Most int
 	// Train learns from names, malicious[i] saying what names[i] is. Equal names, labels and seed give an equal Scorer.
 	Train func(ctx context.Context, names []string, malicious []bool, seed uint64) (Scorer, error)
 }
@@ -49,7 +47,7 @@ func Kinds() []Kind { return slices.Clone(kinds) }
 type Trained struct {
 	Kind
 	Scorer
-	Names   int // trained on, at most: of those drawn some are drawn twice
+	Names   int // it had to train on
 	Seconds float64
 }
 
@@ -71,11 +69,7 @@ func TrainAll(ctx context.Context, names []string, malicious []bool, seed uint64
 		if err != nil {
 			return nil, fmt.Errorf("baseline %s: %w", k.Name, err)
 		}
-		n := len(names)
-		if k.Most > 0 {
-			n = min(n, k.Most)
-		}
-		out = append(out, Trained{k, s, n, time.Since(began).Seconds()})
+		out = append(out, Trained{k, s, len(names), time.Since(began).Seconds()})
 	}
 	return out, nil
 }

@@ -151,10 +151,15 @@ func TestGramTable(t *testing.T) {
 		// After the start "a" twice of two, after "a" "b" twice and "a" once of three; after the start and "a" one of each.
 		{"ab", false, (math.Log2(3.0/42) + math.Log2(3.0/43)) / 2, (math.Log2(3.0/42) + math.Log2(2.0/42)) / 2},
 		{"ab", true, (math.Log2(2.0/41) + math.Log2(2.0/42)) / 2, (math.Log2(2.0/41) + math.Log2(1.0/41)) / 2},
+		{"aab", true, (math.Log2(2.0/41) + math.Log2(1.0/41) + math.Log2(2.0/41)) / 3, (math.Log2(2.0/41) + math.Log2(1.0/41) + math.Log2(1.0/40)) / 3},
 		{"z", false, math.Log2(1.0 / 42), math.Log2(1.0 / 42)},
 		{"", false, 0, 0},
 	} {
-		got := table.append(nil, tc.text, tc.counted)
+		var own *ownCounts
+		if tc.counted {
+			own = newOwnCounts(tc.text)
+		}
+		got := table.append(nil, tc.text, own)
 		if len(got) != len(gramFeatures) || math.Abs(got[0]-tc.want1) > 1e-12 || math.Abs(got[1]-tc.want2) > 1e-12 {
 			t.Errorf("%q: %v, want %g and %g", tc.text, got, tc.want1, tc.want2)
 		}

@@ -29,7 +29,11 @@ func (v *view) append(out []float64, name string, counted bool) []float64 {
 	text, suffix := withoutSuffix(name)
 	to := len(out) + v.features
 	if out = appendFeatures(out, name, text, suffix); v.grams != nil {
-		out = v.grams.append(out, text, counted)
+		var own *ownCounts
+		if counted {
+			own = newOwnCounts(text)
+		}
+		out = v.grams.append(out, text, own)
 	}
 	return out[:to]
 }

@@ -49,17 +49,38 @@ func newGramTable(names []string, malicious []bool) *gramTable {
 }
 
 // append appends the values of gramFeatures: the mean of the logarithm, base 2, of a character's chance, one added to every
-// count (Laplace). counted says that the table was made of this name too, whose own characters then do not count: they would
-// tell a tree which names it learns from are benign.
-func (t *gramTable) append(out []float64, text string, counted bool) []float64 {
-	own := float64(one(counted))
+// count (Laplace). own are the counts that the name itself has in the table, which would tell a tree that it is benign; nil for
+// a name that was not counted.
+func (t *gramTable) append(out []float64, text string, own *ownCounts) []float64 {
 	var sum1, sum2 float64
 	eachGram(text, func(one, two, s int) {
-		sum1 += math.Log2((t.after1[one][s] - own + 1) / (t.sum1[one] - own + symbols))
-		sum2 += math.Log2((t.after2[two][s] - own + 1) / (t.sum2[two] - own + symbols))
+		sum1 += math.Log2((t.after1[one][s] - own.of(one, -1, s) + 1) / (t.sum1[one] - own.of(one, -1, -1) + symbols))
+		sum2 += math.Log2((t.after2[two][s] - own.of(-1, two, s) + 1) / (t.sum2[two] - own.of(-1, two, -1) + symbols))
 	})
 	n := float64(max(len(text), 1))
 	return append(out, sum1/n, sum2/n)
+}
+
+// ownCounts are the places of a name's characters in a gramTable: rows of its parts and place in them.
+type ownCounts [][3]int
+
+func newOwnCounts(text string) *ownCounts {
+	var o ownCounts
+	eachGram(text, func(one, two, s int) { o = append(o, [3]int{one, two, s}) })
+	return &o
+}
+
+// of counts the characters in a place; -1 is any.
+func (o *ownCounts) of(row1, row2, at int) (n float64) {
+	if o == nil {
+		return 0
+	}
+	for _, p := range *o {
+		if (row1 < 0 || p[0] == row1) && (row2 < 0 || p[1] == row2) && (at < 0 || p[2] == at) {
+			n++
+		}
+	}
+	return n
 }
 
 // eachGram calls f for each character of a text with the rows of a gramTable's two parts and its place in them.

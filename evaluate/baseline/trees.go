@@ -17,15 +17,18 @@ import (
 )
 
 func init() {
-	Register(Kind{Name: "forest, 3 features", Description: "golearn's trees, bagged, on length, entropy and share of vowels (Devo's features)", Most: forestTrees * forestRows,
+	Register(Kind{Name: "forest, 3 features", Description: bagged + "length, entropy and share of vowels (Devo's features)",
 		Train: func(ctx context.Context, names []string, malicious []bool, seed uint64) (Scorer, error) {
 			return trainForest(ctx, &view{features: len(devoFeatures)}, names, malicious, seed)
 		}})
-	Register(Kind{Name: "forest, lexical", Description: fmt.Sprintf("golearn's trees, bagged, on %d lexical features, n-grams of benign names among them", len(wideFeatures)), Most: forestTrees * forestRows,
+	Register(Kind{Name: "forest, lexical", Description: fmt.Sprintf("%s%d lexical features, how likely benign names' n-grams make it among them", bagged, len(wideFeatures)),
 		Train: func(ctx context.Context, names []string, malicious []bool, seed uint64) (Scorer, error) {
 			return trainForest(ctx, &view{len(wideFeatures), newGramTable(names, malicious)}, names, malicious, seed)
 		}})
 }
+
+// bagged says what a forest is, but for its features.
+var bagged = fmt.Sprintf("%d golearn trees, each on %d names drawn at random and ", forestTrees, forestRows)
 
 const (
 	forestTrees = 20

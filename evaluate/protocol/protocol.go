@@ -159,7 +159,7 @@ func prepare(ctx context.Context, o Options) (*runner, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.result = &evaluate.Generalisation{Format: 1, Protocol: o.Protocol, Arch: c.Arch, Epochs: c.Options.Epochs, Blend: c.Options.Blend, Folds: o.Folds, Names: o.Names, Fingerprint: manifest.Fingerprint, Baseline: Plain}
+	r.result = &evaluate.Generalisation{Format: evaluate.GeneralisationFormat, Protocol: o.Protocol, Arch: c.Arch, Epochs: c.Options.Epochs, Blend: c.Options.Blend, Folds: o.Folds, Names: o.Names, Fingerprint: manifest.Fingerprint, Baseline: Plain}
 	return r, nil
 }
 

@@ -31,7 +31,9 @@ func (r *runner) key(folds []fold) (string, error) {
 	for _, f := range folds {
 		what = append(what, f.what)
 	}
-	data, err := json.Marshal([]any{r.result, r.spec, r.config.Target, r.config.Engine, r.config.Options, r.config.Degas, what})
+	asked := *r.result
+	asked.Folds = 0 // what says it
+	data, err := json.Marshal([]any{asked, r.spec, r.config.Target, r.config.Engine, r.config.Options, r.config.Degas, what})
 	return fmt.Sprintf("%x", sha256.Sum256(data)), err
 }
 
