@@ -21,14 +21,14 @@ func init() {
 		Train: func(ctx context.Context, names []string, malicious []bool, seed uint64) (Scorer, error) {
 			return trainForest(ctx, &view{features: len(devoFeatures)}, names, malicious, seed)
 		}})
-	Register(Kind{Name: "forest, lexical", Description: fmt.Sprintf("%s%d lexical features, how likely benign names' n-grams make it among them", bagged, len(wideFeatures)),
+	Register(Kind{Name: "forest, lexical", Description: fmt.Sprintf("%s%d lexical features, two of them how usual its n-grams are in benign names", bagged, len(wideFeatures)),
 		Train: func(ctx context.Context, names []string, malicious []bool, seed uint64) (Scorer, error) {
 			return trainForest(ctx, &view{len(wideFeatures), newGramTable(names, malicious)}, names, malicious, seed)
 		}})
 }
 
 // bagged says what a forest is, but for its features.
-var bagged = fmt.Sprintf("%d golearn trees, each on %d names drawn at random and ", forestTrees, forestRows)
+var bagged = fmt.Sprintf("%d golearn trees, %d random names each, on ", forestTrees, forestRows)
 
 const (
 	forestTrees = 20
