@@ -67,9 +67,7 @@ func (c *ClassDescription) LengthQuantile(q float64) int {
 	return len(c.Length) - 1
 }
 
-const (
-	mostLabels = 127
-)
+const mostLabels = 127 // a name has 253 bytes
 
 // Describe reads a split whole and describes it, with up to samples rows of each class.
 func Describe(ctx context.Context, dir, split string, samples int) (*Description, error) {
@@ -82,7 +80,7 @@ func Describe(ctx context.Context, dir, split string, samples int) (*Description
 	for _, f := range s.r.Schema().Fields() {
 		d.Schema = append(d.Schema, Column{f.Name, f.Type.String()})
 	}
-	var classes [classCount]ClassDescription
+	var classes [NumClasses]ClassDescription
 	for i := range classes {
 		classes[i].Length, classes[i].Labels = make([]int64, dnsname.MaxName+1), make([]int64, mostLabels+1)
 	}

@@ -1,6 +1,9 @@
 package datasets
 
-import "strings"
+import (
+	"strings"
+	"unicode/utf8"
+)
 
 // maxFamily bounds a family's name in bytes, so that a column of free text cannot become a dictionary.
 const maxFamily = 48
@@ -29,16 +32,10 @@ var familyAliases = map[string]string{
 	"iodined":         "iodine",
 }
 
-// benignFamilies are the words that stand where a family would for names that have none.
-var benignFamilies = map[string]bool{
+// noFamily are the words that stand in the family's place for names that have none.
+var noFamily = map[string]bool{
 	"": true, "benign": true, "legit": true, "legitimate": true, "normal": true, "alexa": true, "none": true,
 	"unknown": true, "white": true, "good": true, "clean": true, "nan": true, "na": true, "null": true, "-": true,
-}
-
-// tunnelTools are the families that make a record a tunnel where a file has one column for class and family.
-var tunnelTools = map[string]bool{
-	"iodine": true, "dns2tcp": true, "dnscapy": true, "tuns": true, "dnscat": true, "dnscat2": true, "ozymandns": true,
-	"dnstt": true, "dnspot": true, "tcp-over-dns": true, "heyoka": true, "dnsexfiltrator": true, "cobaltstrike": true,
 }
 
 // NormalizeFamily gives the name under which degas counts a family: lower case, spaces as '_', without quotes or a
@@ -47,10 +44,10 @@ var tunnelTools = map[string]bool{
 //
 //	"Zeus-NewGOZ" -> "newgoz"    "Fobber V1" -> "fobber_v1"    "legit" -> ""
 func NormalizeFamily(s string) string {
-	if ok := plainFamily(s); !ok {
+	if !plainFamily(s) {
 		s = cleanFamily(s)
 	}
-	if benignFamilies[s] || len(s) > maxFamily {
+	if noFamily[s] || len(s) > maxFamily {
 		return ""
 	}
 	if alias, ok := familyAliases[s]; ok {
@@ -85,4 +82,25 @@ func cleanFamily(s string) string {
 		}
 	}
 	return s
+}
+
+// maxSource bounds the name of a source in bytes.
+const maxSource = 64
+
+// NormalizeSource gives the name under which degas counts a source: lower case, printable, at most 64 bytes.
+func NormalizeSource(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r <= ' ' || r == 0x7f || r == utf8.RuneError {
+			return '_'
+		}
+		return r
+	}, strings.ToLower(s))
+	if len(s) <= maxSource {
+		return s
+	}
+	end := maxSource
+	for !utf8.RuneStart(s[end]) { // a name ends with a whole character
+		end--
+	}
+	return s[:end]
 }

@@ -66,6 +66,23 @@ type ManifestOptions struct {
 	CapFamily       int64    `json:"cap_family,omitempty"`
 }
 
+// Ways to split, in ManifestOptions.Split.
+const (
+	SplitByDomain = "domain" // a registered domain is in one split
+	SplitByFamily = "family" // a family is in one split, and so is a registered domain; benign names go by domain
+	SplitBySource = "source" // a source is in one split, and so is a registered domain
+	SplitRandom   = "random" // a name is in one split; registered domains cross
+	// SplitByDate: the oldest days are for training, the newest for test. A registered domain's day is the newest of its
+	// rows that have one; without any it goes by SplitByDomain.
+	SplitByDate = "date"
+)
+
+// Ways to balance the training split, in ManifestOptions.Balance.
+const (
+	BalanceBinary = "binary" // as many malicious names (DGA and tunnel together) as benign ones
+	BalanceClass  = "class"  // equally many names of each class that there is
+)
+
 // InputReport says what became of one input.
 type InputReport struct {
 	// Path is relative to the input folder; FILE.zip!MEMBER for a file in a zip.
@@ -86,6 +103,8 @@ type InputReport struct {
 type Skipped struct {
 	Path   string `json:"path"`
 	Reason string `json:"reason"`
+	// Detail says what each format missed in a file that was not recognised. dataset.json does without it.
+	Detail string `json:"-"`
 }
 
 // Conflicts are names that came with more than one class and were dropped.
@@ -100,6 +119,19 @@ type Conflicts struct {
 
 // MaxConflictNames bounds the list of conflicting names in dataset.json.
 const MaxConflictNames = 10000
+
+// DateReport says how a split by date divided the rows that have one. Rows are counted as they come in, before
+// duplicates are removed.
+type DateReport struct {
+	Dated   int64 `json:"dated_rows"`
+	Undated int64 `json:"undated_rows"` // these are split by registered domain
+	// First and Last are the first and the last day. ValidationFrom and TestFrom are the first days of those splits,
+	// "" for a split without days.
+	First          string `json:"first"`
+	ValidationFrom string `json:"validation_from"`
+	TestFrom       string `json:"test_from"`
+	Last           string `json:"last"`
+}
 
 // SplitReport describes one split's file.
 type SplitReport struct {
@@ -156,8 +188,8 @@ func ReadManifest(dir string) (*Manifest, error) {
 	return m, nil
 }
 
-// encode gives the manifest's bytes.
-func (m *Manifest) encode() ([]byte, error) {
+// Encode gives the manifest's bytes.
+func (m *Manifest) Encode() ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)

@@ -1,11 +1,16 @@
-// Package datasets owns the file of labelled names: it recognises what publishers hand out, cleans it, splits it and
-// writes Arrow, and it streams the splits back.
+// Package datasets holds the nouns of labelled data, and the files of a finished data set.
 //
-// Adding a format is one file that implements Reader and calls RegisterReader in its init.
+// A [Record] is one labelled name: its [Class], the malware family or tunnel tool, the data set it comes from and the
+// [Day] it was seen. A finished data set is a folder of three Arrow files (train, validation, test) and dataset.json,
+// the [Manifest]. [Open] verifies a split and streams its rows; [SplitWriter] writes one.
+//
+// How such a folder comes about is told by the packages below this one: datasets/sources says where data come from and
+// fetches them, datasets/formats reads the files, and datasets/prepare cleans the records and splits them.
 package datasets
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -18,13 +23,14 @@ const (
 	DGA
 	Tunnel
 
-	classCount = 3
+	// NumClasses is the number of classes.
+	NumClasses = 3
 )
 
-var classNames = [classCount]string{"benign", "dga", "tunnel"}
+var classNames = [NumClasses]string{"benign", "dga", "tunnel"}
 
 // ClassNames lists the classes' names; index = Class.
-func ClassNames() []string { return append([]string(nil), classNames[:]...) }
+func ClassNames() []string { return slices.Clone(classNames[:]) }
 
 // String is the class's name, or class(n) for a number outside the list.
 func (c Class) String() string {
@@ -46,8 +52,8 @@ func ParseClass(s string) (Class, error) {
 
 // Record is one labelled name as a reader found it.
 type Record struct {
-	// Name is as the file has it; Process normalises it. A reader's Name may share the reader's buffer: it is valid
-	// only until the call it is passed to returns.
+	// Name is the name as the file spells it; datasets/prepare normalises it. A reader's Name may share the reader's
+	// buffer: it is valid only until the call it is passed to returns.
 	Name  string
 	Class Class
 	// Weak marks a label that any other label of the same name overrides: a blocklist says that a name is bad, not
@@ -55,9 +61,9 @@ type Record struct {
 	Weak bool
 	// Family is the malware family or the tunnel tool, "" when there is none (benign) or it is not known.
 	Family string
-	// Source is the data set; "" stands for the file's own, see FileInfo.
+	// Source is the data set that the record comes from. A reader leaves it "" unless the file names it.
 	Source string
-	// Day is when the name was seen or valid first, 0 where the source has no dates.
+	// Day is the first day on which the name was seen or valid, 0 if the source has no dates.
 	Day Day
 }
 
@@ -65,3 +71,26 @@ type Record struct {
 // because no class fits better (the mlbridge project trained on them as malicious), their labels are Weak, and the
 // family name lets an evaluation report them apart or hold them out.
 const BlocklistFamily = "blocklist"
+
+// SplitID is the part of a data set that a row belongs to. The order matters: if the rows of one registered domain
+// disagree, the whole domain goes to the larger one, because a held-out row must not be seen in training, and a
+// training row may be missed.
+type SplitID uint8
+
+// The splits.
+const (
+	TrainSplit SplitID = iota
+	ValidationSplit
+	TestSplit
+
+	// NumSplits is the number of splits.
+	NumSplits = 3
+)
+
+var splitNames = [NumSplits]string{"train", "validation", "test"}
+
+// String is the split's name.
+func (s SplitID) String() string { return splitNames[s] }
+
+// SplitNames lists the splits' names; index = SplitID.
+func SplitNames() []string { return slices.Clone(splitNames[:]) }

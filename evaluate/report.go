@@ -16,6 +16,7 @@ import (
 	texttemplate "text/template"
 
 	"github.com/degas-dns/degas/datasets"
+	"github.com/degas-dns/degas/datasets/sources"
 	"github.com/degas-dns/degas/internal/atomicfile"
 	"github.com/degas-dns/degas/internal/chart"
 	"github.com/degas-dns/degas/model"
@@ -203,7 +204,7 @@ func (r *report) confusions() []confused {
 
 // licence is what a known source's publisher says.
 func licence(source string) string {
-	if s, err := datasets.LookupSource(source); err == nil && s.Licence != "" {
+	if s, err := sources.Lookup(source); err == nil && s.Licence != "" {
 		return s.Licence
 	}
 	return "not known to degas"

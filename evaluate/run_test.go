@@ -12,7 +12,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/degas-dns/degas/datasets"
+	"github.com/degas-dns/degas/datasets/prepare"
 	"github.com/degas-dns/degas/evaluate"
 	"github.com/degas-dns/degas/model"
 	"github.com/degas-dns/degas/model/modeltest"
@@ -42,7 +42,7 @@ func newRun(t *testing.T, families int, target string) (run, data string) {
 	}
 	write(t, filepath.Join(dir, "raw", "list.csv"), rows.String())
 	data = filepath.Join(dir, "processed")
-	m, err := datasets.Process(context.Background(), filepath.Join(dir, "raw"), data, datasets.ProcessOptions{Seed: 1, Test: 0.4})
+	m, err := prepare.Run(context.Background(), filepath.Join(dir, "raw"), data, prepare.Options{Seed: 1, Test: 0.4})
 	if err != nil {
 		t.Fatal(err)
 	}

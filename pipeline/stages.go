@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 
 	"github.com/degas-dns/degas/datasets"
+	"github.com/degas-dns/degas/datasets/prepare"
+	"github.com/degas-dns/degas/datasets/sources"
 	"github.com/degas-dns/degas/evaluate"
 	"github.com/degas-dns/degas/export"
 	"github.com/degas-dns/degas/internal/atomicfile"
@@ -17,7 +19,7 @@ import (
 
 // Hooks lets the caller show a stage's progress. Any function may be nil.
 type Hooks struct {
-	Download datasets.DownloadOptions // its Progress
+	Download sources.Options // its Progress
 	Process  func(done, total int64)
 	Train    trainer.Observer
 	Evaluate func(done, total int64)
@@ -59,7 +61,7 @@ func (s *downloadStage) Inputs() []string {
 		out = append(out, s.From)
 	}
 	for _, source := range s.Sources {
-		if path, ok := datasets.LocalFile(source); ok {
+		if path, ok := sources.LocalFile(source); ok {
 			out = append(out, path)
 		}
 	}
@@ -69,13 +71,13 @@ func (s *downloadStage) Outputs() []string { return []string{s.To} }
 func (s *downloadStage) Run(ctx context.Context) error {
 	o := s.hooks.Download
 	o.From = s.From
-	_, err := datasets.Download(ctx, s.To, s.Sources, o)
+	_, err := sources.Download(ctx, s.To, s.Sources, o)
 	return err
 }
 
 // options are what Process is told of the configuration.
-func (p *ProcessConfig) options() datasets.ProcessOptions {
-	return datasets.ProcessOptions{Seed: p.Seed, Validation: datasets.Share(p.Validation), Test: datasets.Share(p.Test), MaxBad: datasets.Share(p.MaxBad), Split: p.Split,
+func (p *ProcessConfig) options() prepare.Options {
+	return prepare.Options{Seed: p.Seed, Validation: prepare.Share(p.Validation), Test: prepare.Share(p.Test), MaxBad: prepare.Share(p.MaxBad), Split: p.Split,
 		HoldoutFamilies: p.Holdout, Balance: p.Balance, CapFamily: p.CapFamily}
 }
 
@@ -92,7 +94,7 @@ func (s *processStage) Outputs() []string { return []string{s.Out} }
 func (s *processStage) Run(ctx context.Context) error {
 	o := s.options()
 	o.Version, o.Progress = s.version, s.hooks.Process
-	_, err := datasets.Process(ctx, s.In, s.Out, o)
+	_, err := prepare.Run(ctx, s.In, s.Out, o)
 	return err
 }
 

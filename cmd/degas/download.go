@@ -6,8 +6,8 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/datasets/fetch"
+	"github.com/degas-dns/degas/datasets/sources"
 	"github.com/urfave/cli/v2"
 )
 
@@ -40,7 +40,7 @@ func (c *command) downloadAction(ctx *cli.Context) error {
 	}
 	args, out := downloadArgs(ctx.Args().Slice(), ctx.String("out"))
 	for _, arg := range args {
-		if _, err := datasets.LookupSource(arg); err != nil && !strings.Contains(arg, "://") {
+		if _, err := sources.Lookup(arg); err != nil && !strings.Contains(arg, "://") {
 			return usageError{err}
 		}
 	}
@@ -49,7 +49,7 @@ func (c *command) downloadAction(ctx *cli.Context) error {
 	}
 	bar := c.progress()
 	defer bar.close()
-	report, err := datasets.Download(ctx.Context, out, args, datasets.DownloadOptions{
+	report, err := sources.Download(ctx.Context, out, args, sources.Options{
 		From: ctx.String("from"), Mirror: ctx.String("mirror"), UpdateChecksums: ctx.Bool("update-checksums"),
 		Format: ctx.String("format"), Class: ctx.String("class"), Family: ctx.String("family"), Progress: bar.fetching(),
 	})
@@ -72,7 +72,7 @@ const defaultRaw = "data/raw"
 // downloadArgs tells sources from the output directory: as in the original, "URL data/raw" names one after a URL.
 func downloadArgs(args []string, out string) ([]string, string) {
 	if out == "" && len(args) == 2 && strings.Contains(args[0], "://") && !strings.Contains(args[1], "://") {
-		if _, err := datasets.LookupSource(args[1]); err != nil {
+		if _, err := sources.Lookup(args[1]); err != nil {
 			return args[:1], args[1]
 		}
 	}
@@ -95,7 +95,7 @@ func (c *command) listSources(asJSON bool) error {
 		Dead     string `json:"dead,omitempty"`
 	}
 	var rows []row
-	for _, s := range datasets.Sources() {
+	for _, s := range sources.All() {
 		rows = append(rows, row{s.Name, s.Title, s.Rows, s.Bytes, s.Licence, s.Citation, s.Homepage, s.Good, s.Dead})
 	}
 	if asJSON {

@@ -10,6 +10,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/degas-dns/degas/datasets"
+	"github.com/degas-dns/degas/datasets/prepare"
 	"github.com/urfave/cli/v2"
 )
 
@@ -60,8 +61,8 @@ func (c *command) processAction(ctx *cli.Context) error {
 	bar := c.progress()
 	defer bar.close()
 	out := argument(ctx, 1, "data/processed")
-	o := datasets.ProcessOptions{
-		Seed: ctx.Uint64("seed"), Validation: datasets.Share(ctx.Float64("validation")), Test: datasets.Share(ctx.Float64("test")), Memory: memory, MaxBad: datasets.Share(maxBad),
+	o := prepare.Options{
+		Seed: ctx.Uint64("seed"), Validation: prepare.Share(ctx.Float64("validation")), Test: prepare.Share(ctx.Float64("test")), Memory: memory, MaxBad: prepare.Share(maxBad),
 		Workers: ctx.Int("workers"), Compression: ctx.String("compression"), Split: ctx.String("split"),
 		HoldoutFamilies: ctx.StringSlice("holdout-family"), Balance: balance, CapFamily: ctx.Int64("cap-family"), Version: release, Progress: bar.counting("process", "B"),
 	}
@@ -69,7 +70,7 @@ func (c *command) processAction(ctx *cli.Context) error {
 		return usageError{err}
 	}
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(max(memory, 64<<20))) // collect garbage before the bound, not after
-	m, err := datasets.Process(ctx.Context, argument(ctx, 0, defaultRaw), out, o)
+	m, err := prepare.Run(ctx.Context, argument(ctx, 0, defaultRaw), out, o)
 	bar.close()
 	if err != nil {
 		return err

@@ -12,6 +12,7 @@ import (
 	"github.com/parquet-go/parquet-go"
 
 	"github.com/degas-dns/degas/datasets"
+	"github.com/degas-dns/degas/datasets/prepare"
 )
 
 // dataSet processes a small tree, all of it into test.
@@ -33,7 +34,7 @@ func dataSet(t *testing.T) (dir string, want [][]string) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := datasets.Process(t.Context(), in, dir, datasets.ProcessOptions{Validation: -1, Test: 0.999999}); err != nil {
+	if _, err := prepare.Run(t.Context(), in, dir, prepare.Options{Validation: -1, Test: 0.999999}); err != nil {
 		t.Fatal(err)
 	}
 	return dir, rowsOf(t, dir)
@@ -120,7 +121,7 @@ func TestFormatsHoldTheRows(t *testing.T) {
 				}
 			}
 			again := t.TempDir()
-			m, err := datasets.Process(t.Context(), path, again, datasets.ProcessOptions{Validation: -1, Test: 0.999999})
+			m, err := prepare.Run(t.Context(), path, again, prepare.Options{Validation: -1, Test: 0.999999})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/degas-dns/degas/datasets"
+	dataprepare "github.com/degas-dns/degas/datasets/prepare"
 	"github.com/degas-dns/degas/model"
 	"github.com/degas-dns/degas/trainer"
 
@@ -60,7 +61,7 @@ func newRun(t *testing.T) string {
 		}
 	}
 	data := filepath.Join(dir, "processed")
-	if _, err := datasets.Process(context.Background(), filepath.Join(dir, "raw"), data, datasets.ProcessOptions{Seed: 1, Test: 0.2, Validation: 0.2}); err != nil {
+	if _, err := dataprepare.Run(context.Background(), filepath.Join(dir, "raw"), data, dataprepare.Options{Seed: 1, Test: 0.2, Validation: 0.2}); err != nil {
 		t.Fatal(err)
 	}
 	spec := model.Spec{Version: 1, Name: "tiny", Labels: model.BinaryLabels,

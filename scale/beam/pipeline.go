@@ -1,9 +1,9 @@
 // Package beam runs degas' data pipeline on Apache Beam: the same reading, cleaning and splitting as degas process-data,
 // spread over the machines of a runner. It is a module of its own, so that degas itself does not carry Beam.
 //
-//	files -> read and normalise -> partition by registered domain -> resolve -> shards of Arrow files
+//	files -> read and normalise -> partition by registered domain -> merge -> shards of Arrow files
 //
-// Partitions are independent (datasets.ResolvePartition), which is all that Beam has to know. Every worker must see the
+// Partitions are independent (prepare.MergePartition), which is all that Beam has to know. Every worker must see the
 // input and output folders: a mounted bucket, NFS, or one machine.
 package beam
 
@@ -18,6 +18,8 @@ import (
 	"github.com/apache/beam/sdks/v2/go/pkg/beam/transforms/stats"
 
 	"github.com/degas-dns/degas/datasets"
+	"github.com/degas-dns/degas/datasets/formats"
+	"github.com/degas-dns/degas/datasets/prepare"
 )
 
 // Options are what the pipeline does.
@@ -26,14 +28,14 @@ type Options struct {
 	Input, Output string
 	// Process has the options of degas process-data. Of these Memory, Workers, Balance and CapFamily do not apply here,
 	// and Split must be by domain or random: the others need counts of the whole input first.
-	Process datasets.ProcessOptions
-	// Partitions is the number of groups that rows are resolved in; 0 means 64. It does not change the rows.
+	Process prepare.Options
+	// Partitions is the number of groups that rows are merged in; 0 means 64. It does not change the rows.
 	Partitions int
 	// Shards is the number of files a split is written as; 0 means 8.
 	Shards int
 }
 
-func (o *Options) resolve() (*datasets.Plan, error) {
+func (o *Options) resolve() (*prepare.Plan, error) {
 	if o.Partitions == 0 {
 		o.Partitions = 64
 	}
@@ -66,7 +68,7 @@ func Build(ctx context.Context, s beam.Scope, o Options) error {
 	if err != nil {
 		return err
 	}
-	inputs, skipped, err := datasets.Inputs(ctx, o.Input)
+	inputs, skipped, err := formats.Locate(ctx, o.Input)
 	if err != nil {
 		return fmt.Errorf("process %s: %w", o.Input, err)
 	}
@@ -77,17 +79,18 @@ func Build(ctx context.Context, s beam.Scope, o Options) error {
 		return fmt.Errorf("process %s: %w", o.Input, err)
 	}
 	files := beam.Reshuffle(s, beam.CreateList(s, inputs)) // one file a bundle
-	rows, read := beam.ParDo2(s.Scope("Read"), &readFn{Plan: *plan, Partitions: o.Partitions, MaxBad: max(o.Process.MaxBad, 0)}, files)
-	kept, resolved := beam.ParDo2(s.Scope("Resolve"), &resolveFn{Plan: *plan, Shards: o.Shards}, beam.GroupByKey(s, rows))
+	rows, read := beam.ParDo2(s.Scope("Read"),
+		&readFn{Plan: *plan, Partitions: o.Partitions, MaxBad: max(o.Process.MaxBad, 0)}, files)
+	kept, merged := beam.ParDo2(s.Scope("Merge"), &mergeFn{Plan: *plan, Shards: o.Shards}, beam.GroupByKey(s, rows))
 	shards := beam.ParDo(s.Scope("Write"), &writeFn{Dir: o.Output, Seed: plan.Seed, Version: o.Process.Version,
 		Compression: o.Process.Compression}, beam.GroupByKey(s, kept))
-	counts := stats.SumPerKey(s, beam.Flatten(s, read, resolved))
+	counts := stats.SumPerKey(s, beam.Flatten(s, read, merged))
 	beam.ParDo0(s.Scope("Summary"), &summaryFn{Dir: o.Output}, beam.CoGroupByKey(s,
 		beam.ParDo(s, keyCount, counts), beam.ParDo(s, keyShard, shards)))
 	return nil
 }
 
-// Row is a datasets.Record or Resolved in types that Beam's row coder knows.
+// Row is a datasets.Record, or prepare.Placed, in types that Beam's row coder knows.
 type Row struct {
 	Name, Family, Source string
 	Class, Split, Day    int64
@@ -99,12 +102,13 @@ func rowOf(r datasets.Record) Row {
 }
 
 func (r Row) record() datasets.Record {
-	return datasets.Record{Name: r.Name, Family: r.Family, Source: r.Source, Class: datasets.Class(r.Class), Day: datasets.Day(r.Day), Weak: r.Weak}
+	return datasets.Record{Name: r.Name, Family: r.Family, Source: r.Source, Class: datasets.Class(r.Class),
+		Day: datasets.Day(r.Day), Weak: r.Weak}
 }
 
 func init() {
-	register.DoFn4x1[context.Context, datasets.Input, func(int64, Row), func(string, int64), error](&readFn{})
-	register.DoFn4x1[int64, func(*Row) bool, func(string, Row), func(string, int64), error](&resolveFn{})
+	register.DoFn4x1[context.Context, formats.Location, func(int64, Row), func(string, int64), error](&readFn{})
+	register.DoFn4x1[int64, func(*Row) bool, func(string, Row), func(string, int64), error](&mergeFn{})
 	register.DoFn3x1[string, func(*Row) bool, func(string), error](&writeFn{})
 	register.DoFn3x1[string, func(*count) bool, func(*string) bool, error](&summaryFn{})
 	register.Function2x2(keyCount)

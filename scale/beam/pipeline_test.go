@@ -18,6 +18,7 @@ import (
 	"github.com/apache/arrow/go/v15/arrow/ipc"
 
 	"github.com/degas-dns/degas/datasets"
+	"github.com/degas-dns/degas/datasets/prepare"
 	"github.com/degas-dns/degas/datasets/synth"
 )
 
@@ -98,14 +99,14 @@ func rowsOf(t *testing.T, dir, split string) (rows []string) {
 // The rows that come out on Beam are those of degas process-data, and so are the counts.
 func TestEqualsLocalOutput(t *testing.T) {
 	in := rawTree(t)
-	for name, o := range map[string]datasets.ProcessOptions{
+	for name, o := range map[string]prepare.Options{
 		"domain":  {Seed: 3},
 		"random":  {Seed: 4, Split: datasets.SplitRandom, Test: 0.3},
 		"holdout": {Seed: 5, HoldoutFamilies: []string{"necurs", "iodine"}, Compression: "zstd"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			local, out := t.TempDir(), t.TempDir()
-			want, err := datasets.Process(t.Context(), in, local, o)
+			want, err := prepare.Run(t.Context(), in, local, o)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -159,11 +160,11 @@ func summaryOf(t *testing.T, dir string) (s Summary) {
 func TestRefusesWhatNeedsCounts(t *testing.T) {
 	in := rawTree(t)
 	for want, o := range map[string]Options{
-		"split by family": {Process: datasets.ProcessOptions{Split: datasets.SplitByFamily}},
-		"split by date":   {Process: datasets.ProcessOptions{Split: datasets.SplitByDate}},
-		"balancing":       {Process: datasets.ProcessOptions{Balance: datasets.BalanceBinary}},
+		"split by family": {Process: prepare.Options{Split: datasets.SplitByFamily}},
+		"split by date":   {Process: prepare.Options{Split: datasets.SplitByDate}},
+		"balancing":       {Process: prepare.Options{Balance: datasets.BalanceBinary}},
 		"-1 partitions":   {Partitions: -1},
-		"unknown split":   {Process: datasets.ProcessOptions{Split: "month"}},
+		"unknown split":   {Process: prepare.Options{Split: "month"}},
 	} {
 		o.Input, o.Output = in, t.TempDir()
 		_, s := beam.NewPipelineWithRoot()

@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/degas-dns/degas/datasets"
+	"github.com/degas-dns/degas/datasets/formats"
+	"github.com/degas-dns/degas/datasets/prepare"
 )
 
 // Names of the counts in summary.json; refused rows also have one by reason, "refused: too few columns".
@@ -27,15 +29,16 @@ const (
 
 // readFn reads one file and gives each row to its partition.
 type readFn struct {
-	Plan       datasets.Plan
+	Plan       prepare.Plan
 	Partitions int
 	MaxBad     float64
 }
 
 // ProcessElement implements Beam's DoFn.
-func (f *readFn) ProcessElement(ctx context.Context, in datasets.Input, emit func(int64, Row), count func(string, int64)) error {
+func (f *readFn) ProcessElement(ctx context.Context, in formats.Location, emit func(int64, Row),
+	count func(string, int64)) error {
 	rows := int64(0)
-	refused, err := in.Read(ctx, os.TempDir(), f.MaxBad, func(r datasets.Record) error {
+	refused, err := prepare.Scan(ctx, in, os.TempDir(), f.MaxBad, func(r datasets.Record) error {
 		rows++
 		emit(int64(f.Plan.Partition(r.Name, f.Partitions)), rowOf(r))
 		return nil
@@ -52,20 +55,21 @@ func (f *readFn) ProcessElement(ctx context.Context, in datasets.Input, emit fun
 	return nil
 }
 
-// resolveFn cleans one partition and gives each name that stays to a shard of its split.
-type resolveFn struct {
-	Plan   datasets.Plan
+// mergeFn cleans one partition and gives each name that stays to a shard of its split.
+type mergeFn struct {
+	Plan   prepare.Plan
 	Shards int
 }
 
 // ProcessElement implements Beam's DoFn.
-func (f *resolveFn) ProcessElement(_ int64, rows func(*Row) bool, emit func(string, Row), count func(string, int64)) error {
+func (f *mergeFn) ProcessElement(_ int64, rows func(*Row) bool, emit func(string, Row),
+	count func(string, int64)) error {
 	var records []datasets.Record
 	var r Row
 	for rows(&r) {
 		records = append(records, r.record())
 	}
-	kept, st := datasets.ResolvePartition(records, &f.Plan)
+	kept, st := prepare.MergePartition(records, &f.Plan)
 	for _, k := range kept {
 		row := rowOf(k.Record)
 		row.Split = int64(k.Split)
@@ -96,10 +100,10 @@ type writeFn struct {
 
 // ProcessElement implements Beam's DoFn.
 func (f *writeFn) ProcessElement(shard string, rows func(*Row) bool, emit func(string)) error {
-	var resolved []datasets.Resolved
+	var kept []prepare.Placed
 	var r Row
 	for rows(&r) {
-		resolved = append(resolved, datasets.Resolved{Record: r.record(), Split: datasets.SplitID(r.Split)})
+		kept = append(kept, prepare.Placed{Record: r.record(), Split: datasets.SplitID(r.Split)})
 	}
 	temp, err := os.MkdirTemp(f.Dir, ".shard-")
 	if err != nil {
@@ -107,7 +111,8 @@ func (f *writeFn) ProcessElement(shard string, rows func(*Row) bool, emit func(s
 	}
 	defer os.RemoveAll(temp)
 	path := filepath.Join(temp, shard+".arrow")
-	report, err := datasets.WriteShard(path, resolved, datasets.Shard{Version: f.Version, Split: resolved[0].Split, Seed: f.Seed, Compression: f.Compression})
+	report, err := prepare.WriteShard(path, kept, datasets.SplitMeta{Version: f.Version, Split: kept[0].Split,
+		Seed: f.Seed, Compression: f.Compression})
 	if err != nil {
 		return err
 	}

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/degas-dns/degas/datasets"
+	"github.com/degas-dns/degas/datasets/prepare"
 	"github.com/degas-dns/degas/trainer"
 
 	_ "github.com/degas-dns/degas/trainer/graph"
@@ -36,7 +36,7 @@ func config(t *testing.T, schedule string) *Config {
 		t.Fatal(err)
 	}
 	data := filepath.Join(dir, "processed")
-	if _, err := datasets.Process(context.Background(), filepath.Join(dir, "raw"), data, datasets.ProcessOptions{Seed: 1, Test: 0.2, Validation: 0.2}); err != nil {
+	if _, err := prepare.Run(context.Background(), filepath.Join(dir, "raw"), data, prepare.Options{Seed: 1, Test: 0.2, Validation: 0.2}); err != nil {
 		t.Fatal(err)
 	}
 	path := filepath.Join(dir, "tune.yaml")

@@ -16,7 +16,7 @@ import (
 	"github.com/apache/beam/sdks/v2/go/pkg/beam"
 	"github.com/apache/beam/sdks/v2/go/pkg/beam/x/beamx"
 
-	"github.com/degas-dns/degas/datasets"
+	"github.com/degas-dns/degas/datasets/prepare"
 	pipeline "github.com/degas-dns/degas/scale/beam"
 )
 
@@ -30,7 +30,7 @@ var (
 	holdout     = flag.String("holdout-family", "", "families for the test split alone, separated by commas")
 	maxBad      = flag.Float64("max-bad", 0.01, "stop when a larger share of a file is refused")
 	compression = flag.String("compression", "none", "none, lz4 or zstd")
-	partitions  = flag.Int("partitions", 64, "groups that rows are resolved in")
+	partitions  = flag.Int("partitions", 64, "groups that rows are merged in")
 	shards      = flag.Int("shards", 8, "files a split")
 )
 
@@ -46,8 +46,9 @@ func main() {
 }
 
 func run(ctx context.Context) error {
-	o := pipeline.Options{Input: *input, Output: *output, Partitions: *partitions, Shards: *shards, Process: datasets.ProcessOptions{
-		Seed: *seed, Validation: none(*validation), Test: none(*test), MaxBad: none(*maxBad), Split: *split, Compression: *compression,
+	o := pipeline.Options{Input: *input, Output: *output, Partitions: *partitions, Shards: *shards, Process: prepare.Options{
+		Seed: *seed, Validation: prepare.Share(*validation), Test: prepare.Share(*test), MaxBad: prepare.Share(*maxBad),
+		Split: *split, Compression: *compression,
 	}}
 	if *holdout != "" {
 		o.Process.HoldoutFamilies = strings.Split(*holdout, ",")
@@ -62,12 +63,4 @@ func run(ctx context.Context) error {
 	}
 	fmt.Printf("%s/%s after %s\n", *output, pipeline.SummaryFile, time.Since(began).Round(time.Millisecond))
 	return nil
-}
-
-// none says "none" as ProcessOptions does, whose 0 stands for the default.
-func none(share float64) float64 {
-	if share == 0 {
-		return -1
-	}
-	return share
 }

@@ -1,0 +1,229 @@
+package formats
+
+import (
+	"archive/zip"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+
+	"github.com/degas-dns/degas/datasets"
+	"github.com/degas-dns/degas/internal/lines"
+	"github.com/degas-dns/degas/internal/unpack"
+)
+
+// Input is one stream of records: a file, or a member of a zip.
+type Input struct {
+	file    *diskFile
+	member  *zip.File // nil if the file is no zip
+	path    string    // FileInfo.Path
+	reader  Reader
+	sidecar sidecar
+}
+
+// diskFile is a file in the input folder. A zip is one file and many inputs.
+type diskFile struct {
+	path string // where it is
+	rel  string // relative to the input folder, with slashes
+	size int64
+
+	zip *zip.ReadCloser // nil if it is no zip; open until Close
+
+	sum func(context.Context) (string, error)
+}
+
+func newDiskFile(path, rel string, size int64) *diskFile {
+	f := &diskFile{path: path, rel: rel, size: size}
+	var once sync.Once
+	var sum string
+	var err error
+	f.sum = func(ctx context.Context) (string, error) {
+		once.Do(func() { sum, err = unpack.SHA256(ctx, path) })
+		return sum, err
+	}
+	return f
+}
+
+// Close closes the files of inputs.
+func Close(inputs []*Input) {
+	for _, in := range inputs {
+		if z := in.file.zip; z != nil {
+			z.Close()
+		}
+	}
+}
+
+// Label is how errors and dataset.json name the input: FILE, or FILE!MEMBER of a zip.
+func (in *Input) Label() string {
+	if in.member != nil {
+		return in.file.rel + "!" + in.member.Name
+	}
+	return in.file.rel
+}
+
+// File is the input's file, relative to the input folder, with slashes.
+func (in *Input) File() string { return in.file.rel }
+
+// FileBytes is the size of the input's file on disk.
+func (in *Input) FileBytes() int64 { return in.file.size }
+
+// Bytes is the input's share of its file on disk, for progress.
+func (in *Input) Bytes() int64 {
+	if in.member != nil {
+		return int64(in.member.CompressedSize64)
+	}
+	return in.file.size
+}
+
+// SHA256 is the checksum of the input's file in hexadecimal. It is computed once for all inputs of a file.
+func (in *Input) SHA256(ctx context.Context) (string, error) { return in.file.sum(ctx) }
+
+// Format is the name of the format that was recognised or declared.
+func (in *Input) Format() string { return in.reader.Name() }
+
+// Source is the data set of records that do not name theirs.
+func (in *Input) Source() string {
+	if in.sidecar.Source != "" {
+		return datasets.NormalizeSource(in.sidecar.Source)
+	}
+	return datasets.NormalizeSource(defaultSource(in.reader, in.path))
+}
+
+// Declare lets the sidecar override what the reader found. source is Source's, for records that name none.
+func (in *Input) Declare(rec *datasets.Record, source string) {
+	if c := in.sidecar.class; c != nil {
+		rec.Class, rec.Weak = *c, false
+	}
+	if in.sidecar.Family != "" {
+		rec.Family = in.sidecar.Family
+	}
+	if rec.Class == benign {
+		rec.Family = ""
+	}
+	if rec.Source == "" || in.sidecar.Source != "" {
+		rec.Source = source
+	}
+}
+
+// Read hands the input's records to sink, as Reader.Read does. tempDir is for the reader's temporary files. progress,
+// if not nil, is told the bytes read from disk.
+func (in *Input) Read(ctx context.Context, tempDir string, progress func(int64), sink Sink) error {
+	s, err := in.open(ctx, progress)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	info := FileInfo{Path: in.path, Class: in.sidecar.class, Family: in.sidecar.Family, TempDir: tempDir}
+	return in.reader.Read(ctx, s.Reader, info, sink)
+}
+
+func (in *Input) open(ctx context.Context, progress func(int64)) (*unpack.Stream, error) {
+	if in.member != nil {
+		return unpack.Member(ctx, in.member, progress)
+	}
+	return unpack.File(ctx, in.file.path, progress)
+}
+
+// recognize chooses the reader. skip says why there is none, detail what each format missed.
+func (in *Input) recognize(ctx context.Context) (skip, detail string, err error) {
+	if in.sidecar.Format != "" {
+		in.reader, err = Lookup(in.sidecar.Format)
+		return "", "", err
+	}
+	head, err := in.head(ctx)
+	if errors.Is(err, unpack.ErrFormat) {
+		return err.Error(), "", nil
+	}
+	if err != nil {
+		return "", "", err
+	}
+	if len(head) == 0 {
+		return "empty", "", nil
+	}
+	in.reader, err = Recognize(in.path, head)
+	if err != nil && in.sidecar.class != nil {
+		// A declared class is as good as the folder that would have told it.
+		in.reader, err = Recognize(in.sidecar.class.String()+"/"+in.path, head)
+	}
+	if err == nil {
+		return "", "", nil
+	}
+	if _, column, _ := rankedShape(head); column < 0 {
+		return "not recognised", err.Error(), nil
+	}
+	if in.sidecar.class == nil {
+		return "the numbers beside the names are no ranking: if they are classes, add a header, such as domain,class",
+			"", nil
+	}
+	in.reader = rankedReader{} // whatever the numbers are, the sidecar's class counts
+	return "", "", nil
+}
+
+func (in *Input) head(ctx context.Context) ([]byte, error) {
+	s, err := in.open(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer s.Close()
+	head, _, err := lines.Peek(s)
+	return head, err
+}
+
+// Location is an input as plain data, so that a runner can send it to another machine that sees the same folder.
+type Location struct {
+	// Root is the input folder, File the file's path in it with slashes, Member a path in the zip that the file is.
+	Root, File, Member string
+	// Path is FileInfo.Path.
+	Path string
+	// Format is the format's name.
+	Format string
+}
+
+// Locate lists the inputs below root, which may be one file, and what is skipped.
+func Locate(ctx context.Context, root string) ([]Location, []datasets.Skipped, error) {
+	found, skipped, err := Discover(ctx, root)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer Close(found)
+	if info, err := os.Stat(root); err == nil && !info.IsDir() {
+		root = filepath.Dir(root)
+	}
+	out := make([]Location, len(found))
+	for i, in := range found {
+		out[i] = Location{Root: root, File: in.file.rel, Path: in.path, Format: in.Format()}
+		if in.member != nil {
+			out[i].Member = in.member.Name
+		}
+	}
+	return out, skipped, nil
+}
+
+// Open finds the input again. Close it with Close.
+func (l Location) Open() (*Input, error) {
+	name := filepath.Join(l.Root, filepath.FromSlash(l.File))
+	info, err := os.Stat(name)
+	if err != nil {
+		return nil, err
+	}
+	in := &Input{file: newDiskFile(name, l.File, info.Size()), path: l.Path}
+	if in.reader, err = Lookup(l.Format); err != nil {
+		return nil, err
+	}
+	if in.sidecar, err = readSidecar(name); err != nil || l.Member == "" {
+		return in, err
+	}
+	if in.file.zip, err = zip.OpenReader(name); err != nil {
+		return nil, err
+	}
+	i := slices.IndexFunc(in.file.zip.File, func(m *zip.File) bool { return m.Name == l.Member })
+	if i < 0 {
+		in.file.zip.Close()
+		return nil, fmt.Errorf("there is no %s in it any more", l.Member)
+	}
+	in.member = in.file.zip.File[i]
+	return in, nil
+}

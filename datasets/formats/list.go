@@ -1,0 +1,58 @@
+package formats
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"unicode/utf8"
+
+	"github.com/degas-dns/degas/internal/lines"
+)
+
+func init() { Register(listReader{}) }
+
+// listReader reads one name a line. The class comes from the path: below dga/ (dga-lists/, …) the names are made by the
+// algorithm that the file is named after, below tunnel/ by the tool; benign, legit, alexa, … are benign. Lists called
+// blacklist, blocklist, malicious or ctc hold names that are bad for an unknown reason, see datasets.BlocklistFamily. A
+// file without such a hint is not read: a label must not be guessed.
+type listReader struct{}
+
+func (listReader) Name() string { return "list" }
+
+func (listReader) Match(path string, head []byte) (int, string) {
+	found := lines.Head(head, 50)
+	names := 0
+	for _, l := range found {
+		if looksLikeName(l) || isTunnelPayload(path, l) {
+			names++
+		}
+	}
+	switch {
+	case len(found) == 0:
+		return 0, missesLines
+	case names*10 < len(found)*9:
+		return 0, "its lines are not a name each"
+	case !hintOf(path).known:
+		return 0, "no folder or file name tells the class, such as dga, benign or tunnel"
+	}
+	return 40, ""
+}
+
+// isTunnelPayload accepts names without a dot below tunnel/: payloads whose zone was stripped. Their bytes above ASCII
+// may be written as two each.
+func isTunnelPayload(path string, line []byte) bool {
+	h := hintOf(path)
+	return h.known && h.class == tunnel && utf8.RuneCount(line) < 260 &&
+		!bytes.ContainsAny(line, " \t,;|<>{}()\x00")
+}
+
+func (listReader) Read(ctx context.Context, in io.Reader, f FileInfo, sink Sink) error {
+	rec := hintOf(f.Path).record()
+	if rec.Class != benign && rec.Family == "" && !isFolderWord(f.Base()) {
+		rec.Family = f.Base()
+	}
+	return eachLine(in, sink, func(line int64, text []byte) error {
+		rec.Name = lines.View(text)
+		return sink.Record(line, rec)
+	})
+}

@@ -1,0 +1,68 @@
+package formats
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	"github.com/degas-dns/degas/datasets"
+)
+
+// SidecarSuffix ends the name of a sidecar: beside names.txt, names.txt.degas.json says what names.txt is.
+const SidecarSuffix = ".degas.json"
+
+// sidecar is what a file FILE.degas.json says about FILE; what it says wins over what readers find. An example:
+//
+//	{"format": "list", "class": "dga", "family": "conficker", "source": "my-sinkhole"}
+type sidecar struct {
+	// Format is a reader's name; "" lets the content tell.
+	Format string `json:"format"`
+	// Class is benign, dga or tunnel for every row; "" leaves it to the reader.
+	Class string `json:"class"`
+	// Family and Source stand for every row when not "".
+	Family string `json:"family"`
+	Source string `json:"source"`
+	// Skip leaves the file out.
+	Skip bool `json:"skip"`
+
+	class *datasets.Class
+}
+
+// readSidecar reads the sidecar of the file at path. Without one everything is left to the readers.
+func readSidecar(path string) (s sidecar, err error) {
+	f, err := os.Open(path + SidecarSuffix)
+	if errors.Is(err, fs.ErrNotExist) {
+		return s, nil
+	}
+	if err != nil {
+		return s, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, 64<<10))
+	if err != nil {
+		return s, fmt.Errorf("%s: %w", f.Name(), err)
+	}
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&s); err != nil {
+		return s, fmt.Errorf("%s: %w", f.Name(), err)
+	}
+	if s.Class != "" {
+		c, err := datasets.ParseClass(s.Class)
+		if err != nil {
+			return s, fmt.Errorf("%s: %w", f.Name(), err)
+		}
+		s.class = &c
+	}
+	if s.Format != "" {
+		if _, err := Lookup(s.Format); err != nil {
+			return s, fmt.Errorf("%s: %w", f.Name(), err)
+		}
+	}
+	s.Family = datasets.NormalizeFamily(s.Family)
+	return s, nil
+}

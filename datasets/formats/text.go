@@ -1,0 +1,51 @@
+package formats
+
+import (
+	"bytes"
+	"io"
+
+	"github.com/degas-dns/degas/internal/lines"
+)
+
+// Reasons that readers give for rows they refuse; those of package dnsname come on top.
+const (
+	reasonLongLine   = "line longer than 64 KiB"
+	reasonColumns    = "too few columns"
+	reasonQuote      = "unbalanced quotes"
+	reasonClass      = "unknown class"
+	reasonEmptyValue = "empty value"
+)
+
+// What readers miss in a file that is not theirs.
+const (
+	missesNames = "its lines do not begin with names"
+	missesLines = "there are no lines but comments"
+)
+
+// eachLine calls f for every line that is neither empty nor a '#' comment. It refuses what is too long.
+func eachLine(in io.Reader, sink Sink, f func(line int64, text []byte) error) error {
+	l := lines.NewReader(in)
+	for {
+		text, long, err := l.Next()
+		if err == io.EOF {
+			return nil
+		}
+		if err == nil && long {
+			err = sink.Refuse(l.Line(), reasonLongLine)
+		} else if err == nil && len(text) > 0 && text[0] != '#' {
+			err = f(l.Line(), text)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// looksLikeName is a coarse test for recognising formats; dnsname decides later.
+func looksLikeName(b []byte) bool {
+	b = bytes.Trim(b, "\" \t")
+	if len(b) == 0 || len(b) > 260 || bytes.ContainsAny(b, " \t,;|<>{}()\x00") {
+		return false
+	}
+	return bytes.IndexByte(b, '.') > 0
+}

@@ -1,0 +1,168 @@
+package prepare
+
+import (
+	"archive/zip"
+	"bytes"
+	"context"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/degas-dns/degas/datasets"
+	"github.com/degas-dns/degas/datasets/formats"
+)
+
+// The input may be a link, and so may folders in it, wherever they lead.
+func TestProcessThroughLinks(t *testing.T) {
+	in := tree(t, map[string]string{
+		"raw/dga/a.txt":   "a1.com\na2.com\n",
+		"disk/benign.txt": "b1.com\n",
+		"disk/.hidden":    "no.com\n",
+	})
+	for link, target := range map[string]string{"link": "raw", "raw/lists": "../disk", "raw/again": "dga", "disk/loop": "../raw"} {
+		if err := os.Symlink(filepath.FromSlash(target), filepath.Join(in, filepath.FromSlash(link))); err != nil {
+			t.Skip(err)
+		}
+	}
+	m := mustProcess(t, filepath.Join(in, "link"), t.TempDir(), Options{})
+	var paths, skipped []string
+	for _, i := range m.Inputs {
+		paths = append(paths, i.Path)
+	}
+	for _, s := range m.Skipped {
+		skipped = append(skipped, s.Path+": "+s.Reason)
+	}
+	if want := []string{"dga/a.txt", "lists/benign.txt"}; !slices.Equal(paths, want) || m.Kept != 3 {
+		t.Errorf("inputs %q, %d kept; want %q", paths, m.Kept, want)
+	}
+	const reason = ": a folder that is read under another name"
+	if want := []string{"again" + reason, "lists/loop" + reason}; !slices.Equal(skipped, want) {
+		t.Errorf("skipped %q, want %q", skipped, want)
+	}
+	inputs, _, err := formats.Locate(t.Context(), filepath.Join(in, "link"))
+	if err != nil || len(inputs) != 2 {
+		t.Fatalf("%+v, %v", inputs, err)
+	}
+	for _, i := range inputs { // a runner opens them again by their names
+		n := 0
+		count := func(datasets.Record) error { n++; return nil }
+		if _, err := Scan(t.Context(), i, t.TempDir(), 0, count); err != nil || n == 0 {
+			t.Errorf("%s: %d rows, %v", i.File, n, err)
+		}
+	}
+}
+
+// A declared class counts whatever the numbers beside the names are.
+func TestSidecarClassOfNumberedNames(t *testing.T) {
+	m := mustProcess(t, tree(t, map[string]string{
+		"x.csv":             "a1.com,1\na2.com,1\n",
+		"x.csv.degas.json":  `{"class":"dga"}`,
+		"y.csv":             "b1.com,0\nb2.com,1\n",
+		"y.csv.degas.json":  `{"class":"benign","format":"ranked"}`,
+		"left/out.csv":      "c1.com,1\nc2.com,1\n",
+		"benign/listed.txt": "d1.com\n",
+	}), t.TempDir(), Options{})
+	if m.Kept != 5 || m.Refused != 0 || len(m.Skipped) != 1 || !strings.Contains(m.Skipped[0].Reason, "add a header") {
+		t.Errorf("%d kept, %d refused, skipped %+v", m.Kept, m.Refused, m.Skipped)
+	}
+}
+
+// givenUp is a reader that stops at a bad row, when good ones are still on their way.
+type givenUp struct{}
+
+func init() { formats.Register(givenUp{}) }
+
+func (givenUp) Name() string                       { return "given-up" }
+func (givenUp) Match(string, []byte) (int, string) { return 0, "it is for a test" }
+func (givenUp) Read(_ context.Context, _ io.Reader, _ formats.FileInfo, sink formats.Sink) error {
+	r := sink.(*inputRead)
+	r.rows.Store(earlyCheck)
+	r.refused.Store(earlyCheck / 10)
+	err := sink.Refuse(1, "too few columns")
+	r.rows.Store(100 * earlyCheck)
+	return err
+}
+
+// What was given up is not whole, even if the rows read turn out to be tolerable.
+func TestGivenUpIsAnError(t *testing.T) {
+	found, _, err := formats.Discover(t.Context(), tree(t, map[string]string{
+		"dga/a.txt":            "a.com\n",
+		"dga/a.txt.degas.json": `{"format": "given-up"}`,
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer formats.Close(found)
+	err = newInputRead(found[0], &readPass{maxBad: 0.02}).readAndSum(t.Context())
+	want := "read dga/a.txt: 10001 of 100001 rows are bad, more than the 2 % allowed"
+	if err == nil || !strings.HasPrefix(err.Error(), want) {
+		t.Errorf("error %v, want one beginning %q", err, want)
+	}
+}
+
+func TestUMUDGAReadsTheLargestTier(t *testing.T) {
+	const root = "UMUDGA/Fully Qualified Domain Names/"
+	m := mustProcess(t, tree(t, map[string]string{
+		root + "alureon/list/1000.txt":  "a1.com\n",
+		root + "alureon/list/10000.txt": "a1.com\na2.com\n",
+		root + "alureon/list/5000.txt":  "a1.com\n",
+		root + "legit/list/1000.txt":    "google.com\n",
+		root + "alureon/csv/1000.csv":   "NLP_N,CLASS,\n1,alureon,\n",
+	}), t.TempDir(), Options{})
+	if m.RowsIn != 3 || len(m.Inputs) != 2 || m.Inputs[0].Source != "umudga" {
+		t.Errorf("%d rows from %+v", m.RowsIn, m.Inputs)
+	}
+	if len(m.Skipped) != 3 {
+		t.Errorf("skipped %+v", m.Skipped)
+	}
+}
+
+func TestCompressions(t *testing.T) {
+	const text = "a.com\nb.com\nc.org\n"
+	var z bytes.Buffer
+	w, err := zstd.NewWriter(&z)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Write([]byte(text))
+	w.Close()
+	files := map[string]string{
+		"dga/one.txt.gz":  text,
+		"dga/two.txt.zst": z.String(),
+		"dga/three.txt":   text,
+		// Made by Python's bz2.
+		"dga/seven.bz2": "\x42\x5a\x68\x39\x31\x41\x59\x26\x53\x59\x47\x8d\xf6\x80\x00\x00\x03\x51\x80\x00\x10\x00\x01\x38\x82\x90\x00\x20\x00\x21\xa0\xc4\xd0\x83\x26\x21\x30\x53\x54\xc4\x80\x8d\xcf\x17\x72\x45\x38\x50\x90\x47\x8d\xf6\x80",
+		"dga/four.zip":  zipped(t, map[string]string{"inner.txt": text}),
+		"many.zip": zipped(t, map[string]string{"root/dga/five.txt": text, "root/dga/six.txt.gz": string(gzipped([]byte(text))),
+			"root/LICENSE": "MIT", "root/notes.txt": "nothing"}),
+	}
+	m := mustProcess(t, tree(t, files), t.TempDir(), Options{})
+	if m.RowsIn != 7*3 || m.Kept != 3 || m.Duplicates != 18 {
+		t.Errorf("%d rows, %d kept, %d duplicates", m.RowsIn, m.Kept, m.Duplicates)
+	}
+	if len(m.Skipped) != 1 || m.Skipped[0].Path != "many.zip!root/notes.txt" {
+		t.Errorf("skipped %+v", m.Skipped)
+	}
+}
+
+func zipped(t testing.TB, files map[string]string) string {
+	t.Helper()
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	for name, text := range files {
+		w, err := z.Create(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.Write([]byte(text))
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}

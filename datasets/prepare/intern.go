@@ -1,0 +1,90 @@
+package prepare
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// interner numbers strings in the order it meets them. Number 0 is "". Safe for concurrent use.
+type interner struct {
+	what string // for the error
+	mu   sync.RWMutex
+	ids  map[string]uint16
+	list []string
+}
+
+func newInterner(what string) *interner {
+	return &interner{what: what, ids: map[string]uint16{"": 0}, list: []string{""}}
+}
+
+// id numbers s, which may share a reader's buffer. The limit is that of an int16 Arrow dictionary.
+func (in *interner) id(s string) (uint16, error) {
+	in.mu.RLock()
+	id, ok := in.ids[s]
+	in.mu.RUnlock()
+	if ok {
+		return id, nil
+	}
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if id, ok := in.ids[s]; ok {
+		return id, nil
+	}
+	if len(in.list) > math.MaxInt16 {
+		return 0, fmt.Errorf("more than %d %s: a column holds something else", math.MaxInt16, in.what)
+	}
+	id = uint16(len(in.list))
+	s = strings.Clone(s)
+	in.ids[s] = id
+	in.list = append(in.list, s)
+	return id, nil
+}
+
+// named gives counts by string, without the empty string and zeros.
+func (in *interner) named(counts []int64) map[string]int64 {
+	in.mu.RLock()
+	defer in.mu.RUnlock()
+	out := map[string]int64{}
+	for id, n := range counts {
+		if s := in.list[id]; s != "" && n > 0 {
+			out[s] = n
+		}
+	}
+	return out
+}
+
+// sorted returns the strings in order, "" first, and the new number of each old one: numbers depend on timing, the
+// dictionary in the output must not.
+func (in *interner) sorted() (list []string, renumber []uint16) {
+	in.mu.RLock()
+	defer in.mu.RUnlock()
+	list = slices.Clone(in.list)
+	slices.Sort(list)
+	renumber = make([]uint16, len(list))
+	for i, s := range list {
+		renumber[in.ids[s]] = uint16(i)
+	}
+	return list, renumber
+}
+
+// used is the dictionary of the strings with counts above zero, "" first, and the number in it of each old number.
+func (in *interner) used(counts []int64) (list []string, number []uint16) {
+	all, place := in.sorted()
+	number = make([]uint16, len(all))
+	old := make([]int, len(all)) // by place
+	for id, p := range place {
+		old[p] = id
+	}
+	for p, word := range all {
+		id := old[p]
+		if word != "" && (id >= len(counts) || counts[id] == 0) {
+			continue
+		}
+		number[id] = uint16(len(list))
+		list = append(list, word)
+	}
+	return list, number
+}

@@ -1,0 +1,138 @@
+package prepare
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/degas-dns/degas/datasets"
+)
+
+func TestOpenReadsWhatProcessWrote(t *testing.T) {
+	in := sampleTree(t)
+	for _, compression := range []string{"none", "lz4", "zstd"} {
+		out := t.TempDir()
+		m := mustProcess(t, in, out, Options{Compression: compression})
+		var rows int64
+		for _, name := range datasets.SplitNames() {
+			got := splitRows(t, out, name)
+			rows += int64(len(got))
+			byFamily := map[string]int64{}
+			for _, r := range got {
+				byFamily[r.Family]++
+				if r.Class == datasets.Benign && r.Family != "" || r.Source == "" {
+					t.Fatalf("%s: %+v", name, r)
+				}
+			}
+			for f, n := range m.Split(name).ByFamily {
+				if byFamily[f] != n {
+					t.Errorf("%s: %s: %d rows of family %q, manifest says %d", compression, name, byFamily[f], f, n)
+				}
+			}
+		}
+		if rows != m.Kept {
+			t.Errorf("%d rows, manifest says %d", rows, m.Kept)
+		}
+	}
+}
+
+func TestOpenDictionaries(t *testing.T) {
+	out := t.TempDir()
+	// So few domains that a split stays empty: it must have the dictionaries all the same.
+	mustProcess(t, tree(t, map[string]string{"dga/a.txt": "a.com\n", "dga/b.txt": "b.a.com\n"}), out, Options{})
+	for _, name := range datasets.SplitNames() {
+		s, err := datasets.Open(out, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Join(s.Families(), ","); got != ",a,b" {
+			t.Errorf("%s: families %q", name, got)
+		}
+		if got := strings.Join(s.Sources(), ","); got != ",dga" {
+			t.Errorf("%s: sources %q", name, got)
+		}
+		if err := errors.Join(s.Close(), s.Close()); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// A flipped byte in Arrow can end the process: it must be found before Arrow sees the file.
+func TestOpenRefusesDamage(t *testing.T) {
+	out := t.TempDir()
+	mustProcess(t, sampleTree(t), out, Options{})
+	path := filepath.Join(out, "train.arrow")
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused := func(what, want string) {
+		t.Helper()
+		_, err := datasets.Open(out, "train")
+		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "Try: degas process-data") {
+			t.Errorf("%s: error %v, want one with %q and a hint", what, err, want)
+		}
+	}
+	for at := 0; at < len(whole); at += len(whole)/50 + 1 {
+		damaged := append([]byte(nil), whole...)
+		damaged[at] ^= 0x40
+		if err := os.WriteFile(path, damaged, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		refused("flipped byte", "train.arrow is damaged")
+	}
+	if err := os.WriteFile(path, whole[:len(whole)/2], 0o644); err != nil {
+		t.Fatal(err)
+	}
+	refused("truncated", "bytes")
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	refused("missing", "no such file")
+	manifest := filepath.Join(out, datasets.ManifestName)
+	for what, text := range map[string]string{"no JSON": "{", "other format": `{"format": 99}`} {
+		if err := os.WriteFile(manifest, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		refused(what, datasets.ManifestName)
+	}
+	if err := os.Remove(manifest); err != nil {
+		t.Fatal(err)
+	}
+	refused("no manifest", "no dataset.json")
+}
+
+func TestOpenUnknownSplit(t *testing.T) {
+	out := t.TempDir()
+	mustProcess(t, sampleTree(t), out, Options{})
+	if _, err := datasets.Open(out, "tests"); err == nil || !strings.Contains(err.Error(), "train, validation, test") {
+		t.Errorf("error %v", err)
+	}
+	m := `{"format": 1, "splits": [{"name": "train", "file": "../train.arrow"}]}`
+	if err := os.WriteFile(filepath.Join(out, datasets.ManifestName), []byte(m), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := datasets.Open(out, "train"); err == nil || !strings.Contains(err.Error(), "outside") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestBatchesEndWithContext(t *testing.T) {
+	out := t.TempDir()
+	mustProcess(t, sampleTree(t), out, Options{})
+	s, err := datasets.Open(out, "train")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, err := range s.Batches(ctx) {
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("error %v", err)
+		}
+	}
+}

@@ -1,0 +1,151 @@
+package prepare
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/degas-dns/degas/datasets"
+	"github.com/degas-dns/degas/model/dnsname"
+)
+
+// Plan decides to which split a row goes. It is plain data: partitions can be worked on anywhere, in any order.
+type Plan struct {
+	Seed             uint64
+	Validation, Test float64 // shares, 0 to 1
+	By               string  // SplitByDomain, …
+	// Holdout families, and their variants (vawtrak holds out vawtrak_v1), are in test only.
+	Holdout []string
+	// Families and Sources are the splits of whole families or sources, for SplitByFamily and SplitBySource.
+	Families, Sources map[string]datasets.SplitID
+	// ValidationFrom and TestFrom are the first days of those splits, for SplitByDate.
+	ValidationFrom, TestFrom datasets.Day
+}
+
+// Partition is the partition of parts in which all rows are that decide about name's split.
+func (p *Plan) Partition(name string, parts int) int {
+	return partition(p.hash(p.group(name)), parts)
+}
+
+// hash is a group's hash, which decides about its split and partition.
+func (p *Plan) hash(group string) uint64 { return hash64(p.Seed^saltSplit, group) }
+
+// partition is the partition of parts of a group whose hash is h.
+func partition(h uint64, parts int) int { return bucket(derive(h, saltPartition), parts) }
+
+// held reports whether a family is held out.
+func (p *Plan) held(family string) bool {
+	for _, h := range p.Holdout {
+		if family == h || len(family) > len(h) && strings.HasPrefix(family, h) &&
+			strings.IndexByte("_-.", family[len(h)]) >= 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// hashed is the split that a group falls into by its hash.
+func (p *Plan) hashed(h uint64) datasets.SplitID {
+	switch u := share(h); {
+	case u < p.Test:
+		return datasets.TestSplit
+	case u < p.Test+p.Validation:
+		return datasets.ValidationSplit
+	}
+	return datasets.TrainSplit
+}
+
+// fixed is the split that a family or source demands, and whether it does.
+func (p *Plan) fixed(family, source string) (datasets.SplitID, bool) {
+	if family != "" && p.held(family) {
+		return datasets.TestSplit, true
+	}
+	switch {
+	case p.By == datasets.SplitByFamily && family != "":
+		s, ok := p.Families[family]
+		return s, ok
+	case p.By == datasets.SplitBySource:
+		s, ok := p.Sources[source]
+		return s, ok
+	}
+	return 0, false
+}
+
+// group is what stays together: the registered domain, or with a random split the name.
+func (p *Plan) group(name string) string {
+	if p.By == datasets.SplitRandom {
+		return name
+	}
+	return dnsname.Registered(name)
+}
+
+// grouped reports whether a row's split can depend on other rows of its group.
+func (p *Plan) grouped() bool {
+	return p.By == datasets.SplitByFamily || p.By == datasets.SplitBySource || p.By == datasets.SplitByDate || len(p.Holdout) > 0
+}
+
+// assign puts whole items (families, sources) into splits so that the shares are met as well as whole items allow:
+// in an order that depends on the seed, each goes where most rows are missing. Splits that have a share get at least
+// one item while there are enough.
+func (p *Plan) assign(rows map[string]int64) map[string]datasets.SplitID {
+	items, total := make([]string, 0, len(rows)), int64(0)
+	for s, n := range rows {
+		items, total = append(items, s), total+n
+	}
+	slices.SortFunc(items, func(a, b string) int {
+		return cmp.Or(cmp.Compare(hash64(p.Seed^saltSplit, a), hash64(p.Seed^saltSplit, b)), strings.Compare(a, b))
+	})
+	want := [datasets.NumSplits]float64{1 - p.Validation - p.Test, p.Validation, p.Test}
+	var have [datasets.NumSplits]float64
+	out := make(map[string]datasets.SplitID, len(rows))
+	for i, s := range items {
+		best, missing := datasets.TrainSplit, 0.0
+		for id := range datasets.SplitID(datasets.NumSplits) {
+			lack := want[id] - have[id]
+			if have[id] == 0 && want[id] > 0 && len(items)-i <= empties(have, want) {
+				lack = 2 // the last items fill the empty splits
+			}
+			if lack > missing {
+				best, missing = id, lack
+			}
+		}
+		out[s] = best
+		have[best] += float64(max(rows[s], 1)) / float64(max(total, 1))
+	}
+	return out
+}
+
+func empties(have, want [datasets.NumSplits]float64) (n int) {
+	for i := range have {
+		if have[i] == 0 && want[i] > 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// check refuses a plan that cannot be followed.
+func (p *Plan) check() error {
+	if !(p.Validation >= 0 && p.Test >= 0 && p.Validation+p.Test < 1) { // NaN too
+		return fmt.Errorf("shares of validation (%g) and test (%g) leave nothing to train on", p.Validation, p.Test)
+	}
+	switch p.By {
+	case datasets.SplitByDomain, datasets.SplitByFamily, datasets.SplitBySource, datasets.SplitByDate, datasets.SplitRandom:
+		return nil
+	}
+	return fmt.Errorf("unknown split %q, known are: domain, random, family, source, date", p.By)
+}
+
+// checkHoldout refuses a held-out family that no row has: a misspelt one would hold out nothing. families counts rows.
+func (p *Plan) checkHoldout(families map[string]int64) error {
+	names := slices.Sorted(maps.Keys(families))
+	for _, h := range p.Holdout {
+		one := Plan{Holdout: []string{h}}
+		if !slices.ContainsFunc(names, one.held) {
+			return fmt.Errorf("no rows of the held-out family %q, there are: %s", h, strings.Join(names, ", "))
+		}
+	}
+	return nil
+}

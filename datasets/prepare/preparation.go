@@ -1,0 +1,315 @@
+package prepare
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/degas-dns/degas/datasets"
+	"github.com/degas-dns/degas/datasets/formats"
+	"github.com/degas-dns/degas/internal/atomicfile"
+	"github.com/degas-dns/degas/internal/unpack"
+)
+
+// preparation is one call of Run: passes over rows that live on disk.
+//
+//  1. read (read.go): inputs are read, names normalised, and rows spread over partitions by registered domain.
+//  2. finishPlan: whole families, sources and days get a split, now that their sizes are known (plan.go, dates.go).
+//  3. clean (clean.go): each partition is cleaned by itself: duplicates and label conflicts are settled (merge.go), and
+//     the rows kept are spread over buckets by split and place in the final order.
+//  4. write (sort.go): each bucket is sorted and written. Buckets are in order, so the file is.
+//  5. checkLeaks (leak.go): the finished files are read again.
+//
+// The final order is that of a seeded hash of the name: a random permutation that depends on nothing but the rows.
+type preparation struct {
+	o        Options
+	plan     *Plan
+	temp     string // folder for rows and unfinished outputs
+	manifest *datasets.Manifest
+	progress *meter
+
+	families, sources *interner
+	rows              *readPass
+	kept              *spill // part = split * buckets + bucket
+	buckets           int
+	chunks            chunkPool      // of all spills
+	syncs             errgroup.Group // files on their way to the disk
+	selected          *selection     // nil if training keeps all its rows
+
+	mu  sync.Mutex // guards sum
+	sum cleaned
+}
+
+// cleaned is what the workers of clean sum up.
+type cleaned struct {
+	merge   MergeStats
+	content [2]uint64  // hash of the rows kept, whatever their order
+	used    [2][]int64 // rows kept by number of family and of source
+	train   [datasets.NumClasses][]int64
+}
+
+func newPreparation(o Options, plan *Plan, temp string, in []*formats.Input, skipped []datasets.Skipped) *preparation {
+	p := &preparation{o: o, plan: plan, temp: temp}
+	p.families, p.sources = newInterner("families"), newInterner("sources")
+	var bytes int64
+	p.rows = &readPass{families: p.families, sources: p.sources, plan: plan, maxBad: o.MaxBad, tempDir: temp}
+	for _, input := range in {
+		bytes += input.Bytes()
+		p.rows.inputs = append(p.rows.inputs, newInputRead(input, p.rows))
+	}
+	p.progress = &meter{report: o.Progress, total: max(bytes, 1)}
+	if skipped == nil {
+		skipped = []datasets.Skipped{}
+	}
+	p.manifest = &datasets.Manifest{
+		Format: datasets.FormatVersion, Version: o.Version, Skipped: skipped,
+		Options: datasets.ManifestOptions{
+			Seed: o.Seed, Validation: o.Validation, Test: o.Test, Split: o.Split,
+			HoldoutFamilies: o.HoldoutFamilies, MaxBad: o.MaxBad, Balance: o.Balance, CapFamily: o.CapFamily,
+		},
+	}
+	return p
+}
+
+func (p *preparation) run(ctx context.Context) (err error) {
+	defer func() { err = errors.Join(err, p.syncs.Wait()) }()
+	if err := p.read(ctx); err != nil {
+		return err
+	}
+	if err := p.finishPlan(); err != nil {
+		return err
+	}
+	if err := p.clean(ctx); err != nil {
+		return err
+	}
+	if err := p.rows.spill.close(); err != nil {
+		return err
+	}
+	if p.manifest.Kept == 0 {
+		return fmt.Errorf("no rows are left of %d (%d refused, %d in conflict)", p.manifest.RowsIn,
+			p.manifest.Refused, p.manifest.Conflicts.Rows)
+	}
+	if err := p.write(ctx); err != nil {
+		return err
+	}
+	if err := p.checkRows(); err != nil {
+		return err
+	}
+	return p.checkLeaks(ctx)
+}
+
+// partitions is how many parts read makes: about 1 MiB of rows in each, so that a part and its hash table stay in the
+// processor's cache. It is a guess from the inputs' sizes. A wrong guess costs time, not memory, and does not change
+// the output.
+func (p *preparation) partitions() int {
+	var bytes int64
+	for _, in := range p.rows.inputs {
+		expansion := int64(1)
+		if unpack.TrimSuffix(in.File()) != in.File() {
+			expansion = 4
+		}
+		bytes += in.Bytes() * expansion
+	}
+	return int(min(max(bytes/(1<<20), 16), 1024))
+}
+
+func (p *preparation) read(ctx context.Context) (err error) {
+	parts := p.partitions()
+	p.rows.progress = p.progress.stage(0, 0.6)
+	p.rows.spill, err = newSpill(filepath.Join(p.temp, "rows"), parts, spillMemory(p.o.Memory), &p.chunks)
+	if err != nil {
+		return err
+	}
+	if err := p.rows.run(ctx, p.o.Workers, spillBuffer(p.o.Memory, p.o.Workers, parts)); err != nil {
+		return errors.Join(err, p.rows.spill.close())
+	}
+	p.reportInputs()
+	return nil
+}
+
+// reportInputs fills the manifest with what read counted.
+func (p *preparation) reportInputs() {
+	m := p.manifest
+	m.RefusedBy = map[string]int64{}
+	for _, in := range p.rows.inputs {
+		r := in.report()
+		for reason, n := range r.Refused {
+			m.RefusedBy[reason] += n
+			m.Refused += n
+		}
+		m.RowsIn += r.Rows
+		m.Inputs = append(m.Inputs, r)
+	}
+}
+
+// finishPlan decides about whole families, sources and days, whose sizes are known now.
+func (p *preparation) finishPlan() error {
+	families := p.families.named(p.rows.byFamily)
+	switch p.plan.By {
+	case datasets.SplitByFamily:
+		p.plan.Families = p.plan.assign(families)
+	case datasets.SplitBySource:
+		p.plan.Sources = p.plan.assign(p.sources.named(p.rows.bySource))
+	case datasets.SplitByDate:
+		var err error
+		if p.manifest.Dates, err = p.plan.cutDays(p.rows.byDay); err != nil {
+			return err
+		}
+	}
+	return p.plan.checkHoldout(families)
+}
+
+// clean cleans all partitions, by all workers.
+func (p *preparation) clean(ctx context.Context) (err error) {
+	in := p.rows.spill
+	var rows int64
+	for _, part := range in.parts {
+		rows += part.rows
+	}
+	p.buckets = int(min(max(rows/bucketRows, 1), 512))
+	p.kept, err = newSpill(filepath.Join(p.temp, "kept"), datasets.NumSplits*p.buckets, spillMemory(p.o.Memory), &p.chunks)
+	if err != nil {
+		return err
+	}
+	var next int
+	step := p.progress.stage(0.6, 0.8)
+	take := func() (part int, ok bool) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		next++
+		return next - 1, next <= len(in.parts)
+	}
+	all, ctx := errgroup.WithContext(ctx)
+	for range p.o.Workers {
+		all.Go(func() error {
+			w := newCleaner(p)
+			for part, ok := take(); ok; part, ok = take() {
+				if err := ctx.Err(); err != nil {
+					return err
+				}
+				if err := w.partition(part); err != nil {
+					return err
+				}
+				step(p.progress.total / int64(len(in.parts)))
+			}
+			return w.finish()
+		})
+	}
+	if err := all.Wait(); err != nil {
+		return err
+	}
+	return p.reportCleaned()
+}
+
+// reportCleaned fills the manifest with what clean counted, plans which training rows to leave out, and makes sure that
+// no row got lost.
+func (p *preparation) reportCleaned() (err error) {
+	m, st := p.manifest, &p.sum.merge
+	slices.Sort(st.Conflicts)
+	names := append([]string{}, st.Conflicts[:min(len(st.Conflicts), datasets.MaxConflictNames)]...)
+	m.Duplicates, m.Overridden, m.FamilyMerges = st.Duplicates, st.Overridden, st.FamilyMerges
+	m.Conflicts = datasets.Conflicts{Names: st.ConflictNames, Rows: st.ConflictRows, Benign: st.ConflictBenign, List: names}
+	for _, part := range p.kept.parts {
+		m.Kept += part.rows
+	}
+	if m.Kept > 0 {
+		if p.selected, err = newSelection(p.o, p.sum.train, p.families.list); err != nil {
+			return err
+		}
+	}
+	if s := p.selected; s != nil {
+		m.Capped, m.Balanced = s.capped, s.dropped
+		m.Kept -= s.capped + s.dropped
+	}
+	sum := m.Refused + m.Duplicates + m.Overridden + m.Conflicts.Rows + m.Capped + m.Balanced + m.Kept
+	if sum != m.RowsIn {
+		return fmt.Errorf("rows got lost: %d came in, %d are accounted for", m.RowsIn, sum)
+	}
+	return p.fingerprint()
+}
+
+// checkRows compares what was written with what was to be.
+func (p *preparation) checkRows() error {
+	var rows int64
+	for _, s := range p.manifest.Splits {
+		rows += s.Rows
+	}
+	if rows != p.manifest.Kept {
+		return fmt.Errorf("rows got lost: %d are kept, %d were written", p.manifest.Kept, rows)
+	}
+	return nil
+}
+
+// fingerprint identifies the data set by its inputs, options and rows.
+func (p *preparation) fingerprint() error {
+	type in struct{ Path, SHA256, Reader string }
+	id := struct {
+		Format  int
+		Options datasets.ManifestOptions
+		Inputs  []in
+		Rows    int64
+		Content [2]uint64
+	}{Format: datasets.FormatVersion, Options: p.manifest.Options, Rows: p.manifest.Kept, Content: p.sum.content}
+	for _, r := range p.manifest.Inputs {
+		id.Inputs = append(id.Inputs, in{r.Path, r.SHA256, r.Reader})
+	}
+	data, err := json.Marshal(id)
+	if err != nil {
+		return fmt.Errorf("fingerprint: %w", err)
+	}
+	sum := sha256.Sum256(data)
+	p.manifest.Fingerprint = hex.EncodeToString(sum[:])
+	return nil
+}
+
+// publish puts the finished files in place, dataset.json last.
+func (p *preparation) publish(out string) error {
+	data, err := p.manifest.Encode()
+	if err != nil {
+		return err
+	}
+	if err := atomicfile.Write(filepath.Join(p.temp, datasets.ManifestName), data); err != nil {
+		return err
+	}
+	var files []string
+	for _, s := range p.manifest.Splits {
+		files = append(files, s.File)
+	}
+	for _, f := range append(files, datasets.ManifestName) {
+		if err := os.Rename(filepath.Join(p.temp, f), filepath.Join(out, f)); err != nil {
+			return fmt.Errorf("put %s in place: %w", f, err)
+		}
+	}
+	return nil
+}
+
+// meter turns the passes' progress into one number.
+type meter struct {
+	mu     sync.Mutex
+	report func(done, total int64)
+	total  int64
+	done   float64
+}
+
+// stage gives a function that is told of steps which sum up to total, for the part from..to of the whole.
+func (m *meter) stage(from, to float64) func(int64) {
+	return func(n int64) {
+		if m.report == nil {
+			return
+		}
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		at := max(m.done, from*float64(m.total))
+		m.done = min(at+float64(n)*(to-from), to*float64(m.total))
+		m.report(int64(m.done), m.total)
+	}
+}

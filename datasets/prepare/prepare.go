@@ -1,0 +1,241 @@
+// Package prepare makes a data set of raw files. [Run] reads every input, normalises the names, settles duplicates and
+// label conflicts, draws the splits so that none leaks into another, and writes them as Arrow.
+//
+// Rows are partitioned by registered domain, so all that one decision needs is in one partition, and a partition fits
+// in memory. The walk of a row, file by file:
+//
+//	read.go   the name is normalised; a refused row is counted by reason
+//	plan.go   the split is drawn: a hash of the registered domain, or the split of a whole family, source or day
+//	merge.go  duplicates become one row, label conflicts are dropped, a registered domain goes to one split
+//	select.go training rows over a cap, or of a class that is larger than the others, are left out
+//	sort.go   rows come into their final order and are written
+//	leak.go   the finished files are read again: nothing may be in two splits
+//
+// [MergePartition], [Scan] and [WriteShard] are the same steps for a distributed runner.
+package prepare
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/gofrs/flock"
+
+	"github.com/degas-dns/degas/datasets"
+	"github.com/degas-dns/degas/datasets/formats"
+)
+
+// Options are the options of Run. The zero value is a good default.
+type Options struct {
+	// Seed decides the splits and the order of rows.
+	Seed uint64
+	// Validation and Test are shares of the registered domains, 0 to 1. 0 means 0.1; a negative share means none.
+	Validation, Test float64
+	// Memory is what the stage may use, in bytes; 0 means 2 GiB, and less than 64 MiB is taken as 64 MiB. It does
+	// not change the output.
+	Memory int64
+	// MaxBad is the share of a file's rows that may be refused, 0 to 1; 0 means 0.01, negative means none. Files may
+	// always have ten bad rows among good ones.
+	MaxBad float64
+	// Workers is the number of goroutines; 0 means GOMAXPROCS. It does not change the output.
+	Workers int
+	// Compression of the Arrow files is "none" (default), "lz4" or "zstd". Not every Arrow reader knows the latter
+	// two: apache-arrow for JavaScript does not.
+	Compression string
+	// Split is SplitByDomain (default), SplitByFamily, SplitBySource, SplitByDate or SplitRandom.
+	Split string
+	// HoldoutFamilies are in test only, with their variants: "vawtrak" holds out vawtrak_v1 too.
+	HoldoutFamilies []string
+	// Balance is "" (default), BalanceBinary or BalanceClass: training rows of what is more numerous are left out, a
+	// random choice by the seed, until there are equally many. Validation and test keep all their rows.
+	Balance string
+	// CapFamily, when not 0, is how many names of a family training keeps, also a random choice by the seed; it comes
+	// before Balance. Variants (kraken_v1, kraken_v2) count by themselves, names without a family are not limited.
+	CapFamily int64
+	// Version is the degas version to record.
+	Version string
+	// Progress, when not nil, is told how much of the work is done. The unit is bytes of input, scaled. It is called
+	// from one goroutine at a time and must not block.
+	Progress func(done, total int64)
+}
+
+// Plan is how the options split rows, before anything is known of the data: SplitByFamily, SplitBySource and SplitByDate
+// also need its counts, which Process takes itself.
+func (o Options) Plan() (*Plan, error) {
+	_, p, err := o.resolve()
+	return p, err
+}
+
+// Check reports an option that makes no sense, before anything is read or written.
+func (o Options) Check() error {
+	_, _, err := o.resolve()
+	return err
+}
+
+// resolve fills in defaults and refuses what makes no sense.
+func (o Options) resolve() (Options, *Plan, error) {
+	o.Validation, o.Test, o.MaxBad = shareOr(o.Validation, 0.1), shareOr(o.Test, 0.1), shareOr(o.MaxBad, 0.01)
+	if o.Memory == 0 {
+		o.Memory = 2 << 30
+	}
+	o.Memory = max(o.Memory, 64<<20)
+	if o.Workers <= 0 {
+		o.Workers = runtime.GOMAXPROCS(0)
+	}
+	if o.Split == "" {
+		o.Split = datasets.SplitByDomain
+	}
+	switch o.Compression {
+	case "":
+		o.Compression = "none"
+	case "none", "lz4", "zstd":
+	default:
+		return o, nil, fmt.Errorf("unknown compression %q, known are: none, lz4, zstd", o.Compression)
+	}
+	switch {
+	case o.Balance != "" && o.Balance != datasets.BalanceBinary && o.Balance != datasets.BalanceClass:
+		return o, nil, fmt.Errorf("unknown balance %q, known are: %s, %s", o.Balance, datasets.BalanceBinary, datasets.BalanceClass)
+	case o.CapFamily < 0:
+		return o, nil, fmt.Errorf("cap of %d names a family: must be at least 1, or 0 for none", o.CapFamily)
+	}
+	held := []string{}
+	for _, f := range o.HoldoutFamilies {
+		n := datasets.NormalizeFamily(f)
+		if n == "" {
+			return o, nil, fmt.Errorf("held-out family %q is no family's name", f)
+		}
+		held = append(held, n)
+	}
+	slices.Sort(held)
+	o.HoldoutFamilies = slices.Compact(held)
+	p := &Plan{Seed: o.Seed, Validation: o.Validation, Test: o.Test, By: o.Split, Holdout: o.HoldoutFamilies}
+	return o, p, p.check()
+}
+
+// Share is a share as Options has it, where 0 stands for the default: none is below 0.
+func Share(x float64) float64 {
+	if x == 0 {
+		return -1
+	}
+	return x
+}
+
+func shareOr(v, fallback float64) float64 {
+	switch {
+	case v == 0:
+		return fallback
+	case v < 0:
+		return 0
+	}
+	return v
+}
+
+// Run makes a data set in the folder out from the files in in, a folder or one file: it recognises formats, cleans
+// names, drops duplicates and conflicting labels, splits, and writes train.arrow, validation.arrow, test.arrow and
+// dataset.json. Memory is bounded whatever the size of the input; rows wait on the disk of out. The same inputs, seed
+// and options give the same bytes, whatever the number of workers and the memory.
+//
+// What was in out stays as it is until the new files are complete; dataset.json is put in place last. If Run is killed,
+// the next one removes what it left behind. A second Run into the same folder is refused.
+func Run(ctx context.Context, in, out string, o Options) (_ *datasets.Manifest, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("process %s: %w", in, err)
+		}
+	}()
+	o, plan, err := o.resolve()
+	if err != nil {
+		return nil, err
+	}
+	if _, err := os.Stat(in); err != nil {
+		return nil, fmt.Errorf("%w. Try: degas download-data", err)
+	}
+	if err := os.MkdirAll(out, 0o755); err != nil {
+		return nil, err
+	}
+	unlock, err := lockFolder(out)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	if err := removeStale(out); err != nil {
+		return nil, err
+	}
+	temp, err := os.MkdirTemp(out, tempPrefix)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(temp)) }()
+
+	inputs, skipped, err := formats.Discover(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	defer formats.Close(inputs)
+	if len(inputs) == 0 {
+		return nil, nothingRecognised(in, skipped)
+	}
+	p := newPreparation(o, plan, temp, inputs, skipped)
+	if err := p.run(ctx); err != nil {
+		return nil, err
+	}
+	return p.manifest, p.publish(out)
+}
+
+// tempPrefix begins the names of folders that hold work in progress.
+const tempPrefix = ".degas-process-"
+
+// lockFolder keeps two runs from one output. The lock goes with the process, however that ends.
+func lockFolder(out string) (unlock func(), err error) {
+	l := flock.New(filepath.Join(out, ".degas-process.lock"))
+	ok, err := l.TryLock()
+	if err != nil {
+		return nil, fmt.Errorf("lock %s: %w", out, err)
+	}
+	if !ok {
+		return nil, fmt.Errorf("another degas process-data is writing to %s", out)
+	}
+	return func() { l.Unlock() }, nil
+}
+
+// removeStale removes what killed runs left. The caller holds the lock, so nobody is using it.
+func removeStale(out string) error {
+	entries, err := os.ReadDir(out)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if e.IsDir() && strings.HasPrefix(e.Name(), tempPrefix) {
+			if err := os.RemoveAll(filepath.Join(out, e.Name())); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// nothingRecognised says what is there, and what each format missed in the first file.
+func nothingRecognised(in string, skipped []datasets.Skipped) error {
+	if len(skipped) == 0 {
+		return fmt.Errorf("%s holds no data files. Try: degas download-data", in)
+	}
+	var names []string
+	detail := ""
+	for _, s := range skipped[:min(len(skipped), 5)] {
+		names = append(names, s.Path+" ("+s.Reason+")")
+		if detail == "" && s.Detail != "" {
+			detail = fmt.Sprintf(" %s is %s.", s.Path, s.Detail)
+		}
+	}
+	if n := len(skipped) - len(names); n > 0 {
+		names = append(names, fmt.Sprintf("and %d more", n))
+	}
+	return fmt.Errorf("nothing in it is recognised: %s.%s Formats: %s. FILE%s beside a file can say what it is, "+
+		"for example {\"format\": \"list\", \"class\": \"dga\"}",
+		strings.Join(names, ", "), detail, strings.Join(formats.Names(), ", "), formats.SidecarSuffix)
+}

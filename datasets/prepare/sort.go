@@ -1,0 +1,177 @@
+package prepare
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/degas-dns/degas/datasets"
+)
+
+// bucketRows is about how many rows a bucket gets: few enough for the processor's cache while they are sorted.
+const bucketRows = 16 << 10
+
+// bucketBuffers are the memory for reading and sorting a bucket. They go round, because fresh memory costs as much as
+// the work.
+type bucketBuffers struct {
+	part        int
+	data        []byte
+	rows        []row
+	places, out []place // as the rows come, and in order
+	starts      []int32
+	columns     datasets.Columns // in order
+}
+
+// place is where a row comes in the final order.
+type place struct {
+	hash uint64
+	row  int32 // index
+}
+
+// write writes the splits: buckets are sorted by all workers and written in order.
+func (p *preparation) write(ctx context.Context) error {
+	families, familyNumber := p.families.used(p.sum.used[0])
+	sources, sourceNumber := p.sources.used(p.sum.used[1])
+	batch := &datasets.Columns{}
+	step := p.progress.stage(0.8, 0.95)
+	for id := range datasets.SplitID(datasets.NumSplits) {
+		w, err := datasets.NewSplitWriter(filepath.Join(p.temp, id.String()+".arrow"), families, sources,
+			datasets.SplitMeta{Version: p.o.Version, Fingerprint: p.manifest.Fingerprint, Split: id, Seed: p.o.Seed,
+				Compression: p.o.Compression}, batch)
+		if err != nil {
+			return err
+		}
+		err = p.sorted(ctx, id, func(b *bucketBuffers) error {
+			step(p.progress.total / int64(datasets.NumSplits*p.buckets))
+			if id == datasets.TrainSplit && p.selected != nil {
+				b.out = slices.DeleteFunc(b.out, func(at place) bool { return !p.selected.keeps(b.rows[at.row]) })
+				b.gather()
+			}
+			return w.Append(&b.columns, familyNumber, sourceNumber)
+		})
+		if err == nil {
+			err = w.Finish()
+		}
+		if err != nil {
+			w.Abandon()
+			return err
+		}
+		p.manifest.Splits = append(p.manifest.Splits, w.Report())
+		p.syncs.Go(w.Close) // the disk works while the next split is made and all are checked
+	}
+	return p.kept.close()
+}
+
+// sorted calls f for every bucket of a split, in order, while others are being read and sorted.
+func (p *preparation) sorted(ctx context.Context, id datasets.SplitID, f func(*bucketBuffers) error) error {
+	all, ctx := errgroup.WithContext(ctx)
+	type result struct {
+		buf *bucketBuffers
+		err error
+	}
+	queue := make(chan chan result, p.o.Workers)    // bounds the buckets in memory
+	free := make(chan *bucketBuffers, cap(queue)+2) // as many as there can be
+	all.Go(func() error {
+		defer close(queue)
+		for b := range p.buckets {
+			done := make(chan result, 1)
+			select {
+			case queue <- done:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+			all.Go(func() error {
+				var buf *bucketBuffers
+				select {
+				case buf = <-free:
+				default:
+					buf = &bucketBuffers{}
+				}
+				err := p.bucket(int(id)*p.buckets+b, buf)
+				done <- result{buf, err}
+				return err
+			})
+		}
+		return nil
+	})
+	all.Go(func() error {
+		for done := range queue {
+			r := <-done
+			if err := errors.Join(r.err, ctx.Err()); err != nil {
+				return err // a bucket that could not be read is not written as if it were empty
+			}
+			if err := f(r.buf); err != nil {
+				return err
+			}
+			p.kept.release(r.buf.part)
+			select {
+			case free <- r.buf:
+			default:
+			}
+		}
+		return nil
+	})
+	return all.Wait()
+}
+
+// bucket reads one bucket into b and finds its order.
+func (p *preparation) bucket(part int, b *bucketBuffers) (err error) {
+	n := int(p.kept.parts[part].rows)
+	b.part, b.rows, b.places = part, slices.Grow(b.rows[:0], n), slices.Grow(b.places[:0], n)
+	b.data, err = p.kept.load(part, b.data, func(data []byte) error {
+		return decodeRows(data, func(r row) {
+			b.places = append(b.places, place{orderOf(hash64(saltName, r.name), p.o.Seed), int32(len(b.rows))})
+			b.rows = append(b.rows, r)
+		})
+	})
+	if err != nil {
+		return err
+	}
+	b.sort(part%p.buckets, p.buckets)
+	b.gather()
+	return nil
+}
+
+// gather fills the columns with the rows at the places in b.out.
+func (b *bucketBuffers) gather() {
+	size := 0
+	for _, at := range b.out {
+		size += len(b.rows[at.row].name)
+	}
+	b.columns.Reset(len(b.out), size)
+	for _, at := range b.out {
+		r := b.rows[at.row]
+		b.columns.Append(r.name, r.class, r.family, r.source)
+	}
+}
+
+// sort sorts the places of bucket number of n into out, by hash, and by name where hashes are equal. Hashes are uniform in
+// the bucket's range, so putting each about where it belongs leaves next to nothing to an insertion sort.
+func (b *bucketBuffers) sort(number, n int) {
+	cells := max(len(b.places)/2, 1)
+	b.starts = append(b.starts[:0], make([]int32, cells+1)...)
+	cell := func(p place) int { return min(max(bucket(p.hash, n*cells)-number*cells, 0), cells-1) }
+	for _, p := range b.places {
+		b.starts[cell(p)+1]++
+	}
+	for i := range cells {
+		b.starts[i+1] += b.starts[i]
+	}
+	b.out = slices.Grow(b.out[:0], len(b.places))[:len(b.places)]
+	for _, p := range b.places {
+		c := cell(p)
+		b.out[b.starts[c]] = p
+		b.starts[c]++
+	}
+	out, rows := b.out, b.rows
+	for i := 1; i < len(out); i++ {
+		p, k := out[i], i
+		for ; k > 0 && (out[k-1].hash > p.hash || out[k-1].hash == p.hash && rows[out[k-1].row].name > rows[p.row].name); k-- {
+			out[k] = out[k-1]
+		}
+		out[k] = p
+	}
+}

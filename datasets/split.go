@@ -1,0 +1,229 @@
+package datasets
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"github.com/apache/arrow/go/v15/arrow"
+	"github.com/apache/arrow/go/v15/arrow/array"
+	"github.com/apache/arrow/go/v15/arrow/ipc"
+
+	"github.com/degas-dns/degas/internal/unpack"
+)
+
+// Split streams one split of a processed data set.
+type Split struct {
+	f                 *os.File
+	mu                sync.Mutex // the Arrow reader keeps state
+	r                 *ipc.FileReader
+	path              string
+	report            SplitReport
+	families, sources []string
+}
+
+// Batch is up to BatchRows rows; index i of every slice is one row. The slices belong to the caller. The names share
+// one piece of memory that lives as long as any of them: clone what is kept for longer than the others.
+type Batch struct {
+	Names  []string
+	Class  []Class
+	Family []int16 // index into Split.Families
+	Source []int16 // index into Split.Sources
+}
+
+// Open opens a split ("train", "validation" or "test") of the data set in dir. Before anything parses the file, Open
+// reads all of it and compares its SHA-256 with dataset.json: one flipped byte in an Arrow file can end the process.
+// Errors name the file and the reason, and say to run degas process-data where that helps.
+func Open(dir, split string) (*Split, error) {
+	m, err := ReadManifest(dir)
+	if err != nil {
+		return nil, err
+	}
+	report := m.Split(split)
+	if report == nil {
+		return nil, fmt.Errorf("open data set %s: no split %q, there are: %s", dir, split, strings.Join(splitNames[:], ", "))
+	}
+	if report.File != filepath.Base(report.File) {
+		return nil, fmt.Errorf("open data set %s: %s names a file outside it: %q", dir, ManifestName, report.File)
+	}
+	path := filepath.Join(dir, report.File)
+	s, err := openVerified(path, *report)
+	if err != nil {
+		return nil, fmt.Errorf("open split: %w. Try: degas process-data", err)
+	}
+	return s, nil
+}
+
+func openVerified(path string, report SplitReport) (*Split, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() != report.Bytes {
+		return nil, fmt.Errorf("%s has %d bytes, %s says %d", path, info.Size(), ManifestName, report.Bytes)
+	}
+	sum, err := unpack.SHA256(context.Background(), path)
+	if err != nil {
+		return nil, err
+	}
+	if sum != report.SHA256 {
+		return nil, fmt.Errorf("%s is damaged: its SHA-256 is %s, %s says %s", path, sum, ManifestName, report.SHA256)
+	}
+	return OpenWritten(path, report)
+}
+
+// OpenWritten opens a file that this process wrote a moment ago, without verifying it. report is its SplitWriter's.
+func OpenWritten(path string, report SplitReport) (*Split, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	s := &Split{f: f, path: path, report: report}
+	if err := s.readSchema(); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return s, nil
+}
+
+// readSchema opens the Arrow reader and checks that the file is one of ours.
+func (s *Split) readSchema() (err error) {
+	defer recovered(&err)
+	if s.r, err = ipc.NewFileReader(s.f); err != nil {
+		return err
+	}
+	want := splitSchema(nil)
+	for i, f := range want.Fields() {
+		if got := s.r.Schema(); i >= got.NumFields() || got.Field(i).Name != f.Name ||
+			!arrow.TypeEqual(got.Field(i).Type, f.Type) {
+			return fmt.Errorf("not a split's schema: %s", got)
+		}
+	}
+	s.families, s.sources = []string{""}, []string{""}
+	if s.r.NumRecords() == 0 {
+		return nil
+	}
+	rec, err := s.r.RecordAt(0)
+	if err != nil {
+		return err
+	}
+	defer rec.Release()
+	s.families = dictionaryOf(rec.Column(2))
+	s.sources = dictionaryOf(rec.Column(3))
+	return nil
+}
+
+// dictionaryOf copies a column's dictionary.
+func dictionaryOf(column arrow.Array) []string {
+	d := column.(*array.Dictionary).Dictionary().(*array.String)
+	out := make([]string, d.Len())
+	for i := range out {
+		out[i] = strings.Clone(d.Value(i))
+	}
+	return out
+}
+
+// recovered turns a panic of the Arrow library into an error.
+func recovered(err *error) {
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("arrow: %v", p)
+	}
+}
+
+// Rows is the number of rows.
+func (s *Split) Rows() int64 { return s.report.Rows }
+
+// Report is the split's entry in dataset.json.
+func (s *Split) Report() SplitReport { return s.report }
+
+// Fingerprint identifies the data set; dataset.json has the same.
+func (s *Split) Fingerprint() string {
+	v, _ := s.r.Schema().Metadata().GetValue("degas.fingerprint")
+	return v
+}
+
+// Families lists the families; Batch.Family indexes it. Families()[0] is always "": benign names, and names of the
+// other classes whose family is not known. All splits of a data set have the same list, in alphabetical order. It
+// belongs to the split: do not change it.
+func (s *Split) Families() []string { return s.families }
+
+// Sources lists the data sets that rows come from; Batch.Source indexes it. Sources()[0] is always "", which no row
+// has. All splits of a data set have the same list. It belongs to the split: do not change it.
+func (s *Split) Sources() []string { return s.sources }
+
+// Batches gives the rows in file order, which is a random order fixed by the seed. It may be called again and from
+// several goroutines; each call starts at the first row. It ends with ctx's error once ctx is done.
+func (s *Split) Batches(ctx context.Context) iter.Seq2[Batch, error] {
+	return func(yield func(Batch, error) bool) {
+		for i := range s.NumBatches() {
+			b, err := s.Batch(ctx, i)
+			if !yield(b, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// NumBatches is the number of batches.
+func (s *Split) NumBatches() int { return s.r.NumRecords() }
+
+// Batch reads batch i, from 0. Several goroutines may call it at once.
+func (s *Split) Batch(ctx context.Context, i int) (b Batch, err error) {
+	defer func() {
+		if err != nil {
+			b, err = Batch{}, fmt.Errorf("read %s: %w", s.path, err)
+		}
+	}()
+	if err := ctx.Err(); err != nil {
+		return b, err
+	}
+	defer recovered(&err)
+	s.mu.Lock()
+	rec, err := s.r.RecordAt(i)
+	s.mu.Unlock()
+	if err != nil {
+		return b, err
+	}
+	// The record is not released: its memory is Go's, and the names go on pointing into it.
+	n := int(rec.NumRows())
+	b = Batch{Names: make([]string, n), Class: make([]Class, n), Family: make([]int16, n), Source: make([]int16, n)}
+	domains := rec.Column(0).(*array.String)
+	for i := range b.Names {
+		b.Names[i] = domains.Value(i)
+	}
+	for i, c := range rec.Column(1).(*array.Dictionary).Indices().(*array.Int8).Int8Values() {
+		if c < 0 || c >= NumClasses {
+			return b, errors.New("class outside the dictionary")
+		}
+		b.Class[i] = Class(c)
+	}
+	if err := indices(b.Family, rec.Column(2), len(s.families)); err != nil {
+		return b, err
+	}
+	return b, indices(b.Source, rec.Column(3), len(s.sources))
+}
+
+// indices copies a dictionary column's indices, checked against the dictionary's length.
+func indices(out []int16, column arrow.Array, limit int) error {
+	for i, v := range column.(*array.Dictionary).Indices().(*array.Int16).Int16Values() {
+		if v < 0 || int(v) >= limit {
+			return errors.New("index outside the dictionary")
+		}
+		out[i] = v
+	}
+	return nil
+}
+
+// Close closes the file. Batches that were handed out stay valid.
+func (s *Split) Close() error {
+	if err := s.f.Close(); err != nil && !errors.Is(err, fs.ErrClosed) {
+		return fmt.Errorf("close %s: %w", s.path, err)
+	}
+	return nil
+}
