@@ -76,7 +76,9 @@ func Describe(ctx context.Context, dir, split string, samples int) (*Description
 		return nil, err
 	}
 	defer s.Close()
-	d := &Description{Split: s.Report(), Metadata: s.r.Schema().Metadata().ToMap(), Classes: map[string]*ClassDescription{}}
+	d := &Description{
+		Split: s.Report(), Metadata: s.r.Schema().Metadata().ToMap(), Classes: map[string]*ClassDescription{},
+	}
 	for _, f := range s.r.Schema().Fields() {
 		d.Schema = append(d.Schema, Column{f.Name, f.Type.String()})
 	}

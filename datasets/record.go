@@ -14,7 +14,8 @@ import (
 	"strings"
 )
 
-// Class is what a name is. The numbers are stable: they are the codes of the Arrow dictionary and of the models' labels.
+// Class is what a name is. The numbers are stable: they are the codes of the Arrow dictionary and of the models'
+// labels.
 type Class uint8
 
 // The classes, in the order of the Arrow dictionary.

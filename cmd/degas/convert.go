@@ -15,8 +15,8 @@ func (c *command) convert() *cli.Command {
 		Name:      "convert",
 		Usage:     "write a processed data set as CSV or Parquet",
 		ArgsUsage: "IN OUT",
-		Description: "IN is a folder that process-data wrote, or one of its .arrow files. For a folder OUT is a folder, which gets a file a split,\n" +
-			"for a file a file, whose name's end says the format.\n\n" +
+		Description: "IN is a folder that process-data wrote, or one of its .arrow files. If IN is a folder, OUT is\n" +
+			"one too and gets one file for each split. If IN is a file, OUT is a file; its suffix chooses the format.\n\n" +
 			"Example: degas convert data/processed data/csv --format csv.gz\n" +
 			"         degas convert data/processed/test.arrow test.parquet",
 		Flags: []cli.Flag{
@@ -82,7 +82,8 @@ func convertFormat(name, out string, toFile bool) (convert.Format, error) {
 	}
 	if f, ok := convert.ForFile(out); ok {
 		if !toFile {
-			return f, fmt.Errorf("convert: IN is a folder and OUT, %s, looks like a file. Try: --format %s and a folder, or one .arrow file", out, f.Name)
+			return f, fmt.Errorf("convert: IN is a folder and OUT, %s, looks like a file. "+
+				"Try: --format %s and a folder, or one .arrow file", out, f.Name)
 		}
 		return f, nil
 	}

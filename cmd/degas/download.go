@@ -16,8 +16,8 @@ func (c *command) download() *cli.Command {
 		Name:      "download-data",
 		Usage:     "fetch public data sets, or write the built-in sample",
 		ArgsUsage: "[SOURCE…|URL [OUT]]",
-		Description: "Without a SOURCE the built-in sample is written, which needs no network and is for trying degas out.\n" +
-			"Files go to data/raw/<source>. A download that stopped goes on where it was.\n\n" +
+		Description: "Without a SOURCE, writes the built-in sample, which needs no network and is for trying degas out.\n" +
+			"Files go to data/raw/<source>. An interrupted download resumes where it stopped.\n\n" +
 			"Example: degas download-data tranco umudga",
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "list", Usage: "show the known sources and stop"},
@@ -45,7 +45,8 @@ func (c *command) downloadAction(ctx *cli.Context) error {
 		}
 	}
 	if len(args) == 0 {
-		fmt.Fprintln(c.err, "no source named: writing the built-in sample, which is for trying degas out. See degas download-data --list")
+		fmt.Fprintln(c.err,
+			"no source named: writing the built-in sample, which is for trying degas out. See degas download-data --list")
 	}
 	bar := c.progress()
 	defer bar.close()

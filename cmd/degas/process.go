@@ -19,15 +19,16 @@ func (c *command) process() *cli.Command {
 		Name:      "process-data",
 		Usage:     "clean, deduplicate and split raw files into Arrow",
 		ArgsUsage: "[IN] [OUT]",
-		Description: "IN (data/raw) is searched for files of known formats. OUT (data/processed) gets train.arrow, validation.arrow,\n" +
-			"test.arrow and dataset.json. No registered domain is in two splits. --cap-family and --balance thin out the training\n" +
-			"split alone. With --split date, rows of sources without dates are split by domain.\n\n" +
+		Description: "Reads the files of known formats below IN (data/raw). Writes train.arrow, validation.arrow,\n" +
+			"test.arrow and dataset.json to OUT (data/processed). No registered domain is in two splits. --cap-family and\n" +
+			"--balance leave out training rows only. With --split date, rows without a date are split by domain.\n\n" +
 			"Example: degas process-data data/raw data/processed --seed 7",
 		Flags: []cli.Flag{
 			&cli.Uint64Flag{Name: "seed", Value: 1, Usage: "of the split"},
 			&cli.Float64Flag{Name: "validation", Value: 0.1, Usage: "share of the names"},
 			&cli.Float64Flag{Name: "test", Value: 0.1, Usage: "share of the names"},
-			&cli.StringFlag{Name: "split", Value: "domain", Usage: "domain, random, family, source or date (oldest to train, newest to test)"},
+			&cli.StringFlag{Name: "split", Value: "domain",
+				Usage: "domain, random, family, source or date (oldest to train, newest to test)"},
 			&cli.StringSliceFlag{Name: "holdout-family", Usage: "families kept for the test split alone"},
 			&cli.Int64Flag{Name: "cap-family", Usage: "at most `N` training names a family; 0: all"},
 			&cli.BoolFlag{Name: "balance", Usage: "train on as many malicious names as benign ones, leaving out the surplus"},
@@ -62,9 +63,11 @@ func (c *command) processAction(ctx *cli.Context) error {
 	defer bar.close()
 	out := argument(ctx, 1, "data/processed")
 	o := prepare.Options{
-		Seed: ctx.Uint64("seed"), Validation: prepare.Share(ctx.Float64("validation")), Test: prepare.Share(ctx.Float64("test")), Memory: memory, MaxBad: prepare.Share(maxBad),
+		Seed: ctx.Uint64("seed"), Validation: prepare.Share(ctx.Float64("validation")),
+		Test: prepare.Share(ctx.Float64("test")), Memory: memory, MaxBad: prepare.Share(maxBad),
 		Workers: ctx.Int("workers"), Compression: ctx.String("compression"), Split: ctx.String("split"),
-		HoldoutFamilies: ctx.StringSlice("holdout-family"), Balance: balance, CapFamily: ctx.Int64("cap-family"), Version: release, Progress: bar.counting("process", "B"),
+		HoldoutFamilies: ctx.StringSlice("holdout-family"), Balance: balance, CapFamily: ctx.Int64("cap-family"),
+		Version: release, Progress: bar.counting("process", "B"),
 	}
 	if err := o.Check(); err != nil {
 		return usageError{err}
@@ -127,7 +130,8 @@ func printManifest(out io.Writer, dir string, m *datasets.Manifest) error {
 	for _, s := range m.Skipped {
 		fmt.Fprintf(w, "skipped\t%s\t%s\n", s.Path, s.Reason)
 	}
-	fmt.Fprintf(w, "\nfingerprint %.16s in %s\nNext: degas train-model%s\n", m.Fingerprint, dir, map[bool]string{false: " " + dir}[dir == "data/processed"])
+	fmt.Fprintf(w, "\nfingerprint %.16s in %s\nNext: degas train-model%s\n", m.Fingerprint, dir,
+		map[bool]string{false: " " + dir}[dir == "data/processed"])
 	return w.Flush()
 }
 

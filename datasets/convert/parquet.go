@@ -22,7 +22,8 @@ const groupRows = 1 << 19
 
 // writeParquet writes with the library that also reads Parquet here.
 func writeParquet(ctx context.Context, s *datasets.Split, out io.Writer) error {
-	w := parquet.NewGenericWriter[parquetRow](out, parquet.CreatedBy("degas", "", ""), parquet.MaxRowsPerRowGroup(groupRows),
+	w := parquet.NewGenericWriter[parquetRow](out, parquet.CreatedBy("degas", "", ""),
+		parquet.MaxRowsPerRowGroup(groupRows),
 		parquet.KeyValueMetadata("degas.fingerprint", s.Fingerprint()))
 	families, sources, classes := s.Families(), s.Sources(), datasets.ClassNames()
 	var rows []parquetRow

@@ -59,7 +59,8 @@ func listFiles(ctx context.Context, root string) (files []*diskFile, skipped []d
 // aside are files that come with data sets and hold no rows.
 func aside(rel string) bool {
 	base := strings.ToUpper(path.Base(rel))
-	for _, p := range []string{"LICENSE", "LICENCE", "README", "COPYING", "NOTICE", "CITATION", "SHA256SUMS", "CHANGELOG"} {
+	for _, p := range []string{"LICENSE", "LICENCE", "README", "COPYING", "NOTICE", "CITATION", "SHA256SUMS",
+		"CHANGELOG"} {
 		if strings.HasPrefix(base, p) {
 			return true
 		}

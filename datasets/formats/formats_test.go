@@ -67,7 +67,8 @@ func nullsFile(t testing.TB) string {
 	text := func(s string) *string { return &s }
 	var b bytes.Buffer
 	w := parquet.NewGenericWriter[row](&b)
-	if _, err := w.Write([]row{{"a.com", text("benign"), nil}, {"b.com", text("dga"), nil}, {"c.com", text("dga"), text("zeus")}, {"d.com", nil, nil}}); err != nil {
+	if _, err := w.Write([]row{{"a.com", text("benign"), nil}, {"b.com", text("dga"), nil},
+		{"c.com", text("dga"), text("zeus")}, {"d.com", nil, nil}}); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.Close(); err != nil {
@@ -81,16 +82,21 @@ func readerCases(t testing.TB) []readerCase {
 	return []readerCase{
 		{path: "tranco.csv", reader: "ranked", text: "1,google.com\r\n2,facebook.com\r\n",
 			want: []string{"1 benign  google.com", "2 benign  facebook.com"}},
-		{path: "cisco-umbrella-top-1m.csv", reader: "ranked", text: "1,google.com\n2,netflix.com\n3,com\n4,a.b.c\n5,d.net\n6,e.org\n",
-			want: []string{"1 benign  google.com", "2 benign  netflix.com", "3 benign  com", "4 benign  a.b.c", "5 benign  d.net", "6 benign  e.org"}},
+		{path: "cisco-umbrella-top-1m.csv", reader: "ranked",
+			text: "1,google.com\n2,netflix.com\n3,com\n4,a.b.c\n5,d.net\n6,e.org\n",
+			want: []string{"1 benign  google.com", "2 benign  netflix.com", "3 benign  com", "4 benign  a.b.c",
+				"5 benign  d.net", "6 benign  e.org"}},
 		{path: "alexa.csv", reader: "ranked", text: "google.com\t1\nfacebook.com\t2\n",
 			want: []string{"1 benign  google.com", "2 benign  facebook.com"}},
 		{path: "alexa.csv", reader: "ranked", text: "google.com 1\nfacebook.com 2\nbroken\na.com  3\nb.com 4\n",
-			want: []string{"1 benign  google.com", "2 benign  facebook.com", "4 benign  a.com", "5 benign  b.com"}, refused: []string{"3: too few columns"}},
-		{path: "cut.csv", reader: "ranked", text: "500001,a.com\n500002,b.com\n", want: []string{"1 benign  a.com", "2 benign  b.com"}},
+			want:    []string{"1 benign  google.com", "2 benign  facebook.com", "4 benign  a.com", "5 benign  b.com"},
+			refused: []string{"3: too few columns"}},
+		{path: "cut.csv", reader: "ranked", text: "500001,a.com\n500002,b.com\n", want: []string{"1 benign  a.com",
+			"2 benign  b.com"}},
 		{path: "shared-ranks.csv", reader: "ranked", text: "a.com,1\nb.com,2\nc.com,2\nd.com,4\n",
 			want: []string{"1 benign  a.com", "2 benign  b.com", "3 benign  c.com", "4 benign  d.com"}},
-		{path: "crux.csv", reader: "ranked", text: "a.com,1000\nb.com,1000\nc.com,1000\n", want: []string{"1 benign  a.com", "2 benign  b.com", "3 benign  c.com"}},
+		{path: "crux.csv", reader: "ranked", text: "a.com,1000\nb.com,1000\nc.com,1000\n", want: []string{"1 benign  a.com",
+			"2 benign  b.com", "3 benign  c.com"}},
 		// Classes without a header are no ranking, whatever the folder is called.
 		{path: "ones.csv", reader: "", text: strings.Repeat("xjpakm.biz,1\n", 60)},
 		{path: "zeros.csv", reader: "", text: strings.Repeat("google.com,0\n", 60)},
@@ -102,20 +108,24 @@ func readerCases(t testing.TB) []readerCase {
 		{path: "third.csv", reader: "", text: strings.Repeat("t.example.com,2\n", 60)},
 		{path: "dga/ones.csv", reader: "", text: "xjpakm.biz,1\nxjpakn.biz,1\n"},
 		{path: "majestic_million.csv", reader: "table",
-			text: "GlobalRank,TldRank,Domain,TLD,RefSubNets,RefIPs,IDN_Domain,IDN_TLD,PrevGlobalRank,PrevTldRank,PrevRefSubNets,PrevRefIPs\n" +
+			text: "GlobalRank,TldRank,Domain,TLD,RefSubNets,RefIPs,IDN_Domain,IDN_TLD," +
+				"PrevGlobalRank,PrevTldRank,PrevRefSubNets,PrevRefIPs\n" +
 				"1,1,google.com,com,474277,2830285,google.com,com,1,1,474577,2852197\n",
 			want: []string{"2 benign  google.com"}},
-		{path: "top10milliondomains.csv", reader: "table", text: "\"Rank\",\"Domain\",\"Open Page Rank\"\n\"1\",\"facebook.com\",\"10.00\"\n",
+		{path: "top10milliondomains.csv", reader: "table",
+			text: "\"Rank\",\"Domain\",\"Open Page Rank\"\n\"1\",\"facebook.com\",\"10.00\"\n",
 			want: []string{"2 benign  facebook.com"}},
 		{path: "ctc/benign_domains.csv", reader: "table", text: "Rank,Domain,Open Page Rank\n1,fonts.googleapis.com,10\n",
 			want: []string{"2 benign  fonts.googleapis.com"}},
-		{path: "ctc/malicious_domains.txt", reader: "list", text: "# COVID19 Cyber Threat Coalition blocklist\n000dmobilt9034.com\n",
+		{path: "ctc/malicious_domains.txt", reader: "list",
+			text: "# COVID19 Cyber Threat Coalition blocklist\n000dmobilt9034.com\n",
 			want: []string{"2 dga blocklist 000dmobilt9034.com weak"}},
 		{path: "dga-lists/zeus.txt", reader: "list", text: "1vz89.org\n1jjcg.biz\n",
 			want: []string{"1 dga zeus 1vz89.org", "2 dga zeus 1jjcg.biz"}},
 		{path: "sample/tunnel/iodine.txt", reader: "list", text: "0abc.t.example.com\npayload\n",
 			want: []string{"1 tunnel iodine 0abc.t.example.com", "2 tunnel iodine payload"}},
-		{path: "lists/benign.txt", reader: "list", text: "\xef\xbb\xbfgoogle.com\n\ngithub.com", want: []string{"1 benign  google.com", "3 benign  github.com"}},
+		{path: "lists/benign.txt", reader: "list", text: "\xef\xbb\xbfgoogle.com\n\ngithub.com",
+			want: []string{"1 benign  google.com", "3 benign  github.com"}},
 		{path: "notes/words.txt", reader: "", text: "google.com\n"},
 		{path: "test.csv", reader: "table", text: "domain,label\r\ngoogle.com,0\r\nxcbeoy.eu,1\r\n",
 			want: []string{"2 benign  google.com", "3 dga  xcbeoy.eu"}},
@@ -123,43 +133,64 @@ func readerCases(t testing.TB) []readerCase {
 			want: []string{"2 dga emotet ylqir.eu", "3 benign  ucc.org"}},
 		{path: "own.csv", reader: "table", text: "domain,class,family\ngoogle.com,benign,\nabc.com,dga,fobber\n",
 			want: []string{"2 benign  google.com", "3 dga fobber abc.com"}},
-		{path: "converted.csv", reader: "table", text: "domain,class,family,source\na.com,dga,,mine\nb.com,tunnel,,mine\nc.com,dga,tinba,mine\nd.com,,,mine\n",
+		{path: "converted.csv", reader: "table",
+			text: "domain,class,family,source\na.com,dga,,mine\nb.com,tunnel,,mine\nc.com,dga,tinba,mine\nd.com,,,mine\n",
 			want: []string{"2 dga  a.com", "3 tunnel  b.com", "4 dga tinba c.com"}, refused: []string{"5: empty value"}},
-		{path: "malicious-only.csv", reader: "table", text: "domain,label,malware\na.com,1,\n", want: []string{"2 dga  a.com"}},
-		{path: "dga-and-tunnel/tunnel.csv", reader: "table", text: "domain,class\na.com,dga\nb.com,DGA\nc.com,1\nd.com,malicious\ne.com,tunnel\nf.com,0\n",
-			want: []string{"2 dga  a.com", "3 dga  b.com", "4 tunnel  c.com", "5 tunnel  d.com", "6 tunnel  e.com", "7 benign  f.com"}},
+		{path: "malicious-only.csv", reader: "table", text: "domain,label,malware\na.com,1,\n",
+			want: []string{"2 dga  a.com"}},
+		{path: "dga-and-tunnel/tunnel.csv", reader: "table",
+			text: "domain,class\na.com,dga\nb.com,DGA\nc.com,1\nd.com,malicious\ne.com,tunnel\nf.com,0\n",
+			want: []string{"2 dga  a.com", "3 dga  b.com", "4 tunnel  c.com", "5 tunnel  d.com", "6 tunnel  e.com",
+				"7 benign  f.com"}},
 		{path: "legit-dga_domains.csv", reader: "table", // with its record that is broken over three lines
 			text: "\"RootObject.class\",\"RootObject.domain\",\"RootObject.subclass\"\nlegit,\"google.com\",legit\n" +
 				"dga,\"1002n0q11m\n17h017r1shex\nghfqf.net\",newgoz\ndga,\"nbwnc.ru\",locky\n",
 			want:    []string{"2 benign  google.com", "6 dga locky nbwnc.ru"},
 			refused: []string{"3: unbalanced quotes", "4: too few columns", "5: too few columns"}},
-		{path: "devo.csv", reader: "table", text: "host;domain;class;subclass\n000directory.com.ar;000directory;legit;legit\n" +
-			"1002n.net;1002n;dga;newgoz\nhalf.net;half;dga;\n",
+		{path: "devo.csv", reader: "table",
+			text: "host;domain;class;subclass\n000directory.com.ar;000directory;legit;legit\n" +
+				"1002n.net;1002n;dga;newgoz\nhalf.net;half;dga;\n",
 			want: []string{"2 benign  000directory.com.ar", "3 dga newgoz 1002n.net"}, refused: []string{"4: empty value"}},
-		{path: "umudga-m-1000-train.csv", reader: "table", text: "domain,class\ngoogle.com,legit\nabc.com,fobber_v1\nx.com,\nq.hidemyself.org,dns2tcp\n",
-			want: []string{"2 benign  google.com", "3 dga fobber_v1 abc.com", "5 tunnel dns2tcp q"}, refused: []string{"4: empty value"}},
+		{path: "umudga-m-1000-train.csv", reader: "table",
+			text:    "domain,class\ngoogle.com,legit\nabc.com,fobber_v1\nx.com,\nq.hidemyself.org,dns2tcp\n",
+			want:    []string{"2 benign  google.com", "3 dga fobber_v1 abc.com", "5 tunnel dns2tcp q"},
+			refused: []string{"4: empty value"}},
 		{path: "x/UMUDGA - University/Fully Qualified Domain Names/fobber_v1/list/10000.txt", reader: "umudga",
 			text: "abc.net\ndef.net\n", want: []string{"1 dga fobber_v1 abc.net", "2 dga fobber_v1 def.net"}},
-		{path: "Fully Qualified Domain Names/legit/list/1000.txt", reader: "umudga", text: "google.com\n", want: []string{"1 benign  google.com"}},
-		{path: "x/Fully Qualified Domain Names/alureon/csv/1000.csv", reader: "", text: "NLP_1G_E,NLP_N,CLASS,\n1,2,alureon,\n"},
+		{path: "Fully Qualified Domain Names/legit/list/1000.txt", reader: "umudga", text: "google.com\n",
+			want: []string{"1 benign  google.com"}},
+		{path: "x/Fully Qualified Domain Names/alureon/csv/1000.csv", reader: "",
+			text: "NLP_1G_E,NLP_N,CLASS,\n1,2,alureon,\n"},
 		{path: "dtqbc/training.csv", reader: "dtqbc",
-			text: "1,q+Z8AnwaBA.hidemyself.org.\r\n1,0dxyz..hidemyself.org.\r\n1,r16293.tunnel.tuns.org.\r\n1,a.56178.tunnel.example.org.\r\n0,google.com.\r\n",
-			want: []string{"1 tunnel dns2tcp q+Z8AnwaBA", "2 tunnel iodine 0dxyz", "3 tunnel tuns r16293", "4 tunnel dnscapy a.56178", "5 benign  google.com."}},
-		{path: "binary/dtqbc-b-train.csv", reader: "dtqbc", text: "label,qname,qdcount\n1,r1.tunnel.tuns.org.,1\n0,example.com.,1\n",
+			text: "1,q+Z8AnwaBA.hidemyself.org.\r\n1,0dxyz..hidemyself.org.\r\n1,r16293.tunnel.tuns.org.\r\n" +
+				"1,a.56178.tunnel.example.org.\r\n0,google.com.\r\n",
+			want: []string{"1 tunnel dns2tcp q+Z8AnwaBA", "2 tunnel iodine 0dxyz", "3 tunnel tuns r16293",
+				"4 tunnel dnscapy a.56178", "5 benign  google.com."}},
+		{path: "binary/dtqbc-b-train.csv", reader: "dtqbc",
+			text: "label,qname,qdcount\n1,r1.tunnel.tuns.org.,1\n0,example.com.,1\n",
 			want: []string{"2 tunnel tuns r1", "3 benign  example.com."}},
-		{path: "dtqbc-m-train.csv", reader: "dtqbc", text: "label,qname,qdcount\n1,zz.other.org.,1\n3,qq.hidemyself.org,1\n0,example.com.,1\n9,x.org,1\n",
-			want: []string{"2 tunnel dns2tcp zz.other.org.", "3 tunnel iodine qq", "4 benign  example.com."}, refused: []string{"5: unknown class"}},
+		{path: "dtqbc-m-train.csv", reader: "dtqbc",
+			text:    "label,qname,qdcount\n1,zz.other.org.,1\n3,qq.hidemyself.org,1\n0,example.com.,1\n9,x.org,1\n",
+			want:    []string{"2 tunnel dns2tcp zz.other.org.", "3 tunnel iodine qq", "4 benign  example.com."},
+			refused: []string{"5: unknown class"}},
 		{path: "bambenek.2018.csv", reader: "feed",
-			text: "# feed\nplvkl.com,Domain used by Cryptolocker - Flashback DGA for 23 Jun 2018,2018-06-23,http://osint/cl.txt\n" +
+			text: "# feed\n" +
+				"plvkl.com,Domain used by Cryptolocker - Flashback DGA for 23 Jun 2018,2018-06-23,http://osint/cl.txt\n" +
 				"abc.net,Domain used by Post Tovar GOZ for 23 Jun 2018,2018-06-23,http://osint/goz.txt\n",
 			want: []string{"2 dga cryptolocker plvkl.com", "3 dga newgoz abc.net"}},
-		{path: "dga-conficker.csv", reader: "feed", text: "abc.net,x\ndef.org,y\n", want: []string{"1 dga conficker abc.net", "2 dga conficker def.org"}},
-		{path: "dga-all.csv", reader: "table", text: "domain,family\n" + strings.Repeat("abc.net,locky\n", 20), want: repeated(20, "%d dga locky abc.net")},
-		{path: "dga-conficker.csv", reader: "feed", text: "domain,date\n" + strings.Repeat("abc.net,x\n", 20), want: repeated(20, "%d dga conficker abc.net")},
-		{path: "dga-virut.csv", reader: "feed", text: "abc.name,x\ndef.org,y\n", want: []string{"1 dga virut abc.name", "2 dga virut def.org"}},
-		{path: "netlab/dga.txt", reader: "netlab", text: "# Netlab\nconficker\tabc.net\t2018-01-01 00:00:00\t2018-01-02 23:59:59\n",
+		{path: "dga-conficker.csv", reader: "feed", text: "abc.net,x\ndef.org,y\n", want: []string{"1 dga conficker abc.net",
+			"2 dga conficker def.org"}},
+		{path: "dga-all.csv", reader: "table", text: "domain,family\n" + strings.Repeat("abc.net,locky\n", 20),
+			want: repeated(20, "%d dga locky abc.net")},
+		{path: "dga-conficker.csv", reader: "feed", text: "domain,date\n" + strings.Repeat("abc.net,x\n", 20),
+			want: repeated(20, "%d dga conficker abc.net")},
+		{path: "dga-virut.csv", reader: "feed", text: "abc.name,x\ndef.org,y\n", want: []string{"1 dga virut abc.name",
+			"2 dga virut def.org"}},
+		{path: "netlab/dga.txt", reader: "netlab",
+			text: "# Netlab\nconficker\tabc.net\t2018-01-01 00:00:00\t2018-01-02 23:59:59\n",
 			want: []string{"2 dga conficker abc.net"}},
-		{path: "subset.csv", reader: "degas-subset", text: "abc.net\x01proslikefan\x011\r\ngoogle.com\x01alexa\x010\r\nhalf\r\n", min: 1,
+		{path: "subset.csv", reader: "degas-subset",
+			text: "abc.net\x01proslikefan\x011\r\ngoogle.com\x01alexa\x010\r\nhalf\r\n", min: 1,
 			want: []string{"1 dga proslikefan abc.net", "2 benign  google.com"}, refused: []string{"3: too few columns"}},
 		{path: "gta-v1.parquet", reader: "parquet", text: gtaFile(t,
 			gtaRow{[]byte("0.static.wix.com"), "legit", 1}, gtaRow{[]byte("abc.net"), "zeus-newgoz", 1},
@@ -222,7 +253,8 @@ func TestLongLinesAreRefusedNotHeld(t *testing.T) {
 	if err := (listReader{}).Read(t.Context(), strings.NewReader(text), FileInfo{Path: "dga/a.txt"}, &got); err != nil {
 		t.Fatal(err)
 	}
-	if fmt.Sprint(got.rows) != "[1 dga a a.com 3 dga a b.com]" || fmt.Sprint(got.refused) != "[2: "+reasonLongLine+" 4: "+reasonLongLine+"]" {
+	if fmt.Sprint(got.rows) != "[1 dga a a.com 3 dga a b.com]" ||
+		fmt.Sprint(got.refused) != "[2: "+reasonLongLine+" 4: "+reasonLongLine+"]" {
 		t.Errorf("%v %v", got.rows, got.refused)
 	}
 }
@@ -233,7 +265,8 @@ func TestReaderErrorsEndReading(t *testing.T) {
 	if err := (listReader{}).Read(t.Context(), broken, FileInfo{Path: "dga/a.txt"}, &got); !errors.Is(err, errBroken) {
 		t.Errorf("error %v", err)
 	}
-	for _, text := range []string{"PAR1", "PAR1\xff\xff\xff\xffPAR1", gtaFile(t, gtaRow{[]byte("a.com"), "legit", 1})[:60]} {
+	for _, text := range []string{"PAR1", "PAR1\xff\xff\xff\xffPAR1",
+		gtaFile(t, gtaRow{[]byte("a.com"), "legit", 1})[:60]} {
 		err := (parquetReader{}).Read(t.Context(), strings.NewReader(text), FileInfo{TempDir: t.TempDir()}, &got)
 		if err == nil || !strings.Contains(err.Error(), "parquet") {
 			t.Errorf("%q: error %v", text, err)
@@ -308,10 +341,12 @@ func parquetSeeds(t testing.TB) (out [][]byte) {
 		Class  int64  `parquet:"class,delta"`
 	}
 	for version := 1; version <= 2; version++ {
-		for _, codec := range []compress.Codec{&parquet.Uncompressed, &parquet.Snappy, &parquet.Gzip, &parquet.Zstd, &parquet.Brotli} {
+		for _, codec := range []compress.Codec{&parquet.Uncompressed, &parquet.Snappy, &parquet.Gzip, &parquet.Zstd,
+			&parquet.Brotli} {
 			o := []parquet.WriterOption{parquet.DataPageVersion(version), parquet.Compression(codec)}
 			var a, b, c bytes.Buffer
-			gta, opt, num := parquet.NewGenericWriter[gtaRow](&a, o...), parquet.NewGenericWriter[optional](&b, o...), parquet.NewGenericWriter[lengths](&c, o...)
+			gta, opt, num := parquet.NewGenericWriter[gtaRow](&a, o...), parquet.NewGenericWriter[optional](&b, o...),
+				parquet.NewGenericWriter[lengths](&c, o...)
 			for range 20 {
 				gta.Write([]gtaRow{{[]byte("0.static.wix.com"), "legit", 1}, {[]byte("a\xff.net"), "iodine", 1}})
 				opt.Write([]optional{{"www.example.com", "dga"}, {"", "legit"}})
@@ -330,7 +365,8 @@ func parquetSeeds(t testing.TB) (out [][]byte) {
 func TestParquetSeeds(t *testing.T) {
 	for i, data := range parquetSeeds(t) {
 		sink := &countingSink{}
-		err := parquetReader{}.Read(t.Context(), bytes.NewReader(data), FileInfo{Path: "x.parquet", TempDir: t.TempDir()}, sink)
+		err := parquetReader{}.Read(t.Context(), bytes.NewReader(data), FileInfo{Path: "x.parquet", TempDir: t.TempDir()},
+			sink)
 		if err != nil || sink.rows != 40 {
 			t.Errorf("seed %d: %d rows, %v", i, sink.rows, err)
 		}

@@ -38,7 +38,9 @@ func (netlabReader) Read(ctx context.Context, in io.Reader, f FileInfo, sink Sin
 			return sink.Refuse(line, reasonColumns)
 		}
 		name, days, _ := bytes.Cut(rest, []byte{'\t'})
-		return sink.Record(line, datasets.Record{Name: lines.View(bytes.TrimSpace(name)), Class: dga, Family: lines.View(family),
-			Day: datasets.ParseDay(bytes.TrimSpace(days))})
+		return sink.Record(line, datasets.Record{
+			Name: lines.View(bytes.TrimSpace(name)), Class: dga, Family: lines.View(family),
+			Day: datasets.ParseDay(bytes.TrimSpace(days)),
+		})
 	})
 }

@@ -37,7 +37,8 @@ type columns struct {
 // The headers understood, the best first. Headers are compared in lower case, without quotes, and without what comes
 // before a dot.
 var (
-	nameHeaders   = []string{"fqdn", "host", "hostname", "qname", "domain", "domain_name", "domainname", "dns_domain", "name"}
+	nameHeaders = []string{"fqdn", "host", "hostname", "qname", "domain", "domain_name", "domainname", "dns_domain",
+		"name"}
 	classHeaders  = []string{"class", "label", "type", "category", "is_dga", "isdga", "dga"}
 	familyHeaders = []string{"family", "subclass", "malware", "dga_family", "malware_family", "source_family"}
 	rankHeaders   = []string{"rank", "globalrank", "global_rank", "popularity"}

@@ -24,7 +24,8 @@ func TestProcessThroughLinks(t *testing.T) {
 		"disk/benign.txt": "b1.com\n",
 		"disk/.hidden":    "no.com\n",
 	})
-	for link, target := range map[string]string{"link": "raw", "raw/lists": "../disk", "raw/again": "dga", "disk/loop": "../raw"} {
+	for link, target := range map[string]string{"link": "raw", "raw/lists": "../disk", "raw/again": "dga",
+		"disk/loop": "../raw"} {
 		if err := os.Symlink(filepath.FromSlash(target), filepath.Join(in, filepath.FromSlash(link))); err != nil {
 			t.Skip(err)
 		}
@@ -136,10 +137,13 @@ func TestCompressions(t *testing.T) {
 		"dga/two.txt.zst": z.String(),
 		"dga/three.txt":   text,
 		// Made by Python's bz2.
-		"dga/seven.bz2": "\x42\x5a\x68\x39\x31\x41\x59\x26\x53\x59\x47\x8d\xf6\x80\x00\x00\x03\x51\x80\x00\x10\x00\x01\x38\x82\x90\x00\x20\x00\x21\xa0\xc4\xd0\x83\x26\x21\x30\x53\x54\xc4\x80\x8d\xcf\x17\x72\x45\x38\x50\x90\x47\x8d\xf6\x80",
-		"dga/four.zip":  zipped(t, map[string]string{"inner.txt": text}),
-		"many.zip": zipped(t, map[string]string{"root/dga/five.txt": text, "root/dga/six.txt.gz": string(gzipped([]byte(text))),
-			"root/LICENSE": "MIT", "root/notes.txt": "nothing"}),
+		"dga/seven.bz2": "\x42\x5a\x68\x39\x31\x41\x59\x26\x53\x59\x47\x8d\xf6\x80\x00\x00\x03\x51\x80\x00\x10\x00\x01\x38" +
+			"\x82\x90\x00\x20\x00\x21\xa0\xc4\xd0\x83\x26\x21\x30\x53\x54\xc4\x80\x8d\xcf\x17\x72\x45\x38\x50" +
+			"\x90\x47\x8d\xf6\x80",
+		"dga/four.zip": zipped(t, map[string]string{"inner.txt": text}),
+		"many.zip": zipped(t, map[string]string{"root/dga/five.txt": text,
+			"root/dga/six.txt.gz": string(gzipped([]byte(text))),
+			"root/LICENSE":        "MIT", "root/notes.txt": "nothing"}),
 	}
 	m := mustProcess(t, tree(t, files), t.TempDir(), Options{})
 	if m.RowsIn != 7*3 || m.Kept != 3 || m.Duplicates != 18 {

@@ -22,20 +22,26 @@ func TestMergePartition(t *testing.T) {
 	}{
 		{"empty", nil, "", MergeStats{}},
 		{"duplicates keep the first source and the more specific family",
-			[]datasets.Record{{Name: "a.com", Class: datasets.DGA, Family: "kraken", Source: "z"}, {Name: "a.com", Class: datasets.DGA, Family: "kraken_v1", Source: "y"},
+			[]datasets.Record{{Name: "a.com", Class: datasets.DGA, Family: "kraken", Source: "z"},
+				{Name: "a.com", Class: datasets.DGA, Family: "kraken_v1", Source: "y"},
 				{Name: "a.com", Class: datasets.DGA, Source: "x"}},
 			"a.com dga kraken_v1 x", MergeStats{Duplicates: 2, FamilyMerges: 1}},
 		{"both labels", []datasets.Record{{Name: "a.com", Class: datasets.DGA}, {Name: "a.com"}, {Name: "b.com"}},
 			"b.com benign  ", MergeStats{ConflictNames: 1, ConflictRows: 2, ConflictBenign: 1, Conflicts: []string{"a.com"}}},
-		{"dga and tunnel", []datasets.Record{{Name: "a.com", Class: datasets.DGA}, {Name: "a.com", Class: datasets.Tunnel}, {Name: "a.com", Class: datasets.DGA}},
+		{"dga and tunnel", []datasets.Record{{Name: "a.com", Class: datasets.DGA}, {Name: "a.com", Class: datasets.Tunnel},
+			{Name: "a.com", Class: datasets.DGA}},
 			"", MergeStats{ConflictNames: 1, ConflictRows: 3, Conflicts: []string{"a.com"}}},
-		{"a weak label yields", []datasets.Record{{Name: "a.com", Class: datasets.DGA, Weak: true, Family: datasets.BlocklistFamily, Source: "a"},
-			{Name: "a.com", Source: "b"}, {Name: "a.com", Class: datasets.DGA, Weak: true, Family: datasets.BlocklistFamily, Source: "a"}},
+		{"a weak label yields", []datasets.Record{{Name: "a.com", Class: datasets.DGA, Weak: true,
+			Family: datasets.BlocklistFamily, Source: "a"},
+			{Name: "a.com", Source: "b"}, {Name: "a.com", Class: datasets.DGA, Weak: true, Family: datasets.BlocklistFamily,
+				Source: "a"}},
 			"a.com benign  b", MergeStats{Overridden: 2}},
-		{"a weak label alone stays", []datasets.Record{{Name: "a.com", Class: datasets.DGA, Weak: true, Family: datasets.BlocklistFamily, Source: "a"},
+		{"a weak label alone stays", []datasets.Record{{Name: "a.com", Class: datasets.DGA, Weak: true,
+			Family: datasets.BlocklistFamily, Source: "a"},
 			{Name: "a.com", Class: datasets.DGA, Weak: true, Family: datasets.BlocklistFamily, Source: "a"}},
 			"a.com dga blocklist a", MergeStats{Duplicates: 1}},
-		{"a strong label of the same class names the family", []datasets.Record{{Name: "a.com", Class: datasets.DGA, Weak: true, Family: datasets.BlocklistFamily, Source: "a"},
+		{"a strong label of the same class names the family", []datasets.Record{{Name: "a.com", Class: datasets.DGA,
+			Weak: true, Family: datasets.BlocklistFamily, Source: "a"},
 			{Name: "a.com", Class: datasets.DGA, Family: "zeus", Source: "b"}},
 			"a.com dga zeus b", MergeStats{Overridden: 1}},
 	} {
@@ -63,9 +69,11 @@ func TestResolvePartitionHoldsOutDomains(t *testing.T) {
 	var in []datasets.Record
 	for i := range 200 {
 		in = append(in, datasets.Record{Name: fmt.Sprintf("a.d%d.com", i), Class: datasets.DGA, Family: "kraken_v1"},
-			datasets.Record{Name: fmt.Sprintf("b.d%d.com", i), Class: datasets.Benign}, datasets.Record{Name: fmt.Sprintf("e%d.com", i), Class: datasets.Benign})
+			datasets.Record{Name: fmt.Sprintf("b.d%d.com", i), Class: datasets.Benign},
+			datasets.Record{Name: fmt.Sprintf("e%d.com", i), Class: datasets.Benign})
 	}
-	kept, _ := MergePartition(in, &Plan{By: datasets.SplitByDomain, Test: 0.1, Validation: 0.1, Holdout: []string{"kraken"}})
+	kept, _ := MergePartition(in, &Plan{By: datasets.SplitByDomain, Test: 0.1, Validation: 0.1,
+		Holdout: []string{"kraken"}})
 	others := map[datasets.SplitID]int{}
 	for _, r := range kept {
 		if strings.Contains(r.Name, ".d") && r.Split != datasets.TestSplit {
@@ -109,7 +117,8 @@ func TestPlanAssignFillsEverySplit(t *testing.T) {
 
 func TestHash64IsStable(t *testing.T) {
 	// Splits and the order of rows come from these values: if they change, so does every data set.
-	for s, want := range map[string]uint64{"": 0x24ec249de3f3e2bf, "google.com": 0xd093c3291658d402, "a-name-of-24-characters.x": 0x3a0fa3cd2b963e40} {
+	for s, want := range map[string]uint64{"": 0x24ec249de3f3e2bf, "google.com": 0xd093c3291658d402,
+		"a-name-of-24-characters.x": 0x3a0fa3cd2b963e40} {
 		if got := hash64(1, s); got != want {
 			t.Errorf("hash64(1, %q) = %#x, want %#x", s, got, want)
 		}
@@ -184,10 +193,13 @@ func TestLeakCheck(t *testing.T) {
 		want        string
 	}{
 		{"clean", many, []string{"x.org"}, "", datasets.SplitByDomain, ""},
-		{"domain", slices.Concat(many, []string{"a.x.org"}), []string{"b.x.org"}, "", datasets.SplitByDomain, `1 of 3001 keys`},
+		{"domain", slices.Concat(many, []string{"a.x.org"}), []string{"b.x.org"}, "", datasets.SplitByDomain,
+			`1 of 3001 keys`},
 		{"name", slices.Concat(many, []string{"x.org"}), []string{"x.org"}, "", datasets.SplitRandom, `1 of 3001 keys`},
-		{"domains cross in a random split", slices.Concat(many, []string{"a.x.org"}), []string{"b.x.org"}, "", datasets.SplitRandom, ""},
-		{"held out", []string{"a.com"}, []string{"b.com"}, "vawtrak_v1", datasets.SplitByDomain, "1 rows of held-out families"},
+		{"domains cross in a random split", slices.Concat(many, []string{"a.x.org"}), []string{"b.x.org"}, "",
+			datasets.SplitRandom, ""},
+		{"held out", []string{"a.com"}, []string{"b.com"}, "vawtrak_v1", datasets.SplitByDomain,
+			"1 rows of held-out families"},
 	} {
 		for _, memory := range []int64{64 << 20, 40_000} { // the second spills
 			t.Run(fmt.Sprint(tc.name, memory), func(t *testing.T) {

@@ -83,7 +83,8 @@ func (p *Plan) group(name string) string {
 
 // grouped reports whether a row's split can depend on other rows of its group.
 func (p *Plan) grouped() bool {
-	return p.By == datasets.SplitByFamily || p.By == datasets.SplitBySource || p.By == datasets.SplitByDate || len(p.Holdout) > 0
+	return p.By == datasets.SplitByFamily || p.By == datasets.SplitBySource || p.By == datasets.SplitByDate ||
+		len(p.Holdout) > 0
 }
 
 // assign puts whole items (families, sources) into splits so that the shares are met as well as whole items allow:
@@ -132,7 +133,8 @@ func (p *Plan) check() error {
 		return fmt.Errorf("shares of validation (%g) and test (%g) leave nothing to train on", p.Validation, p.Test)
 	}
 	switch p.By {
-	case datasets.SplitByDomain, datasets.SplitByFamily, datasets.SplitBySource, datasets.SplitByDate, datasets.SplitRandom:
+	case datasets.SplitByDomain, datasets.SplitByFamily, datasets.SplitBySource, datasets.SplitByDate,
+		datasets.SplitRandom:
 		return nil
 	}
 	return fmt.Errorf("unknown split %q, known are: domain, random, family, source, date", p.By)

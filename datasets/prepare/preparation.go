@@ -217,7 +217,9 @@ func (p *preparation) reportCleaned() (err error) {
 	slices.Sort(st.Conflicts)
 	names := append([]string{}, st.Conflicts[:min(len(st.Conflicts), datasets.MaxConflictNames)]...)
 	m.Duplicates, m.Overridden, m.FamilyMerges = st.Duplicates, st.Overridden, st.FamilyMerges
-	m.Conflicts = datasets.Conflicts{Names: st.ConflictNames, Rows: st.ConflictRows, Benign: st.ConflictBenign, List: names}
+	m.Conflicts = datasets.Conflicts{
+		Names: st.ConflictNames, Rows: st.ConflictRows, Benign: st.ConflictBenign, List: names,
+	}
 	for _, part := range p.kept.parts {
 		m.Kept += part.rows
 	}

@@ -64,8 +64,8 @@ type Options struct {
 	Progress func(done, total int64)
 }
 
-// Plan is how the options split rows, before anything is known of the data: SplitByFamily, SplitBySource and SplitByDate
-// also need its counts, which Process takes itself.
+// Plan is how the options split rows before anything is known of the data. Splits by family, source and date need
+// counts besides, which Run takes itself.
 func (o Options) Plan() (*Plan, error) {
 	_, p, err := o.resolve()
 	return p, err
@@ -99,7 +99,8 @@ func (o Options) resolve() (Options, *Plan, error) {
 	}
 	switch {
 	case o.Balance != "" && o.Balance != datasets.BalanceBinary && o.Balance != datasets.BalanceClass:
-		return o, nil, fmt.Errorf("unknown balance %q, known are: %s, %s", o.Balance, datasets.BalanceBinary, datasets.BalanceClass)
+		return o, nil, fmt.Errorf("unknown balance %q, known are: %s, %s", o.Balance, datasets.BalanceBinary,
+			datasets.BalanceClass)
 	case o.CapFamily < 0:
 		return o, nil, fmt.Errorf("cap of %d names a family: must be at least 1, or 0 for none", o.CapFamily)
 	}

@@ -63,11 +63,12 @@ func sampleTree(t testing.TB) string {
 	benign.WriteString("3001,Conflict.Example.COM.\n3002,listed.example.org\n3003,bad name.com\n")
 	tinba.WriteString("conflict.example.com\nx00000q0.net\n")
 	return tree(t, map[string]string{
-		"sample/benign.csv":            benign.String(),
-		"sample/dga/tinba.txt.gz":      tinba.String(),
-		"sample/dga/kraken.txt":        kraken.String(),
-		"sample/tunnel/iodine.txt":     iodine.String(),
-		"feeds/chrmor.csv":             "domain,family,label\nx00000q0.net,tinba_v2,dga\nkraken-like.biz,Kraken,dga\nplain.org,benign,benign\n",
+		"sample/benign.csv":        benign.String(),
+		"sample/dga/tinba.txt.gz":  tinba.String(),
+		"sample/dga/kraken.txt":    kraken.String(),
+		"sample/tunnel/iodine.txt": iodine.String(),
+		"feeds/chrmor.csv": "domain,family,label\nx00000q0.net,tinba_v2,dga\nkraken-like.biz,Kraken,dga\n" +
+			"plain.org,benign,benign\n",
 		"ctc/malicious_domains.txt":    "# a blocklist\nlisted.example.org\nphish.example.net\n",
 		"notes/readme.txt":             "not data\n",
 		"notes/unknown.txt":            "nothing that looks like names at all\n",
@@ -215,7 +216,8 @@ func TestSplitsShareNothing(t *testing.T) {
 	in := sampleTree(t)
 	for _, o := range []Options{
 		{}, {Split: datasets.SplitByFamily}, {Split: datasets.SplitBySource}, {Split: datasets.SplitRandom},
-		{CapFamily: 50}, {Balance: datasets.BalanceBinary}, {Balance: datasets.BalanceClass, CapFamily: 300, Split: datasets.SplitByFamily},
+		{CapFamily: 50}, {Balance: datasets.BalanceBinary}, {Balance: datasets.BalanceClass, CapFamily: 300,
+			Split: datasets.SplitByFamily},
 		{HoldoutFamilies: []string{"tinba"}}, {Split: datasets.SplitRandom, HoldoutFamilies: []string{"kraken"}},
 	} {
 		t.Run(fmt.Sprint(o.Split, o.HoldoutFamilies, o.Balance, o.CapFamily), func(t *testing.T) {
@@ -267,14 +269,17 @@ func TestProcessRefusesNonsense(t *testing.T) {
 		{"one date", map[string]string{"dga/netlab.txt": "a\ta.com\t2018-01-01 00:00:00\t2018-01-02 00:00:00\n"},
 			Options{Split: datasets.SplitByDate}, "all dates are 2018-01-01"},
 		{"balance", map[string]string{"dga/a.txt": good}, Options{Balance: "evenly"}, "known are: binary, class"},
-		{"balance of one class", map[string]string{"dga/a.txt": good}, Options{Balance: datasets.BalanceBinary}, "no benign names"},
+		{"balance of one class", map[string]string{"dga/a.txt": good}, Options{Balance: datasets.BalanceBinary},
+			"no benign names"},
 		{"classes of one class", map[string]string{"dga/a.txt": good}, Options{Balance: datasets.BalanceClass}, "1 class"},
 		{"cap", map[string]string{"dga/a.txt": good}, Options{CapFamily: -1}, "at least 1"},
 		{"holdout", map[string]string{"dga/a.txt": good}, Options{HoldoutFamilies: []string{"zzz"}}, `"zzz", there are: a`},
 		{"bad rows", map[string]string{"dga/a.txt": strings.Repeat(good, 100) + strings.Repeat("a b.c\n", 20)},
 			Options{}, "dga/a.txt:201: character outside a name's grammar"},
-		{"sidecar", map[string]string{"a.txt": good, "a.txt.degas.json": `{"clas":"dga"}`}, Options{}, `unknown field "clas"`},
-		{"sidecar class", map[string]string{"a.txt": good, "a.txt.degas.json": `{"class":"evil"}`}, Options{}, "benign, dga, tunnel"},
+		{"sidecar", map[string]string{"a.txt": good, "a.txt.degas.json": `{"clas":"dga"}`}, Options{},
+			`unknown field "clas"`},
+		{"sidecar class", map[string]string{"a.txt": good, "a.txt.degas.json": `{"class":"evil"}`}, Options{},
+			"benign, dga, tunnel"},
 		{"all in conflict", map[string]string{"dga/a.txt": good, "benign/b.txt": good}, Options{}, "no rows are left"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

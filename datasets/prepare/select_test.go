@@ -30,7 +30,9 @@ func TestCapAndBalance(t *testing.T) {
 		o    Options
 		want func(classes [datasets.NumClasses]int) bool
 	}{
-		{Options{CapFamily: 100}, func(c [datasets.NumClasses]int) bool { return c[datasets.Tunnel] == 100 && c[datasets.Benign] > 2000 }},
+		{Options{CapFamily: 100}, func(c [datasets.NumClasses]int) bool {
+			return c[datasets.Tunnel] == 100 && c[datasets.Benign] > 2000
+		}},
 		{Options{CapFamily: 1}, func(c [datasets.NumClasses]int) bool { return c[datasets.Tunnel] == 1 }},
 		{Options{CapFamily: 1 << 40}, func(c [datasets.NumClasses]int) bool { return c[datasets.DGA] > 2000 }},
 		{Options{Balance: datasets.BalanceBinary}, func(c [datasets.NumClasses]int) bool {
@@ -42,7 +44,8 @@ func TestCapAndBalance(t *testing.T) {
 		{Options{Balance: datasets.BalanceBinary, CapFamily: 200}, func(c [datasets.NumClasses]int) bool {
 			return c[datasets.Benign] == c[datasets.DGA]+c[datasets.Tunnel] && c[datasets.Benign] < 900
 		}},
-		{Options{Balance: datasets.BalanceClass, CapFamily: 200}, func(c [datasets.NumClasses]int) bool { return c == [datasets.NumClasses]int{200, 200, 200} }},
+		{Options{Balance: datasets.BalanceClass, CapFamily: 200},
+			func(c [datasets.NumClasses]int) bool { return c == [datasets.NumClasses]int{200, 200, 200} }},
 	} {
 		tc.o.Seed = 5
 		t.Run(fmt.Sprint(tc.o.Balance, tc.o.CapFamily), func(t *testing.T) {
@@ -52,10 +55,12 @@ func TestCapAndBalance(t *testing.T) {
 			if !tc.want(classes) || tc.o.CapFamily > 0 && int64(largest) > tc.o.CapFamily {
 				t.Errorf("classes %v, largest family %d", classes, largest)
 			}
-			if sum := m.Refused + m.Duplicates + m.Overridden + m.Conflicts.Rows + m.Capped + m.Balanced + m.Kept; sum != m.RowsIn {
+			if sum := m.Refused + m.Duplicates + m.Overridden + m.Conflicts.Rows + m.Capped + m.Balanced +
+				m.Kept; sum != m.RowsIn {
 				t.Errorf("%d rows of %d accounted for", sum, m.RowsIn)
 			}
-			if m.Kept+m.Capped+m.Balanced != whole.Kept || m.Split("train").Rows != whole.Split("train").Rows-m.Capped-m.Balanced {
+			if m.Kept+m.Capped+m.Balanced != whole.Kept ||
+				m.Split("train").Rows != whole.Split("train").Rows-m.Capped-m.Balanced {
 				t.Errorf("capped %d, balanced out %d, kept %d of %d", m.Capped, m.Balanced, m.Kept, whole.Kept)
 			}
 			for _, s := range []string{"validation", "test"} {
@@ -120,7 +125,8 @@ func TestLimitSharesTheCap(t *testing.T) {
 		rows [datasets.NumClasses]int64
 		most int64
 		want int64 // taken
-	}{{[3]int64{0, 70, 30}, 10, 10}, {[3]int64{0, 1, 1}, 1, 1}, {[3]int64{0, 999, 1}, 10, 10}, {[3]int64{0, 4, 4}, 8, 8}, {[3]int64{5, 5, 5}, 7, 7}} {
+	}{{[3]int64{0, 70, 30}, 10, 10}, {[3]int64{0, 1, 1}, 1, 1}, {[3]int64{0, 999, 1}, 10, 10}, {[3]int64{0, 4, 4}, 8, 8},
+		{[3]int64{5, 5, 5}, 7, 7}} {
 		s := &selection{}
 		for c, n := range tc.rows {
 			s.family[c] = []draw{{n, n}}
@@ -142,7 +148,8 @@ func TestLimitSharesTheCap(t *testing.T) {
 
 func TestParseDay(t *testing.T) {
 	for text, want := range map[string]string{
-		"2018-06-23": "2018-06-23", "2018-06-23 00:00:00": "2018-06-23", "1970-01-02": "1970-01-02", "2149-06-06": "2149-06-06",
+		"2018-06-23": "2018-06-23", "2018-06-23 00:00:00": "2018-06-23",
+		"1970-01-02": "1970-01-02", "2149-06-06": "2149-06-06",
 		"": "", "2018-02-30": "", "2018-6-23": "", "1969-01-01": "", "2149-06-07": "", "9999-99-99": "", "23 Jun 2018": "",
 	} {
 		if got := datasets.ParseDay([]byte(text)).String(); got != want {
@@ -199,14 +206,16 @@ func datedTree(t testing.TB) string {
 	netlab.WriteString("conficker\tb.late.net\t2018-06-20 00:00:00\t2018-07-01 23:59:59\n")
 	netlab.WriteString("conficker\tagain.net\t2018-06-20 00:00:00\t2018-07-01 23:59:59\n")
 	netlab.WriteString("conficker\tagain.net\t2018-06-01 00:00:00\t2018-07-01 23:59:59\n")
-	return tree(t, map[string]string{"bambenek/feed.csv": feed.String(), "netlab/dga.txt": netlab.String(), "tranco/top.csv": benign.String()})
+	return tree(t, map[string]string{"bambenek/feed.csv": feed.String(), "netlab/dga.txt": netlab.String(),
+		"tranco/top.csv": benign.String()})
 }
 
 func TestSplitByDate(t *testing.T) {
 	in, out, byDomain := datedTree(t), t.TempDir(), t.TempDir()
 	m := mustProcess(t, in, out, Options{Seed: 9, Split: datasets.SplitByDate, Workers: 1})
 	mustProcess(t, in, byDomain, Options{Seed: 9})
-	want := datasets.DateReport{Dated: 4004, Undated: 2000, First: "2018-06-01", ValidationFrom: "2018-06-17", TestFrom: "2018-06-19", Last: "2018-06-20"}
+	want := datasets.DateReport{Dated: 4004, Undated: 2000, First: "2018-06-01", ValidationFrom: "2018-06-17",
+		TestFrom: "2018-06-19", Last: "2018-06-20"}
 	if m.Dates == nil || *m.Dates != want {
 		t.Fatalf("dates %+v, want %+v", m.Dates, want)
 	}
@@ -240,7 +249,8 @@ func TestSplitByDate(t *testing.T) {
 	if outputBytes(t, same) != outputBytes(t, out) {
 		t.Error("output depends on workers or memory")
 	}
-	held := mustProcess(t, in, t.TempDir(), Options{Seed: 9, Split: datasets.SplitByDate, HoldoutFamilies: []string{"conficker"}})
+	held := mustProcess(t, in, t.TempDir(), Options{Seed: 9, Split: datasets.SplitByDate,
+		HoldoutFamilies: []string{"conficker"}})
 	if held.Split("train").ByFamily["conficker"]+held.Split("validation").ByFamily["conficker"] != 0 {
 		t.Error("a held-out family is outside test")
 	}

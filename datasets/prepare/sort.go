@@ -148,8 +148,8 @@ func (b *bucketBuffers) gather() {
 	}
 }
 
-// sort sorts the places of bucket number of n into out, by hash, and by name where hashes are equal. Hashes are uniform in
-// the bucket's range, so putting each about where it belongs leaves next to nothing to an insertion sort.
+// sort sorts the places of bucket number of n into out, by hash, and by name where hashes are equal. Hashes are uniform
+// in the bucket's range, so putting each about where it belongs leaves next to nothing to an insertion sort.
 func (b *bucketBuffers) sort(number, n int) {
 	cells := max(len(b.places)/2, 1)
 	b.starts = append(b.starts[:0], make([]int32, cells+1)...)
@@ -167,9 +167,12 @@ func (b *bucketBuffers) sort(number, n int) {
 		b.starts[c]++
 	}
 	out, rows := b.out, b.rows
+	after := func(a, b place) bool {
+		return a.hash > b.hash || a.hash == b.hash && rows[a.row].name > rows[b.row].name
+	}
 	for i := 1; i < len(out); i++ {
 		p, k := out[i], i
-		for ; k > 0 && (out[k-1].hash > p.hash || out[k-1].hash == p.hash && rows[out[k-1].row].name > rows[p.row].name); k-- {
+		for ; k > 0 && after(out[k-1], p); k-- {
 			out[k] = out[k-1]
 		}
 		out[k] = p

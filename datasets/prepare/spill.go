@@ -287,8 +287,8 @@ func (w *spillWriter) flush() (err error) {
 	return nil
 }
 
-// spillBuffer is the bytes a writer's buffer may have when all of them together may take an eighth of memory. Larger ones
-// gain nothing and go unfilled where parts are many.
+// spillBuffer is the bytes a writer's buffer may have when all of them together may take an eighth of memory. Larger
+// ones gain nothing and go unfilled where parts are many.
 func spillBuffer(memory int64, workers, parts int) int {
 	return int(min(max(memory/8/int64(workers*parts), 1<<10), 16<<10))
 }

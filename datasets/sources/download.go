@@ -48,8 +48,8 @@ type Report struct {
 }
 
 // Download brings sources, by name or as http, https or file URLs, into folders of out. No argument means the built-in
-// sample. What is there already with the right checksum is left alone. A source that fails does not keep the others from
-// being fetched; the error joins what failed, and for each says what else to try.
+// sample. What is there already with the right checksum is left alone. A source that fails does not keep the others
+// from being fetched; the error joins what failed, and for each says what else to try.
 func Download(ctx context.Context, out string, args []string, o Options) (*Report, error) {
 	if len(args) == 0 {
 		args = []string{"sample"}
@@ -68,7 +68,9 @@ func Download(ctx context.Context, out string, args []string, o Options) (*Repor
 	}
 	c := o.Client
 	if c == nil {
-		c = fetch.New(fetch.Options{From: o.From, Mirror: o.Mirror, UpdateChecksums: o.UpdateChecksums, Version: o.Version, Progress: o.Progress})
+		c = fetch.New(fetch.Options{
+			From: o.From, Mirror: o.Mirror, UpdateChecksums: o.UpdateChecksums, Version: o.Version, Progress: o.Progress,
+		})
 	}
 	report := &Report{}
 	var failures []error
@@ -213,8 +215,8 @@ func (r *Report) bring(ctx context.Context, c *fetch.Client, out string, t targe
 	return r.list(out, dir)
 }
 
-// client is c, told what of a copy of out is this source's: a mirror is one, with a folder for each source, and the folder
-// to copy from may be one.
+// client is c, told what of a copy of out is this source's: a mirror is one, with a folder for each source, and the
+// folder to copy from may be one.
 func (t target) client(c *fetch.Client) *fetch.Client {
 	o := c.Options()
 	switch {
@@ -249,7 +251,8 @@ func (t target) describe(dir string, results []fetch.FileResult) error {
 			names = []string{res.Path}
 		}
 		for _, name := range names {
-			if err := atomicfile.Write(filepath.Join(dir, filepath.FromSlash(name))+formats.SidecarSuffix, t.sidecar); err != nil {
+			file := filepath.Join(dir, filepath.FromSlash(name))
+			if err := atomicfile.Write(file+formats.SidecarSuffix, t.sidecar); err != nil {
 				return err
 			}
 		}

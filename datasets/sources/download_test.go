@@ -69,7 +69,8 @@ func TestDownloadFileURL(t *testing.T) {
 // Two sources whose files have the same name come from different places of a mirror.
 func TestDownloadMirror(t *testing.T) {
 	s, out := echo(t), t.TempDir()
-	if _, err := Download(context.Background(), out, []string{"tranco", "umbrella"}, Options{Mirror: s.URL + "/raw/"}); err != nil {
+	if _, err := Download(context.Background(), out, []string{"tranco", "umbrella"},
+		Options{Mirror: s.URL + "/raw/"}); err != nil {
 		t.Fatal(err)
 	}
 	wantText(t, out, "tranco/top-1m.csv.zip", "/raw/tranco/top-1m.csv.zip")
@@ -80,7 +81,8 @@ func TestDownloadMirror(t *testing.T) {
 func TestDownloadFromLooseFiles(t *testing.T) {
 	from, out := t.TempDir(), t.TempDir()
 	o := Options{From: from}
-	if _, err := Download(context.Background(), out, []string{"dtqbc-v1"}, o); !errors.Is(err, fetch.ErrNotFound) || !strings.Contains(err.Error(), "training.csv") {
+	if _, err := Download(context.Background(), out, []string{"dtqbc-v1"}, o); !errors.Is(err, fetch.ErrNotFound) ||
+		!strings.Contains(err.Error(), "training.csv") {
 		t.Errorf("an empty folder: %v", err)
 	}
 	put(t, from, "gta-v1.parquet", "parquet")
@@ -90,7 +92,8 @@ func TestDownloadFromLooseFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"dgta/gta-v1.parquet", "dtqbc-v1/training.csv", "umudga/Fully Qualified Domain Names/necurs/list/50000.txt"}
+	want := []string{"dgta/gta-v1.parquet", "dtqbc-v1/training.csv",
+		"umudga/Fully Qualified Domain Names/necurs/list/50000.txt"}
 	if !slices.Equal(r.Paths, want) {
 		t.Errorf("files %q, want %q", r.Paths, want)
 	}
@@ -104,7 +107,8 @@ func TestDownloadFromLooseFiles(t *testing.T) {
 // One dead source does not keep the next from coming, and the error says what to do instead.
 func TestDownloadGoesOn(t *testing.T) {
 	s, out := echo(t), t.TempDir()
-	r, err := Download(context.Background(), out, []string{s.URL + "/none.txt", s.URL + "/list.txt"}, Options{Client: quickClient(nil)})
+	r, err := Download(context.Background(), out, []string{s.URL + "/none.txt", s.URL + "/list.txt"},
+		Options{Client: quickClient(nil)})
 	if err == nil || !strings.Contains(err.Error(), "404") || !strings.Contains(err.Error(), "--from DIR") {
 		t.Errorf("error %v", err)
 	}
@@ -140,7 +144,8 @@ func TestDownloadArchiveURL(t *testing.T) {
 	s := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { _, _ = rw.Write(b.Bytes()) }))
 	defer s.Close()
 	out := t.TempDir()
-	r, err := Download(context.Background(), out, []string{s.URL + "/x.tar"}, Options{Format: "list", Class: "dga", Family: "necurs"})
+	r, err := Download(context.Background(), out, []string{s.URL + "/x.tar"}, Options{Format: "list", Class: "dga",
+		Family: "necurs"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,15 +166,18 @@ func TestUMUDGAListing(t *testing.T) {
 				return
 			}
 			fmt.Fprint(w, `[{"id":"q","name":"Fully Qualified Domain Names"},{"id":"n","name":"necurs","parent_id":"q"},
-				{"id":"l","name":"list","parent_id":"n"},{"id":"c","name":"csv","parent_id":"n"},{"id":"m","name":"Domain Generation Algorithms"}]`)
+				{"id":"l","name":"list","parent_id":"n"},{"id":"c","name":"csv","parent_id":"n"},
+				{"id":"m","name":"Domain Generation Algorithms"}]`)
 			return
 		}
 		asked[r.URL.Query().Get("folder_id")]++
-		fmt.Fprintf(w, `[{"filename":"1000.txt","id":"1"},{"filename":"10000.txt","id":"2","content_details":{"sha256_hash":%q,"size":1}},
+		fmt.Fprintf(w, `[{"filename":"1000.txt","id":"1"},
+			{"filename":"10000.txt","id":"2","content_details":{"sha256_hash":%q,"size":1}},
 			{"filename":"500000.txt","id":"3"},{"filename":"10000.txt.bak","id":"4"}]`, strings.Repeat("0", 64))
 	}))
 	defer s.Close()
-	m := mendeley{id: "y8ph45msv8", version: 1, want: wantUMUDGA("100000.txt"), folder: umudgaFolder, pick: largestTier, host: s.URL}
+	m := mendeley{id: "y8ph45msv8", version: 1, want: wantUMUDGA("100000.txt"), folder: umudgaFolder, pick: largestTier,
+		host: s.URL}
 	files, err := m.files(false, knownUMUDGA(m)...)(context.Background(), quickClient(nil))
 	if err != nil || len(files) != 1 || files[0].Path != "Fully Qualified Domain Names/necurs/list/10000.txt" {
 		t.Fatalf("%+v, %v", files, err)

@@ -51,8 +51,8 @@ type mendeleyFolder struct {
 	Parent string `json:"parent_id"`
 }
 
-// files lists what to fetch. known are files whose ids and hashes are pinned. They stand in for a listing that cannot be
-// had when complete says that they are all there is to want; otherwise the zip does. Their hashes win over the listing's.
+// files lists what to fetch. known are files whose ids and hashes are pinned; their hashes win over the listing's. If
+// there is no listing, they stand in for it if complete says that they are all there is to want, else the zip does.
 func (m mendeley) files(complete bool, known ...fetch.File) func(context.Context, *fetch.Client) ([]fetch.File, error) {
 	return func(ctx context.Context, c *fetch.Client) ([]fetch.File, error) {
 		if c.Offline() {
@@ -75,8 +75,8 @@ func (m mendeley) files(complete bool, known ...fetch.File) func(context.Context
 	}
 }
 
-// offline lists what to look for in a folder or on a mirror: the zip if the folder has it, else every file that is known
-// by name, each of which may be missing.
+// offline lists what to look for in a folder or on a mirror: the zip if the folder has it, else every file that is
+// known by name, each of which may be missing.
 func (m mendeley) offline(c *fetch.Client, known []fetch.File) []fetch.File {
 	zip := m.zip()
 	if c.HasLocal(zip.Path) != "" || len(known)+len(m.names) == 0 {
@@ -113,7 +113,8 @@ func pinned(listed, known []fetch.File) []fetch.File {
 // zip is the whole version as one archive.
 func (m mendeley) zip() fetch.File {
 	name := fmt.Sprintf("%s-%d.zip", m.id, m.version)
-	return fetch.File{Path: name, Size: -1, URL: fmt.Sprintf("%s/public-api/zip/%s/download/%d", m.address(), m.id, m.version),
+	return fetch.File{Path: name, Size: -1,
+		URL:        fmt.Sprintf("%s/public-api/zip/%s/download/%d", m.address(), m.id, m.version),
 		Alternates: []string{"https://prod-dcd-datasets-cache-zipfiles.s3.eu-west-1.amazonaws.com/" + name},
 		Extract: &fetch.Extraction{Limits: fetch.Limits{LeadingSlash: true, Select: func(member string) (string, bool) {
 			// The root folder is the data set's title in newer zips and ID-VERSION in older ones.

@@ -9,6 +9,7 @@ func init() {
 		Homepage: "https://data.netlab.360.com/dga/",
 		Good:     "DGA names with their families",
 		Dead:     "the publisher's certificate was reported dead: take dgta or umudga, or a copy of yours with --from DIR",
-		Files:    single("dga.txt", "https://data.netlab.360.com/feeds/dga/dga.txt", "http://data.netlab.360.com/feeds/dga/dga.txt"),
+		Files: single("dga.txt", "https://data.netlab.360.com/feeds/dga/dga.txt",
+			"http://data.netlab.360.com/feeds/dga/dga.txt"),
 	})
 }

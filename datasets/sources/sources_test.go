@@ -27,7 +27,8 @@ func TestSourcesAreDescribed(t *testing.T) {
 			t.Errorf("%s: title, licence, citation, homepage or use is missing", s.Name)
 		}
 	}
-	want := []string{"alexa", "bambenek", "ctc", "degas", "dgta", "domcop", "dtqbc-v1", "dtqbc-v2", "legit_dga", "majestic", "netlab360", "sample", "tranco", "umbrella", "umudga", "umudga-1000", "umudga-10000", "umudga-1000000"}
+	want := []string{"alexa", "bambenek", "ctc", "degas", "dgta", "domcop", "dtqbc-v1", "dtqbc-v2", "legit_dga",
+		"majestic", "netlab360", "sample", "tranco", "umbrella", "umudga", "umudga-1000", "umudga-10000", "umudga-1000000"}
 	if !slices.Equal(names, want) {
 		t.Errorf("sources %v, want %v", names, want)
 	}
@@ -70,7 +71,8 @@ func fakeMendeley(t *testing.T, files map[string]string, listing bool) *httptest
 			http.Error(w, "gone", http.StatusGone)
 			return
 		}
-		fmt.Fprint(w, `[{"id":"f1","name":"data"},{"id":"f2","name":"inner","parent_id":"f1"},{"id":"x","name":"x","parent_id":"y"},{"id":"y","name":"y","parent_id":"x"}]`)
+		fmt.Fprint(w, `[{"id":"f1","name":"data"},{"id":"f2","name":"inner","parent_id":"f1"},
+			{"id":"x","name":"x","parent_id":"y"},{"id":"y","name":"y","parent_id":"x"}]`)
 	})
 	mux.HandleFunc("GET /public-api/datasets/abc/files", func(w http.ResponseWriter, r *http.Request) {
 		var out []map[string]any
@@ -80,12 +82,14 @@ func fakeMendeley(t *testing.T, files map[string]string, listing bool) *httptest
 				continue
 			}
 			sum := sha256.Sum256([]byte(text))
-			out = append(out, map[string]any{"filename": filepath.Base(name), "id": hex.EncodeToString([]byte(name)), "size": len(text),
+			out = append(out, map[string]any{"filename": filepath.Base(name), "id": hex.EncodeToString([]byte(name)),
+				"size":            len(text),
 				"content_details": map[string]any{"sha256_hash": hex.EncodeToString(sum[:]), "size": len(text)}})
 		}
 		_ = json.NewEncoder(w).Encode(out)
 	})
-	mux.HandleFunc("GET /public-files/datasets/abc/files/{id}/file_downloaded", func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("GET /public-files/datasets/abc/files/{id}/file_downloaded", func(w http.ResponseWriter,
+		r *http.Request) {
 		name, err := hex.DecodeString(r.PathValue("id"))
 		if text, ok := files[string(name)]; ok && err == nil {
 			fmt.Fprint(w, text)
@@ -99,7 +103,8 @@ func fakeMendeley(t *testing.T, files map[string]string, listing bool) *httptest
 }
 
 func TestMendeleyListing(t *testing.T) {
-	s := fakeMendeley(t, map[string]string{"data/inner/a.csv": "0,google.com\n", "data/b.csv": "1,x\n", "readme.txt": "no"}, true)
+	s := fakeMendeley(t, map[string]string{"data/inner/a.csv": "0,google.com\n", "data/b.csv": "1,x\n",
+		"readme.txt": "no"}, true)
 	m := mendeley{id: "abc", version: 1, want: bySuffix(".csv"), host: s.URL}
 	c := quickClient(nil)
 	files, err := m.files(false)(context.Background(), c)
@@ -148,7 +153,8 @@ func TestDownloadURLs(t *testing.T) {
 	}))
 	defer s.Close()
 	out := t.TempDir()
-	r, err := Download(context.Background(), out, []string{s.URL + "/list.txt"}, Options{Format: "list", Class: "dga", Family: "fobber"})
+	r, err := Download(context.Background(), out, []string{s.URL + "/list.txt"}, Options{Format: "list", Class: "dga",
+		Family: "fobber"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,7 +165,8 @@ func TestDownloadURLs(t *testing.T) {
 	if err := os.WriteFile(local, []byte("def.com\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Download(context.Background(), out, []string{"file://" + filepath.ToSlash(local)}, Options{}); err != nil {
+	if _, err := Download(context.Background(), out, []string{"file://" + filepath.ToSlash(local)},
+		Options{}); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := os.ReadFile(filepath.Join(out, "url", "own.txt")); string(got) != "def.com\n" {
@@ -172,7 +179,8 @@ func TestDownloadURLs(t *testing.T) {
 		"nonesuch":              "unknown source",
 		"file:///none/such.txt": "such.txt",
 	} {
-		if _, err := Download(context.Background(), out, []string{arg}, Options{Client: quickClient(nil)}); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := Download(context.Background(), out, []string{arg}, Options{Client: quickClient(nil)}); err == nil ||
+			!strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error %v, want %q", arg, err, want)
 		}
 	}
@@ -187,7 +195,8 @@ func TestDownloadFrom(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(from, "usb"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(from, "usb", "majestic_million.csv"), []byte("GlobalRank,TldRank,Domain\n1,1,google.com\n"), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(from, "usb", "majestic_million.csv"),
+		[]byte("GlobalRank,TldRank,Domain\n1,1,google.com\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	out := t.TempDir()
@@ -207,7 +216,8 @@ func TestDownloadFromCopy(t *testing.T) {
 	put(t, from, "alexa/top-1m.csv.zip", "alexa's")
 	put(t, from, "tranco/top-1m.csv.zip", "tranco's")
 	r, err := Download(context.Background(), out, []string{"tranco", "umbrella", "alexa"}, Options{From: from})
-	if !errors.Is(err, fetch.ErrNotFound) || !slices.Equal(r.Paths, []string{"tranco/top-1m.csv.zip", "alexa/top-1m.csv.zip"}) {
+	if !errors.Is(err, fetch.ErrNotFound) || !slices.Equal(r.Paths, []string{"tranco/top-1m.csv.zip",
+		"alexa/top-1m.csv.zip"}) {
 		t.Errorf("%v, %v", r, err)
 	}
 	wantText(t, out, "tranco/top-1m.csv.zip", "tranco's")

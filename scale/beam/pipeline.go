@@ -1,5 +1,6 @@
-// Package beam runs degas' data pipeline on Apache Beam: the same reading, cleaning and splitting as degas process-data,
-// spread over the machines of a runner. It is a module of its own, so that degas itself does not carry Beam.
+// Package beam runs degas' data pipeline on Apache Beam: the same reading, cleaning and splitting as degas
+// process-data, spread over the machines of a runner. It is a module of its own, so that degas itself does not carry
+// Beam.
 //
 //	files -> read and normalise -> partition by registered domain -> merge -> shards of Arrow files
 //

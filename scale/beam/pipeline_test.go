@@ -52,7 +52,8 @@ func rawTree(t *testing.T) string {
 		}
 		write(fmt.Sprintf("lists/%s/%s.txt", f.Class, f.Name), strings.Join(names, "\n")+"\n"+names[0]+"\n")
 	}
-	write("table/mixed.csv", "domain,class,family\nconflict.example.com,dga,tinba\nagain.net,dga,kraken\nagain.net,dga,kraken_v1\n")
+	write("table/mixed.csv",
+		"domain,class,family\nconflict.example.com,dga,tinba\nagain.net,dga,kraken\nagain.net,dga,kraken_v1\n")
 	write("ctc/malicious_domains.txt", "# list\nhost0.site1.co.uk\nphish.example.org\n")
 	return dir
 }
@@ -125,8 +126,10 @@ func TestEqualsLocalOutput(t *testing.T) {
 				}
 			}
 			counts := map[string]int64{
-				countRowsIn: want.RowsIn, countRefused: want.Refused, countDuplicates: want.Duplicates, countOverridden: want.Overridden,
-				countFamilyMerges: want.FamilyMerges, countConflictNames: want.Conflicts.Names, countConflictRows: want.Conflicts.Rows, countKept: want.Kept,
+				countRowsIn: want.RowsIn, countRefused: want.Refused, countDuplicates: want.Duplicates,
+				countOverridden:   want.Overridden,
+				countFamilyMerges: want.FamilyMerges, countConflictNames: want.Conflicts.Names,
+				countConflictRows: want.Conflicts.Rows, countKept: want.Kept,
 			}
 			for reason, n := range want.RefusedBy {
 				counts[countRefused+": "+reason] = n

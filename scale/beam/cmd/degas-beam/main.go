@@ -46,10 +46,11 @@ func main() {
 }
 
 func run(ctx context.Context) error {
-	o := pipeline.Options{Input: *input, Output: *output, Partitions: *partitions, Shards: *shards, Process: prepare.Options{
+	o := pipeline.Options{Input: *input, Output: *output, Partitions: *partitions, Shards: *shards}
+	o.Process = prepare.Options{
 		Seed: *seed, Validation: prepare.Share(*validation), Test: prepare.Share(*test), MaxBad: prepare.Share(*maxBad),
 		Split: *split, Compression: *compression,
-	}}
+	}
 	if *holdout != "" {
 		o.Process.HoldoutFamilies = strings.Split(*holdout, ",")
 	}
