@@ -8,6 +8,7 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -162,7 +163,8 @@ func (s *Split) Sources() []string { return s.sources }
 func (s *Split) Batches(ctx context.Context) iter.Seq2[Batch, error] {
 	return func(yield func(Batch, error) bool) {
 		for i := range s.NumBatches() {
-			b, err := s.Batch(ctx, i)
+			var b Batch
+			err := s.Read(ctx, i, &b)
 			if !yield(b, err) || err != nil {
 				return
 			}
@@ -173,51 +175,53 @@ func (s *Split) Batches(ctx context.Context) iter.Seq2[Batch, error] {
 // NumBatches is the number of batches.
 func (s *Split) NumBatches() int { return s.r.NumRecords() }
 
-// Batch reads batch i, from 0. Several goroutines may call it at once.
-func (s *Split) Batch(ctx context.Context, i int) (b Batch, err error) {
+// Read reads batch i, from 0, into b, whose slices it fills again if they are long enough. Several goroutines may call
+// it at once.
+func (s *Split) Read(ctx context.Context, i int, b *Batch) (err error) {
 	defer func() {
 		if err != nil {
-			b, err = Batch{}, fmt.Errorf("read %s: %w", s.path, err)
+			err = fmt.Errorf("read %s: %w", s.path, err)
 		}
 	}()
 	if err := ctx.Err(); err != nil {
-		return b, err
+		return err
 	}
 	defer recovered(&err)
 	s.mu.Lock()
 	rec, err := s.r.RecordAt(i)
 	s.mu.Unlock()
 	if err != nil {
-		return b, err
+		return err
 	}
 	// The record is not released: its memory is Go's, and the names go on pointing into it.
 	n := int(rec.NumRows())
-	b = Batch{Names: make([]string, n), Class: make([]Class, n), Family: make([]int16, n), Source: make([]int16, n)}
+	b.Names, b.Class = slices.Grow(b.Names[:0], n)[:n], slices.Grow(b.Class[:0], n)[:n]
 	domains := rec.Column(0).(*array.String)
 	for i := range b.Names {
 		b.Names[i] = domains.Value(i)
 	}
 	for i, c := range rec.Column(1).(*array.Dictionary).Indices().(*array.Int8).Int8Values() {
 		if c < 0 || c >= NumClasses {
-			return b, errors.New("class outside the dictionary")
+			return errors.New("class outside the dictionary")
 		}
 		b.Class[i] = Class(c)
 	}
-	if err := indices(b.Family, rec.Column(2), len(s.families)); err != nil {
-		return b, err
+	if b.Family, err = indices(b.Family, rec.Column(2), len(s.families)); err != nil {
+		return err
 	}
-	return b, indices(b.Source, rec.Column(3), len(s.sources))
+	b.Source, err = indices(b.Source, rec.Column(3), len(s.sources))
+	return err
 }
 
-// indices copies a dictionary column's indices, checked against the dictionary's length.
-func indices(out []int16, column arrow.Array, limit int) error {
-	for i, v := range column.(*array.Dictionary).Indices().(*array.Int16).Int16Values() {
+// indices copies a dictionary column's indices into out, checked against the dictionary's length.
+func indices(out []int16, column arrow.Array, limit int) ([]int16, error) {
+	out = append(out[:0], column.(*array.Dictionary).Indices().(*array.Int16).Int16Values()...)
+	for _, v := range out {
 		if v < 0 || int(v) >= limit {
-			return errors.New("index outside the dictionary")
+			return nil, errors.New("index outside the dictionary")
 		}
-		out[i] = v
 	}
-	return nil
+	return out, nil
 }
 
 // Close closes the file. Batches that were handed out stay valid.

@@ -82,8 +82,8 @@ func WriteShard(path string, rows []Placed, m datasets.SplitMeta) (datasets.Spli
 		}
 		columns.Append(r.Name, r.Class, family, source)
 	}
-	familyWords, familyNumber := families.sorted()
-	sourceWords, sourceNumber := sources.sorted()
+	familyWords, familyNumber := families.dictionary(nil)
+	sourceWords, sourceNumber := sources.dictionary(nil)
 	w, err := datasets.NewSplitWriter(path, familyWords, sourceWords, m, &datasets.Columns{})
 	if err != nil {
 		return datasets.SplitReport{}, err

@@ -56,35 +56,18 @@ func (in *interner) named(counts []int64) map[string]int64 {
 	return out
 }
 
-// sorted returns the strings in order, "" first, and the new number of each old one: numbers depend on timing, the
-// dictionary in the output must not.
-func (in *interner) sorted() (list []string, renumber []uint16) {
+// dictionary returns the strings that count above zero, in order and "" first, and the new number of each old one:
+// numbers depend on timing, the dictionary in the output must not. Without counts it takes all strings.
+func (in *interner) dictionary(counts []int64) (list []string, number []uint16) {
 	in.mu.RLock()
 	defer in.mu.RUnlock()
-	list = slices.Clone(in.list)
-	slices.Sort(list)
-	renumber = make([]uint16, len(list))
-	for i, s := range list {
-		renumber[in.ids[s]] = uint16(i)
-	}
-	return list, renumber
-}
-
-// used is the dictionary of the strings with counts above zero, "" first, and the number in it of each old number.
-func (in *interner) used(counts []int64) (list []string, number []uint16) {
-	all, place := in.sorted()
-	number = make([]uint16, len(all))
-	old := make([]int, len(all)) // by place
-	for id, p := range place {
-		old[p] = id
-	}
-	for p, word := range all {
-		id := old[p]
-		if word != "" && (id >= len(counts) || counts[id] == 0) {
-			continue
+	number = make([]uint16, len(in.list))
+	for _, s := range slices.Sorted(slices.Values(in.list)) {
+		id := int(in.ids[s])
+		if counts == nil || s == "" || id < len(counts) && counts[id] > 0 {
+			number[id] = uint16(len(list))
+			list = append(list, s)
 		}
-		number[id] = uint16(len(list))
-		list = append(list, word)
 	}
 	return list, number
 }

@@ -96,9 +96,9 @@ func (c *leakCheck) scan(ctx context.Context, id datasets.SplitID, s datasets.Sp
 	for range c.o.Workers {
 		all.Go(func() error {
 			w := c.spill.writer(spillBuffer(c.o.Memory, c.o.Workers, c.parts))
+			var b datasets.Batch
 			for i := int(next.Add(1)) - 1; i < f.NumBatches(); i = int(next.Add(1)) - 1 {
-				b, err := f.Batch(ctx, i)
-				if err != nil {
+				if err := f.Read(ctx, i, &b); err != nil {
 					return err
 				}
 				if err := c.take(id, &b, held, w); err != nil {

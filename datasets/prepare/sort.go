@@ -33,8 +33,8 @@ type place struct {
 
 // write writes the splits: buckets are sorted by all workers and written in order.
 func (p *preparation) write(ctx context.Context) error {
-	families, familyNumber := p.families.used(p.sum.used[0])
-	sources, sourceNumber := p.sources.used(p.sum.used[1])
+	families, familyNumber := p.families.dictionary(p.sum.used[0])
+	sources, sourceNumber := p.sources.dictionary(p.sum.used[1])
 	batch := &datasets.Columns{}
 	step := p.progress.stage(0.8, 0.95)
 	for id := range datasets.SplitID(datasets.NumSplits) {

@@ -56,7 +56,19 @@ func (r *Reader) Next() (line []byte, long bool, err error) {
 		return nil, false, err
 	}
 	r.line++
-	return bytes.TrimSuffix(bytes.TrimSuffix(line, []byte{'\n'}), []byte{'\r'}), false, err
+	return trimEnd(line), false, err
+}
+
+// trimEnd drops a line's end.
+func trimEnd(line []byte) []byte {
+	n := len(line)
+	if n > 0 && line[n-1] == '\n' {
+		n--
+	}
+	if n > 0 && line[n-1] == '\r' {
+		n--
+	}
+	return line[:n]
 }
 
 // Peek reads a stream's first HeadSize bytes, and gives them back with a reader that still has them.
