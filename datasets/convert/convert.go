@@ -7,14 +7,13 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/klauspost/compress/gzip"
 
 	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/internal/atomicfile"
-	"github.com/degas-dns/degas/internal/nearest"
+	"github.com/degas-dns/degas/internal/registry"
 )
 
 // Format writes the rows of a split. Columns are domain, class, family and source, all of them text; a row without a
@@ -27,34 +26,27 @@ type Format struct {
 	write func(ctx context.Context, s *datasets.Split, w io.Writer) error
 }
 
-// formats has each format, longest suffix first.
-var formats = []Format{
-	{"csv.gz", "comma-separated with a header (RFC 4180), gzip", writeGzip},
-	{"parquet", "Apache Parquet: dictionaries for class, family and source, zstd", writeParquet},
-	{"csv", "comma-separated with a header (RFC 4180)", writeCSV},
+var formats = registry.New[Format]("format")
+
+func init() {
+	for _, f := range []Format{
+		{"csv", "comma-separated with a header (RFC 4180)", writeCSV},
+		{"csv.gz", "comma-separated with a header (RFC 4180), gzip", writeGzip},
+		{"parquet", "Apache Parquet: dictionaries for class, family and source, zstd", writeParquet},
+	} {
+		formats.Register(f.Name, f)
+	}
 }
 
 // Formats lists the formats.
-func Formats() []Format { return slices.Clone(formats) }
+func Formats() []Format { return formats.All() }
 
-// ByName finds a format. An unknown name's error lists the known ones.
-func ByName(name string) (Format, error) {
-	var known []string
-	for _, f := range formats {
-		if f.Name == name {
-			return f, nil
-		}
-		known = append(known, f.Name)
-	}
-	if best := nearest.Of(name, known); best != "" {
-		return Format{}, fmt.Errorf("unknown format %q: did you mean %s?", name, best)
-	}
-	return Format{}, fmt.Errorf("unknown format %q, known are: %s", name, strings.Join(known, ", "))
-}
+// ByName finds a format. An unknown name's error proposes the nearest and lists all.
+func ByName(name string) (Format, error) { return formats.Lookup(name) }
 
 // ForFile finds the format that a file's name ends in.
 func ForFile(path string) (Format, bool) {
-	for _, f := range formats {
+	for _, f := range Formats() { // no suffix ends in another one
 		if strings.HasSuffix(strings.ToLower(path), "."+f.Name) {
 			return f, true
 		}
