@@ -4,15 +4,18 @@ import (
 	"slices"
 
 	"github.com/degas-dns/degas/evaluate/protocol"
+	"github.com/degas-dns/degas/evaluate/report"
 	"github.com/urfave/cli/v2"
 )
 
 // protocolFlags belong to evaluate-model: they train the run's recipe again without part of the data.
 var protocolFlags = []cli.Flag{
-	&cli.StringFlag{Name: "protocol", Usage: "train the run's recipe again and measure it on what it has not seen: leave-family-out, leave-source-out or kfold"},
+	&cli.StringFlag{Name: "protocol", Usage: "train the run's recipe again and measure it on what it has not seen:" +
+		" leave-family-out, leave-source-out or kfold"},
 	&cli.IntFlag{Name: "kfold", Usage: "short for --protocol kfold --folds `K`"},
 	&cli.IntFlag{Name: "folds", Usage: "`N` trainings for a protocol (0: one for each family or source, five for kfold)"},
-	&cli.IntFlag{Name: "epochs", Usage: "at most `N` passes a training of a protocol, and the blend's where the recipe has one (the run's own)"},
+	&cli.IntFlag{Name: "epochs",
+		Usage: "at most `N` passes a training of a protocol, and the blend's where the recipe has one (the run's own)"},
 	&cli.IntFlag{Name: "names", Usage: "use about `N` names of each split for a protocol (0: all)"},
 }
 
@@ -56,9 +59,11 @@ func protocolOf(ctx *cli.Context) (name string, folds int, err error) {
 func (c *command) runProtocol(ctx *cli.Context, name string, folds int) error {
 	bar := c.progress()
 	defer bar.close()
-	o := protocol.Options{RunDir: ctx.Args().First(), Data: ctx.String("data"), Protocol: name, Folds: folds, Epochs: ctx.Int("epochs"), Names: ctx.Int("names"),
-		Observer: bar.training(), Fold: func(i, of int, what string) { bar.line("training %d of %d: without %s", i, of, what) }}
-	g, err := protocol.Run(ctx.Context, o)
+	g, err := protocol.Run(ctx.Context, protocol.Options{
+		RunDir: ctx.Args().First(), Data: ctx.String("data"), Protocol: name, Folds: folds,
+		Epochs: ctx.Int("epochs"), Names: ctx.Int("names"), Observer: bar.training(),
+		Fold: func(i, of int, what string) { bar.line("training %d of %d: without %s", i, of, what) },
+	})
 	bar.close()
 	if err != nil {
 		return err
@@ -66,5 +71,5 @@ func (c *command) runProtocol(ctx *cli.Context, name string, folds int) error {
 	if ctx.Bool("json") {
 		return c.printJSON(g)
 	}
-	return g.Print(c.out)
+	return report.PrintGeneralisation(c.out, g)
 }

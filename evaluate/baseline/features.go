@@ -2,21 +2,24 @@ package baseline
 
 import (
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/degas-dns/degas/model/dnsname"
 )
 
-// devoFeatures are those of Devo's log classifier: length, entropy and the share of vowels, of the name without its public
-// suffix.
+// devoFeatures are those of Devo's log classifier: length, entropy and the share of vowels, of the name without its
+// public suffix.
 var devoFeatures = []string{"length", "entropy", "vowels"}
 
 // lexicalFeatures are devoFeatures and what else a name's text says at a glance.
-var lexicalFeatures = append(devoFeatures[:3:3], "digits", "hyphens", "labels", "longest_label", "name_length", "distinct",
-	"longest_consonants", "longest_digits", "repeats", "hexadecimal", "digit_changes", "suffix_length", "suffix_labels")
+var lexicalFeatures = slices.Concat(devoFeatures, []string{
+	"digits", "hyphens", "labels", "longest_label", "name_length", "distinct", "longest_consonants", "longest_digits",
+	"repeats", "hexadecimal", "digit_changes", "suffix_length", "suffix_labels",
+})
 
 // wideFeatures are lexicalFeatures and those that benign names must have been counted for.
-var wideFeatures = append(lexicalFeatures[:len(lexicalFeatures):len(lexicalFeatures)], gramFeatures...)
+var wideFeatures = slices.Concat(lexicalFeatures, gramFeatures)
 
 // view is what a forest sees of a name: the first of wideFeatures.
 type view struct {

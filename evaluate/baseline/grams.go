@@ -2,10 +2,12 @@ package baseline
 
 import "math"
 
-// gramFeatures are how likely the characters of a name are, without its public suffix, after those before them in benign names.
+// gramFeatures are how likely the characters of a name, without its public suffix, are in benign names after the one or
+// two before them.
 var gramFeatures = []string{"bigrams", "trigrams"}
 
-// symbols are the different characters of a gramTable: the start of a name, letters, digits, hyphen and dot, and all others.
+// symbols are the different characters of a gramTable: the start of a name, letters, digits, hyphen, dot, and all
+// others as one.
 const symbols = 40
 
 // symbol is a character's place in a gramTable. The start of a name is 0.
@@ -23,8 +25,8 @@ func symbol(c byte) int {
 	return 39
 }
 
-// gramTable is a language model of benign names: how often a character follows one, [before, character], and two, [before,
-// before, character].
+// gramTable is a language model of benign names: how often a character follows one, [before, character], and two,
+// [before, before, character].
 type gramTable struct {
 	after1, after2 [][symbols]float64
 	sum1, sum2     []float64 // of the rows
@@ -32,7 +34,10 @@ type gramTable struct {
 
 // newGramTable counts in the names that are not malicious.
 func newGramTable(names []string, malicious []bool) *gramTable {
-	t := &gramTable{make([][symbols]float64, symbols), make([][symbols]float64, symbols*symbols), make([]float64, symbols), make([]float64, symbols*symbols)}
+	t := &gramTable{
+		make([][symbols]float64, symbols), make([][symbols]float64, symbols*symbols),
+		make([]float64, symbols), make([]float64, symbols*symbols),
+	}
 	for i, n := range names {
 		if malicious[i] {
 			continue
@@ -48,9 +53,9 @@ func newGramTable(names []string, malicious []bool) *gramTable {
 	return t
 }
 
-// append appends the values of gramFeatures: the mean of the logarithm, base 2, of a character's chance, one added to every
-// count (Laplace). own are the counts that the name itself has in the table, which would tell a tree that it is benign; nil for
-// a name that was not counted.
+// append appends the values of gramFeatures: the mean of the logarithm, base 2, of a character's chance, one added to
+// every count (Laplace). own are the counts that the name itself has in the table, which would tell a tree that it is
+// benign; nil for a name that was not counted.
 func (t *gramTable) append(out []float64, text string, own *ownCounts) []float64 {
 	var sum1, sum2 float64
 	eachGram(text, func(one, two, s int) {
