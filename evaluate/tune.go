@@ -13,15 +13,8 @@ import (
 // ChooseThreshold scores a split of a run, validation unless o says otherwise, and keeps the threshold for a
 // false-positive rate in the run's model, which exports and predictions then use. A rate chosen on the split that is
 // reported later would be too good: the test split is refused.
-func ChooseThreshold(ctx context.Context, o RunOptions, fpr float64) (*metrics.Threshold, error) {
-	t, err := chooseThreshold(ctx, o, fpr)
-	if err != nil {
-		return nil, fmt.Errorf("choose a threshold for %s: %w", o.RunDir, err)
-	}
-	return t, nil
-}
-
-func chooseThreshold(ctx context.Context, o RunOptions, fpr float64) (*metrics.Threshold, error) {
+func ChooseThreshold(ctx context.Context, o RunOptions, fpr float64) (_ *metrics.Threshold, err error) {
+	defer addContext(&err, "choose a threshold for", o)
 	if !(fpr > 0 && fpr < 1) {
 		return nil, fmt.Errorf("a false-positive rate of %g is not between 0 and 1", fpr)
 	}
@@ -41,15 +34,8 @@ func chooseThreshold(ctx context.Context, o RunOptions, fpr float64) (*metrics.T
 // otherwise (Guo et al. 2017, arXiv:1706.04599). The scale goes into the head's weights, so that every export has it.
 // The order of scores and the verdicts stay as they are; of more than two labels, the number of false alarms does. The
 // test split is refused.
-func Calibrate(ctx context.Context, o RunOptions) (*metrics.Calibration, error) {
-	c, err := calibrate(ctx, o)
-	if err != nil {
-		return nil, fmt.Errorf("calibrate %s: %w", o.RunDir, err)
-	}
-	return c, nil
-}
-
-func calibrate(ctx context.Context, o RunOptions) (*metrics.Calibration, error) {
+func Calibrate(ctx context.Context, o RunOptions) (_ *metrics.Calibration, err error) {
+	defer addContext(&err, "calibrate", o)
 	tuned, err := loadForTuning(ctx, o)
 	if err != nil {
 		return nil, err
@@ -75,6 +61,13 @@ func calibrate(ctx context.Context, o RunOptions) (*metrics.Calibration, error) 
 	c.Applied(tuned.sample, after, m.Threshold)
 	m.Threshold, m.Temperature = c.Threshold, c.Temperature*cmp.Or(m.Temperature, 1)
 	return c, tuned.save("calibrate", 0)
+}
+
+// addContext says in an error what failed.
+func addContext(err *error, what string, o RunOptions) {
+	if *err != nil {
+		*err = fmt.Errorf("%s %s: %w", what, o.RunDir, *err)
+	}
 }
 
 // tuning is a run whose model is about to change, with a split that it has scored.

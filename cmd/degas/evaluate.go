@@ -17,7 +17,8 @@ func (c *command) evaluate() *cli.Command {
 		Name:      "evaluate-model",
 		Usage:     "measure a run on the test split: metrics, plots, report",
 		ArgsUsage: "RUN",
-		Description: `Writes RUN/evaluation: metrics.json, plots/*.png, report.md, and report.html, one file that needs nothing else.
+		Description: `Writes RUN/evaluation: metrics.json, plots/*.png, report.md, and report.html, one file that needs
+nothing else.
 
 With --protocol the run's recipe is trained again, each time without some families, sources or domains, and measured on
 those; the table also goes to RUN/protocols and from there into the next report. Stopped, it goes on with the next

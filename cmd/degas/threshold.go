@@ -15,8 +15,8 @@ func (c *command) threshold() *cli.Command {
 		Name:      "choose-threshold",
 		Usage:     "set the score from which a run's model calls names malicious, for a rate of false alarms",
 		ArgsUsage: "RUN",
-		Description: `Scores the validation names and takes the lowest threshold at which no more than --fpr of the benign ones are
-called malicious. It is kept in the run's model: evaluate-model, predict and every export use it from then on.
+		Description: `Scores the validation names and takes the lowest threshold at which no more than --fpr of the benign
+ones are called malicious. It is kept in the run's model: evaluate-model, predict and every export use it from then on.
 
 Example: degas choose-threshold runs/first --fpr 1e-3`,
 		Flags: []cli.Flag{
@@ -79,9 +79,9 @@ func (c *command) calibrate() *cli.Command {
 		Name:      "calibrate",
 		Usage:     "make a run's scores probabilities, by one temperature fitted on validation",
 		ArgsUsage: "RUN",
-		Description: `Scales the model's logits so that the validation names are as likely as can be. The scale goes into the head's
-weights: every export has it. The order of scores and, at the threshold that moves along, the verdicts stay the same; of
-more than two labels, the number of false alarms does.
+		Description: `Scales the model's logits so that the validation names are as likely as can be. The scale goes into the
+head's weights: every export has it. The order of scores and, at the threshold that moves along, the verdicts stay the
+same; of more than two labels, the number of false alarms does.
 
 Example: degas calibrate runs/first`,
 		Flags: []cli.Flag{

@@ -38,12 +38,12 @@ func newDrawn(rates []float64) *drawn {
 
 // add measures one round, in which name i of the curve counts weights[i] times.
 func (d *drawn) add(c *Curve, weights []float64) {
-	area := c.weightedAUC(weights)
+	area, tpr := c.weighted(weights, d.rates)
 	if math.IsNaN(area) {
 		return
 	}
 	d.areas = append(d.areas, area)
-	for k, t := range c.weightedTPR(weights, d.rates) {
+	for k, t := range tpr {
 		d.found[k] = append(d.found[k], t)
 	}
 }
@@ -118,54 +118,37 @@ func percentiles(x []float64) [2]Number {
 	return [2]Number{quantile(0.025), quantile(0.975)}
 }
 
-// weightedAUC is the area when name i counts weights[i] times: the share of pairs in which the malicious name scores
-// higher.
-func (c *Curve) weightedAUC(weights []float64) float64 {
-	var below, pairs, positives float64
-	for i := 0; i < len(weights); {
-		var p, n float64
-		for j := i; i < len(weights) && c.scores[i] == c.scores[j]; i++ {
-			if c.malicious[i] {
-				p += weights[i]
-			} else {
-				n += weights[i]
-			}
-		}
-		pairs += p * (below + n/2)
-		below += n
-		positives += p
-	}
-	return pairs / (positives * below)
-}
-
-// weightedTPR is the share of malicious names found at each of some false-positive rates, rising, when name i, in the
-// curve's order, counts weights[i] times. Of names that score alike all or none are above the threshold.
-func (c *Curve) weightedTPR(weights, rates []float64) []float64 {
-	var positives, negatives float64
+// weighted gives the area under the curve, which is the share of pairs in which the malicious name scores higher, and the
+// true-positive rate at each of some false-positive rates, rising, when name i, in the curve's order, counts weights[i]
+// times. Of names that score alike all or none are above a threshold.
+func (c *Curve) weighted(weights, rates []float64) (area float64, tpr []float64) {
+	var found, alarms, pairs, negatives float64
 	for i, x := range weights {
-		if c.malicious[i] {
-			positives += x
-		} else {
+		if !c.malicious[i] {
 			negatives += x
 		}
 	}
-	out := make([]float64, 0, len(rates))
-	var found, alarms, best float64
-	for i := len(weights) - 1; i >= 0 && len(out) < len(rates); {
+	for i := len(weights) - 1; i >= 0; {
+		before := found
+		var benign float64 // names of this score
 		for j := i; i >= 0 && c.scores[i] == c.scores[j]; i-- {
 			if c.malicious[i] {
 				found += weights[i]
 			} else {
-				alarms += weights[i]
+				benign += weights[i]
 			}
 		}
-		for len(out) < len(rates) && alarms > rates[len(out)]*negatives {
-			out = append(out, best/positives)
+		pairs += benign * (before + found) / 2
+		alarms += benign
+		for len(tpr) < len(rates) && alarms > rates[len(tpr)]*negatives {
+			tpr = append(tpr, before)
 		}
-		best = found
 	}
-	for len(out) < len(rates) {
-		out = append(out, best/positives)
+	for k := range rates {
+		if k == len(tpr) {
+			tpr = append(tpr, found)
+		}
+		tpr[k] /= found
 	}
-	return out
+	return pairs / (found * negatives), tpr
 }

@@ -54,9 +54,11 @@ func TestWeightedRate(t *testing.T) {
 		ones[i] = 1
 	}
 	rates := []float64{0, 1e-3, 0.05, 0.5, 1}
-	for k, got := range c.weightedTPR(ones, rates) {
+	_, tpr := c.weighted(ones, rates)
+	for k, got := range tpr {
 		want(t, "weighted rate", got, float64(c.operating(rates[k]).TPR))
-		want(t, "one weighted rate", c.weightedTPR(ones, rates[k:k+1])[0], got)
+		_, one := c.weighted(ones, rates[k:k+1])
+		want(t, "one weighted rate", one[0], got)
 	}
 }
 

@@ -36,7 +36,7 @@ type Generalisation struct {
 	Skipped []string `json:"skipped,omitempty"`
 }
 
-// GeneralisationFormat is Generalisation.Format as it is written; 1 had no blend, folds and names.
+// GeneralisationFormat is Generalisation.Format.
 const GeneralisationFormat = 2
 
 // HeldOut is one group of names that training did not see.

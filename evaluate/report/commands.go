@@ -38,9 +38,7 @@ func (e *Evaluation) Again() []string {
 		commands = append(commands, tuneCommand(t, run))
 	}
 	for _, g := range e.Metrics.Generalisation {
-		if g.Format >= metrics.GeneralisationFormat { // what was asked for is not known of older ones
-			commands = append(commands, append(protocolCommand(g, run.Dir), data...))
-		}
+		commands = append(commands, append(protocolCommand(g, run.Dir), data...))
 	}
 	commands = append(commands, append([]string{"degas", "evaluate-model", run.Dir, "--split", e.Split}, data...))
 	var out []string

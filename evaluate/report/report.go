@@ -71,6 +71,14 @@ func Write(dir string, e *Evaluation) error {
 	return execute(pageTemplate, filepath.Join(dir, PageFile), p)
 }
 
+// WriteComparison writes compare.json and roc.png to dir, which it makes.
+func WriteComparison(dir string, c *metrics.Comparison) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	return errors.Join(writeJSON(filepath.Join(dir, "compare.json"), c), drawCurves(c, filepath.Join(dir, "roc.png")))
+}
+
 func writeJSON(path string, v any) error {
 	data, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {

@@ -45,7 +45,6 @@ func TestAgain(t *testing.T) {
 			DataDir: "it's other", History: trained, Data: odd,
 			Metrics: &metrics.Metrics{Generalisation: []metrics.Generalisation{
 				{Format: 2, Protocol: "kfold", Epochs: 2, Folds: 3, Names: 500},
-				{Format: 1, Protocol: "kfold", Epochs: 2},
 			}},
 			Tunings: []rundir.Tuning{
 				{Command: "calibrate", Data: "my data", Split: "validation"},
