@@ -53,11 +53,11 @@ func (c *command) evaluateAction(ctx *cli.Context) error {
 		}
 		gates = append(gates, g)
 	}
-	if name, folds, err := protocolOf(ctx); err != nil || name != "" {
-		if err != nil {
-			return err
-		}
-		return c.runProtocol(ctx, name, folds)
+	if err := checkProtocol(ctx); err != nil {
+		return err
+	}
+	if ctx.String("protocol") != "" {
+		return c.runProtocol(ctx)
 	}
 	if err := oneOfSplits(ctx, splits); err != nil {
 		return err

@@ -126,10 +126,12 @@ func (r *runner) kfold() []fold {
 	return out
 }
 
-// measure adds what was found of each held-out group to the result.
-func (r *runner) measure(f fold, parts map[use][]*row, byModel, byPlain scored) {
+// measure adds what was found of each held-out group to the result. The scores are of the benign names, then of those
+// held out.
+func (r *runner) measure(f fold, parts map[use][]*row, byModel, byPlain []float64) {
 	type group struct{ name, class string }
-	at := map[group][]int{}
+	at := map[group][]int{} // places among the scores
+	others := len(parts[benign])
 	for i, w := range parts[heldOut] {
 		g := group{f.without, ""}
 		switch r.Protocol {
@@ -138,7 +140,7 @@ func (r *runner) measure(f fold, parts map[use][]*row, byModel, byPlain scored) 
 		case LeaveSourceOut:
 			g = group{w.source, w.class.String()}
 		}
-		at[g] = append(at[g], i)
+		at[g] = append(at[g], others+i)
 	}
 	order := slices.SortedFunc(maps.Keys(at), func(a, b group) int {
 		return cmp.Or(cmp.Compare(a.name, b.name), cmp.Compare(a.class, b.class))
@@ -149,9 +151,9 @@ func (r *runner) measure(f fold, parts map[use][]*row, byModel, byPlain scored) 
 			detect = metrics.Alarms
 		}
 		r.result.Groups = append(r.result.Groups, metrics.HeldOut{
-			Name: g.name, Class: g.class, Names: len(at[g]), Benign: len(byModel.benign), Detections: metrics.Detections{
-				Model: detect(byModel.benign, pick(byModel.held, at[g])),
-				Plain: detect(byPlain.benign, pick(byPlain.held, at[g])),
+			Name: g.name, Class: g.class, Names: len(at[g]), Benign: others, Detections: metrics.Detections{
+				Model: detect(byModel[:others], pick(byModel, at[g])),
+				Plain: detect(byPlain[:others], pick(byPlain, at[g])),
 			},
 		})
 	}

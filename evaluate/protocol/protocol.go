@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/degas-dns/degas/datasets"
@@ -189,11 +190,12 @@ func (r *runner) trainAndMeasure(ctx context.Context, f fold) error {
 		return err
 	}
 	r.result.Trainings++
-	byModel, err := scores(ctx, score, parts)
+	names := namesOf(slices.Concat(parts[benign], parts[heldOut]))
+	byModel, err := score(ctx, names)
 	if err != nil {
 		return err
 	}
-	byPlain, err := scores(ctx, plainScore, parts)
+	byPlain, err := plainScore(ctx, names)
 	if err != nil {
 		return err
 	}
@@ -270,16 +272,4 @@ func trainPlain(ctx context.Context, rows []*row, seed uint64) (scorer, error) {
 		return nil, fmt.Errorf("baseline %s: %w", plain, err)
 	}
 	return func(ctx context.Context, names []string) ([]float64, error) { return baseline.ScoreAll(ctx, s, names) }, nil
-}
-
-// scored are the scores of what is measured on, in the order of the rows.
-type scored struct{ benign, held []float64 }
-
-func scores(ctx context.Context, s scorer, parts map[use][]*row) (scored, error) {
-	b, err := s(ctx, namesOf(parts[benign]))
-	if err != nil {
-		return scored{}, err
-	}
-	h, err := s(ctx, namesOf(parts[heldOut]))
-	return scored{b, h}, err
 }
