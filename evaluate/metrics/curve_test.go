@@ -73,8 +73,7 @@ func TestWilson(t *testing.T) {
 		{10, 10, 0.7224672001, 1},
 		{1, 1000, 0.0001765464, 0.0056425586},
 	} {
-		share, interval := wilson(tc.of, tc.n)
-		want(t, "share", float64(share), float64(tc.of)/float64(tc.n))
+		interval := Wilson(Number(tc.of)/Number(tc.n), tc.n)
 		for k, end := range []float64{tc.low, tc.high} {
 			if math.Abs(float64(interval[k])-end) > 1e-9 {
 				t.Errorf("%d of %d: interval %v, want %g to %g", tc.of, tc.n, interval, tc.low, tc.high)

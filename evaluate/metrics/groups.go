@@ -75,12 +75,13 @@ func (m *Metrics) countGroups(s *Sample) {
 func (g groupCounts) recalls(noStrict bool) []GroupRecall {
 	out := []GroupRecall{}
 	for k, c := range g {
-		r := GroupRecall{Name: k.name, Class: k.class, Names: c.names, RecallFPR: none, RecallFPR95: noInterval}
-		r.Recall, r.Recall95 = wilson(c.right, c.names)
-		if !noStrict {
-			r.RecallFPR, r.RecallFPR95 = wilson(c.strict, c.names)
+		right, strict := Number(c.right)/Number(c.names), Number(c.strict)/Number(c.names)
+		if noStrict {
+			strict = none
 		}
-		out = append(out, r)
+		out = append(out, GroupRecall{
+			k.name, k.class, c.names, right, Wilson(right, c.names), strict, Wilson(strict, c.names),
+		})
 	}
 	slices.SortFunc(out, func(a, b GroupRecall) int {
 		return cmp.Or(cmp.Compare(a.Recall, b.Recall), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Class, b.Class))
@@ -125,20 +126,15 @@ func lengthRange(n int) string {
 	return fmt.Sprintf("%d-", low)
 }
 
-// wilson is a share and its 95 % interval.
-func wilson(of, n int) (share Number, interval [2]Number) {
-	const z = 1.959963984540054
-	p, m := float64(of)/float64(n), float64(n)
-	middle := (p + z*z/(2*m)) / (1 + z*z/m)
-	reach := z / (1 + z*z/m) * math.Sqrt(p*(1-p)/m+z*z/(4*m*m))
-	return Number(p), [2]Number{Number(max(0, middle-reach)), Number(min(1, middle+reach))}
-}
-
-// Wilson is the 95 % interval of a share of n names.
+// Wilson is the 95 % interval of a share of n names; missing where the share is, or without names.
 func Wilson(share Number, n int) [2]Number {
 	if share.Missing() || n == 0 {
 		return noInterval
 	}
-	_, interval := wilson(int(math.Round(float64(share)*float64(n))), n)
-	return interval
+	const z = 1.959963984540054
+	m := float64(n)
+	p := math.Round(float64(share)*m) / m
+	middle := (p + z*z/(2*m)) / (1 + z*z/m)
+	reach := z / (1 + z*z/m) * math.Sqrt(p*(1-p)/m+z*z/(4*m*m))
+	return [2]Number{Number(max(0, middle-reach)), Number(min(1, middle+reach))}
 }
