@@ -33,11 +33,11 @@ func ReadSummary(run string) (map[string]float64, error) {
 	if err != nil {
 		return nil, err
 	}
-	reason, err := unfit(&m, trained)
+	digest, err := trained.Digest()
 	if err != nil {
 		return nil, err
 	}
-	if reason != "" {
+	if reason := unfit(&m, trained.Dataset, digest); reason != "" {
 		slog.Warn("the run's evaluation is left out of the model card: "+reason+
 			". Try: degas evaluate-model "+run, "file", path)
 		return nil, nil
@@ -63,18 +63,15 @@ func ReadSummary(run string) (map[string]float64, error) {
 // SummaryFile is what ReadSummary reads.
 func SummaryFile(run string) string { return filepath.Join(evaluationDir(run), report.MetricsFile) }
 
-// unfit is why m holds no numbers to put on a model's label; "" when it does.
-func unfit(m *metrics.Metrics, trained *model.Model) (string, error) {
-	digest, err := trained.Digest()
+// unfit is why m holds no numbers to put on the label of a model that was trained on a data set; "" when it does.
+func unfit(m *metrics.Metrics, trainedOn, digest string) string {
 	switch {
-	case err != nil:
-		return "", err
 	case m.Split != "test":
-		return fmt.Sprintf("it is of the split %q, not of test", m.Split), nil
-	case m.Dataset != trained.Dataset:
-		return "it is of another data set than the model was trained on", nil
+		return fmt.Sprintf("it is of the split %q, not of test", m.Split)
+	case m.Dataset != trainedOn:
+		return "it is of another data set than the model was trained on"
 	case m.Model != digest:
-		return "the model has changed since", nil
+		return "the model has changed since"
 	}
-	return "", nil
+	return ""
 }

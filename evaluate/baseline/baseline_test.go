@@ -33,7 +33,7 @@ func names(n int, seed uint64) (list []string, malicious []bool) {
 func auc(s Scorer, list []string, malicious []bool) float64 {
 	var scores [2][]float64
 	for i, n := range list {
-		scores[one(malicious[i])] = append(scores[one(malicious[i])], s.Score(n))
+		scores[toInt(malicious[i])] = append(scores[toInt(malicious[i])], s.Score(n))
 	}
 	var won float64
 	for _, p := range scores[1] {

@@ -74,15 +74,15 @@ func tally(text string) counts {
 		seen[c]++
 		digit, letter := c >= '0' && c <= '9', c >= 'a' && c <= 'z'
 		vowel := letter && strings.IndexByte("aeiou", c) >= 0
-		t.vowels += one(vowel)
-		t.digits += one(digit)
-		t.hyphens += one(c == '-')
-		t.hexadecimal += one(digit || c >= 'a' && c <= 'f')
-		t.repeats += one(i > 0 && c == text[i-1])
-		t.changes += one(i > 0 && digit != (text[i-1] >= '0' && text[i-1] <= '9'))
-		t.label = (t.label + 1) * one(c != '.')
-		t.consonants = (t.consonants + 1) * one(letter && !vowel)
-		t.digitsInRow = (t.digitsInRow + 1) * one(digit)
+		t.vowels += toInt(vowel)
+		t.digits += toInt(digit)
+		t.hyphens += toInt(c == '-')
+		t.hexadecimal += toInt(digit || c >= 'a' && c <= 'f')
+		t.repeats += toInt(i > 0 && c == text[i-1])
+		t.changes += toInt(i > 0 && digit != (text[i-1] >= '0' && text[i-1] <= '9'))
+		t.label = (t.label + 1) * toInt(c != '.')
+		t.consonants = (t.consonants + 1) * toInt(letter && !vowel)
+		t.digitsInRow = (t.digitsInRow + 1) * toInt(digit)
 		t.longestLabel = max(t.longestLabel, t.label)
 		t.consonantRun = max(t.consonantRun, t.consonants)
 		t.digitRun = max(t.digitRun, t.digitsInRow)
@@ -97,7 +97,7 @@ func tally(text string) counts {
 	return t
 }
 
-func one(b bool) int {
+func toInt(b bool) int {
 	if b {
 		return 1
 	}

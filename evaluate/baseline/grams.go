@@ -43,11 +43,11 @@ func newGramTable(names []string, malicious []bool) *gramTable {
 			continue
 		}
 		text, _ := withoutSuffix(n)
-		eachGram(text, func(one, two, s int) {
-			t.after1[one][s]++
-			t.sum1[one]++
-			t.after2[two][s]++
-			t.sum2[two]++
+		eachGram(text, func(row1, row2, s int) {
+			t.after1[row1][s]++
+			t.sum1[row1]++
+			t.after2[row2][s]++
+			t.sum2[row2]++
 		})
 	}
 	return t
@@ -58,9 +58,9 @@ func newGramTable(names []string, malicious []bool) *gramTable {
 // benign; nil for a name that was not counted.
 func (t *gramTable) append(out []float64, text string, own *ownCounts) []float64 {
 	var sum1, sum2 float64
-	eachGram(text, func(one, two, s int) {
-		sum1 += math.Log2((t.after1[one][s] - own.of(one, -1, s) + 1) / (t.sum1[one] - own.of(one, -1, -1) + symbols))
-		sum2 += math.Log2((t.after2[two][s] - own.of(-1, two, s) + 1) / (t.sum2[two] - own.of(-1, two, -1) + symbols))
+	eachGram(text, func(row1, row2, s int) {
+		sum1 += math.Log2((t.after1[row1][s] - own.of(row1, -1, s) + 1) / (t.sum1[row1] - own.of(row1, -1, -1) + symbols))
+		sum2 += math.Log2((t.after2[row2][s] - own.of(-1, row2, s) + 1) / (t.sum2[row2] - own.of(-1, row2, -1) + symbols))
 	})
 	n := float64(max(len(text), 1))
 	return append(out, sum1/n, sum2/n)
@@ -71,7 +71,7 @@ type ownCounts [][3]int
 
 func newOwnCounts(text string) *ownCounts {
 	var o ownCounts
-	eachGram(text, func(one, two, s int) { o = append(o, [3]int{one, two, s}) })
+	eachGram(text, func(row1, row2, s int) { o = append(o, [3]int{row1, row2, s}) })
 	return &o
 }
 

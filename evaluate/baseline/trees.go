@@ -176,7 +176,7 @@ func (g *grower) grid(rows []int, attributes []base.Attribute) (*base.DenseInsta
 		for k := range attributes {
 			grid.Set(specs[k], i, g.packed[r*g.features+number[k]])
 		}
-		grid.Set(class, i, g.rule.class.GetSysValFromString(classText[one(g.malicious[r])]))
+		grid.Set(class, i, g.rule.class.GetSysValFromString(classText[toInt(g.malicious[r])]))
 	}
 	return grid, nil
 }
@@ -265,7 +265,7 @@ func (r *randomRule) positives(f base.FixedDataGrid) (n int) {
 	bad := r.class.GetSysValFromString(classText[1])
 	specs := base.ResolveAttributes(f, []base.Attribute{r.class})
 	_ = f.MapOverRows(specs, func(row [][]byte, _ int) (bool, error) { // fails only where the function does
-		n += one(bytes.Equal(row[0], bad))
+		n += toInt(bytes.Equal(row[0], bad))
 		return true, nil
 	})
 	return n
@@ -290,7 +290,7 @@ func (r *randomRule) split(f base.FixedDataGrid, a base.Attribute, rows, positiv
 	left = math.Inf(1)
 	below := 0 // malicious names so far
 	for i := range len(list) - 1 {
-		below += one(list[i].malicious)
+		below += toInt(list[i].malicious)
 		if list[i].value == list[i+1].value {
 			continue
 		}

@@ -48,13 +48,13 @@ func (d *drawn) add(c *Curve, weights []float64) {
 	}
 }
 
-// at gives the true-positive rate of each round at one of the false-positive rates.
-func (d *drawn) at(fpr float64) []float64 { return d.found[slices.Index(d.rates, fpr)] }
+// tprAt gives the true-positive rate of each round at one of the false-positive rates.
+func (d *drawn) tprAt(fpr float64) []float64 { return d.found[slices.Index(d.rates, fpr)] }
 
 // setIntervals sets the 95 % intervals of operating points at some of the rates.
 func (d *drawn) setIntervals(points []OperatingPoint) {
 	for k := range points {
-		points[k].TPR95 = percentiles(d.at(points[k].FPR))
+		points[k].TPR95 = percentiles(d.tprAt(points[k].FPR))
 	}
 }
 
@@ -118,9 +118,9 @@ func percentiles(x []float64) [2]Number {
 	return [2]Number{quantile(0.025), quantile(0.975)}
 }
 
-// weighted gives the area under the curve, which is the share of pairs in which the malicious name scores higher, and the
-// true-positive rate at each of some false-positive rates, rising, when name i, in the curve's order, counts weights[i]
-// times. Of names that score alike all or none are above a threshold.
+// weighted gives the area under the curve, which is the share of pairs in which the malicious name scores higher, and
+// the true-positive rate at each of some false-positive rates, rising, when name i, in the curve's order, counts
+// weights[i] times. Of names that score alike all or none are above a threshold.
 func (c *Curve) weighted(weights, rates []float64) (area float64, tpr []float64) {
 	var found, alarms, pairs, negatives float64
 	for i, x := range weights {

@@ -102,15 +102,15 @@ func movedThreshold(s, after *Sample, threshold, t float64) float64 {
 			rest = max(rest, after.Score(i))
 		}
 	}
-	moved := scaled(threshold, t)
+	moved := scaleLogit(threshold, t)
 	if moved > called || moved <= rest && rest < called {
 		moved = called
 	}
-	return within(moved)
+	return validThreshold(moved)
 }
 
-// scaled is a probability whose logit is divided by t.
-func scaled(p, t float64) float64 { return 1 / (1 + math.Exp(-math.Log(p/(1-p))/t)) }
+// scaleLogit is a probability whose logit is divided by t.
+func scaleLogit(p, t float64) float64 { return 1 / (1 + math.Exp(-math.Log(p/(1-p))/t)) }
 
 // sameAlarms is movedThreshold for more than two labels, whose scores a temperature takes out of order: the threshold
 // moves along and stops where another number of benign names would be called malicious.
@@ -126,14 +126,14 @@ func sameAlarms(s, after *Sample, threshold, t float64) float64 {
 		}
 	}
 	slices.SortFunc(scores, func(a, b float64) int { return cmp.Compare(b, a) })
-	moved := scaled(threshold, t)
+	moved := scaleLogit(threshold, t)
 	if alarms > 0 {
 		moved = min(moved, scores[alarms-1])
 	}
 	if alarms < len(scores) && moved <= scores[alarms] {
 		moved = math.Nextafter(scores[alarms], 1)
 	}
-	return within(moved)
+	return validThreshold(moved)
 }
 
 // logProbabilities are logits up to a constant. A float32 ends at 1e-7 below 1: what is surer than that counts as that

@@ -106,7 +106,7 @@ func difference(a, b *Compared, roundsA, roundsB *drawn) Difference {
 	fpr := reportedRates[Strict]
 	d := Difference{
 		Run: b.Run, AUC: b.ROCAUC - a.ROCAUC, AUC95: minus(roundsB.areas, roundsA.areas),
-		TPR: b.Operating[Strict].TPR - a.Operating[Strict].TPR, TPR95: minus(roundsB.at(fpr), roundsA.at(fpr)),
+		TPR: b.Operating[Strict].TPR - a.Operating[Strict].TPR, TPR95: minus(roundsB.tprAt(fpr), roundsA.tprAt(fpr)),
 	}
 	for i, truth := range a.Sample.Truth {
 		rightA := (a.Sample.Predicted(i, a.Threshold) != 0) == (truth != 0)

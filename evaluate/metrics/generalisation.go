@@ -75,7 +75,9 @@ type ClassDetection struct {
 }
 
 // Detect measures the scores of held-out malicious names against those of benign ones.
-func Detect(benign, malicious []float64) Detection { return between(benign, malicious).detection() }
+func Detect(benign, malicious []float64) Detection {
+	return curveBetween(benign, malicious).detection()
+}
 
 // Alarms is the share of held-out benign names at or above the thresholds for 1e-2 and 1e-3 of other benign names.
 func Alarms(benign, held []float64) Detection {
@@ -84,8 +86,8 @@ func Alarms(benign, held []float64) Detection {
 	return d
 }
 
-// between is the curve of two lists of scores.
-func between(benign, malicious []float64) *Curve {
+// curveBetween is the curve of two lists of scores.
+func curveBetween(benign, malicious []float64) *Curve {
 	return newCurve(slices.Concat(benign, malicious), func(i int) bool { return i >= len(benign) })
 }
 
@@ -107,7 +109,7 @@ func detectClasses(ctx context.Context, s *Sample, seed uint64) ([]ClassDetectio
 		if len(scores[class]) == 0 {
 			continue
 		}
-		c := between(scores[datasets.Benign], scores[class])
+		c := curveBetween(scores[datasets.Benign], scores[class])
 		points := c.operatingPoints()[:Strict+1]
 		interval, err := c.bootstrap(ctx, seed, points)
 		if err != nil {

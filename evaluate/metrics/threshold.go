@@ -39,13 +39,13 @@ func (c *Curve) threshold(fpr float64) (*Threshold, error) {
 		return nil, fmt.Errorf("at every threshold more than %g of %d benign names are called malicious", fpr, c.Negatives)
 	}
 	return &Threshold{
-		Value: within(float64(p.Threshold)), Wanted: fpr, FPR: float64(p.BenignAbove) / float64(c.Negatives),
+		Value: validThreshold(float64(p.Threshold)), Wanted: fpr, FPR: float64(p.BenignAbove) / float64(c.Negatives),
 		TPR: float64(p.TPR), Benign: c.Negatives, Alarms: p.BenignAbove, TooFew: p.TooFew,
 	}, nil
 }
 
-// within brings a threshold into the open interval from 0 to 1, as a model has it: all scores are above 0, where the
-// lowest threshold may be any below them, and a score of 1 is above the largest number below 1.
-func within(threshold float64) float64 {
+// validThreshold brings a threshold into the open interval from 0 to 1, as a model has it: all scores are above 0,
+// where the lowest threshold may be any below them, and a score of 1 is above the largest number below 1.
+func validThreshold(threshold float64) float64 {
 	return min(max(threshold, math.SmallestNonzeroFloat32), math.Nextafter(1, 0))
 }

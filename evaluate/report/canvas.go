@@ -36,7 +36,7 @@ func (c *canvas) save(width, height float64, path string) error {
 	return chart.Save(c.Plot, width, height, path)
 }
 
-// line adds a line, with a dot at each point if dots is set, and its entry in the legend if it has a name.
+// line adds a line, with a dot at each point if dots is set, and its entry in the legend.
 func (c *canvas) line(xy plotter.XYs, paint color.Color, name string, dots bool) {
 	l, points, err := plotter.NewLinePoints(xy)
 	if c.failed(err) {
@@ -48,9 +48,7 @@ func (c *canvas) line(xy plotter.XYs, paint color.Color, name string, dots bool)
 		points.Shape, points.Color, points.Radius = draw.CircleGlyph{}, paint, vg.Points(2.6)
 		c.Add(points)
 	}
-	if name != "" {
-		c.Legend.Add(name, l)
-	}
+	c.Legend.Add(name, l)
 }
 
 // marks adds single points and their entry in the legend.

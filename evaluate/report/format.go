@@ -16,14 +16,14 @@ var functions = map[string]any{
 	"cell":     cell,
 	"count":    chart.Grouped,
 	"count64":  func(n int64) string { return chart.Grouped(int(n)) },
-	"fine":     fine,
+	"fine":     thresholdText,
 	"labels":   labelText,
 	"licence":  licence,
 	"num":      num,
 	"passes":   passes,
 	"pct":      percent,
 	"rate":     rateText,
-	"span":     span,
+	"span":     intervalText,
 	"wilson":   metrics.Wilson,
 }
 
@@ -41,11 +41,11 @@ func num(x metrics.Number) string { return formatted("%.4f", x) }
 // percent formats a share.
 func percent(x metrics.Number) string { return formatted("%.1f %%", 100*x) }
 
-// fine formats a threshold with the digits it takes to deploy it: those near 1 differ late.
-func fine(x metrics.Number) string { return formatted("%.7f", x) }
+// thresholdText formats a threshold with the digits it takes to deploy it: those near 1 differ late.
+func thresholdText(x metrics.Number) string { return formatted("%.7f", x) }
 
-// span formats the interval of a share, for beside it.
-func span(x [2]metrics.Number) string {
+// intervalText formats the interval of a share, for beside it.
+func intervalText(x [2]metrics.Number) string {
 	if x[0].Missing() {
 		return ""
 	}

@@ -25,7 +25,7 @@ type page struct {
 func (e *Evaluation) page() *page {
 	m := e.Metrics
 	return &page{
-		Evaluation: e, Kept: e.History.Kept(e.Run.Model.Epoch), Hardest: first(m.Families),
+		Evaluation: e, Kept: e.History.Kept(e.Run.Model.Epoch), Hardest: worstRows(m.Families),
 		FalseAlarms: e.worst(false), Missed: e.worst(true), Confused: e.confused(),
 		Loose: m.Operating[metrics.Loose], Strict: m.Operating[metrics.Strict],
 	}
@@ -69,8 +69,8 @@ type confused struct {
 	Truth, Label string
 }
 
-// first cuts a list to the rows that a table of the worst shows.
-func first[T any](list []T) []T { return list[:min(20, len(list))] }
+// worstRows cuts a list to the rows that a table of the worst shows.
+func worstRows[T any](list []T) []T { return list[:min(20, len(list))] }
 
 // worst lists the malicious names with the lowest scores, or the benign ones with the highest, on the wrong side of the
 // threshold.
@@ -88,7 +88,7 @@ func (e *Evaluation) worst(malicious bool) []mistake {
 		}
 		return cmp.Compare(b.Score, a.Score)
 	})
-	return first(out)
+	return worstRows(out)
 }
 
 func (e *Evaluation) mistake(i int, score float64) mistake {
@@ -105,5 +105,5 @@ func (e *Evaluation) confused() []confused {
 		}
 	}
 	slices.SortStableFunc(out, func(a, b confused) int { return cmp.Compare(b.Score, a.Score) })
-	return first(out)
+	return worstRows(out)
 }
