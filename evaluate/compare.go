@@ -23,7 +23,7 @@ func Compare(ctx context.Context, runs []string, o RunOptions) (*metrics.Compari
 		if err != nil {
 			return nil, fmt.Errorf("compare %s: %w", dir, err)
 		}
-		o = o.resolve(run, "test") // the first run says which data set
+		o = o.complete(run, "test") // the first run says which data set
 		c, err := compared(ctx, run, o)
 		if err != nil {
 			return nil, fmt.Errorf("compare %s: %w", dir, err)

@@ -34,8 +34,8 @@ type RunOptions struct {
 	Progress func(done, total int64)
 }
 
-// resolve fills in what o leaves open for a run.
-func (o RunOptions) resolve(run *rundir.Run, split string) RunOptions {
+// complete fills in what o leaves open for a run.
+func (o RunOptions) complete(run *rundir.Run, split string) RunOptions {
 	o.Data, o.Split = cmp.Or(o.Data, run.Config.Data), cmp.Or(o.Split, split)
 	o.Out = cmp.Or(o.Out, evaluationDir(o.RunDir))
 	return o
@@ -90,7 +90,7 @@ func load(o RunOptions) (*loaded, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &loaded{options: o.resolve(run, "test"), run: run}
+	l := &loaded{options: o.complete(run, "test"), run: run}
 	if err := replaceable(l.options.Out); err != nil {
 		return nil, err
 	}

@@ -87,7 +87,7 @@ func loadForTuning(ctx context.Context, o RunOptions) (*tuning, error) {
 	if err != nil {
 		return nil, err
 	}
-	o = o.resolve(run, "validation")
+	o = o.complete(run, "validation")
 	_, s, err := score(ctx, run, o)
 	return &tuning{o, run, s}, err
 }
