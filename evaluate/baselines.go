@@ -3,65 +3,38 @@ package evaluate
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/evaluate/baseline"
+	"github.com/degas-dns/degas/evaluate/metrics"
 )
 
-// Baseline is a plain classifier, trained on the training names of the data set and measured on the same names as the
-// model.
-type Baseline struct {
-	Name        string           `json:"name"`
-	Description string           `json:"description"`
-	Names       int              `json:"names"` // that it had to train on
-	ROCAUC      Number           `json:"roc_auc"`
-	Operating   []OperatingPoint `json:"operating_points"`
-	// Beats says that the model does not beat it: it finds as much or more at the lowest rate of false alarms that the sample has
-	// names enough for.
-	Beats bool `json:"beats_the_model"`
-}
-
-// baselines trains the plain classifiers on data's training names and measures them on s.
-func (m *Metrics) baselines(ctx context.Context, s *Sample, data string, seed uint64) error {
-	if m.Benign == 0 || m.Malicious == 0 {
-		return nil // nothing to compare by
+// baselines trains the plain classifiers on the data set's training names and measures them beside the model.
+func baselines(ctx context.Context, l *loaded, m *measured) ([]metrics.Baseline, error) {
+	if m.metrics.ROCAUC.Missing() {
+		return nil, nil // nothing to compare by
 	}
-	names, malicious, err := trainingNames(ctx, data)
+	names, malicious, err := trainingNames(ctx, l.options.Data)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	trained, err := baseline.TrainAll(ctx, names, malicious, seed)
+	trained, err := baseline.TrainAll(ctx, names, malicious, l.run.Seed())
 	if err != nil {
-		return err
+		return nil, err
 	}
+	var out []metrics.Baseline
 	for _, t := range trained {
-		scores, err := baseline.ScoreAll(ctx, t, s.Names)
+		scores, err := baseline.ScoreAll(ctx, t, m.sample.Names)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		c := newScoredCurve(s, scores)
-		b := Baseline{Name: t.Name, Description: t.Description, Names: t.Names, ROCAUC: Number(c.rocAUC()), Operating: c.atRates()}
-		if _, err := c.bootstrap(ctx, seed, b.Operating); err != nil {
-			return err
+		b := metrics.Baseline{Name: t.Name, Description: t.Description, Names: len(names)}
+		if b, err = m.metrics.MeasureBaseline(ctx, b, m.sample, scores, l.run.Seed()); err != nil {
+			return nil, err
 		}
-		b.Beats = m.beatenBy(b)
-		if b.Beats {
-			m.Warnings = append(m.Warnings, fmt.Sprintf("This model does not beat a plain classifier: %s (%s). See the table of baselines.", b.Name, b.Description))
-		}
-		m.Baselines = append(m.Baselines, b)
+		out = append(out, b)
 	}
-	return nil
-}
-
-// beatenBy compares at the strictest rate that can be trusted, or by area where none can.
-func (m *Metrics) beatenBy(b Baseline) bool {
-	for i := len(m.Operating) - 1; i >= 0; i-- {
-		if ours, theirs := m.Operating[i], b.Operating[i]; !ours.TooFew {
-			return theirs.TPR >= ours.TPR
-		}
-	}
-	return m.ROCAUC != nil && float64(b.ROCAUC) >= *m.ROCAUC
+	return out, nil
 }
 
 // trainingNames reads the training split.

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/degas-dns/degas/evaluate"
+	"github.com/degas-dns/degas/evaluate/metrics"
+	"github.com/degas-dns/degas/evaluate/report"
 	"github.com/degas-dns/degas/model"
 )
 
@@ -61,11 +63,13 @@ func TestCompare(t *testing.T) {
 		}
 	}
 	first, turned := float64(c.Runs[0].ROCAUC), float64(c.Runs[1].ROCAUC)
-	if d := c.Pairs[0]; math.Abs(first+turned-1) > 1e-6 || math.Abs(float64(d.AUC)-(turned-first)) > 1e-9 || !(d.AUC95[0] < d.AUC && d.AUC < d.AUC95[1]) ||
-		d.OnlyIt+d.OnlyThis != c.Names {
+	if d := c.Pairs[0]; math.Abs(first+turned-1) > 1e-6 || math.Abs(float64(d.AUC)-(turned-first)) > 1e-9 ||
+		!(d.AUC95[0] < d.AUC && d.AUC < d.AUC95[1]) || d.OnlyRunRight+d.OnlyFirstRight != c.Names {
 		t.Errorf("the opposite of AUC %g: %+v", first, d)
 	}
-	if d := c.Pairs[1]; d.AUC != 0 || d.AUC95 != [2]evaluate.Number{} || d.TPR95 != [2]evaluate.Number{} || d.OnlyIt+d.OnlyThis != 0 || d.McNemar != 1 {
+	zero := [2]metrics.Number{}
+	if d := c.Pairs[1]; d.AUC != 0 || d.AUC95 != zero || d.TPR95 != zero || d.OnlyRunRight+d.OnlyFirstRight != 0 ||
+		d.McNemar != 1 {
 		t.Errorf("a run beside itself: %+v", d)
 	}
 	f, err := os.Open(filepath.Join(out, "roc.png"))
@@ -77,8 +81,9 @@ func TestCompare(t *testing.T) {
 		t.Error(err)
 	}
 	var text strings.Builder
-	if err := c.Print(&text); err != nil || strings.Count(text.String(), "\n") != 10 || strings.Count(text.String(), "(TOO FEW)") != 3 {
-		t.Errorf("%v:\n%s", err, text.String())
+	err = report.PrintComparison(&text, c)
+	if table := text.String(); err != nil || strings.Count(table, "\n") != 10 || strings.Count(table, "(TOO FEW)") != 3 {
+		t.Errorf("%v:\n%s", err, table)
 	}
 }
 
@@ -93,7 +98,8 @@ func TestCompareRefusals(t *testing.T) {
 		{[]string{run, t.TempDir()}, "is no run"},
 		{[]string{families, run}, "only runs that judge the same names"},
 	} {
-		if _, err := evaluate.Compare(context.Background(), tc.runs, evaluate.RunOptions{}); err == nil || !strings.Contains(err.Error(), tc.want) {
+		_, err := evaluate.Compare(context.Background(), tc.runs, evaluate.RunOptions{})
+		if err == nil || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%v: %v, want %q", tc.runs, err, tc.want)
 		}
 	}

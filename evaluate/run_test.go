@@ -42,7 +42,8 @@ func newRun(t *testing.T, families int, target string) (run, data string) {
 	}
 	write(t, filepath.Join(dir, "raw", "list.csv"), rows.String())
 	data = filepath.Join(dir, "processed")
-	m, err := prepare.Run(context.Background(), filepath.Join(dir, "raw"), data, prepare.Options{Seed: 1, Test: 0.4})
+	o := prepare.Options{Seed: 1, Test: 0.4}
+	m, err := prepare.Run(context.Background(), filepath.Join(dir, "raw"), data, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,9 +61,11 @@ func newRun(t *testing.T, families int, target string) (run, data string) {
 	if err := trained.Save(filepath.Join(run, "model")); err != nil {
 		t.Fatal(err)
 	}
-	write(t, filepath.Join(run, "config.yaml"), fmt.Sprintf("version: 1\narch: random\ntarget: %s\nengine: cpu\ndata: %q\noptions:\n  seed: 3\n", target, data))
-	write(t, filepath.Join(run, "history.jsonl"), `{"epoch":1,"train_loss":0.7,"validation_loss":0.6,"validation_auc":0.6}`+"\n"+
-		`{"epoch":2,"train_loss":0.5,"validation_loss":0.55,"validation_auc":0.7,"best":true}`+"\n")
+	write(t, filepath.Join(run, "config.yaml"), fmt.Sprintf(
+		"version: 1\narch: random\ntarget: %s\nengine: cpu\ndata: %q\noptions:\n  seed: 3\n", target, data))
+	write(t, filepath.Join(run, "history.jsonl"),
+		`{"epoch":1,"train_loss":0.7,"validation_loss":0.6,"validation_auc":0.6}`+"\n"+
+			`{"epoch":2,"train_loss":0.5,"validation_loss":0.55,"validation_auc":0.7,"best":true}`+"\n")
 	return run, data
 }
 
@@ -112,7 +115,14 @@ func TestRunWritesEverything(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			want := []string{"degas process-data data/raw ", "| www | malicious |", "| list.csv | list |", "not known to degas", "## Benign names it is most wrong about", "found at 1 in 1,000 (too few to trust)"}
+			want := []string{
+				"degas process-data data/raw ",
+				"| www | malicious |",
+				"| list.csv | list |",
+				"not known to degas",
+				"## Benign names it is most wrong about",
+				"found at 1 in 1,000 (too few to trust)",
+			}
 			if tc.target == "family" {
 				want = append(want, "## Malicious names it is surest to be of another kind", "| family0")
 			}
@@ -128,7 +138,8 @@ func TestRunWritesEverything(t *testing.T) {
 			if len(m.Baselines) != 3 || !m.Baselines[2].Beats || m.Baselines[2].ROCAUC < 0.99 {
 				t.Errorf("baselines %+v", m.Baselines)
 			}
-			if !bytes.Contains(page, []byte("not beaten by the model")) || !strings.Contains(strings.Join(m.Warnings, "\n"), "n-grams") {
+			warned := strings.Contains(strings.Join(m.Warnings, "\n"), "n-grams")
+			if !bytes.Contains(page, []byte("not beaten by the model")) || !warned {
 				t.Errorf("nothing says that n-grams are better: %q", m.Warnings)
 			}
 			data, err := os.ReadFile(filepath.Join(out, "metrics.json"))
@@ -175,7 +186,8 @@ func TestRunKeepsEarlierOutputOnFailure(t *testing.T) {
 	}
 	whole[len(whole)/2] ^= 1
 	write(t, test, string(whole))
-	if _, err := evaluate.Run(context.Background(), evaluate.RunOptions{RunDir: run}); err == nil || !strings.Contains(err.Error(), "test.arrow") {
+	_, err = evaluate.Run(context.Background(), evaluate.RunOptions{RunDir: run})
+	if err == nil || !strings.Contains(err.Error(), "test.arrow") {
 		t.Errorf("a flipped byte: error %v", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -195,11 +207,13 @@ func TestRunKeepsEarlierOutputOnFailure(t *testing.T) {
 		{"config.yaml", "- 1", "config.yaml"},
 	} {
 		write(t, filepath.Join(run, tc.file), tc.text)
-		if _, err := evaluate.Run(context.Background(), evaluate.RunOptions{RunDir: run, Data: data}); err == nil || !strings.Contains(err.Error(), tc.want) {
+		_, err := evaluate.Run(context.Background(), evaluate.RunOptions{RunDir: run, Data: data})
+		if err == nil || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%s of %q: error %v, want %q", tc.file, tc.text, err, tc.want)
 		}
 	}
-	if _, err := evaluate.Run(context.Background(), evaluate.RunOptions{RunDir: filepath.Join(run, "none")}); err == nil || !strings.Contains(err.Error(), "is no run") {
+	_, err = evaluate.Run(context.Background(), evaluate.RunOptions{RunDir: filepath.Join(run, "none")})
+	if err == nil || !strings.Contains(err.Error(), "is no run") {
 		t.Errorf("a directory that is no run: %v", err)
 	}
 }

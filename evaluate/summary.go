@@ -6,15 +6,17 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"math"
 	"os"
 	"path/filepath"
 
+	"github.com/degas-dns/degas/evaluate/metrics"
+	"github.com/degas-dns/degas/evaluate/report"
 	"github.com/degas-dns/degas/model"
 )
 
-// ReadSummary reads the numbers of a run's evaluation that belong on a label: areas, rates, F1. It returns none when the
-// run, as it is now, has not been evaluated on the test split of its data, and says so where it was on something else.
+// ReadSummary reads the numbers of a run's evaluation that belong on a label: areas, rates, F1. It returns none when
+// the run, as it is now, has not been evaluated on the test split of its data, and says so where it was on something
+// else.
 func ReadSummary(run string) (map[string]float64, error) {
 	path := SummaryFile(run)
 	data, err := os.ReadFile(path)
@@ -23,7 +25,7 @@ func ReadSummary(run string) (map[string]float64, error) {
 	} else if err != nil {
 		return nil, err
 	}
-	var m Metrics
+	var m metrics.Metrics
 	if err := json.Unmarshal(data, &m); err != nil {
 		return nil, fmt.Errorf("read %s: %w", path, err)
 	}
@@ -31,45 +33,45 @@ func ReadSummary(run string) (map[string]float64, error) {
 	if err != nil {
 		return nil, err
 	}
-	if reason, err := m.unfit(trained); err != nil || reason != "" {
-		if reason != "" {
-			slog.Warn("the run's evaluation is left out of the model card: "+reason+". Try: degas evaluate-model "+run, "file", path)
-		}
+	digest, err := trained.Digest()
+	if err != nil {
 		return nil, err
 	}
-	out := map[string]float64{"names": float64(m.Names)}
-	for name, v := range map[string]Number{"accuracy": m.Accuracy, "f1": m.F1, "precision": m.Precision, "recall": m.Recall} {
-		if !math.IsNaN(float64(v)) { // a model that calls no name malicious has no precision
-			out[name] = float64(v)
-		}
+	if reason := unfit(&m, trained.Dataset, digest); reason != "" {
+		slog.Warn("the run's evaluation is left out of the model card: "+reason+
+			". Try: degas evaluate-model "+run, "file", path)
+		return nil, nil
 	}
-	if m.ROCAUC == nil || m.PRAUC == nil {
-		return out, nil
+	numbers := map[string]metrics.Number{
+		"names": metrics.Number(m.Names), "accuracy": m.Accuracy, "f1": m.F1, "precision": m.Precision, "recall": m.Recall,
+		"roc_auc": m.ROCAUC, "pr_auc": m.PRAUC,
 	}
-	out["roc_auc"], out["pr_auc"] = *m.ROCAUC, *m.PRAUC
 	for _, o := range m.Operating {
 		if !o.TooFew {
-			out[fmt.Sprintf("tpr_at_fpr_%.0e", o.FPR)] = float64(o.TPR)
+			numbers[fmt.Sprintf("tpr_at_fpr_%.0e", o.FPR)] = o.TPR
+		}
+	}
+	out := map[string]float64{}
+	for name, x := range numbers {
+		if !x.Missing() { // a model that calls no name malicious has no precision
+			out[name] = float64(x)
 		}
 	}
 	return out, nil
 }
 
 // SummaryFile is what ReadSummary reads.
-func SummaryFile(run string) string { return filepath.Join(run, "evaluation", metricsFile) }
+func SummaryFile(run string) string { return filepath.Join(evaluationDir(run), report.MetricsFile) }
 
-// unfit is why these are no numbers to put on a model's label; "" when they are.
-func (m *Metrics) unfit(trained *model.Model) (string, error) {
-	digest, err := trained.Digest()
+// unfit is why m holds no numbers to put on the label of a model that was trained on a data set; "" when it does.
+func unfit(m *metrics.Metrics, trainedOn, digest string) string {
 	switch {
-	case err != nil:
-		return "", err
 	case m.Split != "test":
-		return fmt.Sprintf("it is of the split %q, not of test", m.Split), nil
-	case m.Dataset != trained.Dataset:
-		return "it is of another data set than the model was trained on", nil
+		return fmt.Sprintf("it is of the split %q, not of test", m.Split)
+	case m.Dataset != trainedOn:
+		return "it is of another data set than the model was trained on"
 	case m.Model != digest:
-		return "the model has changed since", nil
+		return "the model has changed since"
 	}
-	return "", nil
+	return ""
 }

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 
 	"github.com/degas-dns/degas/evaluate"
+	"github.com/degas-dns/degas/evaluate/report"
 	"github.com/urfave/cli/v2"
 )
 
@@ -13,9 +14,10 @@ func (c *command) compare() *cli.Command {
 		Name:      "compare",
 		Usage:     "measure runs on the same names and say which differences are more than chance",
 		ArgsUsage: "RUN RUN…",
-		Description: "Every run is compared with the first: areas and rates with 95 % intervals of a paired bootstrap, and McNemar's test of\n" +
-			"the verdicts at each one's threshold.\n\n" +
-			"Example: degas compare runs/cnn-1 runs/lstm-1 --out comparison",
+		Description: `Every run is compared with the first: areas and rates with 95 % intervals of a paired bootstrap, and
+McNemar's test of the verdicts at each one's threshold.
+
+Example: degas compare runs/cnn-1 runs/lstm-1 --out comparison`,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "data", Usage: "processed `DIR` (the first run's)"},
 			&cli.StringFlag{Name: "split", Value: "test", Usage: "train, validation or test"},
@@ -33,16 +35,17 @@ func (c *command) compareAction(ctx *cli.Context) error {
 	if err := oneOfSplits(ctx, splits); err != nil {
 		return err
 	}
-	r, err := evaluate.Compare(ctx.Context, ctx.Args().Slice(), evaluate.RunOptions{Data: ctx.String("data"), Split: ctx.String("split"), Out: ctx.String("out")})
+	o := runOptions(ctx)
+	r, err := evaluate.Compare(ctx.Context, ctx.Args().Slice(), o)
 	if err != nil {
 		return err
 	}
 	if ctx.Bool("json") {
 		return c.printJSON(r)
 	}
-	if err := r.Print(c.out); err != nil || ctx.String("out") == "" {
+	if err := report.PrintComparison(c.out, r); err != nil || o.Out == "" {
 		return err
 	}
-	_, err = fmt.Fprintf(c.out, "\nplot  %s\n", filepath.Join(ctx.String("out"), "roc.png"))
+	_, err = fmt.Fprintf(c.out, "\nplot  %s\n", filepath.Join(o.Out, "roc.png"))
 	return err
 }

@@ -15,9 +15,10 @@ func (c *command) threshold() *cli.Command {
 		Name:      "choose-threshold",
 		Usage:     "set the score from which a run's model calls names malicious, for a rate of false alarms",
 		ArgsUsage: "RUN",
-		Description: "Scores the validation names and takes the lowest threshold at which no more than --fpr of the benign ones are called\n" +
-			"malicious. It is kept in the run's model: evaluate-model, predict and every export use it from then on.\n\n" +
-			"Example: degas choose-threshold runs/first --fpr 1e-3",
+		Description: `Scores the validation names and takes the lowest threshold at which no more than --fpr of the benign
+ones are called malicious. It is kept in the run's model: evaluate-model, predict and every export use it from then on.
+
+Example: degas choose-threshold runs/first --fpr 1e-3`,
 		Flags: []cli.Flag{
 			&cli.Float64Flag{Name: "fpr", Value: 1e-3, Usage: "false alarms a benign name"},
 			&cli.StringFlag{Name: "data", Usage: "processed `DIR` (the run's own)"},
@@ -40,7 +41,8 @@ func oneOfSplits(ctx *cli.Context, known []string) error {
 	case slices.Contains(known, s):
 		return nil
 	case slices.Contains(splits, s):
-		return usagef("--split %s: it is for measuring, and what is chosen on it would look better than it is. Try: --split validation", s)
+		return usagef("--split %s: it is for measuring, and what is chosen on it would look better than it is."+
+			" Try: --split validation", s)
 	default:
 		return usagef("--split %q: must be %s", s, strings.Join(known, " or "))
 	}
@@ -56,8 +58,7 @@ func (c *command) thresholdAction(ctx *cli.Context) error {
 	if fpr := ctx.Float64("fpr"); !(fpr > 0 && fpr < 1) {
 		return usagef("--fpr %g: must be above 0 and below 1", fpr)
 	}
-	t, err := evaluate.ChooseThreshold(ctx.Context, evaluate.RunOptions{RunDir: ctx.Args().First(), Data: ctx.String("data"),
-		Split: ctx.String("split")}, ctx.Float64("fpr"))
+	t, err := evaluate.ChooseThreshold(ctx.Context, runOptions(ctx), ctx.Float64("fpr"))
 	if err != nil {
 		return err
 	}
@@ -67,7 +68,8 @@ func (c *command) thresholdAction(ctx *cli.Context) error {
 	if ctx.Bool("json") {
 		return c.printJSON(t)
 	}
-	_, err = fmt.Fprintf(c.out, "threshold   %.6g\n%-11s %d of %d benign names called malicious (%.2g), %.1f %% of the malicious found\n",
+	_, err = fmt.Fprintf(c.out, "threshold   %.6g\n"+
+		"%-11s %d of %d benign names called malicious (%.2g), %.1f %% of the malicious found\n",
 		t.Value, t.Split, t.Alarms, t.Benign, t.FPR, 100*t.TPR)
 	return err
 }
@@ -77,10 +79,11 @@ func (c *command) calibrate() *cli.Command {
 		Name:      "calibrate",
 		Usage:     "make a run's scores probabilities, by one temperature fitted on validation",
 		ArgsUsage: "RUN",
-		Description: "Scales the model's logits so that the validation names are as likely as can be. The scale goes into the head's weights:\n" +
-			"every export has it. The order of scores and, at the threshold that moves along, the verdicts stay the same; of more than\n" +
-			"two labels, the number of false alarms does.\n\n" +
-			"Example: degas calibrate runs/first",
+		Description: `Scales the model's logits so that the validation names are as likely as can be. The scale goes into the
+head's weights: every export has it. The order of scores and, at the threshold that moves along, the verdicts stay the
+same; of more than two labels, the number of false alarms does.
+
+Example: degas calibrate runs/first`,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "data", Usage: "processed `DIR` (the run's own)"},
 			&cli.StringFlag{Name: "split", Value: "validation", Usage: "validation or train; test is for measuring"},
@@ -97,14 +100,17 @@ func (c *command) calibrateAction(ctx *cli.Context) error {
 	if err := oneOfSplits(ctx, tuningSplits); err != nil {
 		return err
 	}
-	r, err := evaluate.Calibrate(ctx.Context, evaluate.RunOptions{RunDir: ctx.Args().First(), Data: ctx.String("data"), Split: ctx.String("split")})
+	r, err := evaluate.Calibrate(ctx.Context, runOptions(ctx))
 	if err != nil {
 		return err
 	}
 	if ctx.Bool("json") {
 		return c.printJSON(r)
 	}
-	_, err = fmt.Fprintf(c.out, "temperature        %.4g\nlog-likelihood     %.4f to %.4f a name\ncalibration error  %.4f to %.4f on %d names of %s\nthreshold          %.6g\n",
+	_, err = fmt.Fprintf(c.out, "temperature        %.4g\n"+
+		"log-likelihood     %.4f to %.4f a name\n"+
+		"calibration error  %.4f to %.4f on %d names of %s\n"+
+		"threshold          %.6g\n",
 		r.Temperature, -r.NLLBefore, -r.NLLAfter, r.ECEBefore, r.ECEAfter, r.Names, r.Split, r.Threshold)
 	return err
 }

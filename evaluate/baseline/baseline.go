@@ -6,9 +6,9 @@ import (
 	"context"
 	"fmt"
 	"runtime"
-	"slices"
 	"sync"
-	"time"
+
+	"github.com/degas-dns/degas/internal/registry"
 )
 
 // Scorer gives the score of a name, higher for malicious ones.
@@ -23,35 +23,22 @@ type Kind struct {
 	Train func(ctx context.Context, names []string, malicious []bool, seed uint64) (Scorer, error)
 }
 
-var kinds []Kind
+var kinds = registry.New[Kind]("baseline")
 
 // Register adds a kind; files that have one call it from init. It panics on a second registration of a name, a
 // programmer's error.
-func Register(k Kind) {
-	if slices.ContainsFunc(kinds, func(o Kind) bool { return o.Name == k.Name }) {
-		panic("baseline: " + k.Name + " registered twice")
-	}
-	kinds = append(kinds, k)
-	slices.SortFunc(kinds, func(a, b Kind) int {
-		if a.Name < b.Name {
-			return -1
-		}
-		return 1
-	})
-}
+func Register(k Kind) { kinds.Register(k.Name, k) }
 
-// Kinds are all of them, by name.
-func Kinds() []Kind { return slices.Clone(kinds) }
+// Lookup finds a kind by its name.
+func Lookup(name string) (Kind, error) { return kinds.Lookup(name) }
 
 // Trained is a kind with what it learned.
 type Trained struct {
 	Kind
 	Scorer
-	Names   int // it had to train on
-	Seconds float64
 }
 
-// TrainAll trains every kind, one after the other.
+// TrainAll trains every kind, one after the other in the order of their names. Names of one class alone are an error.
 func TrainAll(ctx context.Context, names []string, malicious []bool, seed uint64) ([]Trained, error) {
 	var positives int
 	for _, m := range malicious {
@@ -63,13 +50,12 @@ func TrainAll(ctx context.Context, names []string, malicious []bool, seed uint64
 		return nil, fmt.Errorf("baselines: %d names, %d of them malicious: both kinds are needed", len(names), positives)
 	}
 	var out []Trained
-	for _, k := range kinds {
-		began := time.Now()
+	for _, k := range kinds.All() {
 		s, err := k.Train(ctx, names, malicious, seed)
 		if err != nil {
 			return nil, fmt.Errorf("baseline %s: %w", k.Name, err)
 		}
-		out = append(out, Trained{k, s, len(names), time.Since(began).Seconds()})
+		out = append(out, Trained{k, s})
 	}
 	return out, nil
 }

@@ -33,7 +33,7 @@ func names(n int, seed uint64) (list []string, malicious []bool) {
 func auc(s Scorer, list []string, malicious []bool) float64 {
 	var scores [2][]float64
 	for i, n := range list {
-		scores[one(malicious[i])] = append(scores[one(malicious[i])], s.Score(n))
+		scores[toInt(malicious[i])] = append(scores[toInt(malicious[i])], s.Score(n))
 	}
 	var won float64
 	for _, p := range scores[1] {
@@ -95,7 +95,8 @@ func TestLevelsAtOnce(t *testing.T) {
 		for _, levels := range []int{1, 2, levelsAtOnce} {
 			got, err := newGrower(rand.New(rand.NewPCG(5, 6)), v, list, malicious).tree(levels)
 			if err != nil || !slices.Equal(got, whole) {
-				t.Errorf("%d features, %d levels at once: %v, %d nodes, not the %d that grow on one grid", v.features, levels, err, len(got), len(whole))
+				t.Errorf("%d features, %d levels at once: %v, %d nodes, not the %d that grow on one grid",
+					v.features, levels, err, len(got), len(whole))
 			}
 		}
 	}
@@ -120,10 +121,16 @@ func TestFeatures(t *testing.T) {
 		feature string
 		want    float64
 	}{
-		{"000directory.com.ar", "length", 12}, {"000directory.com.ar", "entropy", 3.022055}, {"000directory.com.ar", "vowels", 0.25},
-		{"000webhost.com", "entropy", 2.846439}, {"010shangpu.com", "vowels", 0.2}, {"01-telecharger.com", "entropy", 3.324863},
+		{"000directory.com.ar", "length", 12},
+		{"000directory.com.ar", "entropy", 3.022055},
+		{"000directory.com.ar", "vowels", 0.25},
+		{"000webhost.com", "entropy", 2.846439},
+		{"010shangpu.com", "vowels", 0.2},
+		{"01-telecharger.com", "entropy", 3.324863},
 		{"000directory.com.ar", "suffix_labels", 2}, {"000directory.com.ar", "longest_digits", 3},
-		{"a1b2.com", "digit_changes", 0.75}, {"www.strength.com", "longest_label", 8}, {"www.strength.com", "longest_consonants", 4},
+		{"a1b2.com", "digit_changes", 0.75},
+		{"www.strength.com", "longest_label", 8},
+		{"www.strength.com", "longest_consonants", 4},
 		{"x.aabb-c.com", "repeats", 0.25}, {"x.aabb-c.com", "labels", 3}, {"x.aabb-c.com", "hexadecimal", 0.625},
 	} {
 		text, suffix := withoutSuffix(tc.name)
@@ -151,7 +158,9 @@ func TestGramTable(t *testing.T) {
 		// After the start "a" twice of two, after "a" "b" twice and "a" once of three; after the start and "a" one of each.
 		{"ab", false, (math.Log2(3.0/42) + math.Log2(3.0/43)) / 2, (math.Log2(3.0/42) + math.Log2(2.0/42)) / 2},
 		{"ab", true, (math.Log2(2.0/41) + math.Log2(2.0/42)) / 2, (math.Log2(2.0/41) + math.Log2(1.0/41)) / 2},
-		{"aab", true, (math.Log2(2.0/41) + math.Log2(1.0/41) + math.Log2(2.0/41)) / 3, (math.Log2(2.0/41) + math.Log2(1.0/41) + math.Log2(1.0/40)) / 3},
+		{"aab", true,
+			(math.Log2(2.0/41) + math.Log2(1.0/41) + math.Log2(2.0/41)) / 3,
+			(math.Log2(2.0/41) + math.Log2(1.0/41) + math.Log2(1.0/40)) / 3},
 		{"z", false, math.Log2(1.0 / 42), math.Log2(1.0 / 42)},
 		{"", false, 0, 0},
 	} {

@@ -2,21 +2,24 @@ package baseline
 
 import (
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/degas-dns/degas/model/dnsname"
 )
 
-// devoFeatures are those of Devo's log classifier: length, entropy and the share of vowels, of the name without its public
-// suffix.
+// devoFeatures are those of Devo's log classifier: length, entropy and the share of vowels, of the name without its
+// public suffix.
 var devoFeatures = []string{"length", "entropy", "vowels"}
 
 // lexicalFeatures are devoFeatures and what else a name's text says at a glance.
-var lexicalFeatures = append(devoFeatures[:3:3], "digits", "hyphens", "labels", "longest_label", "name_length", "distinct",
-	"longest_consonants", "longest_digits", "repeats", "hexadecimal", "digit_changes", "suffix_length", "suffix_labels")
+var lexicalFeatures = slices.Concat(devoFeatures, []string{
+	"digits", "hyphens", "labels", "longest_label", "name_length", "distinct", "longest_consonants", "longest_digits",
+	"repeats", "hexadecimal", "digit_changes", "suffix_length", "suffix_labels",
+})
 
 // wideFeatures are lexicalFeatures and those that benign names must have been counted for.
-var wideFeatures = append(lexicalFeatures[:len(lexicalFeatures):len(lexicalFeatures)], gramFeatures...)
+var wideFeatures = slices.Concat(lexicalFeatures, gramFeatures)
 
 // view is what a forest sees of a name: the first of wideFeatures.
 type view struct {
@@ -71,15 +74,15 @@ func tally(text string) counts {
 		seen[c]++
 		digit, letter := c >= '0' && c <= '9', c >= 'a' && c <= 'z'
 		vowel := letter && strings.IndexByte("aeiou", c) >= 0
-		t.vowels += one(vowel)
-		t.digits += one(digit)
-		t.hyphens += one(c == '-')
-		t.hexadecimal += one(digit || c >= 'a' && c <= 'f')
-		t.repeats += one(i > 0 && c == text[i-1])
-		t.changes += one(i > 0 && digit != (text[i-1] >= '0' && text[i-1] <= '9'))
-		t.label = (t.label + 1) * one(c != '.')
-		t.consonants = (t.consonants + 1) * one(letter && !vowel)
-		t.digitsInRow = (t.digitsInRow + 1) * one(digit)
+		t.vowels += toInt(vowel)
+		t.digits += toInt(digit)
+		t.hyphens += toInt(c == '-')
+		t.hexadecimal += toInt(digit || c >= 'a' && c <= 'f')
+		t.repeats += toInt(i > 0 && c == text[i-1])
+		t.changes += toInt(i > 0 && digit != (text[i-1] >= '0' && text[i-1] <= '9'))
+		t.label = (t.label + 1) * toInt(c != '.')
+		t.consonants = (t.consonants + 1) * toInt(letter && !vowel)
+		t.digitsInRow = (t.digitsInRow + 1) * toInt(digit)
 		t.longestLabel = max(t.longestLabel, t.label)
 		t.consonantRun = max(t.consonantRun, t.consonants)
 		t.digitRun = max(t.digitRun, t.digitsInRow)
@@ -94,7 +97,7 @@ func tally(text string) counts {
 	return t
 }
 
-func one(b bool) int {
+func toInt(b bool) int {
 	if b {
 		return 1
 	}

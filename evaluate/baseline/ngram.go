@@ -7,7 +7,9 @@ import (
 )
 
 func init() {
-	Register(Kind{Name: "n-grams", Description: "logistic regression on hashed character 1- to 4-grams", Train: trainNGrams})
+	Register(Kind{
+		Name: "n-grams", Description: "logistic regression on hashed character 1- to 4-grams", Train: trainNGrams,
+	})
 }
 
 const (

@@ -17,18 +17,19 @@ import (
 )
 
 func init() {
-	Register(Kind{Name: "forest, 3 features", Description: bagged + "length, entropy and share of vowels (Devo's features)",
+	bagged := fmt.Sprintf("%d golearn trees, %d random names each, on ", forestTrees, forestRows)
+	Register(Kind{
+		Name: "forest, 3 features", Description: bagged + "length, entropy and share of vowels (Devo's features)",
 		Train: func(ctx context.Context, names []string, malicious []bool, seed uint64) (Scorer, error) {
 			return trainForest(ctx, &view{features: len(devoFeatures)}, names, malicious, seed)
 		}})
-	Register(Kind{Name: "forest, lexical", Description: fmt.Sprintf("%s%d lexical features, two of them how usual its n-grams are in benign names", bagged, len(wideFeatures)),
+	Register(Kind{
+		Name: "forest, lexical", Description: fmt.Sprintf(
+			"%s%d lexical features, two of them how usual its n-grams are in benign names", bagged, len(wideFeatures)),
 		Train: func(ctx context.Context, names []string, malicious []bool, seed uint64) (Scorer, error) {
 			return trainForest(ctx, &view{len(wideFeatures), newGramTable(names, malicious)}, names, malicious, seed)
 		}})
 }
-
-// bagged says what a forest is, but for its features.
-var bagged = fmt.Sprintf("%d golearn trees, %d random names each, on ", forestTrees, forestRows)
 
 const (
 	forestTrees = 20
@@ -38,8 +39,8 @@ const (
 	oneFeature  = 4    // of them by one feature, at least
 )
 
-// forest is a random forest (Breiman 2001): trees on bootstrap samples that choose among random features at each node. Its
-// score is the mean share of malicious training names in the leaves that a name falls into.
+// forest is a random forest (Breiman 2001): trees on names drawn with replacement, which choose among random features
+// at each node. Its score is the mean share of malicious training names in the leaves that a name falls into.
 type forest struct {
 	view  *view
 	trees [][]node
@@ -47,10 +48,11 @@ type forest struct {
 
 // node of a tree: a leaf has no feature.
 type node struct {
-	feature     int // -1 in a leaf
-	threshold   float64
-	share       float64 // of malicious names, after Laplace: pure leaves of few names are surer than they know, and would all tie
-	below, over int     // nodes for values up to the threshold, and above it
+	feature   int // -1 in a leaf
+	threshold float64
+	// share of malicious names, after Laplace: pure leaves of few names are surer than they know, and would all tie.
+	share       float64
+	below, over int // nodes for values up to the threshold, and above it
 }
 
 // Score implements Scorer.
@@ -79,7 +81,8 @@ func trainForest(ctx context.Context, v *view, names []string, malicious []bool,
 	for t := range f.trees {
 		group.Go(func() (err error) {
 			if err = ctx.Err(); err == nil {
-				f.trees[t], err = trainTree(rand.New(rand.NewPCG(seed, uint64(t))), v, names, malicious)
+				rng := rand.New(rand.NewPCG(seed, uint64(t)))
+				f.trees[t], err = newGrower(rng, v, names, malicious).tree(levelsAtOnce)
 			}
 			return err
 		})
@@ -90,24 +93,21 @@ func trainForest(ctx context.Context, v *view, names []string, malicious []bool,
 	return f, nil
 }
 
-func trainTree(rng *rand.Rand, v *view, names []string, malicious []bool) ([]node, error) {
-	return newGrower(rng, v, names, malicious).tree(levelsAtOnce)
-}
-
-// levelsAtOnce that golearn grows of a tree on one grid. Below a split it looks at a grid through views, each of which asks the
-// one above for every value, so that deep trees on one grid take many times as long.
+// levelsAtOnce that golearn grows of a tree on one grid. Below a split it looks at a grid through views, each of which
+// asks the one above for every value, so that deep trees on one grid take many times as long.
 const levelsAtOnce = 3
 
-// grower grows a tree on a bootstrap sample of names.
+// grower grows a tree on names drawn with replacement.
 type grower struct {
-	rule       randomRule
-	levels     int // on one grid
-	features   int
-	values     []float64 // [rows, features]
-	packed     [][]byte  // the same as golearn takes them
-	malicious  []bool
-	attributes []base.Attribute // golearn's trees take one once on each way down, so that every feature is there several times
-	number     map[base.Attribute]int
+	rule      randomRule
+	levels    int // on one grid
+	features  int
+	values    []float64 // [rows, features]
+	packed    [][]byte  // the same as golearn takes them
+	malicious []bool
+	// golearn's trees take an attribute once on each way down, so that every feature is there several times.
+	attributes []base.Attribute
+	number     map[base.Attribute]int // the feature of an attribute
 }
 
 func newGrower(rng *rand.Rand, v *view, names []string, malicious []bool) *grower {
@@ -142,7 +142,7 @@ func (g *grower) tree(levels int) ([]node, error) {
 	return g.grow(nil, rows, g.attributes)
 }
 
-// grow appends the tree for some rows of the sample and the attributes that are left for it.
+// grow appends the tree for some of the drawn rows and the attributes that are left for it.
 func (g *grower) grow(out []node, rows []int, attributes []base.Attribute) ([]node, error) {
 	grid, err := g.grid(rows, attributes)
 	if err != nil {
@@ -176,13 +176,15 @@ func (g *grower) grid(rows []int, attributes []base.Attribute) (*base.DenseInsta
 		for k := range attributes {
 			grid.Set(specs[k], i, g.packed[r*g.features+number[k]])
 		}
-		grid.Set(class, i, g.rule.class.GetSysValFromString(classText[one(g.malicious[r])]))
+		grid.Set(class, i, g.rule.class.GetSysValFromString(classText[toInt(g.malicious[r])]))
 	}
 	return grid, nil
 }
 
 // flatten appends n and what is below it; what is levels further down was not split yet and grows on a grid of its own.
-func (g *grower) flatten(out []node, n *trees.DecisionTreeNode, rows []int, attributes []base.Attribute, levels int) (_ []node, err error) {
+func (g *grower) flatten(
+	out []node, n *trees.DecisionTreeNode, rows []int, attributes []base.Attribute, levels int,
+) (_ []node, err error) {
 	if levels == 0 && len(n.ClassDist) > 1 && len(rows) >= leafRows && len(attributes) > 1 {
 		return g.grow(out, rows, attributes)
 	}
@@ -216,8 +218,9 @@ func (g *grower) flatten(out []node, n *trees.DecisionTreeNode, rows []int, attr
 // classText are golearn's names of the classes.
 var classText = [2]string{"benign", "malicious"}
 
-// randomRule splits a node by the best of a few features drawn for it, where anything is gained. golearn's own RandomTree
-// draws from a generator that cannot be seeded, and its gain depends in the last digit on the order of a map.
+// randomRule splits a node by the best of a few features drawn for it, where anything is gained. golearn's own
+// RandomTree draws from a generator that cannot be seeded, and its gain depends in the last digit on the order of a
+// map.
 type randomRule struct {
 	seed    uint64
 	choose  int
@@ -235,7 +238,8 @@ func (r *randomRule) GenerateSplitRule(f base.FixedDataGrid) *trees.DecisionTree
 	positives := r.positives(f)
 	rng := rand.New(rand.NewPCG(r.seed, uint64(rows)<<32|uint64(positives)))
 	all := base.AttributeDifferenceReferences(f.AllAttributes(), f.AllClassAttributes())
-	slices.SortFunc(all, func(a, b base.Attribute) int { return strings.Compare(a.GetName(), b.GetName()) }) // golearn's order varies
+	// golearn's order varies.
+	slices.SortFunc(all, func(a, b base.Attribute) int { return strings.Compare(a.GetName(), b.GetName()) })
 	rng.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 	var rule *trees.DecisionTreeRule
 	least := impurity(positives, rows) - 1e-9 // what is not below it gains nothing
@@ -259,8 +263,9 @@ func (r *randomRule) GenerateSplitRule(f base.FixedDataGrid) *trees.DecisionTree
 // positives counts malicious names. golearn's GetClassDistribution looks for the class anew at every name.
 func (r *randomRule) positives(f base.FixedDataGrid) (n int) {
 	bad := r.class.GetSysValFromString(classText[1])
-	_ = f.MapOverRows(base.ResolveAttributes(f, []base.Attribute{r.class}), func(row [][]byte, _ int) (bool, error) { // fails only where the function does
-		n += one(bytes.Equal(row[0], bad))
+	specs := base.ResolveAttributes(f, []base.Attribute{r.class})
+	_ = f.MapOverRows(specs, func(row [][]byte, _ int) (bool, error) { // fails only where the function does
+		n += toInt(bytes.Equal(row[0], bad))
 		return true, nil
 	})
 	return n
@@ -285,7 +290,7 @@ func (r *randomRule) split(f base.FixedDataGrid, a base.Attribute, rows, positiv
 	left = math.Inf(1)
 	below := 0 // malicious names so far
 	for i := range len(list) - 1 {
-		below += one(list[i].malicious)
+		below += toInt(list[i].malicious)
 		if list[i].value == list[i+1].value {
 			continue
 		}

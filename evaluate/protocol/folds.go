@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"github.com/degas-dns/degas/datasets"
-	"github.com/degas-dns/degas/evaluate"
+	"github.com/degas-dns/degas/evaluate/metrics"
 )
 
 // defaultFolds is kfold's number of folds, as scikit-learn has it.
@@ -52,7 +52,7 @@ func (r *runner) leaveOut(key func(*row) string) []fold {
 	var out []fold
 	for _, held := range deal(groups, counts, r.Folds) {
 		shared := r.domains(held, key)
-		out = append(out, fold{what: strings.Join(held, ", "), use: func(w *row) use {
+		out = append(out, fold{without: strings.Join(held, ", "), use: func(w *row) use {
 			switch {
 			case slices.Contains(held, key(w)):
 				return heldOut // wherever it was: none of it is trained on
@@ -72,8 +72,8 @@ func (r *runner) leaveOut(key func(*row) string) []fold {
 }
 
 // domains are the registered domains that a source which is held out has names of, as their parts: other lists hold the
-// same ones, and what was trained on would be measured. Families are told apart by more: what one has under a dynamic DNS
-// service says nothing of another's names there.
+// same ones, and what was trained on would be measured. Families are told apart by more: what one has under a dynamic
+// DNS service says nothing of another's names there.
 func (r *runner) domains(held []string, key func(*row) string) map[float64]bool {
 	if r.Protocol != LeaveSourceOut {
 		return nil
@@ -107,13 +107,10 @@ func deal(groups []string, counts map[string]int, folds int) [][]string {
 
 // kfold divides by registered domain; a tenth of what is left validates.
 func (r *runner) kfold() []fold {
-	k := r.Folds
-	if k == 0 {
-		k = defaultFolds
-	}
+	k := cmp.Or(r.Folds, defaultFolds)
 	var out []fold
 	for i := range k {
-		out = append(out, fold{what: fmt.Sprintf("fold %d", i+1), use: func(w *row) use {
+		out = append(out, fold{without: fmt.Sprintf("fold %d", i+1), use: func(w *row) use {
 			at := w.part * float64(k)
 			switch {
 			case int(at) == i && w.class == datasets.Benign:
@@ -129,28 +126,36 @@ func (r *runner) kfold() []fold {
 	return out
 }
 
-// measure adds what was found of each held-out group to the result.
-func (r *runner) measure(f fold, parts map[use][]*row, byModel, byPlain scored) {
+// measure adds what was found of each held-out group to the result. The scores are of the benign names, then of those
+// held out.
+func (r *runner) measure(f fold, parts map[use][]*row, byModel, byPlain []float64) {
 	type group struct{ name, class string }
-	at := map[group][]int{}
+	at := map[group][]int{} // places among the scores
+	others := len(parts[benign])
 	for i, w := range parts[heldOut] {
-		g := group{f.what, ""}
+		g := group{f.without, ""}
 		switch r.Protocol {
 		case LeaveFamilyOut:
 			g = group{stem(w.family), w.class.String()}
 		case LeaveSourceOut:
 			g = group{w.source, w.class.String()}
 		}
-		at[g] = append(at[g], i)
+		at[g] = append(at[g], others+i)
 	}
-	order := slices.SortedFunc(maps.Keys(at), func(a, b group) int { return cmp.Or(cmp.Compare(a.name, b.name), cmp.Compare(a.class, b.class)) })
+	order := slices.SortedFunc(maps.Keys(at), func(a, b group) int {
+		return cmp.Or(cmp.Compare(a.name, b.name), cmp.Compare(a.class, b.class))
+	})
 	for _, g := range order {
-		detect := evaluate.Detect
+		detect := metrics.Detect
 		if g.class == datasets.Benign.String() {
-			detect = evaluate.Alarms
+			detect = metrics.Alarms
 		}
-		r.result.Groups = append(r.result.Groups, evaluate.HeldOut{Name: g.name, Class: g.class, Names: len(at[g]), Benign: len(byModel.benign),
-			Model: detect(byModel.benign, pick(byModel.held, at[g])), Plain: detect(byPlain.benign, pick(byPlain.held, at[g]))})
+		r.result.Groups = append(r.result.Groups, metrics.HeldOut{
+			Name: g.name, Class: g.class, Names: len(at[g]), Benign: others, Detections: metrics.Detections{
+				Model: detect(byModel[:others], pick(byModel, at[g])),
+				Plain: detect(byPlain[:others], pick(byPlain, at[g])),
+			},
+		})
 	}
 }
 

@@ -1,20 +1,21 @@
-// Package protocol measures what a test split cannot show: how a recipe (architecture, optimiser, epochs) does on families,
-// sources and domains it has seen nothing of. It trains the recipe again, each time without some of the data.
+// Package protocol measures what a test split cannot show: how a recipe (architecture, optimiser, epochs) does on
+// families, sources and domains it has seen nothing of. It trains the recipe again, each time without some of the data.
 package protocol
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/degas-dns/degas/datasets"
-	"github.com/degas-dns/degas/evaluate"
 	"github.com/degas-dns/degas/evaluate/baseline"
+	"github.com/degas-dns/degas/evaluate/metrics"
 	"github.com/degas-dns/degas/model"
 	"github.com/degas-dns/degas/trainer"
 )
@@ -29,8 +30,8 @@ const (
 // Names lists the protocols.
 func Names() []string { return []string{LeaveFamilyOut, LeaveSourceOut, KFold} }
 
-// Plain is the baseline that is trained beside: the strongest of package baseline, and quick.
-const Plain = "n-grams"
+// plain is the baseline that is trained beside: the strongest of package baseline, and quick.
+const plain = "n-grams"
 
 // Options say which run's recipe to measure and how.
 type Options struct {
@@ -51,8 +52,8 @@ type Options struct {
 
 // fold is one training: what each row is for.
 type fold struct {
-	what string
-	use  func(r *row) use
+	without string // the names of its groups
+	use     func(r *row) use
 }
 
 type use int
@@ -72,12 +73,12 @@ type runner struct {
 	spec   model.Spec
 	engine trainer.Engine
 	rows   []row
-	result *evaluate.Generalisation
+	result *metrics.Generalisation
 }
 
 // Run trains and measures, and writes the result to the run's protocols directory. Stopped, it leaves there what it has
 // measured, and a call with the same options goes on with the next training.
-func Run(ctx context.Context, o Options) (*evaluate.Generalisation, error) {
+func Run(ctx context.Context, o Options) (*metrics.Generalisation, error) {
 	r, err := prepare(ctx, o)
 	if err == nil {
 		err = r.run(ctx)
@@ -100,7 +101,7 @@ func (r *runner) run(ctx context.Context) error {
 	if err := os.MkdirAll(r.dir(), 0o755); err != nil {
 		return err
 	}
-	done, err := r.goOn(key)
+	done, err := r.resume(key)
 	if err != nil {
 		return err
 	}
@@ -109,21 +110,20 @@ func (r *runner) run(ctx context.Context) error {
 			continue
 		}
 		if r.Fold != nil {
-			r.Fold(i+1, len(folds), f.what)
+			r.Fold(i+1, len(folds), f.without)
 		}
 		began := time.Now()
-		if err := r.one(ctx, f); err != nil {
-			return fmt.Errorf("without %s: %w", f.what, err)
+		if err := r.trainAndMeasure(ctx, f); err != nil {
+			return fmt.Errorf("without %s: %w", f.without, err)
 		}
 		if err := r.save(key, i+1, time.Since(began)); err != nil {
 			return err
 		}
 	}
-	g := r.result
-	if g.Trainings == 0 {
-		return fmt.Errorf("nothing could be held out: %v", g.Skipped)
+	if r.result.Trainings == 0 {
+		return fmt.Errorf("nothing could be held out: %v", r.result.Skipped)
 	}
-	g.Summarise()
+	r.result.Summarise()
 	return r.finish()
 }
 
@@ -137,14 +137,13 @@ func prepare(ctx context.Context, o Options) (*runner, error) {
 		return nil, err
 	}
 	r := &runner{Options: o, config: c, spec: m.Spec}
-	if r.Data == "" {
-		r.Data = c.Data
-	}
+	r.Data = cmp.Or(o.Data, c.Data)
 	if c.Options.Epochs == 0 { // an imported model has no recipe of its own
 		c.Options, c.Engine = trainer.DefaultOptions(), "cpu"
 	}
 	if c.From != "" {
-		slog.Warn("the run began from another model, which has seen what is held out here: its recipe is trained from nothing", "from", c.From)
+		slog.Warn("the run began from another model, which has seen what is held out here:"+
+			" its recipe is trained from nothing", "from", c.From)
 	}
 	if o.Epochs > 0 {
 		c.Options.Epochs = o.Epochs
@@ -159,19 +158,22 @@ func prepare(ctx context.Context, o Options) (*runner, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.result = &evaluate.Generalisation{Format: evaluate.GeneralisationFormat, Protocol: o.Protocol, Arch: c.Arch, Epochs: c.Options.Epochs, Blend: c.Options.Blend, Folds: o.Folds, Names: o.Names, Fingerprint: manifest.Fingerprint, Baseline: Plain}
+	r.result = &metrics.Generalisation{
+		Format: metrics.GeneralisationFormat, Protocol: o.Protocol, Arch: c.Arch, Epochs: c.Options.Epochs,
+		Blend: c.Options.Blend, Folds: o.Folds, Names: o.Names, Fingerprint: manifest.Fingerprint, Baseline: plain,
+	}
 	return r, nil
 }
 
-// one trains without f's names and measures on them.
-func (r *runner) one(ctx context.Context, f fold) error {
+// trainAndMeasure trains without f's names and measures on them.
+func (r *runner) trainAndMeasure(ctx context.Context, f fold) error {
 	parts := map[use][]*row{}
 	for i := range r.rows {
 		u := f.use(&r.rows[i])
 		parts[u] = append(parts[u], &r.rows[i])
 	}
 	if why := unusable(parts); why != "" {
-		r.result.Skipped = append(r.result.Skipped, f.what+": "+why)
+		r.result.Skipped = append(r.result.Skipped, f.without+": "+why)
 		return nil
 	}
 	if n := r.config.Options.Names; n > 0 && n < len(parts[train]) { // the recipe's own limit
@@ -183,16 +185,17 @@ func (r *runner) one(ctx context.Context, f fold) error {
 	if err != nil {
 		return err
 	}
-	plain, err := trainPlain(ctx, parts[train], r.config.Options.Seed)
+	plainScore, err := trainPlain(ctx, parts[train], r.config.Options.Seed)
 	if err != nil {
 		return err
 	}
 	r.result.Trainings++
-	byModel, err := scores(ctx, score, parts)
+	names := namesOf(slices.Concat(parts[benign], parts[heldOut]))
+	byModel, err := score(ctx, names)
 	if err != nil {
 		return err
 	}
-	byPlain, err := scores(ctx, plain, parts)
+	byPlain, err := plainScore(ctx, names)
 	if err != nil {
 		return err
 	}
@@ -244,10 +247,9 @@ func (r *runner) train(ctx context.Context, training, validation []*row) (scorer
 		if err := c.Probabilities(ctx, names, p); err != nil {
 			return nil, err
 		}
-		s := evaluate.Sample{Labels: labels, Names: names, Probabilities: p}
 		out := make([]float64, len(names))
 		for i := range out {
-			out[i] = s.Score(i)
+			out[i] = model.Score(p[i*c.Width() : (i+1)*c.Width()])
 		}
 		return out, nil
 	}, nil
@@ -261,27 +263,13 @@ func trainPlain(ctx context.Context, rows []*row, seed uint64) (scorer, error) {
 	for i, r := range rows {
 		names[i], malicious[i] = r.name, r.class != datasets.Benign
 	}
-	for _, k := range baseline.Kinds() {
-		if k.Name != Plain {
-			continue
-		}
-		s, err := k.Train(ctx, names, malicious, seed)
-		if err != nil {
-			return nil, fmt.Errorf("baseline %s: %w", Plain, err)
-		}
-		return func(ctx context.Context, names []string) ([]float64, error) { return baseline.ScoreAll(ctx, s, names) }, nil
-	}
-	return nil, errors.New("no baseline " + Plain)
-}
-
-// scored are the scores of what is measured on, in the order of the rows.
-type scored struct{ benign, held []float64 }
-
-func scores(ctx context.Context, s scorer, parts map[use][]*row) (scored, error) {
-	b, err := s(ctx, namesOf(parts[benign]))
+	kind, err := baseline.Lookup(plain)
 	if err != nil {
-		return scored{}, err
+		return nil, err
 	}
-	h, err := s(ctx, namesOf(parts[heldOut]))
-	return scored{b, h}, err
+	s, err := kind.Train(ctx, names, malicious, seed)
+	if err != nil {
+		return nil, fmt.Errorf("baseline %s: %w", plain, err)
+	}
+	return func(ctx context.Context, names []string) ([]float64, error) { return baseline.ScoreAll(ctx, s, names) }, nil
 }

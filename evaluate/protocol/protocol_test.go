@@ -61,18 +61,26 @@ func newRun(t *testing.T) string {
 		}
 	}
 	data := filepath.Join(dir, "processed")
-	if _, err := dataprepare.Run(context.Background(), filepath.Join(dir, "raw"), data, dataprepare.Options{Seed: 1, Test: 0.2, Validation: 0.2}); err != nil {
+	shares := dataprepare.Options{Seed: 1, Test: 0.2, Validation: 0.2}
+	if _, err := dataprepare.Run(context.Background(), filepath.Join(dir, "raw"), data, shares); err != nil {
 		t.Fatal(err)
 	}
 	spec := model.Spec{Version: 1, Name: "tiny", Labels: model.BinaryLabels,
-		Encoder: model.Encoder{Alphabet: model.NameAlphabet, Base: 2, Unknown: 1, Window: 16, PadSide: model.Left, Keep: model.Last, Lower: true},
-		Layers: []model.Layer{{Kind: model.KindEmbedding, Rows: 41, Dim: 8}, {Kind: model.KindConv1D, Filters: 16, Kernel: 3, Activation: model.ReLU},
-			{Kind: model.KindGlobalMaxPool}, {Kind: model.KindDense, Units: 1, Activation: model.Sigmoid}}}
+		Encoder: model.Encoder{
+			Alphabet: model.NameAlphabet, Base: 2, Unknown: 1, Window: 16, PadSide: model.Left, Keep: model.Last, Lower: true,
+		},
+		Layers: []model.Layer{
+			{Kind: model.KindEmbedding, Rows: 41, Dim: 8},
+			{Kind: model.KindConv1D, Filters: 16, Kernel: 3, Activation: model.ReLU},
+			{Kind: model.KindGlobalMaxPool},
+			{Kind: model.KindDense, Units: 1, Activation: model.Sigmoid},
+		}}
 	o := trainer.DefaultOptions()
 	o.Epochs, o.LearningRate = 4, 0.01
 	run := filepath.Join(dir, "run")
 	c := trainer.Config{Arch: "tiny", Target: trainer.TargetBinary, Engine: "cpu", Data: data, Options: o}
-	if _, err := trainer.Train(context.Background(), trainer.Request{Dir: run, Spec: &spec, Config: c}, trainer.Observer{}); err != nil {
+	request := trainer.Request{Dir: run, Spec: &spec, Config: c}
+	if _, err := trainer.Train(context.Background(), request, trainer.Observer{}); err != nil {
 		t.Fatal(err)
 	}
 	return run
@@ -118,7 +126,8 @@ func TestProtocols(t *testing.T) {
 	}
 }
 
-// A protocol that was stopped after its first training goes on with the second and ends with what an uninterrupted one has.
+// A protocol that was stopped after its first training goes on with the second and ends with what an uninterrupted one
+// has.
 func TestProtocolGoesOn(t *testing.T) {
 	run := newRun(t)
 	o := Options{RunDir: run, Protocol: KFold, Folds: 2}
@@ -187,7 +196,7 @@ func TestSourcesShareNoDomain(t *testing.T) {
 			got = append(got, folds[len(folds)-1].use(&rows[i]))
 		}
 		if !slices.Equal(got, want) {
-			t.Errorf("%s without %s: %v, want %v", protocol, folds[len(folds)-1].what, got, want)
+			t.Errorf("%s without %s: %v, want %v", protocol, folds[len(folds)-1].without, got, want)
 		}
 	}
 }

@@ -9,36 +9,38 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/degas-dns/degas/evaluate"
+	"github.com/degas-dns/degas/evaluate/metrics"
+	"github.com/degas-dns/degas/evaluate/rundir"
 	"github.com/degas-dns/degas/internal/atomicfile"
 )
 
 // partial is what a stopped protocol leaves beside its results: another call that is asked the same goes on behind it.
 type partial struct {
 	// Key tells what was asked: the recipe, the data and the division into folds.
-	Key    string                   `json:"key"`
-	Folds  int                      `json:"folds"` // measured
-	Result *evaluate.Generalisation `json:"result"`
+	Key    string                  `json:"key"`
+	Folds  int                     `json:"folds"` // measured
+	Result *metrics.Generalisation `json:"result"`
 }
 
-func (r *runner) dir() string { return filepath.Join(r.RunDir, evaluate.ProtocolDir) }
+func (r *runner) dir() string { return filepath.Join(r.RunDir, rundir.ProtocolDir) }
 
 func (r *runner) partialPath() string { return filepath.Join(r.dir(), "."+r.Protocol+".partial") }
 
 // key is the same for two calls whose folds have the same results.
 func (r *runner) key(folds []fold) (string, error) {
-	var what []string
+	var without []string
 	for _, f := range folds {
-		what = append(what, f.what)
+		without = append(without, f.without)
 	}
 	asked := *r.result
-	asked.Folds = 0 // what says it
-	data, err := json.Marshal([]any{asked, r.spec, r.config.Target, r.config.Engine, r.config.Options, r.config.Degas, what})
+	asked.Folds = 0 // without says it
+	c := r.config
+	data, err := json.Marshal([]any{asked, r.spec, c.Target, c.Engine, c.Options, c.Degas, without})
 	return fmt.Sprintf("%x", sha256.Sum256(data)), err
 }
 
-// goOn reads what an earlier call has measured, if it was asked the same, and gives the number of folds done.
-func (r *runner) goOn(key string) (done int, err error) {
+// resume reads what an earlier call has measured, if it was asked the same, and gives the number of folds done.
+func (r *runner) resume(key string) (done int, err error) {
 	data, err := os.ReadFile(r.partialPath())
 	if errors.Is(err, os.ErrNotExist) {
 		return 0, nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"hash/fnv"
+	"maps"
 	"math"
 	"slices"
 
@@ -88,12 +89,7 @@ func labelsOf(rows []*row, target string) []string {
 		seen[r.label(target)] = true
 	}
 	delete(seen, model.BinaryLabels[0])
-	out := []string{model.BinaryLabels[0]}
-	for l := range seen {
-		out = append(out, l)
-	}
-	slices.Sort(out[1:])
-	return out
+	return append([]string{model.BinaryLabels[0]}, slices.Sorted(maps.Keys(seen))...)
 }
 
 // setOf are the rows that have one of the labels.

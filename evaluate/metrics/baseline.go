@@ -1,0 +1,41 @@
+package metrics
+
+import (
+	"context"
+	"slices"
+)
+
+// Baseline is a plain classifier, trained on the training names of the data set and measured on the same names as the
+// model.
+type Baseline struct {
+	Name        string           `json:"name"`
+	Description string           `json:"description"`
+	Names       int              `json:"names"` // that it had to train on
+	ROCAUC      Number           `json:"roc_auc"`
+	Operating   []OperatingPoint `json:"operating_points"`
+	// Beats says that the model does not beat it: it finds as much or more at the lowest rate of false alarms that the
+	// sample has names enough for.
+	Beats bool `json:"beats_the_model"`
+}
+
+// MeasureBaseline fills in what b finds of the names of s, for which it has given scores, and whether it beats the
+// model that m is about.
+func (m *Metrics) MeasureBaseline(
+	ctx context.Context, b Baseline, s *Sample, scores []float64, seed uint64,
+) (Baseline, error) {
+	c := curveOf(s, scores)
+	b.ROCAUC, b.Operating = c.ROCAUC(), c.operatingPoints()
+	_, err := c.bootstrap(ctx, seed, b.Operating)
+	b.Beats = m.beatenBy(b)
+	return b, err
+}
+
+// beatenBy compares at the strictest rate that can be trusted, or by area where none can.
+func (m *Metrics) beatenBy(b Baseline) bool {
+	for i, ours := range slices.Backward(m.Operating) {
+		if !ours.TooFew {
+			return b.Operating[i].TPR >= ours.TPR
+		}
+	}
+	return b.ROCAUC >= m.ROCAUC
+}

@@ -1,0 +1,117 @@
+package metrics
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+)
+
+// Areas worked out by hand: half of the malicious names score above every benign one, the rest are in among them by
+// chance.
+func TestPartialAreaAndBaseRate(t *testing.T) {
+	perfect := NewCurve(binarySample([]float64{0.9, 0.8, 0.2, 0.1}, []int{1, 1, 0, 0}))
+	want(t, "partial area of a perfect order", float64(perfect.partialAUC(0.01)), 1)
+	want(t, "average precision of a perfect order", float64(perfect.averagePrecision(rareRate)), 1)
+	half := NewCurve(binarySample([]float64{0.9, 0.5, 0.5}, []int{1, 1, 0}))
+	// Up to 0.01 the curve goes from 0.5 to 0.505: area 0.005025, of which chance is 0.00005 and all is 0.01.
+	want(t, "partial area", float64(half.partialAUC(0.01)), (1+(0.005025-0.00005)/(0.01-0.00005))/2)
+	want(t, "average precision at the sample's own rate", float64(half.averagePrecision(half.BaseRate())), 0.5*1+0.5*2/3)
+	// The second half is found together with all benign names: of a thousand one is malicious.
+	want(t, "average precision where malicious names are rare", float64(half.averagePrecision(0.001)), 0.5*1+0.5*0.001)
+	want(t, "base rate", half.BaseRate(), 2.0/3)
+}
+
+func TestGroupsOfNames(t *testing.T) {
+	for n, want := range map[int]string{0: "0-8", 8: "0-8", 9: "9-12", 40: "25-40", 253: "65-253", 254: "254-"} {
+		if got := lengthRange(n); got != want {
+			t.Errorf("length %d is in %s, want %s", n, got, want)
+		}
+	}
+	var names []string
+	for i := range 30 {
+		for range i + 1 {
+			names = append(names, "a.b"+string(rune('a'+i%26))+string(rune('a'+i/26)))
+		}
+	}
+	common := commonTLDs(append(names, "nodot"))
+	if len(common) != tldsShown || !common["bdb"] || common["baa"] || common["nodot"] {
+		t.Errorf("common top-level domains %v", common)
+	}
+}
+
+// A rate with every name counted once is the operating point's.
+func TestWeightedRate(t *testing.T) {
+	rng := rand.New(rand.NewPCG(4, 4))
+	var scores []float64
+	var truth []int
+	for i := range 3000 {
+		truth = append(truth, i%2)
+		scores = append(scores, math.Round(100*(rng.Float64()+0.3*float64(i%2)))/130) // many ties
+	}
+	c := NewCurve(binarySample(scores, truth))
+	ones := make([]float64, len(scores))
+	for i := range ones {
+		ones[i] = 1
+	}
+	rates := []float64{0, 1e-3, 0.05, 0.5, 1}
+	_, tpr := c.weighted(ones, rates)
+	for k, got := range tpr {
+		want(t, "weighted rate", got, float64(c.operating(rates[k]).TPR))
+		_, one := c.weighted(ones, rates[k:k+1])
+		want(t, "one weighted rate", one[0], got)
+	}
+}
+
+// Truth from scipy 1.17's binomtest(of, n).proportion_ci(method="wilson").
+func TestWilson(t *testing.T) {
+	for _, tc := range []struct {
+		of, n     int
+		low, high float64
+	}{
+		{8, 10, 0.4901624715, 0.9433178485},
+		{0, 10, 0, 0.2775327998},
+		{10, 10, 0.7224672001, 1},
+		{1, 1000, 0.0001765464, 0.0056425586},
+	} {
+		interval := Wilson(Number(tc.of)/Number(tc.n), tc.n)
+		for k, end := range []float64{tc.low, tc.high} {
+			if math.Abs(float64(interval[k])-end) > 1e-9 {
+				t.Errorf("%d of %d: interval %v, want %g to %g", tc.of, tc.n, interval, tc.low, tc.high)
+			}
+		}
+	}
+}
+
+func TestMcNemar(t *testing.T) {
+	for _, tc := range []struct {
+		a, b int
+		p    float64
+	}{{0, 0, 1}, {10, 10, 1}, {1, 9, 2 * 11.0 / 1024}, {9, 1, 2 * 11.0 / 1024}, {0, 1, 1}, {0, 5, 2.0 / 32}} {
+		want(t, "McNemar", mcNemar(tc.a, tc.b), tc.p)
+	}
+}
+
+// Benign scores of 1: the threshold is the largest below 1, and no rate is refused that can be kept.
+func TestThresholdOfSaturatedScores(t *testing.T) {
+	s := binarySample([]float64{1, 1, 0.9, 0.8, 0.2, 0.1}, []int{1, 0, 0, 0, 0, 0})
+	got, err := NewCurve(s).threshold(0.2)
+	if err != nil || got.Alarms != 1 || got.Value >= 1 || got.Value <= 0.9 {
+		t.Errorf("%+v, %v; want one alarm and a threshold just below 1", got, err)
+	}
+	if _, err := NewCurve(s).threshold(0.1); err == nil {
+		t.Error("an alarm of five where a tenth was allowed")
+	}
+}
+
+// gonum's rates may begin a hair above 0: nothing is found there, and no precision belongs to it.
+func TestPrecisionBeginsWithAName(t *testing.T) {
+	for n := 40; n < 60; n++ {
+		scores, truth := []float64{0.9}, []int{1}
+		for i := range n {
+			scores, truth = append(scores, 0.1+float64(i)/1000), append(truth, 0)
+		}
+		if precision, recall := NewCurve(binarySample(scores, truth)).PR(0.5); precision[0] != 1 || recall[0] != 1 {
+			t.Fatalf("%d benign names: precision %v, recall %v", n, precision[0], recall[0])
+		}
+	}
+}

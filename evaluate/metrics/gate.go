@@ -1,0 +1,100 @@
+package metrics
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Gate is a condition under which a model is not good enough: `auc<0.999`, `tpr@fpr=1e-3<0.97`, `names<10000`.
+type Gate struct {
+	text   string
+	metric string
+	fpr    float64 // for tpr
+	less   bool    // the model fails below the bar, otherwise above it
+	bar    float64
+}
+
+// gateMetrics are what a gate can ask for, beside tpr.
+var gateMetrics = map[string]func(m *Metrics) Number{
+	"auc":         func(m *Metrics) Number { return m.ROCAUC },
+	"pr-auc":      func(m *Metrics) Number { return m.PRAUC },
+	"accuracy":    func(m *Metrics) Number { return m.Accuracy },
+	"precision":   func(m *Metrics) Number { return m.Precision },
+	"recall":      func(m *Metrics) Number { return m.Recall },
+	"f1":          func(m *Metrics) Number { return m.F1 },
+	"mcc":         func(m *Metrics) Number { return m.MCC },
+	"macro-f1":    func(m *Metrics) Number { return m.MacroF1 },
+	"weighted-f1": func(m *Metrics) Number { return m.WeightedF1 },
+	"names":       func(m *Metrics) Number { return Number(m.Names) },
+}
+
+var gateSyntax = regexp.MustCompile(`^\s*([a-z0-9-]+)(?:@fpr=([0-9.eE+-]+))?\s*([<>])\s*([0-9.eE+-]+)\s*$`)
+
+// ParseGate reads a condition.
+func ParseGate(text string) (Gate, error) {
+	wrong := func(why string) (Gate, error) {
+		known := slices.AppendSeq([]string{"tpr@fpr=1e-2", "tpr@fpr=1e-3", "tpr@fpr=1e-4"}, maps.Keys(gateMetrics))
+		slices.SortFunc(known, func(a, b string) int {
+			return cmp.Or(cmp.Compare(len(a), len(b)), strings.Compare(a, b))
+		})
+		return Gate{}, fmt.Errorf("condition %q: %s. Write it as METRIC<NUMBER or METRIC>NUMBER with one of %s",
+			text, why, strings.Join(known, ", "))
+	}
+	f := gateSyntax.FindStringSubmatch(text)
+	if f == nil {
+		return wrong("is none")
+	}
+	g := Gate{text: strings.TrimSpace(text), metric: f[1], less: f[3] == "<"}
+	var err error
+	if g.bar, err = strconv.ParseFloat(f[4], 64); err != nil {
+		return wrong("its bar is no number")
+	}
+	if g.metric == "tpr" {
+		if g.fpr, err = strconv.ParseFloat(f[2], 64); err != nil || !slices.Contains(reportedRates, g.fpr) {
+			return wrong("that rate is not measured")
+		}
+		return g, nil
+	}
+	if gateMetrics[g.metric] == nil || f[2] != "" {
+		return wrong("no such metric")
+	}
+	return g, nil
+}
+
+// value is what m has for the gate.
+func (g Gate) value(m *Metrics) float64 {
+	if g.metric != "tpr" {
+		return float64(gateMetrics[g.metric](m))
+	}
+	for _, o := range m.Operating {
+		if o.FPR == g.fpr {
+			return float64(o.TPR)
+		}
+	}
+	return math.NaN()
+}
+
+// ErrBar is wrapped by the error of a model that is below its bar.
+var ErrBar = errors.New("the model is not good enough")
+
+// Check reports every gate that m fails. A number that could not be measured fails.
+func Check(m *Metrics, gates []Gate) error {
+	var failed []string
+	for _, g := range gates {
+		v := g.value(m)
+		if math.IsNaN(v) || g.less == (v < g.bar) && v != g.bar {
+			failed = append(failed, fmt.Sprintf("%s: it is %.6g", g.text, v))
+		}
+	}
+	if len(failed) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w: %s", ErrBar, strings.Join(failed, "; "))
+}

@@ -1,0 +1,37 @@
+package metrics
+
+import (
+	"errors"
+	"strings"
+	"testing"
+)
+
+func TestGates(t *testing.T) {
+	m := &Metrics{Names: 500, ROCAUC: 0.99, PRAUC: none, F1: 0.9, Operating: []OperatingPoint{{FPR: 1e-3, TPR: 0.8}}}
+	for text, fails := range map[string]bool{
+		"auc<0.98": false, "auc<0.99": false, "auc<0.999": true, "auc > 0.98": true, "f1<0.9": false, "names<1000": true,
+		"tpr@fpr=1e-3<0.7": false, "tpr@fpr=0.001<0.9": true, "pr-auc<0.1": true,
+	} {
+		g, err := ParseGate(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := Check(m, []Gate{g}); errors.Is(err, ErrBar) != fails {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+	for text, want := range map[string]string{
+		"":               "is none",
+		"auc":            "is none",
+		"auc=1":          "is none",
+		"aucc<1":         "no such metric",
+		"auc@fpr=1e-3<1": "no such metric",
+		"tpr<1":          "not measured",
+		"tpr@fpr=0.5<1":  "not measured",
+		"auc<1e":         "no number",
+	} {
+		if _, err := ParseGate(text); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %q", text, err, want)
+		}
+	}
+}

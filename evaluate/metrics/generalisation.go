@@ -1,0 +1,155 @@
+package metrics
+
+import (
+	"cmp"
+	"context"
+	"math"
+	"slices"
+
+	"github.com/degas-dns/degas/datasets"
+)
+
+// Generalisation is what a model's recipe finds of names that resemble nothing it was trained on: the recipe is trained
+// again without some families, sources or domains, and measured on those. Package protocol makes it.
+type Generalisation struct {
+	Format   int    `json:"format"`
+	Protocol string `json:"protocol"` // leave-family-out, leave-source-out or kfold
+	Arch     string `json:"arch"`
+	Epochs   int    `json:"epochs"` // at most, a training
+	// Blend is the recipe's: above 0, each training has an epoch more.
+	Blend float64 `json:"blend,omitempty"`
+	// Folds and Names are as they were asked for, 0 for a training a group and for all names.
+	Folds       int     `json:"folds,omitempty"`
+	Names       int     `json:"names,omitempty"`
+	Fingerprint string  `json:"dataset"`
+	Seconds     float64 `json:"seconds"`
+	Trainings   int     `json:"trainings"`
+	// Baseline is the plain classifier that was trained on the same names each time.
+	Baseline string `json:"baseline"`
+	// Groups are the families or sources that were held out, hardest first, or the folds of kfold in order.
+	Groups []HeldOut `json:"groups"`
+	// Mean is over the groups, each counting the same; SD is their standard deviation. A source of benign names counts
+	// in neither.
+	Mean Detections `json:"mean"`
+	SD   Detections `json:"sd"`
+	// Skipped are groups without which nothing could be trained, and why.
+	Skipped []string `json:"skipped,omitempty"`
+}
+
+// GeneralisationFormat is Generalisation.Format.
+const GeneralisationFormat = 2
+
+// HeldOut is one group of names that training did not see.
+type HeldOut struct {
+	Name       string `json:"name"`
+	Class      string `json:"class,omitempty"`
+	Names      int    `json:"names"`
+	Benign     int    `json:"benign"` // names that the thresholds were read off; they were not trained on either
+	Detections        // of the group
+}
+
+// Detections are what a recipe's model and the baseline beside it find.
+type Detections struct {
+	Model Detection `json:"model"`
+	Plain Detection `json:"baseline"`
+}
+
+// Detection is how well a scorer tells held-out malicious names from benign ones. For a held-out source of benign names
+// the rates are the shares of them called malicious at the thresholds for 1e-2 and 1e-3 of other benign names, and
+// there is no area.
+type Detection struct {
+	ROCAUC Number `json:"roc_auc"`
+	TPR2   Number `json:"tpr_at_fpr_1e-2"`
+	TPR3   Number `json:"tpr_at_fpr_1e-3"`
+}
+
+// ClassDetection is how well names of one class, dga or tunnel, are told from benign ones, with the bootstrap's 95 %
+// intervals.
+type ClassDetection struct {
+	Class string `json:"class"`
+	Names int    `json:"names"`
+	Detection
+	ROCAUC95 [2]Number `json:"roc_auc_95"`
+	TPR295   [2]Number `json:"tpr_at_fpr_1e-2_95"`
+	TPR395   [2]Number `json:"tpr_at_fpr_1e-3_95"`
+}
+
+// Detect measures the scores of held-out malicious names against those of benign ones.
+func Detect(benign, malicious []float64) Detection {
+	return curveBetween(benign, malicious).detection()
+}
+
+// Alarms is the share of held-out benign names at or above the thresholds for 1e-2 and 1e-3 of other benign names.
+func Alarms(benign, held []float64) Detection {
+	d := Detect(benign, held) // what is found of names called malicious is the same count
+	d.ROCAUC = none
+	return d
+}
+
+// curveBetween is the curve of two lists of scores.
+func curveBetween(benign, malicious []float64) *Curve {
+	return newCurve(slices.Concat(benign, malicious), func(i int) bool { return i >= len(benign) })
+}
+
+func (c *Curve) detection() Detection {
+	return Detection{c.ROCAUC(), c.operating(reportedRates[Loose]).TPR, c.operating(reportedRates[Strict]).TPR}
+}
+
+// detectClasses measures each class of malicious names against all benign ones. seed draws the bootstrap.
+func detectClasses(ctx context.Context, s *Sample, seed uint64) ([]ClassDetection, error) {
+	scores := map[datasets.Class][]float64{}
+	for i, c := range s.Class {
+		if s.Truth[i] == 0 {
+			c = datasets.Benign
+		}
+		scores[c] = append(scores[c], s.Score(i))
+	}
+	out := []ClassDetection{}
+	for _, class := range []datasets.Class{datasets.DGA, datasets.Tunnel} {
+		if len(scores[class]) == 0 {
+			continue
+		}
+		c := curveBetween(scores[datasets.Benign], scores[class])
+		points := c.operatingPoints()[:Strict+1]
+		interval, err := c.bootstrap(ctx, seed, points)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, ClassDetection{
+			class.String(), c.Positives, c.detection(), interval, points[Loose].TPR95, points[Strict].TPR95,
+		})
+	}
+	return out, nil
+}
+
+// Summarise sorts the groups, unless they are folds, and fills in means and deviations.
+func (g *Generalisation) Summarise() {
+	if g.Protocol != "kfold" {
+		slices.SortStableFunc(g.Groups, func(a, b HeldOut) int { return cmp.Compare(a.Model.TPR3, b.Model.TPR3) })
+	}
+	mean, sd := g.Mean.columns(), g.SD.columns()
+	for k := range mean {
+		var sum, squares, n float64
+		for _, h := range g.Groups {
+			x := float64(*h.columns()[k])
+			if h.Class != datasets.Benign.String() && !math.IsNaN(x) {
+				sum, squares, n = sum+x, squares+x*x, n+1
+			}
+		}
+		*mean[k], *sd[k] = Number(sum/n), Number(math.Sqrt(max(0, squares-sum*sum/n)/(n-1)))
+	}
+}
+
+// columns are the numbers of a row of the table.
+func (d *Detections) columns() []*Number {
+	return []*Number{&d.Model.ROCAUC, &d.Model.TPR2, &d.Model.TPR3, &d.Plain.ROCAUC, &d.Plain.TPR2, &d.Plain.TPR3}
+}
+
+// FewestBenign is the least number of benign names that a group's thresholds were read off.
+func (g *Generalisation) FewestBenign() int {
+	least := math.MaxInt
+	for _, h := range g.Groups {
+		least = min(least, h.Benign)
+	}
+	return least
+}

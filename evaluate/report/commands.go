@@ -1,0 +1,134 @@
+package report
+
+import (
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+
+	"github.com/degas-dns/degas/datasets"
+	"github.com/degas-dns/degas/evaluate/metrics"
+	"github.com/degas-dns/degas/evaluate/rundir"
+)
+
+// unflagged are options that only a pipeline's file can set.
+var unflagged = []string{"plateau_patience", "plateau_factor", "min_rate"}
+
+// Again lists the commands that give this report once more, in their order; of data sets as they are where it was
+// measured on another than the run's own. How an imported file was read is not known.
+func (e *Evaluation) Again() []string {
+	run := e.Run
+	if run.Config.Data == "" {
+		return nil
+	}
+	var commands [][]string
+	var data []string
+	if elsewhere := e.Elsewhere(); elsewhere != "" {
+		data = []string{"--data", elsewhere}
+	} else {
+		commands = append(commands, processCommand(e.Data.Options, run.Config.Data))
+	}
+	if len(e.History) > 0 {
+		commands = append(commands, trainCommand(run))
+	}
+	for _, t := range e.Tunings {
+		commands = append(commands, tuneCommand(t, run))
+	}
+	for _, g := range e.Metrics.Generalisation {
+		commands = append(commands, append(protocolCommand(g, run.Dir), data...))
+	}
+	commands = append(commands, append([]string{"degas", "evaluate-model", run.Dir, "--split", e.Split}, data...))
+	var out []string
+	for _, words := range commands {
+		out = append(out, shell(words))
+	}
+	return out
+}
+
+// processCommand is the command that made the data set in dir of raw files in the usual place.
+func processCommand(o datasets.ManifestOptions, dir string) []string {
+	words := []string{
+		"degas", "process-data", "data/raw", dir, "--seed", fmt.Sprint(o.Seed),
+		"--validation", fmt.Sprint(o.Validation), "--test", fmt.Sprint(o.Test),
+		"--split", o.Split, "--max-bad", fmt.Sprint(o.MaxBad),
+	}
+	for _, f := range o.HoldoutFamilies {
+		words = append(words, "--holdout-family", f)
+	}
+	if o.CapFamily > 0 {
+		words = append(words, "--cap-family", fmt.Sprint(o.CapFamily))
+	}
+	switch o.Balance {
+	case datasets.BalanceBinary:
+		words = append(words, "--balance")
+	case datasets.BalanceClass:
+		words = append(words, "--balance-classes")
+	}
+	return words
+}
+
+// trainCommand is the command that trained the run.
+func trainCommand(run *rundir.Run) []string {
+	c := run.Config
+	words := []string{"degas", "train-model", c.Data}
+	switch {
+	case c.From != "":
+		words = append(words, "--from", c.From)
+	case run.OwnSpec:
+		words = append(words, "--arch", run.SpecFile(), "--target", c.Target)
+	default:
+		words = append(words, "--arch", c.Arch, "--target", c.Target)
+	}
+	words = append(words, "--run", run.Name())
+	if runs := filepath.Dir(run.Dir); runs != "runs" {
+		words = append(words, "--runs", runs)
+	}
+	for _, o := range append(c.Options, yaml.MapItem{Key: "engine", Value: c.Engine}) {
+		name := fmt.Sprint(o.Key)
+		if value := fmt.Sprint(o.Value); value != "" && !slices.Contains(unflagged, name) {
+			words = append(words, "--"+strings.ReplaceAll(name, "_", "-"), value)
+		}
+	}
+	return words
+}
+
+// tuneCommand is the command that did t to the run.
+func tuneCommand(t rundir.Tuning, run *rundir.Run) []string {
+	words := []string{"degas", t.Command, run.Dir, "--split", t.Split}
+	if t.FPR != 0 {
+		words = append(words, "--fpr", fmt.Sprint(t.FPR))
+	}
+	if t.Data != run.Config.Data {
+		words = append(words, "--data", t.Data)
+	}
+	return words
+}
+
+// protocolCommand is the command that asked for g of the run in dir.
+func protocolCommand(g metrics.Generalisation, dir string) []string {
+	words := []string{"degas", "evaluate-model", dir, "--protocol", g.Protocol, "--epochs", fmt.Sprint(g.Epochs)}
+	if g.Folds > 0 {
+		words = append(words, "--folds", fmt.Sprint(g.Folds))
+	}
+	if g.Names > 0 {
+		words = append(words, "--names", fmt.Sprint(g.Names))
+	}
+	return words
+}
+
+// plainWord is what a shell takes as it stands.
+var plainWord = regexp.MustCompile(`^[\w@%+=:,./-]+$`)
+
+// shell is a command line of words for a POSIX shell.
+func shell(words []string) string {
+	quoted := slices.Clone(words)
+	for i, w := range words {
+		if !plainWord.MatchString(w) {
+			quoted[i] = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
+		}
+	}
+	return strings.Join(quoted, " ")
+}

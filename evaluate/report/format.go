@@ -1,0 +1,75 @@
+package report
+
+import (
+	"fmt"
+	"math"
+	"strings"
+
+	"github.com/degas-dns/degas/datasets/sources"
+	"github.com/degas-dns/degas/evaluate/metrics"
+	"github.com/degas-dns/degas/internal/chart"
+)
+
+// functions are what the templates write values with.
+var functions = map[string]any{
+	"cautions": cautions,
+	"cell":     cell,
+	"count":    chart.Grouped,
+	"count64":  func(n int64) string { return chart.Grouped(int(n)) },
+	"fine":     thresholdText,
+	"labels":   labelText,
+	"licence":  licence,
+	"num":      num,
+	"passes":   passes,
+	"pct":      percent,
+	"rate":     rateText,
+	"span":     intervalText,
+	"wilson":   metrics.Wilson,
+}
+
+// formatted is x in a format; "–" where there is none.
+func formatted(format string, x metrics.Number) string {
+	if x.Missing() {
+		return "–"
+	}
+	return fmt.Sprintf(format, float64(x))
+}
+
+// num formats a metric with four digits.
+func num(x metrics.Number) string { return formatted("%.4f", x) }
+
+// percent formats a share.
+func percent(x metrics.Number) string { return formatted("%.1f %%", 100*x) }
+
+// thresholdText formats a threshold with the digits it takes to deploy it: those near 1 differ late.
+func thresholdText(x metrics.Number) string { return formatted("%.7f", x) }
+
+// intervalText formats the interval of a share, for beside it.
+func intervalText(x [2]metrics.Number) string {
+	if x[0].Missing() {
+		return ""
+	}
+	return fmt.Sprintf("%.1f–%.1f", 100*float64(x[0]), 100*float64(x[1]))
+}
+
+// rateText says a false-positive rate in words a person deploys by.
+func rateText(fpr float64) string { return "1 in " + chart.Grouped(int(math.Round(1/fpr))) }
+
+// labelText lists a model's labels, few of them.
+func labelText(labels []string) string {
+	if len(labels) <= 6 {
+		return strings.Join(labels, ", ")
+	}
+	return fmt.Sprintf("%s and %d families", labels[0], len(labels)-1)
+}
+
+// licence is what a known source's publisher says.
+func licence(source string) string {
+	if s, err := sources.Lookup(source); err == nil && s.Licence != "" {
+		return s.Licence
+	}
+	return "not known to degas"
+}
+
+// cell is a text as a cell of a Markdown table.
+func cell(text string) string { return strings.ReplaceAll(text, "|", `\|`) }

@@ -1,0 +1,137 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"text/tabwriter"
+
+	"github.com/degas-dns/degas/evaluate/metrics"
+	"github.com/degas-dns/degas/internal/chart"
+)
+
+// Print writes the numbers a person looks at first.
+func Print(out io.Writer, m *metrics.Metrics) error {
+	w := tabwriter.NewWriter(out, 2, 0, 2, ' ', 0)
+	for _, s := range m.Warnings {
+		fmt.Fprintf(w, "WARNING: %s\n", s)
+	}
+	fmt.Fprintf(w, "names\t%s\t(%s benign, %s malicious)\n",
+		chart.Grouped(m.Names), chart.Grouped(m.Benign), chart.Grouped(m.Malicious))
+	interval := ""
+	if len(m.ROCAUC95) == 2 {
+		interval = fmt.Sprintf("95 %% interval %s to %s", num(m.ROCAUC95[0]), num(m.ROCAUC95[1]))
+	}
+	fmt.Fprintf(w, "ROC-AUC\t%s\t%s\n", num(m.ROCAUC), interval)
+	fmt.Fprintf(w, "PR-AUC\t%s\n", num(m.PRAUC))
+	fmt.Fprintf(w, "accuracy\t%s\tprecision %s, recall %s, F1 %s\n",
+		num(m.Accuracy), num(m.Precision), num(m.Recall), num(m.F1))
+	fmt.Fprintf(w, "calibration error\t%s\n", num(m.ECE))
+	if len(m.Labels) > 2 {
+		fmt.Fprintf(w, "macro F1\t%s\tweighted %s\n", num(m.MacroF1), num(m.WeightedF1))
+	}
+	for _, o := range m.Operating {
+		few := ""
+		if o.TooFew {
+			few = fmt.Sprintf("too few benign names to trust (%d above)", o.BenignAbove)
+		}
+		fmt.Fprintf(w, "TPR at FPR %.0e\t%s\t%s\n", o.FPR, num(o.TPR), few)
+	}
+	for _, b := range m.Baselines {
+		beats := ""
+		if b.Beats {
+			beats = "NOT BEATEN BY THE MODEL"
+		}
+		fmt.Fprintf(w, "%s\t%s\tTPR at FPR 1e-02 %s, 1e-03 %s  %s\n", b.Name, num(b.ROCAUC),
+			num(b.Operating[metrics.Loose].TPR), num(b.Operating[metrics.Strict].TPR), beats)
+	}
+	return w.Flush()
+}
+
+// PrintComparison writes the comparison for a person.
+func PrintComparison(out io.Writer, c *metrics.Comparison) error {
+	w := tabwriter.NewWriter(out, 2, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "%s names of %s, %s\n\n", chart.Grouped(c.Names), c.Split, c.Data)
+	few := func(rate int) string { // the names are the same for all runs
+		if c.Runs[0].Operating[rate].TooFew {
+			return " (TOO FEW)"
+		}
+		return ""
+	}
+	const loose, strict = metrics.Loose, metrics.Strict
+	fmt.Fprintf(w, "RUN\tPARAMETERS\tROC-AUC\t95 %%\tUP TO 1E-2\tTPR AT 1E-2%s\tAT 1E-3%s\t95 %%\tCALIBRATION ERROR\n",
+		few(loose), few(strict))
+	for _, r := range c.Runs {
+		interval := r.Operating[strict].TPR95
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s to %s\t%s\t%s\t%s\t%s to %s\t%s\n", r.Run, chart.Grouped(r.Parameters),
+			num(r.ROCAUC), num(r.ROCAUC95[0]), num(r.ROCAUC95[1]), num(r.PartialAUC),
+			num(r.Operating[loose].TPR), num(r.Operating[strict].TPR), num(interval[0]), num(interval[1]), num(r.ECE))
+	}
+	for _, r := range c.Runs {
+		if r.Foreign {
+			fmt.Fprintf(w, "\n%s was trained on another data set, or on an unknown one:"+
+				" these names may have been seen in training.\n", r.Run)
+		}
+	}
+	fmt.Fprintf(w, "\nAGAINST %s\tROC-AUC\t95 %%\tTPR AT 1E-3%s\t95 %%\tONLY IT RIGHT\tONLY THE FIRST\tMCNEMAR P\n",
+		c.Runs[0].Run, few(strict))
+	for _, d := range c.Pairs {
+		fmt.Fprintf(w, "%s\t%+.4f\t%+.4f to %+.4f\t%+.4f\t%+.4f to %+.4f\t%d\t%d\t%.2g\n", d.Run,
+			d.AUC, d.AUC95[0], d.AUC95[1], d.TPR, d.TPR95[0], d.TPR95[1], d.OnlyRunRight, d.OnlyFirstRight, d.McNemar)
+	}
+	return w.Flush()
+}
+
+// passes says how often a training of a protocol sees its names.
+func passes(g metrics.Generalisation) string {
+	if g.Blend > 0 {
+		return fmt.Sprintf("at most %d epochs and the blend's", g.Epochs)
+	}
+	return fmt.Sprintf("at most %d epochs", g.Epochs)
+}
+
+// cautions are what a reader must know before trusting the table of a protocol.
+func cautions(g metrics.Generalisation) []string {
+	var out []string
+	if m := g.Mean; m.Plain.TPR3 >= m.Model.TPR3 || m.Plain.ROCAUC >= m.Model.ROCAUC {
+		out = append(out, fmt.Sprintf("A plain classifier does better than this model on what neither has seen, or as well:"+
+			" %s, mean ROC-AUC %s and %s found at 1 false alarm in 1,000; the model %s and %s.",
+			g.Baseline, num(m.Plain.ROCAUC), percent(m.Plain.TPR3), num(m.Model.ROCAUC), percent(m.Model.TPR3)))
+	}
+	for _, rate := range []float64{1e-2, 1e-3} {
+		if few := rate * float64(g.FewestBenign()); few < 10 {
+			out = append(out, fmt.Sprintf("Rates at 1 false alarm in %s rest on %.1f benign names: too few to say much.",
+				chart.Grouped(int(1/rate)), few))
+		}
+	}
+	return out
+}
+
+// PrintGeneralisation writes the table of a protocol for a person.
+func PrintGeneralisation(out io.Writer, g *metrics.Generalisation) error {
+	w := tabwriter.NewWriter(out, 2, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "%s of %s: %d trainings of %s in %.0f s\n\n", g.Protocol, g.Arch, g.Trainings, passes(*g), g.Seconds)
+	fmt.Fprintf(w, "held out\tnames\tROC-AUC\tTPR at 1e-2\tat 1e-3\t%s: ROC-AUC\tat 1e-2\tat 1e-3\n", g.Baseline)
+	row := func(name, names string, d metrics.Detections) {
+		fmt.Fprintf(w, "%s\t%s", name, names)
+		for _, x := range []metrics.Detection{d.Model, d.Plain} {
+			fmt.Fprintf(w, "\t%s\t%s\t%s", num(x.ROCAUC), percent(x.TPR2), percent(x.TPR3))
+		}
+		fmt.Fprintln(w)
+	}
+	for _, h := range g.Groups {
+		name := h.Name
+		if h.Class == "benign" {
+			name += " (benign: false alarms)"
+		}
+		row(name, chart.Grouped(h.Names), h.Detections)
+	}
+	row("mean", "", g.Mean)
+	row("standard deviation", "", g.SD)
+	for _, s := range cautions(*g) {
+		fmt.Fprintf(w, "\n%s\n", s)
+	}
+	for _, s := range g.Skipped {
+		fmt.Fprintf(w, "left out: %s\n", s)
+	}
+	return w.Flush()
+}

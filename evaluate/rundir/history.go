@@ -1,0 +1,97 @@
+package rundir
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/degas-dns/degas/internal/atomicfile"
+	"github.com/degas-dns/degas/internal/jsonl"
+)
+
+// Epoch is what an evaluation reads of a line of history.jsonl.
+type Epoch struct {
+	Epoch          int     `json:"epoch"`
+	TrainLoss      float64 `json:"train_loss"`
+	ValidationLoss float64 `json:"validation_loss"`
+	ValidationAUC  float64 `json:"validation_auc"`
+	// Blend is above 0 for a last epoch whose weights were blended with the best ones before it.
+	Blend float64 `json:"blend"`
+}
+
+// History is a run's epochs in their order; none for an imported model.
+type History []Epoch
+
+// History reads the run's epochs.
+func (r *Run) History() (History, error) {
+	path := filepath.Join(r.Dir, "history.jsonl")
+	h, err := jsonl.Read[Epoch](path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil
+	case err == nil && len(h) == 0:
+		return nil, fmt.Errorf("read %s: no epoch in it", path)
+	}
+	return h, err
+}
+
+// Best is the epoch with the lowest validation loss, or the one that was blended with it. h has an epoch.
+func (h History) Best() Epoch {
+	if last := h[len(h)-1]; last.Blend > 0 {
+		return last
+	}
+	return slices.MinFunc(h, func(a, b Epoch) int { return cmp.Compare(a.ValidationLoss, b.ValidationLoss) })
+}
+
+// Kept is the epoch whose weights a model of an epoch has; zero for an imported model, which has no history.
+func (h History) Kept(epoch int) Epoch {
+	if len(h) == 0 {
+		return Epoch{}
+	}
+	if i := slices.IndexFunc(h, func(e Epoch) bool { return e.Epoch == epoch }); i >= 0 {
+		return h[i]
+	}
+	return h.Best()
+}
+
+// Tuning is a line of tuning.jsonl: what was done to a run's model after training.
+type Tuning struct {
+	Command   string  `json:"command"` // calibrate or choose-threshold
+	FPR       float64 `json:"fpr,omitempty"`
+	Data      string  `json:"data"`
+	Split     string  `json:"split"`
+	Threshold float64 `json:"threshold"` // the model's, after it
+}
+
+func (r *Run) tuningFile() string { return filepath.Join(r.Dir, "tuning.jsonl") }
+
+// AddTuning notes what was done to the run's model.
+func (r *Run) AddTuning(t Tuning) error {
+	before, err := os.ReadFile(r.tuningFile())
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	line, err := json.Marshal(t)
+	if err != nil {
+		return err
+	}
+	return atomicfile.Write(r.tuningFile(), append(append(before, line...), '\n'))
+}
+
+// Tunings reads what led to the threshold of r.Model; nothing where the threshold is another one since, as after a
+// training that went on.
+func (r *Run) Tunings() ([]Tuning, error) {
+	out, err := jsonl.Read[Tuning](r.tuningFile())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if n := len(out); n == 0 || out[n-1].Threshold != r.Model.Threshold {
+		return nil, err
+	}
+	return out, nil
+}

@@ -1,0 +1,82 @@
+package rundir
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/degas-dns/degas/model"
+)
+
+// A run's name may be a pattern to a shell.
+func TestGeneralisationsOfAnyName(t *testing.T) {
+	for _, name := range []string{"exp[2]", "exp[2"} {
+		run := &Run{Dir: filepath.Join(t.TempDir(), name)}
+		if err := os.MkdirAll(filepath.Join(run.Dir, ProtocolDir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		for file, text := range map[string]string{
+			"kfold.json":     `{"protocol": "kfold", "dataset": "x"}`,
+			".kfold.partial": "{",
+		} {
+			if err := os.WriteFile(filepath.Join(run.Dir, ProtocolDir, file), []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got, err := run.Generalisations("x")
+		if err != nil || len(got) != 1 || got[0].Protocol != "kfold" {
+			t.Errorf("%s: %+v, %v", name, got, err)
+		}
+	}
+	run := &Run{Dir: t.TempDir()}
+	if got, err := run.Generalisations("x"); err != nil || len(got) != 0 {
+		t.Errorf("no protocols: %+v, %v", got, err)
+	}
+}
+
+// A model that was blended with a last epoch is that epoch's, whatever validation says.
+func TestBestEpoch(t *testing.T) {
+	history := History{{Epoch: 1, ValidationLoss: 0.2}, {Epoch: 2, ValidationLoss: 0.1}, {Epoch: 3, ValidationLoss: 0.3}}
+	if got := history.Best(); got.Epoch != 2 {
+		t.Errorf("epoch %d, want that of the lowest loss", got.Epoch)
+	}
+	history[2].Blend = 0.5
+	if got := history.Best(); got.Epoch != 3 {
+		t.Errorf("epoch %d, want the blended one", got.Epoch)
+	}
+	for epoch, want := range map[int]int{1: 1, 2: 2, 0: 3, 9: 3} {
+		if got := history.Kept(epoch); got.Epoch != want {
+			t.Errorf("a model of epoch %d has the weights of %d, want %d", epoch, got.Epoch, want)
+		}
+	}
+}
+
+// What was done to a model is told as long as its threshold is what came of it.
+func TestTuning(t *testing.T) {
+	run := &Run{Dir: t.TempDir(), Model: &model.Model{}}
+	for _, one := range []Tuning{
+		{"calibrate", 0, "data", "validation", 0.4},
+		{"choose-threshold", 0.01, "data", "validation", 0.7},
+	} {
+		if err := run.AddTuning(one); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for threshold, want := range map[float64]int{0.7: 2, 0.4: 0, 0.5: 0} {
+		run.Model.Threshold = threshold
+		if got, err := run.Tunings(); err != nil || len(got) != want {
+			t.Errorf("threshold %g: %+v, %v, want %d", threshold, got, err, want)
+		}
+	}
+	if err := os.WriteFile(run.tuningFile(), []byte("{"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := run.Tunings(); err == nil || !strings.Contains(err.Error(), "tuning.jsonl: entry 1") {
+		t.Errorf("a broken file: %v", err)
+	}
+	empty := &Run{Dir: t.TempDir(), Model: run.Model}
+	if got, err := empty.Tunings(); err != nil || got != nil {
+		t.Errorf("none: %v, %v", got, err)
+	}
+}

@@ -1,0 +1,103 @@
+package evaluate
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/degas-dns/degas/evaluate/metrics"
+	"github.com/degas-dns/degas/evaluate/rundir"
+)
+
+// ChooseThreshold scores a split of a run, validation unless o says otherwise, and keeps the threshold for a
+// false-positive rate in the run's model, which exports and predictions then use. A rate chosen on the split that is
+// reported later would be too good: the test split is refused.
+func ChooseThreshold(ctx context.Context, o RunOptions, fpr float64) (_ *metrics.Threshold, err error) {
+	defer addContext(&err, "choose a threshold for", o)
+	if !(fpr > 0 && fpr < 1) {
+		return nil, fmt.Errorf("a false-positive rate of %g is not between 0 and 1", fpr)
+	}
+	tuned, err := loadForTuning(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	t, err := metrics.ChooseThreshold(tuned.sample, tuned.options.Split, fpr)
+	if err != nil {
+		return nil, err
+	}
+	tuned.run.Model.Threshold, tuned.run.Model.ThresholdFPR = t.Value, fpr
+	return t, tuned.save("choose-threshold", fpr)
+}
+
+// Calibrate scales the logits of a run's model by the temperature that fits a split best, validation unless o says
+// otherwise (Guo et al. 2017, arXiv:1706.04599). The scale goes into the head's weights, so that every export has it.
+// The order of scores and the verdicts stay as they are; of more than two labels, the number of false alarms does. The
+// test split is refused.
+func Calibrate(ctx context.Context, o RunOptions) (_ *metrics.Calibration, err error) {
+	defer addContext(&err, "calibrate", o)
+	tuned, err := loadForTuning(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	c, err := metrics.FitTemperature(tuned.sample, tuned.options.Split)
+	if err != nil {
+		return nil, err
+	}
+	m := tuned.run.Model
+	params, err := m.Spec.Params()
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range params[len(params)-2:] { // the head's kernel and bias
+		for i := range m.Weights[p.Name].Data {
+			m.Weights[p.Name].Data[i] /= float32(c.Temperature)
+		}
+	}
+	after, err := tuned.sample.Rescored(ctx, m)
+	if err != nil {
+		return nil, err
+	}
+	c.Applied(tuned.sample, after, m.Threshold)
+	m.Threshold, m.Temperature = c.Threshold, c.Temperature*cmp.Or(m.Temperature, 1)
+	return c, tuned.save("calibrate", 0)
+}
+
+// addContext says in an error what failed.
+func addContext(err *error, what string, o RunOptions) {
+	if *err != nil {
+		*err = fmt.Errorf("%s %s: %w", what, o.RunDir, *err)
+	}
+}
+
+// tuning is a run whose model is about to change, with a split that it has scored.
+type tuning struct {
+	options RunOptions // filled in
+	run     *rundir.Run
+	sample  *metrics.Sample
+}
+
+// loadForTuning scores a split that a model may be tuned on: validation, or train, but not test.
+func loadForTuning(ctx context.Context, o RunOptions) (*tuning, error) {
+	if o.Split == "test" {
+		return nil, errors.New("the test split is for measuring: what is chosen on it would look better than it is." +
+			" Try: --split validation")
+	}
+	run, err := rundir.Open(o.RunDir)
+	if err != nil {
+		return nil, err
+	}
+	o = o.complete(run, "validation")
+	_, s, err := score(ctx, run, o)
+	return &tuning{o, run, s}, err
+}
+
+// save writes the changed model and notes which command changed it.
+func (t *tuning) save(command string, fpr float64) error {
+	if err := t.run.SaveModel(); err != nil {
+		return err
+	}
+	return t.run.AddTuning(rundir.Tuning{
+		Command: command, FPR: fpr, Data: t.options.Data, Split: t.options.Split, Threshold: t.run.Model.Threshold,
+	})
+}
