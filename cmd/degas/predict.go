@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/degas-dns/degas/internal/printable"
 	"github.com/degas-dns/degas/model"
 	"github.com/degas-dns/degas/model/dnsname"
 	"github.com/urfave/cli/v2"
@@ -21,9 +22,10 @@ func (c *command) predict() *cli.Command {
 		Name:      "predict",
 		Usage:     "score names from arguments or standard input",
 		ArgsUsage: "MODEL [NAME…]",
-		Description: "MODEL is a run's directory, its model/, or an exported version directory. Names come from the arguments, or one a\n" +
-			"line from standard input. Output, in the order of input: name, score and label, tab-separated. The score is the\n" +
-			"probability that the name is not benign.\n\n" +
+		Description: "MODEL is a run's directory, its model/, or an exported version directory. Names come from the arguments or, one\n" +
+			"per line, from standard input. Each line of output holds a name, its score and its label, separated by tabs, in\n" +
+			"the order of the input. The score is the probability that the name is not benign. Control characters in a name\n" +
+			"are shown as escapes such as \\t.\n\n" +
 			"Example: degas predict runs/first/model google.com xjpakmdcfuqe.biz",
 		Flags:  []cli.Flag{&cli.BoolFlag{Name: "json", Usage: "one JSON object a line, with all labels' probabilities"}},
 		Action: c.predictAction,
@@ -175,10 +177,10 @@ func (p *predictor) write(name string, v model.Verdict) error {
 		return json.NewEncoder(p.out).Encode(out)
 	}
 	var buf [32]byte
-	p.out.WriteString(name)
+	p.out.WriteString(printable.Terminal(name))
 	p.out.WriteByte('\t')
 	p.out.Write(strconv.AppendFloat(buf[:0], v.Score, 'f', 6, 64))
 	p.out.WriteByte('\t')
-	p.out.WriteString(v.Label)
+	p.out.WriteString(printable.Terminal(v.Label))
 	return p.out.WriteByte('\n')
 }
