@@ -304,7 +304,7 @@ func TestJudge(t *testing.T) {
 		{[]float32{0.2, 0.4, 0.4}, 0.5, 1}, // the first among equals
 		{[]float32{0.25, 0.25, 0.5}, 0.75, 2},
 	} {
-		if got := model.Judge(tc.p, tc.threshold); got != tc.want {
+		if got := model.LabelOf(tc.p, tc.threshold); got != tc.want {
 			t.Errorf("%v at %g: label %d, want %d", tc.p, tc.threshold, got, tc.want)
 		}
 	}

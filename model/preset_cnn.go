@@ -1,6 +1,6 @@
 package model
 
-func init() { RegisterPreset("cnn", cnn) }
+func init() { presets.Register("cnn", cnn) }
 
 // cnn is a character network with parallel convolutions of 2 to 5 characters, 256 filters each, and a maximum over
 // time: the shape of Saxe and Berlin's eXpose (arXiv:1702.08568).

@@ -1,6 +1,6 @@
 package model
 
-func init() { RegisterPreset("degas", degas) }
+func init() { presets.Register("degas", degas) }
 
 // degasAlphabet is the table of the original degas, in its order: the position is the code.
 const degasAlphabet = "0123456789:-./_abcdefghijklmnopqrstuvwxyz"

@@ -1,6 +1,6 @@
 package model
 
-func init() { RegisterPreset("gta1", gta1) }
+func init() { presets.Register("gta1", gta1) }
 
 // gta1Codes is one more than the highest code of deep-lookup's gta-v1: Unicode code points up to 9999.
 const gta1Codes = 10000

@@ -1,6 +1,6 @@
 package model
 
-func init() { RegisterPreset("hybrid", hybrid) }
+func init() { presets.Register("hybrid", hybrid) }
 
 // hybrid runs the convolutions of cnn and the LSTM of lstm side by side and lets a dense layer weigh both, as Bilbo does
 // (Highnam et al. 2021, arXiv:2003.12805): convolutions know letter groups wherever they stand, the LSTM what follows what.

@@ -1,6 +1,6 @@
 package model
 
-func init() { RegisterPreset("lstm", lstm) }
+func init() { presets.Register("lstm", lstm) }
 
 // lstm is the network of Woodbridge et al., "Predicting Domain Generation Algorithms with Long Short-Term Memory
 // Networks" (2016, arXiv:1611.00791).

@@ -1,9 +1,6 @@
 package model
 
-func init() {
-	RegisterPreset("mlbridge", mlbridge)
-	RegisterEncoder("mlbridge", mlbridgeEncoder())
-}
+func init() { presets.Register("mlbridge", mlbridge) }
 
 // mlbridgeEncoder writes a name's ASCII codes from the left into 256 zeros, its case as it is. A byte beyond ASCII, which
 // no normalised name has, counts as nothing.

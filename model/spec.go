@@ -115,7 +115,7 @@ func (s *Spec) Graph() ([]Node, error) {
 	if err := s.check(); err != nil {
 		return nil, fmt.Errorf("model %q: %w", s.Name, err)
 	}
-	b := builder{seen: map[string]int{}, kinds: map[string]bool{}}
+	b := builder{seen: map[string]int{}}
 	in := b.add(Node{Name: s.Input(), Kind: KindInput, Shape: []int{s.Encoder.Window}})
 	if err := b.chain(s.Layers, in); err != nil {
 		return nil, fmt.Errorf("model %q: %w", s.Name, err)
