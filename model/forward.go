@@ -12,7 +12,7 @@ type exactTensor struct {
 	Data  []float64
 }
 
-// Exact is a model's parameters in float64, by name: what Forward computes with.
+// Exact holds a model's parameters in float64, by name, for ForwardExact.
 type Exact map[string][]float64
 
 // Exact copies w to float64.
@@ -29,7 +29,7 @@ func (w Weights) Exact() Exact {
 }
 
 // Forward is the plain pass that every engine and exporter is checked against: one name at a time, nothing folded, all
-// of it in float64. codes is [n, window]; it returns logits, the head before its sigmoid or softmax, [n, Outputs()].
+// in float64. codes is [n, window]. The result is the logits, [n, Outputs()]: the head before its sigmoid or softmax.
 func Forward(spec *Spec, w Weights, codes []uint16) ([]float64, error) {
 	nodes, err := spec.Graph()
 	if err != nil {
@@ -52,8 +52,8 @@ func Forward(spec *Spec, w Weights, codes []uint16) ([]float64, error) {
 	return ForwardExact(nodes, w.Exact(), codes), nil
 }
 
-// ForwardExact is Forward for parameters in float64 and nodes already laid out. It checks nothing; finite differences of
-// it are what gradients are tested against.
+// ForwardExact is Forward for parameters in float64 and nodes already laid out. It checks nothing. Tests compare
+// gradients with finite differences of it.
 func ForwardExact(nodes []Node, w Exact, codes []uint16) []float64 {
 	window := nodes[0].Shape[0]
 	var out []float64
@@ -63,27 +63,23 @@ func ForwardExact(nodes []Node, w Exact, codes []uint16) []float64 {
 	return out
 }
 
-// forwardOne runs one name; values holds each node's output.
+// forwardOne runs one name.
 func forwardOne(nodes []Node, w Exact, codes []uint16) []float64 {
 	values := map[string][]float64{}
-	shapes := map[string][]int{}
+	shapes := map[string][]int{nodes[0].Name: nodes[0].Shape}
 	var last []float64
-	for i, n := range nodes {
-		shapes[n.Name] = n.Shape
-		if n.Kind == KindInput {
-			continue
+	for i, n := range nodes[1:] {
+		var in [][]float64
+		for _, name := range n.Inputs {
+			in = append(in, values[name])
 		}
-		in := make([][]float64, len(n.Inputs))
-		for j, name := range n.Inputs {
-			in[j] = values[name]
-		}
-		head := i == len(nodes)-1
-		last = apply(n, w, codes, in, shapes[n.Inputs[0]], head)
-		values[n.Name] = last
+		last = apply(n, w, codes, in, shapes[n.Inputs[0]], i == len(nodes)-2)
+		values[n.Name], shapes[n.Name] = last, n.Shape
 	}
 	return last
 }
 
+// apply computes node n for one name from its inputs, the first of which has the given shape.
 func apply(n Node, w Exact, codes []uint16, in [][]float64, shape []int, head bool) []float64 {
 	param := func(i int) exactTensor { return exactTensor{n.Params[i].Shape, w[n.Params[i].Name]} }
 	switch n.Kind {
@@ -120,11 +116,7 @@ func apply(n Node, w Exact, codes []uint16, in [][]float64, shape []int, head bo
 		}
 		return exactActivate(y, n.Layer.Activation)
 	case KindConcatenate:
-		var y []float64
-		for _, x := range in {
-			y = append(y, x...)
-		}
-		return y
+		return slices.Concat(in...)
 	}
 	return in[0] // dropout and flatten change nothing here
 }
@@ -174,8 +166,8 @@ func plainThreshold(x []float64, theta float64) []float64 {
 	return y
 }
 
-// plainPool takes the maximum over windows of pool steps, the first of which begins before steps ahead of the input;
-// what a window has outside the input counts for nothing.
+// plainPool takes the maximum over windows of pool steps. The first window begins before steps ahead of the input. Steps
+// outside the input do not count.
 func plainPool(x []float64, shape []int, time, pool, before int) []float64 {
 	features := shape[1]
 	y := make([]float64, time*features)
@@ -201,9 +193,7 @@ func plainLSTM(x []float64, shape []int, kernel, recurrent, bias exactTensor, ba
 		if backward {
 			t = time - 1 - s
 		}
-		for q := range z {
-			z[q] = bias.Data[q]
-		}
+		copy(z, bias.Data)
 		for i := range in {
 			for q := range z {
 				z[q] += x[t*in+i] * kernel.Data[i*4*units+q]
@@ -226,11 +216,10 @@ func plainDense(x []float64, kernel, bias exactTensor) []float64 {
 	units := kernel.Shape[1]
 	y := make([]float64, units)
 	for u := range units {
-		sum := bias.Data[u]
+		y[u] = bias.Data[u]
 		for i, v := range x {
-			sum += v * kernel.Data[i*units+u]
+			y[u] += v * kernel.Data[i*units+u]
 		}
-		y[u] = sum
 	}
 	return y
 }

@@ -216,8 +216,8 @@ func inferLSTM(l Layer, in []int) ([]int, []Param, error) {
 // SamePadding returns how many zero columns a Same convolution puts before and after its input.
 func SamePadding(kernel int) (left, right int) { return (kernel - 1) / 2, kernel / 2 }
 
-// PoolPadding returns how many columns, below any value, a Same pooling of length steps into windows of pool puts before
-// and after its input. As in TensorFlow, both sides get the same number, and the odd column comes last.
+// PoolPadding returns how many columns, below any value, a Same pooling of length steps into windows of pool puts
+// before and after its input. As in TensorFlow, both sides get the same number, and an odd column comes last.
 func PoolPadding(length, pool int) (before, after int) {
 	total := (pool - length%pool) % pool
 	return total / 2, total - total/2

@@ -17,6 +17,17 @@ func Preset(name string) (Spec, error) {
 	return spec(), nil
 }
 
+// binarySpec makes the Spec of a preset that tells benign names from all others.
+func binarySpec(name string, enc Encoder, layers ...Layer) Spec {
+	return Spec{Version: SpecVersion, Name: name, Encoder: enc, Labels: BinaryLabels, Layers: layers}
+}
+
+// namesEmbedding is the first layer of degas' own presets: 128 values for each code.
+func namesEmbedding() Layer {
+	enc := nameEncoder()
+	return Layer{Kind: KindEmbedding, Rows: enc.Codes(), Dim: 128}
+}
+
 // BinaryLabels are the labels of a model that tells benign names from all others. The slice must not be changed.
 var BinaryLabels = []string{"benign", "malicious"}
 
