@@ -181,8 +181,8 @@ func (c *Classifier) answer(s *scratch, n int, out []float32) {
 	ProbabilitiesOfLogits(c.network.logits(s, n), c.outputs, out)
 }
 
-// ProbabilitiesOfLogits turns logits, [n, outputs], into the probabilities of all labels: [n, 2] for the one output of a
-// sigmoid, else [n, outputs].
+// ProbabilitiesOfLogits turns logits, [n, outputs], into the probabilities of all labels: [n, 2] for the one output of
+// a sigmoid, else [n, outputs].
 func ProbabilitiesOfLogits(logits []float32, outputs int, out []float32) {
 	if outputs == 1 {
 		for i, z := range logits {

@@ -74,8 +74,8 @@ func Load(dir string) (*Model, error) {
 	return m, nil
 }
 
-// LoadAny reads the model in dir, a version directory, or in dir/model, if dir is a run. If one of the two holds a model
-// that cannot be read, the error is about that one.
+// LoadAny reads the model in dir, a version directory, or in dir/model, if dir is a run. If one of the two holds a
+// model that cannot be read, the error is about that one.
 func LoadAny(dir string) (*Model, error) {
 	m, err := Load(dir)
 	if !errors.Is(err, ErrNoModel) {

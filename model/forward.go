@@ -166,8 +166,8 @@ func plainThreshold(x []float64, theta float64) []float64 {
 	return y
 }
 
-// plainPool takes the maximum over windows of pool steps. The first window begins before steps ahead of the input. Steps
-// outside the input do not count.
+// plainPool takes the maximum over windows of pool steps. The first window begins before steps ahead of the input.
+// Steps outside the input do not count.
 func plainPool(x []float64, shape []int, time, pool, before int) []float64 {
 	features := shape[1]
 	y := make([]float64, time*features)

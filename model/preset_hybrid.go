@@ -2,8 +2,8 @@ package model
 
 func init() { presets.Register("hybrid", hybrid) }
 
-// hybrid runs the convolutions of cnn beside the LSTM of lstm, and a dense layer weighs both, as in Bilbo (Highnam et al.
-// 2021, arXiv:2003.12805). Convolutions find letter groups anywhere in a name; the LSTM knows their order.
+// hybrid runs the convolutions of cnn beside the LSTM of lstm, and a dense layer weighs both, as in Bilbo (Highnam et
+// al. 2021, arXiv:2003.12805). Convolutions find letter groups anywhere in a name; the LSTM knows their order.
 func hybrid() Spec {
 	return binarySpec("hybrid", nameEncoder(),
 		namesEmbedding(),

@@ -8,8 +8,8 @@ func mlbridgeEncoder() Encoder {
 	return Encoder{Alphabet: asciiCharacters(), Base: 1, Window: 256, PadSide: Right, Keep: First}
 }
 
-// mlbridge is DNS_Alert_Net, the network of the CoreDNS plugins mlplugin and mlbridge: three convolutions over the codes
-// as a picture of 16×16 pixels. 1,913 parameters.
+// mlbridge is DNS_Alert_Net, the network of the CoreDNS plugins mlplugin and mlbridge: three convolutions over the
+// codes as a picture of 16×16 pixels. 1,913 parameters.
 func mlbridge() Spec {
 	conv := func(filters int) Layer { return Layer{Kind: KindConv2D, Filters: filters, Kernel: 2, Activation: ReLU} }
 	pool := Layer{Kind: KindMaxPool2D, Pool: 2}

@@ -5,8 +5,8 @@ import "slices"
 // Span is a range of time steps [Lo, Hi) of one name in which all rows are equal, because they depend on padding alone.
 // It is empty when Hi <= Lo.
 //
-// Equal rows need computing once. In training only the sum of their gradients matters, at whichever row of the span it is
-// added: they are the same function of the same input. This is exact.
+// Equal rows need computing once. In training only the sum of their gradients matters, at whichever row of the span it
+// is added: they are the same function of the same input. This is exact.
 type Span struct{ Lo, Hi int }
 
 // Shared reports whether the span saves anything.

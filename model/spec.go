@@ -131,8 +131,8 @@ func (s *Spec) Graph() ([]Node, error) {
 	return b.nodes, nil
 }
 
-// ReadSpec reads a Spec from a JSON file. An unknown field is an error, because it is most likely mistyped. Without labels
-// the Spec gets BinaryLabels.
+// ReadSpec reads a Spec from a JSON file. An unknown field is an error, because it is most likely mistyped. Without
+// labels the Spec gets BinaryLabels.
 func ReadSpec(path string) (*Spec, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {

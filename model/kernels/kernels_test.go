@@ -237,7 +237,8 @@ func adamSteps(t *testing.T, decay float64, want []float64) {
 	}
 }
 
-// A gradient that has died out must not make a step slower: its moments are too small to be normal for thousands of steps.
+// A gradient that has died out must not make a step slower: its moments are too small to be normal for thousands of
+// steps.
 func BenchmarkAdam(b *testing.B) {
 	for name, size := range map[string]float32{"normal": 1e-3, "died out": 1e-21} {
 		b.Run(name, func(b *testing.B) {
