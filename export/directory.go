@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/degas-dns/degas/internal/atomicfile"
@@ -181,10 +180,4 @@ func sum(path string) (File, error) {
 	h := sha256.New()
 	n, err := io.Copy(h, f)
 	return File{Bytes: n, SHA256: hex.EncodeToString(h.Sum(nil))}, err
-}
-
-// VersionNumber reads a directory's name as TensorFlow Serving does: decimal digits alone make a version.
-func VersionNumber(name string) (number int, ok bool) {
-	n, err := strconv.ParseUint(name, 10, 31)
-	return int(n), err == nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/degas-dns/degas/evaluate"
 	"github.com/degas-dns/degas/export"
+	"github.com/degas-dns/degas/export/tfserving"
 	"github.com/degas-dns/degas/model"
 	"github.com/urfave/cli/v2"
 )
@@ -62,7 +63,7 @@ func (c *command) exportAction(ctx *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, ok := export.VersionNumber(filepath.Base(ctx.String("to"))); !ok {
+	if _, ok := tfserving.VersionNumber(filepath.Base(ctx.String("to"))); !ok {
 		slog.Warn("TensorFlow Serving and publish-model look for versions in directories that are numbers, such as models/degas/1", "to", ctx.String("to"))
 	}
 	report, err := export.Export(ctx.Context, m, ctx.String("to"), export.Options{Formats: formats, Metrics: metrics, Overwrite: ctx.Bool("overwrite")})

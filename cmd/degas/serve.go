@@ -45,7 +45,7 @@ func (c *command) serveAction(ctx *cli.Context) error {
 	if ctx.IsSet("name") {
 		name = ctx.String("name")
 	}
-	handler, err := serving.New(name, versions)
+	handler, err := serving.New(name, versions, slog.Default())
 	if err != nil {
 		return fmt.Errorf("serve %s: %w", ctx.Args().First(), err)
 	}

@@ -26,24 +26,5 @@ func TestExamples(t *testing.T) {
 		if !bytes.Equal(m.Encoded(), tc.want) {
 			t.Errorf("%s: % x, want % x", tc.name, m.Encoded(), tc.want)
 		}
-		fields, err := Fields(m.Encoded())
-		if err != nil || len(fields) != 1 {
-			t.Errorf("%s: read back %v, %v", tc.name, fields, err)
-		}
 	}
-}
-
-func FuzzFields(f *testing.F) {
-	f.Add([]byte{0x1a, 0x03, 0x08, 0x96, 0x01})
-	f.Add([]byte{0x0d, 0, 0})
-	f.Fuzz(func(t *testing.T, data []byte) {
-		total := 0
-		fields, err := Fields(data)
-		for _, x := range fields {
-			total += len(x.Data)
-		}
-		if err == nil && total > len(data) {
-			t.Errorf("fields hold %d bytes of a message of %d", total, len(data))
-		}
-	})
 }
