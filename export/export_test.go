@@ -17,21 +17,17 @@ import (
 	"github.com/degas-dns/degas/model"
 )
 
-// failing is a format that writes something and then gives up.
-type failing struct{}
-
 var errFull = errors.New("disk full")
 
-func (failing) Name() string { return "failing" }
-
-func (failing) Write(dir string, _ *model.Model) error {
+// failing writes something and then gives up.
+func failing(dir string, _ *model.Model) error {
 	if err := os.WriteFile(filepath.Join(dir, "half"), []byte("half"), 0o644); err != nil {
 		return err
 	}
 	return errFull
 }
 
-func init() { export.Register(failing{}) }
+func init() { export.Register(export.Format{Name: "failing", Write: failing}) }
 
 func small(t *testing.T) *model.Model {
 	t.Helper()
@@ -194,8 +190,7 @@ func TestFormatsDescribeThemselves(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		d, ok := f.(export.Describer)
-		if !ok || len(d.Describe().Files) == 0 || d.Describe().Readers == "" || d.Describe().Holds == "" {
+		if len(f.Files) == 0 || f.Readers == "" || f.Holds == "" {
 			t.Errorf("%s does not say what it is", name)
 		}
 	}

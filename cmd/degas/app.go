@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/degas-dns/degas/internal/nearest"
+	"github.com/degas-dns/degas/internal/printable"
 	"github.com/urfave/cli/v2"
 	"golang.org/x/term"
 
@@ -27,7 +28,7 @@ const (
 	exitInterrupted = 130
 )
 
-// command is what every command shares: where it reads and writes.
+// command holds what all commands share: where they read and write.
 type command struct {
 	in       io.Reader
 	out, err io.Writer
@@ -60,7 +61,11 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 		fmt.Fprintln(errOut, "degas: interrupted; train-model goes on with --run NAME --resume; other commands are run again")
 		return exitInterrupted
 	}
-	fmt.Fprintf(errOut, "degas: %v\n", err)
+	lines := strings.Split(err.Error(), "\n") // an error may quote names and file names
+	for i := range lines {
+		lines[i] = printable.Terminal(lines[i])
+	}
+	fmt.Fprintf(errOut, "degas: %s\n", strings.Join(lines, "\n"))
 	if errors.As(err, &usageError{}) {
 		return exitUsage
 	}
@@ -100,8 +105,12 @@ func (c *command) app() *cli.App {
 }
 
 func (c *command) commands() []*cli.Command {
-	return []*cli.Command{c.download(), c.process(), c.inspect(), c.convert(), c.devices(), c.train(), c.threshold(), c.calibrate(), c.evaluate(), c.compare(),
-		c.tune(), c.export(), c.publish(), c.importModel(), c.predict(), c.serve(), c.generate(), c.run(), c.version()}
+	return []*cli.Command{
+		c.download(), c.process(), c.inspect(), c.convert(), c.devices(),
+		c.train(), c.threshold(), c.calibrate(), c.evaluate(), c.compare(), c.tune(),
+		c.export(), c.publish(), c.importModel(), c.predict(), c.serve(),
+		c.generate(), c.run(), c.version(),
+	}
 }
 
 func unknownCommand(app *cli.App, name string) error {

@@ -54,7 +54,7 @@ func TestUnmatched(t *testing.T) {
 // What cannot be measured is imported with a warning, and evaluate-model is no next step of it.
 func TestImportOfOtherLabels(t *testing.T) {
 	dir, data := t.TempDir(), manifest(t)
-	if err := (hdf5.Format{}).Write(dir, untrained(t)); err != nil {
+	if err := hdf5.Format.Write(dir, untrained(t)); err != nil {
 		t.Fatal(err)
 	}
 	for name, tc := range map[string]struct {

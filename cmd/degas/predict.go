@@ -7,7 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,7 +27,9 @@ func (c *command) predict() *cli.Command {
 			"the order of the input. The score is the probability that the name is not benign. Control characters in a name\n" +
 			"are shown as escapes such as \\t.\n\n" +
 			"Example: degas predict runs/first/model google.com xjpakmdcfuqe.biz",
-		Flags:  []cli.Flag{&cli.BoolFlag{Name: "json", Usage: "one JSON object a line, with all labels' probabilities"}},
+		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "json", Usage: "print one JSON object per line, with the probabilities of all labels"},
+		},
 		Action: c.predictAction,
 	}
 }
@@ -53,13 +55,13 @@ func (c *command) predictAction(ctx *cli.Context) error {
 	return errors.Join(err, p.out.Flush())
 }
 
-// predictor writes verdicts.
+// predictor scores names and writes verdicts. One goroutine uses it.
 type predictor struct {
 	classifier *model.Classifier
 	out        *bufio.Writer
 	json       bool
-	p          []float32
-	names      []string
+	p          []float32 // of the batch: [names, labels]
+	folded     []string
 }
 
 // prediction is one line of --json.
@@ -74,10 +76,10 @@ const (
 	predictBatch = 4096
 	// predictDelay is how long a name may wait for others to fill a batch.
 	predictDelay = 20 * time.Millisecond
-	maxLine      = 64 << 10
+	maxLine      = 64 << 10 // bytes
 )
 
-// stream scores lines as they come: in batches while input is plentiful, at once when it pauses.
+// stream scores lines as they come, in batches while there are many and at once when the input pauses.
 func (p *predictor) stream(ctx context.Context, in io.Reader) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -115,7 +117,7 @@ func (p *predictor) stream(ctx context.Context, in io.Reader) error {
 	}
 }
 
-// readLines sends the non-empty lines of in; the second channel has the error after the first is closed.
+// readLines sends the lines of in that are not empty. The second channel gets the error before the first is closed.
 func readLines(ctx context.Context, in io.Reader) (<-chan string, <-chan error) {
 	lines, failed := make(chan string, predictBatch), make(chan error, 1)
 	go func() {
@@ -134,14 +136,13 @@ func readLines(ctx context.Context, in io.Reader) (<-chan string, <-chan error) 
 				}
 			}
 		}
-		if err := s.Err(); errors.Is(err, bufio.ErrTooLong) {
-			failed <- fmt.Errorf("read names: line %d is longer than %d bytes", n+1, maxLine)
-			return
+		err := s.Err()
+		if errors.Is(err, bufio.ErrTooLong) {
+			err = fmt.Errorf("read names: line %d is longer than %d bytes", n+1, maxLine)
 		} else if err != nil {
-			failed <- fmt.Errorf("read names: line %d: %w", n+1, err)
-			return
+			err = fmt.Errorf("read names: line %d: %w", n+1, err)
 		}
-		failed <- nil
+		failed <- err
 	}()
 	return lines, failed
 }
@@ -149,14 +150,12 @@ func readLines(ctx context.Context, in io.Reader) (<-chan string, <-chan error) 
 // score writes the verdicts of names in order.
 func (p *predictor) score(ctx context.Context, names []string) error {
 	width := p.classifier.Width()
-	if len(p.p) < len(names)*width {
-		p.p = make([]float32, len(names)*width)
-	}
-	p.names = p.names[:0]
+	p.p = slices.Grow(p.p[:0], len(names)*width)[:len(names)*width]
+	p.folded = p.folded[:0]
 	for _, n := range names {
-		p.names = append(p.names, dnsname.Fold(n))
+		p.folded = append(p.folded, dnsname.Fold(n))
 	}
-	if err := p.classifier.Probabilities(ctx, p.names, p.p); err != nil {
+	if err := p.classifier.Probabilities(ctx, p.folded, p.p); err != nil {
 		return err
 	}
 	for i, n := range names {
@@ -169,18 +168,12 @@ func (p *predictor) score(ctx context.Context, names []string) error {
 
 func (p *predictor) write(name string, v model.Verdict) error {
 	if p.json {
-		labels := p.classifier.Model().Spec.Labels
 		out := prediction{Name: name, Score: v.Score, Label: v.Label, Probabilities: map[string]float32{}}
-		for i, l := range labels {
+		for i, l := range p.classifier.Model().Spec.Labels {
 			out.Probabilities[l] = v.Probabilities[i]
 		}
 		return json.NewEncoder(p.out).Encode(out)
 	}
-	var buf [32]byte
-	p.out.WriteString(printable.Terminal(name))
-	p.out.WriteByte('\t')
-	p.out.Write(strconv.AppendFloat(buf[:0], v.Score, 'f', 6, 64))
-	p.out.WriteByte('\t')
-	p.out.WriteString(printable.Terminal(v.Label))
-	return p.out.WriteByte('\n')
+	_, err := fmt.Fprintf(p.out, "%s\t%.6f\t%s\n", printable.Terminal(name), v.Score, printable.Terminal(v.Label))
+	return err
 }

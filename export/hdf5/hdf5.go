@@ -24,28 +24,25 @@ import (
 	"github.com/degas-dns/degas/model"
 )
 
-// File is what Write makes.
+// File is the file that the format writes.
 const File = "model.h5"
 
 // kerasVersion is the version whose layout the file follows. Keras 2 takes a file without one for Keras 1's.
 const kerasVersion = "2.15.0"
 
-func init() { export.Register(Format{}) }
+func init() { export.Register(Format) }
 
 // Format is the Keras HDF5 format.
-type Format struct{}
-
-// Name is "hdf5".
-func (Format) Name() string { return "hdf5" }
-
-// Describe tells what the format is for.
-func (Format) Describe() export.Description {
-	return export.Description{Files: []string{File}, Readers: "Keras 3, tf-keras and Keras 2 (load_model), h5py",
-		Holds: "the whole model; codes in, the head's probabilities out"}
+var Format = export.Format{
+	Name:    "hdf5",
+	Files:   []string{File},
+	Readers: "Keras 3, tf-keras and Keras 2 (load_model), h5py",
+	Holds:   "the whole model; codes in, the head's probabilities out",
+	Write:   write,
 }
 
-// Write writes dir/model.h5.
-func (Format) Write(dir string, m *model.Model) error {
+// write writes dir/model.h5.
+func write(dir string, m *model.Model) error {
 	root, err := tree(m)
 	if err != nil {
 		return err

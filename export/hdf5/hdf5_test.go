@@ -19,7 +19,7 @@ import (
 func read(t *testing.T, m *model.Model) *h5test.Tree {
 	t.Helper()
 	dir := t.TempDir()
-	if err := (Format{}).Write(dir, m); err != nil {
+	if err := write(dir, m); err != nil {
 		t.Fatal(err)
 	}
 	data, err := os.ReadFile(filepath.Join(dir, File))

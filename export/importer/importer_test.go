@@ -27,7 +27,7 @@ func TestOwnExportsComeBack(t *testing.T) {
 	for _, tc := range exporttest.Cases(t, rand.New(rand.NewPCG(7, 7)), 5) {
 		t.Run(tc.Name, func(t *testing.T) {
 			dir := t.TempDir()
-			if err := (hdf5.Format{}).Write(dir, tc.Model); err != nil {
+			if err := hdf5.Format.Write(dir, tc.Model); err != nil {
 				t.Fatal(err)
 			}
 			m, _, err := importer.Read(filepath.Join(dir, hdf5.File), importer.Options{Producer: tc.Model.Producer})
@@ -281,7 +281,7 @@ func FuzzParse(f *testing.F) {
 		if n := tc.Model.Spec.Encoder.Window; n > 64 {
 			continue // large files make a fuzzer slow
 		}
-		if err := (hdf5.Format{}).Write(dir, tc.Model); err != nil {
+		if err := hdf5.Format.Write(dir, tc.Model); err != nil {
 			f.Fatal(err)
 		}
 		data, err := os.ReadFile(filepath.Join(dir, hdf5.File))

@@ -25,28 +25,25 @@ import (
 	"github.com/degas-dns/degas/model"
 )
 
-// File is what Write makes.
+// File is the file that the format writes.
 const File = "model.keras"
 
 // version is the Keras whose layout the file has.
 const version = "3.6.0"
 
-func init() { export.Register(Format{}) }
+func init() { export.Register(Format) }
 
 // Format is the Keras 3 format.
-type Format struct{}
-
-// Name is "keras".
-func (Format) Name() string { return "keras" }
-
-// Describe tells what the format is for.
-func (Format) Describe() export.Description {
-	return export.Description{Files: []string{File}, Readers: "Keras 3 (load_model), on any of its backends",
-		Holds: "the whole model; codes in, the head's probabilities out"}
+var Format = export.Format{
+	Name:    "keras",
+	Files:   []string{File},
+	Readers: "Keras 3 (load_model), on any of its backends",
+	Holds:   "the whole model; codes in, the head's probabilities out",
+	Write:   write,
 }
 
-// Write writes dir/model.keras.
-func (Format) Write(dir string, m *model.Model) error {
+// write writes dir/model.keras.
+func write(dir string, m *model.Model) error {
 	layers, err := keras.Layers(m)
 	if err != nil {
 		return err

@@ -28,7 +28,7 @@ func TestWrite(t *testing.T) {
 		t.Run(tc.Name, func(t *testing.T) {
 			dir, again := t.TempDir(), t.TempDir()
 			for _, d := range []string{dir, again} {
-				if err := (Format{}).Write(d, tc.Model); err != nil {
+				if err := write(d, tc.Model); err != nil {
 					t.Fatal(err)
 				}
 			}

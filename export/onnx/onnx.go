@@ -29,7 +29,7 @@ import (
 	"github.com/degas-dns/degas/model"
 )
 
-// File is what Write makes.
+// File is the file that the format writes.
 const File = "model.onnx"
 
 // Names of the outputs.
@@ -38,25 +38,19 @@ const (
 	OutputProbabilities = "probabilities"
 )
 
-func init() { export.Register(Format{}) }
+func init() { export.Register(Format) }
 
 // Format is the ONNX format.
-type Format struct{}
-
-// Name is "onnx".
-func (Format) Name() string { return "onnx" }
-
-// Describe tells what the format is for.
-func (Format) Describe() export.Description {
-	return export.Description{
-		Files:   []string{File},
-		Readers: "onnxruntime and other ONNX runtimes (opset 13)",
-		Holds:   "the network; codes in, score and probabilities out, the encoder as metadata",
-	}
+var Format = export.Format{
+	Name:    "onnx",
+	Files:   []string{File},
+	Readers: "onnxruntime and other ONNX runtimes (opset 13)",
+	Holds:   "the network; codes in, score and probabilities out, the encoder as metadata",
+	Write:   write,
 }
 
-// Write writes dir/model.onnx.
-func (Format) Write(dir string, m *model.Model) error {
+// write writes dir/model.onnx.
+func write(dir string, m *model.Model) error {
 	data, err := encode(m)
 	if err != nil {
 		return err

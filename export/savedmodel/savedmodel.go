@@ -35,25 +35,19 @@ const (
 	producer          = 1645
 )
 
-func init() { export.Register(Format{}) }
+func init() { export.Register(Format) }
 
 // Format is the SavedModel format.
-type Format struct{}
-
-// Name is "savedmodel".
-func (Format) Name() string { return "savedmodel" }
-
-// Describe tells what the format is for.
-func (Format) Describe() export.Description {
-	return export.Description{
-		Files:   []string{File, VariablesDir + "/"},
-		Readers: "TensorFlow 2, TensorFlow Serving, keras.layers.TFSMLayer",
-		Holds:   "the network and the encoder; names or codes in, score, scores and label out",
-	}
+var Format = export.Format{
+	Name:    "savedmodel",
+	Files:   []string{File, VariablesDir + "/"},
+	Readers: "TensorFlow 2, TensorFlow Serving, keras.layers.TFSMLayer",
+	Holds:   "the network and the encoder; names or codes in, score, scores and label out",
+	Write:   write,
 }
 
-// Write writes dir/saved_model.pb and the empty directory dir/variables.
-func (Format) Write(dir string, m *model.Model) error {
+// write writes dir/saved_model.pb and the empty directory dir/variables.
+func write(dir string, m *model.Model) error {
 	data, err := encode(m)
 	if err != nil {
 		return err
