@@ -10,8 +10,8 @@ import (
 	"github.com/degas-dns/degas/model"
 )
 
-// weights reads the tensors of each of the Spec's nodes from the Keras layer it came from. Keras keeps a layer's
-// variables in a fixed order, which is a node's.
+// weights reads the tensors of each of the Spec's nodes from the Keras layer it came from. Keras keeps a layer's variables
+// in the order of a node's parameters.
 func weights(spec *model.Spec, from []*kerasLayer, root *h5.Object) (model.Weights, error) {
 	group, err := root.Child("model_weights")
 	if errors.Is(err, h5.ErrMissing) {
@@ -30,16 +30,15 @@ func weights(spec *model.Spec, from []*kerasLayer, root *h5.Object) (model.Weigh
 		return nil, err
 	}
 	out := model.Weights{}
-	next := 0
 	for _, n := range list {
 		if n.Kind == model.KindInput || n.Kind == model.KindImage || n.Kind == model.KindConcatenate {
 			continue
 		}
-		if next == len(from) {
+		if len(from) == 0 {
 			return nil, fmt.Errorf("layer %s: no layer of the file is left for it", n.Name)
 		}
-		l := from[next]
-		next++
+		l := from[0]
+		from = from[1:]
 		if len(n.Params) == 0 {
 			continue
 		}
@@ -53,7 +52,7 @@ func weights(spec *model.Spec, from []*kerasLayer, root *h5.Object) (model.Weigh
 	return out, nil
 }
 
-// read takes the variables of l as those of n.
+// read reads the variables of l as the parameters of n.
 func (l *kerasLayer) read(group *h5.Object, n model.Node, out model.Weights) error {
 	g, err := group.Child(l.Name)
 	if err != nil {
@@ -110,22 +109,20 @@ func turn(kernel *model.Tensor) {
 	}
 }
 
-// stringList reads a list of names, which Keras cuts into name0, name1, … where one attribute cannot hold it.
+// stringList reads a list of names. Keras cuts it into name0, name1, … if one attribute cannot hold it.
 func stringList(g *h5.Object, name string) ([]string, error) {
-	list, err := g.Strings(name)
-	if !errors.Is(err, h5.ErrMissing) {
-		return list, err
+	list, missing := g.Strings(name)
+	if !errors.Is(missing, h5.ErrMissing) {
+		return list, missing
 	}
-	missing := err
 	for i := 0; ; i++ {
 		part, err := g.Strings(fmt.Sprintf("%s%d", name, i))
-		if errors.Is(err, h5.ErrMissing) {
-			if i == 0 {
-				return nil, missing
-			}
+		switch {
+		case errors.Is(err, h5.ErrMissing) && i > 0:
 			return list, nil
-		}
-		if err != nil {
+		case errors.Is(err, h5.ErrMissing):
+			return nil, missing
+		case err != nil:
 			return nil, err
 		}
 		list = append(list, part...)
