@@ -74,7 +74,6 @@ func Export(ctx context.Context, m *model.Model, to string, o Options) (Report, 
 	return Report{Dir: to, Files: files}, nil
 }
 
-// place fills a directory beside to and renames it.
 func place(ctx context.Context, m *model.Model, to string, chosen []Format, o Options) ([]File, error) {
 	if err := replaceable(to, o.Overwrite); err != nil {
 		return nil, err
@@ -117,7 +116,6 @@ func replaceable(to string, overwrite bool) error {
 	return nil
 }
 
-// fill writes all files into dir.
 func fill(ctx context.Context, dir string, m *model.Model, chosen []Format, metrics map[string]float64) ([]File, error) {
 	if err := m.Save(dir); err != nil {
 		return nil, err

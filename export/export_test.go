@@ -129,7 +129,7 @@ func TestExportNothingHalf(t *testing.T) {
 	}{
 		{"format fails", context.Background(), m, []string{"onnx", "failing"}, "failing: disk full"},
 		{"stopped", stopped, m, nil, "context canceled"},
-		{"unknown format", context.Background(), m, []string{"hdf6"}, `unknown format "hdf6", known are failing, hdf5, keras, onnx, savedmodel, tfjs`},
+		{"unknown format", context.Background(), m, []string{"hdf6"}, `unknown export format "hdf6" (did you mean hdf5?), known are: failing, hdf5, keras, onnx, savedmodel, tfjs`},
 		{"weights missing", context.Background(), broken, nil, "dense/kernel is missing"},
 		{"bad input name", context.Background(), named, []string{"onnx"}, `input name "not a name"`},
 	} {

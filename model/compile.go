@@ -99,7 +99,6 @@ func compile(spec *Spec, w Weights) (*compiled, error) {
 	return b.compiled, nil
 }
 
-// alloc makes a buffer for the output of n.
 func (b *compiler) alloc(n Node) int {
 	b.widths = append(b.widths, sizeOf(n.Shape))
 	b.buffer[n.Name] = len(b.widths) - 1
@@ -127,7 +126,6 @@ func (b *compiler) embedded(n Node) (*Tensor, bool) {
 
 func (b *compiler) add(st step) { b.steps = append(b.steps, st) }
 
-// node adds the steps of n, the i-th node.
 func (b *compiler) node(i int, n Node) error {
 	in, shape := b.input(n)
 	switch n.Kind {

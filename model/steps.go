@@ -60,7 +60,6 @@ func (st *convStep) run(s *scratch, n int) {
 	}
 }
 
-// rows computes a part of the output of one name.
 func (st *convStep) rows(x, y []float32, part Span) {
 	fillRows(y[part.Lo*st.filters:part.Hi*st.filters], st.bias)
 	for j := range st.kernel {
@@ -74,7 +73,6 @@ func (st *convStep) rows(x, y []float32, part Span) {
 	}
 }
 
-// pack lays out a kernel [kernel, depth, filters].
 func (st *convStep) pack(kernel *Tensor) {
 	st.depth = kernel.Shape[1]
 	st.weights = make([]kernels.Packed, st.kernel)
@@ -101,7 +99,6 @@ func (st *foldedConvStep) run(s *scratch, n int) {
 	}
 }
 
-// row computes output row t.
 func (st *foldedConvStep) row(codes []uint16, t int, y []float32) {
 	copy(y, st.bias)
 	for j := range st.kernel {
@@ -195,7 +192,6 @@ func (st *poolStep) run(s *scratch, n int) {
 	}
 }
 
-// row computes output row t.
 func (st *poolStep) row(x []float32, t int, y []float32) {
 	from := max(0, t*st.pool-st.before)
 	copy(y, x[from*st.features:])
@@ -382,14 +378,12 @@ func (l *lstmScratch) grow(n, units int) {
 	}
 }
 
-// fillRows sets every row of y to bias.
 func fillRows(y, bias []float32) {
 	for lo := 0; lo < len(y); lo += len(bias) {
 		copy(y[lo:], bias)
 	}
 }
 
-// activate applies an element-wise activation in place.
 func activate(x []float32, activation string) {
 	switch activation {
 	case ReLU:

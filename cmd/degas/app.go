@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/degas-dns/degas/internal/nearest"
@@ -43,7 +45,6 @@ func (e usageError) Unwrap() error { return e.error }
 
 func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
-// run runs the command line and returns the exit code.
 func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer) int {
 	c := &command{in: in, out: out, err: errOut}
 	if f, ok := errOut.(*os.File); ok {
@@ -58,7 +59,8 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 	case err == nil:
 		return 0
 	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
-		fmt.Fprintln(errOut, "degas: interrupted; train-model goes on with --run NAME --resume; other commands are run again")
+		fmt.Fprintln(errOut,
+			"degas: interrupted; train-model goes on with --run NAME --resume; other commands are run again")
 		return exitInterrupted
 	}
 	lines := strings.Split(err.Error(), "\n") // an error may quote names and file names
@@ -125,7 +127,6 @@ func unknownCommand(app *cli.App, name string) error {
 	return usagef("unknown command %q: %s", name, hint)
 }
 
-// before applies the global flags.
 func (c *command) before(ctx *cli.Context) error {
 	c.quiet = ctx.Bool("quiet")
 	level := slog.LevelWarn
@@ -161,7 +162,7 @@ func intersperse(app *cli.App, args []string) ([]string, error) {
 	if sub == nil {
 		return args, nil
 	}
-	out := append([]string(nil), args[:at+1]...)
+	out := slices.Clone(args[:at+1])
 	var rest []string
 	for i := at + 1; i < len(args); i++ {
 		a := args[i]
@@ -187,21 +188,17 @@ func intersperse(app *cli.App, args []string) ([]string, error) {
 	return out, nil
 }
 
-// takesValue reports whether arg is a flag whose value is the next argument.
 func takesValue(flags []cli.Flag, arg string) bool {
 	name := strings.TrimLeft(arg, "-")
 	if strings.Contains(name, "=") {
 		return false
 	}
-	for _, f := range flags {
-		for _, n := range f.Names() {
-			if n == name {
-				_, isBool := f.(*cli.BoolFlag)
-				return !isBool
-			}
-		}
+	i := slices.IndexFunc(flags, func(f cli.Flag) bool { return slices.Contains(f.Names(), name) })
+	if i < 0 {
+		return false
 	}
-	return false
+	_, isBool := flags[i].(*cli.BoolFlag)
+	return !isBool
 }
 
 // arguments checks how many positional arguments a command got.
@@ -214,13 +211,9 @@ func arguments(ctx *cli.Context, least, most int) error {
 
 // argument is the i-th positional argument or a default.
 func argument(ctx *cli.Context, i int, def string) string {
-	if v := ctx.Args().Get(i); v != "" {
-		return v
-	}
-	return def
+	return cmp.Or(ctx.Args().Get(i), def)
 }
 
-// printJSON writes v as one JSON document.
 func (c *command) printJSON(v any) error {
 	e := json.NewEncoder(c.out)
 	e.SetIndent("", "  ")

@@ -107,7 +107,6 @@ func (c *command) exportAction(ctx *cli.Context) error {
 	return w.Flush()
 }
 
-// listFormats shows the formats and the programs that read them.
 func (c *command) listFormats(asJSON bool) error {
 	if asJSON {
 		return c.printJSON(export.Formats())

@@ -43,7 +43,6 @@ func (c *command) importModel() *cli.Command {
 	}
 }
 
-// imported is the result of import-model.
 type imported struct {
 	Run        string        `json:"run"`
 	Parameters int           `json:"parameters"`

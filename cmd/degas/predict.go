@@ -147,7 +147,6 @@ func readLines(ctx context.Context, in io.Reader) (<-chan string, <-chan error) 
 	return lines, failed
 }
 
-// score writes the verdicts of names in order.
 func (p *predictor) score(ctx context.Context, names []string) error {
 	width := p.classifier.Width()
 	p.p = slices.Grow(p.p[:0], len(names)*width)[:len(names)*width]

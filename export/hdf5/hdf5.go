@@ -41,7 +41,6 @@ var Format = export.Format{
 	Write:   write,
 }
 
-// write writes dir/model.h5.
 func write(dir string, m *model.Model) error {
 	root, err := tree(m)
 	if err != nil {
@@ -53,7 +52,6 @@ func write(dir string, m *model.Model) error {
 	})
 }
 
-// tree lays out the file.
 func tree(m *model.Model) (*h5.Group, error) {
 	layers, err := keras.Layers(m)
 	if err != nil {

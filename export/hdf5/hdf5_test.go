@@ -12,11 +12,10 @@ import (
 
 	"github.com/degas-dns/degas/export/internal/exporttest"
 	"github.com/degas-dns/degas/export/internal/h5"
-	"github.com/degas-dns/degas/export/internal/h5/h5test"
 	"github.com/degas-dns/degas/model"
 )
 
-func read(t *testing.T, m *model.Model) *h5test.Tree {
+func read(t *testing.T, m *model.Model) *fileTree {
 	t.Helper()
 	dir := t.TempDir()
 	if err := write(dir, m); err != nil {
@@ -26,7 +25,7 @@ func read(t *testing.T, m *model.Model) *h5test.Tree {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tree, err := h5test.Read(data)
+	tree, err := readTree(data)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +41,7 @@ func TestLayout(t *testing.T) {
 				t.Errorf("%s: no version at %s", c.Name, at)
 			}
 		}
-		var tensors []h5test.Dataset
+		var tensors []dataSet
 		for _, layer := range tree.Arrays["/model_weights/@layer_names"] {
 			names, ok := tree.Arrays["/model_weights/"+layer+"/@weight_names"]
 			if !ok {
@@ -60,7 +59,7 @@ func TestLayout(t *testing.T) {
 			t.Errorf("%s: %d tensors in %d data sets, the model has %d", c.Name, len(tensors), len(tree.Datasets), len(c.Model.Weights))
 		}
 		for name, w := range c.Model.Weights {
-			if !slices.ContainsFunc(tensors, func(d h5test.Dataset) bool { return slices.Equal(d.Shape, w.Shape) && slices.Equal(d.Data, w.Data) }) {
+			if !slices.ContainsFunc(tensors, func(d dataSet) bool { return slices.Equal(d.Shape, w.Shape) && slices.Equal(d.Data, w.Data) }) {
 				t.Errorf("%s: %s is not in the file", c.Name, name)
 			}
 		}
@@ -69,7 +68,7 @@ func TestLayout(t *testing.T) {
 }
 
 // checkConfig compares model_config's layers with layer_names.
-func checkConfig(t *testing.T, name string, tree *h5test.Tree) {
+func checkConfig(t *testing.T, name string, tree *fileTree) {
 	t.Helper()
 	var config struct {
 		Class  string `json:"class_name"`
@@ -133,7 +132,7 @@ func TestManyNames(t *testing.T) {
 	if _, err := g.WriteTo(&buf); err != nil {
 		t.Fatal(err)
 	}
-	tree, err := h5test.Read(buf.Bytes())
+	tree, err := readTree(buf.Bytes())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -217,7 +217,6 @@ func sources(v any, out []string) ([]string, error) {
 	return out, nil
 }
 
-// text is a string setting, "" if there is none.
 func (s settings) text(names ...string) (v string) {
 	s.first(&v, names)
 	return v
@@ -233,7 +232,6 @@ func (s settings) number(fallback int, names ...string) int {
 	return v[0]
 }
 
-// oneOrMore is an integer or a list of them.
 type oneOrMore []int
 
 // UnmarshalJSON implements json.Unmarshaler.

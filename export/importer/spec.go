@@ -134,7 +134,6 @@ func split(ends [][]placed, shared int) ([]placed, error) {
 	return append(slices.Clone(ends[0][:shared]), joined), nil
 }
 
-// count is the number of layers in a chain and its branches.
 func count(chain []placed) int {
 	n := len(chain)
 	for _, p := range chain {

@@ -52,7 +52,6 @@ func weights(spec *model.Spec, from []*kerasLayer, root *h5.Object) (model.Weigh
 	return out, nil
 }
 
-// read reads the variables of l as the parameters of n.
 func (l *kerasLayer) read(group *h5.Object, n model.Node, out model.Weights) error {
 	g, err := group.Child(l.Name)
 	if err != nil {

@@ -42,7 +42,6 @@ var Format = export.Format{
 	Write:   write,
 }
 
-// write writes dir/model.keras.
 func write(dir string, m *model.Model) error {
 	layers, err := keras.Layers(m)
 	if err != nil {

@@ -51,7 +51,6 @@ func (b *builder) get(node, order string) string {
 	return v.names[order]
 }
 
-// param adds node n's i-th parameter as it is.
 func (b *builder) param(n model.Node, i int) string {
 	p := n.Params[i]
 	return b.floats(p.Name, p.Shape, b.weights[p.Name].Data)
@@ -136,7 +135,6 @@ func (b *builder) gather(name, x, indices string, axis int) string {
 	return b.op("Gather", name, []string{x, indices}, 0, intAttr("axis", axis))
 }
 
-// activate applies an activation, or none.
 func (b *builder) activate(name, in, activation string) string {
 	if op := nodes.Operators[activation]; op != "" {
 		return b.op(op, name, []string{in}, 0)
@@ -161,7 +159,6 @@ func (b *builder) convolve(n model.Node, order string, attributes ...attribute) 
 	b.set(n, b.activate(n.Name, y, n.Layer.Activation), order)
 }
 
-// picture adds a layer over pictures.
 func (b *builder) picture(n model.Node) {
 	l := n.Layer
 	switch n.Kind {

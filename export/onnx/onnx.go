@@ -49,7 +49,6 @@ var Format = export.Format{
 	Write:   write,
 }
 
-// write writes dir/model.onnx.
 func write(dir string, m *model.Model) error {
 	data, err := encode(m)
 	if err != nil {

@@ -46,7 +46,6 @@ type entry struct {
 	DType string `json:"dtype"`
 }
 
-// write writes dir/tfjs.
 func write(dir string, m *model.Model) error {
 	layers, err := keras.Layers(m)
 	if err != nil {

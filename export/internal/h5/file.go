@@ -86,7 +86,6 @@ func (c *cursor) bytes(n uint64) []byte {
 	return c.data[c.pos-n : c.pos]
 }
 
-// unsigned reads an integer of 1 to 8 bytes.
 func (c *cursor) unsigned(n uint64) (v uint64) {
 	for i, b := range c.bytes(n) {
 		v |= uint64(b) << (8 * i)
@@ -138,7 +137,6 @@ func (f *File) object(path string, pos uint64) (*Object, error) {
 // Path is the object's place in the file, "/" for the root.
 func (o *Object) Path() string { return "/" + o.path }
 
-// find returns the first message of a kind.
 func (o *Object) find(kind uint16) ([]byte, bool) {
 	i := slices.IndexFunc(o.messages, func(m message) bool { return m.kind == kind })
 	if i < 0 {
@@ -197,7 +195,6 @@ func (o *Object) Float32() (shape []int, values []float32, err error) {
 	return shape, values, nil
 }
 
-// contents finds the bytes that a layout message places.
 func (f *File) contents(layout []byte, size uint64) ([]byte, error) {
 	c := &cursor{data: layout}
 	switch version, class := c.byte(), c.byte(); {
@@ -226,7 +223,6 @@ func (f *File) contents(layout []byte, size uint64) ([]byte, error) {
 	}
 }
 
-// dimensions reads a dataspace.
 func dimensions(space []byte) (shape []int, count uint64, err error) {
 	c := &cursor{data: space}
 	version, rank := c.byte(), c.byte()
@@ -279,7 +275,6 @@ func floatType(kind []byte) (size uint64, decode func([]byte) float32, err error
 	return 0, nil, fmt.Errorf("numbers of %d bytes are not known", size)
 }
 
-// half widens an IEEE half-precision number.
 func half(h uint16) float32 {
 	sign, exponent, fraction := uint32(h>>15)<<31, uint32(h>>10&31), uint32(h&1023)
 	switch exponent {

@@ -30,7 +30,6 @@ func main() {
 	}
 }
 
-// isa is one instruction set.
 type isa struct {
 	out    *bytes.Buffer
 	suffix string // of its functions
@@ -41,10 +40,8 @@ type isa struct {
 
 func (i isa) wide() bool { return i.lanes == 16 }
 
-// bytes is the size of a register.
 func (i isa) bytes() int { return 4 * i.lanes }
 
-// v is vector register n.
 func (i isa) v(n int) string { return fmt.Sprintf("%s%d", i.reg, n) }
 
 func (i isa) op(format string, args ...any) { fmt.Fprintf(i.out, "\t"+format+"\n", args...) }
