@@ -49,9 +49,9 @@ type File struct {
 	SHA256 string `json:"sha256"` // lower-case hexadecimal
 }
 
-// Export writes m into the version directory to, which appears whole or not at all: it fills a sibling named .tmp-…, which
-// servers ignore, and renames that. Equal models give equal bytes. The error wraps ErrExists if to exists and Overwrite is
-// not set, and is ctx's if ctx ended between two formats.
+// Export writes m into the version directory to, which appears whole or not at all: it fills a sibling named .tmp-…,
+// which servers ignore, and renames that. Equal models give equal bytes. The error wraps ErrExists if to exists and
+// Overwrite is not set, and is ctx's if ctx ended between two formats.
 func Export(ctx context.Context, m *model.Model, to string, o Options) (Report, error) {
 	if o.Formats == nil {
 		o.Formats = DefaultFormats
@@ -87,7 +87,7 @@ func place(ctx context.Context, m *model.Model, to string, chosen []Format, o Op
 		return nil, err
 	}
 	defer os.RemoveAll(stage) // gone already if all went well
-	files, err := fill(ctx, stage, m, chosen, o.Metrics)
+	files, err := fill(ctx, stage, m, chosen, o)
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +116,7 @@ func replaceable(to string, overwrite bool) error {
 	return nil
 }
 
-func fill(ctx context.Context, dir string, m *model.Model, chosen []Format, metrics map[string]float64) ([]File, error) {
+func fill(ctx context.Context, dir string, m *model.Model, chosen []Format, o Options) ([]File, error) {
 	if err := m.Save(dir); err != nil {
 		return nil, err
 	}
@@ -128,7 +128,7 @@ func fill(ctx context.Context, dir string, m *model.Model, chosen []Format, metr
 			return nil, fmt.Errorf("%s: %w", f.Name, err)
 		}
 	}
-	if err := describe(dir, m, metrics); err != nil {
+	if err := describe(dir, m, o.Metrics); err != nil {
 		return nil, err
 	}
 	files, err := sums(dir)

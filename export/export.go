@@ -1,5 +1,5 @@
-// Package export writes a trained model for other runtimes. Each [Format] has a package of its own. [Export] writes several
-// into one version directory as TensorFlow Serving lays it out (models/degas/1).
+// Package export writes a trained model for other runtimes. Each [Format] has a package of its own. [Export] writes
+// several into one version directory as TensorFlow Serving lays it out (models/degas/1).
 //
 // Formats register themselves. Import export/formats for all of them:
 //
@@ -17,8 +17,8 @@ type Format struct {
 	Files   []string `json:"files"`   // what Write makes; a final slash means a directory
 	Readers string   `json:"readers"` // the programs that load them
 	Holds   string   `json:"holds"`   // their contents, and what they take as input
-	// Write puts the files into dir, which exists. It works for every valid Spec or says what of the Spec the format cannot
-	// hold. Equal models give equal bytes.
+	// Write puts the files into dir, which exists. It works for every valid Spec or says what of the Spec the format
+	// cannot hold. Equal models give equal bytes.
 	Write func(dir string, m *model.Model) error `json:"-"`
 }
 

@@ -58,7 +58,15 @@ func TestExportEveryCase(t *testing.T) {
 		t.Skip("a minute under the race detector; go test ./... runs it")
 	}
 	dir := t.TempDir()
-	want := []string{"README.md", "manifest.json", "model.h5", "model.json", "model.onnx", "model.safetensors", "saved_model.pb"}
+	want := []string{
+		"README.md",
+		"manifest.json",
+		"model.h5",
+		"model.json",
+		"model.onnx",
+		"model.safetensors",
+		"saved_model.pb",
+	}
 	for _, c := range exporttest.Cases(t, rand.New(rand.NewPCG(3, 4)), 6) {
 		var reports [2]export.Report
 		for i := range reports {
@@ -129,7 +137,8 @@ func TestExportNothingHalf(t *testing.T) {
 	}{
 		{"format fails", context.Background(), m, []string{"onnx", "failing"}, "failing: disk full"},
 		{"stopped", stopped, m, nil, "context canceled"},
-		{"unknown format", context.Background(), m, []string{"hdf6"}, `unknown export format "hdf6" (did you mean hdf5?), known are: failing, hdf5, keras, onnx, savedmodel, tfjs`},
+		{"unknown format", context.Background(), m, []string{"hdf6"},
+			`unknown export format "hdf6" (did you mean hdf5?), known are: failing, hdf5, keras, onnx, savedmodel, tfjs`},
 		{"weights missing", context.Background(), broken, nil, "dense/kernel is missing"},
 		{"bad input name", context.Background(), named, []string{"onnx"}, `input name "not a name"`},
 	} {
@@ -152,10 +161,14 @@ func TestExportOntoSomething(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := entries(t, to)
-	if _, err := export.Export(ctx, m, to, export.Options{}); !errors.Is(err, export.ErrExists) || !strings.Contains(err.Error(), to) {
+	if _, err := export.Export(ctx, m, to, export.Options{}); !errors.Is(err, export.ErrExists) ||
+		!strings.Contains(err.Error(), to) {
 		t.Errorf("onto an earlier export: %v", err)
 	}
-	if _, err := export.Export(ctx, m, to, export.Options{Formats: []string{"failing"}, Overwrite: true}); !errors.Is(err, errFull) {
+	if _, err := export.Export(ctx, m, to, export.Options{Formats: []string{"failing"}, Overwrite: true}); !errors.Is(
+		err,
+		errFull,
+	) {
 		t.Errorf("an overwrite that fails: %v", err)
 	}
 	if got := entries(t, to); !slices.Equal(got, before) {

@@ -60,8 +60,8 @@ type Verified struct {
 	Unread []string `json:"unread"`
 }
 
-// Verify scores verifyNames names, whose probabilities may differ by verifyTolerance. The files hold the same numbers, so
-// any difference means that a file says something else.
+// Verify scores verifyNames names, whose probabilities may differ by verifyTolerance. The files hold the same numbers,
+// so any difference means that a file says something else.
 const (
 	verifyNames     = 2000
 	verifyTolerance = 1e-6

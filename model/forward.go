@@ -137,8 +137,8 @@ func plainEmbedding(table exactTensor, codes []uint16) []float64 {
 	return y
 }
 
-// plainConv is a convolution of a picture or a sequence, or a dense layer, which is one of a single pixel. Same padding is
-// that of sequences.
+// plainConv is a convolution of a picture or a sequence, or a dense layer, which is one of a single pixel. Same padding
+// is that of sequences.
 func plainConv(x []float64, inShape, outShape []int, kernel, bias exactTensor, same bool) []float64 {
 	height, width, in := asPicture(inShape)
 	rows, columns, filters := asPicture(outShape)

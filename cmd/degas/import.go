@@ -21,8 +21,8 @@ func (c *command) importModel() *cli.Command {
 		Name:      "import-model",
 		Usage:     "make a run of a Keras model, to measure, train, export and serve it",
 		ArgsUsage: "FILE.h5",
-		Description: "FILE.h5 is a file that Keras 1 to 3 wrote with model.save. The run gets its model. evaluate-model measures the run,\n" +
-			"train-model --from trains it further, and export-model and predict use it.\n\n" +
+		Description: "FILE.h5 is a file that Keras 1 to 3 wrote with model.save. The run gets its model. evaluate-model\n" +
+			"measures the run, train-model --from trains it further, and export-model and predict use it.\n\n" +
 			"Example: degas import-model nyu_model.h5 --encoder degas --run original",
 		Flags: []cli.Flag{
 			&cli.StringFlag{
@@ -81,7 +81,8 @@ func (c *command) importAction(ctx *cli.Context) error {
 		return err
 	}
 	target := targetOf(m.Spec.Labels)
-	if err := trainer.Import(dir, m, target, filepath.Base(file)+", sha256 "+sum, ctx.String("data"), release); err != nil {
+	source := filepath.Base(file) + ", sha256 " + sum
+	if err := trainer.Import(dir, m, target, source, ctx.String("data"), release); err != nil {
 		return err
 	}
 	strange := unmatched(m.Spec.Labels, target, ctx.String("data"))
@@ -117,8 +118,8 @@ func targetOf(labels []string) string {
 	return trainer.TargetClass
 }
 
-// unmatched returns the labels that evaluate-model finds no names for. If there is a data set at data, families must be in
-// it. Otherwise a family may have any name but those that the importer invents.
+// unmatched returns the labels that evaluate-model finds no names for. If there is a data set at data, families must be
+// in it. Otherwise a family may have any name but those that the importer invents.
 func unmatched(labels []string, target, data string) []string {
 	var families []string // nil where that is not known
 	if m, err := datasets.ReadManifest(data); err == nil {
@@ -129,7 +130,8 @@ func unmatched(labels []string, target, data string) []string {
 	}
 	var out []string
 	for i, l := range labels {
-		known := target != trainer.TargetFamily || slices.Contains(families, l) || families == nil && !strings.HasPrefix(l, "label_")
+		known := target != trainer.TargetFamily || slices.Contains(families, l) ||
+			families == nil && !strings.HasPrefix(l, "label_")
 		if benign := l == model.BinaryLabels[0]; benign != (i == 0) || !benign && !known {
 			out = append(out, l)
 		}

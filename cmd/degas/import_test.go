@@ -17,7 +17,10 @@ import (
 func manifest(t *testing.T) string {
 	t.Helper()
 	data, err := json.Marshal(datasets.Manifest{Format: datasets.FormatVersion, Splits: []datasets.SplitReport{
-		{Name: "train", ByFamily: map[string]int64{"": 9, "necurs": 1}}, {Name: "test", ByFamily: map[string]int64{"tinba": 1}}}})
+		{
+			Name:     "train",
+			ByFamily: map[string]int64{"": 9, "necurs": 1},
+		}, {Name: "test", ByFamily: map[string]int64{"tinba": 1}}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +70,17 @@ func TestImportOfOtherLabels(t *testing.T) {
 		"threat": {labels: "benign,threat", warned: true},
 		"dga":    {labels: "legit,dga", warned: true},
 	} {
-		args := []string{"degas", "import-model", filepath.Join(dir, hdf5.File), "--runs", filepath.Join(dir, "runs"), "--run", name, "--data", data}
+		args := []string{
+			"degas",
+			"import-model",
+			filepath.Join(dir, hdf5.File),
+			"--runs",
+			filepath.Join(dir, "runs"),
+			"--run",
+			name,
+			"--data",
+			data,
+		}
 		if tc.labels != "" {
 			args = append(args, "--labels", tc.labels)
 		}

@@ -22,10 +22,10 @@ func (c *command) predict() *cli.Command {
 		Name:      "predict",
 		Usage:     "score names from arguments or standard input",
 		ArgsUsage: "MODEL [NAME…]",
-		Description: "MODEL is a run's directory, its model/, or an exported version directory. Names come from the arguments or, one\n" +
-			"per line, from standard input. Each line of output holds a name, its score and its label, separated by tabs, in\n" +
-			"the order of the input. The score is the probability that the name is not benign. Control characters in a name\n" +
-			"are shown as escapes such as \\t.\n\n" +
+		Description: "MODEL is a run's directory, its model/, or an exported version directory. Names come from the\n" +
+			"arguments or, one per line, from standard input. Each line of output holds a name, its score and its label,\n" +
+			"separated by tabs, in the order of the input. The score is the probability that the name is not benign.\n" +
+			"Control characters in a name are shown as escapes such as \\t.\n\n" +
 			"Example: degas predict runs/first/model google.com xjpakmdcfuqe.biz",
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "json", Usage: "print one JSON object per line, with the probabilities of all labels"},

@@ -18,9 +18,9 @@ func (c *command) serve() *cli.Command {
 		Name:      "serve",
 		Usage:     "answer TensorFlow Serving's REST API with a model",
 		ArgsUsage: "MODEL",
-		Description: "MODEL is a version directory, a run, or a directory of numbered versions. The command prints the model's URL when\n" +
-			"it is ready. On Ctrl-C it finishes the requests in work and stops. Anyone who reaches the address can use the model,\n" +
-			"so choose an address that only your clients reach.\n\n" +
+		Description: "MODEL is a version directory, a run, or a directory of numbered versions. The command prints the\n" +
+			"model's URL when it is ready. On Ctrl-C it finishes the requests in work and stops. Anyone who reaches the\n" +
+			"address can use the model, so choose an address that only your clients reach.\n\n" +
 			"Example: degas serve models/degas\n" +
 			"         curl -d '{\"instances\": [\"google.com\"]}' http://127.0.0.1:8501/v1/models/degas:predict",
 		Flags: []cli.Flag{
@@ -31,7 +31,8 @@ func (c *command) serve() *cli.Command {
 	}
 }
 
-// Requests in work may take shutdownTime after an interrupt, and a request may take readTime to arrive. Tests change both.
+// Requests in work may take shutdownTime after an interrupt, and a request may take readTime to arrive. Tests change
+// both.
 var shutdownTime, readTime = 10 * time.Second, time.Minute
 
 func (c *command) serveAction(ctx *cli.Context) error {

@@ -5,9 +5,9 @@
 //	/model_weights/<layer>         attribute weight_names
 //	/model_weights/<layer>/<name>  float32 data sets, the names of weight_names split at '/'
 //
-// Keras 2 and tf-keras, Keras 3 and TensorFlow.js' converter load it: keras.models.load_model("model.h5", compile=False).
-// The input is int32 codes, [batch, window]; the output is the head's, [batch, 1] for a sigmoid (the probability of
-// Labels[1]) and [batch, labels] for a softmax.
+// Keras 2 and tf-keras, Keras 3 and TensorFlow.js' converter load it: keras.models.load_model("model.h5",
+// compile=False). The input is int32 codes, [batch, window]; the output is the head's, [batch, 1] for a sigmoid (the
+// probability of Labels[1]) and [batch, labels] for a softmax.
 package hdf5
 
 import (

@@ -56,10 +56,19 @@ func TestLayout(t *testing.T) {
 			}
 		}
 		if len(tensors) != len(c.Model.Weights) || len(tree.Datasets) != len(tensors) {
-			t.Errorf("%s: %d tensors in %d data sets, the model has %d", c.Name, len(tensors), len(tree.Datasets), len(c.Model.Weights))
+			t.Errorf(
+				"%s: %d tensors in %d data sets, the model has %d",
+				c.Name,
+				len(tensors),
+				len(tree.Datasets),
+				len(c.Model.Weights),
+			)
 		}
 		for name, w := range c.Model.Weights {
-			if !slices.ContainsFunc(tensors, func(d dataSet) bool { return slices.Equal(d.Shape, w.Shape) && slices.Equal(d.Data, w.Data) }) {
+			if !slices.ContainsFunc(
+				tensors,
+				func(d dataSet) bool { return slices.Equal(d.Shape, w.Shape) && slices.Equal(d.Data, w.Data) },
+			) {
 				t.Errorf("%s: %s is not in the file", c.Name, name)
 			}
 		}
@@ -105,14 +114,28 @@ func TestOriginalPaths(t *testing.T) {
 		t.Fatal(err)
 	}
 	tree := read(t, m)
-	want := []string{"main_input", "embedding", "conv1d", "thresholded_re_lu", "max_pooling1d", "conv1d_1", "thresholded_re_lu_1", "max_pooling1d_1",
-		"flatten", "dense", "thresholded_re_lu_2", "dropout", "dense_1"}
+	want := []string{
+		"main_input",
+		"embedding",
+		"conv1d",
+		"thresholded_re_lu",
+		"max_pooling1d",
+		"conv1d_1",
+		"thresholded_re_lu_1",
+		"max_pooling1d_1",
+		"flatten",
+		"dense",
+		"thresholded_re_lu_2",
+		"dropout",
+		"dense_1",
+	}
 	if got := tree.Arrays["/model_weights/@layer_names"]; !slices.Equal(got, want) {
 		t.Errorf("layers %v, want %v", got, want)
 	}
 	for path, shape := range map[string][]int{
-		"embedding/embedding/embeddings:0": {128, 128}, "conv1d/conv1d/kernel:0": {3, 128, 128}, "conv1d_1/conv1d_1/kernel:0": {2, 128, 128},
-		"dense/dense/kernel:0": {2432, 64}, "dense_1/dense_1/bias:0": {1},
+		"embedding/embedding/embeddings:0": {128, 128}, "conv1d/conv1d/kernel:0": {3, 128, 128},
+		"conv1d_1/conv1d_1/kernel:0": {2, 128, 128},
+		"dense/dense/kernel:0":       {2432, 64}, "dense_1/dense_1/bias:0": {1},
 	} {
 		if got := tree.Datasets["/model_weights/"+path].Shape; !slices.Equal(got, shape) {
 			t.Errorf("%s is %v, want %v", path, got, shape)

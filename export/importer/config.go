@@ -158,8 +158,8 @@ func parseFunctional(data json.RawMessage) (*kerasModel, error) {
 	return m, nil
 }
 
-// tensor returns the layer in ["name", 0, 0], which may go on with the arguments of its call. Only a layer's first output
-// is read: others are states, or belong to a layer that is used twice.
+// tensor returns the layer in ["name", 0, 0], which may go on with the arguments of its call. Only a layer's first
+// output is read: others are states, or belong to a layer that is used twice.
 func tensor(v any) (layer string, ok bool, err error) {
 	list, ok := v.([]any)
 	if !ok || len(list) < 3 {

@@ -32,8 +32,8 @@ type Options struct {
 // maxFile is far above the size of any model for names.
 const maxFile = 1 << 30
 
-// Read reads the Keras HDF5 file at path. sum is its SHA-256 in hexadecimal. Errors name the file, the layer and the shape
-// at fault.
+// Read reads the Keras HDF5 file at path. sum is its SHA-256 in hexadecimal. Errors name the file, the layer and the
+// shape at fault.
 func Read(path string, o Options) (m *model.Model, sum string, err error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -202,8 +202,8 @@ func encoder(name string, window int, layers []model.Layer) (model.Encoder, erro
 		}
 	}
 	if len(fit) != 1 {
-		return model.Encoder{}, fmt.Errorf("it does not say how names become its %d codes below %d. Try: --encoder with one of %s",
-			window, rows, strings.Join(model.Encoders(), ", "))
+		return model.Encoder{}, fmt.Errorf("it does not say how names become its %d codes below %d. "+
+			"Try: --encoder with one of %s", window, rows, strings.Join(model.Encoders(), ", "))
 	}
 	return model.NamedEncoder(fit[0])
 }

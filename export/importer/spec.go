@@ -16,8 +16,8 @@ type chains struct {
 	depth  int
 }
 
-// maxLayers bounds a configuration and the layers of its Spec. A Spec repeats layers that several branches read, so their
-// number can double at every Concatenate.
+// maxLayers bounds a configuration and the layers of its Spec. A Spec repeats layers that several branches read, so
+// their number can double at every Concatenate.
 const maxLayers = 1000
 
 // chain lays m out from its input, which it leaves out, to its output.

@@ -10,8 +10,8 @@ import (
 	"github.com/degas-dns/degas/model"
 )
 
-// weights reads the tensors of each of the Spec's nodes from the Keras layer it came from. Keras keeps a layer's variables
-// in the order of a node's parameters.
+// weights reads the tensors of each of the Spec's nodes from the Keras layer it came from. Keras keeps a layer's
+// variables in the order of a node's parameters.
 func weights(spec *model.Spec, from []*kerasLayer, root *h5.Object) (model.Weights, error) {
 	group, err := root.Child("model_weights")
 	if errors.Is(err, h5.ErrMissing) {
@@ -97,7 +97,8 @@ func (l *kerasLayer) read(group *h5.Object, n model.Node, out model.Weights) err
 	return nil
 }
 
-// turn reverses the spatial axes of a kernel, [kernel…, in, filters], in place: Theano convolves where others correlate.
+// turn reverses the spatial axes of a kernel, [kernel…, in, filters], in place: Theano convolves where others
+// correlate.
 func turn(kernel *model.Tensor) {
 	d := kernel.Data
 	size := kernel.Shape[len(kernel.Shape)-2] * kernel.Shape[len(kernel.Shape)-1]

@@ -105,8 +105,8 @@ func weightsFile(layers []keras.Layer) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// place is where variable i of a layer is: an LSTM's three belong to its cell, a bidirectional layer's to the cells of the
-// two layers that it wraps.
+// place is where variable i of a layer is: an LSTM's three belong to its cell, a bidirectional layer's to the cells of
+// the two layers that it wraps.
 func place(class string, i int) (holder string, number int) {
 	switch {
 	case class == "LSTM":
@@ -124,8 +124,11 @@ func snake(class string) string {
 	var b strings.Builder
 	r := []rune(class)
 	for i, c := range r {
-		if i > 0 && unicode.IsUpper(c) && (unicode.IsLower(r[i-1]) || i+1 < len(r) && unicode.IsLower(r[i+1]) && !unicode.IsDigit(r[i-1])) {
-			b.WriteByte('_')
+		if i > 0 && unicode.IsUpper(c) {
+			first := i+1 < len(r) && unicode.IsLower(r[i+1]) && !unicode.IsDigit(r[i-1]) // of a word
+			if unicode.IsLower(r[i-1]) || first {
+				b.WriteByte('_')
+			}
 		}
 		b.WriteRune(unicode.ToLower(c))
 	}

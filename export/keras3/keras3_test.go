@@ -14,7 +14,8 @@ import (
 )
 
 func TestSnake(t *testing.T) {
-	for class, want := range map[string]string{"Conv1D": "conv1d", "GlobalMaxPooling1D": "global_max_pooling1d", "LSTM": "lstm", "ReLU": "re_lu",
+	for class, want := range map[string]string{"Conv1D": "conv1d", "GlobalMaxPooling1D": "global_max_pooling1d",
+		"LSTM": "lstm", "ReLU": "re_lu",
 		"InputLayer": "input_layer", "MaxPooling1D": "max_pooling1d", "Dense": "dense", "Bidirectional": "bidirectional"} {
 		if got := snake(class); got != want {
 			t.Errorf("%s is %s, want %s", class, got, want)

@@ -6,9 +6,9 @@ import (
 	"github.com/degas-dns/degas/model"
 )
 
-// onnxruntime's LSTM ends the whole process if the batch is empty (1.31.1: "terminate called without an active exception").
-// So a graph with an LSTM runs an empty batch as one row of code 0 and cuts that off behind the head. Any other batch
-// passes through as it is.
+// onnxruntime's LSTM ends the whole process if the batch is empty (1.31.1: "terminate called without an active
+// exception"). So a graph with an LSTM runs an empty batch as one row of code 0 and cuts that off behind the head. Any
+// other batch passes through as it is.
 
 func hasLSTM(list []model.Node) bool {
 	return slices.ContainsFunc(list, func(n model.Node) bool { return n.Kind == model.KindLSTM })

@@ -51,8 +51,8 @@ func intsAttr(name string, v ...int) attribute {
 	return newAttribute(name, attrInts, func(a *message) { a.Ints(8, v...) })
 }
 
-// op adds an operator with one output, whose name it shares, and returns that name. skip is the number of optional outputs
-// before it.
+// op adds an operator with one output, whose name it shares, and returns that name. skip is the number of optional
+// outputs before it.
 func (g *graph) op(kind, output string, inputs []string, skip int, attributes ...attribute) string {
 	g.nodes = append(g.nodes, func(n *message) {
 		n.Strings(1, inputs)

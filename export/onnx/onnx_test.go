@@ -60,7 +60,8 @@ func TestStructure(t *testing.T) {
 			}
 		}
 		outputs := []string{name(graph[12][0], 1), name(graph[12][1], 1)}
-		if !slices.Equal(outputs, []string{OutputScore, OutputProbabilities}) || !made[OutputScore] || !made[OutputProbabilities] {
+		if !slices.Equal(outputs, []string{OutputScore, OutputProbabilities}) || !made[OutputScore] ||
+			!made[OutputProbabilities] {
 			t.Errorf("%s: outputs %v", c.Name, outputs)
 		}
 	}
@@ -82,8 +83,10 @@ func TestMetadata(t *testing.T) {
 		got[string(entry[1][0].Data)] = string(entry[2][0].Data)
 	}
 	for key, want := range map[string]string{
-		"degas.alphabet": model.NameAlphabet, "degas.base": "2", "degas.pad": "0", "degas.unknown": "1", "degas.window": "20", "degas.pad_side": "left",
-		"degas.keep": "last", "degas.lower": "true", "degas.threshold": "0.25", "degas.dataset": "abc", "degas.name": m.Spec.Name,
+		"degas.alphabet": model.NameAlphabet, "degas.base": "2", "degas.pad": "0", "degas.unknown": "1",
+		"degas.window": "20", "degas.pad_side": "left",
+		"degas.keep": "last", "degas.lower": "true", "degas.threshold": "0.25", "degas.dataset": "abc",
+		"degas.name": m.Spec.Name,
 	} {
 		if got[key] != want {
 			t.Errorf("%s is %q, want %q", key, got[key], want)
@@ -107,7 +110,10 @@ func TestNameless(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := texts(exporttest.Fields(t, exporttest.Fields(t, data)[7][0].Data)[2]); !slices.Equal(got, []string{"degas"}) {
+	if got := texts(exporttest.Fields(t, exporttest.Fields(t, data)[7][0].Data)[2]); !slices.Equal(
+		got,
+		[]string{"degas"},
+	) {
 		t.Errorf("the graph's name is %q", got)
 	}
 }

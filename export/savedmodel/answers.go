@@ -29,8 +29,8 @@ func (b *builder) rest(name, x string) string {
 	return b.op("Sub", name, []string{b.scalar("const/1.0", 1), x}, attributes{"T": typeFloat})
 }
 
-// slice takes a number of columns, -1 for all, of x, [batch, …], from the given one on. The constants with the start and
-// the size are called from and size.
+// slice takes a number of columns, -1 for all, of x, [batch, …], from the given one on. The constants with the start
+// and the size are called from and size.
 func (b *builder) slice(name, x, from string, column int, size string, columns int) string {
 	pair := func(name string, rows, columns int) string {
 		return b.int32s(name, []int{2}, int32(rows), int32(columns))
@@ -44,8 +44,8 @@ func (b *builder) column(name, x string, i int) string {
 	return b.slice(name, x, fmt.Sprintf("const/column_%d", i), i, "const/column_size", 1)
 }
 
-// label names the label as model.LabelOf does: benign below the threshold, else the most likely of the other labels. Among
-// equals the first wins.
+// label names the label as model.LabelOf does: benign below the threshold, else the most likely of the other labels.
+// Among equals the first wins.
 func (b *builder) label(score, benign, scores string) {
 	labels := b.m.Spec.Labels
 	names := b.constant("const/labels", tensor{kind: typeString, shape: []int{len(labels)}, strings: labels})

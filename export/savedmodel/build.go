@@ -124,8 +124,8 @@ func (b *builder) activate(n model.Node, x string) string {
 	return b.op(op, n.Name+"/"+op, []string{x}, attributes{"T": typeFloat})
 }
 
-// image turns a sequence into a picture one pixel high, [batch, 1, time, features], and sequence undoes that: TensorFlow
-// convolves and pools pictures only.
+// image turns a sequence into a picture one pixel high, [batch, 1, time, features], and sequence undoes that:
+// TensorFlow convolves and pools pictures only.
 func (b *builder) image(n model.Node, x string) string {
 	return b.op("ExpandDims", n.Name+"/ExpandDims", []string{x, b.number(1)},
 		attributes{"T": typeFloat, "Tdim": typeInt32})

@@ -6,9 +6,9 @@ import (
 	"github.com/degas-dns/degas/model"
 )
 
-// codes encodes names, string [batch], as the model's Encoder does: int32 [batch, window]. All operations are stateless, so
-// no look-up table has to be initialised. The table of codes folds A-Z even if the Encoder does not, because degas folds
-// names before it encodes them.
+// codes encodes names, string [batch], as the model's Encoder does: int32 [batch, window]. All operations are
+// stateless, so no look-up table has to be initialised. The table of codes folds A-Z even if the Encoder does not,
+// because degas folds names before it encodes them.
 func (b *builder) codes(names string) string {
 	e := &b.m.Spec.Encoder
 	// As in package dnsname, the final dots of a fully qualified name do not count.

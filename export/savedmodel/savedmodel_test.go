@@ -25,7 +25,12 @@ type parsed struct {
 func parse(t *testing.T, data []byte) parsed {
 	t.Helper()
 	meta := exporttest.Fields(t, exporttest.Fields(t, data)[2][0].Data)
-	p := parsed{inputs: map[string][]string{}, kinds: map[string]string{}, in: map[string]map[string]string{}, out: map[string]map[string]string{}}
+	p := parsed{
+		inputs: map[string][]string{},
+		kinds:  map[string]string{},
+		in:     map[string]map[string]string{},
+		out:    map[string]map[string]string{},
+	}
 	for _, f := range exporttest.Fields(t, meta[2][0].Data)[1] {
 		node := exporttest.Fields(t, f.Data)
 		name := string(node[1][0].Data)
@@ -99,7 +104,10 @@ func TestStructure(t *testing.T) {
 			}
 			made[name] = true
 		}
-		if got := slices.Sorted(maps.Keys(p.in)); !slices.Equal(got, []string{tfserving.IDsSignature, tfserving.NamesSignature, tfserving.DefaultSignature}) {
+		if got := slices.Sorted(maps.Keys(p.in)); !slices.Equal(
+			got,
+			[]string{tfserving.IDsSignature, tfserving.NamesSignature, tfserving.DefaultSignature},
+		) {
 			t.Errorf("%s: signatures %v", c.Name, got)
 		}
 		for key, in := range p.in {
@@ -113,8 +121,8 @@ func TestStructure(t *testing.T) {
 	}
 }
 
-// TestOriginalSignature holds the degas preset to the original's saved_model.pb: TF Serving clients send the key and read
-// the only output.
+// TestOriginalSignature holds the degas preset to the original's saved_model.pb: TF Serving clients send the key and
+// read the only output.
 func TestOriginalSignature(t *testing.T) {
 	for _, tc := range []struct {
 		preset     string
@@ -122,10 +130,13 @@ func TestOriginalSignature(t *testing.T) {
 		in, out    map[string]string
 		defaultsTo string
 	}{
-		{"degas", model.BinaryLabels, map[string]string{"input_image": "main_input:0"}, map[string]string{"dense_1/Sigmoid:0": "dense_1/Sigmoid:0"}, tfserving.IDsSignature},
-		{"degas", []string{"benign", "dga", "tunnel"}, map[string]string{"input_image": "main_input:0"}, map[string]string{"dense_1/Softmax:0": "dense_1/Softmax:0"}, tfserving.IDsSignature},
+		{"degas", model.BinaryLabels, map[string]string{"input_image": "main_input:0"},
+			map[string]string{"dense_1/Sigmoid:0": "dense_1/Sigmoid:0"}, tfserving.IDsSignature},
+		{"degas", []string{"benign", "dga", "tunnel"}, map[string]string{"input_image": "main_input:0"},
+			map[string]string{"dense_1/Softmax:0": "dense_1/Softmax:0"}, tfserving.IDsSignature},
 		{"lstm", model.BinaryLabels, map[string]string{"domain_ids": "domain_ids:0"},
-			map[string]string{"score": "dense/Sigmoid:0", "scores": "answers/scores:0", "label": "answers/label:0"}, tfserving.NamesSignature},
+			map[string]string{"score": "dense/Sigmoid:0", "scores": "answers/scores:0", "label": "answers/label:0"},
+			tfserving.NamesSignature},
 	} {
 		spec, err := model.Preset(tc.preset)
 		if err != nil {
@@ -143,7 +154,8 @@ func TestOriginalSignature(t *testing.T) {
 		if !maps.Equal(p.in[tfserving.IDsSignature], tc.in) || !maps.Equal(p.out[tfserving.IDsSignature], tc.out) {
 			t.Errorf("%s: ids takes %v, gives %v", tc.preset, p.in[tfserving.IDsSignature], p.out[tfserving.IDsSignature])
 		}
-		if !maps.Equal(p.in[tfserving.DefaultSignature], p.in[tc.defaultsTo]) || !maps.Equal(p.out[tfserving.DefaultSignature], p.out[tc.defaultsTo]) {
+		if !maps.Equal(p.in[tfserving.DefaultSignature], p.in[tc.defaultsTo]) ||
+			!maps.Equal(p.out[tfserving.DefaultSignature], p.out[tc.defaultsTo]) {
 			t.Errorf("%s: serving_default is not %s", tc.preset, tc.defaultsTo)
 		}
 	}

@@ -10,8 +10,8 @@ import (
 	"github.com/degas-dns/degas/model"
 )
 
-// Load reads the versions to serve. dir is a directory of numbered versions, a version directory, or a run, which becomes
-// version 1. The name is that of the directory above the numbers.
+// Load reads the versions to serve. dir is a directory of numbered versions, a version directory, or a run, which
+// becomes version 1. The name is that of the directory above the numbers.
 func Load(dir string) (name string, versions []Version, err error) {
 	dir, err = filepath.Abs(dir)
 	if err != nil {

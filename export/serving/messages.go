@@ -28,8 +28,8 @@ type errorBody struct {
 	Error string `json:"error"`
 }
 
-// predictResponse has Predictions in answer to instances, by rows, and Outputs in answer to inputs, by columns. A signature
-// with one output goes without its name: [][]float32.
+// predictResponse has Predictions in answer to instances, by rows, and Outputs in answer to inputs, by columns. A
+// signature with one output goes without its name: [][]float32.
 type predictResponse struct {
 	Outputs     any `json:"outputs,omitempty"`
 	Predictions any `json:"predictions,omitempty"`

@@ -130,7 +130,11 @@ func namedInput(raw json.RawMessage, key string) (json.RawMessage, error) {
 }
 
 // probabilities scores rows of names or codes, whichever the input takes: [len(rows), labels].
-func (v servedVersion) probabilities(ctx context.Context, in tfserving.Tensor, rows []json.RawMessage) ([]float32, error) {
+func (v servedVersion) probabilities(
+	ctx context.Context,
+	in tfserving.Tensor,
+	rows []json.RawMessage,
+) ([]float32, error) {
 	out := make([]float32, len(rows)*v.Classifier.Width())
 	if in.Kind == tfserving.String {
 		names := make([]string, len(rows))

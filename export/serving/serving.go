@@ -1,13 +1,13 @@
-// Package serving answers TensorFlow Serving's REST API with degas' own inference, so that clients of a TensorFlow Serving
-// that serves an exported model need no change:
+// Package serving answers TensorFlow Serving's REST API with degas' own inference, so that clients of a TensorFlow
+// Serving that serves an exported model need no change:
 //
 //	GET  /v1/models/NAME[/versions/N]             status
 //	GET  /v1/models/NAME[/versions/N]/metadata    signatures
 //	POST /v1/models/NAME[/versions/N]:predict     {"instances": […]} or {"inputs": …}, and "signature_name"
 //
-// Package tfserving describes the signatures. Names are folded as "degas predict" folds them, which includes two things that
-// the graph of a SavedModel cannot do: IDNA, and URLs around a name. A request may have 64 MiB, else the answer has status
-// 413, and 100,000 rows, else 400.
+// Package tfserving describes the signatures. Names are folded as "degas predict" folds them, which includes two things
+// that the graph of a SavedModel cannot do: IDNA, and URLs around a name. A request may have 64 MiB, else the answer
+// has status 413, and 100,000 rows, else 400.
 package serving
 
 import (
@@ -49,8 +49,8 @@ type servedVersion struct {
 	signatures map[string]tfserving.Signature
 }
 
-// New serves versions of a model under name. A request that names no version gets the highest. log receives the causes of
-// errors, which clients are not told; nil discards them.
+// New serves versions of a model under name. A request that names no version gets the highest. log receives the causes
+// of errors, which clients are not told; nil discards them.
 func New(name string, versions []Version, log *slog.Logger) (*Server, error) {
 	if len(versions) == 0 {
 		return nil, errors.New("nothing to serve")

@@ -253,16 +253,22 @@ func TestRefusals(t *testing.T) {
 		{"POST", "/v1/models/m:predict", `{"instances": [{"domain": null}]}`, 400, "row 0: it must be a string"},
 		{"POST", "/v1/models/m:predict", `{"instances": null}`, 400, "must be a list"},
 		{"POST", "/v1/models/m:predict", `{"inputs": {"domain": null}}`, 400, "no list"},
-		{"POST", "/v1/models/m:predict", `{"signature_name": "ids", "instances": [[1` + strings.Repeat(",1", 63) + `], [null` + strings.Repeat(",1", 63) + `]]}`, 400, "row 1: it must be a list of 64 codes"},
+		{"POST", "/v1/models/m:predict", `{"signature_name": "ids", "instances": [[1` + strings.Repeat(",1", 63) +
+			`], [null` + strings.Repeat(",1", 63) + `]]}`, 400, "row 1: it must be a list of 64 codes"},
 		{"POST", "/v1/models/m:predict", `{"signature_name": "ids", "instances": [null]}`, 400, "row 0: it must be a list"},
-		{"POST", "/v1/models/m:predict", `{"instances": [1` + strings.Repeat(",1", 100_000) + `]}`, 400, "may have 100000 rows"},
-		{"POST", "/v1/models/m:predict", `{"inputs": {"domain": [1` + strings.Repeat(",1", 100_000) + `]}}`, 400, "may have 100000 rows"},
-		{"POST", "/v1/models/m:predict", `{"instances": [` + strings.Repeat(" ", 64<<20) + `]}`, 413, "more than 67108864 bytes"},
+		{"POST", "/v1/models/m:predict", `{"instances": [1` + strings.Repeat(",1", 100_000) + `]}`, 400,
+			"may have 100000 rows"},
+		{"POST", "/v1/models/m:predict", `{"inputs": {"domain": [1` + strings.Repeat(",1", 100_000) + `]}}`, 400,
+			"may have 100000 rows"},
+		{"POST", "/v1/models/m:predict", `{"instances": [` + strings.Repeat(" ", 64<<20) + `]}`, 413,
+			"more than 67108864 bytes"},
 		{"POST", "/v1/models/m:predict", `{"instances": []}` + strings.Repeat(" ", 64<<20), 413, "more than 67108864 bytes"},
 		{"POST", "/v1/models/m:predict", `{"signature_name": "x", "instances": []}`, 400, `signature name: "x" not found`},
 		{"POST", "/v1/models/m:predict", `{"signature_name": "ids", "instances": [[1, 2]]}`, 400, "2 codes"},
-		{"POST", "/v1/models/m:predict", `{"signature_name": "ids", "instances": [[` + strings.Repeat("0,", 63) + `41]]}`, 400, "code 41"},
-		{"POST", "/v1/models/m:predict", `{"signature_name": "ids", "instances": [[` + strings.Repeat("0,", 63) + `-1]]}`, 400, "code -1"},
+		{"POST", "/v1/models/m:predict", `{"signature_name": "ids", "instances": [[` + strings.Repeat("0,", 63) + `41]]}`,
+			400, "code 41"},
+		{"POST", "/v1/models/m:predict", `{"signature_name": "ids", "instances": [[` + strings.Repeat("0,", 63) + `-1]]}`,
+			400, "code -1"},
 	} {
 		status, out := ask(t, h, tc.method, tc.path, tc.body)
 		var answer struct{ Error string }
@@ -320,7 +326,8 @@ func TestLoad(t *testing.T) {
 // Any body gets an answer in JSON, and no panic.
 func FuzzPredict(f *testing.F) {
 	h, _ := server(f, preset(f, "mlbridge", nil))
-	for _, body := range []string{`{"instances": ["a"]}`, `{"inputs": {"domain": ["a"]}}`, `{"signature_name": "ids", "instances": [[1]]}`,
+	for _, body := range []string{`{"instances": ["a"]}`, `{"inputs": {"domain": ["a"]}}`,
+		`{"signature_name": "ids", "instances": [[1]]}`,
 		`{"instances": [{"b64": "YQ=="}]}`, `{"instances": [null, 1, {}]}`, `[]`} {
 		f.Add(body)
 	}

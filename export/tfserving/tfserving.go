@@ -80,7 +80,8 @@ func Signatures(m *model.Model) ([]Signature, error) {
 	input, head := list[0].Name, list[len(list)-1]
 	ids := Tensor{input, input, Int32, []int{-1, m.Spec.Encoder.Window}}
 	byID := Signature{IDsSignature, ids, answers(m, head, "")}
-	byName := Signature{NamesSignature, Tensor{"domain", NamesPrefix + "domain", String, []int{-1}}, answers(m, head, NamesPrefix)}
+	names := Tensor{"domain", NamesPrefix + "domain", String, []int{-1}}
+	byName := Signature{NamesSignature, names, answers(m, head, NamesPrefix)}
 	standard := byName
 	if input == originalInput {
 		p := headTensor(head)

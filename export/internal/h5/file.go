@@ -37,8 +37,8 @@ type Object struct {
 // ErrMissing means that a file has no such object or attribute.
 var ErrMissing = errors.New("not there")
 
-// Bounds of a file of any size. Look-ups try one entry after another, and entries may be shared. A large model's thousand
-// layers take a million steps.
+// Bounds of a file of any size. Look-ups try one entry after another, and entries may be shared. A large model's
+// thousand layers take a million steps.
 const (
 	maxObjects = 1 << 16
 	maxSteps   = 1 << 22

@@ -124,7 +124,8 @@ func TestReadNumbers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if shape, values, err := d.Float32(); err != nil || !slices.Equal(shape, []int{4}) || !slices.Equal(values, []float32{1.5, -2, 0, 65504}) {
+		if shape, values, err := d.Float32(); err != nil || !slices.Equal(shape, []int{4}) ||
+			!slices.Equal(values, []float32{1.5, -2, 0, 65504}) {
 			t.Errorf("%s: %v %v %v", name, shape, values, err)
 		}
 	}
@@ -148,7 +149,8 @@ func TestReadNumbers(t *testing.T) {
 	}
 }
 
-// A thousand entries of a B-tree that are all the same thousand symbols make a million of 57 kB: look-ups share a bound.
+// A thousand entries of a B-tree that are all the same thousand symbols make a million of 57 kB: look-ups share a
+// bound.
 func TestLookUpsAreBounded(t *testing.T) {
 	const many = 1000
 	heap := le.AppendUint64(append([]byte("HEAP"), 0, 0, 0, 0), 8)
@@ -177,7 +179,8 @@ func TestLookUpsAreBounded(t *testing.T) {
 }
 
 func TestHalf(t *testing.T) {
-	for h, want := range map[uint16]float32{0: 0, 1: 1.0 / (1 << 24), 0x3c00: 1, 0xc000: -2, 0x7bff: 65504, 0x0400: 1.0 / (1 << 14), 0x7c00: float32(math.Inf(1))} {
+	for h, want := range map[uint16]float32{0: 0, 1: 1.0 / (1 << 24), 0x3c00: 1, 0xc000: -2, 0x7bff: 65504,
+		0x0400: 1.0 / (1 << 14), 0x7c00: float32(math.Inf(1))} {
 		if got := half(h); got != want {
 			t.Errorf("%#x: %g, want %g", h, got, want)
 		}
@@ -209,7 +212,8 @@ func walk(data []byte) {
 	}
 	root.Strings("model_config")
 	root.Strings("layer_names")
-	for _, path := range []string{"model_weights/dense/dense/kernel:0", "f2", "f4be", "f8", "compact", "chunked", "many/g299"} {
+	for _, path := range []string{"model_weights/dense/dense/kernel:0", "f2", "f4be", "f8", "compact", "chunked",
+		"many/g299"} {
 		if o, err := root.Child(path); err == nil {
 			o.Float32()
 			o.Strings("weight_names")

@@ -88,7 +88,12 @@ func datasetMessages(d *dataset, address uint64) []message {
 	layout = le.AppendUint64(layout, address)
 	layout = le.AppendUint64(layout, uint64(4*len(d.data)))
 	fill := []byte{2, 2, 2, 1, 0, 0, 0, 0} // version 2: allocate late, write if set by the user, the default value
-	return []message{{messageDataspace, dataspace(d.shape)}, {messageDatatype, float32Type}, {messageFillValue, fill}, {messageLayout, layout}}
+	return []message{
+		{messageDataspace, dataspace(d.shape)},
+		{messageDatatype, float32Type},
+		{messageFillValue, fill},
+		{messageLayout, layout},
+	}
 }
 
 func padded(b []byte) []byte {

@@ -168,8 +168,8 @@ func (o *Object) symbols(pos uint64, names []byte, name string) (uint64, bool, e
 	return 0, false, c.err
 }
 
-// Strings reads an attribute of strings of fixed or variable length: one for a scalar, the elements of an array. An empty
-// array of any type gives none. The error wraps ErrMissing if there is no such attribute.
+// Strings reads an attribute of strings of fixed or variable length: one for a scalar, the elements of an array. An
+// empty array of any type gives none. The error wraps ErrMissing if there is no such attribute.
 func (o *Object) Strings(name string) ([]string, error) {
 	for _, m := range o.messages {
 		if m.kind != messageAttribute {

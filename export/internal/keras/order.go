@@ -8,10 +8,10 @@ import (
 )
 
 // order sorts nodes as Keras sorts a functional model's layers (map_graph in keras/src/ops/function.py, and
-// _map_graph_network in tf_keras): by depth, which is the longest way to the output, deepest first. Nodes of equal depth
-// come in the order in which a walk from the output, depth first and inputs in order, meets them. Keras loads weights by
-// position in this order. In any other, branches of unequal length would load each other's weights, silently if shapes
-// agree.
+// _map_graph_network in tf_keras): by depth, which is the longest way to the output, deepest first. Nodes of equal
+// depth come in the order in which a walk from the output, depth first and inputs in order, meets them. Keras loads
+// weights by position in this order. In any other, branches of unequal length would load each other's weights, silently
+// if shapes agree.
 func order(list []model.Node) []model.Node {
 	byName := map[string]model.Node{}
 	for _, n := range list {

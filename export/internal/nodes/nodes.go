@@ -39,8 +39,8 @@ func Of(m *model.Model) ([]model.Node, error) {
 	return list, nil
 }
 
-// Operators names the operators of element-wise activations, which TensorFlow and ONNX call alike. Softmax takes the last
-// axis. There is none for a linear activation.
+// Operators names the operators of element-wise activations, which TensorFlow and ONNX call alike. Softmax takes the
+// last axis. There is none for a linear activation.
 var Operators = map[string]string{
 	model.ReLU:    "Relu",
 	model.Tanh:    "Tanh",

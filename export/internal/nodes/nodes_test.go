@@ -11,8 +11,12 @@ func TestRefused(t *testing.T) {
 	spec := func(input string, pool int) model.Spec {
 		return model.Spec{Version: model.SpecVersion, Name: "test", InputName: input, Labels: model.BinaryLabels,
 			Encoder: model.Encoder{Alphabet: "ab", Base: 1, Window: 4, PadSide: model.Left, Keep: model.Last},
-			Layers: []model.Layer{{Kind: model.KindEmbedding, Rows: 3, Dim: 2}, {Kind: model.KindMaxPool, Pool: pool, Padding: model.Same},
-				{Kind: model.KindFlatten}, {Kind: model.KindDense, Units: 1, Activation: model.Sigmoid}}}
+			Layers: []model.Layer{
+				{Kind: model.KindEmbedding, Rows: 3, Dim: 2},
+				{Kind: model.KindMaxPool, Pool: pool, Padding: model.Same},
+				{Kind: model.KindFlatten},
+				{Kind: model.KindDense, Units: 1, Activation: model.Sigmoid},
+			}}
 	}
 	for _, tc := range []struct {
 		input string

@@ -1,5 +1,6 @@
-// Package protowire builds Protocol Buffers messages field by field. Writing them needs no generated types, so a program
-// that embeds degas can link its own ONNX or TensorFlow types: two registrations of one .proto file panic at the start.
+// Package protowire builds Protocol Buffers messages field by field. Writing them needs no generated types, so a
+// program that embeds degas can link its own ONNX or TensorFlow types: two registrations of one .proto file panic at
+// the start.
 package protowire
 
 import (
