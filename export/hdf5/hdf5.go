@@ -81,12 +81,12 @@ func tree(m *model.Model) (*h5.Group, error) {
 			return nil, fmt.Errorf("%s: %w", l.Name, err)
 		}
 	}
-	setNames(weights, "layer_names", names)
+	weights.SetStrings("layer_names", names)
 	top, err := weights.Group("top_level_model_weights")
 	if err != nil {
 		return nil, err
 	}
-	setNames(top, "weight_names", nil)
+	top.SetStrings("weight_names", nil)
 	return root, nil
 }
 
@@ -112,23 +112,6 @@ func addLayer(weights *h5.Group, l keras.Layer) error {
 			return err
 		}
 	}
-	setNames(g, "weight_names", names)
+	g.SetStrings("weight_names", names)
 	return nil
-}
-
-// setNames stores a list as one attribute, or as key0, key1, … where one would be too long: Keras reads both.
-func setNames(g *h5.Group, key string, names []string) {
-	if h5.Fits(key, names) {
-		g.SetStrings(key, names)
-		return
-	}
-	for part := 0; len(names) > 0; part++ {
-		n := len(names)
-		name := fmt.Sprintf("%s%d", key, part)
-		for n > 1 && !h5.Fits(name, names[:n]) {
-			n /= 2
-		}
-		g.SetStrings(name, names[:n])
-		names = names[n:]
-	}
 }

@@ -1,9 +1,7 @@
 package hdf5
 
 import (
-	"bytes"
 	"encoding/json"
-	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -11,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/degas-dns/degas/export/internal/exporttest"
-	"github.com/degas-dns/degas/export/internal/h5"
 	"github.com/degas-dns/degas/model"
 )
 
@@ -140,30 +137,5 @@ func TestOriginalPaths(t *testing.T) {
 		if got := tree.Datasets["/model_weights/"+path].Shape; !slices.Equal(got, shape) {
 			t.Errorf("%s is %v, want %v", path, got, shape)
 		}
-	}
-}
-
-// TestManyNames splits a list that is too long for one attribute as Keras' loader expects it.
-func TestManyNames(t *testing.T) {
-	var names []string
-	for i := range 3000 {
-		names = append(names, fmt.Sprintf("a layer with quite a long name %d", i))
-	}
-	g := &h5.Group{}
-	setNames(g, "layer_names", names)
-	var buf bytes.Buffer
-	if _, err := g.WriteTo(&buf); err != nil {
-		t.Fatal(err)
-	}
-	tree, err := readTree(buf.Bytes())
-	if err != nil {
-		t.Fatal(err)
-	}
-	var got []string
-	for i := range len(tree.Arrays) {
-		got = append(got, tree.Arrays[fmt.Sprintf("/@layer_names%d", i)]...)
-	}
-	if len(tree.Arrays) < 2 || !slices.Equal(got, names) {
-		t.Errorf("%d names in %d attributes", len(got), len(tree.Arrays))
 	}
 }

@@ -57,7 +57,7 @@ func (l *kerasLayer) read(group *h5.Object, n model.Node, out model.Weights) err
 	if err != nil {
 		return err
 	}
-	names, err := stringList(g, "weight_names")
+	names, err := g.Strings("weight_names")
 	if err != nil {
 		return err
 	}
@@ -106,25 +106,5 @@ func turn(kernel *model.Tensor) {
 		for i := range size {
 			d[lo+i], d[hi+i] = d[hi+i], d[lo+i]
 		}
-	}
-}
-
-// stringList reads a list of names. Keras cuts it into name0, name1, … if one attribute cannot hold it.
-func stringList(g *h5.Object, name string) ([]string, error) {
-	list, missing := g.Strings(name)
-	if !errors.Is(missing, h5.ErrMissing) {
-		return list, missing
-	}
-	for i := 0; ; i++ {
-		part, err := g.Strings(fmt.Sprintf("%s%d", name, i))
-		switch {
-		case errors.Is(err, h5.ErrMissing) && i > 0:
-			return list, nil
-		case errors.Is(err, h5.ErrMissing):
-			return nil, missing
-		case err != nil:
-			return nil, err
-		}
-		list = append(list, part...)
 	}
 }

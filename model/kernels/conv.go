@@ -17,7 +17,7 @@ func ConvMax(table []float32, kernel, filters int, codes []uint16, from int, out
 		n := min(convBlock, filters-lo)
 		y, o, a := sum[:n], out[lo:lo+n], arg[lo:lo+n]
 		for t := from; t+kernel <= len(codes); t++ {
-			ConvSum(table, row, filters, codes[t:t+kernel], lo, y)
+			convSum(table, row, filters, codes[t:t+kernel], lo, y)
 			if t == from {
 				copy(o, y)
 				for f := range a {
@@ -53,8 +53,8 @@ func convMaxWide(table []float32, kernel, filters int, codes []uint16, from int,
 	return lo
 }
 
-// ConvSum adds up one window: y[f] = sum over j of table[codes[j]·row + j·filters + lo + f].
-func ConvSum(table []float32, row, filters int, codes []uint16, lo int, y []float32) {
+// convSum adds up one window: y[f] = sum over j of table[codes[j]·row + j·filters + lo + f].
+func convSum(table []float32, row, filters int, codes []uint16, lo int, y []float32) {
 	n := len(y)
 	copy(y, table[int(codes[0])*row+lo:][:n])
 	j := 1

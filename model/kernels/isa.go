@@ -16,7 +16,7 @@ const (
 
 func (l isa) String() string { return [...]string{"portable", "avx2", "avx512"}[l] }
 
-// Name is the instruction set the kernels use on this machine: "avx512", "avx2" or "portable".
+// Name is the instruction set that the kernels use on this machine: "avx512", "avx2" or "portable".
 func Name() string { return isa(level).String() }
 
 // whole returns how many of n floats assembly handles: as many as fill registers, none where there is no assembly.

@@ -121,8 +121,8 @@ func (l *layout) groupMessages(g *Group, self object) ([]message, error) {
 			data = l.scalarMessage
 		}
 		m := message{messageAttribute, data(a)}
-		if len(m.data) > MaxMessage {
-			return nil, fmt.Errorf("h5: attribute %q takes %d bytes, at most %d fit", a.name, len(m.data), MaxMessage)
+		if len(m.data) > maxMessage {
+			return nil, fmt.Errorf("h5: attribute %q takes %d bytes, at most %d fit", a.name, len(m.data), maxMessage)
 		}
 		out = append(out, m)
 	}
