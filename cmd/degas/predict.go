@@ -9,7 +9,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/degas-dns/degas/internal/printable"
 	"github.com/degas-dns/degas/model"
@@ -73,46 +72,30 @@ type prediction struct {
 }
 
 const (
-	predictBatch = 4096
-	// predictDelay is how long a name may wait for others to fill a batch.
-	predictDelay = 20 * time.Millisecond
+	predictBatch = 4096     // names
 	maxLine      = 64 << 10 // bytes
 )
 
-// stream scores lines as they come, in batches while there are many and at once when the input pauses.
+// stream scores lines as they come. While it scores a batch, the lines of the next one arrive.
 func (p *predictor) stream(ctx context.Context, in io.Reader) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	lines, failed := readLines(ctx, in)
-	batch := make([]string, 0, predictBatch)
-	var timeout <-chan time.Time
-	for {
-		flush, end := false, false
+	for batch := make([]string, 0, predictBatch); ; batch = batch[:0] {
 		select {
 		case line, ok := <-lines:
-			if end = !ok; !end {
-				if len(batch) == 0 {
-					timeout = time.After(predictDelay)
-				}
-				batch = append(batch, line)
+			if !ok {
+				return <-failed
 			}
-			flush = end || len(batch) == predictBatch
-		case <-timeout:
-			flush = true
+			batch = append(batch, line)
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		if flush && len(batch) > 0 {
-			if err := p.score(ctx, batch); err != nil {
-				return err
-			}
-			if err := p.out.Flush(); err != nil {
-				return err
-			}
-			batch, timeout = batch[:0], nil
+		for len(batch) < predictBatch && len(lines) > 0 {
+			batch = append(batch, <-lines)
 		}
-		if end {
-			return <-failed
+		if err := errors.Join(p.score(ctx, batch), p.out.Flush()); err != nil {
+			return err
 		}
 	}
 }

@@ -92,7 +92,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		f := failure{http.StatusInternalServerError, "internal error", err}
 		switch errors.As(err, &f); {
-		case r.Context().Err() != nil:
+		case r.Context().Err() != nil && f.status != http.StatusRequestTimeout: // which ends the context too
 			f.status, f.cause = statusClientClosed, err
 		case f.cause == nil:
 			f.cause = err
