@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/degas-dns/degas/export/serving"
+	"github.com/degas-dns/degas/internal/printable"
 	"github.com/urfave/cli/v2"
 )
 
@@ -61,7 +62,7 @@ func (c *command) serveAction(ctx *cli.Context) error {
 		IdleTimeout:       2 * time.Minute,
 		ErrorLog:          slog.NewLogLogger(slog.Default().Handler(), slog.LevelWarn),
 	}
-	if _, err := fmt.Fprintf(c.out, "http://%s/v1/models/%s\n", l.Addr(), name); err != nil {
+	if _, err := fmt.Fprintf(c.out, "http://%s/v1/models/%s\n", l.Addr(), printable.Terminal(name)); err != nil {
 		return errors.Join(err, l.Close())
 	}
 	stopped := make(chan error, 1)
