@@ -14,7 +14,7 @@ import (
 	"github.com/degas-dns/degas/model"
 )
 
-// Names of the two files that say what a version directory holds, to programs and to people.
+// Descriptions of a version directory, for programs and for people.
 const (
 	ManifestFile = "manifest.json"
 	CardFile     = "README.md"
@@ -26,27 +26,39 @@ type Manifest struct {
 	Name      string   `json:"name"`
 	Labels    []string `json:"labels"` // in output order, the benign one first
 	Threshold float64  `json:"threshold"`
-	// ThresholdFPR is the rate of false alarms that Threshold was chosen for; 0 where it was not chosen by one.
+	// ThresholdFPR is the false-positive rate that Threshold was chosen for, 0 if there is none.
 	ThresholdFPR float64       `json:"threshold_fpr,omitempty"`
 	Parameters   int           `json:"parameters"`
 	Input        string        `json:"input"`
 	Encoder      model.Encoder `json:"encoder"` // how names become codes: alphabet, window, padding
-	// TrainingData is the fingerprint of the data set it was trained on, "" when it is not known.
+	// TrainingData is the fingerprint of the training data, "" when unknown.
 	TrainingData string `json:"training_data"`
 	Producer     string `json:"producer"`
-	// Metrics are the run's evaluation, if it had one when it was exported.
+	// Metrics are the run's evaluation, if there was one.
 	Metrics map[string]float64 `json:"metrics,omitempty"`
-	Files   []File             `json:"files"` // but for this one, the model card and SHA256SUMS
+	Files   []File             `json:"files"` // without this one, the model card and SHA256SUMS
 }
 
-// describe writes the manifest and the model card of what is in dir.
+// describe writes the manifest and the model card of the files in dir.
 func describe(dir string, m *model.Model, metrics map[string]float64) error {
 	files, err := sums(dir)
 	if err != nil {
 		return err
 	}
-	c := Manifest{Format: 1, Name: m.Spec.Name, Labels: m.Spec.Labels, Threshold: m.Threshold, ThresholdFPR: m.ThresholdFPR, Input: m.Spec.Input(), Encoder: m.Spec.Encoder,
-		TrainingData: m.Dataset, Producer: m.Producer, Metrics: metrics, Files: files, Parameters: m.Weights.Size()}
+	c := Manifest{
+		Format:       1,
+		Name:         m.Spec.Name,
+		Labels:       m.Spec.Labels,
+		Threshold:    m.Threshold,
+		ThresholdFPR: m.ThresholdFPR,
+		Parameters:   m.Weights.Size(),
+		Input:        m.Spec.Input(),
+		Encoder:      m.Spec.Encoder,
+		TrainingData: m.Dataset,
+		Producer:     m.Producer,
+		Metrics:      metrics,
+		Files:        files,
+	}
 	data, err := json.MarshalIndent(c, "", "  ")
 	if err != nil {
 		return fmt.Errorf("describe: %w", err)
@@ -85,10 +97,14 @@ model-index:
 
 # {{.Name}}
 
-A classifier for DNS names, made by {{or .Producer "degas"}}. It tells apart: {{join .Labels}}. {{.Parameters}} parameters.
+A classifier for DNS names, made by {{or .Producer "degas"}}. It tells apart: {{join .Labels}}.` +
+	` {{.Parameters}} parameters.
 
-- **Score**: the probability that a name is not {{index .Labels 0}}. From {{.Threshold}} on a name is called {{if eq (len .Labels) 2}}{{index .Labels 1}}{{else}}by the likeliest of the other labels{{end}}{{with .ThresholdFPR}}; that was chosen for a rate of {{.}} false alarms a benign name{{end}}.
-- **Input**: {{.Encoder.Window}} codes a name, called ` + "`{{.Input}}`" + `; ` + "`manifest.json`" + ` says how a name becomes codes. The SavedModel also takes names.
+- **Score**: the probability that a name is not {{index .Labels 0}}. From {{.Threshold}} on a name is called ` +
+	`{{if eq (len .Labels) 2}}{{index .Labels 1}}{{else}}by the likeliest of the other labels{{end}}` +
+	`{{with .ThresholdFPR}}; that was chosen for a rate of {{.}} false alarms a benign name{{end}}.
+- **Input**: {{.Encoder.Window}} codes a name, called ` + "`{{.Input}}`; `manifest.json`" +
+	` says how a name becomes codes. The SavedModel also takes names.
 - **Training data**: {{if .TrainingData}}degas data set ` + "`{{.TrainingData}}`" + `{{else}}not known{{end}}.
 {{if .Metrics}}
 | measured on its test split | |
@@ -97,7 +113,8 @@ A classifier for DNS names, made by {{or .Producer "degas"}}. It tells apart: {{
 {{end}}{{else}}
 It was not measured before it was exported.
 {{end}}
-Families that it was not trained on are found far less often than these; the mix of names on a network is another one than in a data set. Count
+Families that it was not trained on are found far less often than these; the mix of names on a network is another one` +
+	` than in a data set. Count
 false alarms on your own benign traffic before acting on a score.
 
 | file | bytes | SHA-256 |

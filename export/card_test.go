@@ -16,7 +16,13 @@ import (
 func TestManifestAndCard(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	spec := modeltest.Spec(rng)
-	m := &model.Model{Spec: spec, Weights: modeltest.Weights(&spec, rng), Threshold: 0.25, Dataset: "abc", Producer: "degas test"}
+	m := &model.Model{
+		Spec:      spec,
+		Weights:   modeltest.Weights(&spec, rng),
+		Threshold: 0.25,
+		Dataset:   "abc",
+		Producer:  "degas test",
+	}
 	for _, metrics := range []map[string]float64{nil, {"roc_auc": 0.987654, "names": 12345}} {
 		dir := t.TempDir()
 		if err := describe(dir, m, metrics); err != nil {
@@ -30,14 +36,16 @@ func TestManifestAndCard(t *testing.T) {
 		if err := json.Unmarshal(data, &got); err != nil {
 			t.Fatal(err)
 		}
-		if got.Encoder != spec.Encoder || got.Threshold != 0.25 || got.TrainingData != "abc" || len(got.Metrics) != len(metrics) {
+		if got.Encoder != spec.Encoder || got.Threshold != 0.25 || got.TrainingData != "abc" ||
+			len(got.Metrics) != len(metrics) {
 			t.Errorf("manifest %+v", got)
 		}
 		card, err := os.ReadFile(filepath.Join(dir, CardFile))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if text := string(card); !strings.HasPrefix(text, "---\n") || strings.Contains(text, "| roc_auc | 0.987654 |") != (metrics != nil) ||
+		if text := string(card); !strings.HasPrefix(text, "---\n") ||
+			strings.Contains(text, "| roc_auc | 0.987654 |") != (metrics != nil) ||
 			strings.Contains(text, "It was not measured") != (metrics == nil) {
 			t.Errorf("card:\n%s", text)
 		}

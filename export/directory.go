@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/degas-dns/degas/internal/atomicfile"
@@ -21,7 +20,7 @@ import (
 // SumsFile lists the SHA-256 of every other file of a version directory, in the form that "sha256sum -c" reads.
 const SumsFile = "SHA256SUMS"
 
-// ErrExists means the version directory is there already.
+// ErrExists means that the version directory exists already.
 var ErrExists = errors.New("exists already")
 
 // DefaultFormats is what Export writes when Options name none.
@@ -50,57 +49,52 @@ type File struct {
 	SHA256 string `json:"sha256"` // lower-case hexadecimal
 }
 
-// Export writes m into the version directory to, which appears whole or not at all: everything is written into a sibling
-// named .tmp-…, which servers that look for numbered versions pass over, and then renamed. Equal models give equal
-// bytes. It returns an error that wraps ErrExists when to is there and Overwrite is not set, and ctx's error when it was
-// stopped between two formats.
+// Export writes m into the version directory to, which appears whole or not at all: it fills a sibling named .tmp-…,
+// which servers ignore, and renames that. Equal models give equal bytes. The error wraps ErrExists if to exists and
+// Overwrite is not set, and is ctx's if ctx ended between two formats.
 func Export(ctx context.Context, m *model.Model, to string, o Options) (Report, error) {
-	chosen, err := choose(o.Formats)
-	if err != nil {
-		return Report{}, err
+	if o.Formats == nil {
+		o.Formats = DefaultFormats
+	}
+	var chosen []Format
+	for i, name := range o.Formats {
+		f, err := Lookup(name)
+		if err != nil {
+			return Report{}, err
+		}
+		if !slices.Contains(o.Formats[:i], name) {
+			chosen = append(chosen, f)
+		}
 	}
 	to = filepath.Clean(to)
-	if err := replaceable(to, o.Overwrite); err != nil {
-		return Report{}, fmt.Errorf("export to %s: %w", to, err)
-	}
-	parent := filepath.Dir(to)
-	if err := os.MkdirAll(parent, 0o755); err != nil {
-		return Report{}, fmt.Errorf("export to %s: %w", to, err)
-	}
-	stage, err := os.MkdirTemp(parent, ".tmp-"+filepath.Base(to)+"-")
+	files, err := place(ctx, m, to, chosen, o)
 	if err != nil {
-		return Report{}, fmt.Errorf("export to %s: %w", to, err)
-	}
-	defer os.RemoveAll(stage) // gone already when all went well
-	files, err := fill(ctx, stage, m, chosen, o.Metrics)
-	if err != nil {
-		return Report{}, fmt.Errorf("export to %s: %w", to, err)
-	}
-	if err := atomicfile.PlaceDir(stage, to); err != nil {
 		return Report{}, fmt.Errorf("export to %s: %w", to, err)
 	}
 	return Report{Dir: to, Files: files}, nil
 }
 
-// choose looks the formats up; one named twice is written once.
-func choose(names []string) ([]Format, error) {
-	if names == nil {
-		names = DefaultFormats
+func place(ctx context.Context, m *model.Model, to string, chosen []Format, o Options) ([]File, error) {
+	if err := replaceable(to, o.Overwrite); err != nil {
+		return nil, err
 	}
-	var out []Format
-	for i, name := range names {
-		f, err := Lookup(name)
-		if err != nil {
-			return nil, err
-		}
-		if !slices.Contains(names[:i], name) {
-			out = append(out, f)
-		}
+	parent := filepath.Dir(to)
+	if err := os.MkdirAll(parent, 0o755); err != nil {
+		return nil, err
 	}
-	return out, nil
+	stage, err := os.MkdirTemp(parent, ".tmp-"+filepath.Base(to)+"-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(stage) // gone already if all went well
+	files, err := fill(ctx, stage, m, chosen, o)
+	if err != nil {
+		return nil, err
+	}
+	return files, atomicfile.PlaceDir(stage, to)
 }
 
-// replaceable says why to cannot be written: it exists, and either it is to be kept or it is no export.
+// replaceable returns an error if to exists and is to be kept or is no export.
 func replaceable(to string, overwrite bool) error {
 	info, err := os.Stat(to)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -122,8 +116,7 @@ func replaceable(to string, overwrite bool) error {
 	return nil
 }
 
-// fill writes all files into dir.
-func fill(ctx context.Context, dir string, m *model.Model, chosen []Format, metrics map[string]float64) ([]File, error) {
+func fill(ctx context.Context, dir string, m *model.Model, chosen []Format, o Options) ([]File, error) {
 	if err := m.Save(dir); err != nil {
 		return nil, err
 	}
@@ -132,10 +125,10 @@ func fill(ctx context.Context, dir string, m *model.Model, chosen []Format, metr
 			return nil, err
 		}
 		if err := f.Write(dir, m); err != nil {
-			return nil, fmt.Errorf("%s: %w", f.Name(), err)
+			return nil, fmt.Errorf("%s: %w", f.Name, err)
 		}
 	}
-	if err := describe(dir, m, metrics); err != nil {
+	if err := describe(dir, m, o.Metrics); err != nil {
 		return nil, err
 	}
 	files, err := sums(dir)
@@ -181,10 +174,4 @@ func sum(path string) (File, error) {
 	h := sha256.New()
 	n, err := io.Copy(h, f)
 	return File{Bytes: n, SHA256: hex.EncodeToString(h.Sum(nil))}, err
-}
-
-// VersionNumber reads a directory's name as TensorFlow Serving does: decimal digits alone make a version.
-func VersionNumber(name string) (number int, ok bool) {
-	n, err := strconv.ParseUint(name, 10, 31)
-	return int(n), err == nil
 }

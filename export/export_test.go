@@ -17,21 +17,17 @@ import (
 	"github.com/degas-dns/degas/model"
 )
 
-// failing is a format that writes something and then gives up.
-type failing struct{}
-
 var errFull = errors.New("disk full")
 
-func (failing) Name() string { return "failing" }
-
-func (failing) Write(dir string, _ *model.Model) error {
+// failing writes something and then gives up.
+func failing(dir string, _ *model.Model) error {
 	if err := os.WriteFile(filepath.Join(dir, "half"), []byte("half"), 0o644); err != nil {
 		return err
 	}
 	return errFull
 }
 
-func init() { export.Register(failing{}) }
+func init() { export.Register(export.Format{Name: "failing", Write: failing}) }
 
 func small(t *testing.T) *model.Model {
 	t.Helper()
@@ -62,7 +58,15 @@ func TestExportEveryCase(t *testing.T) {
 		t.Skip("a minute under the race detector; go test ./... runs it")
 	}
 	dir := t.TempDir()
-	want := []string{"README.md", "manifest.json", "model.h5", "model.json", "model.onnx", "model.safetensors", "saved_model.pb"}
+	want := []string{
+		"README.md",
+		"manifest.json",
+		"model.h5",
+		"model.json",
+		"model.onnx",
+		"model.safetensors",
+		"saved_model.pb",
+	}
 	for _, c := range exporttest.Cases(t, rand.New(rand.NewPCG(3, 4)), 6) {
 		var reports [2]export.Report
 		for i := range reports {
@@ -133,7 +137,8 @@ func TestExportNothingHalf(t *testing.T) {
 	}{
 		{"format fails", context.Background(), m, []string{"onnx", "failing"}, "failing: disk full"},
 		{"stopped", stopped, m, nil, "context canceled"},
-		{"unknown format", context.Background(), m, []string{"hdf6"}, `unknown format "hdf6", known are failing, hdf5, keras, onnx, savedmodel, tfjs`},
+		{"unknown format", context.Background(), m, []string{"hdf6"},
+			`unknown export format "hdf6" (did you mean hdf5?), known are: failing, hdf5, keras, onnx, savedmodel, tfjs`},
 		{"weights missing", context.Background(), broken, nil, "dense/kernel is missing"},
 		{"bad input name", context.Background(), named, []string{"onnx"}, `input name "not a name"`},
 	} {
@@ -156,10 +161,14 @@ func TestExportOntoSomething(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := entries(t, to)
-	if _, err := export.Export(ctx, m, to, export.Options{}); !errors.Is(err, export.ErrExists) || !strings.Contains(err.Error(), to) {
+	if _, err := export.Export(ctx, m, to, export.Options{}); !errors.Is(err, export.ErrExists) ||
+		!strings.Contains(err.Error(), to) {
 		t.Errorf("onto an earlier export: %v", err)
 	}
-	if _, err := export.Export(ctx, m, to, export.Options{Formats: []string{"failing"}, Overwrite: true}); !errors.Is(err, errFull) {
+	if _, err := export.Export(ctx, m, to, export.Options{Formats: []string{"failing"}, Overwrite: true}); !errors.Is(
+		err,
+		errFull,
+	) {
 		t.Errorf("an overwrite that fails: %v", err)
 	}
 	if got := entries(t, to); !slices.Equal(got, before) {
@@ -194,8 +203,7 @@ func TestFormatsDescribeThemselves(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		d, ok := f.(export.Describer)
-		if !ok || len(d.Describe().Files) == 0 || d.Describe().Readers == "" || d.Describe().Holds == "" {
+		if len(f.Files) == 0 || f.Readers == "" || f.Holds == "" {
 			t.Errorf("%s does not say what it is", name)
 		}
 	}

@@ -33,7 +33,8 @@ func TestRuntimes(t *testing.T) {
 	args := []string{"../scripts/verify_exports.py", "--expected", ".expected.json", "--random"}
 	for _, c := range exporttest.Cases(t, rng, 8) {
 		to := filepath.Join(dir, c.Name)
-		if _, err := export.Export(context.Background(), c.Model, to, export.Options{Formats: []string{"hdf5", "keras", "onnx", "savedmodel", "tfjs"}}); err != nil {
+		if _, err := export.Export(context.Background(), c.Model, to, export.Options{Formats: []string{"hdf5", "keras",
+			"onnx", "savedmodel", "tfjs"}}); err != nil {
 			t.Fatalf("%s: %v", c.Name, err)
 		}
 		writeExpected(t, c.Model, to+".expected.json", rng)
@@ -51,8 +52,23 @@ func TestRuntimes(t *testing.T) {
 func writeExpected(t *testing.T, m *model.Model, path string, rng *rand.Rand) {
 	t.Helper()
 	names := modeltest.Names(rng, 300, m.Spec.Encoder.Window)
-	names = append(names, "", "a", "a.", "...", "WWW.Example.COM.", "_srv._tcp.example.com", "xn--bcher-kva.example", "a\x00b", "\x00", "\xff\xfe.x", "b\u00fccher.example",
-		"new\nline", strings.Repeat("a.", 126)+"b", strings.Repeat("0123456789", 30)+".")
+	names = append(
+		names,
+		"",
+		"a",
+		"a.",
+		"...",
+		"WWW.Example.COM.",
+		"_srv._tcp.example.com",
+		"xn--bcher-kva.example",
+		"a\x00b",
+		"\x00",
+		"\xff\xfe.x",
+		"b\u00fccher.example",
+		"new\nline",
+		strings.Repeat("a.", 126)+"b",
+		strings.Repeat("0123456789", 30)+".",
+	)
 	clean := make([]string, len(names))
 	raw := make([][]byte, len(names))
 	for i, n := range names {

@@ -10,13 +10,14 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/degas-dns/degas/export/importer"
 	"github.com/degas-dns/degas/model"
 )
 
-// CheckSums reads dir's SHA256SUMS and every file it lists. The error names the file that is missing or has changed.
+// CheckSums reads dir's SHA256SUMS and every file in it. The error names the file that is missing or has changed.
 func CheckSums(dir string) ([]File, error) {
 	f, err := os.Open(filepath.Join(dir, SumsFile))
 	if err != nil {
@@ -35,8 +36,8 @@ func CheckSums(dir string) ([]File, error) {
 			return nil, err
 		}
 		if file.SHA256 != want {
-			return nil, fmt.Errorf("%s has changed since it was exported: its SHA-256 is %s, %s says %s. Try: export-model --overwrite",
-				path, file.SHA256, SumsFile, want)
+			return nil, fmt.Errorf("%s has changed since it was exported: its SHA-256 is %s, %s says %s. "+
+				"Try: export-model --overwrite", path, file.SHA256, SumsFile, want)
 		}
 		file.Path = path
 		out = append(out, file)
@@ -50,23 +51,23 @@ func CheckSums(dir string) ([]File, error) {
 	return out, nil
 }
 
-// Verified is what Verify found.
+// Verified is the result of Verify.
 type Verified struct {
-	Names int `json:"names"`
-	// Differences are the largest of any probability, by the file it was scored from.
+	Names int `json:"names"` // that were scored
+	// Differences has the largest difference of any probability for each file that was read back.
 	Differences map[string]float64 `json:"differences"`
-	// Unread are files that degas writes but does not read; scripts/verify-exports loads them in their runtimes.
+	// Unread are files that degas writes but does not read. scripts/verify-exports loads them in their runtimes.
 	Unread []string `json:"unread"`
 }
 
-// verifyNames and verifyTolerance are how many names Verify scores and how far probabilities may be apart: the files hold
-// the same numbers, so that only a file that says something else differs at all.
+// Verify scores verifyNames names, whose probabilities may differ by verifyTolerance. The files hold the same numbers,
+// so any difference means that a file says something else.
 const (
 	verifyNames     = 2000
 	verifyTolerance = 1e-6
 )
 
-// readable are the files that degas reads back, and how.
+// readable are the files that degas reads back.
 var readable = []struct {
 	file string
 	read func(dir string) (*model.Model, error)
@@ -79,7 +80,7 @@ var readable = []struct {
 }
 
 // Verify checks the checksums of the version directory dir, reads back every file that degas can read, and scores names
-// of all lengths with it. It fails where an answer differs from m's.
+// of all lengths with it. A probability that differs from m's is an error.
 func Verify(ctx context.Context, dir string, m *model.Model) (Verified, error) {
 	v, err := verify(ctx, dir, m)
 	if err != nil {
@@ -111,25 +112,20 @@ func verify(ctx context.Context, dir string, m *model.Model) (Verified, error) {
 		if err != nil {
 			return Verified{}, err
 		}
-		d, err := furthest(got, want)
-		if err != nil {
+		if v.Differences[r.file], err = furthest(got, want); err != nil {
 			return Verified{}, fmt.Errorf("%s: %w", r.file, err)
 		}
-		v.Differences[r.file] = d
 	}
 	for _, f := range files {
-		switch f.Path {
-		case model.SpecFile, ManifestFile, CardFile:
-			continue
-		}
-		if _, ok := v.Differences[f.Path]; !ok {
+		_, read := v.Differences[f.Path]
+		if !read && !slices.Contains([]string{model.SpecFile, ManifestFile, CardFile}, f.Path) {
 			v.Unread = append(v.Unread, f.Path)
 		}
 	}
 	return v, nil
 }
 
-// furthest is the largest difference of two lists of probabilities.
+// furthest returns the largest difference of two lists of probabilities.
 func furthest(got, want []float32) (float64, error) {
 	if len(got) != len(want) {
 		return 0, fmt.Errorf("%d probabilities, want %d", len(got), len(want))
@@ -153,7 +149,7 @@ func score(ctx context.Context, m *model.Model, names []string) ([]float32, erro
 	return out, c.Probabilities(ctx, names, out)
 }
 
-// namesOfAllLengths draws names of 0 to longest bytes, some of them in no alphabet, the same every time.
+// namesOfAllLengths draws names of 0 to longest bytes, some with bytes of no alphabet, the same every time.
 func namesOfAllLengths(n, longest int) []string {
 	rng := rand.New(rand.NewPCG(1, 2))
 	const bytes = model.NameAlphabet + model.NameAlphabet + "ABC+=?~\xff"

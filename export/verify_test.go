@@ -22,7 +22,8 @@ func TestVerify(t *testing.T) {
 		t.Run(tc.Name, func(t *testing.T) {
 			t.Parallel()
 			dir := filepath.Join(t.TempDir(), "1")
-			if _, err := export.Export(ctx, tc.Model, dir, export.Options{Formats: []string{"hdf5", "keras", "onnx", "savedmodel", "tfjs"}}); err != nil {
+			if _, err := export.Export(ctx, tc.Model, dir, export.Options{Formats: []string{"hdf5", "keras", "onnx",
+				"savedmodel", "tfjs"}}); err != nil {
 				t.Fatal(err)
 			}
 			v, err := export.Verify(ctx, dir, tc.Model)

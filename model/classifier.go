@@ -5,86 +5,87 @@ import (
 	"fmt"
 	"math"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
 
-// Classifier scores names with a model. It is safe for concurrent use.
+// Classifier scores names with a model. All its methods are safe for concurrent use.
+//
+// Names must be folded first (dnsname.Fold), as the names that the model was trained on were: a Classifier scores the
+// bytes that it gets, so "GOOGLE.com." and "google.com" may score differently.
 type Classifier struct {
-	model *Model
-	coder *Coder
-	plan  *plan
-	width int // outputs a name: 1 for a sigmoid head
-	pool  sync.Pool
+	model   *Model
+	coder   *Coder
+	network *compiled
+	outputs int       // per name: 1 for a sigmoid head
+	pool    sync.Pool // of *scratch, one for each goroutine that scores
 }
 
-// NewClassifier makes m ready to score. It keeps m, which must not change afterwards.
+// NewClassifier prepares m for scoring. It keeps m, which must not change afterwards.
 func NewClassifier(m *Model) (*Classifier, error) {
-	p, err := newPlan(&m.Spec, m.Weights)
+	network, err := compile(&m.Spec, m.Weights)
 	if err != nil {
 		return nil, err
 	}
-	c := &Classifier{model: m, coder: m.Spec.Encoder.Coder(), plan: p, width: m.Spec.Outputs()}
-	c.pool.New = func() any {
-		s := p.scratch(chunk)
-		s.p = make([]float32, c.Width())
-		return s
-	}
+	c := &Classifier{model: m, coder: m.Spec.Encoder.Coder(), network: network, outputs: m.Spec.Outputs()}
+	c.pool.New = func() any { return network.scratch(chunk, c.Width()) }
 	return c, nil
 }
 
-// chunk is how many names go through the network at once, at most: a multiple of grain, enough for the products to be
-// efficient and few enough that the activations stay in a core's cache. grain is a multiple of the rows of every matrix
+// At most chunk names go through the network at once: enough for efficient matrix products, and few enough that the
+// activations stay in a core's cache. A chunk is a multiple of grain, which is a multiple of the rows of every matrix
 // kernel.
 const grain, chunk = 12, 11 * 12
 
-// chunkSize divides n names evenly among workers: two of them would take as long for 256 names in chunks of 120 as for 272.
+// chunkSize divides n names evenly among workers. Two workers would need as long for 256 names in chunks of 120 as for
+// 272 names.
 func chunkSize(n, workers int) int {
 	pieces := max((n+chunk-1)/chunk, 1)
 	pieces = (pieces + workers - 1) / workers * workers
 	return max(((n+pieces-1)/pieces+grain-1)/grain*grain, grain)
 }
 
-// Model is what c runs.
+// Model returns the model that c runs. It must not be changed.
 func (c *Classifier) Model() *Model { return c.model }
 
-// Width is the number of probabilities Probabilities writes for a name: len(Labels), also for a sigmoid head.
+// Width is the number of probabilities per name: len(Labels), also for a sigmoid head.
 func (c *Classifier) Width() int { return len(c.model.Spec.Labels) }
 
-// Verdict is what a model says of one name.
+// Verdict is a model's judgement of one name.
 type Verdict struct {
 	// Score is the probability that the name is not benign, [0, 1].
 	Score float64
-	// Label is benign below the model's threshold, else the most likely of the others.
+	// Label is the benign label if Score is below the model's threshold, else the most likely of the other labels.
 	Label string
-	// Probabilities holds one value a label, summing to 1.
+	// Probabilities holds one value per label, in the order of the labels. They sum to 1. The slice is the caller's.
 	Probabilities []float32
 }
 
-// Predict scores one name.
+// Predict scores one folded name.
 func (c *Classifier) Predict(name string) Verdict {
 	p := make([]float32, c.Width())
-	s := c.pool.Get().(*scratch)
-	defer c.pool.Put(s)
-	c.run(s, []string{name}, p)
+	c.scoreOne(name, p)
 	return c.Verdict(p)
 }
 
-// Score is the probability that one name is not benign. It allocates nothing, for callers in a hurry such as resolvers.
-func (c *Classifier) Score(name string) float64 {
+// Score returns the probability that a folded name is not benign. It allocates nothing, for callers in a hurry such as
+// a DNS server.
+func (c *Classifier) Score(name string) float64 { return c.scoreOne(name, nil) }
+
+// scoreOne returns the score of one name and copies its probabilities into p as far as they fit.
+func (c *Classifier) scoreOne(name string, p []float32) float64 {
 	s := c.pool.Get().(*scratch)
 	defer c.pool.Put(s)
-	s.one[0] = name
-	c.run(s, s.one[:], s.p)
-	s.one[0] = "" // the scratch must not keep the caller's string
-	if c.Width() == 2 {
-		return float64(s.p[1])
-	}
-	return 1 - float64(s.p[0])
+	s.oneName[0] = name
+	c.run(s, s.oneName[:], s.oneRow)
+	s.oneName[0] = "" // the scratch must not keep the caller's string
+	copy(p, s.oneRow)
+	return ScoreOf(s.oneRow)
 }
 
-// Probabilities scores names on all cores into out, [len(names), Width()], in order. It returns ctx's error if it was
-// stopped.
+// Probabilities scores folded names on all cores. It writes the probabilities to out, [len(names), Width()], in the
+// order of names. If ctx ends first, it returns ctx's error, and out is incomplete.
 func (c *Classifier) Probabilities(ctx context.Context, names []string, out []float32) error {
 	width := c.Width()
 	return c.chunks(ctx, len(names), func(s *scratch, lo, hi int) {
@@ -92,8 +93,8 @@ func (c *Classifier) Probabilities(ctx context.Context, names []string, out []fl
 	})
 }
 
-// ProbabilitiesOfCodes is Probabilities of names that are encoded already: codes is [n, window]. It refuses codes that the
-// model does not know.
+// ProbabilitiesOfCodes is Probabilities for names that are encoded already: codes is [n, window]. A code that the model
+// does not know is an error.
 func (c *Classifier) ProbabilitiesOfCodes(ctx context.Context, codes []uint16, out []float32) error {
 	window, width := c.coder.window, c.Width()
 	if len(codes)%window != 0 {
@@ -114,7 +115,7 @@ func (c *Classifier) ProbabilitiesOfCodes(ctx context.Context, codes []uint16, o
 	})
 }
 
-// chunks calls f for every chunk of n names, on all cores, of which the caller's is one: it needs no waking.
+// chunks calls f for every chunk of n names on all cores. The caller's goroutine works too, because it needs no waking.
 func (c *Classifier) chunks(ctx context.Context, n int, f func(s *scratch, lo, hi int)) error {
 	workers := runtime.GOMAXPROCS(0)
 	size := chunkSize(n, workers)
@@ -139,23 +140,23 @@ func (c *Classifier) chunks(ctx context.Context, n int, f func(s *scratch, lo, h
 	return ctx.Err()
 }
 
-// Verdict reads one name's probabilities, [Width()].
+// Verdict judges one name by its probabilities, [Width()]. The result holds p itself and no copy.
 func (c *Classifier) Verdict(p []float32) Verdict {
-	return Verdict{Score: Score(p), Label: c.model.Spec.Labels[Judge(p, c.model.Threshold)], Probabilities: p}
+	return Verdict{ScoreOf(p), c.model.Spec.Labels[LabelOf(p, c.model.Threshold)], p}
 }
 
-// Score is the probability that a name is not benign, of probabilities by label.
-func Score(p []float32) float64 {
+// ScoreOf returns the probability that a name is not benign. p holds its probabilities by label, the benign one first.
+func ScoreOf(p []float32) float64 {
 	if len(p) == 2 {
 		return float64(p[1]) // 1 - P(benign) would round small scores to the same few values
 	}
 	return 1 - float64(p[0])
 }
 
-// Judge is the label of a name with probabilities p: benign, 0, below the threshold, else the likeliest of the others, the
-// first among equals.
-func Judge(p []float32, threshold float64) int {
-	if Score(p) < threshold {
+// LabelOf returns the index of the label of a name with probabilities p: 0, benign, if its score is below the
+// threshold, else the most likely of the other labels. Among equals the first wins.
+func LabelOf(p []float32, threshold float64) int {
+	if ScoreOf(p) < threshold {
 		return 0
 	}
 	best := 1
@@ -167,7 +168,7 @@ func Judge(p []float32, threshold float64) int {
 	return best
 }
 
-// run encodes up to chunk names and answers them.
+// run encodes up to chunk names and writes their probabilities.
 func (c *Classifier) run(s *scratch, names []string, out []float32) {
 	for i, n := range names {
 		s.chars[i] = c.coder.Encode(s.codes[i*c.coder.window:], n)
@@ -175,14 +176,14 @@ func (c *Classifier) run(s *scratch, names []string, out []float32) {
 	c.answer(s, len(names), out)
 }
 
-// answer runs the network on the codes of n names and turns logits into probabilities.
+// answer runs the network on the codes of n names and writes their probabilities.
 func (c *Classifier) answer(s *scratch, n int, out []float32) {
-	Probabilities(c.plan.logits(s, n), c.width, out)
+	ProbabilitiesOfLogits(c.network.logits(s, n), c.outputs, out)
 }
 
-// Probabilities turns logits [n, outputs] into the probabilities of all labels: [n, 2] for one output, a sigmoid's, else
-// [n, outputs].
-func Probabilities(logits []float32, outputs int, out []float32) {
+// ProbabilitiesOfLogits turns logits, [n, outputs], into the probabilities of all labels: [n, 2] for the one output of
+// a sigmoid, else [n, outputs].
+func ProbabilitiesOfLogits(logits []float32, outputs int, out []float32) {
 	if outputs == 1 {
 		for i, z := range logits {
 			p := float32(1 / (1 + math.Exp(-float64(z))))
@@ -198,10 +199,7 @@ func Probabilities(logits []float32, outputs int, out []float32) {
 func softmaxRows(x []float32, width int) {
 	for lo := 0; lo < len(x); lo += width {
 		row := x[lo : lo+width]
-		top := row[0]
-		for _, v := range row {
-			top = max(top, v)
-		}
+		top := slices.Max(row)
 		var sum float64
 		for i, v := range row {
 			e := math.Exp(float64(v - top))

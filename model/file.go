@@ -13,7 +13,7 @@ import (
 	"github.com/degas-dns/degas/internal/atomicfile"
 )
 
-// Names of the two files a model directory holds.
+// Names of the two files in a model directory.
 const (
 	SpecFile    = "model.json"
 	WeightsFile = "model.safetensors"
@@ -26,17 +26,17 @@ var ErrNoModel = errors.New("holds no model")
 type Model struct {
 	Spec    Spec    `json:"spec"`
 	Weights Weights `json:"-"`
-	// Threshold is the score from which a name is called not benign, (0, 1).
+	// Threshold is the lowest score that is not labelled benign, (0, 1).
 	Threshold float64 `json:"threshold"`
-	// ThresholdFPR is the rate of false alarms that Threshold was chosen for; 0 where it was not chosen by one.
+	// ThresholdFPR is the false-positive rate that Threshold was chosen for, 0 if there is none.
 	ThresholdFPR float64 `json:"threshold_fpr,omitempty"`
-	// Temperature is what the logits were divided by to calibrate them; the weights have it already. 0 without.
+	// Temperature is the number that calibration divided the logits by, 0 if there is none. The weights contain it.
 	Temperature float64 `json:"temperature,omitempty"`
-	// Epoch is the one of its training whose weights it has, 0 when unknown.
+	// Epoch is the training epoch that the weights are of, 0 when unknown.
 	Epoch int `json:"epoch,omitempty"`
-	// Dataset is the fingerprint of the data set it was trained on, empty when unknown.
+	// Dataset is the fingerprint of the training data, empty when unknown.
 	Dataset string `json:"dataset,omitempty"`
-	// Producer is the degas version that trained it.
+	// Producer is the program and the version that made the model.
 	Producer string `json:"producer,omitempty"`
 }
 
@@ -47,8 +47,8 @@ type modelJSON struct {
 	*Model
 }
 
-// Load reads the model in dir and checks the weights against the Spec. The error names the file at fault; it is ErrNoModel
-// where there is none.
+// Load reads the model in dir and checks the weights against the Spec. The error names the file at fault. It wraps
+// ErrNoModel if dir has no SpecFile.
 func Load(dir string) (*Model, error) {
 	path := filepath.Join(dir, SpecFile)
 	data, err := os.ReadFile(path)
@@ -74,8 +74,8 @@ func Load(dir string) (*Model, error) {
 	return m, nil
 }
 
-// LoadAny reads the model that dir is or that dir/model holds: a version directory, or a run. The error is of the one that is
-// there.
+// LoadAny reads the model in dir, a version directory, or in dir/model, if dir is a run. If one of the two holds a
+// model that cannot be read, the error is about that one.
 func LoadAny(dir string) (*Model, error) {
 	m, err := Load(dir)
 	if !errors.Is(err, ErrNoModel) {
@@ -102,7 +102,7 @@ func parse(data []byte) (*Model, error) {
 	return m, m.Spec.Validate()
 }
 
-// Files renders the model as the contents of SpecFile and WeightsFile. Equal models give equal bytes.
+// Files returns the contents of SpecFile and WeightsFile. Equal models give equal bytes.
 func (m *Model) Files() (spec, weights []byte, err error) {
 	if err := m.Weights.Check(&m.Spec); err != nil {
 		return nil, nil, err
@@ -123,13 +123,11 @@ func (m *Model) Digest() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	sum := sha256.New()
-	sum.Write(spec)
-	sum.Write(weights)
-	return hex.EncodeToString(sum.Sum(nil)), nil
+	sum := sha256.Sum256(append(spec, weights...))
+	return hex.EncodeToString(sum[:]), nil
 }
 
-// Save writes the model into dir, which is created if need be. Each file appears whole or not at all.
+// Save writes the model into dir and creates dir if it is missing. Each file appears whole or not at all.
 func (m *Model) Save(dir string) error {
 	spec, weights, err := m.Files()
 	if err != nil {

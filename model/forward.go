@@ -12,7 +12,7 @@ type exactTensor struct {
 	Data  []float64
 }
 
-// Exact is a model's parameters in float64, by name: what Forward computes with.
+// Exact holds a model's parameters in float64, by name, for ForwardExact.
 type Exact map[string][]float64
 
 // Exact copies w to float64.
@@ -29,7 +29,7 @@ func (w Weights) Exact() Exact {
 }
 
 // Forward is the plain pass that every engine and exporter is checked against: one name at a time, nothing folded, all
-// of it in float64. codes is [n, window]; it returns logits, the head before its sigmoid or softmax, [n, Outputs()].
+// in float64. codes is [n, window]. The result is the logits, [n, Outputs()]: the head before its sigmoid or softmax.
 func Forward(spec *Spec, w Weights, codes []uint16) ([]float64, error) {
 	nodes, err := spec.Graph()
 	if err != nil {
@@ -52,8 +52,8 @@ func Forward(spec *Spec, w Weights, codes []uint16) ([]float64, error) {
 	return ForwardExact(nodes, w.Exact(), codes), nil
 }
 
-// ForwardExact is Forward for parameters in float64 and nodes already laid out. It checks nothing; finite differences of
-// it are what gradients are tested against.
+// ForwardExact is Forward for parameters in float64 and nodes already laid out. It checks nothing. Tests compare
+// gradients with finite differences of it.
 func ForwardExact(nodes []Node, w Exact, codes []uint16) []float64 {
 	window := nodes[0].Shape[0]
 	var out []float64
@@ -63,70 +63,69 @@ func ForwardExact(nodes []Node, w Exact, codes []uint16) []float64 {
 	return out
 }
 
-// forwardOne runs one name; values holds each node's output.
+// forwardOne runs one name.
 func forwardOne(nodes []Node, w Exact, codes []uint16) []float64 {
 	values := map[string][]float64{}
-	shapes := map[string][]int{}
+	shapes := map[string][]int{nodes[0].Name: nodes[0].Shape}
 	var last []float64
-	for i, n := range nodes {
-		shapes[n.Name] = n.Shape
-		if n.Kind == KindInput {
-			continue
+	for i, n := range nodes[1:] {
+		var in [][]float64
+		for _, name := range n.Inputs {
+			in = append(in, values[name])
 		}
-		in := make([][]float64, len(n.Inputs))
-		for j, name := range n.Inputs {
-			in[j] = values[name]
-		}
-		head := i == len(nodes)-1
-		last = apply(n, w, codes, in, shapes[n.Inputs[0]], head)
-		values[n.Name] = last
+		last = apply(n, w, codes, in, shapes[n.Inputs[0]], i == len(nodes)-2)
+		values[n.Name], shapes[n.Name] = last, n.Shape
 	}
 	return last
 }
 
+// apply computes node n for one name from its inputs, the first of which has the given shape. The head gives logits.
 func apply(n Node, w Exact, codes []uint16, in [][]float64, shape []int, head bool) []float64 {
 	param := func(i int) exactTensor { return exactTensor{n.Params[i].Shape, w[n.Params[i].Name]} }
+	l := n.Layer
 	switch n.Kind {
 	case KindEmbedding:
 		return plainEmbedding(param(0), codes)
-	case KindConv1D:
-		return exactActivate(plainConv(in[0], shape, param(0), param(1), n.Layer.Padding == Same), n.Layer.Activation)
 	case KindImage:
-		return plainImage(codes)
-	case KindConv2D:
-		return exactActivate(plainConv2D(in[0], shape, param(0), param(1)), n.Layer.Activation)
-	case KindMaxPool2D:
-		return plainPool2D(in[0], shape, n.Layer.Pool)
+		y := make([]float64, len(codes))
+		for i, c := range codes {
+			y[i] = float64(c)
+		}
+		return y
+	case KindConv1D, KindConv2D, KindDense:
+		y := plainConv(in[0], shape, n.Shape, param(0), param(1), l.Padding == Same)
+		if !head {
+			exactActivate(y, l.Activation)
+		}
+		return y
 	case KindThresholdedReLU:
-		return plainThreshold(in[0], n.Layer.Theta)
+		return plainThreshold(in[0], l.Theta)
 	case KindMaxPool:
 		before := 0
-		if n.Layer.Padding == Same {
-			before, _ = PoolPadding(shape[0], n.Layer.Pool)
+		if l.Padding == Same {
+			before, _ = PoolPadding(shape[0], l.Pool)
 		}
-		return plainPool(in[0], shape, n.Shape[0], n.Layer.Pool, before)
+		return plainPool(in[0], shape, n.Shape, l.Pool, before)
+	case KindMaxPool2D:
+		return plainPool(in[0], shape, n.Shape, l.Pool, 0)
 	case KindGlobalMaxPool:
-		return plainPool(in[0], shape, 1, shape[0], 0)
+		return plainPool(in[0], shape, []int{1, n.Shape[0]}, shape[0], 0)
 	case KindLSTM:
 		h := plainLSTM(in[0], shape, param(0), param(1), param(2), false)
-		if n.Layer.Bidirectional {
+		if l.Bidirectional {
 			h = append(h, plainLSTM(in[0], shape, param(3), param(4), param(5), true)...)
 		}
 		return h
-	case KindDense:
-		y := plainDense(in[0], param(0), param(1))
-		if head {
-			return y
-		}
-		return exactActivate(y, n.Layer.Activation)
 	case KindConcatenate:
-		var y []float64
-		for _, x := range in {
-			y = append(y, x...)
-		}
-		return y
+		return slices.Concat(in...)
 	}
 	return in[0] // dropout and flatten change nothing here
+}
+
+// asPicture reads a shape as [height, width, features]: a sequence is one step high, a vector one pixel.
+func asPicture(shape []int) (height, width, features int) {
+	s := append([]int{1, 1}, shape...)[len(shape)-1:]
+	return s[0], s[1], s[2]
 }
 
 func plainEmbedding(table exactTensor, codes []uint16) []float64 {
@@ -138,27 +137,30 @@ func plainEmbedding(table exactTensor, codes []uint16) []float64 {
 	return y
 }
 
-func plainConv(x []float64, shape []int, kernel, bias exactTensor, same bool) []float64 {
-	size, in, filters := kernel.Shape[0], kernel.Shape[1], kernel.Shape[2]
-	left, right := 0, 0
+// plainConv is a convolution of a picture or a sequence, or a dense layer, which is one of a single pixel. Same padding
+// is that of sequences.
+func plainConv(x []float64, inShape, outShape []int, kernel, bias exactTensor, same bool) []float64 {
+	height, width, in := asPicture(inShape)
+	rows, columns, filters := asPicture(outShape)
+	high, wide, _ := asPicture(kernel.Shape[:len(kernel.Shape)-1])
+	left := 0
 	if same {
-		left, right = SamePadding(size)
+		left, _ = SamePadding(wide)
 	}
-	time := shape[0] + left + right - size + 1
-	y := make([]float64, time*filters)
-	for t := range time {
+	y := make([]float64, 0, rows*columns*filters)
+	for at := range rows * columns {
 		for f := range filters {
 			sum := bias.Data[f]
-			for j := range size {
-				at := t + j - left
-				if at < 0 || at >= shape[0] {
+			for k := range high * wide {
+				r, c := at/columns+k/wide, at%columns+k%wide-left
+				if r >= height || c < 0 || c >= width {
 					continue
 				}
-				for c := range in {
-					sum += x[at*in+c] * kernel.Data[(j*in+c)*filters+f]
+				for d := range in {
+					sum += x[(r*width+c)*in+d] * kernel.Data[(k*in+d)*filters+f]
 				}
 			}
-			y[t*filters+f] = sum
+			y = append(y, sum)
 		}
 	}
 	return y
@@ -174,18 +176,26 @@ func plainThreshold(x []float64, theta float64) []float64 {
 	return y
 }
 
-// plainPool takes the maximum over windows of pool steps, the first of which begins before steps ahead of the input;
-// what a window has outside the input counts for nothing.
-func plainPool(x []float64, shape []int, time, pool, before int) []float64 {
-	features := shape[1]
-	y := make([]float64, time*features)
-	for t := range time {
+// plainPool takes the maximum over windows of pool steps, or of pool·pool pixels. The first window of a sequence begins
+// before steps ahead of it. Values outside the input do not count.
+func plainPool(x []float64, inShape, outShape []int, pool, before int) []float64 {
+	height, width, features := asPicture(inShape)
+	rows, columns, _ := asPicture(outShape)
+	high := min(pool, height)
+	if len(inShape) == 2 {
+		high = 1
+	}
+	y := make([]float64, 0, rows*columns*features)
+	for at := range rows * columns {
 		for f := range features {
 			best := math.Inf(-1)
-			for s := max(0, t*pool-before); s < min((t+1)*pool-before, shape[0]); s++ {
-				best = max(best, x[s*features+f])
+			for r := at / columns * high; r < (at/columns+1)*high; r++ {
+				from := at%columns*pool - before
+				for c := max(0, from); c < min(from+pool, width); c++ {
+					best = max(best, x[(r*width+c)*features+f])
+				}
 			}
-			y[t*features+f] = best
+			y = append(y, best)
 		}
 	}
 	return y
@@ -201,9 +211,7 @@ func plainLSTM(x []float64, shape []int, kernel, recurrent, bias exactTensor, ba
 		if backward {
 			t = time - 1 - s
 		}
-		for q := range z {
-			z[q] = bias.Data[q]
-		}
+		copy(z, bias.Data)
 		for i := range in {
 			for q := range z {
 				z[q] += x[t*in+i] * kernel.Data[i*4*units+q]
@@ -222,20 +230,8 @@ func plainLSTM(x []float64, shape []int, kernel, recurrent, bias exactTensor, ba
 	return h
 }
 
-func plainDense(x []float64, kernel, bias exactTensor) []float64 {
-	units := kernel.Shape[1]
-	y := make([]float64, units)
-	for u := range units {
-		sum := bias.Data[u]
-		for i, v := range x {
-			sum += v * kernel.Data[i*units+u]
-		}
-		y[u] = sum
-	}
-	return y
-}
-
-func exactActivate(x []float64, activation string) []float64 {
+// exactActivate applies an activation in place.
+func exactActivate(x []float64, activation string) {
 	switch activation {
 	case ReLU:
 		for i, v := range x {
@@ -260,5 +256,4 @@ func exactActivate(x []float64, activation string) []float64 {
 			x[i] /= sum
 		}
 	}
-	return x
 }

@@ -1,34 +1,34 @@
 package model
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
 )
 
-// kerasNames maps a node kind to the base of its layer names in Keras.
+// kerasNames maps kinds of nodes to their layers' names in Keras, where the two differ.
 var kerasNames = map[string]string{
-	KindEmbedding: "embedding", KindConv1D: "conv1d", KindThresholdedReLU: "thresholded_re_lu",
-	KindMaxPool: "max_pooling1d", KindGlobalMaxPool: "global_max_pooling1d", KindFlatten: "flatten",
-	KindImage: "image", KindConv2D: "conv2d", KindMaxPool2D: "max_pooling2d",
-	KindLSTM: "lstm", KindDropout: "dropout", KindDense: "dense", KindConcatenate: "concatenate",
+	KindThresholdedReLU: "thresholded_re_lu",
+	KindMaxPool:         "max_pooling1d",
+	KindGlobalMaxPool:   "global_max_pooling1d",
+	KindMaxPool2D:       "max_pooling2d",
 }
 
 // builder lays layers out as nodes.
 type builder struct {
 	nodes []Node
-	seen  map[string]int
-	kinds map[string]bool
+	seen  map[string]int // how many nodes have a name with this base
 }
 
 func (b *builder) add(n Node) Node {
 	b.nodes = append(b.nodes, n)
-	b.kinds[n.Kind] = true
 	return n
 }
 
-// name numbers layers of one base as Keras does: dense, dense_1, dense_2.
-func (b *builder) name(base string) string {
+// name numbers the layers of one kind as Keras does: dense, dense_1, dense_2.
+func (b *builder) name(kind string) string {
+	base := cmp.Or(kerasNames[kind], kind)
 	i := b.seen[base]
 	b.seen[base]++
 	if i == 0 {
@@ -68,23 +68,17 @@ func (b *builder) parallel(l Layer, in Node) (Node, error) {
 		}
 		end := b.nodes[len(b.nodes)-1]
 		if len(end.Shape) != 1 {
-			return Node{}, fmt.Errorf("branch %d ends with shape %v: end it with a pooling, flatten, lstm or dense layer", i, end.Shape)
+			return Node{}, fmt.Errorf("branch %d ends with shape %v: end it with a pooling, flatten, lstm or dense layer",
+				i, end.Shape)
 		}
 		cat.Inputs = append(cat.Inputs, end.Name)
 		width += end.Shape[0]
 	}
-	cat.Name, cat.Shape = b.name(kerasNames[KindConcatenate]), []int{width}
+	cat.Name, cat.Shape = b.name(KindConcatenate), []int{width}
 	return b.add(cat), nil
 }
 
 func (b *builder) single(l Layer, in Node) (Node, error) {
-	base, ok := kerasNames[l.Kind]
-	if !ok || l.Kind == KindConcatenate {
-		return Node{}, fmt.Errorf("unknown kind %q", l.Kind)
-	}
-	if l.Kind == KindLSTM && l.Bidirectional {
-		base = "bidirectional"
-	}
 	if (l.Kind == KindEmbedding || l.Kind == KindImage) && in.Kind != KindInput {
 		return Node{}, errors.New("it reads codes, so only the first layer can be one")
 	}
@@ -92,6 +86,10 @@ func (b *builder) single(l Layer, in Node) (Node, error) {
 	shape, params, err := infer(l, in.Shape)
 	if err != nil {
 		return Node{}, err
+	}
+	base := l.Kind
+	if l.Bidirectional && base == KindLSTM {
+		base = "bidirectional"
 	}
 	n.Shape, n.Name = shape, b.name(base)
 	for _, p := range params {
@@ -101,7 +99,7 @@ func (b *builder) single(l Layer, in Node) (Node, error) {
 	return b.add(n), nil
 }
 
-// infer gives a layer's output shape and parameters for an input shape.
+// infer returns a layer's output shape and parameters for an input shape.
 func infer(l Layer, in []int) ([]int, []Param, error) {
 	switch l.Kind {
 	case KindEmbedding:
@@ -125,10 +123,7 @@ func infer(l Layer, in []int) ([]int, []Param, error) {
 		if len(in) != 1 || l.Units < 1 {
 			return nil, nil, fmt.Errorf("needs a flat input and units, has %v and %d", in, l.Units)
 		}
-		if !slices.Contains([]string{"", Linear, ReLU, Tanh, Sigmoid, Softmax}, l.Activation) {
-			return nil, nil, fmt.Errorf("unknown activation %q", l.Activation)
-		}
-		return []int{l.Units}, []Param{{"kernel", []int{in[0], l.Units}}, {"bias", []int{l.Units}}}, nil
+		return []int{l.Units}, kernelAndBias(in[0], l.Units), l.checkActivation("", Linear, ReLU, Tanh, Sigmoid, Softmax)
 	case KindThresholdedReLU:
 		if l.Theta < 0 {
 			return nil, nil, fmt.Errorf("theta %g is below 0", l.Theta)
@@ -154,8 +149,8 @@ func inferConv(l Layer, in []int) ([]int, []Param, error) {
 	if len(in) != 2 || l.Filters < 1 || l.Kernel < 1 {
 		return nil, nil, fmt.Errorf("needs [time, features], filters and kernel, has %v, %d, %d", in, l.Filters, l.Kernel)
 	}
-	if !slices.Contains([]string{"", Linear, ReLU, Tanh}, l.Activation) {
-		return nil, nil, fmt.Errorf("unknown activation %q", l.Activation)
+	if err := l.checkActivation("", Linear, ReLU, Tanh); err != nil {
+		return nil, nil, err
 	}
 	time := in[0]
 	switch l.Padding {
@@ -168,7 +163,19 @@ func inferConv(l Layer, in []int) ([]int, []Param, error) {
 	if time < 1 {
 		return nil, nil, fmt.Errorf("kernel %d is longer than its input of %d", l.Kernel, in[0])
 	}
-	return []int{time, l.Filters}, []Param{{"kernel", []int{l.Kernel, in[1], l.Filters}}, {"bias", []int{l.Filters}}}, nil
+	return []int{time, l.Filters}, kernelAndBias(l.Kernel, in[1], l.Filters), nil
+}
+
+func (l *Layer) checkActivation(known ...string) error {
+	if !slices.Contains(known, l.Activation) {
+		return fmt.Errorf("unknown activation %q", l.Activation)
+	}
+	return nil
+}
+
+// kernelAndBias are the parameters of a layer whose last dimension is its outputs.
+func kernelAndBias(shape ...int) []Param {
+	return []Param{{"kernel", shape}, {"bias", shape[len(shape)-1:]}}
 }
 
 func inferPool(l Layer, in []int) ([]int, []Param, error) {
@@ -206,11 +213,11 @@ func inferLSTM(l Layer, in []int) ([]int, []Param, error) {
 	return []int{l.Units}, one(""), nil
 }
 
-// SamePadding is the number of zero columns a Same convolution puts before and after its input.
+// SamePadding returns how many zero columns a Same convolution puts before and after its input.
 func SamePadding(kernel int) (left, right int) { return (kernel - 1) / 2, kernel / 2 }
 
-// PoolPadding is the number of columns, below any value, that a Same pooling of length steps into windows of pool puts
-// before and after its input: as even as can be, the odd one behind, as TensorFlow does.
+// PoolPadding returns how many columns, below any value, a Same pooling of length steps into windows of pool puts
+// before and after its input. As in TensorFlow, both sides get the same number, and an odd column comes last.
 func PoolPadding(length, pool int) (before, after int) {
 	total := (pool - length%pool) % pool
 	return total / 2, total - total/2

@@ -6,8 +6,8 @@ import (
 	"github.com/degas-dns/degas/model/kernels"
 )
 
-// Layers over pictures, [height, width, features]: the codes of a name as they are, row after row, and two-dimensional
-// convolution and pooling, both "valid". Square kernels and pools only.
+// Layers over pictures, [height, width, features]: the codes of a name row after row, and two-dimensional convolution
+// and pooling. Kernels and pools are square, and padding is always "valid".
 
 func inferImage(l Layer, in []int) ([]int, []Param, error) {
 	if len(in) != 1 || l.Height < 1 || l.Width < 1 || in[0] != l.Height*l.Width {
@@ -18,7 +18,8 @@ func inferImage(l Layer, in []int) ([]int, []Param, error) {
 
 func inferConv2D(l Layer, in []int) ([]int, []Param, error) {
 	if len(in) != 3 || l.Filters < 1 || l.Kernel < 1 {
-		return nil, nil, fmt.Errorf("needs [height, width, features], filters and kernel, has %v, %d, %d", in, l.Filters, l.Kernel)
+		return nil, nil, fmt.Errorf("needs [height, width, features], filters and kernel, has %v, %d, %d",
+			in, l.Filters, l.Kernel)
 	}
 	if err := l.checkPicture(in); err != nil {
 		return nil, nil, err
@@ -27,7 +28,7 @@ func inferConv2D(l Layer, in []int) ([]int, []Param, error) {
 	if out[0] < 1 || out[1] < 1 {
 		return nil, nil, fmt.Errorf("kernel %d is larger than its input, %v", l.Kernel, in)
 	}
-	return out, []Param{{"kernel", []int{l.Kernel, l.Kernel, in[2], l.Filters}}, {"bias", []int{l.Filters}}}, nil
+	return out, kernelAndBias(l.Kernel, l.Kernel, in[2], l.Filters), nil
 }
 
 func inferPool2D(l Layer, in []int) ([]int, []Param, error) {
@@ -44,20 +45,19 @@ func inferPool2D(l Layer, in []int) ([]int, []Param, error) {
 	return out, nil, nil
 }
 
-// checkPicture checks what convolution and pooling have in common.
+// checkPicture checks the padding and the activation of a layer over pictures.
 func (l *Layer) checkPicture(in []int) error {
 	if l.Padding != "" && l.Padding != Valid {
 		return fmt.Errorf("padding %q of pictures is not known", l.Padding)
 	}
-	if l.Kind == KindConv2D && l.Activation != "" && l.Activation != Linear && l.Activation != ReLU && l.Activation != Tanh {
-		return fmt.Errorf("unknown activation %q", l.Activation)
+	if l.Kind == KindConv2D {
+		return l.checkActivation("", Linear, ReLU, Tanh)
 	}
 	return nil
 }
 
-// Patches lays out what each output pixel of a convolution sees: x, [height, width, features] of shape, becomes
-// [rows·columns, kernel·kernel·features] in dst, where rows and columns are those of the output. With it a convolution
-// is one matrix product.
+// Patches writes to dst what each output pixel of a convolution reads: x, [height, width, features] of shape, becomes
+// [rows·columns, kernel·kernel·features] for an output of [rows, columns]. The convolution is then one matrix product.
 func Patches(dst, x []float32, shape []int, kernel int) {
 	height, width, features := shape[0], shape[1], shape[2]
 	run, at := kernel*features, 0
@@ -71,7 +71,7 @@ func Patches(dst, x []float32, shape []int, kernel int) {
 	}
 }
 
-// imageStep is the codes as numbers.
+// imageStep writes the codes as numbers.
 type imageStep struct{ out, window int }
 
 func (st *imageStep) run(s *scratch, n int) {
@@ -100,7 +100,7 @@ func (st *conv2DStep) run(s *scratch, n int) {
 	}
 	y := s.values[st.out][:n*st.pixels*st.filters]
 	fillRows(y, st.bias)
-	kernels.GemmPacked(n*st.pixels, kernels.Matrix{Data: patches, Stride: depth}, &st.weights, kernels.Matrix{Data: y, Stride: st.filters}, true)
+	kernels.GemmPacked(n*st.pixels, matrix(patches, depth), &st.weights, matrix(y, st.filters), true)
 	activate(y, st.activation)
 }
 
@@ -133,58 +133,22 @@ func (st *pool2DStep) run(s *scratch, n int) {
 	}
 }
 
-// conv2D plans a convolution over pictures.
-func (b *planner) conv2D(n Node) {
-	kernel := b.param(n, 0)
-	shape := b.shape[n.Inputs[0]]
-	st := &conv2DStep{in: b.buffer[n.Inputs[0]], shape: shape, kernel: n.Layer.Kernel, pixels: n.Shape[0] * n.Shape[1],
-		filters: n.Layer.Filters, bias: b.param(n, 1).Data, activation: n.Layer.Activation}
+// conv2D adds a convolution over pictures, with a buffer for its patches.
+func (b *compiler) conv2D(n Node) {
+	in, shape := b.input(n)
+	st := &conv2DStep{
+		in:         in,
+		patches:    len(b.widths),
+		shape:      shape,
+		kernel:     n.Layer.Kernel,
+		pixels:     n.Shape[0] * n.Shape[1],
+		filters:    n.Layer.Filters,
+		bias:       b.param(n, 1).Data,
+		activation: n.Layer.Activation,
+	}
 	depth := st.kernel * st.kernel * shape[2]
 	b.widths = append(b.widths, st.pixels*depth)
-	st.patches = len(b.widths) - 1
-	st.weights.Pack(depth, st.filters, kernels.Matrix{Data: kernel.Data, Stride: st.filters})
-	st.out = b.alloc(n.Name)
-	b.steps = append(b.steps, st)
-}
-
-func plainImage(codes []uint16) []float64 {
-	y := make([]float64, len(codes))
-	for i, c := range codes {
-		y[i] = float64(c)
-	}
-	return y
-}
-
-func plainConv2D(x []float64, shape []int, kernel, bias exactTensor) []float64 {
-	size, in, filters := kernel.Shape[0], kernel.Shape[2], kernel.Shape[3]
-	var y []float64
-	for r := range shape[0] - size + 1 {
-		for c := range shape[1] - size + 1 {
-			for f := range filters {
-				sum := bias.Data[f]
-				for k := range size * size * in {
-					i, j, d := k/(size*in), k/in%size, k%in
-					sum += x[((r+i)*shape[1]+c+j)*in+d] * kernel.Data[k*filters+f]
-				}
-				y = append(y, sum)
-			}
-		}
-	}
-	return y
-}
-
-func plainPool2D(x []float64, shape []int, pool int) []float64 {
-	var y []float64
-	for r := range shape[0] / pool {
-		for c := range shape[1] / pool {
-			for f := range shape[2] {
-				best := x[(r*pool*shape[1]+c*pool)*shape[2]+f]
-				for k := range pool * pool {
-					best = max(best, x[((r*pool+k/pool)*shape[1]+c*pool+k%pool)*shape[2]+f])
-				}
-				y = append(y, best)
-			}
-		}
-	}
-	return y
+	st.weights.Pack(depth, st.filters, matrix(b.param(n, 0).Data, st.filters))
+	st.out = b.alloc(n)
+	b.add(st)
 }

@@ -1,21 +1,17 @@
 package model
 
 import (
+	"encoding/binary"
 	"hash/fnv"
 	"math"
 	"math/rand/v2"
 	"strings"
 )
 
-// SubSeed derives the seed of one named purpose from a run's seed, so that adding a use of randomness to one place does
-// not change any other.
+// SubSeed derives the seed of one purpose from a run's seed, so that a new use of randomness changes no other.
 func SubSeed(seed uint64, purpose string) uint64 {
 	h := fnv.New64a()
-	var b [8]byte
-	for i := range b {
-		b[i] = byte(seed >> (8 * i))
-	}
-	h.Write(b[:])
+	h.Write(binary.LittleEndian.AppendUint64(nil, seed))
 	h.Write([]byte(purpose))
 	return h.Sum64()
 }

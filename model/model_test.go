@@ -17,7 +17,14 @@ import (
 
 // Parameter counts: degas from the original's Keras summary (reference A4), lstm from Woodbridge's layers at 41 codes.
 func TestPresetParameters(t *testing.T) {
-	want := map[string]int{"gta1": 1785858, "degas": 254337, "cnn": 727681, "lstm": 136961, "mlbridge": 1913, "hybrid": 711553}
+	want := map[string]int{
+		"gta1":     1785858,
+		"degas":    254337,
+		"cnn":      727681,
+		"lstm":     136961,
+		"mlbridge": 1913,
+		"hybrid":   711553,
+	}
 	for _, name := range model.Presets() {
 		spec, err := model.Preset(name)
 		if err != nil {
@@ -110,7 +117,13 @@ func probabilities(z []float64) []float64 {
 func TestSaveLoad(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	spec := modeltest.Spec(rng)
-	m := &model.Model{Spec: spec, Weights: modeltest.Weights(&spec, rng), Threshold: 0.25, Dataset: "abc", Producer: "test"}
+	m := &model.Model{
+		Spec:      spec,
+		Weights:   modeltest.Weights(&spec, rng),
+		Threshold: 0.25,
+		Dataset:   "abc",
+		Producer:  "test",
+	}
 	dir := filepath.Join(t.TempDir(), "model")
 	if err := m.Save(dir); err != nil {
 		t.Fatal(err)
@@ -166,10 +179,12 @@ func TestLoadAny(t *testing.T) {
 		want string // of the error; "" for none
 		none bool   // it is ErrNoModel
 	}{
-		"whole":      {func(string) error { return nil }, "", false},
-		"no model":   {func(dir string) error { return os.Remove(filepath.Join(dir, "model.json")) }, "holds no model", true},
-		"no weights": {func(dir string) error { return os.Remove(filepath.Join(dir, "model.safetensors")) }, "model.safetensors", false},
-		"truncated":  {func(dir string) error { return os.Truncate(filepath.Join(dir, "model.safetensors"), 100) }, "model.safetensors", false},
+		"whole":    {func(string) error { return nil }, "", false},
+		"no model": {func(dir string) error { return os.Remove(filepath.Join(dir, "model.json")) }, "holds no model", true},
+		"no weights": {func(dir string) error { return os.Remove(filepath.Join(dir, "model.safetensors")) },
+			"model.safetensors", false},
+		"truncated": {func(dir string) error { return os.Truncate(filepath.Join(dir, "model.safetensors"), 100) },
+			"model.safetensors", false},
 		"newer": {func(dir string) error {
 			return os.WriteFile(filepath.Join(dir, "model.json"), []byte(`{"format_version": 2}`), 0o644)
 		}, "format version 2, this degas reads 1", false},
@@ -186,7 +201,8 @@ func TestLoadAny(t *testing.T) {
 			switch {
 			case errors.Is(err, model.ErrNoModel) != tc.none, (err == nil) != (tc.want == ""):
 				t.Errorf("%s in %q: error %v", name, inner, err)
-			case err != nil && (!strings.Contains(err.Error(), tc.want) || !strings.Contains(err.Error(), filepath.Join(dir, inner))) && !tc.none:
+			case err != nil && (!strings.Contains(err.Error(), tc.want) || !strings.Contains(err.Error(), filepath.Join(dir,
+				inner))) && !tc.none:
 				t.Errorf("%s in %q: error %v does not name %q", name, inner, err, tc.want)
 			}
 		}
@@ -199,9 +215,21 @@ func TestCodesAreReadFirst(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	embedding, pool := model.Layer{Kind: model.KindEmbedding, Rows: 300, Dim: 4}, model.Layer{Kind: model.KindGlobalMaxPool}
+	embedding, pool := model.Layer{
+		Kind: model.KindEmbedding,
+		Rows: 300,
+		Dim:  4,
+	}, model.Layer{
+		Kind: model.KindGlobalMaxPool,
+	}
 	image := model.Layer{Kind: model.KindImage, Height: 16, Width: 16}
-	flatten, head := model.Layer{Kind: model.KindFlatten}, model.Layer{Kind: model.KindDense, Units: 1, Activation: model.Sigmoid}
+	flatten, head := model.Layer{
+		Kind: model.KindFlatten,
+	}, model.Layer{
+		Kind:       model.KindDense,
+		Units:      1,
+		Activation: model.Sigmoid,
+	}
 	for _, tc := range []struct {
 		layers []model.Layer
 		want   string // "" for a good one
@@ -211,7 +239,8 @@ func TestCodesAreReadFirst(t *testing.T) {
 		{[]model.Layer{image, flatten, embedding, pool, head}, "layer 2 (embedding): it reads codes"},
 		{[]model.Layer{embedding, pool, embedding, pool, head}, "layer 2 (embedding): it reads codes"},
 		{[]model.Layer{image, flatten, image, flatten, head}, "layer 2 (image): it reads codes"},
-		{[]model.Layer{image, flatten, {Kind: model.KindParallel, Branches: [][]model.Layer{{embedding, pool}, {head}}}, head}, "layer 0 (embedding): it reads codes"},
+		{[]model.Layer{image, flatten, {Kind: model.KindParallel, Branches: [][]model.Layer{{embedding, pool}, {head}}},
+			head}, "layer 0 (embedding): it reads codes"},
 	} {
 		spec.Layers = tc.layers
 		if err := spec.Validate(); (err == nil) != (tc.want == "") || err != nil && !strings.Contains(err.Error(), tc.want) {
@@ -304,7 +333,7 @@ func TestJudge(t *testing.T) {
 		{[]float32{0.2, 0.4, 0.4}, 0.5, 1}, // the first among equals
 		{[]float32{0.25, 0.25, 0.5}, 0.75, 2},
 	} {
-		if got := model.Judge(tc.p, tc.threshold); got != tc.want {
+		if got := model.LabelOf(tc.p, tc.threshold); got != tc.want {
 			t.Errorf("%v at %g: label %d, want %d", tc.p, tc.threshold, got, tc.want)
 		}
 	}

@@ -1,18 +1,17 @@
 package model
 
-func init() { RegisterPreset("cnn", cnn) }
+func init() { presets.Register("cnn", cnn) }
 
-// cnn is a character network with parallel convolutions of 2 to 5 characters, 256 filters each, and a maximum over
-// time: the shape of Saxe and Berlin's eXpose (arXiv:1702.08568).
+// cnn has parallel convolutions of 2 to 5 characters, 256 filters each, and a maximum over time, like Saxe and Berlin's
+// eXpose (arXiv:1702.08568).
 func cnn() Spec {
-	enc := nameEncoder()
-	return Spec{Version: SpecVersion, Name: "cnn", Encoder: enc, Labels: BinaryLabels, Layers: []Layer{
-		{Kind: KindEmbedding, Rows: enc.Codes(), Dim: 128},
-		{Kind: KindParallel, Branches: letterGroups(256)},
-		{Kind: KindDense, Units: 256, Activation: ReLU},
-		{Kind: KindDropout, Rate: 0.5},
-		{Kind: KindDense, Units: 1, Activation: Sigmoid},
-	}}
+	return binarySpec("cnn", nameEncoder(),
+		namesEmbedding(),
+		Layer{Kind: KindParallel, Branches: letterGroups(256)},
+		Layer{Kind: KindDense, Units: 256, Activation: ReLU},
+		Layer{Kind: KindDropout, Rate: 0.5},
+		Layer{Kind: KindDense, Units: 1, Activation: Sigmoid},
+	)
 }
 
 // letterGroups are parallel convolutions of 2 to 5 characters, each with its maximum over time.

@@ -1,18 +1,20 @@
 package model
 
-func init() { RegisterPreset("gta1", gta1) }
+func init() { presets.Register("gta1", gta1) }
 
 // gta1Codes is one more than the highest code of deep-lookup's gta-v1: Unicode code points up to 9999.
 const gta1Codes = 10000
 
 // gta1Encoder is the code-point tokenizer of deep-lookup's gta-v1, which keeps the first 256 characters as they are and
-// pads on the right with 0. Names are ASCII when they get here, so that a byte is its code point; anything else counts as
-// the highest code, where the original put all code points above it.
+// pads on the right with 0. Normalised names are ASCII, so a byte is its code point. Any other byte becomes the highest
+// code, as all code points above it did in the original.
 func gta1Encoder() Encoder {
-	return Encoder{Alphabet: asciiCharacters(), Base: 1, Unknown: gta1Codes - 1, Window: 256, PadSide: Right, Keep: First}
+	enc := mlbridgeEncoder()
+	enc.Unknown = gta1Codes - 1
+	return enc
 }
 
-// asciiCharacters is every ASCII character but NUL, in order.
+// asciiCharacters returns every ASCII character but NUL, in order.
 func asciiCharacters() string {
 	b := make([]byte, 127)
 	for i := range b {
@@ -27,18 +29,23 @@ func asciiCharacters() string {
 func gta1() Spec {
 	var windows [][]Layer
 	for kernel := 2; kernel <= 6; kernel++ {
-		windows = append(windows, []Layer{{Kind: KindConv1D, Filters: 64, Kernel: kernel, Padding: Valid}, {Kind: KindGlobalMaxPool}})
+		windows = append(windows, []Layer{
+			{Kind: KindConv1D, Filters: 64, Kernel: kernel, Padding: Valid},
+			{Kind: KindGlobalMaxPool},
+		})
 	}
 	half := Layer{Kind: KindDropout, Rate: 0.5}
-	return Spec{Version: SpecVersion, Name: "gta1", Encoder: gta1Encoder(), Labels: BinaryLabels, InputName: "domain_xf_input", Layers: []Layer{
-		{Kind: KindEmbedding, Rows: gta1Codes + 1, Dim: 128},
-		{Kind: KindParallel, Branches: [][]Layer{
+	spec := binarySpec("gta1", gta1Encoder(),
+		Layer{Kind: KindEmbedding, Rows: gta1Codes + 1, Dim: 128},
+		Layer{Kind: KindParallel, Branches: [][]Layer{
 			{{Kind: KindParallel, Branches: windows}, half, {Kind: KindDense, Units: 64, Activation: ReLU}, half},
 			{{Kind: KindLSTM, Units: 128, Bidirectional: true}, half, {Kind: KindDense, Units: 128}},
 		}},
 		half,
-		{Kind: KindDense, Units: 128, Activation: ReLU},
+		Layer{Kind: KindDense, Units: 128, Activation: ReLU},
 		half,
-		{Kind: KindDense, Units: 2, Activation: Softmax},
-	}}
+		Layer{Kind: KindDense, Units: 2, Activation: Softmax},
+	)
+	spec.InputName = "domain_xf_input"
+	return spec
 }

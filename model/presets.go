@@ -1,46 +1,47 @@
 package model
 
-import (
-	"fmt"
-	"slices"
-	"strings"
-)
+import "github.com/degas-dns/degas/internal/registry"
 
-// presets holds the Specs a user can name; each file of a preset adds its own.
-var presets = map[string]func() Spec{}
+// presets holds the Specs that a user can name. The file of each preset registers it.
+var presets = registry.New[func() Spec]("preset")
 
-// RegisterPreset makes a Spec known under name. It panics on a second registration: a programmer's error.
-func RegisterPreset(name string, spec func() Spec) {
-	if _, dup := presets[name]; dup {
-		panic("model: preset " + name + " registered twice")
-	}
-	presets[name] = spec
-}
-
-// Presets lists the known presets, sorted.
-func Presets() []string {
-	var out []string
-	for n := range presets {
-		out = append(out, n)
-	}
-	slices.Sort(out)
-	return out
-}
+// Presets lists the names of the presets in alphabetical order.
+func Presets() []string { return presets.Names() }
 
 // Preset returns a fresh Spec by name.
 func Preset(name string) (Spec, error) {
-	f, ok := presets[name]
-	if !ok {
-		return Spec{}, fmt.Errorf("model: unknown preset %q, known are %s", name, strings.Join(Presets(), ", "))
+	spec, err := presets.Lookup(name)
+	if err != nil {
+		return Spec{}, err
 	}
-	return f(), nil
+	return spec(), nil
 }
 
-// BinaryLabels are the labels of a model that tells benign names from all others.
+// binarySpec makes the Spec of a preset that tells benign names from all others.
+func binarySpec(name string, enc Encoder, layers ...Layer) Spec {
+	return Spec{Version: SpecVersion, Name: name, Encoder: enc, Labels: BinaryLabels, Layers: layers}
+}
+
+// namesEmbedding is the first layer of degas' own presets: 128 values for each code.
+func namesEmbedding() Layer {
+	enc := nameEncoder()
+	return Layer{Kind: KindEmbedding, Rows: enc.Codes(), Dim: 128}
+}
+
+// BinaryLabels are the labels of a model that tells benign names from all others. The slice must not be changed.
 var BinaryLabels = []string{"benign", "malicious"}
 
-// nameEncoder is the encoder of degas' own presets: 64 characters, padded on the left so that a recurrent layer ends on
-// the name itself, keeping the end of longer names.
+// nameEncoder is the encoder of degas' own presets. It pads on the left, so that a recurrent layer ends on the name
+// itself, and keeps the end of names of more than 64 characters.
 func nameEncoder() Encoder {
-	return Encoder{Alphabet: NameAlphabet, Base: 2, Pad: 0, Unknown: 1, Window: 64, PadSide: Left, Keep: Last, Lower: true}
+	return Encoder{
+		Alphabet: NameAlphabet,
+		Base:     2,
+		Pad:      0,
+		Unknown:  1,
+		Window:   64,
+		PadSide:  Left,
+		Keep:     Last,
+		Lower:    true,
+	}
 }

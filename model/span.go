@@ -2,17 +2,17 @@ package model
 
 import "slices"
 
-// Span is a range of time steps [Lo, Hi) of one sample in which all rows are equal, because all that they depend on is
-// padding. Empty when Hi <= Lo.
+// Span is a range of time steps [Lo, Hi) of one name in which all rows are equal, because they depend on padding alone.
+// It is empty when Hi <= Lo.
 //
-// Equal rows need computing once. In training only the sum of their gradients matters, wherever within the span it lies:
-// they are the same function of the same input. This is exact.
+// Equal rows need computing once. In training only the sum of their gradients matters, at whichever row of the span it
+// is added: they are the same function of the same input. This is exact.
 type Span struct{ Lo, Hi int }
 
 // Shared reports whether the span saves anything.
 func (s Span) Shared() bool { return s.Hi-s.Lo > 1 }
 
-// Segments are the rows of time that have to be computed: all but the repetitions within the span.
+// Segments are the rows of time that have to be computed: all except the repetitions within the span.
 func (s Span) Segments(time int) [2]Span {
 	if !s.Shared() {
 		return [2]Span{{0, time}, {time, time}}
@@ -25,13 +25,12 @@ func (s Span) Repeat(x []float32, width int) {
 	if !s.Shared() {
 		return
 	}
-	row := x[s.Lo*width : (s.Lo+1)*width]
 	for t := s.Lo + 1; t < s.Hi; t++ {
-		copy(x[t*width:(t+1)*width], row)
+		copy(x[t*width:], x[s.Lo*width:(s.Lo+1)*width])
 	}
 }
 
-// PaddingSpan is where a window's padding is when chars of its codes are none.
+// PaddingSpan is where a window has its padding if chars of its codes are characters.
 func PaddingSpan(window, chars int, left bool) Span {
 	if left {
 		return Span{0, window - chars}
@@ -39,8 +38,8 @@ func PaddingSpan(window, chars int, left bool) Span {
 	return Span{chars, window}
 }
 
-// Characters is the number of codes that are no padding: all behind the first, or before the last, that differs from pad.
-// Where a character has the padding's code it may count as padding, which makes no difference to a model.
+// Characters counts the codes that are no padding: those from the first that differs from pad, or up to the last one. A
+// character with the padding's code may count as padding, which makes no difference to a model.
 func Characters(codes []uint16, pad uint16, left bool) int {
 	n := len(codes)
 	if left {
@@ -56,8 +55,8 @@ func Characters(codes []uint16, pad uint16, left bool) int {
 	return n
 }
 
-// SpanOf follows a sample's padding through the layers to the output of the node called name; ok is false where the rows
-// of padding differ, as behind a dropout, or where there are no rows.
+// SpanOf returns the function from the span of a name's padding to the span of equal rows in the output of the node
+// called name. ok is false where rows of padding differ, as behind a dropout, or where there are no rows.
 func SpanOf(nodes map[string]Node, name string) (f func(Span) Span, ok bool) {
 	n := nodes[name]
 	switch n.Kind {

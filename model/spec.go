@@ -2,6 +2,7 @@ package model
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -52,7 +53,8 @@ type Spec struct {
 	Version int     `json:"version"`
 	Name    string  `json:"name"`
 	Encoder Encoder `json:"encoder"`
-	// Layers run in order. The first is an embedding or an image, the last a dense layer with a sigmoid (one unit) or a softmax.
+	// Layers run in order. The first is an embedding or an image. The last is a dense layer with a sigmoid (one unit) or
+	// a softmax.
 	Layers []Layer `json:"layers"`
 	// Labels names the classes in output order; Labels[0] is the benign class. A sigmoid head has two labels and gives
 	// the probability of the second.
@@ -107,27 +109,30 @@ type Node struct {
 	Layer  Layer    // the layer it came from (zero for input and concatenate)
 	Inputs []string // names of the nodes it reads
 	Params []Param
-	Shape  []int // output without the batch: [time, features], [height, width, features] or [features]; the input is [window]
+	// Shape is the output's, without the batch: [time, features], [height, width, features] or [features]. The input has
+	// [window].
+	Shape []int
 }
 
 // Graph lays the Spec out as nodes: first the input, last the head. It reports the first thing wrong with the Spec.
 func (s *Spec) Graph() ([]Node, error) {
-	if err := s.check(); err != nil {
-		return nil, fmt.Errorf("model %q: %w", s.Name, err)
+	b := builder{seen: map[string]int{}}
+	err := s.check()
+	if err == nil {
+		in := b.add(Node{Name: s.Input(), Kind: KindInput, Shape: []int{s.Encoder.Window}})
+		err = b.chain(s.Layers, in)
 	}
-	b := builder{seen: map[string]int{}, kinds: map[string]bool{}}
-	in := b.add(Node{Name: s.Input(), Kind: KindInput, Shape: []int{s.Encoder.Window}})
-	if err := b.chain(s.Layers, in); err != nil {
-		return nil, fmt.Errorf("model %q: %w", s.Name, err)
+	if err == nil {
+		err = s.checkHead(b.nodes[len(b.nodes)-1])
 	}
-	head := b.nodes[len(b.nodes)-1]
-	if err := s.checkHead(head); err != nil {
+	if err != nil {
 		return nil, fmt.Errorf("model %q: %w", s.Name, err)
 	}
 	return b.nodes, nil
 }
 
-// ReadSpec reads a Spec from a JSON file. Fields that it does not know are an error, a mistyped one being worse than none.
+// ReadSpec reads a Spec from a JSON file. An unknown field is an error, because it is most likely mistyped. Without
+// labels the Spec gets BinaryLabels.
 func ReadSpec(path string) (*Spec, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -156,10 +161,7 @@ func (s *Spec) Validate() error {
 
 // Input is the name of the input in exported files.
 func (s *Spec) Input() string {
-	if s.InputName == "" {
-		return "domain_ids"
-	}
-	return s.InputName
+	return cmp.Or(s.InputName, "domain_ids")
 }
 
 // Params lists every learned tensor in graph order. The Spec must be valid.

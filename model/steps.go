@@ -19,16 +19,21 @@ func (st *embedStep) run(s *scratch, n int) {
 	}
 }
 
-// equalRows knows which rows of a step's output are equal because they come of padding alone.
+// equalRows knows which rows of a step's output are equal because they depend on padding alone.
 type equalRows struct {
-	*plan
-	follow func(Span) Span
+	*compiled
+	follow func(Span) Span // from the padding of the window to equal rows; nil if there are none
 }
 
-// of is the span of equal rows of the i-th name.
-func (e equalRows) of(s *scratch, i int) Span { return e.span(s, i, e.follow) }
+// of returns the span of equal rows of the i-th name.
+func (e equalRows) of(s *scratch, i int) Span {
+	if e.follow == nil {
+		return Span{}
+	}
+	return e.follow(PaddingSpan(e.window, s.chars[i], e.left))
+}
 
-// convStep is a convolution over [inTime, features]; left zero columns precede the input.
+// convStep is a convolution over [inTime, features]. left zero columns precede the input.
 type convStep struct {
 	equalRows
 	in, out         int
@@ -55,7 +60,6 @@ func (st *convStep) run(s *scratch, n int) {
 	}
 }
 
-// rows computes a part of the output of one name.
 func (st *convStep) rows(x, y []float32, part Span) {
 	fillRows(y[part.Lo*st.filters:part.Hi*st.filters], st.bias)
 	for j := range st.kernel {
@@ -64,17 +68,16 @@ func (st *convStep) rows(x, y []float32, part Span) {
 		if to <= from {
 			continue
 		}
-		kernels.GemmPacked(to-from, kernels.Matrix{Data: x[(from+j-st.left)*st.depth:], Stride: st.depth}, &st.weights[j],
-			kernels.Matrix{Data: y[from*st.filters:], Stride: st.filters}, true)
+		kernels.GemmPacked(to-from, matrix(x[(from+j-st.left)*st.depth:], st.depth), &st.weights[j],
+			matrix(y[from*st.filters:], st.filters), true)
 	}
 }
 
-// pack lays out a kernel [kernel, depth, filters].
 func (st *convStep) pack(kernel *Tensor) {
 	st.depth = kernel.Shape[1]
 	st.weights = make([]kernels.Packed, st.kernel)
 	for j := range st.weights {
-		st.weights[j].Pack(st.depth, st.filters, kernels.Matrix{Data: kernel.Data[j*st.depth*st.filters:], Stride: st.filters})
+		st.weights[j].Pack(st.depth, st.filters, matrix(kernel.Data[j*st.depth*st.filters:], st.filters))
 	}
 }
 
@@ -96,7 +99,6 @@ func (st *foldedConvStep) run(s *scratch, n int) {
 	}
 }
 
-// row is output row t.
 func (st *foldedConvStep) row(codes []uint16, t int, y []float32) {
 	copy(y, st.bias)
 	for j := range st.kernel {
@@ -126,8 +128,8 @@ func (st *convMaxStep) run(s *scratch, n int) {
 	}
 }
 
-// TrimPadding leaves out the windows of a convolution that lie wholly in padding, all but one, since they are equal:
-// it returns the codes to walk and the first position. chars is the number of codes that are no padding.
+// TrimPadding returns the codes that a convolution has to walk and the first position. Windows that lie wholly in
+// padding are equal, so it leaves out all of them but one. chars is the number of codes that are no padding.
 func TrimPadding(codes []uint16, chars, kernel int, left bool) (walk []uint16, from int) {
 	if left {
 		return codes, max(0, len(codes)-chars-kernel)
@@ -135,7 +137,7 @@ func TrimPadding(codes []uint16, chars, kernel int, left bool) (walk []uint16, f
 	return codes[:min(len(codes), chars+kernel)], 0
 }
 
-// thresholdStep works on [time, features]; a flat vector has one time step.
+// thresholdStep works on [time, features]. A flat vector has one time step.
 type thresholdStep struct {
 	equalRows
 	in, out        int
@@ -190,7 +192,6 @@ func (st *poolStep) run(s *scratch, n int) {
 	}
 }
 
-// row is output row t.
 func (st *poolStep) row(x []float32, t int, y []float32) {
 	from := max(0, t*st.pool-st.before)
 	copy(y, x[from*st.features:])
@@ -212,7 +213,7 @@ type denseStep struct {
 func (st *denseStep) run(s *scratch, n int) {
 	y := s.values[st.out][:n*st.units]
 	fillRows(y, st.bias)
-	kernels.GemmPacked(n, kernels.Matrix{Data: s.values[st.in], Stride: st.width}, &st.kernel, kernels.Matrix{Data: y, Stride: st.units}, true)
+	kernels.GemmPacked(n, matrix(s.values[st.in], st.width), &st.kernel, matrix(y, st.units), true)
 	if st.activation == Softmax {
 		softmaxRows(y, st.units)
 		return
@@ -237,7 +238,7 @@ func (st *concatStep) run(s *scratch, n int) {
 	}
 }
 
-// lstmStep is one direction of an LSTM. Its input half comes from a table when it reads the embedding.
+// lstmStep is one direction of an LSTM. If it reads the embedding, the input half of its gates comes from a table.
 type lstmStep struct {
 	in, out       int
 	offset, width int // where the output goes: [n, width] at offset
@@ -247,23 +248,23 @@ type lstmStep struct {
 	bias          []float32
 	table         []float32 // folded: [codes, 4·units]
 	backward      bool
-	// prefixH and prefixC, [time+1, units], are the states after each number of padding codes: names padded on the left
-	// start from the state at their own first character.
+	// prefixH and prefixC, [time+1, units], are the states after each number of padding codes. A name that is padded on
+	// the left starts from the state at its own first character.
 	prefixH, prefixC []float32
 }
 
-// together is how many names an LSTM takes a step at a time: their gates are still in the nearest cache when the product
-// is done and the cells begin.
-const together = 48
+// lstmBlock is how many names an LSTM steps at a time: few enough that their gates are still in the nearest cache when
+// the product is done and the cells begin.
+const lstmBlock = 48
 
 type lstmScratch struct {
 	order   []int
 	start   []int
-	z       []float32 // of together names
+	z       []float32 // [lstmBlock, 4·units]
 	h, c, x []float32
 }
 
-// prefix runs the LSTM over padding alone; row is a padding code's share of the gates.
+// prefix runs the LSTM over padding alone. row is a padding code's share of the gates.
 func (st *lstmStep) prefix(window int, row []float32) {
 	u := st.units
 	st.prefixH, st.prefixC = make([]float32, (window+1)*u), make([]float32, (window+1)*u)
@@ -279,7 +280,7 @@ func (st *lstmStep) prefix(window int, row []float32) {
 // recur writes the recurrent product of n states to z, [n, 4·units].
 func (st *lstmStep) recur(n int, h, z []float32) {
 	u := st.units
-	kernels.GemmPacked(n, kernels.Matrix{Data: h, Stride: u}, &st.recurrent, kernels.Matrix{Data: z, Stride: 4 * u}, false)
+	kernels.GemmPacked(n, matrix(h, u), &st.recurrent, matrix(z, 4*u), false)
 }
 
 func (st *lstmStep) run(s *scratch, n int) {
@@ -299,11 +300,12 @@ func (st *lstmStep) run(s *scratch, n int) {
 			copy(h, st.prefixH[t*u:(t+1)*u])
 			copy(c, st.prefixC[t*u:(t+1)*u])
 		}
-		for from := 0; from < active; from += together {
-			n := min(together, active-from)
+		for from := 0; from < active; from += lstmBlock {
+			n := min(lstmBlock, active-from)
 			st.recur(n, l.h[from*u:], l.z)
 			for r := from; r < from+n; r++ {
-				kernels.LSTMInfer(st.gates(s, x, l.order[r], t), l.z[(r-from)*4*u:][:4*u], l.c[r*u:(r+1)*u], l.h[r*u:(r+1)*u])
+				z, c, h := l.z[(r-from)*4*u:][:4*u], l.c[r*u:(r+1)*u], l.h[r*u:(r+1)*u]
+				kernels.LSTMInfer(st.gates(s, x, l.order[r], t), z, c, h)
 			}
 		}
 	}
@@ -317,7 +319,7 @@ func (st *lstmStep) run(s *scratch, n int) {
 	}
 }
 
-// sort orders names by the step their first character is at; all start at 0 where no prefix is shared.
+// sort orders names by the step of their first character. Without a shared prefix all start at 0.
 func (st *lstmStep) sort(s *scratch, n int) {
 	l := &s.lstm
 	for i := range n {
@@ -337,7 +339,7 @@ func (st *lstmStep) sort(s *scratch, n int) {
 	}
 }
 
-// project computes the input half of the gates for inputs that are no embedding: [n, time, 4·units].
+// project computes the input half of the gates, [n, time, 4·units], for an input that is no embedding.
 func (st *lstmStep) project(s *scratch, n int) []float32 {
 	if st.table != nil {
 		return nil
@@ -349,12 +351,12 @@ func (st *lstmStep) project(s *scratch, n int) []float32 {
 	}
 	x := l.x[:size]
 	fillRows(x, st.bias)
-	kernels.Gemm(n*st.time, 4*st.units, in, kernels.Matrix{Data: s.values[st.in], Stride: in},
-		kernels.Matrix{Data: st.kernel.Data, Stride: 4 * st.units}, kernels.Matrix{Data: x, Stride: 4 * st.units}, true)
+	g := 4 * st.units
+	kernels.Gemm(n*st.time, g, in, matrix(s.values[st.in], in), matrix(st.kernel.Data, g), matrix(x, g), true)
 	return x
 }
 
-// gates is the input half of name i's gates at step t.
+// gates returns the input half of name i's gates at step t.
 func (st *lstmStep) gates(s *scratch, x []float32, i, t int) []float32 {
 	if st.backward {
 		t = st.time - 1 - t
@@ -371,19 +373,17 @@ func (l *lstmScratch) grow(n, units int) {
 		l.order, l.start = make([]int, n), make([]int, n)
 	}
 	if len(l.h) < n*units {
-		l.z = make([]float32, 4*together*units)
+		l.z = make([]float32, 4*lstmBlock*units)
 		l.h, l.c = make([]float32, n*units), make([]float32, n*units)
 	}
 }
 
-// fillRows sets every row of y to bias.
 func fillRows(y, bias []float32) {
 	for lo := 0; lo < len(y); lo += len(bias) {
 		copy(y[lo:], bias)
 	}
 }
 
-// activate applies an element-wise activation in place.
 func activate(x []float32, activation string) {
 	switch activation {
 	case ReLU:

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"slices"
 )
@@ -98,11 +99,7 @@ type tensorHeader struct {
 // WriteTo writes w in the safetensors format (https://github.com/huggingface/safetensors), tensors sorted by name, so
 // that equal weights give equal bytes.
 func (w Weights) WriteTo(out io.Writer) (int64, error) {
-	names := make([]string, 0, len(w))
-	for n := range w {
-		names = append(names, n)
-	}
-	slices.Sort(names)
+	names := slices.Sorted(maps.Keys(w))
 	header := map[string]tensorHeader{}
 	var at int64
 	for _, n := range names {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,9 +9,11 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/degas-dns/degas/internal/nearest"
+	"github.com/degas-dns/degas/internal/printable"
 	"github.com/urfave/cli/v2"
 	"golang.org/x/term"
 
@@ -27,7 +30,7 @@ const (
 	exitInterrupted = 130
 )
 
-// command is what every command shares: where it reads and writes.
+// command holds what all commands share: where they read and write.
 type command struct {
 	in       io.Reader
 	out, err io.Writer
@@ -42,7 +45,6 @@ func (e usageError) Unwrap() error { return e.error }
 
 func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
-// run runs the command line and returns the exit code.
 func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer) int {
 	c := &command{in: in, out: out, err: errOut}
 	if f, ok := errOut.(*os.File); ok {
@@ -57,10 +59,15 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 	case err == nil:
 		return 0
 	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
-		fmt.Fprintln(errOut, "degas: interrupted; train-model goes on with --run NAME --resume; other commands are run again")
+		fmt.Fprintln(errOut,
+			"degas: interrupted; train-model goes on with --run NAME --resume; other commands are run again")
 		return exitInterrupted
 	}
-	fmt.Fprintf(errOut, "degas: %v\n", err)
+	lines := strings.Split(err.Error(), "\n") // an error may quote names and file names
+	for i := range lines {
+		lines[i] = printable.Terminal(lines[i])
+	}
+	fmt.Fprintf(errOut, "degas: %s\n", strings.Join(lines, "\n"))
 	if errors.As(err, &usageError{}) {
 		return exitUsage
 	}
@@ -100,8 +107,12 @@ func (c *command) app() *cli.App {
 }
 
 func (c *command) commands() []*cli.Command {
-	return []*cli.Command{c.download(), c.process(), c.inspect(), c.convert(), c.devices(), c.train(), c.threshold(), c.calibrate(), c.evaluate(), c.compare(),
-		c.tune(), c.export(), c.publish(), c.importModel(), c.predict(), c.serve(), c.generate(), c.run(), c.version()}
+	return []*cli.Command{
+		c.download(), c.process(), c.inspect(), c.convert(), c.devices(),
+		c.train(), c.threshold(), c.calibrate(), c.evaluate(), c.compare(), c.tune(),
+		c.export(), c.publish(), c.importModel(), c.predict(), c.serve(),
+		c.generate(), c.run(), c.version(),
+	}
 }
 
 func unknownCommand(app *cli.App, name string) error {
@@ -116,7 +127,6 @@ func unknownCommand(app *cli.App, name string) error {
 	return usagef("unknown command %q: %s", name, hint)
 }
 
-// before applies the global flags.
 func (c *command) before(ctx *cli.Context) error {
 	c.quiet = ctx.Bool("quiet")
 	level := slog.LevelWarn
@@ -152,7 +162,7 @@ func intersperse(app *cli.App, args []string) ([]string, error) {
 	if sub == nil {
 		return args, nil
 	}
-	out := append([]string(nil), args[:at+1]...)
+	out := slices.Clone(args[:at+1])
 	var rest []string
 	for i := at + 1; i < len(args); i++ {
 		a := args[i]
@@ -178,21 +188,17 @@ func intersperse(app *cli.App, args []string) ([]string, error) {
 	return out, nil
 }
 
-// takesValue reports whether arg is a flag whose value is the next argument.
 func takesValue(flags []cli.Flag, arg string) bool {
 	name := strings.TrimLeft(arg, "-")
 	if strings.Contains(name, "=") {
 		return false
 	}
-	for _, f := range flags {
-		for _, n := range f.Names() {
-			if n == name {
-				_, isBool := f.(*cli.BoolFlag)
-				return !isBool
-			}
-		}
+	i := slices.IndexFunc(flags, func(f cli.Flag) bool { return slices.Contains(f.Names(), name) })
+	if i < 0 {
+		return false
 	}
-	return false
+	_, isBool := flags[i].(*cli.BoolFlag)
+	return !isBool
 }
 
 // arguments checks how many positional arguments a command got.
@@ -205,13 +211,9 @@ func arguments(ctx *cli.Context, least, most int) error {
 
 // argument is the i-th positional argument or a default.
 func argument(ctx *cli.Context, i int, def string) string {
-	if v := ctx.Args().Get(i); v != "" {
-		return v
-	}
-	return def
+	return cmp.Or(ctx.Args().Get(i), def)
 }
 
-// printJSON writes v as one JSON document.
 func (c *command) printJSON(v any) error {
 	e := json.NewEncoder(c.out)
 	e.SetIndent("", "  ")

@@ -11,6 +11,7 @@ import (
 
 	"github.com/degas-dns/degas/evaluate"
 	"github.com/degas-dns/degas/export"
+	"github.com/degas-dns/degas/export/tfserving"
 	"github.com/degas-dns/degas/model"
 	"github.com/urfave/cli/v2"
 )
@@ -20,12 +21,19 @@ func (c *command) export() *cli.Command {
 		Name:      "export-model",
 		Usage:     "write a run's model as a version directory that Keras, TensorFlow Serving and ONNX Runtime load",
 		ArgsUsage: "RUN",
-		Description: "The directory appears whole or not at all and also holds degas' own model.json and SHA256SUMS.\n\n" +
+		Description: "The directory appears whole or not at all. It also holds degas' own model.json and SHA256SUMS.\n\n" +
 			"Example: degas export-model runs/first --to models/degas/1",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "to", Usage: "version `DIR`, such as models/degas/1"},
-			&cli.StringFlag{Name: "format", Value: "hdf5,savedmodel,onnx", Usage: "formats, all, or list to show them"},
-			&cli.BoolFlag{Name: "verify", Usage: "read back what degas can read, and compare the scores of 2,000 names"},
+			&cli.StringFlag{
+				Name:  "format",
+				Value: strings.Join(export.DefaultFormats, ","),
+				Usage: "formats to write, or all; list shows them",
+			},
+			&cli.BoolFlag{
+				Name:  "verify",
+				Usage: "read back the files that degas can read, and compare the scores of 2,000 names",
+			},
 			&cli.BoolFlag{Name: "overwrite", Usage: "replace an existing directory"},
 			jsonFlag,
 		},
@@ -43,11 +51,12 @@ func (c *command) exportAction(ctx *cli.Context) error {
 	if ctx.String("to") == "" {
 		return usagef("export-model: --to DIR is missing. Try: --to models/degas/1")
 	}
-	var formats []string
+	formats := strings.Split(ctx.String("format"), ",")
 	if ctx.String("format") == "all" {
-		formats = export.Formats()
-	} else {
-		formats = strings.Split(ctx.String("format"), ",")
+		formats = nil
+		for _, f := range export.Formats() {
+			formats = append(formats, f.Name)
+		}
 	}
 	for _, name := range formats {
 		if _, err := export.Lookup(name); err != nil {
@@ -62,10 +71,12 @@ func (c *command) exportAction(ctx *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, ok := export.VersionNumber(filepath.Base(ctx.String("to"))); !ok {
-		slog.Warn("TensorFlow Serving and publish-model look for versions in directories that are numbers, such as models/degas/1", "to", ctx.String("to"))
+	if _, ok := tfserving.VersionNumber(filepath.Base(ctx.String("to"))); !ok {
+		slog.Warn("TensorFlow Serving and publish-model look for versions in directories that are numbers, "+
+			"such as models/degas/1", "to", ctx.String("to"))
 	}
-	report, err := export.Export(ctx.Context, m, ctx.String("to"), export.Options{Formats: formats, Metrics: metrics, Overwrite: ctx.Bool("overwrite")})
+	options := export.Options{Formats: formats, Metrics: metrics, Overwrite: ctx.Bool("overwrite")}
+	report, err := export.Export(ctx.Context, m, ctx.String("to"), options)
 	if err != nil {
 		return err
 	}
@@ -89,37 +100,21 @@ func (c *command) exportAction(ctx *cli.Context) error {
 	}
 	if verified != nil {
 		for _, file := range slices.Sorted(maps.Keys(verified.Differences)) {
-			fmt.Fprintf(w, "verified\t%s\tdiffers by %.1g at most over %d names\n", file, verified.Differences[file], verified.Names)
+			fmt.Fprintf(w, "verified\t%s\tdiffers by %.1g at most over %d names\n",
+				file, verified.Differences[file], verified.Names)
 		}
 	}
 	return w.Flush()
 }
 
-// listFormats shows what can be written and who reads it.
 func (c *command) listFormats(asJSON bool) error {
-	type row struct {
-		Name string `json:"name"`
-		export.Description
-	}
-	var rows []row
-	for _, name := range export.Formats() {
-		f, err := export.Lookup(name)
-		if err != nil {
-			return err
-		}
-		r := row{Name: name}
-		if x, ok := f.(export.Describer); ok {
-			r.Description = x.Describe()
-		}
-		rows = append(rows, r)
-	}
 	if asJSON {
-		return c.printJSON(rows)
+		return c.printJSON(export.Formats())
 	}
 	w := tabwriter.NewWriter(c.out, 2, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "FORMAT\tFILES\tREAD BY\tHOLDS")
-	for _, r := range rows {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", r.Name, strings.Join(r.Files, ", "), r.Readers, r.Holds)
+	for _, f := range export.Formats() {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", f.Name, strings.Join(f.Files, ", "), f.Readers, f.Holds)
 	}
 	return w.Flush()
 }

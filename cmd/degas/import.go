@@ -10,6 +10,7 @@ import (
 
 	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/export/importer"
+	"github.com/degas-dns/degas/internal/printable"
 	"github.com/degas-dns/degas/model"
 	"github.com/degas-dns/degas/trainer"
 	"github.com/urfave/cli/v2"
@@ -18,17 +19,23 @@ import (
 func (c *command) importModel() *cli.Command {
 	return &cli.Command{
 		Name:      "import-model",
-		Usage:     "make a run of a Keras model, to measure, train on, export and serve it",
+		Usage:     "make a run of a Keras model, to measure, train, export and serve it",
 		ArgsUsage: "FILE.h5",
-		Description: "FILE.h5 is what Keras 1 to 3 write with model.save. The run gets the model; evaluate-model measures it, train-model --from\n" +
-			"goes on training it, export-model and predict use it.\n\n" +
+		Description: "FILE.h5 is a file that Keras 1 to 3 wrote with model.save. The run gets its model. evaluate-model\n" +
+			"measures the run, train-model --from trains it further, and export-model and predict use it.\n\n" +
 			"Example: degas import-model nyu_model.h5 --encoder degas --run original",
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "encoder", Usage: "how names become codes: " + strings.Join(model.Encoders(), ", ") + " (recognised by the input where it can be)"},
-			&cli.StringSliceFlag{Name: "labels", Usage: "names of the outputs in order, the benign one first (benign, malicious)"},
-			&cli.Float64Flag{Name: "threshold", Value: 0.5, Usage: "score from which a name is called malicious"},
-			&cli.StringFlag{Name: "data", Value: "data/processed", Usage: "`DIR` to measure it on"},
-			&cli.StringFlag{Name: "run", Usage: "`NAME` of the run (the file's name and the next free number)"},
+			&cli.StringFlag{
+				Name:  "encoder",
+				Usage: "how names become codes: " + strings.Join(model.Encoders(), ", ") + " (default: recognised by the input)",
+			},
+			&cli.StringSliceFlag{
+				Name:  "labels",
+				Usage: "names of the outputs in order, the benign one first (default: benign, malicious)",
+			},
+			&cli.Float64Flag{Name: "threshold", Value: 0.5, Usage: "lowest score that is not labelled benign"},
+			&cli.StringFlag{Name: "data", Value: "data/processed", Usage: "`DIR` of the data set that evaluate-model uses"},
+			&cli.StringFlag{Name: "run", Usage: "`NAME` of the run (default: the file's name and the next free number)"},
 			&cli.StringFlag{Name: "runs", Value: "runs", Usage: "`DIR` that holds runs"},
 			jsonFlag,
 		},
@@ -36,7 +43,6 @@ func (c *command) importModel() *cli.Command {
 	}
 }
 
-// imported is what import-model tells.
 type imported struct {
 	Run        string        `json:"run"`
 	Parameters int           `json:"parameters"`
@@ -57,8 +63,15 @@ func (c *command) importAction(ctx *cli.Context) error {
 		return usagef("threshold %g: must be between 0 and 1", t)
 	}
 	file := ctx.Args().First()
-	m, sum, err := importer.Read(file, importer.Options{Encoder: ctx.String("encoder"), Labels: ctx.StringSlice("labels"),
-		Threshold: thresholdOf(ctx), Producer: "degas " + release + " import-model"})
+	o := importer.Options{
+		Encoder:  ctx.String("encoder"),
+		Labels:   ctx.StringSlice("labels"),
+		Producer: "degas " + release + " import-model",
+	}
+	if ctx.IsSet("threshold") { // else the file's own, if it has one
+		o.Threshold = ctx.Float64("threshold")
+	}
+	m, sum, err := importer.Read(file, o)
 	if err != nil {
 		return err
 	}
@@ -68,12 +81,14 @@ func (c *command) importAction(ctx *cli.Context) error {
 		return err
 	}
 	target := targetOf(m.Spec.Labels)
-	if err := trainer.Import(dir, m, target, filepath.Base(file)+", sha256 "+sum, ctx.String("data"), release); err != nil {
+	source := filepath.Base(file) + ", sha256 " + sum
+	if err := trainer.Import(dir, m, target, source, ctx.String("data"), release); err != nil {
 		return err
 	}
 	strange := unmatched(m.Spec.Labels, target, ctx.String("data"))
 	if len(strange) > 0 {
-		slog.Warn("evaluate-model finds no names for these labels: it knows benign, which comes first, and malicious, or dga and tunnel, or the data set's families. Try: --labels",
+		slog.Warn("evaluate-model finds no names for these labels: it knows benign, which comes first, and malicious, "+
+			"or dga and tunnel, or the data set's families. Try: --labels",
 			"labels", labelsShort(strange), "data", ctx.String("data"))
 	}
 	done := imported{Run: dir, Labels: m.Spec.Labels, Encoder: m.Spec.Encoder, Parameters: m.Weights.Size()}
@@ -85,19 +100,12 @@ func (c *command) importAction(ctx *cli.Context) error {
 		next = "degas evaluate-model " + dir + " --data DIR, or " + next
 	}
 	_, err = fmt.Fprintf(c.out, "run         %s\nmodel       %s, %d parameters, %s\ninput       %d codes\n\nNext: %s\n",
-		dir, m.Spec.Name, done.Parameters, strings.Join(labelsShort(done.Labels), ", "), m.Spec.Encoder.Window, next)
+		dir, printable.Terminal(m.Spec.Name), done.Parameters,
+		printable.Terminal(strings.Join(labelsShort(done.Labels), ", ")), m.Spec.Encoder.Window, next)
 	return err
 }
 
-// thresholdOf is the threshold if one was given: a file may have its own.
-func thresholdOf(ctx *cli.Context) float64 {
-	if ctx.IsSet("threshold") {
-		return ctx.Float64("threshold")
-	}
-	return 0
-}
-
-// targetOf is what labels tell apart.
+// targetOf returns the target that labels belong to.
 func targetOf(labels []string) string {
 	if slices.Equal(labels, model.BinaryLabels) {
 		return trainer.TargetBinary
@@ -110,8 +118,8 @@ func targetOf(labels []string) string {
 	return trainer.TargetClass
 }
 
-// unmatched are the labels that evaluate-model finds no names for. A family may be called anything, but for what importing
-// calls outputs without a name; where there is a data set at data, it says which it has.
+// unmatched returns the labels that evaluate-model finds no names for. If there is a data set at data, families must be
+// in it. Otherwise a family may have any name but those that the importer invents.
 func unmatched(labels []string, target, data string) []string {
 	var families []string // nil where that is not known
 	if m, err := datasets.ReadManifest(data); err == nil {
@@ -122,7 +130,8 @@ func unmatched(labels []string, target, data string) []string {
 	}
 	var out []string
 	for i, l := range labels {
-		known := target != trainer.TargetFamily || slices.Contains(families, l) || families == nil && !strings.HasPrefix(l, "label_")
+		known := target != trainer.TargetFamily || slices.Contains(families, l) ||
+			families == nil && !strings.HasPrefix(l, "label_")
 		if benign := l == model.BinaryLabels[0]; benign != (i == 0) || !benign && !known {
 			out = append(out, l)
 		}

@@ -17,7 +17,10 @@ import (
 func manifest(t *testing.T) string {
 	t.Helper()
 	data, err := json.Marshal(datasets.Manifest{Format: datasets.FormatVersion, Splits: []datasets.SplitReport{
-		{Name: "train", ByFamily: map[string]int64{"": 9, "necurs": 1}}, {Name: "test", ByFamily: map[string]int64{"tinba": 1}}}})
+		{
+			Name:     "train",
+			ByFamily: map[string]int64{"": 9, "necurs": 1},
+		}, {Name: "test", ByFamily: map[string]int64{"tinba": 1}}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +57,7 @@ func TestUnmatched(t *testing.T) {
 // What cannot be measured is imported with a warning, and evaluate-model is no next step of it.
 func TestImportOfOtherLabels(t *testing.T) {
 	dir, data := t.TempDir(), manifest(t)
-	if err := (hdf5.Format{}).Write(dir, untrained(t)); err != nil {
+	if err := hdf5.Format.Write(dir, untrained(t)); err != nil {
 		t.Fatal(err)
 	}
 	for name, tc := range map[string]struct {
@@ -67,7 +70,17 @@ func TestImportOfOtherLabels(t *testing.T) {
 		"threat": {labels: "benign,threat", warned: true},
 		"dga":    {labels: "legit,dga", warned: true},
 	} {
-		args := []string{"degas", "import-model", filepath.Join(dir, hdf5.File), "--runs", filepath.Join(dir, "runs"), "--run", name, "--data", data}
+		args := []string{
+			"degas",
+			"import-model",
+			filepath.Join(dir, hdf5.File),
+			"--runs",
+			filepath.Join(dir, "runs"),
+			"--run",
+			name,
+			"--data",
+			data,
+		}
 		if tc.labels != "" {
 			args = append(args, "--labels", tc.labels)
 		}

@@ -7,10 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
+	"slices"
 	"strings"
-	"time"
 
+	"github.com/degas-dns/degas/internal/printable"
 	"github.com/degas-dns/degas/model"
 	"github.com/degas-dns/degas/model/dnsname"
 	"github.com/urfave/cli/v2"
@@ -21,11 +21,14 @@ func (c *command) predict() *cli.Command {
 		Name:      "predict",
 		Usage:     "score names from arguments or standard input",
 		ArgsUsage: "MODEL [NAME…]",
-		Description: "MODEL is a run's directory, its model/, or an exported version directory. Names come from the arguments, or one a\n" +
-			"line from standard input. Output, in the order of input: name, score and label, tab-separated. The score is the\n" +
-			"probability that the name is not benign.\n\n" +
+		Description: "MODEL is a run's directory, its model/, or an exported version directory. Names come from the\n" +
+			"arguments or, one per line, from standard input. Each line of output holds a name, its score and its label,\n" +
+			"separated by tabs, in the order of the input. The score is the probability that the name is not benign.\n" +
+			"Control characters in a name are shown as escapes such as \\t.\n\n" +
 			"Example: degas predict runs/first/model google.com xjpakmdcfuqe.biz",
-		Flags:  []cli.Flag{&cli.BoolFlag{Name: "json", Usage: "one JSON object a line, with all labels' probabilities"}},
+		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "json", Usage: "print one JSON object per line, with the probabilities of all labels"},
+		},
 		Action: c.predictAction,
 	}
 }
@@ -51,13 +54,13 @@ func (c *command) predictAction(ctx *cli.Context) error {
 	return errors.Join(err, p.out.Flush())
 }
 
-// predictor writes verdicts.
+// predictor scores names and writes verdicts. One goroutine uses it.
 type predictor struct {
 	classifier *model.Classifier
 	out        *bufio.Writer
 	json       bool
-	p          []float32
-	names      []string
+	p          []float32 // of the batch: [names, labels]
+	folded     []string
 }
 
 // prediction is one line of --json.
@@ -69,51 +72,35 @@ type prediction struct {
 }
 
 const (
-	predictBatch = 4096
-	// predictDelay is how long a name may wait for others to fill a batch.
-	predictDelay = 20 * time.Millisecond
-	maxLine      = 64 << 10
+	predictBatch = 4096     // names
+	maxLine      = 64 << 10 // bytes
 )
 
-// stream scores lines as they come: in batches while input is plentiful, at once when it pauses.
+// stream scores lines as they come. While it scores a batch, the lines of the next one arrive.
 func (p *predictor) stream(ctx context.Context, in io.Reader) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	lines, failed := readLines(ctx, in)
-	batch := make([]string, 0, predictBatch)
-	var timeout <-chan time.Time
-	for {
-		flush, end := false, false
+	for batch := make([]string, 0, predictBatch); ; batch = batch[:0] {
 		select {
 		case line, ok := <-lines:
-			if end = !ok; !end {
-				if len(batch) == 0 {
-					timeout = time.After(predictDelay)
-				}
-				batch = append(batch, line)
+			if !ok {
+				return <-failed
 			}
-			flush = end || len(batch) == predictBatch
-		case <-timeout:
-			flush = true
+			batch = append(batch, line)
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		if flush && len(batch) > 0 {
-			if err := p.score(ctx, batch); err != nil {
-				return err
-			}
-			if err := p.out.Flush(); err != nil {
-				return err
-			}
-			batch, timeout = batch[:0], nil
+		for len(batch) < predictBatch && len(lines) > 0 {
+			batch = append(batch, <-lines)
 		}
-		if end {
-			return <-failed
+		if err := errors.Join(p.score(ctx, batch), p.out.Flush()); err != nil {
+			return err
 		}
 	}
 }
 
-// readLines sends the non-empty lines of in; the second channel has the error after the first is closed.
+// readLines sends the lines of in that are not empty. The second channel gets the error before the first is closed.
 func readLines(ctx context.Context, in io.Reader) (<-chan string, <-chan error) {
 	lines, failed := make(chan string, predictBatch), make(chan error, 1)
 	go func() {
@@ -132,29 +119,25 @@ func readLines(ctx context.Context, in io.Reader) (<-chan string, <-chan error) 
 				}
 			}
 		}
-		if err := s.Err(); errors.Is(err, bufio.ErrTooLong) {
-			failed <- fmt.Errorf("read names: line %d is longer than %d bytes", n+1, maxLine)
-			return
+		err := s.Err()
+		if errors.Is(err, bufio.ErrTooLong) {
+			err = fmt.Errorf("read names: line %d is longer than %d bytes", n+1, maxLine)
 		} else if err != nil {
-			failed <- fmt.Errorf("read names: line %d: %w", n+1, err)
-			return
+			err = fmt.Errorf("read names: line %d: %w", n+1, err)
 		}
-		failed <- nil
+		failed <- err
 	}()
 	return lines, failed
 }
 
-// score writes the verdicts of names in order.
 func (p *predictor) score(ctx context.Context, names []string) error {
 	width := p.classifier.Width()
-	if len(p.p) < len(names)*width {
-		p.p = make([]float32, len(names)*width)
-	}
-	p.names = p.names[:0]
+	p.p = slices.Grow(p.p[:0], len(names)*width)[:len(names)*width]
+	p.folded = p.folded[:0]
 	for _, n := range names {
-		p.names = append(p.names, dnsname.Fold(n))
+		p.folded = append(p.folded, dnsname.Fold(n))
 	}
-	if err := p.classifier.Probabilities(ctx, p.names, p.p); err != nil {
+	if err := p.classifier.Probabilities(ctx, p.folded, p.p); err != nil {
 		return err
 	}
 	for i, n := range names {
@@ -167,18 +150,12 @@ func (p *predictor) score(ctx context.Context, names []string) error {
 
 func (p *predictor) write(name string, v model.Verdict) error {
 	if p.json {
-		labels := p.classifier.Model().Spec.Labels
 		out := prediction{Name: name, Score: v.Score, Label: v.Label, Probabilities: map[string]float32{}}
-		for i, l := range labels {
+		for i, l := range p.classifier.Model().Spec.Labels {
 			out.Probabilities[l] = v.Probabilities[i]
 		}
 		return json.NewEncoder(p.out).Encode(out)
 	}
-	var buf [32]byte
-	p.out.WriteString(name)
-	p.out.WriteByte('\t')
-	p.out.Write(strconv.AppendFloat(buf[:0], v.Score, 'f', 6, 64))
-	p.out.WriteByte('\t')
-	p.out.WriteString(v.Label)
-	return p.out.WriteByte('\n')
+	_, err := fmt.Fprintf(p.out, "%s\t%.6f\t%s\n", printable.Terminal(name), v.Score, printable.Terminal(v.Label))
+	return err
 }

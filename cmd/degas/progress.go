@@ -114,8 +114,10 @@ func (p *progress) training() trainer.Observer {
 			if e.Best {
 				best = " *"
 			}
-			text := fmt.Sprintf("epoch %3d  loss %.4f  validation loss %.4f  AUC %.4f  accuracy %.4f  %s names/s  %.1f s%s",
-				e.Epoch, e.TrainLoss, e.ValidationLoss, e.ValidationAUC, e.ValidationAccuracy, short(e.NamesPerSecond), e.Seconds, best)
+			text := fmt.Sprintf(
+				"epoch %3d  loss %.4f  validation loss %.4f  AUC %.4f  accuracy %.4f  %s names/s  %.1f s%s",
+				e.Epoch, e.TrainLoss, e.ValidationLoss, e.ValidationAUC, e.ValidationAccuracy,
+				short(e.NamesPerSecond), e.Seconds, best)
 			if p.bars == nil {
 				p.line("%s", text)
 			} else if _, err := fmt.Fprintln(p.bars, text); err != nil { // above the bars, while there are any

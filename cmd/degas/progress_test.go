@@ -14,7 +14,11 @@ import (
 // When the terminal goes away mpb cancels itself; training goes on, with a line an epoch.
 func TestProgressWithoutItsTerminal(t *testing.T) {
 	var out bytes.Buffer
-	p := &progress{command: &command{err: &out}, open: map[string]*bar{}, bars: mpb.New(mpb.WithOutput(io.Discard), mpb.WithAutoRefresh())}
+	p := &progress{
+		command: &command{err: &out},
+		open:    map[string]*bar{},
+		bars:    mpb.New(mpb.WithOutput(io.Discard), mpb.WithAutoRefresh()),
+	}
 	obs := p.training()
 	obs.Step(1, 1, 10, 0.5)
 	if p.open["epoch 1"] == nil {

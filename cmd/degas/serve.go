@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/degas-dns/degas/export/serving"
+	"github.com/degas-dns/degas/internal/printable"
 	"github.com/urfave/cli/v2"
 )
 
@@ -18,20 +19,21 @@ func (c *command) serve() *cli.Command {
 		Name:      "serve",
 		Usage:     "answer TensorFlow Serving's REST API with a model",
 		ArgsUsage: "MODEL",
-		Description: "MODEL is a version directory, a run, or a directory of numbered versions. Prints the model's URL once it answers, and\n" +
-			"stops on Ctrl-C after the requests in work. Anyone who reaches the address can ask: keep it to where you want that.\n\n" +
+		Description: "MODEL is a version directory, a run, or a directory of numbered versions. The command prints the\n" +
+			"model's URL when it is ready. On Ctrl-C it finishes the requests in work and stops. Anyone who reaches the\n" +
+			"address can use the model, so choose an address that only your clients reach.\n\n" +
 			"Example: degas serve models/degas\n" +
 			"         curl -d '{\"instances\": [\"google.com\"]}' http://127.0.0.1:8501/v1/models/degas:predict",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "addr", Value: "127.0.0.1:8501", Usage: "`ADDRESS` to listen on; port 0 takes a free one"},
-			&cli.StringFlag{Name: "name", Usage: "the model's `NAME` (the directory's, above its numbers)"},
+			&cli.StringFlag{Name: "name", Usage: "the model's `NAME` (default: the directory above the numbers)"},
 		},
 		Action: c.serveAction,
 	}
 }
 
-// shutdownTime is how long requests in work may go on after an interrupt; it and readTime, which a request may take to
-// arrive, vary for tests.
+// Requests in work may take shutdownTime after an interrupt, and a request may take readTime to arrive. Tests change
+// both.
 var shutdownTime, readTime = 10 * time.Second, time.Minute
 
 func (c *command) serveAction(ctx *cli.Context) error {
@@ -45,7 +47,7 @@ func (c *command) serveAction(ctx *cli.Context) error {
 	if ctx.IsSet("name") {
 		name = ctx.String("name")
 	}
-	handler, err := serving.New(name, versions)
+	handler, err := serving.New(name, versions, slog.Default())
 	if err != nil {
 		return fmt.Errorf("serve %s: %w", ctx.Args().First(), err)
 	}
@@ -53,9 +55,14 @@ func (c *command) serveAction(ctx *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: readTime, IdleTimeout: 2 * time.Minute,
-		ErrorLog: slog.NewLogLogger(slog.Default().Handler(), slog.LevelWarn)}
-	if _, err := fmt.Fprintf(c.out, "http://%s/v1/models/%s\n", l.Addr(), name); err != nil {
+	server := &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       readTime,
+		IdleTimeout:       2 * time.Minute,
+		ErrorLog:          slog.NewLogLogger(slog.Default().Handler(), slog.LevelWarn),
+	}
+	if _, err := fmt.Fprintf(c.out, "http://%s/v1/models/%s\n", l.Addr(), printable.Terminal(name)); err != nil {
 		return errors.Join(err, l.Close())
 	}
 	stopped := make(chan error, 1)

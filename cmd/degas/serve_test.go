@@ -40,7 +40,8 @@ func startServer(t *testing.T) (url string, interrupt func(), ended <-chan int) 
 	in, out := io.Pipe()
 	status := make(chan int, 1)
 	go func() {
-		status <- run(ctx, []string{"degas", "serve", dir, "--name", "m", "--addr", "127.0.0.1:0"}, strings.NewReader(""), out, io.Discard)
+		status <- run(ctx, []string{"degas", "serve", dir, "--name", "m", "--addr", "127.0.0.1:0"}, strings.NewReader(""),
+			out, io.Discard)
 		out.Close()
 	}()
 	line, err := bufio.NewReader(in).ReadString('\n')
@@ -77,7 +78,8 @@ func stalled(t *testing.T, url string) net.Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	if _, err := fmt.Fprintf(conn, "POST /%s:predict HTTP/1.1\r\nHost: m\r\nContent-Length: 100\r\n\r\n{", path); err != nil {
+	if _, err := fmt.Fprintf(conn, "POST /%s:predict HTTP/1.1\r\nHost: m\r\nContent-Length: 100\r\n\r\n{",
+		path); err != nil {
 		t.Fatal(err)
 	}
 	return conn

@@ -5,9 +5,9 @@
 //	/model_weights/<layer>         attribute weight_names
 //	/model_weights/<layer>/<name>  float32 data sets, the names of weight_names split at '/'
 //
-// Keras 2 and tf-keras, Keras 3 and TensorFlow.js' converter load it: keras.models.load_model("model.h5", compile=False).
-// The input is int32 codes, [batch, window]; the output is the head's, [batch, 1] for a sigmoid (the probability of
-// Labels[1]) and [batch, labels] for a softmax.
+// Keras 2 and tf-keras, Keras 3 and TensorFlow.js' converter load it: keras.models.load_model("model.h5",
+// compile=False). The input is int32 codes, [batch, window]; the output is the head's, [batch, 1] for a sigmoid (the
+// probability of Labels[1]) and [batch, labels] for a softmax.
 package hdf5
 
 import (
@@ -24,28 +24,24 @@ import (
 	"github.com/degas-dns/degas/model"
 )
 
-// File is what Write makes.
+// File is the file that the format writes.
 const File = "model.h5"
 
 // kerasVersion is the version whose layout the file follows. Keras 2 takes a file without one for Keras 1's.
 const kerasVersion = "2.15.0"
 
-func init() { export.Register(Format{}) }
+func init() { export.Register(Format) }
 
 // Format is the Keras HDF5 format.
-type Format struct{}
-
-// Name is "hdf5".
-func (Format) Name() string { return "hdf5" }
-
-// Describe tells what the format is for.
-func (Format) Describe() export.Description {
-	return export.Description{Files: []string{File}, Readers: "Keras 3, tf-keras and Keras 2 (load_model), h5py",
-		Holds: "the whole model; codes in, the head's probabilities out"}
+var Format = export.Format{
+	Name:    "hdf5",
+	Files:   []string{File},
+	Readers: "Keras 3, tf-keras and Keras 2 (load_model), h5py",
+	Holds:   "the whole model; codes in, the head's probabilities out",
+	Write:   write,
 }
 
-// Write writes dir/model.h5.
-func (Format) Write(dir string, m *model.Model) error {
+func write(dir string, m *model.Model) error {
 	root, err := tree(m)
 	if err != nil {
 		return err
@@ -56,7 +52,6 @@ func (Format) Write(dir string, m *model.Model) error {
 	})
 }
 
-// tree lays out the file.
 func tree(m *model.Model) (*h5.Group, error) {
 	layers, err := keras.Layers(m)
 	if err != nil {
@@ -86,12 +81,12 @@ func tree(m *model.Model) (*h5.Group, error) {
 			return nil, fmt.Errorf("%s: %w", l.Name, err)
 		}
 	}
-	setNames(weights, "layer_names", names)
+	weights.SetStrings("layer_names", names)
 	top, err := weights.Group("top_level_model_weights")
 	if err != nil {
 		return nil, err
 	}
-	setNames(top, "weight_names", nil)
+	top.SetStrings("weight_names", nil)
 	return root, nil
 }
 
@@ -117,23 +112,6 @@ func addLayer(weights *h5.Group, l keras.Layer) error {
 			return err
 		}
 	}
-	setNames(g, "weight_names", names)
+	g.SetStrings("weight_names", names)
 	return nil
-}
-
-// setNames stores a list as one attribute, or as key0, key1, … where one would be too long: Keras reads both.
-func setNames(g *h5.Group, key string, names []string) {
-	if h5.Fits(key, names) {
-		g.SetStrings(key, names)
-		return
-	}
-	for part := 0; len(names) > 0; part++ {
-		n := len(names)
-		name := fmt.Sprintf("%s%d", key, part)
-		for n > 1 && !h5.Fits(name, names[:n]) {
-			n /= 2
-		}
-		g.SetStrings(name, names[:n])
-		names = names[n:]
-	}
 }

@@ -1,9 +1,7 @@
 package hdf5
 
 import (
-	"bytes"
 	"encoding/json"
-	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -11,22 +9,20 @@ import (
 	"testing"
 
 	"github.com/degas-dns/degas/export/internal/exporttest"
-	"github.com/degas-dns/degas/export/internal/h5"
-	"github.com/degas-dns/degas/export/internal/h5/h5test"
 	"github.com/degas-dns/degas/model"
 )
 
-func read(t *testing.T, m *model.Model) *h5test.Tree {
+func read(t *testing.T, m *model.Model) *fileTree {
 	t.Helper()
 	dir := t.TempDir()
-	if err := (Format{}).Write(dir, m); err != nil {
+	if err := write(dir, m); err != nil {
 		t.Fatal(err)
 	}
 	data, err := os.ReadFile(filepath.Join(dir, File))
 	if err != nil {
 		t.Fatal(err)
 	}
-	tree, err := h5test.Read(data)
+	tree, err := readTree(data)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +38,7 @@ func TestLayout(t *testing.T) {
 				t.Errorf("%s: no version at %s", c.Name, at)
 			}
 		}
-		var tensors []h5test.Dataset
+		var tensors []dataSet
 		for _, layer := range tree.Arrays["/model_weights/@layer_names"] {
 			names, ok := tree.Arrays["/model_weights/"+layer+"/@weight_names"]
 			if !ok {
@@ -57,10 +53,19 @@ func TestLayout(t *testing.T) {
 			}
 		}
 		if len(tensors) != len(c.Model.Weights) || len(tree.Datasets) != len(tensors) {
-			t.Errorf("%s: %d tensors in %d data sets, the model has %d", c.Name, len(tensors), len(tree.Datasets), len(c.Model.Weights))
+			t.Errorf(
+				"%s: %d tensors in %d data sets, the model has %d",
+				c.Name,
+				len(tensors),
+				len(tree.Datasets),
+				len(c.Model.Weights),
+			)
 		}
 		for name, w := range c.Model.Weights {
-			if !slices.ContainsFunc(tensors, func(d h5test.Dataset) bool { return slices.Equal(d.Shape, w.Shape) && slices.Equal(d.Data, w.Data) }) {
+			if !slices.ContainsFunc(
+				tensors,
+				func(d dataSet) bool { return slices.Equal(d.Shape, w.Shape) && slices.Equal(d.Data, w.Data) },
+			) {
 				t.Errorf("%s: %s is not in the file", c.Name, name)
 			}
 		}
@@ -69,7 +74,7 @@ func TestLayout(t *testing.T) {
 }
 
 // checkConfig compares model_config's layers with layer_names.
-func checkConfig(t *testing.T, name string, tree *h5test.Tree) {
+func checkConfig(t *testing.T, name string, tree *fileTree) {
 	t.Helper()
 	var config struct {
 		Class  string `json:"class_name"`
@@ -106,42 +111,31 @@ func TestOriginalPaths(t *testing.T) {
 		t.Fatal(err)
 	}
 	tree := read(t, m)
-	want := []string{"main_input", "embedding", "conv1d", "thresholded_re_lu", "max_pooling1d", "conv1d_1", "thresholded_re_lu_1", "max_pooling1d_1",
-		"flatten", "dense", "thresholded_re_lu_2", "dropout", "dense_1"}
+	want := []string{
+		"main_input",
+		"embedding",
+		"conv1d",
+		"thresholded_re_lu",
+		"max_pooling1d",
+		"conv1d_1",
+		"thresholded_re_lu_1",
+		"max_pooling1d_1",
+		"flatten",
+		"dense",
+		"thresholded_re_lu_2",
+		"dropout",
+		"dense_1",
+	}
 	if got := tree.Arrays["/model_weights/@layer_names"]; !slices.Equal(got, want) {
 		t.Errorf("layers %v, want %v", got, want)
 	}
 	for path, shape := range map[string][]int{
-		"embedding/embedding/embeddings:0": {128, 128}, "conv1d/conv1d/kernel:0": {3, 128, 128}, "conv1d_1/conv1d_1/kernel:0": {2, 128, 128},
-		"dense/dense/kernel:0": {2432, 64}, "dense_1/dense_1/bias:0": {1},
+		"embedding/embedding/embeddings:0": {128, 128}, "conv1d/conv1d/kernel:0": {3, 128, 128},
+		"conv1d_1/conv1d_1/kernel:0": {2, 128, 128},
+		"dense/dense/kernel:0":       {2432, 64}, "dense_1/dense_1/bias:0": {1},
 	} {
 		if got := tree.Datasets["/model_weights/"+path].Shape; !slices.Equal(got, shape) {
 			t.Errorf("%s is %v, want %v", path, got, shape)
 		}
-	}
-}
-
-// TestManyNames splits a list that is too long for one attribute as Keras' loader expects it.
-func TestManyNames(t *testing.T) {
-	var names []string
-	for i := range 3000 {
-		names = append(names, fmt.Sprintf("a layer with quite a long name %d", i))
-	}
-	g := &h5.Group{}
-	setNames(g, "layer_names", names)
-	var buf bytes.Buffer
-	if _, err := g.WriteTo(&buf); err != nil {
-		t.Fatal(err)
-	}
-	tree, err := h5test.Read(buf.Bytes())
-	if err != nil {
-		t.Fatal(err)
-	}
-	var got []string
-	for i := range len(tree.Arrays) {
-		got = append(got, tree.Arrays[fmt.Sprintf("/@layer_names%d", i)]...)
-	}
-	if len(tree.Arrays) < 2 || !slices.Equal(got, names) {
-		t.Errorf("%d names in %d attributes", len(got), len(tree.Arrays))
 	}
 }

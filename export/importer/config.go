@@ -1,11 +1,10 @@
-// Package importer reads models that other tools saved, as a Spec and its weights. What it reads it can train on,
-// evaluate, export again and serve like any other model.
-//
-// Keras' HDF5 files are understood as Keras 1, 2 and 3 write them with model.save("x.h5"): the architecture in the root's
-// attribute model_config, the weights below /model_weights.
+// Package importer reads models of other tools as a Spec and its weights: HDF5 files that Keras 1, 2 and 3 write with
+// model.save("x.h5"). They hold the architecture in the root's attribute model_config and the weights below
+// /model_weights.
 package importer
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -21,8 +20,8 @@ type kerasLayer struct {
 	Inputs []string // names of the layers it reads
 }
 
-// settings are a layer's arguments. The first that was asked for and has another form than expected stays in wrong: taken
-// for absent, it would silently become its default.
+// settings are a layer's arguments. wrong keeps the first one that was asked for and has an unknown form. Otherwise it
+// would silently become its default.
 type settings struct {
 	values map[string]json.RawMessage
 	wrong  *error // nil where there are no values; shared by copies
@@ -34,7 +33,7 @@ func (s *settings) UnmarshalJSON(data []byte) error {
 	return json.Unmarshal(data, &s.values)
 }
 
-// err is the first setting that could not be read, of those asked for so far.
+// err is about the first setting that was asked for and could not be read.
 func (s settings) err() error {
 	if s.wrong == nil {
 		return nil
@@ -111,13 +110,9 @@ func parseSequential(data json.RawMessage) (*kerasModel, error) {
 	return m, nil
 }
 
-// layer takes what all versions have; the name may be in the configuration alone.
+// layer returns what all versions of Keras write. Some write the name only into the configuration.
 func (r *rawLayer) layer() kerasLayer {
-	l := kerasLayer{Class: r.Class, Name: r.Name, Config: r.Config}
-	if l.Name == "" {
-		l.Name = l.Config.text("name")
-	}
-	return l
+	return kerasLayer{Class: r.Class, Name: cmp.Or(r.Name, r.Config.text("name")), Config: r.Config}
 }
 
 // parseFunctional reads a graph with one input and one output.
@@ -163,8 +158,8 @@ func parseFunctional(data json.RawMessage) (*kerasModel, error) {
 	return m, nil
 }
 
-// tensor is the layer in ["name", 0, 0], which may be followed by the arguments of its call. Only a layer's first output is
-// read: others are states, or those of a layer that is used twice.
+// tensor returns the layer in ["name", 0, 0], which may go on with the arguments of its call. Only a layer's first
+// output is read: others are states, or belong to a layer that is used twice.
 func tensor(v any) (layer string, ok bool, err error) {
 	list, ok := v.([]any)
 	if !ok || len(list) < 3 {
@@ -174,7 +169,8 @@ func tensor(v any) (layer string, ok bool, err error) {
 		return "", false, nil
 	}
 	if list[1] != 0.0 || list[2] != 0.0 {
-		return "", true, fmt.Errorf("output %v of call %v of layer %s is not read, only the first of each", list[2], list[1], layer)
+		return "", true, fmt.Errorf("output %v of call %v of layer %s is not read, only the first of each",
+			list[2], list[1], layer)
 	}
 	if len(list) > 3 {
 		err = plainCall(list[3])
@@ -193,8 +189,8 @@ func plainCall(v any) error {
 	return nil
 }
 
-// sources collects the layers that an inbound node names, in order: Keras 2 writes [["a", 0, 0, {}], …], Keras 3 tensors
-// with a keras_history of ["a", 0, 0] among "args", beside "kwargs".
+// sources adds the layers that an inbound node names, in order. Keras 2 writes [["a", 0, 0, {}], …]. Keras 3 writes
+// tensors with a keras_history of ["a", 0, 0] in "args", beside "kwargs".
 func sources(v any, out []string) ([]string, error) {
 	var err error
 	switch v := v.(type) {
@@ -221,13 +217,12 @@ func sources(v any, out []string) ([]string, error) {
 	return out, nil
 }
 
-// text is a string setting, "" when there is none.
 func (s settings) text(names ...string) (v string) {
 	s.first(&v, names)
 	return v
 }
 
-// number is an integer setting, which may be written as a list of one; fallback when there is none.
+// number is an integer setting, or a list of one, and fallback if there is none.
 func (s settings) number(fallback int, names ...string) int {
 	v := oneOrMore{fallback}
 	if name := s.first(&v, names); len(v) != 1 {
@@ -237,7 +232,6 @@ func (s settings) number(fallback int, names ...string) int {
 	return v[0]
 }
 
-// oneOrMore is an integer or a list of them.
 type oneOrMore []int
 
 // UnmarshalJSON implements json.Unmarshaler.
@@ -247,10 +241,7 @@ func (o *oneOrMore) UnmarshalJSON(data []byte) error {
 		*o = oneOrMore{one}
 		return nil
 	}
-	var list []int
-	err := json.Unmarshal(data, &list)
-	*o = list
-	return err
+	return json.Unmarshal(data, (*[]int)(o))
 }
 
 func (s settings) float(fallback float64, names ...string) float64 {
@@ -265,7 +256,7 @@ func (s settings) flag(fallback bool, name string) bool {
 	return v
 }
 
-// square is a setting of both axes of a picture, which must be equal; fallback when there is none.
+// square is a setting of both axes of a picture, which must be equal, and fallback if there is none.
 func (s settings) square(fallback int, name string) (int, error) {
 	v := oneOrMore{fallback}
 	s.first(&v, []string{name})
@@ -284,7 +275,7 @@ func (s settings) has(name string) bool {
 	return ok && string(raw) != "null"
 }
 
-// first decodes the first of the names that is set and not null, and says which that is; "" when there is none.
+// first decodes the first of the names that is set and not null, and returns that name, "" if there is none.
 func (s settings) first(into any, names []string) string {
 	i := slices.IndexFunc(names, s.has)
 	if i < 0 {
@@ -296,7 +287,7 @@ func (s settings) first(into any, names []string) string {
 	return names[i]
 }
 
-// refuse remembers a setting whose form is not known, unless there was one before.
+// refuse remembers the first setting with an unknown form.
 func (s settings) refuse(name string) {
 	if s.wrong != nil && *s.wrong == nil {
 		*s.wrong = fmt.Errorf("%s %.80s is not read", name, s.values[name])

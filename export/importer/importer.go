@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -17,21 +18,22 @@ import (
 
 // Options say what a file does not.
 type Options struct {
-	// Encoder is a name of model.Encoders; "" recognises the encoder by the model's window and table.
+	// Encoder is one of model.Encoders. "" recognises the encoder by the model's window and table.
 	Encoder string
-	// Labels in output order, the benign one first; nil: benign and malicious, or label_0, label_1, … for more outputs.
+	// Labels are in output order, the benign one first. nil means benign and malicious, or benign, label_1, label_2, … for
+	// more outputs.
 	Labels []string
-	// Threshold is the score from which a name is called not benign; 0 means 0.5.
+	// Threshold is the lowest score that is not labelled benign. 0 means the file's own, or 0.5.
 	Threshold float64
-	// Producer is recorded as the model's.
+	// Producer becomes the model's.
 	Producer string
 }
 
-// maxFile bounds a file: no model for names comes near it.
+// maxFile is far above the size of any model for names.
 const maxFile = 1 << 30
 
-// Read reads the Keras HDF5 file at path, and gives the file's SHA-256 in hexadecimal too. Errors name the file, the layer
-// and the shape at fault.
+// Read reads the Keras HDF5 file at path. sum is its SHA-256 in hexadecimal. Errors name the file, the layer and the
+// shape at fault.
 func Read(path string, o Options) (m *model.Model, sum string, err error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -51,7 +53,7 @@ func Read(path string, o Options) (m *model.Model, sum string, err error) {
 	return m, hex.EncodeToString(digest[:]), nil
 }
 
-// Parse reads a Keras HDF5 file's bytes. A file that degas exported says itself what its encoder and labels are.
+// Parse reads a Keras HDF5 file's bytes. A file that degas exported contains its encoder and labels.
 func Parse(data []byte, o Options) (*model.Model, error) {
 	f, err := h5.Read(data)
 	if err != nil {
@@ -64,7 +66,8 @@ func Parse(data []byte, o Options) (*model.Model, error) {
 	config, err := root.Strings("model_config")
 	switch {
 	case errors.Is(err, h5.ErrMissing):
-		return nil, errors.New("it has no model_config: weights alone do not say what they are for. Save it with model.save(\"x.h5\")")
+		return nil, errors.New("it has no model_config: weights alone do not say what they are for. " +
+			"Save it with model.save(\"x.h5\")")
 	case err != nil:
 		return nil, err
 	case len(config) != 1:
@@ -78,13 +81,11 @@ func Parse(data []byte, o Options) (*model.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &model.Model{Threshold: 0.5, Producer: o.Producer}
-	if o.Threshold != 0 {
-		m.Threshold = o.Threshold
-	}
+	m := &model.Model{Threshold: cmp.Or(o.Threshold, 0.5), Producer: o.Producer}
 	m.Spec = model.Spec{Version: model.SpecVersion, Name: k.Name, Layers: layers(chain)}
 	if shape := k.picture(); shape != nil {
-		m.Spec.Layers = slices.Insert(m.Spec.Layers, 0, model.Layer{Kind: model.KindImage, Height: shape[0], Width: shape[1]})
+		image := model.Layer{Kind: model.KindImage, Height: shape[0], Width: shape[1]}
+		m.Spec.Layers = slices.Insert(m.Spec.Layers, 0, image)
 	}
 	if err := describe(m, k, root, o); err != nil {
 		return nil, err
@@ -95,14 +96,15 @@ func Parse(data []byte, o Options) (*model.Model, error) {
 	return m, m.Weights.Check(&m.Spec)
 }
 
-// describe sets what a Keras file does not know: the encoder and the labels.
+// describe sets what only degas' own Keras files contain: the encoder and the labels.
 func describe(m *model.Model, k *kerasModel, root *h5.Object, o Options) error {
 	if own, err := root.Strings(keras.OwnAttribute); err == nil && len(own) == 1 && o.Encoder == "" {
 		var was model.Model
 		if err := json.Unmarshal([]byte(own[0]), &was); err != nil {
 			return fmt.Errorf("attribute %s: %w", keras.OwnAttribute, err)
 		}
-		m.Spec.Name, m.Spec.Encoder, m.Spec.Labels, m.Spec.InputName = was.Spec.Name, was.Spec.Encoder, was.Spec.Labels, was.Spec.InputName
+		was.Spec.Version, was.Spec.Layers = m.Spec.Version, m.Spec.Layers
+		m.Spec = was.Spec
 		m.Threshold, m.ThresholdFPR, m.Dataset = was.Threshold, was.ThresholdFPR, was.Dataset
 		if o.Threshold != 0 {
 			m.Threshold, m.ThresholdFPR = o.Threshold, 0
@@ -124,7 +126,7 @@ func describe(m *model.Model, k *kerasModel, root *h5.Object, o Options) error {
 	return m.Spec.Validate()
 }
 
-// input is the name and the length of the model's input; 0 when the file does not say.
+// input returns the name and the length of the model's input, 0 if the file does not say.
 func (k *kerasModel) input() (name string, window int) {
 	l := k.inputLayer()
 	if l == nil {
@@ -139,7 +141,7 @@ func (k *kerasModel) input() (name string, window int) {
 	return l.Name, l.Config.number(0, "input_length")
 }
 
-// picture is the shape of a model's input, [height, width, 1], when it is a picture.
+// picture returns the shape of a model's input, [height, width, 1], if it is a picture.
 func (k *kerasModel) picture() []int {
 	if l := k.inputLayer(); l != nil {
 		if shape := l.inputShape(); len(shape) == 3 && shape[2] == 1 {
@@ -157,7 +159,7 @@ func (k *kerasModel) inputLayer() *kerasLayer {
 	return &k.Layers[i]
 }
 
-// inputShape is an input's shape without the batch; nil when the file does not give all of it, or sizes beyond reason.
+// inputShape returns an input's shape without the batch, nil if it is incomplete or beyond reason.
 func (l *kerasLayer) inputShape() []int {
 	var shape []*int
 	if l.Config.first(&shape, []string{"batch_shape", "batch_input_shape"}); len(shape) == 0 || l.Config.err() != nil {
@@ -173,10 +175,10 @@ func (l *kerasLayer) inputShape() []int {
 	return out
 }
 
-// maxInput bounds each side of an input; the encoder's window bounds them together.
+// maxInput bounds each side of an input. The encoder's window bounds them together.
 const maxInput = 1 << 15
 
-// encoder finds the encoder by name, or the one that the window and the table's rows belong to.
+// encoder returns the encoder of that name, or the only one with this window and as many codes as the table has rows.
 func encoder(name string, window int, layers []model.Layer) (model.Encoder, error) {
 	if name != "" {
 		e, err := model.NamedEncoder(name)
@@ -192,13 +194,16 @@ func encoder(name string, window int, layers []model.Layer) (model.Encoder, erro
 	var fit []string
 	for _, n := range model.Encoders() {
 		e, err := model.NamedEncoder(n)
-		if err == nil && e.Window == window && image == (n == "mlbridge") && (image || rows == e.Codes() || n == "degas" && rows == 128 || n == "gta1" && rows == e.Codes()+1) {
+		if err != nil || e.Window != window || image != (n == "mlbridge") {
+			continue
+		}
+		if image || rows == e.Codes() || n == "degas" && rows == 128 || n == "gta1" && rows == e.Codes()+1 {
 			fit = append(fit, n)
 		}
 	}
 	if len(fit) != 1 {
-		return model.Encoder{}, fmt.Errorf("it does not say how names become its %d codes below %d. Try: --encoder with one of %s",
-			window, rows, strings.Join(model.Encoders(), ", "))
+		return model.Encoder{}, fmt.Errorf("it does not say how names become its %d codes below %d. "+
+			"Try: --encoder with one of %s", window, rows, strings.Join(model.Encoders(), ", "))
 	}
 	return model.NamedEncoder(fit[0])
 }

@@ -27,7 +27,7 @@ func TestOwnExportsComeBack(t *testing.T) {
 	for _, tc := range exporttest.Cases(t, rand.New(rand.NewPCG(7, 7)), 5) {
 		t.Run(tc.Name, func(t *testing.T) {
 			dir := t.TempDir()
-			if err := (hdf5.Format{}).Write(dir, tc.Model); err != nil {
+			if err := hdf5.Format.Write(dir, tc.Model); err != nil {
 				t.Fatal(err)
 			}
 			m, _, err := importer.Read(filepath.Join(dir, hdf5.File), importer.Options{Producer: tc.Model.Producer})
@@ -110,7 +110,8 @@ func TestOriginalMLBridge(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, score := range map[string]float64{
-		"google.com": 0.0119263, "0-covid.example": 0.3572086, "1st-mask.ru": 0.5175811, "gnqqmcj.pw": 0.0199807, "www.wikipedia.org": 0.0085211,
+		"google.com": 0.0119263, "0-covid.example": 0.3572086, "1st-mask.ru": 0.5175811, "gnqqmcj.pw": 0.0199807,
+		"www.wikipedia.org": 0.0085211,
 	} {
 		if got := c.Score(name); math.Abs(got-score) > 1e-6 {
 			t.Errorf("%s scores %.7f, want %.7f", name, got, score)
@@ -120,42 +121,68 @@ func TestOriginalMLBridge(t *testing.T) {
 
 func TestRefusals(t *testing.T) {
 	for name, tc := range map[string]struct{ config, want string }{
-		"no json":      {"{", "model_config"},
-		"subclassed":   {`{"class_name": "MyModel", "config": {}}`, `class "MyModel"`},
-		"empty":        {`{"class_name": "Sequential", "config": []}`, "no layers"},
-		"unknown":      {`{"class_name": "Sequential", "config": [{"class_name": "GRU", "config": {"name": "gru"}}]}`, "layer gru: a layer of class GRU is not read"},
-		"masked":       {`{"class_name": "Sequential", "config": [{"class_name": "Embedding", "config": {"name": "e", "mask_zero": true}}]}`, "layer e: mask_zero"},
-		"hard sigmoid": {`{"class_name": "Sequential", "config": [{"class_name": "LSTM", "config": {"name": "l", "recurrent_activation": "hard_sigmoid"}}]}`, "layer l: recurrent_activation hard_sigmoid"},
-		"loop": {`{"class_name": "Model", "config": {"layers": [{"class_name": "Flatten", "name": "a", "inbound_nodes": [[["b", 0, 0, {}]]]},
-			{"class_name": "Flatten", "name": "b", "inbound_nodes": [[["a", 0, 0, {}]]]}], "output_layers": [["a", 0, 0]]}}`, "feeds itself"},
-		"oblong": {`{"class_name": "Sequential", "config": [{"class_name": "Conv2D", "config": {"name": "c", "filters": 2, "kernel_size": [2, 3],
+		"no json":    {"{", "model_config"},
+		"subclassed": {`{"class_name": "MyModel", "config": {}}`, `class "MyModel"`},
+		"empty":      {`{"class_name": "Sequential", "config": []}`, "no layers"},
+		"unknown": {`{"class_name": "Sequential", "config": [{"class_name": "GRU", "config": {"name": "gru"}}]}`,
+			"layer gru: a layer of class GRU is not read"},
+		"masked": {`{"class_name": "Sequential", "config": [{"class_name": "Embedding", "config": ` +
+			`{"name": "e", "mask_zero": true}}]}`, "layer e: mask_zero"},
+		"hard sigmoid": {`{"class_name": "Sequential", "config": [{"class_name": "LSTM", "config": ` +
+			`{"name": "l", "recurrent_activation": "hard_sigmoid"}}]}`, "layer l: recurrent_activation hard_sigmoid"},
+		"loop": {`{"class_name": "Model", "config": {"layers": [{"class_name": "Flatten", "name": "a", "inbound_nodes": ` +
+			`[[["b", 0, 0, {}]]]},
+			{"class_name": "Flatten", "name": "b", "inbound_nodes": [[["a", 0, 0, {}]]]}], "output_layers": [["a", 0, 0]]}}`,
+			"feeds itself"},
+		"oblong": {`{"class_name": "Sequential", "config": [{"class_name": "Conv2D", "config": {"name": "c", "filters": ` +
+			`2, "kernel_size": [2, 3],
 			"batch_input_shape": [null, 4, 4, 1]}}]}`, "layer c: kernel_size of 2 and 3"},
-		"colours": {`{"class_name": "Sequential", "config": [{"class_name": "Conv2D", "config": {"name": "c", "filters": 2, "kernel_size": [2, 2],
+		"colours": {`{"class_name": "Sequential", "config": [{"class_name": "Conv2D", "config": {"name": "c", "filters": ` +
+			`2, "kernel_size": [2, 2],
 			"batch_input_shape": [null, 4, 4, 3]}}, {"class_name": "Flatten", "config": {"name": "f"}},
 			{"class_name": "Dense", "config": {"name": "d", "units": 1, "activation": "sigmoid"}}]}`, "--encoder"},
-		"activation as an object": {sequential(`{"class_name": "Dense", "config": {"name": "d", "units": 1, "activation": {"class_name": "LeakyReLU"}}}`),
+		"activation as an object": {sequential(`{"class_name": "Dense", "config": {"name": "d", "units": 1, "activation": ` +
+			`{"class_name": "LeakyReLU"}}}`),
 			`layer d: activation {"class_name": "LeakyReLU"} is not read`},
-		"activation layer of an object": {sequential(`{"class_name": "Dense", "config": {"name": "d", "units": 1}}, {"class_name": "Activation", "config": {"name": "a", "activation": {}}}`),
+		"activation layer of an object": {sequential(`{"class_name": "Dense", "config": {"name": "d", "units": 1}}, ` +
+			`{"class_name": "Activation", "config": {"name": "a", "activation": {}}}`),
 			"layer a: activation {} is not read"},
-		"LSTM's activation": {sequential(`{"class_name": "LSTM", "config": {"name": "l", "units": 2, "activation": ["relu"]}}`), `layer l: activation ["relu"] is not read`},
-		"wrapped LSTM's activation": {sequential(`{"class_name": "Bidirectional", "config": {"name": "b", "layer": {"class_name": "LSTM", "config": {"activation": {}}}}}`),
+		"LSTM's activation": {sequential(`{"class_name": "LSTM", "config": {"name": "l", "units": 2, "activation": ` +
+			`["relu"]}}`), `layer l: activation ["relu"] is not read`},
+		"wrapped LSTM's activation": {sequential(`{"class_name": "Bidirectional", "config": {"name": "b", "layer": ` +
+			`{"class_name": "LSTM", "config": {"activation": {}}}}}`),
 			"layer b: activation {} is not read"},
-		"unmerged":     {sequential(`{"class_name": "Bidirectional", "config": {"name": "b", "merge_mode": null, "layer": {"class_name": "LSTM"}}}`), "layer b: merge_mode null"},
-		"strides":      {sequential(`{"class_name": "Conv1D", "config": {"name": "c", "filters": 2, "kernel_size": 2, "strides": [2, 1]}}`), "layer c: strides [2, 1] is not read"},
-		"dilation":     {sequential(`{"class_name": "Conv2D", "config": {"name": "c", "filters": 2, "kernel_size": 2, "dilation_rate": "2"}}`), `layer c: dilation_rate "2" is not read`},
-		"maximum":      {sequential(`{"class_name": "ReLU", "config": {"name": "r", "max_value": {"value": 6}}}`), `layer r: max_value {"value": 6} is not read`},
-		"input shape":  {sequential(`{"class_name": "Flatten", "config": {"name": "f", "batch_input_shape": "75"}}`), `layer f_input: batch_input_shape "75" is not read`},
-		"return state": {sequential(`{"class_name": "LSTM", "config": {"name": "l", "units": 2, "return_state": true}}`), "layer l: return_state is not read"},
-		"second output": {`{"class_name": "Model", "config": {"layers": [{"class_name": "Flatten", "name": "b", "inbound_nodes": [[["a", 0, 1, {}]]]}], "output_layers": [["b", 0, 0]]}}`,
+		"unmerged": {sequential(`{"class_name": "Bidirectional", "config": {"name": "b", "merge_mode": null, "layer": ` +
+			`{"class_name": "LSTM"}}}`), "layer b: merge_mode null"},
+		"strides": {sequential(`{"class_name": "Conv1D", "config": {"name": "c", "filters": 2, "kernel_size": ` +
+			`2, "strides": [2, 1]}}`), "layer c: strides [2, 1] is not read"},
+		"dilation": {sequential(`{"class_name": "Conv2D", "config": {"name": "c", "filters": 2, "kernel_size": ` +
+			`2, "dilation_rate": "2"}}`), `layer c: dilation_rate "2" is not read`},
+		"maximum": {sequential(`{"class_name": "ReLU", "config": {"name": "r", "max_value": {"value": 6}}}`),
+			`layer r: max_value {"value": 6} is not read`},
+		"input shape": {sequential(`{"class_name": "Flatten", "config": {"name": "f", "batch_input_shape": "75"}}`),
+			`layer f_input: batch_input_shape "75" is not read`},
+		"return state": {sequential(`{"class_name": "LSTM", "config": {"name": "l", "units": 2, "return_state": true}}`),
+			"layer l: return_state is not read"},
+		"second output": {`{"class_name": "Model", "config": {"layers": ` +
+			`[{"class_name": "Flatten", "name": "b", "inbound_nodes": [[["a", 0, 1, {}]]]}], "output_layers": [["b", 0, 0]]}}`,
 			"layer b: inbound_nodes: output 1 of call 0 of layer a is not read"},
-		"second output at the end": {`{"class_name": "Model", "config": {"layers": [], "output_layers": ["a", 0, 2]}}`, "output_layers: output 2"},
-		"initial state": {`{"class_name": "Model", "config": {"layers": [{"class_name": "LSTM", "name": "l", "inbound_nodes": [[["a", 0, 0, {"training": false,
-			"initial_state": [["h", 0, 0], ["c", 0, 0]]}]]]}], "output_layers": [["l", 0, 0]]}}`, "layer l: inbound_nodes: a call with initial_state is not read"},
-		"initial state of Keras 3": {`{"class_name": "Functional", "config": {"layers": [{"class_name": "LSTM", "name": "l", "inbound_nodes": [{"args": [{"class_name": "__keras_tensor__",
-			"config": {"keras_history": ["a", 0, 0]}}], "kwargs": {"mask": null, "initial_state": []}}]}], "output_layers": ["l", 0, 0]}}`, "a call with initial_state is not read"},
-		"two outputs": {`{"class_name": "Model", "config": {"layers": [], "output_layers": [["a", 0, 0], ["b", 0, 0]]}}`, "2 outputs"},
-		"no encoder": {`{"class_name": "Sequential", "config": [{"class_name": "Embedding", "config": {"name": "e", "input_dim": 7, "output_dim": 2, "batch_input_shape": [null, 9]}},
-			{"class_name": "Flatten", "config": {"name": "f"}}, {"class_name": "Dense", "config": {"name": "d", "units": 1, "activation": "sigmoid"}}]}`, "--encoder"},
+		"second output at the end": {`{"class_name": "Model", "config": {"layers": [], "output_layers": ["a", 0, 2]}}`,
+			"output_layers: output 2"},
+		"initial state": {`{"class_name": "Model", "config": {"layers": ` +
+			`[{"class_name": "LSTM", "name": "l", "inbound_nodes": [[["a", 0, 0, {"training": false,
+			"initial_state": [["h", 0, 0], ["c", 0, 0]]}]]]}], "output_layers": [["l", 0, 0]]}}`,
+			"layer l: inbound_nodes: a call with initial_state is not read"},
+		"initial state of Keras 3": {`{"class_name": "Functional", "config": {"layers": ` +
+			`[{"class_name": "LSTM", "name": "l", "inbound_nodes": [{"args": [{"class_name": "__keras_tensor__",
+			"config": {"keras_history": ["a", 0, 0]}}], "kwargs": {"mask": null, "initial_state": []}}]}], "output_layers": ` +
+			`["l", 0, 0]}}`, "a call with initial_state is not read"},
+		"two outputs": {`{"class_name": "Model", "config": {"layers": [], "output_layers": [["a", 0, 0], ["b", 0, 0]]}}`,
+			"2 outputs"},
+		"no encoder": {`{"class_name": "Sequential", "config": [{"class_name": "Embedding", "config": ` +
+			`{"name": "e", "input_dim": 7, "output_dim": 2, "batch_input_shape": [null, 9]}},
+			{"class_name": "Flatten", "config": {"name": "f"}}, {"class_name": "Dense", "config": {"name": "d", "units": ` +
+			`1, "activation": "sigmoid"}}]}`, "--encoder"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := importer.Parse(kerasFile(t, tc.config, nil), importer.Options{})
@@ -178,7 +205,8 @@ func TestChannelsFirst(t *testing.T) {
 	for _, class := range []string{"Conv1D", "Conv2D", "MaxPooling1D", "MaxPooling2D", "GlobalMaxPooling1D", "Flatten"} {
 		for _, setting := range []string{`"data_format": "channels_first"`, `"dim_ordering": "th"`} {
 			config := sequential(`{"class_name": "` + class + `", "config": {"name": "x", "kernel_size": 2, ` + setting + `}}`)
-			if _, err := importer.Parse(kerasFile(t, config, nil), importer.Options{}); err == nil || !strings.Contains(err.Error(), "layer x: data_format") {
+			if _, err := importer.Parse(kerasFile(t, config, nil), importer.Options{}); err == nil ||
+				!strings.Contains(err.Error(), "layer x: data_format") {
 				t.Errorf("%s with %s: %v", class, setting, err)
 			}
 		}
@@ -192,16 +220,28 @@ func TestLayoutIsBounded(t *testing.T) {
 		for _, in := range inputs {
 			from = append(from, `["`+in+`", 0, 0, {}]`)
 		}
-		return `{"class_name": "` + class + `", "name": "` + name + `", "config": {"units": 2}, "inbound_nodes": [[` + strings.Join(from, ", ") + `]]}`
+		return `{"class_name": "` + class + `", "name": "` + name + `", "config": {"units": 2}, "inbound_nodes": [[` +
+			strings.Join(
+				from,
+				", ",
+			) + `]]}`
 	}
-	layers := []string{`{"class_name": "InputLayer", "name": "in"}`, layer("Dense", "x0", "in"), layer("Dense", "y0", "in")}
+	layers := []string{
+		`{"class_name": "InputLayer", "name": "in"}`,
+		layer("Dense", "x0", "in"),
+		layer("Dense", "y0", "in"),
+	}
 	for i := range 60 {
 		x, y, next := fmt.Sprint("x", i), fmt.Sprint("y", i), fmt.Sprint(i+1)
 		layers = append(layers, layer("Concatenate", "cx"+next, x, y), layer("Dense", "x"+next, "cx"+next),
 			layer("Concatenate", "cy"+next, y, x), layer("Dense", "y"+next, "cy"+next))
 	}
-	config := `{"class_name": "Model", "config": {"layers": [` + strings.Join(layers, ", ") + `], "output_layers": [["x60", 0, 0]]}}`
-	if _, err := importer.Parse(kerasFile(t, config, nil), importer.Options{}); err == nil || !strings.Contains(err.Error(), "more than 1000 layers") {
+	config := `{"class_name": "Model", "config": {"layers": [` + strings.Join(
+		layers,
+		", ",
+	) + `], "output_layers": [["x60", 0, 0]]}}`
+	if _, err := importer.Parse(kerasFile(t, config, nil), importer.Options{}); err == nil ||
+		!strings.Contains(err.Error(), "more than 1000 layers") {
 		t.Error(err)
 	}
 }
@@ -209,10 +249,13 @@ func TestLayoutIsBounded(t *testing.T) {
 // Keras' convert_kernel turns the kernels of a model that Theano trained; so must the import, and leave others alone.
 func TestTheanoKernels(t *testing.T) {
 	config := sequential(`
-		{"class_name": "Embedding", "config": {"name": "e", "input_dim": 128, "output_dim": 2, "batch_input_shape": [null, 75]}},
+		{"class_name": "Embedding", "config": {"name": "e", "input_dim": 128, "output_dim": 2, "batch_input_shape": [null, ` +
+		`75]}},
 		{"class_name": "Conv1D", "config": {"name": "c", "filters": 1, "kernel_size": [3], "activation": "relu"}},
-		{"class_name": "Flatten", "config": {"name": "f"}}, {"class_name": "Dense", "config": {"name": "d", "units": 1, "activation": "sigmoid"}}`)
-	for backend, want := range map[string][]float32{"": {1, 2, 3, 4, 5, 6}, "tensorflow": {1, 2, 3, 4, 5, 6}, "theano": {5, 6, 3, 4, 1, 2}} {
+		{"class_name": "Flatten", "config": {"name": "f"}}, {"class_name": "Dense", "config": {"name": "d", "units": ` +
+		`1, "activation": "sigmoid"}}`)
+	for backend, want := range map[string][]float32{"": {1, 2, 3, 4, 5, 6}, "tensorflow": {1, 2, 3, 4, 5, 6},
+		"theano": {5, 6, 3, 4, 1, 2}} {
 		root := &h5.Group{}
 		root.SetString("model_config", config)
 		for _, l := range []struct {
@@ -220,7 +263,8 @@ func TestTheanoKernels(t *testing.T) {
 			kernel []int
 			data   []float32
 			bias   []int
-		}{{"e", []int{128, 2}, make([]float32, 256), nil}, {"c", []int{3, 2, 1}, []float32{1, 2, 3, 4, 5, 6}, []int{1}}, {"d", []int{73, 1}, make([]float32, 73), []int{1}}} {
+		}{{"e", []int{128, 2}, make([]float32, 256), nil}, {"c", []int{3, 2, 1}, []float32{1, 2, 3, 4, 5, 6}, []int{1}},
+			{"d", []int{73, 1}, make([]float32, 73), []int{1}}} {
 			g, err := root.Group("model_weights/" + l.name)
 			if err != nil {
 				t.Fatal(err)
@@ -258,7 +302,8 @@ func TestTheanoKernels(t *testing.T) {
 // A tensor of the wrong shape is refused by layer, name and shape.
 func TestWrongShape(t *testing.T) {
 	config := `{"class_name": "Sequential", "config": [
-		{"class_name": "Embedding", "config": {"name": "e", "input_dim": 128, "output_dim": 2, "batch_input_shape": [null, 75]}},
+		{"class_name": "Embedding", "config": {"name": "e", "input_dim": 128, "output_dim": 2, "batch_input_shape": [null, ` +
+		`75]}},
 		{"class_name": "Flatten", "config": {"name": "f"}},
 		{"class_name": "Dense", "config": {"name": "d", "units": 1, "activation": "linear"}},
 		{"class_name": "Activation", "config": {"name": "a", "activation": "sigmoid"}}]}`
@@ -281,7 +326,7 @@ func FuzzParse(f *testing.F) {
 		if n := tc.Model.Spec.Encoder.Window; n > 64 {
 			continue // large files make a fuzzer slow
 		}
-		if err := (hdf5.Format{}).Write(dir, tc.Model); err != nil {
+		if err := hdf5.Format.Write(dir, tc.Model); err != nil {
 			f.Fatal(err)
 		}
 		data, err := os.ReadFile(filepath.Join(dir, hdf5.File))
@@ -295,7 +340,9 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var m *model.Model
 		var err error
-		if used := alloctest.Bytes(func() { m, err = importer.Parse(data, importer.Options{}) }); used > uint64(64<<20+16*len(data)) {
+		if used := alloctest.Bytes(func() { m, err = importer.Parse(data, importer.Options{}) }); used > uint64(
+			64<<20+16*len(data),
+		) {
 			t.Fatalf("%d bytes allocated for %d", used, len(data))
 		}
 		if err == nil && m.Weights.Check(&m.Spec) != nil {

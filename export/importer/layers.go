@@ -1,100 +1,110 @@
 package importer
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 
 	"github.com/degas-dns/degas/model"
 )
 
-// placed is a layer of a Spec and the Keras layer it came from.
+// placed is a layer of a Spec with the Keras layer that it came from.
 type placed struct {
 	model.Layer
 	from     *kerasLayer
 	branches [][]placed // of a parallel layer, instead of Layer.Branches
 }
 
-// convert turns a Keras layer into a layer of a Spec. ok is false for layers that do nothing. The error says what of it
-// degas cannot do.
-func (l *kerasLayer) convert() (_ model.Layer, ok bool, err error) {
+// convert turns a Keras layer into a layer of a Spec. ok is false for layers that do nothing.
+func (l *kerasLayer) convert() (out model.Layer, ok bool, err error) {
 	c := l.Config
 	switch l.Class {
 	case "Embedding":
 		if c.flag(false, "mask_zero") {
-			return model.Layer{}, false, fmt.Errorf("mask_zero is not read")
+			err = errors.New("mask_zero is not read")
 		}
-		return model.Layer{Kind: model.KindEmbedding, Rows: c.number(0, "input_dim"), Dim: c.number(0, "output_dim")}, true, nil
+		out = model.Layer{Kind: model.KindEmbedding, Rows: c.number(0, "input_dim"), Dim: c.number(0, "output_dim")}
 	case "Conv1D", "Convolution1D":
-		out, err := l.conv()
-		return out, true, err
+		out, err = l.conv()
 	case "Conv2D", "Convolution2D":
-		out, err := l.conv2D()
-		return out, true, err
+		out, err = l.conv2D()
+	case "MaxPooling1D":
+		out = model.Layer{Kind: model.KindMaxPool, Padding: c.text("padding", "border_mode")}
+		out.Pool = c.number(2, "pool_size", "pool_length")
+		err = cmp.Or(c.stride(c.number(out.Pool, "strides", "stride"), out.Pool), c.channelsLast())
 	case "MaxPooling2D", "MaxPool2D":
-		pool, err := c.square(2, "pool_size")
-		if err == nil && c.has("strides") {
-			var stride int
-			if stride, err = c.square(pool, "strides"); err == nil && stride != pool {
-				err = fmt.Errorf("a stride of %d with a pool of %d is not read", stride, pool)
-			}
+		out = model.Layer{Kind: model.KindMaxPool2D, Padding: c.picturePadding()}
+		if out.Pool, err = c.square(2, "pool_size"); err != nil {
+			break
 		}
-		if err == nil {
-			err = c.channelsLast()
-		}
-		return model.Layer{Kind: model.KindMaxPool2D, Pool: pool, Padding: c.picturePadding()}, true, err
+		stride, wrong := c.square(out.Pool, "strides")
+		err = cmp.Or(wrong, c.stride(stride, out.Pool), c.channelsLast())
 	case "ThresholdedReLU":
-		return model.Layer{Kind: model.KindThresholdedReLU, Theta: c.float(1, "theta")}, true, nil
+		out = model.Layer{Kind: model.KindThresholdedReLU, Theta: c.float(1, "theta")}
 	case "ReLU":
 		if c.float(0, "max_value") != 0 || c.float(0, "negative_slope") != 0 {
-			return model.Layer{}, false, fmt.Errorf("a maximum or a negative slope is not read")
+			err = errors.New("a maximum or a negative slope is not read")
 		}
-		return model.Layer{Kind: model.KindThresholdedReLU, Theta: c.float(0, "threshold")}, true, nil
-	case "MaxPooling1D":
-		pool := c.number(2, "pool_size", "pool_length")
-		if stride := c.number(pool, "strides", "stride"); stride != pool {
-			return model.Layer{}, false, fmt.Errorf("a stride of %d with a pool of %d is not read", stride, pool)
-		}
-		return model.Layer{Kind: model.KindMaxPool, Pool: pool, Padding: c.text("padding", "border_mode")}, true, c.channelsLast()
+		out = model.Layer{Kind: model.KindThresholdedReLU, Theta: c.float(0, "threshold")}
 	case "GlobalMaxPooling1D", "GlobalMaxPool1D":
-		return model.Layer{Kind: model.KindGlobalMaxPool}, true, c.channelsLast()
+		out, err = model.Layer{Kind: model.KindGlobalMaxPool}, c.channelsLast()
 	case "Flatten":
-		return model.Layer{Kind: model.KindFlatten}, true, c.channelsLast()
+		out, err = model.Layer{Kind: model.KindFlatten}, c.channelsLast()
 	case "LSTM", "CuDNNLSTM":
-		out, err := l.lstm()
-		return out, true, err
+		out, err = l.lstm()
 	case "Bidirectional":
-		out, err := l.bidirectional()
-		return out, true, err
+		out, err = l.bidirectional()
 	case "Dropout", "SpatialDropout1D", "AlphaDropout":
-		rate := c.float(0, "rate", "p")
-		return model.Layer{Kind: model.KindDropout, Rate: rate}, rate > 0, nil
+		out = model.Layer{Kind: model.KindDropout, Rate: c.float(0, "rate", "p")}
+		return out, out.Rate > 0, nil
 	case "Dense":
-		return model.Layer{Kind: model.KindDense, Units: c.number(0, "units", "output_dim"), Activation: plain(c.text("activation"))}, true, nil
+		out = model.Layer{Kind: model.KindDense, Units: c.number(0, "units", "output_dim"), Activation: c.activation()}
 	case "Activation":
-		return l.activation()
+		// ReLU is a layer of a Spec. Others are read only behind a layer that can take them: see appendLayer.
+		out.Kind = model.KindThresholdedReLU
+		switch a := c.activation(); a {
+		case "":
+			return out, false, nil
+		case model.ReLU:
+		default:
+			err = fmt.Errorf("activation %s after this kind of layer is not read", a)
+		}
+	default:
+		err = fmt.Errorf("a layer of class %s is not read", l.Class)
 	}
-	return model.Layer{}, false, fmt.Errorf("a layer of class %s is not read", l.Class)
+	return out, err == nil, err
 }
 
-// plain drops the activation that does nothing.
-func plain(activation string) string {
-	if activation == model.Linear {
-		return ""
+// activation is a layer's activation, "" for one that does nothing.
+func (s settings) activation() string {
+	if a := s.text("activation"); a != model.Linear {
+		return a
 	}
-	return activation
+	return ""
 }
 
-func (l *kerasLayer) conv() (model.Layer, error) {
+// stride refuses a stride other than the pool.
+func (s settings) stride(stride, pool int) error {
+	if stride != pool {
+		return fmt.Errorf("a stride of %d with a pool of %d is not read", stride, pool)
+	}
+	return nil
+}
+
+func (l *kerasLayer) conv() (out model.Layer, err error) {
 	c := l.Config
 	for _, n := range []string{"strides", "subsample_length", "dilation_rate", "groups"} {
 		if v := c.number(1, n); v != 1 {
-			return model.Layer{}, fmt.Errorf("%s of %d are not read", n, v)
+			return out, fmt.Errorf("%s of %d are not read", n, v)
 		}
 	}
-	if err := c.channelsLast(); err != nil {
-		return model.Layer{}, err
-	}
-	return model.Layer{Kind: model.KindConv1D, Filters: c.number(0, "filters", "nb_filter"), Kernel: c.number(0, "kernel_size", "filter_length"),
-		Padding: c.text("padding", "border_mode"), Activation: plain(c.text("activation"))}, nil
+	return model.Layer{
+		Kind:       model.KindConv1D,
+		Filters:    c.number(0, "filters", "nb_filter"),
+		Kernel:     c.number(0, "kernel_size", "filter_length"),
+		Padding:    c.text("padding", "border_mode"),
+		Activation: c.activation(),
+	}, c.channelsLast()
 }
 
 // channelsLast refuses the other order of axes, which Keras 1 calls dim_ordering th.
@@ -113,66 +123,52 @@ func (s settings) picturePadding() string {
 	return ""
 }
 
-func (l *kerasLayer) conv2D() (model.Layer, error) {
+func (l *kerasLayer) conv2D() (out model.Layer, err error) {
 	c := l.Config
 	for _, n := range []string{"strides", "dilation_rate", "groups"} {
 		if v, err := c.square(1, n); err != nil || v != 1 {
-			return model.Layer{}, fmt.Errorf("%s other than 1 are not read", n)
+			return out, fmt.Errorf("%s other than 1 are not read", n)
 		}
 	}
-	if err := c.channelsLast(); err != nil {
-		return model.Layer{}, err
-	}
 	kernel, err := c.square(0, "kernel_size")
-	return model.Layer{Kind: model.KindConv2D, Filters: c.number(0, "filters", "nb_filter"), Kernel: kernel,
-		Padding: c.picturePadding(), Activation: plain(c.text("activation"))}, err
+	return model.Layer{
+		Kind:       model.KindConv2D,
+		Filters:    c.number(0, "filters", "nb_filter"),
+		Kernel:     kernel,
+		Padding:    c.picturePadding(),
+		Activation: c.activation(),
+	}, cmp.Or(c.channelsLast(), err)
 }
 
-func (l *kerasLayer) lstm() (model.Layer, error) {
+func (l *kerasLayer) lstm() (out model.Layer, err error) {
 	c := l.Config
 	for _, wrong := range []string{"return_sequences", "return_state", "go_backwards", "stateful", "time_major"} {
 		if c.flag(false, wrong) {
-			return model.Layer{}, fmt.Errorf("%s is not read", wrong)
+			return out, fmt.Errorf("%s is not read", wrong)
 		}
 	}
 	if a := c.text("activation"); a != "" && a != model.Tanh {
-		return model.Layer{}, fmt.Errorf("activation %s is not read, only tanh", a)
+		return out, fmt.Errorf("activation %s is not read, only tanh", a)
 	}
 	if a := c.text("recurrent_activation", "inner_activation"); a != "" && a != model.Sigmoid {
-		return model.Layer{}, fmt.Errorf("recurrent_activation %s is not read, only sigmoid", a)
+		return out, fmt.Errorf("recurrent_activation %s is not read, only sigmoid", a)
 	}
 	return model.Layer{Kind: model.KindLSTM, Units: c.number(0, "units", "output_dim")}, nil
 }
 
-func (l *kerasLayer) bidirectional() (model.Layer, error) {
+func (l *kerasLayer) bidirectional() (out model.Layer, err error) {
 	var inner rawLayer
 	if l.Config.first(&inner, []string{"layer"}); inner.Class != "LSTM" {
-		return model.Layer{}, fmt.Errorf("only an LSTM can run both ways, not %q", inner.Class)
+		return out, fmt.Errorf("only an LSTM can run both ways, not %q", inner.Class)
 	}
 	if raw := l.Config.values["merge_mode"]; string(raw) == "null" {
-		return model.Layer{}, fmt.Errorf("merge_mode null is not read, only concat")
+		return out, errors.New("merge_mode null is not read, only concat")
 	}
 	if mode := l.Config.text("merge_mode"); mode != "" && mode != "concat" {
-		return model.Layer{}, fmt.Errorf("merge_mode %s is not read, only concat", mode)
+		return out, fmt.Errorf("merge_mode %s is not read, only concat", mode)
 	}
 	wrapped := inner.layer()
-	out, err := wrapped.lstm()
-	if wrong := wrapped.Config.err(); wrong != nil {
-		err = wrong
-	}
+	out, err = wrapped.lstm()
 	out.Bidirectional = true
-	return out, err
-}
-
-// activation reads the layer that is nothing but one. ReLU has a layer of its own; the others are an error unless they
-// follow a layer that can take them, which the caller tries first.
-func (l *kerasLayer) activation() (model.Layer, bool, error) {
-	switch a := l.Config.text("activation"); a {
-	case model.Linear, "":
-		return model.Layer{}, false, nil
-	case model.ReLU:
-		return model.Layer{Kind: model.KindThresholdedReLU}, true, nil
-	default:
-		return model.Layer{}, false, fmt.Errorf("activation %s after this kind of layer is not read", a)
-	}
+	return out, cmp.Or(wrapped.Config.err(), err)
 }

@@ -1,6 +1,8 @@
 package importer
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -14,11 +16,11 @@ type chains struct {
 	depth  int
 }
 
-// maxLayers bounds a configuration, and what becomes of one: layers that several branches read are laid out once for each,
-// which can double at every Concatenate. No model for names needs more.
+// maxLayers bounds a configuration and the layers of its Spec. A Spec repeats layers that several branches read, so
+// their number can double at every Concatenate.
 const maxLayers = 1000
 
-// chain lays m out from its input to its output, without the input.
+// chain lays m out from its input, which it leaves out, to its output.
 func (m *kerasModel) chain() ([]placed, error) {
 	if len(m.Layers) > maxLayers {
 		return nil, fmt.Errorf("%d layers, more than %d", len(m.Layers), maxLayers)
@@ -34,7 +36,7 @@ func (m *kerasModel) chain() ([]placed, error) {
 	return c.upTo(m.Output)
 }
 
-// upTo is the chain that ends with a layer.
+// upTo returns the chain that ends with a layer.
 func (c *chains) upTo(name string) ([]placed, error) {
 	if got, ok := c.done[name]; ok {
 		return got, nil
@@ -69,28 +71,26 @@ func (c *chains) upTo(name string) ([]placed, error) {
 	return out, nil
 }
 
-// appendLayer adds l to a copy of chain. An activation goes into the layer before it where that has none.
+// appendLayer adds l to a copy of chain. An activation goes into the layer before it if that has none.
 func appendLayer(chain []placed, l *kerasLayer) ([]placed, error) {
 	out := slices.Clone(chain)
 	if n := len(out); l.Class == "Activation" && n > 0 {
 		last, a := &out[n-1], l.Config.text("activation")
 		takes := last.Kind == model.KindDense || last.Kind == model.KindConv1D && (a == model.ReLU || a == model.Tanh)
 		if takes && last.Activation == "" && l.Config.err() == nil {
-			last.Activation = plain(a)
+			last.Activation = l.Config.activation()
 			return out, nil
 		}
 	}
 	converted, ok, err := l.convert()
-	if wrong := l.Config.err(); wrong != nil { // what convert says comes of it, if anything
-		err = wrong
-	}
+	err = cmp.Or(l.Config.err(), err) // the second may follow from the first
 	if err != nil || !ok {
 		return out, err
 	}
 	return append(out, placed{Layer: converted, from: l}), nil
 }
 
-// concatenate joins chains that begin alike: what they share comes first, the rest are the branches.
+// concatenate joins chains. The layers that all of them begin with come first. The rest are the branches.
 func (c *chains) concatenate(l *kerasLayer) ([]placed, error) {
 	if n := len(l.Inputs); n < 2 || n > maxLayers {
 		return nil, fmt.Errorf("joins %d layers", n)
@@ -113,17 +113,10 @@ func (c *chains) concatenate(l *kerasLayer) ([]placed, error) {
 	}
 }
 
-// same says whether two places are the same layer of the graph.
+// same reports whether a and b are the same layer of the graph.
 func same(a, b placed) bool {
-	if a.from != b.from || len(a.branches) != len(b.branches) || a.Activation != b.Activation {
-		return false
-	}
-	for i := range a.branches {
-		if !slices.EqualFunc(a.branches[i], b.branches[i], same) {
-			return false
-		}
-	}
-	return true
+	chains := func(a, b []placed) bool { return slices.EqualFunc(a, b, same) }
+	return a.from == b.from && a.Activation == b.Activation && slices.EqualFunc(a.branches, b.branches, chains)
 }
 
 func split(ends [][]placed, shared int) ([]placed, error) {
@@ -131,7 +124,7 @@ func split(ends [][]placed, shared int) ([]placed, error) {
 	size := count(ends[0][:shared])
 	for _, e := range ends {
 		if len(e) == shared {
-			return nil, fmt.Errorf("a branch without layers is not read")
+			return nil, errors.New("a branch without layers is not read")
 		}
 		if size += count(e[shared:]); size > maxLayers {
 			return nil, fmt.Errorf("its branches lay out more than %d layers", maxLayers)
@@ -141,7 +134,6 @@ func split(ends [][]placed, shared int) ([]placed, error) {
 	return append(slices.Clone(ends[0][:shared]), joined), nil
 }
 
-// count is the number of layers in a chain and its branches.
 func count(chain []placed) int {
 	n := len(chain)
 	for _, p := range chain {
@@ -152,7 +144,7 @@ func count(chain []placed) int {
 	return n
 }
 
-// layers are the chain's as a Spec has them.
+// layers returns the layers of a chain as a Spec has them.
 func layers(chain []placed) []model.Layer {
 	var out []model.Layer
 	for _, p := range chain {

@@ -11,7 +11,7 @@ import (
 )
 
 // weights reads the tensors of each of the Spec's nodes from the Keras layer it came from. Keras keeps a layer's
-// variables in a fixed order, which is a node's.
+// variables in the order of a node's parameters.
 func weights(spec *model.Spec, from []*kerasLayer, root *h5.Object) (model.Weights, error) {
 	group, err := root.Child("model_weights")
 	if errors.Is(err, h5.ErrMissing) {
@@ -30,16 +30,15 @@ func weights(spec *model.Spec, from []*kerasLayer, root *h5.Object) (model.Weigh
 		return nil, err
 	}
 	out := model.Weights{}
-	next := 0
 	for _, n := range list {
 		if n.Kind == model.KindInput || n.Kind == model.KindImage || n.Kind == model.KindConcatenate {
 			continue
 		}
-		if next == len(from) {
+		if len(from) == 0 {
 			return nil, fmt.Errorf("layer %s: no layer of the file is left for it", n.Name)
 		}
-		l := from[next]
-		next++
+		l := from[0]
+		from = from[1:]
 		if len(n.Params) == 0 {
 			continue
 		}
@@ -53,13 +52,12 @@ func weights(spec *model.Spec, from []*kerasLayer, root *h5.Object) (model.Weigh
 	return out, nil
 }
 
-// read takes the variables of l as those of n.
 func (l *kerasLayer) read(group *h5.Object, n model.Node, out model.Weights) error {
 	g, err := group.Child(l.Name)
 	if err != nil {
 		return err
 	}
-	names, err := stringList(g, "weight_names")
+	names, err := g.Strings("weight_names")
 	if err != nil {
 		return err
 	}
@@ -99,7 +97,8 @@ func (l *kerasLayer) read(group *h5.Object, n model.Node, out model.Weights) err
 	return nil
 }
 
-// turn reverses the spatial axes of a kernel, [kernel…, in, filters], in place: Theano convolves where others correlate.
+// turn reverses the spatial axes of a kernel, [kernel…, in, filters], in place: Theano convolves where others
+// correlate.
 func turn(kernel *model.Tensor) {
 	d := kernel.Data
 	size := kernel.Shape[len(kernel.Shape)-2] * kernel.Shape[len(kernel.Shape)-1]
@@ -107,27 +106,5 @@ func turn(kernel *model.Tensor) {
 		for i := range size {
 			d[lo+i], d[hi+i] = d[hi+i], d[lo+i]
 		}
-	}
-}
-
-// stringList reads a list of names, which Keras cuts into name0, name1, … where one attribute cannot hold it.
-func stringList(g *h5.Object, name string) ([]string, error) {
-	list, err := g.Strings(name)
-	if !errors.Is(err, h5.ErrMissing) {
-		return list, err
-	}
-	missing := err
-	for i := 0; ; i++ {
-		part, err := g.Strings(fmt.Sprintf("%s%d", name, i))
-		if errors.Is(err, h5.ErrMissing) {
-			if i == 0 {
-				return nil, missing
-			}
-			return list, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, part...)
 	}
 }

@@ -25,28 +25,24 @@ import (
 	"github.com/degas-dns/degas/model"
 )
 
-// File is what Write makes.
+// File is the file that the format writes.
 const File = "model.keras"
 
 // version is the Keras whose layout the file has.
 const version = "3.6.0"
 
-func init() { export.Register(Format{}) }
+func init() { export.Register(Format) }
 
 // Format is the Keras 3 format.
-type Format struct{}
-
-// Name is "keras".
-func (Format) Name() string { return "keras" }
-
-// Describe tells what the format is for.
-func (Format) Describe() export.Description {
-	return export.Description{Files: []string{File}, Readers: "Keras 3 (load_model), on any of its backends",
-		Holds: "the whole model; codes in, the head's probabilities out"}
+var Format = export.Format{
+	Name:    "keras",
+	Files:   []string{File},
+	Readers: "Keras 3 (load_model), on any of its backends",
+	Holds:   "the whole model; codes in, the head's probabilities out",
+	Write:   write,
 }
 
-// Write writes dir/model.keras.
-func (Format) Write(dir string, m *model.Model) error {
+func write(dir string, m *model.Model) error {
 	layers, err := keras.Layers(m)
 	if err != nil {
 		return err
@@ -109,8 +105,8 @@ func weightsFile(layers []keras.Layer) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// place is where variable i of a layer is: an LSTM's three belong to its cell, a bidirectional layer's to the cells of the
-// two layers that it wraps.
+// place is where variable i of a layer is: an LSTM's three belong to its cell, a bidirectional layer's to the cells of
+// the two layers that it wraps.
 func place(class string, i int) (holder string, number int) {
 	switch {
 	case class == "LSTM":
@@ -128,8 +124,11 @@ func snake(class string) string {
 	var b strings.Builder
 	r := []rune(class)
 	for i, c := range r {
-		if i > 0 && unicode.IsUpper(c) && (unicode.IsLower(r[i-1]) || i+1 < len(r) && unicode.IsLower(r[i+1]) && !unicode.IsDigit(r[i-1])) {
-			b.WriteByte('_')
+		if i > 0 && unicode.IsUpper(c) {
+			first := i+1 < len(r) && unicode.IsLower(r[i+1]) && !unicode.IsDigit(r[i-1]) // of a word
+			if unicode.IsLower(r[i-1]) || first {
+				b.WriteByte('_')
+			}
 		}
 		b.WriteRune(unicode.ToLower(c))
 	}

@@ -14,7 +14,8 @@ import (
 )
 
 func TestSnake(t *testing.T) {
-	for class, want := range map[string]string{"Conv1D": "conv1d", "GlobalMaxPooling1D": "global_max_pooling1d", "LSTM": "lstm", "ReLU": "re_lu",
+	for class, want := range map[string]string{"Conv1D": "conv1d", "GlobalMaxPooling1D": "global_max_pooling1d",
+		"LSTM": "lstm", "ReLU": "re_lu",
 		"InputLayer": "input_layer", "MaxPooling1D": "max_pooling1d", "Dense": "dense", "Bidirectional": "bidirectional"} {
 		if got := snake(class); got != want {
 			t.Errorf("%s is %s, want %s", class, got, want)
@@ -28,7 +29,7 @@ func TestWrite(t *testing.T) {
 		t.Run(tc.Name, func(t *testing.T) {
 			dir, again := t.TempDir(), t.TempDir()
 			for _, d := range []string{dir, again} {
-				if err := (Format{}).Write(d, tc.Model); err != nil {
+				if err := write(d, tc.Model); err != nil {
 					t.Fatal(err)
 				}
 			}

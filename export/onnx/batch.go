@@ -6,22 +6,22 @@ import (
 	"github.com/degas-dns/degas/model"
 )
 
-// onnxruntime's LSTM ends the whole process when the batch is empty (seen in 1.31.1: "terminate called without an active
-// exception"). In a graph with an LSTM an empty batch therefore runs as one row of code 0, which is cut off again behind
-// the head; any other batch passes through as it is.
+// onnxruntime's LSTM ends the whole process if the batch is empty (1.31.1: "terminate called without an active
+// exception"). So a graph with an LSTM runs an empty batch as one row of code 0 and cuts that off behind the head. Any
+// other batch passes through as it is.
 
 func hasLSTM(list []model.Node) bool {
 	return slices.ContainsFunc(list, func(n model.Node) bool { return n.Kind == model.KindLSTM })
 }
 
-// count is the value that holds the size of the batch, [1], in a graph that pads it.
+// count names the value that holds the size of the batch, [1], in a graph that pads it.
 const count = "batch/count"
 
-// padBatch returns codes, [batch, window], with a row added if there is none.
+// padBatch adds a row to codes, [batch, window], if there is none.
 func (b *builder) padBatch(codes string) string {
 	shape := b.op("Shape", "batch/shape", []string{codes}, 0)
 	zero, one := b.int64s("batch/zero", 0), b.int64s("batch/one", 1)
-	b.op("Gather", count, []string{shape, zero}, 0, intAttr("axis", 0))
+	b.gather(count, shape, zero, 0)
 	missing := b.op("Sub", "batch/missing", []string{one, count}, 0)
 	missing = b.op("Max", "batch/padding", []string{missing, zero}, 0)
 	// Pad takes all starts, then all ends: rows are added at the end of axis 0.

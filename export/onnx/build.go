@@ -8,18 +8,17 @@ import (
 	"github.com/degas-dns/degas/model"
 )
 
-// Axis orders of a sequence, N for the batch, T for time and C for features: Keras works in the first, ONNX' Conv and
-// pooling in the second and its LSTM in the third.
+// Axis orders: N for the batch, T for time, H and W for height and width, C for features.
 const (
-	stepsMajor    = "NTC"
-	channelsMajor = "NCT"
-	timeMajor     = "TNC"
-	pixelsMajor   = "NHWC" // of a picture in Keras, and the next in ONNX
-	planesMajor   = "NCHW"
-	flat          = "NC" // a vector a name
+	stepsMajor    = "NTC"  // sequences in Keras
+	channelsMajor = "NCT"  // sequences in ONNX' Conv and pooling
+	timeMajor     = "TNC"  // sequences in ONNX' LSTM
+	pixelsMajor   = "NHWC" // pictures in Keras
+	planesMajor   = "NCHW" // pictures in ONNX
+	flat          = "NC"   // one vector per name
 )
 
-// value is a node's output: the order it was made in, and the name of each order made so far.
+// value is a node's output: the order it was made in, and its name in each order made so far.
 type value struct {
 	order string
 	names map[string]string
@@ -39,7 +38,7 @@ func (b *builder) set(n model.Node, name, order string) {
 	b.values[n.Name] = value{order, map[string]string{order: name}, n.Shape}
 }
 
-// get names node's output in the wanted axis order; a transposition is added the first time one is needed.
+// get names node's output in the wanted axis order. It adds a transposition the first time one is needed.
 func (b *builder) get(node, order string) string {
 	v := b.values[node]
 	if v.names[order] == "" {
@@ -52,13 +51,12 @@ func (b *builder) get(node, order string) string {
 	return v.names[order]
 }
 
-// param adds node n's i-th parameter as it is.
 func (b *builder) param(n model.Node, i int) string {
 	p := n.Params[i]
 	return b.floats(p.Name, p.Shape, b.weights[p.Name].Data)
 }
 
-// node adds n. The head stays linear: outputs applies its activation.
+// node adds n. The head stays linear, because outputs applies its activation.
 func (b *builder) node(n model.Node, head bool) error {
 	l := n.Layer
 	switch n.Kind {
@@ -70,14 +68,18 @@ func (b *builder) node(n model.Node, head bool) error {
 		}
 		b.set(n, codes, flat)
 	case model.KindEmbedding:
-		b.set(n, b.op("Gather", n.Name, []string{b.param(n, 0), b.get(n.Inputs[0], flat)}, 0, intAttr("axis", 0)), stepsMajor)
+		b.set(n, b.gather(n.Name, b.param(n, 0), b.get(n.Inputs[0], flat), 0), stepsMajor)
 	case model.KindConv1D:
 		b.conv(n)
 	case model.KindThresholdedReLU:
 		in := b.values[n.Inputs[0]]
-		b.set(n, b.op("ThresholdedRelu", n.Name, []string{in.names[in.order]}, 0, floatAttr("alpha", float32(l.Theta))), in.order)
+		alpha := floatAttr("alpha", float32(l.Theta))
+		b.set(n, b.op("ThresholdedRelu", n.Name, []string{in.names[in.order]}, 0, alpha), in.order)
 	case model.KindMaxPool:
-		before, after := nodes.PoolPadding(l, b.values[n.Inputs[0]].shape[0])
+		before, after := 0, 0
+		if l.Padding == model.Same {
+			before, after = model.PoolPadding(b.values[n.Inputs[0]].shape[0], l.Pool)
+		}
 		b.set(n, b.op("MaxPool", n.Name, []string{b.get(n.Inputs[0], channelsMajor)}, 0,
 			intsAttr("kernel_shape", l.Pool), intsAttr("strides", l.Pool), intsAttr("pads", before, after)), channelsMajor)
 	case model.KindGlobalMaxPool:
@@ -118,22 +120,23 @@ func (b *builder) flatten(name, in string) string {
 // flattenNode joins all axes behind the batch in Keras' order.
 func (b *builder) flattenNode(n model.Node) {
 	in := n.Inputs[0]
-	switch order := b.values[in].order; {
-	case order == flat:
+	switch len(b.values[in].order) {
+	case len(flat):
 		b.values[n.Name] = b.values[in]
-	case len(order) == 4:
+	case len(pixelsMajor):
 		b.set(n, b.flatten(n.Name, b.get(in, pixelsMajor)), flat)
 	default:
 		b.set(n, b.flatten(n.Name, b.get(in, stepsMajor)), flat)
 	}
 }
 
-// operators of element-wise activations; Softmax takes the last axis by default.
-var operators = map[string]string{model.ReLU: "Relu", model.Tanh: "Tanh", model.Sigmoid: "Sigmoid", model.Softmax: "Softmax"}
+// gather takes entries of x along an axis.
+func (b *builder) gather(name, x, indices string, axis int) string {
+	return b.op("Gather", name, []string{x, indices}, 0, intAttr("axis", axis))
+}
 
-// activate applies an activation, or none.
 func (b *builder) activate(name, in, activation string) string {
-	if op, ok := operators[activation]; ok {
+	if op := nodes.Operators[activation]; op != "" {
 		return b.op(op, name, []string{in}, 0)
 	}
 	return in
@@ -144,27 +147,28 @@ func (b *builder) conv(n model.Node) {
 	if l.Padding == model.Same {
 		before, after = model.SamePadding(l.Kernel)
 	}
-	shape, data := convKernel(b.weights[n.Params[0].Name])
-	kernel := b.floats(n.Params[0].Name, shape, data)
-	y := b.op("Conv", n.Name+"/linear", []string{b.get(n.Inputs[0], channelsMajor), kernel, b.param(n, 1)}, 0,
-		intsAttr("kernel_shape", l.Kernel), intsAttr("strides", 1), intsAttr("dilations", 1), intAttr("group", 1), intsAttr("pads", before, after))
-	b.set(n, b.activate(n.Name, y, l.Activation), channelsMajor)
+	b.convolve(n, channelsMajor, intsAttr("kernel_shape", l.Kernel), intsAttr("strides", 1),
+		intsAttr("dilations", 1), intAttr("group", 1), intsAttr("pads", before, after))
 }
 
-// picture adds a layer over pictures.
+// convolve adds a convolution whose input and output are in the given order.
+func (b *builder) convolve(n model.Node, order string, attributes ...attribute) {
+	shape, data := convKernel(b.weights[n.Params[0].Name])
+	kernel := b.floats(n.Params[0].Name, shape, data)
+	y := b.op("Conv", n.Name+"/linear", []string{b.get(n.Inputs[0], order), kernel, b.param(n, 1)}, 0, attributes...)
+	b.set(n, b.activate(n.Name, y, n.Layer.Activation), order)
+}
+
 func (b *builder) picture(n model.Node) {
 	l := n.Layer
 	switch n.Kind {
 	case model.KindImage:
-		// A batch of -1 would be ambiguous where it is empty; 0 takes the input's.
+		// A batch of -1 would be ambiguous if it is empty. 0 takes the input's.
 		shape := b.int64s(n.Name+"/shape", 0, 1, int64(l.Height), int64(l.Width))
 		numbers := b.op("Cast", n.Name+"/numbers", []string{b.get(n.Inputs[0], flat)}, 0, intAttr("to", typeFloat))
 		b.set(n, b.op("Reshape", n.Name, []string{numbers, shape}, 0), planesMajor)
 	case model.KindConv2D:
-		shape, data := convKernel(b.weights[n.Params[0].Name])
-		kernel := b.floats(n.Params[0].Name, shape, data)
-		y := b.op("Conv", n.Name+"/linear", []string{b.get(n.Inputs[0], planesMajor), kernel, b.param(n, 1)}, 0, intsAttr("kernel_shape", l.Kernel, l.Kernel))
-		b.set(n, b.activate(n.Name, y, l.Activation), planesMajor)
+		b.convolve(n, planesMajor, intsAttr("kernel_shape", l.Kernel, l.Kernel))
 	case model.KindMaxPool2D:
 		b.set(n, b.op("MaxPool", n.Name, []string{b.get(n.Inputs[0], planesMajor)}, 0,
 			intsAttr("kernel_shape", l.Pool, l.Pool), intsAttr("strides", l.Pool, l.Pool)), planesMajor)
@@ -188,13 +192,13 @@ func (b *builder) outputs(head model.Node, labels int) {
 	b.results = append(b.results, matrix(OutputScore, typeFloat, 1), matrix(OutputProbabilities, typeFloat, labels))
 }
 
-// score takes the score from the probabilities as package model does: the second of two, or all but the first.
+// score computes the score from the probabilities as model.ScoreOf does: the second of two, else 1 less the first.
 func (b *builder) score(labels int) {
 	if labels == 2 {
-		b.op("Gather", OutputScore, []string{OutputProbabilities, b.int64s("score/column", 1)}, 0, intAttr("axis", 1))
+		b.gather(OutputScore, OutputProbabilities, b.int64s("score/column", 1), 1)
 		return
 	}
-	benign := b.op("Gather", "score/benign", []string{OutputProbabilities, b.int64s("score/column", 0)}, 0, intAttr("axis", 1))
+	benign := b.gather("score/benign", OutputProbabilities, b.int64s("score/column", 0), 1)
 	b.op("Sub", OutputScore, []string{b.one(), benign}, 0)
 }
 

@@ -1,8 +1,6 @@
 package onnx
 
-import (
-	"github.com/degas-dns/degas/export/internal/protowire"
-)
+import "github.com/degas-dns/degas/export/internal/protowire"
 
 // Versions of the format. Opset 13 is the oldest in which Softmax and Squeeze have their present meaning.
 const (
@@ -33,30 +31,28 @@ type graph struct{ nodes, initializers, inputs, results []func(*message) }
 // attribute is one AttributeProto.
 type attribute func(*message)
 
+func newAttribute(name string, kind int64, value func(*message)) attribute {
+	return func(a *message) { a.String(1, name); value(a); a.Int(20, kind) }
+}
+
 func intAttr(name string, v int) attribute {
-	return func(a *message) { a.String(1, name); a.Int(3, int64(v)); a.Int(20, attrInt) }
+	return newAttribute(name, attrInt, func(a *message) { a.Int(3, int64(v)) })
 }
 
 func floatAttr(name string, v float32) attribute {
-	return func(a *message) { a.String(1, name); a.Float(2, v); a.Int(20, attrFloat) }
+	return newAttribute(name, attrFloat, func(a *message) { a.Float(2, v) })
 }
 
 func stringAttr(name, v string) attribute {
-	return func(a *message) { a.String(1, name); a.String(4, v); a.Int(20, attrString) }
+	return newAttribute(name, attrString, func(a *message) { a.String(4, v) })
 }
 
 func intsAttr(name string, v ...int) attribute {
-	return func(a *message) {
-		a.String(1, name)
-		for _, x := range v {
-			a.Int(8, int64(x))
-		}
-		a.Int(20, attrInts)
-	}
+	return newAttribute(name, attrInts, func(a *message) { a.Ints(8, v...) })
 }
 
-// op adds an operator with one output of interest and returns that output's name, which the operator shares. Optional
-// outputs before it are skipped by passing how many.
+// op adds an operator with one output, whose name it shares, and returns that name. skip is the number of optional
+// outputs before it.
 func (g *graph) op(kind, output string, inputs []string, skip int, attributes ...attribute) string {
 	g.nodes = append(g.nodes, func(n *message) {
 		n.Strings(1, inputs)
@@ -74,20 +70,18 @@ func (g *graph) op(kind, output string, inputs []string, skip int, attributes ..
 }
 
 func (g *graph) floats(name string, shape []int, data []float32) string {
-	g.tensor(name, typeFloat, shape, protowire.Floats(data))
+	g.tensor(name, typeFloat, shape, protowire.Raw(data...))
 	return name
 }
 
 func (g *graph) int64s(name string, data ...int64) string {
-	g.tensor(name, typeInt64, []int{len(data)}, protowire.Int64s(data))
+	g.tensor(name, typeInt64, []int{len(data)}, protowire.Raw(data...))
 	return name
 }
 
 func (g *graph) tensor(name string, kind int64, shape []int, raw []byte) {
 	g.initializers = append(g.initializers, func(t *message) {
-		for _, d := range shape {
-			t.Int(1, int64(d))
-		}
+		t.Ints(1, shape...)
 		t.Int(2, kind)
 		t.String(8, name)
 		t.Bytes(9, raw)

@@ -10,7 +10,7 @@
 //	degas.pad_side    left or right
 //	degas.keep        first or last: which end of a longer name stays
 //	degas.reverse     true or false: write the characters that stay last to first
-//	degas.lower       true or false: fold A-Z before look-up (degas folds names before it encodes them, whatever this says)
+//	degas.lower       true or false: fold A-Z before look-up (degas always folds names before it encodes them)
 //	degas.labels      JSON array in output order
 //	degas.threshold   the score from which a name is called not benign
 //	degas.name        the Spec's name
@@ -29,7 +29,7 @@ import (
 	"github.com/degas-dns/degas/model"
 )
 
-// File is what Write makes.
+// File is the file that the format writes.
 const File = "model.onnx"
 
 // Names of the outputs.
@@ -38,22 +38,18 @@ const (
 	OutputProbabilities = "probabilities"
 )
 
-func init() { export.Register(Format{}) }
+func init() { export.Register(Format) }
 
 // Format is the ONNX format.
-type Format struct{}
-
-// Name is "onnx".
-func (Format) Name() string { return "onnx" }
-
-// Describe tells what the format is for.
-func (Format) Describe() export.Description {
-	return export.Description{Files: []string{File}, Readers: "onnxruntime and other ONNX runtimes (opset 13)",
-		Holds: "the network; codes in, score and probabilities out, the encoder as metadata"}
+var Format = export.Format{
+	Name:    "onnx",
+	Files:   []string{File},
+	Readers: "onnxruntime and other ONNX runtimes (opset 13)",
+	Holds:   "the network; codes in, score and probabilities out, the encoder as metadata",
+	Write:   write,
 }
 
-// Write writes dir/model.onnx.
-func (Format) Write(dir string, m *model.Model) error {
+func write(dir string, m *model.Model) error {
 	data, err := encode(m)
 	if err != nil {
 		return err
@@ -98,7 +94,8 @@ func metadata(m *model.Model) ([]property, error) {
 		{"degas.unknown", strconv.Itoa(e.Unknown)},
 		{"degas.window", strconv.Itoa(e.Window)},
 		{"degas.pad_side", e.PadSide},
-		{"degas.keep", e.Keep}, {"degas.reverse", strconv.FormatBool(e.Reverse)},
+		{"degas.keep", e.Keep},
+		{"degas.reverse", strconv.FormatBool(e.Reverse)},
 		{"degas.lower", strconv.FormatBool(e.Lower)},
 		{"degas.labels", string(labels)},
 		{"degas.threshold", strconv.FormatFloat(m.Threshold, 'g', -1, 64)},

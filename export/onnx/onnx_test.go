@@ -7,25 +7,10 @@ import (
 	"testing"
 
 	"github.com/degas-dns/degas/export/internal/exporttest"
-	"github.com/degas-dns/degas/export/internal/protowire"
 	"github.com/degas-dns/degas/model"
 )
 
-// fields reads a message back, by field number.
-func fields(t *testing.T, data []byte) map[int][]protowire.Field {
-	t.Helper()
-	list, err := protowire.Fields(data)
-	if err != nil {
-		t.Fatal(err)
-	}
-	out := map[int][]protowire.Field{}
-	for _, f := range list {
-		out[f.Number] = append(out[f.Number], f)
-	}
-	return out
-}
-
-func texts(list []protowire.Field) []string {
+func texts(list []exporttest.Field) []string {
 	var out []string
 	for _, f := range list {
 		out = append(out, string(f.Data))
@@ -40,13 +25,13 @@ func TestStructure(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", c.Name, err)
 		}
-		file := fields(t, data)
-		if ir, op := file[1][0].Value, fields(t, file[8][0].Data)[2][0].Value; ir != irVersion || op != opset {
+		file := exporttest.Fields(t, data)
+		if ir, op := file[1][0].Value, exporttest.Fields(t, file[8][0].Data)[2][0].Value; ir != irVersion || op != opset {
 			t.Errorf("%s: IR version %d, opset %d", c.Name, ir, op)
 		}
-		graph := fields(t, file[7][0].Data)
+		graph := exporttest.Fields(t, file[7][0].Data)
 		made := map[string]bool{}
-		name := func(f protowire.Field, field int) string { return string(fields(t, f.Data)[field][0].Data) }
+		name := func(f exporttest.Field, field int) string { return string(exporttest.Fields(t, f.Data)[field][0].Data) }
 		add := func(name string) {
 			if made[name] {
 				t.Errorf("%s: %q is made twice", c.Name, name)
@@ -62,7 +47,7 @@ func TestStructure(t *testing.T) {
 			add(in)
 		}
 		for _, f := range graph[1] {
-			node := fields(t, f.Data)
+			node := exporttest.Fields(t, f.Data)
 			for _, in := range texts(node[1]) {
 				if !made[in] {
 					t.Errorf("%s: %s reads %q, which nothing made", c.Name, name(f, 3), in)
@@ -75,7 +60,8 @@ func TestStructure(t *testing.T) {
 			}
 		}
 		outputs := []string{name(graph[12][0], 1), name(graph[12][1], 1)}
-		if !slices.Equal(outputs, []string{OutputScore, OutputProbabilities}) || !made[OutputScore] || !made[OutputProbabilities] {
+		if !slices.Equal(outputs, []string{OutputScore, OutputProbabilities}) || !made[OutputScore] ||
+			!made[OutputProbabilities] {
 			t.Errorf("%s: outputs %v", c.Name, outputs)
 		}
 	}
@@ -91,14 +77,16 @@ func TestMetadata(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := map[string]string{}
-	file := fields(t, data)
+	file := exporttest.Fields(t, data)
 	for _, f := range file[14] {
-		entry := fields(t, f.Data)
+		entry := exporttest.Fields(t, f.Data)
 		got[string(entry[1][0].Data)] = string(entry[2][0].Data)
 	}
 	for key, want := range map[string]string{
-		"degas.alphabet": model.NameAlphabet, "degas.base": "2", "degas.pad": "0", "degas.unknown": "1", "degas.window": "20", "degas.pad_side": "left",
-		"degas.keep": "last", "degas.lower": "true", "degas.threshold": "0.25", "degas.dataset": "abc", "degas.name": m.Spec.Name,
+		"degas.alphabet": model.NameAlphabet, "degas.base": "2", "degas.pad": "0", "degas.unknown": "1",
+		"degas.window": "20", "degas.pad_side": "left",
+		"degas.keep": "last", "degas.lower": "true", "degas.threshold": "0.25", "degas.dataset": "abc",
+		"degas.name": m.Spec.Name,
 	} {
 		if got[key] != want {
 			t.Errorf("%s is %q, want %q", key, got[key], want)
@@ -122,7 +110,10 @@ func TestNameless(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := texts(fields(t, fields(t, data)[7][0].Data)[2]); !slices.Equal(got, []string{"degas"}) {
+	if got := texts(exporttest.Fields(t, exporttest.Fields(t, data)[7][0].Data)[2]); !slices.Equal(
+		got,
+		[]string{"degas"},
+	) {
 		t.Errorf("the graph's name is %q", got)
 	}
 }

@@ -1,8 +1,6 @@
 package onnx
 
-import (
-	"github.com/degas-dns/degas/model"
-)
+import "github.com/degas-dns/degas/model"
 
 // convKernel turns Keras' [kernel, in, filters] into ONNX' [filters, in, kernel], where kernel may be several axes.
 func convKernel(t *model.Tensor) (shape []int, data []float32) {

@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"github.com/degas-dns/degas/export"
+	"github.com/degas-dns/degas/export/tfserving"
 )
 
 // Options say what is published as what. The zero Options take name and version from the directory.
@@ -127,7 +128,7 @@ func open(dir string) (*exported, error) {
 		return nil, err
 	}
 	e.name = filepath.Base(abs)
-	if n, ok := export.VersionNumber(e.name); ok && n > 0 {
+	if n, ok := tfserving.VersionNumber(e.name); ok && n > 0 {
 		e.version, e.name = n, filepath.Base(filepath.Dir(abs))
 	}
 	return e, nil

@@ -10,6 +10,7 @@ import (
 	"strconv"
 
 	"github.com/degas-dns/degas/export"
+	"github.com/degas-dns/degas/export/tfserving"
 	"github.com/degas-dns/degas/internal/atomicfile"
 )
 
@@ -67,7 +68,7 @@ func stored(base string) ([]storedVersion, error) {
 	}
 	var out []storedVersion
 	for _, e := range entries {
-		if n, ok := export.VersionNumber(e.Name()); ok && e.IsDir() {
+		if n, ok := tfserving.VersionNumber(e.Name()); ok && e.IsDir() {
 			out = append(out, storedVersion{n, e.Name()})
 		}
 	}

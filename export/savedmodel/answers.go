@@ -7,9 +7,8 @@ import (
 	"github.com/degas-dns/degas/model"
 )
 
-// answers adds what a signature returns besides the head: score, scores and label.
-func (b *builder) answers(list []model.Node) []TensorInfo {
-	head := list[len(list)-1]
+// answers adds what a signature returns besides the head's probabilities. Package tfserving names the tensors.
+func (b *builder) answers(head model.Node) {
 	labels := b.m.Spec.Labels
 	p := b.values[head.Name].tensor
 	score, scores, benign := p, p, ""
@@ -22,56 +21,55 @@ func (b *builder) answers(list []model.Node) []TensorInfo {
 		benign = b.column("answers/benign", p, 0)
 		score = b.rest("answers/score", benign)
 	}
-	return []TensorInfo{
-		{"score", score, typeFloat, []int{-1, 1}},
-		{"scores", scores, typeFloat, []int{-1, len(labels)}},
-		{"label", b.label(score, benign, scores), typeString, []int{-1}},
-	}
-}
-
-// originalAnswer is the one output of the original degas: the head's tensor under its own name.
-func (b *builder) originalAnswer(list []model.Node) []TensorInfo {
-	head := list[len(list)-1]
-	p := b.values[head.Name].tensor
-	return []TensorInfo{{p + ":0", p, typeFloat, []int{-1, head.Shape[0]}}}
+	b.label(score, benign, scores)
 }
 
 // rest is 1 - x.
 func (b *builder) rest(name, x string) string {
-	return b.op("Sub", name, []string{b.floats("const/1.0", nil, []float32{1}), x}, attributes{"T": typeFloat})
+	return b.op("Sub", name, []string{b.scalar("const/1.0", 1), x}, attributes{"T": typeFloat})
+}
+
+// slice takes a number of columns, -1 for all, of x, [batch, …], from the given one on. The constants with the start
+// and the size are called from and size.
+func (b *builder) slice(name, x, from string, column int, size string, columns int) string {
+	pair := func(name string, rows, columns int) string {
+		return b.int32s(name, []int{2}, int32(rows), int32(columns))
+	}
+	inputs := []string{x, pair(from, 0, column), pair(size, -1, columns)}
+	return b.op("Slice", name, inputs, attributes{"T": typeFloat, "Index": typeInt32})
 }
 
 // column is column i of x, [batch, 1].
 func (b *builder) column(name, x string, i int) string {
-	ints := func(name string, v ...int32) string { return b.int32s(name, []int{2}, v...) }
-	from, size := ints(fmt.Sprintf("const/column_%d", i), 0, int32(i)), ints("const/column_size", -1, 1)
-	return b.op("Slice", name, []string{x, from, size}, attributes{"T": typeFloat, "Index": typeInt32})
+	return b.slice(name, x, fmt.Sprintf("const/column_%d", i), i, "const/column_size", 1)
 }
 
-// label names the verdict as model.Judge does: benign below the threshold, else the likeliest of the other labels, the first
-// among equals.
-func (b *builder) label(score, benign, scores string) string {
+// label names the label as model.LabelOf does: benign below the threshold, else the most likely of the other labels.
+// Among equals the first wins.
+func (b *builder) label(score, benign, scores string) {
 	labels := b.m.Spec.Labels
 	names := b.constant("const/labels", tensor{kind: typeString, shape: []int{len(labels)}, strings: labels})
-	var above string
-	if len(labels) == 2 {
-		above = b.op("GreaterEqual", "answers/above", []string{score, b.floats("const/threshold", nil, []float32{notBelow(b.m.Threshold)})}, attributes{"T": typeFloat})
-	} else { // a float32 has fewer digits for 1 - P(benign) than for P(benign)
-		above = b.op("LessEqual", "answers/above", []string{benign, b.floats("const/threshold", nil, []float32{benignUpTo(b.m.Threshold)})}, attributes{"T": typeFloat})
+	compare, compared, bound := "GreaterEqual", score, notBelow(b.m.Threshold)
+	if len(labels) > 2 { // a float32 has fewer digits for 1 - P(benign) than for P(benign)
+		compare, compared, bound = "LessEqual", benign, benignUpTo(b.m.Threshold)
 	}
+	above := b.op(compare, "answers/above", []string{compared, b.scalar("const/threshold", bound)},
+		attributes{"T": typeFloat})
 	index := b.op("Cast", "answers/verdict", []string{above}, attributes{"SrcT": typeBool, "DstT": typeInt32})
-	flat := b.op("Squeeze", "answers/verdicts", []string{index}, attributes{"T": typeInt32, "squeeze_dims": intsValue{1}})
+	flat := b.op("Squeeze", "answers/verdicts", []string{index},
+		attributes{"T": typeInt32, "squeeze_dims": intsValue{1}})
 	if len(labels) > 2 {
-		ints := func(name string, v ...int32) string { return b.int32s(name, []int{2}, v...) }
-		others := b.op("Slice", "answers/others", []string{scores, ints("const/others", 0, 1), ints("const/others_size", -1, -1)}, attributes{"T": typeFloat, "Index": typeInt32})
-		best := b.op("ArgMax", "answers/best", []string{others, b.number(1)}, attributes{"T": typeFloat, "Tidx": typeInt32, "output_type": typeInt32})
-		after := b.op("AddV2", "answers/likeliest", []string{best, b.number(1)}, attributes{"T": typeInt32})
-		flat = b.op("Mul", "answers/index", []string{flat, after}, attributes{"T": typeInt32})
+		others := b.slice("answers/others", scores, "const/others", 1, "const/others_size", -1)
+		best := b.op("ArgMax", "answers/best", []string{others, b.number(1)},
+			attributes{"T": typeFloat, "Tidx": typeInt32, "output_type": typeInt32})
+		ints := attributes{"T": typeInt32}
+		after := b.op("AddV2", "answers/likeliest", []string{best, b.number(1)}, ints)
+		flat = b.op("Mul", "answers/index", []string{flat, after}, ints)
 	}
-	return b.gather("answers/label", names, flat, typeString)
+	b.gather("answers/label", names, flat, typeString)
 }
 
-// benignUpTo is the highest P(benign) whose score reaches a threshold.
+// benignUpTo returns the highest P(benign) whose score reaches a threshold.
 func benignUpTo(threshold float64) float32 {
 	p := float32(1 - threshold)
 	for 1-float64(p) < threshold {
@@ -83,7 +81,7 @@ func benignUpTo(threshold float64) float32 {
 	return p
 }
 
-// notBelow is the least float32 that is not below x: a float32 score reaches it exactly when it reaches x.
+// notBelow returns the least float32 that is not below x. A float32 score reaches it exactly when it reaches x.
 func notBelow(x float64) float32 {
 	f := float32(x)
 	if float64(f) < x {

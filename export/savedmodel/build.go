@@ -2,7 +2,9 @@ package savedmodel
 
 import (
 	"fmt"
+	"slices"
 
+	"github.com/degas-dns/degas/export/internal/nodes"
 	"github.com/degas-dns/degas/model"
 )
 
@@ -12,7 +14,7 @@ type value struct {
 	shape  []int // without the batch
 }
 
-// builder adds one copy of the network to a graph; prefix sets its operations apart from another copy's.
+// builder adds one copy of the network to a graph. prefix begins the names of its operations.
 type builder struct {
 	*graph
 	m      *model.Model
@@ -24,6 +26,9 @@ type builder struct {
 func (b *builder) op(kind, name string, inputs []string, a attributes) string {
 	return b.add(kind, b.prefix+name, inputs, a)
 }
+
+// scalar is a float constant.
+func (b *builder) scalar(name string, x float32) string { return b.floats(name, nil, []float32{x}) }
 
 // param is node n's i-th parameter.
 func (b *builder) param(n model.Node, i int) string {
@@ -57,16 +62,16 @@ func (b *builder) node(n model.Node, in value) (string, error) {
 	case model.KindMaxPool:
 		return b.pool(n, in), nil
 	case model.KindGlobalMaxPool:
-		return b.op("Max", n.Name+"/Max", []string{in.tensor, b.number(1)}, attributes{"T": typeFloat, "Tidx": typeInt32, "keep_dims": false}), nil
+		return b.op("Max", n.Name+"/Max", []string{in.tensor, b.number(1)},
+			attributes{"T": typeFloat, "Tidx": typeInt32, "keep_dims": false}), nil
 	case model.KindFlatten:
 		return b.reshape(n.Name+"/Reshape", in.tensor, typeFloat, n.Shape[0]), nil
 	case model.KindImage:
-		numbers := b.op("Cast", n.Name+"/Cast", []string{in.tensor}, attributes{"SrcT": typeInt32, "DstT": typeFloat})
+		numbers := b.op("Cast", n.Name+"/Cast", []string{in.tensor},
+			attributes{"SrcT": typeInt32, "DstT": typeFloat})
 		return b.reshape(n.Name+"/Reshape", numbers, typeFloat, n.Shape...), nil
 	case model.KindConv2D:
-		kernel := n.Params[0]
-		y := b.convolve(n, in.tensor, b.floats(kernel.Name, kernel.Shape, b.m.Weights[kernel.Name].Data))
-		return b.activate(n, b.bias(n, y)), nil
+		return b.activate(n, b.bias(n, b.convolve(n, in.tensor, b.param(n, 0)))), nil
 	case model.KindMaxPool2D:
 		return b.largest(n, in.tensor, n.Layer.Pool, n.Layer.Pool), nil
 	case model.KindLSTM:
@@ -87,43 +92,43 @@ func (b *builder) node(n model.Node, in value) (string, error) {
 }
 
 // gather takes rows of params.
-func (b *builder) gather(name, params, indices string, kind DataType) string {
-	return b.op("GatherV2", name, []string{params, indices, b.number(0)}, attributes{"Tparams": kind, "Tindices": typeInt32, "Taxis": typeInt32})
+func (b *builder) gather(name, params, indices string, kind dataType) string {
+	return b.op("GatherV2", name, []string{params, indices, b.number(0)},
+		attributes{"Tparams": kind, "Tindices": typeInt32, "Taxis": typeInt32})
 }
 
-// reshape makes x [batch, sizes…]. Said in full, it also holds for an empty batch.
-func (b *builder) reshape(name, x string, kind DataType, sizes ...int) string {
+// reshape makes x [batch, sizes…]. All sizes are written out, so that an empty batch has a shape too.
+func (b *builder) reshape(name, x string, kind dataType, sizes ...int) string {
 	shape, shared := []int32{-1}, "const/shape"
 	for _, d := range sizes {
 		shape, shared = append(shape, int32(d)), fmt.Sprintf("%s_%d", shared, d)
 	}
-	return b.op("Reshape", name, []string{x, b.int32s(shared, []int{len(shape)}, shape...)}, attributes{"T": kind, "Tshape": typeInt32})
+	return b.op("Reshape", name, []string{x, b.int32s(shared, []int{len(shape)}, shape...)},
+		attributes{"T": kind, "Tshape": typeInt32})
 }
 
 func (b *builder) concat(name string, axis int, parts ...string) string {
-	inputs := append(append([]string{}, parts...), b.number(axis))
-	return b.op("ConcatV2", name, inputs, attributes{"N": len(parts), "T": typeFloat, "Tidx": typeInt32})
+	return b.op("ConcatV2", name, append(slices.Clip(parts), b.number(axis)),
+		attributes{"N": len(parts), "T": typeFloat, "Tidx": typeInt32})
 }
 
 func (b *builder) bias(n model.Node, x string) string {
 	return b.op("BiasAdd", n.Name+"/BiasAdd", []string{x, b.param(n, 1)}, attributes{"T": typeFloat})
 }
 
-// operations of element-wise activations. Softmax takes the last axis.
-var operators = map[string]string{model.ReLU: "Relu", model.Tanh: "Tanh", model.Sigmoid: "Sigmoid", model.Softmax: "Softmax"}
-
 func (b *builder) activate(n model.Node, x string) string {
-	op, ok := operators[n.Layer.Activation]
-	if !ok {
+	op := nodes.Operators[n.Layer.Activation]
+	if op == "" {
 		return x
 	}
 	return b.op(op, n.Name+"/"+op, []string{x}, attributes{"T": typeFloat})
 }
 
-// image makes a sequence a picture one pixel high, [batch, 1, time, features], and sequence undoes it: TensorFlow
-// convolves and pools pictures only.
+// image turns a sequence into a picture one pixel high, [batch, 1, time, features], and sequence undoes that:
+// TensorFlow convolves and pools pictures only.
 func (b *builder) image(n model.Node, x string) string {
-	return b.op("ExpandDims", n.Name+"/ExpandDims", []string{x, b.number(1)}, attributes{"T": typeFloat, "Tdim": typeInt32})
+	return b.op("ExpandDims", n.Name+"/ExpandDims", []string{x, b.number(1)},
+		attributes{"T": typeFloat, "Tdim": typeInt32})
 }
 
 func (b *builder) sequence(n model.Node, x string) string {
@@ -139,8 +144,9 @@ func (b *builder) conv(n model.Node, in value) string {
 
 // convolve convolves pictures.
 func (b *builder) convolve(n model.Node, pictures, kernel string) string {
+	ones := intsValue{1, 1, 1, 1}
 	return b.op("Conv2D", n.Name+"/Conv2D", []string{pictures, kernel}, attributes{
-		"T": typeFloat, "strides": intsValue{1, 1, 1, 1}, "dilations": intsValue{1, 1, 1, 1}, "padding": padding(n.Layer), "data_format": "NHWC"})
+		"T": typeFloat, "strides": ones, "dilations": ones, "padding": padding(n.Layer), "data_format": "NHWC"})
 }
 
 func (b *builder) pool(n model.Node, in value) string {
@@ -162,7 +168,8 @@ func padding(l model.Layer) string {
 }
 
 func (b *builder) threshold(n model.Node, in value) string {
-	theta := b.floats(n.Name+"/theta", nil, []float32{float32(n.Layer.Theta)})
-	above := b.op("Greater", n.Name+"/Greater", []string{in.tensor, theta}, attributes{"T": typeFloat})
-	return b.op("SelectV2", n.Name+"/SelectV2", []string{above, in.tensor, b.floats("const/0.0", nil, []float32{0})}, attributes{"T": typeFloat})
+	t := attributes{"T": typeFloat}
+	theta := b.scalar(n.Name+"/theta", float32(n.Layer.Theta))
+	above := b.op("Greater", n.Name+"/Greater", []string{in.tensor, theta}, t)
+	return b.op("SelectV2", n.Name+"/SelectV2", []string{above, in.tensor, b.scalar("const/0.0", 0)}, t)
 }

@@ -6,39 +6,33 @@ import (
 	"slices"
 
 	"github.com/degas-dns/degas/export/internal/protowire"
+	"github.com/degas-dns/degas/export/tfserving"
 )
 
-// DataType is TensorFlow's DataType; as an attribute it is a type.
-type DataType int
+type dataType = tfserving.DataType
 
 const (
-	typeFloat  DataType = 1
-	typeInt32  DataType = 3
-	typeUint8  DataType = 4
-	typeString DataType = 7
-	typeInt64  DataType = 9
-	typeBool   DataType = 10
+	typeFloat           = tfserving.Float
+	typeInt32           = tfserving.Int32
+	typeUint8  dataType = 4
+	typeString          = tfserving.String
+	typeInt64  dataType = 9
+	typeBool   dataType = 10
 )
 
-// String is the type's name, such as DT_FLOAT.
-func (d DataType) String() string {
-	return "DT_" + map[DataType]string{typeFloat: "FLOAT", typeInt32: "INT32", typeUint8: "UINT8", typeString: "STRING",
-		typeInt64: "INT64", typeBool: "BOOL"}[d]
-}
-
-// Values of attributes beside DataType, bool, int, float32 and string.
+// An attribute's value is a dataType, a bool, an int, a float32, a string or one of these.
 type (
 	shapeValue []int // -1 is unknown
 	intsValue  []int
 	tensor     struct {
-		kind    DataType
+		kind    dataType
 		shape   []int
 		raw     []byte
 		strings []string // of a string tensor, in place of raw
 	}
 )
 
-// attributes are an operation's, by name.
+// attributes are the attributes of an operation by name.
 type attributes map[string]any
 
 // operation is a NodeDef.
@@ -61,7 +55,7 @@ func (g *graph) add(kind, name string, inputs []string, a attributes) string {
 	return name
 }
 
-// constant adds a constant, or returns the one of that name: the copies of the network share them.
+// constant adds a constant, or returns the one of that name, which the copies of the network share.
 func (g *graph) constant(name string, t tensor) string {
 	if g.seen[name] {
 		return name
@@ -70,11 +64,11 @@ func (g *graph) constant(name string, t tensor) string {
 }
 
 func (g *graph) floats(name string, shape []int, v []float32) string {
-	return g.constant(name, tensor{kind: typeFloat, shape: shape, raw: protowire.Floats(v)})
+	return g.constant(name, tensor{kind: typeFloat, shape: shape, raw: protowire.Raw(v...)})
 }
 
 func (g *graph) int32s(name string, shape []int, v ...int32) string {
-	return g.constant(name, tensor{kind: typeInt32, shape: shape, raw: protowire.Int32s(v)})
+	return g.constant(name, tensor{kind: typeInt32, shape: shape, raw: protowire.Raw(v...)})
 }
 
 // number is an int32 scalar, shared under its value.
@@ -82,8 +76,8 @@ func (g *graph) number(v int) string {
 	return g.int32s(fmt.Sprintf("const/%d", v), nil, int32(v))
 }
 
-func (g *graph) placeholder(name string, kind DataType, shape ...int) string {
-	return g.add("Placeholder", name, nil, attributes{"dtype": kind, "shape": shapeValue(shape)})
+func (g *graph) placeholder(t tfserving.Tensor) string {
+	return g.add("Placeholder", t.Name, nil, attributes{"dtype": t.Kind, "shape": shapeValue(t.Shape)})
 }
 
 // encode writes the GraphDef. Field numbers are those of graph.proto and node_def.proto.
@@ -112,20 +106,14 @@ func encodeAttribute(m *message, v any) {
 		m.Float(4, v)
 	case bool:
 		m.Bool(5, v)
-	case DataType:
+	case dataType:
 		m.Int(6, int64(v))
 	case shapeValue:
 		m.Message(7, func(s *message) { encodeShape(s, v) })
 	case tensor:
 		m.Message(8, func(t *message) { encodeTensor(t, v) })
 	case intsValue:
-		m.Message(1, func(list *message) {
-			packed := make([]int64, len(v))
-			for i, x := range v {
-				packed[i] = int64(x)
-			}
-			list.Packed(3, packed...)
-		})
+		m.Message(1, func(list *message) { list.Packed(3, v...) })
 	}
 }
 

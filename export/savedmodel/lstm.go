@@ -1,6 +1,8 @@
 package savedmodel
 
 import (
+	"slices"
+
 	"github.com/degas-dns/degas/export/internal/protowire"
 	"github.com/degas-dns/degas/model"
 )
@@ -27,10 +29,10 @@ func (b *builder) lstm(n model.Node, in value) string {
 func (b *builder) direction(n model.Node, name string, first int, x, zeros string, steps int) string {
 	kernel, recurrent := b.m.Weights[n.Params[first].Name], b.m.Weights[n.Params[first+1].Name]
 	units := n.Layer.Units
-	w := append(append([]float32{}, kernel.Data...), recurrent.Data...)
-	weights := b.floats(name+"/w", []int{kernel.Shape[0] + units, 4 * units}, w)
+	weights := b.floats(name+"/w", []int{kernel.Shape[0] + units, 4 * units},
+		slices.Concat(kernel.Data, recurrent.Data))
 	peephole := b.floats(n.Name+"/no_peephole", []int{units}, make([]float32, units))
-	length := b.constant(n.Name+"/steps", tensor{kind: typeInt64, raw: protowire.Int64s([]int64{int64(steps)})})
+	length := b.constant(n.Name+"/steps", tensor{kind: typeInt64, raw: protowire.Raw(int64(steps))})
 	block := b.op("BlockLSTMV2", name+"/BlockLSTMV2",
 		[]string{length, x, zeros, zeros, weights, peephole, peephole, peephole, b.param(n, first+2)},
 		attributes{"T": typeFloat, "cell_clip": float32(0), "use_peephole": false})
@@ -42,6 +44,8 @@ func (b *builder) direction(n model.Node, name string, first int, x, zeros strin
 func (b *builder) zeros(n model.Node, x string) string {
 	shape := b.op("Shape", n.Name+"/Shape", []string{x}, attributes{"T": typeFloat, "out_type": typeInt32})
 	batch := b.gather(n.Name+"/batch", shape, b.number(1), typeInt32)
-	dims := b.op("Pack", n.Name+"/state", []string{batch, b.number(n.Layer.Units)}, attributes{"N": 2, "T": typeInt32, "axis": 0})
-	return b.op("Fill", n.Name+"/zeros", []string{dims, b.floats("const/0.0", nil, []float32{0})}, attributes{"T": typeFloat, "index_type": typeInt32})
+	dims := b.op("Pack", n.Name+"/state", []string{batch, b.number(n.Layer.Units)},
+		attributes{"N": 2, "T": typeInt32, "axis": 0})
+	return b.op("Fill", n.Name+"/zeros", []string{dims, b.scalar("const/0.0", 0)},
+		attributes{"T": typeFloat, "index_type": typeInt32})
 }

@@ -6,14 +6,14 @@ import (
 	"github.com/degas-dns/degas/model"
 )
 
-// codes encodes names, string [batch], as the model's Encoder does: int32 [batch, window]. It takes stateless operations
-// only, no look-up table that would have to be initialised. Folding of A-Z is in the table of codes, whether the Encoder
-// folds or not: dnsname.Fold does before it, and a name must score alike here.
+// codes encodes names, string [batch], as the model's Encoder does: int32 [batch, window]. All operations are
+// stateless, so no look-up table has to be initialised. The table of codes folds A-Z even if the Encoder does not,
+// because degas folds names before it encodes them.
 func (b *builder) codes(names string) string {
 	e := &b.m.Spec.Encoder
-	// Final dots of a fully qualified name are no part of it, as in package dnsname.
+	// As in package dnsname, the final dots of a fully qualified name do not count.
 	text := b.op("StaticRegexReplace", "encode/undotted", []string{names}, attributes{"pattern": `\.+$`, "rewrite": ""})
-	window := b.window(sides(e), text)
+	window := b.window(e, text)
 	raw := b.op("DecodeRaw", "encode/bytes", []string{window}, attributes{"out_type": typeUint8})
 	index := b.op("Cast", "encode/index", []string{raw}, attributes{"SrcT": typeUint8, "DstT": typeInt32})
 	folding := *e
@@ -31,27 +31,17 @@ func (b *builder) codes(names string) string {
 	return b.reshape("encode/ids", codes, typeInt32, e.Window)
 }
 
-// sides is e as the window is filled: where the whole of it is turned round afterwards, padding begins on the other side.
-func sides(e *model.Encoder) *model.Encoder {
-	if !e.Reverse {
-		return e
-	}
-	turned := *e
-	turned.PadSide = model.Left
-	if e.PadSide == model.Left {
-		turned.PadSide = model.Right
-	}
-	return &turned
-}
-
-// window cuts and pads every name to e.Window bytes. Padding is NUL, which the table maps to e.Pad. Where the end that
-// is padded is also the one that is cut, joining a whole window of padding to the name and cutting once does both.
+// window cuts and pads every name to e.Window bytes. Padding is NUL, which the table maps to e.Pad. If the window is
+// reversed afterwards, padding goes to the other side. If the padded end is also the one that is cut, joining a whole
+// window of padding to the name and cutting once does both.
 func (b *builder) window(e *model.Encoder, text string) string {
-	padding := b.constant("const/padding", tensor{kind: typeString, strings: []string{strings.Repeat("\x00", e.Window)}})
+	padding := b.constant("const/padding",
+		tensor{kind: typeString, strings: []string{strings.Repeat("\x00", e.Window)}})
+	left := (e.PadSide == model.Left) != e.Reverse
 	switch {
-	case e.PadSide == model.Left && e.Keep == model.Last:
+	case left && e.Keep == model.Last:
 		return b.substr("encode/window", b.join(padding, text), -e.Window, e.Window)
-	case e.PadSide == model.Left:
+	case left:
 		kept := b.substr("encode/kept", text, 0, e.Window)
 		return b.substr("encode/window", b.join(padding, kept), -e.Window, e.Window)
 	case e.Keep == model.First:

@@ -10,22 +10,9 @@ import (
 	"testing"
 
 	"github.com/degas-dns/degas/export/internal/exporttest"
-	"github.com/degas-dns/degas/export/internal/protowire"
+	"github.com/degas-dns/degas/export/tfserving"
 	"github.com/degas-dns/degas/model"
 )
-
-func fields(t *testing.T, data []byte) map[int][]protowire.Field {
-	t.Helper()
-	list, err := protowire.Fields(data)
-	if err != nil {
-		t.Fatal(err)
-	}
-	out := map[int][]protowire.Field{}
-	for _, f := range list {
-		out[f.Number] = append(out[f.Number], f)
-	}
-	return out
-}
 
 // parsed is what the tests look at: the inputs of each operation, and each signature's tensors by key.
 type parsed struct {
@@ -37,10 +24,15 @@ type parsed struct {
 
 func parse(t *testing.T, data []byte) parsed {
 	t.Helper()
-	meta := fields(t, fields(t, data)[2][0].Data)
-	p := parsed{inputs: map[string][]string{}, kinds: map[string]string{}, in: map[string]map[string]string{}, out: map[string]map[string]string{}}
-	for _, f := range fields(t, meta[2][0].Data)[1] {
-		node := fields(t, f.Data)
+	meta := exporttest.Fields(t, exporttest.Fields(t, data)[2][0].Data)
+	p := parsed{
+		inputs: map[string][]string{},
+		kinds:  map[string]string{},
+		in:     map[string]map[string]string{},
+		out:    map[string]map[string]string{},
+	}
+	for _, f := range exporttest.Fields(t, meta[2][0].Data)[1] {
+		node := exporttest.Fields(t, f.Data)
 		name := string(node[1][0].Data)
 		p.order = append(p.order, name)
 		p.kinds[name] = string(node[2][0].Data)
@@ -49,9 +41,9 @@ func parse(t *testing.T, data []byte) parsed {
 		}
 	}
 	for _, f := range meta[5] {
-		entry := fields(t, f.Data)
-		key, def := string(entry[1][0].Data), fields(t, entry[2][0].Data)
-		if method := string(def[3][0].Data); method != predictMethod {
+		entry := exporttest.Fields(t, f.Data)
+		key, def := string(entry[1][0].Data), exporttest.Fields(t, entry[2][0].Data)
+		if method := string(def[3][0].Data); method != tfserving.Method {
 			t.Errorf("signature %s has method %q", key, method)
 		}
 		p.in[key], p.out[key] = tensors(t, def[1]), tensors(t, def[2])
@@ -59,11 +51,11 @@ func parse(t *testing.T, data []byte) parsed {
 	return p
 }
 
-func tensors(t *testing.T, list []protowire.Field) map[string]string {
+func tensors(t *testing.T, list []exporttest.Field) map[string]string {
 	out := map[string]string{}
 	for _, f := range list {
-		entry := fields(t, f.Data)
-		out[string(entry[1][0].Data)] = string(fields(t, entry[2][0].Data)[1][0].Data)
+		entry := exporttest.Fields(t, f.Data)
+		out[string(entry[1][0].Data)] = string(exporttest.Fields(t, entry[2][0].Data)[1][0].Data)
 	}
 	return out
 }
@@ -112,7 +104,10 @@ func TestStructure(t *testing.T) {
 			}
 			made[name] = true
 		}
-		if got := slices.Sorted(maps.Keys(p.in)); !slices.Equal(got, []string{IDsSignature, NamesSignature, DefaultSignature}) {
+		if got := slices.Sorted(maps.Keys(p.in)); !slices.Equal(
+			got,
+			[]string{tfserving.IDsSignature, tfserving.NamesSignature, tfserving.DefaultSignature},
+		) {
 			t.Errorf("%s: signatures %v", c.Name, got)
 		}
 		for key, in := range p.in {
@@ -120,14 +115,14 @@ func TestStructure(t *testing.T) {
 				t.Errorf("%s: signature %s takes %v and reaches %v", c.Name, key, want, got)
 			}
 		}
-		if in := p.in[NamesSignature]["domain"]; in != "names/domain:0" {
+		if in := p.in[tfserving.NamesSignature]["domain"]; in != "names/domain:0" {
 			t.Errorf("%s: names are read from %q", c.Name, in)
 		}
 	}
 }
 
-// TestOriginalSignature holds the degas preset to the original's saved_model.pb: TF Serving clients send the key and read
-// the only output.
+// TestOriginalSignature holds the degas preset to the original's saved_model.pb: TF Serving clients send the key and
+// read the only output.
 func TestOriginalSignature(t *testing.T) {
 	for _, tc := range []struct {
 		preset     string
@@ -135,10 +130,13 @@ func TestOriginalSignature(t *testing.T) {
 		in, out    map[string]string
 		defaultsTo string
 	}{
-		{"degas", model.BinaryLabels, map[string]string{"input_image": "main_input:0"}, map[string]string{"dense_1/Sigmoid:0": "dense_1/Sigmoid:0"}, IDsSignature},
-		{"degas", []string{"benign", "dga", "tunnel"}, map[string]string{"input_image": "main_input:0"}, map[string]string{"dense_1/Softmax:0": "dense_1/Softmax:0"}, IDsSignature},
+		{"degas", model.BinaryLabels, map[string]string{"input_image": "main_input:0"},
+			map[string]string{"dense_1/Sigmoid:0": "dense_1/Sigmoid:0"}, tfserving.IDsSignature},
+		{"degas", []string{"benign", "dga", "tunnel"}, map[string]string{"input_image": "main_input:0"},
+			map[string]string{"dense_1/Softmax:0": "dense_1/Softmax:0"}, tfserving.IDsSignature},
 		{"lstm", model.BinaryLabels, map[string]string{"domain_ids": "domain_ids:0"},
-			map[string]string{"score": "dense/Sigmoid:0", "scores": "answers/scores:0", "label": "answers/label:0"}, NamesSignature},
+			map[string]string{"score": "dense/Sigmoid:0", "scores": "answers/scores:0", "label": "answers/label:0"},
+			tfserving.NamesSignature},
 	} {
 		spec, err := model.Preset(tc.preset)
 		if err != nil {
@@ -153,10 +151,11 @@ func TestOriginalSignature(t *testing.T) {
 			t.Fatal(err)
 		}
 		p := parse(t, data)
-		if !maps.Equal(p.in[IDsSignature], tc.in) || !maps.Equal(p.out[IDsSignature], tc.out) {
-			t.Errorf("%s: ids takes %v, gives %v", tc.preset, p.in[IDsSignature], p.out[IDsSignature])
+		if !maps.Equal(p.in[tfserving.IDsSignature], tc.in) || !maps.Equal(p.out[tfserving.IDsSignature], tc.out) {
+			t.Errorf("%s: ids takes %v, gives %v", tc.preset, p.in[tfserving.IDsSignature], p.out[tfserving.IDsSignature])
 		}
-		if !maps.Equal(p.in[DefaultSignature], p.in[tc.defaultsTo]) || !maps.Equal(p.out[DefaultSignature], p.out[tc.defaultsTo]) {
+		if !maps.Equal(p.in[tfserving.DefaultSignature], p.in[tc.defaultsTo]) ||
+			!maps.Equal(p.out[tfserving.DefaultSignature], p.out[tc.defaultsTo]) {
 			t.Errorf("%s: serving_default is not %s", tc.preset, tc.defaultsTo)
 		}
 	}
@@ -175,14 +174,14 @@ func TestNamesFoldCase(t *testing.T) {
 	for c := 'A'; c <= 'Z'; c++ {
 		want[c] = want[c-'A'+'a']
 	}
-	for _, f := range fields(t, fields(t, fields(t, data)[2][0].Data)[2][0].Data)[1] {
-		node := fields(t, f.Data)
+	for _, f := range exporttest.Fields(t, exporttest.Fields(t, exporttest.Fields(t, data)[2][0].Data)[2][0].Data)[1] {
+		node := exporttest.Fields(t, f.Data)
 		if string(node[1][0].Data) != "const/codes" {
 			continue
 		}
 		for _, a := range node[5] {
-			if entry := fields(t, a.Data); string(entry[1][0].Data) == "value" {
-				raw := fields(t, fields(t, entry[2][0].Data)[8][0].Data)[4][0].Data
+			if entry := exporttest.Fields(t, a.Data); string(entry[1][0].Data) == "value" {
+				raw := exporttest.Fields(t, exporttest.Fields(t, entry[2][0].Data)[8][0].Data)[4][0].Data
 				for i := range want {
 					if got := binary.LittleEndian.Uint32(raw[4*i:]); got != uint32(want[i]) {
 						t.Errorf("byte %q has code %d, want %d", rune(i), got, want[i])

@@ -6,12 +6,12 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/degas-dns/degas/export"
+	"github.com/degas-dns/degas/export/tfserving"
 	"github.com/degas-dns/degas/model"
 )
 
-// Load reads what is to be served: a version directory or a run, which becomes version 1 or the number it is called, or a
-// directory of numbered versions, all of which are read. The name is the directory's above the numbers.
+// Load reads the versions to serve. dir is a directory of numbered versions, a version directory, or a run, which
+// becomes version 1. The name is that of the directory above the numbers.
 func Load(dir string) (name string, versions []Version, err error) {
 	dir, err = filepath.Abs(dir)
 	if err != nil {
@@ -22,7 +22,7 @@ func Load(dir string) (name string, versions []Version, err error) {
 		return "", nil, err
 	}
 	for _, e := range entries {
-		number, ok := export.VersionNumber(e.Name())
+		number, ok := tfserving.VersionNumber(e.Name())
 		if !ok {
 			continue
 		}
@@ -41,7 +41,7 @@ func Load(dir string) (name string, versions []Version, err error) {
 	if len(versions) > 0 {
 		return filepath.Base(dir), versions, nil
 	}
-	number, ok := export.VersionNumber(filepath.Base(dir))
+	number, ok := tfserving.VersionNumber(filepath.Base(dir))
 	name = filepath.Base(dir)
 	if ok {
 		name = filepath.Base(filepath.Dir(dir))

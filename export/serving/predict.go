@@ -2,6 +2,7 @@ package serving
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -12,7 +13,7 @@ import (
 	"net/http"
 	"os"
 
-	"github.com/degas-dns/degas/export/savedmodel"
+	"github.com/degas-dns/degas/export/tfserving"
 	"github.com/degas-dns/degas/model/dnsname"
 )
 
@@ -24,66 +25,59 @@ type request struct {
 }
 
 // predict answers a request as TensorFlow Serving would.
-func (v served) predict(ctx context.Context, body io.Reader) (any, error) {
+func (v servedVersion) predict(ctx context.Context, body io.Reader) (any, error) {
 	var req request
 	d := json.NewDecoder(body)
 	if err := d.Decode(&req); err != nil {
-		return nil, unread(err)
+		return nil, bodyError(err)
 	}
 	if _, err := d.Token(); err == nil {
 		return nil, badRequest("JSON Parse error: more than one value")
 	} else if err != io.EOF {
-		return nil, unread(err)
+		return nil, bodyError(err)
 	}
-	if req.Signature == "" {
-		req.Signature = savedmodel.DefaultSignature
-	}
-	sig, ok := v.signatures[req.Signature]
+	key := cmp.Or(req.Signature, tfserving.DefaultSignature)
+	sig, ok := v.signatures[key]
 	if !ok {
-		return nil, badRequest("Serving signature name: %q not found in signature def", req.Signature)
+		return nil, badRequest("Serving signature name: %q not found in signature def", key)
 	}
-	values, err := req.values(sig.Inputs[0].Key)
+	inputs, err := req.inputRows(sig.Input.Key)
 	if err != nil {
 		return nil, err
 	}
-	p, err := v.probabilities(ctx, sig.Inputs[0], values)
+	p, err := v.probabilities(ctx, sig.Input, inputs)
 	if err != nil {
 		return nil, err
 	}
-	byRows := req.Instances != nil
-	if len(sig.Outputs) == 1 { // which goes without its name
-		only := v.column(sig.Outputs[0], p)
-		if byRows {
-			return object{"predictions": only}, nil
-		}
-		return object{"outputs": only}, nil
+	answer := v.answerOf(sig, p, req.Instances != nil)
+	if req.Instances != nil {
+		return predictResponse{Predictions: answer}, nil
 	}
-	columns := map[string][]any{}
-	for _, out := range sig.Outputs {
-		columns[out.Key] = v.column(out, p)
-	}
-	if byRows {
-		return object{"predictions": rows(columns, len(values))}, nil
-	}
-	return object{"outputs": columns}, nil
+	return predictResponse{Outputs: answer}, nil
 }
 
-// unread says why a body could not be read to its end.
-func unread(err error) error {
-	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-		return failure{http.StatusRequestEntityTooLarge, fmt.Sprintf("The request's body has more than %d bytes", tooLarge.Limit)}
+// bodyError maps a read error to 413, 408 or 400. Only a parse error is told in detail.
+func bodyError(err error) error {
+	var syntax *json.SyntaxError
+	var kind *json.UnmarshalTypeError
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		text := fmt.Sprintf("The request's body has more than %d bytes", tooLarge.Limit)
+		return failure{status: http.StatusRequestEntityTooLarge, text: text}
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return failure{http.StatusRequestTimeout, "The request's body took too long", err}
+	case errors.As(err, &syntax), errors.As(err, &kind), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return badRequest("JSON Parse error: %v", err)
 	}
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return failure{http.StatusRequestTimeout, "The request's body took too long"}
-	}
-	return badRequest("JSON Parse error: %v", err)
+	return failure{http.StatusBadRequest, "The request's body could not be read", err}
 }
 
-// list splits a JSON array into at most maxRows elements; what it is says notList.
-func list(raw json.RawMessage, notList string) (out []json.RawMessage, err error) {
+// splitArray splits a JSON array into at most maxRows elements. notArray is the error's text if raw is no array.
+func splitArray(raw json.RawMessage, notArray string) (out []json.RawMessage, err error) {
 	d := json.NewDecoder(bytes.NewReader(raw))
 	if start, err := d.Token(); err != nil || start != json.Delim('[') {
-		return nil, badRequest("%s", notList)
+		return nil, badRequest("%s", notArray)
 	}
 	for d.More() {
 		if len(out) == maxRows {
@@ -98,74 +92,82 @@ func list(raw json.RawMessage, notList string) (out []json.RawMessage, err error
 	return out, nil
 }
 
-// values lists the request's values of the one input, key.
-func (r *request) values(key string) ([]json.RawMessage, error) {
+// inputRows splits the request into rows for the one input, key.
+func (r *request) inputRows(key string) ([]json.RawMessage, error) {
 	if (r.Instances == nil) == (r.Inputs == nil) {
 		return nil, badRequest("Missing 'inputs' or 'instances' key, or both are there")
 	}
 	if r.Inputs != nil {
-		raw := r.Inputs
-		if named, ok, err := field(raw, key); err != nil {
-			return nil, err
-		} else if ok {
-			raw = named
-		}
-		return list(raw, fmt.Sprintf("Value for %q is no list", key))
-	}
-	out, err := list(r.Instances, "Request data of 'instances' must be a list")
-	if err != nil {
-		return nil, err
-	}
-	for i, raw := range out {
-		named, ok, err := field(raw, key)
+		column, err := namedInput(r.Inputs, key)
 		if err != nil {
 			return nil, err
 		}
-		if ok {
-			out[i] = named
-		}
+		return splitArray(column, fmt.Sprintf("Value for %q is no list", key))
 	}
-	return out, nil
+	out, err := splitArray(r.Instances, "Request data of 'instances' must be a list")
+	for i := 0; i < len(out) && err == nil; i++ {
+		out[i], err = namedInput(out[i], key)
+	}
+	return out, err
 }
 
-// field is the value under key when raw is an object of inputs; an object {"b64": …} is a value itself.
-func field(raw json.RawMessage, key string) (value json.RawMessage, ok bool, err error) {
+// namedInput returns the value under key if raw is an object of inputs, else raw. An object {"b64": …} is a value.
+func namedInput(raw json.RawMessage, key string) (json.RawMessage, error) {
 	if raw = bytes.TrimSpace(raw); len(raw) == 0 || raw[0] != '{' {
-		return nil, false, nil
+		return raw, nil
 	}
 	var inputs map[string]json.RawMessage
 	if err := json.Unmarshal(raw, &inputs); err != nil {
-		return nil, false, badRequest("JSON Parse error: %v", err)
+		return nil, badRequest("JSON Parse error: %v", err)
 	}
 	if inputs["b64"] != nil && len(inputs) == 1 {
-		return nil, false, nil
+		return raw, nil
 	}
 	if inputs[key] == nil || len(inputs) != 1 {
-		return nil, false, badRequest("The input is called %q, and there is no other", key)
+		return nil, badRequest("The input is called %q, and there is no other", key)
 	}
-	return inputs[key], true, nil
+	return inputs[key], nil
 }
 
-// probabilities scores names or codes, whatever the input takes: [len(values), labels].
-func (v served) probabilities(ctx context.Context, in savedmodel.TensorInfo, values []json.RawMessage) ([]float32, error) {
-	out := make([]float32, len(values)*v.classifier.Width())
-	if len(in.Shape) == 1 {
-		names := make([]string, len(values))
-		for i, raw := range values {
-			name, err := text(raw)
+// probabilities scores rows of names or codes, whichever the input takes: [len(rows), labels].
+func (v servedVersion) probabilities(
+	ctx context.Context,
+	in tfserving.Tensor,
+	rows []json.RawMessage,
+) ([]float32, error) {
+	out := make([]float32, len(rows)*v.Classifier.Width())
+	if in.Kind == tfserving.String {
+		names := make([]string, len(rows))
+		for i, raw := range rows {
+			name, err := decodeName(raw)
 			if err != nil {
 				return nil, badRequest("row %d: %v", i, err)
 			}
 			names[i] = dnsname.Fold(name)
 		}
-		return out, v.classifier.Probabilities(ctx, names, out)
+		return out, v.Classifier.Probabilities(ctx, names, out)
 	}
+	codes, err := decodeCodes(in, rows)
+	if err != nil {
+		return nil, err
+	}
+	err = v.Classifier.ProbabilitiesOfCodes(ctx, codes, out)
+	if err != nil && ctx.Err() == nil {
+		return nil, badRequest("%v", err)
+	}
+	return out, err
+}
+
+var null = []byte("null")
+
+// decodeCodes reads rows of codes: [len(rows), window].
+func decodeCodes(in tfserving.Tensor, rows []json.RawMessage) ([]uint16, error) {
 	window := in.Shape[1]
-	codes := make([]uint16, 0, len(values)*window)
+	codes := make([]uint16, 0, len(rows)*window)
 	var row []int
-	for i, raw := range values {
+	for i, raw := range rows {
 		row = row[:0]
-		// A null would leave what the row before had in its place.
+		// A null would keep the code of the row before.
 		if err := json.Unmarshal(raw, &row); err != nil || bytes.Contains(raw, null) {
 			return nil, badRequest("row %d: it must be a list of %d codes", i, window)
 		}
@@ -179,19 +181,11 @@ func (v served) probabilities(ctx context.Context, in savedmodel.TensorInfo, val
 			codes = append(codes, uint16(c))
 		}
 	}
-	if err := v.classifier.ProbabilitiesOfCodes(ctx, codes, out); err != nil {
-		if ctx.Err() != nil {
-			return nil, err
-		}
-		return nil, badRequest("%v", err)
-	}
-	return out, nil
+	return codes, nil
 }
 
-var null = []byte("null")
-
-// text is a string, or one in base64: {"b64": "…"}.
-func text(raw json.RawMessage) (string, error) {
+// decodeName reads a string, or one in base64: {"b64": "…"}.
+func decodeName(raw json.RawMessage) (string, error) {
 	var s string
 	if json.Unmarshal(raw, &s) == nil && !bytes.Equal(raw, null) {
 		return s, nil
@@ -200,40 +194,37 @@ func text(raw json.RawMessage) (string, error) {
 		B64 *string `json:"b64"`
 	}
 	if json.Unmarshal(raw, &coded) != nil || coded.B64 == nil {
-		return "", badRequest("it must be a string")
+		return "", errors.New("it must be a string")
 	}
 	data, err := base64.StdEncoding.DecodeString(*coded.B64)
 	if err != nil {
-		return "", badRequest("b64: %v", err)
+		return "", fmt.Errorf("b64: %w", err)
 	}
 	return string(data), nil
 }
 
-// column is an output's values, one a row: score [1], scores [labels], label, or the head's [units].
-func (v served) column(out savedmodel.TensorInfo, p []float32) []any {
-	list, width := []any{}, v.classifier.Width()
-	for lo := 0; lo < len(p); lo += width {
-		row := p[lo : lo+width]
-		switch {
-		case out.Key == "label":
-			list = append(list, v.classifier.Verdict(row).Label)
-		case out.Shape[1] == width:
-			list = append(list, row)
-		default: // the probability of what is not benign
-			list = append(list, []float32{float32(v.classifier.Verdict(row).Score)})
-		}
+// answerOf turns probabilities, [n, labels], into a signature's answer by rows or by columns. If the signature has one
+// output, the two are the same: the head's values, [n, units].
+func (v servedVersion) answerOf(sig tfserving.Signature, p []float32, byRows bool) any {
+	width := v.Classifier.Width()
+	n := len(p) / width
+	columns := answerColumns{make([]string, n), make([][]float32, n), make([][]float32, n)}
+	for i := range n {
+		verdict := v.Classifier.Verdict(p[i*width : (i+1)*width])
+		columns.Label[i], columns.Scores[i] = verdict.Label, verdict.Probabilities
+		columns.Score[i] = []float32{float32(verdict.Score)}
 	}
-	return list
-}
-
-// rows turns columns into n objects, one a row.
-func rows(columns map[string][]any, n int) []object {
-	out := make([]object, n)
-	for i := range out {
-		out[i] = object{}
-		for key, c := range columns {
-			out[i][key] = c[i]
-		}
+	switch first := sig.Outputs[0]; {
+	case len(sig.Outputs) == 1 && first.Shape[1] == width:
+		return columns.Scores
+	case len(sig.Outputs) == 1:
+		return columns.Score
+	case !byRows:
+		return columns
 	}
-	return out
+	rows := make([]answerRow, n)
+	for i := range rows {
+		rows[i] = answerRow{columns.Label[i], columns.Score[i], columns.Scores[i]}
+	}
+	return rows
 }

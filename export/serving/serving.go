@@ -1,29 +1,30 @@
-// Package serving answers TensorFlow Serving's REST API with degas' own inference, so that clients of a TensorFlow Serving
-// that serves an exported model need no change:
+// Package serving answers TensorFlow Serving's REST API with degas' own inference, so that clients of a TensorFlow
+// Serving that serves an exported model need no change:
 //
 //	GET  /v1/models/NAME[/versions/N]             status
 //	GET  /v1/models/NAME[/versions/N]/metadata    signatures
 //	POST /v1/models/NAME[/versions/N]:predict     {"instances": […]} or {"inputs": …}, and "signature_name"
 //
-// Signatures are those of the SavedModel (package savedmodel). Names are folded as "degas predict" does, which includes
-// what the graph of the SavedModel cannot: IDNA and a URL around a name. A request may have 64 MiB (else it is answered
-// with status 413) and 100,000 rows (else 400).
+// Package tfserving describes the signatures. Names are folded as "degas predict" folds them, which includes two things
+// that the graph of a SavedModel cannot do: IDNA, and URLs around a name. A request may have 64 MiB, else the answer
+// has status 413, and 100,000 rows, else 400.
 package serving
 
 import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"regexp"
 	"slices"
 	"strconv"
 
-	"github.com/degas-dns/degas/export/savedmodel"
+	"github.com/degas-dns/degas/export/tfserving"
 	"github.com/degas-dns/degas/model"
 )
 
-// Bounds of a request: bytes of its body, and rows, whose answers are larger than themselves.
+// Bounds of a request: the bytes of its body, and its rows, because an answer is larger than its request.
 const (
 	maxBody = 64 << 20
 	maxRows = 100_000
@@ -35,37 +36,41 @@ type Version struct {
 	Classifier *model.Classifier
 }
 
-// Server is an http.Handler. Make it with New.
+// Server is an http.Handler. Make it with New. It is safe for concurrent use.
 type Server struct {
 	name     string
-	versions []served // by number
+	versions []servedVersion // by number
+	log      *slog.Logger
 }
 
-// served is a version with its signatures by key.
-type served struct {
-	number     int
-	classifier *model.Classifier
-	signatures map[string]savedmodel.Signature
+// servedVersion is a version with its signatures by key.
+type servedVersion struct {
+	Version
+	signatures map[string]tfserving.Signature
 }
 
-// New serves versions of a model under name; requests that name no version get the highest.
-func New(name string, versions []Version) (*Server, error) {
+// New serves versions of a model under name. A request that names no version gets the highest. log receives the causes
+// of errors, which clients are not told; nil discards them.
+func New(name string, versions []Version, log *slog.Logger) (*Server, error) {
 	if len(versions) == 0 {
 		return nil, errors.New("nothing to serve")
 	}
-	s := &Server{name: name}
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	s := &Server{name: name, log: log}
 	for _, v := range versions {
-		list, err := savedmodel.Signatures(v.Classifier.Model())
+		list, err := tfserving.Signatures(v.Classifier.Model())
 		if err != nil {
 			return nil, fmt.Errorf("version %d: %w", v.Number, err)
 		}
-		one := served{v.Number, v.Classifier, map[string]savedmodel.Signature{}}
+		byKey := map[string]tfserving.Signature{}
 		for _, sig := range list {
-			one.signatures[sig.Key] = sig
+			byKey[sig.Key] = sig
 		}
-		s.versions = append(s.versions, one)
+		s.versions = append(s.versions, servedVersion{v, byKey})
 	}
-	slices.SortFunc(s.versions, func(a, b served) int { return a.number - b.number })
+	slices.SortFunc(s.versions, func(a, b servedVersion) int { return a.Number - b.Number })
 	return s, nil
 }
 
@@ -75,37 +80,46 @@ var (
 	statusPath  = regexp.MustCompile(`(?i)^/v1/models/([^/:]+)(?:/versions/(\d+))?(/metadata)?$`)
 )
 
-// failure is an error with its HTTP status.
-type failure struct {
-	status int
-	text   string
-}
-
-func (f failure) Error() string { return f.text }
-
-func badRequest(format string, args ...any) error {
-	return failure{http.StatusBadRequest, fmt.Sprintf(format, args...)}
-}
-
-// ServeHTTP implements http.Handler.
+// ServeHTTP implements http.Handler. A client sees the text of a failure and the log its cause. Any other error is an
+// "internal error" to the client. A request whose client went away gets no answer.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	var data []byte
 	answer, err := s.answer(w, r)
+	if err == nil {
+		data, err = json.Marshal(answer)
+	}
 	status := http.StatusOK
 	if err != nil {
-		status = http.StatusInternalServerError
-		if f := (failure{}); errors.As(err, &f) {
-			status = f.status
+		f := failure{http.StatusInternalServerError, "internal error", err}
+		switch errors.As(err, &f); {
+		case r.Context().Err() != nil && f.status != http.StatusRequestTimeout: // which ends the context too
+			f.status, f.cause = statusClientClosed, err
+		case f.cause == nil:
+			f.cause = err
 		}
-		answer = map[string]string{"error": err.Error()}
-	}
-	data, err := json.Marshal(answer)
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
+		s.logFailure(r, f)
+		if f.status == statusClientClosed {
+			return
+		}
+		status = f.status
+		data, _ = json.Marshal(errorBody{f.text}) // a string cannot fail
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_, _ = w.Write(append(data, '\n')) // nobody is left to tell
+}
+
+// statusClientClosed is the status that logs give a request whose client went away, as nginx does.
+const statusClientClosed = 499
+
+// logFailure logs failures of this server as errors, and mistakes of clients for debugging.
+func (s *Server) logFailure(r *http.Request, f failure) {
+	level := slog.LevelDebug
+	if f.status >= http.StatusInternalServerError {
+		level = slog.LevelError
+	}
+	s.log.Log(r.Context(), level, "request failed",
+		"method", r.Method, "path", r.URL.Path, "status", f.status, "cause", f.cause)
 }
 
 func (s *Server) answer(w http.ResponseWriter, r *http.Request) (any, error) {
@@ -127,18 +141,18 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request) (any, error) {
 	case m[3] != "":
 		return s.metadata(v), nil
 	case m[2] != "":
-		return status([]served{v}), nil
+		return statusOf(v), nil
 	}
-	return status(s.versions), nil
+	return statusOf(s.versions...), nil
 }
 
-// find looks up a model's version; the highest for "".
-func (s *Server) find(name, version string) (served, error) {
+// find looks up a version of the model, the highest for "".
+func (s *Server) find(name, version string) (servedVersion, error) {
 	if name == s.name && version == "" {
 		return s.versions[len(s.versions)-1], nil
 	}
 	for _, v := range s.versions {
-		if name == s.name && version == strconv.Itoa(v.number) {
+		if name == s.name && version == strconv.Itoa(v.Number) {
 			return v, nil
 		}
 	}
@@ -146,40 +160,5 @@ func (s *Server) find(name, version string) (served, error) {
 	if version != "" {
 		wanted = "Specific(" + name + ", " + version + ")"
 	}
-	return served{}, failure{http.StatusNotFound, "Servable not found for request: " + wanted}
-}
-
-type object = map[string]any
-
-func status(versions []served) any {
-	var list []any
-	for _, v := range slices.Backward(versions) {
-		list = append(list, object{"version": strconv.Itoa(v.number), "state": "AVAILABLE",
-			"status": object{"error_code": "OK", "error_message": ""}})
-	}
-	return object{"model_version_status": list}
-}
-
-// metadata is GetModelMetadataResponse as JSON.
-func (s *Server) metadata(v served) any {
-	tensors := func(list []savedmodel.TensorInfo) object {
-		out := object{}
-		for _, t := range list {
-			dims := []any{}
-			for _, d := range t.Shape {
-				dims = append(dims, object{"size": strconv.Itoa(d), "name": ""})
-			}
-			out[t.Key] = object{"dtype": t.Kind.String(), "name": t.Tensor + ":0",
-				"tensor_shape": object{"dim": dims, "unknown_rank": false}}
-		}
-		return out
-	}
-	defs := object{}
-	for key, sig := range v.signatures {
-		defs[key] = object{"inputs": tensors(sig.Inputs), "outputs": tensors(sig.Outputs), "method_name": "tensorflow/serving/predict"}
-	}
-	return object{
-		"model_spec": object{"name": s.name, "signature_name": "", "version": strconv.Itoa(v.number)},
-		"metadata":   object{"signature_def": object{"signature_def": defs}},
-	}
+	return servedVersion{}, failure{status: http.StatusNotFound, text: "Servable not found for request: " + wanted}
 }

@@ -21,25 +21,22 @@ import (
 	"github.com/degas-dns/degas/model"
 )
 
-// Dir is what Write makes; the files' names are those that TensorFlow.js' converter gives.
+// The format writes Dir with two files, which have the names that TensorFlow.js' converter gives them.
 const (
 	Dir       = "tfjs"
 	modelFile = "model.json"
 	shardFile = "group1-shard1of1.bin"
 )
 
-func init() { export.Register(Format{}) }
+func init() { export.Register(Format) }
 
 // Format is the TensorFlow.js format.
-type Format struct{}
-
-// Name is "tfjs".
-func (Format) Name() string { return "tfjs" }
-
-// Describe tells what the format is for.
-func (Format) Describe() export.Description {
-	return export.Description{Files: []string{Dir + "/"}, Readers: "TensorFlow.js (loadLayersModel), in browsers and node",
-		Holds: "the whole model; codes in, the head's probabilities out"}
+var Format = export.Format{
+	Name:    "tfjs",
+	Files:   []string{Dir + "/"},
+	Readers: "TensorFlow.js (loadLayersModel), in browsers and node",
+	Holds:   "the whole model; codes in, the head's probabilities out",
+	Write:   write,
 }
 
 // entry is one weight of the manifest.
@@ -49,8 +46,7 @@ type entry struct {
 	DType string `json:"dtype"`
 }
 
-// Write writes dir/tfjs.
-func (Format) Write(dir string, m *model.Model) error {
+func write(dir string, m *model.Model) error {
 	layers, err := keras.Layers(m)
 	if err != nil {
 		return err
@@ -71,8 +67,14 @@ func (Format) Write(dir string, m *model.Model) error {
 		}
 	}
 	data, err := json.Marshal(keras.Object{
-		"format": "layers-model", "generatedBy": "degas", "convertedBy": nil,
-		"modelTopology":   keras.Object{"keras_version": "2.15.0", "backend": "tensorflow", "model_config": keras.Config(&m.Spec, layers)},
+		"format":      "layers-model",
+		"generatedBy": "degas",
+		"convertedBy": nil,
+		"modelTopology": keras.Object{
+			"keras_version": "2.15.0",
+			"backend":       "tensorflow",
+			"model_config":  keras.Config(&m.Spec, layers),
+		},
 		"weightsManifest": []any{keras.Object{"paths": []string{shardFile}, "weights": entries}},
 	})
 	if err != nil {
@@ -92,8 +94,8 @@ func (Format) Write(dir string, m *model.Model) error {
 	return atomicfile.Write(filepath.Join(dir, modelFile), append(data, '\n'))
 }
 
-// adapt says in TensorFlow.js' words what it knows under other ones: its ReLU has no threshold, but there is a
-// ThresholdedReLU; a Flatten of what is flat already it refuses, so that becomes an activation that does nothing.
+// adapt replaces layers that TensorFlow.js does not take. Its ReLU has no threshold, but there is a ThresholdedReLU. It
+// refuses a Flatten of a flat input, which becomes an activation that does nothing.
 func adapt(m *model.Model, layers []keras.Layer) error {
 	list, err := m.Spec.Graph()
 	if err != nil {

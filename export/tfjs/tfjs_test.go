@@ -17,7 +17,7 @@ func TestWrite(t *testing.T) {
 	for _, tc := range exporttest.Cases(t, rand.New(rand.NewPCG(1, 2)), 3) {
 		t.Run(tc.Name, func(t *testing.T) {
 			dir := t.TempDir()
-			if err := (Format{}).Write(dir, tc.Model); err != nil {
+			if err := write(dir, tc.Model); err != nil {
 				t.Fatal(err)
 			}
 			data, err := os.ReadFile(filepath.Join(dir, Dir, modelFile))

@@ -27,13 +27,14 @@ var (
 	ErrAddress   = errors.New("an IP address, not a name")
 )
 
-// HighByte stands in a normalised tunnel name for each byte above ASCII, as iodine's base128 uses them: encoders see
-// any such byte as unknown, and one character a byte keeps the length of the name on the wire.
+// HighByte replaces each byte above ASCII, as iodine's base128 uses them, in a normalised tunnel name. Encoders see any
+// such byte as unknown, and one character per byte keeps the length that the name has on the wire.
 const HighByte = '?'
 
-// Normalize gives the form of a name that degas stores and scores: lower case, without scheme, path, port, white space
-// around it or final dots, international labels as A-labels (xn--). The letters, digits, hyphen and underscore of host
-// names are accepted, and '+', '/' and '=' for the base64 of tunnels.
+// Normalize returns the form of a name that degas stores and scores: lower case, without scheme, path, port, white
+// space around it or final dots, and with international labels as A-labels (xn--). It accepts the letters, digits,
+// hyphen and underscore of host names, and '+', '/' and '=' for the base64 of tunnels. The error wraps one of the
+// reasons above.
 func Normalize(name string) (string, error) {
 	out, err := normalize(name, toASCII)
 	if err == nil && strings.IndexByte(out, HighByte) >= 0 {
@@ -42,12 +43,12 @@ func Normalize(name string) (string, error) {
 	return out, err
 }
 
-// NormalizeTunnel is Normalize for names known to be tunnels: bytes above ASCII (raw, or as Latin-1 text) become
-// HighByte instead of being refused, and are never taken for an international name.
+// NormalizeTunnel is Normalize for names known to be tunnels. Bytes above ASCII, raw or as Latin-1 text, become
+// HighByte. They are neither refused nor read as an international name.
 func NormalizeTunnel(name string) (string, error) { return normalize(name, toHighBytes) }
 
-// Fold gives the form that a model scores for any input at all: as Normalize where that accepts it, and otherwise the
-// name lower-cased and without final dots, so that a resolver gets a score for whatever a client asks.
+// Fold returns the form that a model scores for any input, so that a DNS server gets a score for whatever a client
+// asks. If Normalize refuses the name, the result is the name in lower case without final dots.
 func Fold(name string) string {
 	if s, err := normalize(name, toASCII); err == nil {
 		return s
@@ -55,9 +56,9 @@ func Fold(name string) string {
 	return strings.ToLower(strings.TrimRight(strings.TrimSpace(name), "."))
 }
 
-// Kinds of the bytes of a normalised name. Zero is everything else.
+// Kinds of the bytes of a normalised name. Zero is every other byte.
 const (
-	kindLetter = iota + 1 // makes a name more than an address
+	kindLetter = iota + 1 // no address has one
 	kindOther             // digits and the hyphen
 	kindDot
 )
@@ -73,7 +74,7 @@ var kinds = func() (k [256]uint8) {
 	return k
 }()
 
-// normal says in one pass that name is normalised already, as most names in lists are.
+// normal reports in one pass whether name is normalised already, as most names in lists are.
 func normal(name string) bool {
 	label, letters := 0, false
 	for i := range len(name) {
@@ -103,7 +104,7 @@ func normalize(name string, fold func(string) string) (string, error) {
 	if s == "" {
 		return "", ErrEmpty
 	}
-	if !isASCII(s) {
+	if strings.IndexFunc(s, func(r rune) bool { return r >= utf8.RuneSelf }) >= 0 {
 		s = fold(s)
 	}
 	s = strings.ToLower(s)
@@ -113,7 +114,7 @@ func normalize(name string, fold func(string) string) (string, error) {
 	return s, check(s)
 }
 
-// trimURL drops a scheme, and what follows the host where there was a scheme: a bare '/' may be base64 in a tunnel.
+// trimURL returns the host of a URL. It leaves a name without a scheme alone: its '/' may be a tunnel's base64.
 func trimURL(s string) string {
 	_, rest, ok := strings.Cut(s, "://")
 	if !ok {
@@ -131,17 +132,8 @@ func trimURL(s string) string {
 	return rest
 }
 
-func isASCII(s string) bool {
-	for i := 0; i < len(s); i++ {
-		if s[i] >= 0x80 {
-			return false
-		}
-	}
-	return true
-}
-
-// toASCII turns international labels into A-labels. What is no international name, or would not fit as one, goes the way
-// of toHighBytes.
+// toASCII turns international labels into A-labels. A text that is no international name, or would not fit as one, goes
+// through toHighBytes.
 func toASCII(s string) string {
 	if utf8.ValidString(s) {
 		if a, err := idna.Lookup.ToASCII(s); err == nil && len(a) <= MaxName && check(a) == nil {
@@ -151,39 +143,30 @@ func toASCII(s string) string {
 	return toHighBytes(s)
 }
 
-// toHighBytes puts HighByte for every raw byte and every character above ASCII.
+// toHighBytes replaces every raw byte and every character above ASCII by HighByte.
 func toHighBytes(s string) string {
-	var b strings.Builder
-	for i := 0; i < len(s); {
-		r, n := utf8.DecodeRuneInString(s[i:])
-		if r < 0x80 {
-			b.WriteByte(byte(r))
-		} else {
-			b.WriteByte(HighByte) // one for a raw byte and one for a Latin-1 character
+	return strings.Map(func(r rune) rune { // a raw byte is one rune here, as a Latin-1 character is
+		if r >= utf8.RuneSelf {
+			return HighByte
 		}
-		i += n
-	}
-	return b.String()
+		return r
+	}, s)
 }
 
-// check walks the grammar of a lower-case name.
+// check returns what is wrong with a lower-case name.
 func check(s string) error {
 	label, letters := 0, false
-	for i := 0; i < len(s); i++ {
-		c := s[i]
-		if c == '.' {
-			if label == 0 || label > MaxLabel {
+	for i := range len(s) {
+		label++
+		switch c := s[i]; {
+		case kinds[c] == kindDot:
+			if label == 1 || label > MaxLabel+1 {
 				return ErrLabel
 			}
 			label = 0
-			continue
-		}
-		label++
-		switch {
-		case c >= 'a' && c <= 'z', c == '_', c == HighByte, c == '+', c == '/', c == '=':
+		case kinds[c] == kindLetter, c == HighByte:
 			letters = true
-		case c >= '0' && c <= '9', c == '-':
-		default:
+		case kinds[c] != kindOther:
 			return fmt.Errorf("%w: %q", ErrCharacter, c)
 		}
 	}
@@ -196,11 +179,12 @@ func check(s string) error {
 	return nil
 }
 
-// Registered is the registered domain of a normalised name: the public suffix (the list of publicsuffix.org with its
-// private section, as golang.org/x/net/publicsuffix has it) and one label more. A name that has no registered domain, such as a
-// public suffix itself or a tunnel's payload whose zone was stripped, is its own.
-// The list's private section counts: what a dynamic-DNS or hosting provider hands out (x.dyndns.org, y.github.io) is
-// registered by its user, and families that live below one provider must be able to meet in every split.
+// Registered returns the registered domain of a normalised name: its public suffix and one label more. A name without
+// one, such as a public suffix or a tunnel's payload whose zone was stripped, is returned as it is.
+//
+// Suffixes are those of publicsuffix.org with the private section, as golang.org/x/net/publicsuffix has them. So a name
+// that a dynamic-DNS or hosting provider hands out (x.dyndns.org, y.github.io) is registered by its user, and families
+// that live below one provider can meet in every split.
 func Registered(name string) string {
 	suffix, start := suffixes().cut(name)
 	if suffix < 2 { // the whole name, or all but a leading dot
@@ -209,8 +193,9 @@ func Registered(name string) string {
 	return name[start:]
 }
 
-// Parts is a normalised name as what stands before its registered domain, with the dot; the registered domain's first label;
-// and its public suffix, with the dot before it. A name without a registered domain is all label up to its first dot.
+// Parts splits a normalised name into the part before its registered domain, with the dot; the first label of the
+// registered domain; and the public suffix, with the dot before it. If the name has no registered domain, host is empty
+// and label ends at the first dot.
 func Parts(name string) (host, label, suffix string) {
 	registered := Registered(name)
 	host = name[:len(name)-len(registered)]
@@ -220,7 +205,8 @@ func Parts(name string) (host, label, suffix string) {
 	return host, registered, ""
 }
 
-// Zoned says whether a name ends in a top-level domain of the list, as a tunnel's payload whose zone was stripped does not.
+// Zoned reports whether a name ends in a top-level domain of the list. A tunnel's payload whose zone was stripped does
+// not.
 func Zoned(name string) bool {
 	last := name[strings.LastIndexByte(name, '.')+1:]
 	return suffixes().find(hashLabel(suffixSeed, last), last) != nil

@@ -11,8 +11,8 @@ import (
 
 //go:generate go run ./gen
 
-// suffixRules are the rules of golang.org/x/net/publicsuffix, one a line. That package answers the same questions; it
-// takes a third of the time of processing a data set, the table here a tenth of that.
+// suffixRules are the rules of golang.org/x/net/publicsuffix, one per line. That package answers the same questions,
+// but needs a third of the time of processing a data set. The table here needs a tenth of that.
 //
 //go:embed suffixes.txt
 var suffixRules string
@@ -26,18 +26,18 @@ type suffix struct {
 	children bool // there are rules for domains below it
 }
 
-// suffixTable is a hash table of suffixes with open addressing. It is built once and never changes. Slots are small, so
-// that the table stays in a core's cache: most look-ups end at an empty one.
+// suffixTable is a hash table of suffixes with open addressing. It never changes. Slots are small, so that the table
+// stays in a core's cache: most look-ups end at an empty slot.
 type suffixTable struct {
-	slots []uint32 // high half: of the hash, low half: number of the suffix + 1; 0 is empty
+	slots []uint32 // high half: of the hash; low half: index in list + 1; 0 is empty
 	mask  uint32
 	list  []suffix
-	// present has a bit for each suffix by its hash, 16 KiB that stay nearest to the core: what is looked up last of a name
-	// is almost never there.
+	// present has a bit for each suffix by its hash. Its 16 KiB stay nearest to the core: the last look-up for a name
+	// almost never finds a suffix.
 	present [1 << 11]uint64
 }
 
-// suffixes makes the table on first use: commands that look at no domains start without it.
+// suffixes builds the table on first use, because not every command looks at domains.
 var suffixes = sync.OnceValue(func() *suffixTable { return newSuffixTable(suffixRules) })
 
 func newSuffixTable(rules string) *suffixTable {
@@ -66,25 +66,16 @@ func newSuffixTable(rules string) *suffixTable {
 		default:
 			s.rule = true
 		}
-		for rest := name; ; {
-			_, parent, nested := strings.Cut(rest, ".")
-			if !nested {
-				break
-			}
+		for _, parent, nested := strings.Cut(name, "."); nested; _, parent, nested = strings.Cut(parent, ".") {
 			at(parent).children = true
-			rest = parent
 		}
 	}
-	size := 1
-	for size < 4*len(all) {
-		size *= 2
-	}
+	size := 1 << bits.Len(uint(4*len(all)-1))
 	t := &suffixTable{slots: make([]uint32, size), mask: uint32(size - 1)}
 	for _, s := range all {
 		t.list = append(t.list, *s)
 		h := uint64(suffixSeed)
-		labels := strings.Split(s.name, ".")
-		for _, label := range slices.Backward(labels) {
+		for _, label := range slices.Backward(strings.Split(s.name, ".")) {
 			h = hashLabel(h, label)
 		}
 		i := uint32(h) & t.mask
@@ -99,8 +90,8 @@ func newSuffixTable(rules string) *suffixTable {
 
 const suffixSeed = 0x9e3779b97f4a7c15
 
-// hashLabel goes on from the hash of the labels that follow s. Of labels longer than 16 bytes it takes the ends: who
-// looks up compares the names anyway.
+// hashLabel adds a label to the hash h of the labels behind it. It takes only the ends of labels longer than 16 bytes:
+// find compares the whole names.
 func hashLabel(h uint64, s string) uint64 {
 	b, n := []byte(s), len(s) // does not escape: no copy
 	switch {
@@ -115,7 +106,7 @@ func hashLabel(h uint64, s string) uint64 {
 	return hi ^ lo
 }
 
-// tag is what a slot holds of a hash.
+// tag is the part of a hash that a slot holds.
 func tag(h uint64) uint32 { return uint32(h>>32) &^ 0xffff }
 
 // find looks up a name whose hash is h.
@@ -133,8 +124,8 @@ func (t *suffixTable) find(h uint64, name string) *suffix {
 	return nil
 }
 
-// cut finds where name's public suffix starts and where its registered domain does, 0 where it has none. Where no rule
-// fits, the last label is the suffix (the list's rule "*").
+// cut returns where name's public suffix starts and where its registered domain starts, which is 0 if there is none. If
+// no rule fits, the last label is the suffix (the list's rule "*").
 func (t *suffixTable) cut(name string) (suffix, registered int) {
 	const none = -1
 	start, end, dot := none, len(name), 0 // of the suffix; the label looked at is name[dot+1:end]

@@ -38,7 +38,8 @@ func TestSuffixesAreThoseOfTheLibrary(t *testing.T) {
 	if n < 9000 {
 		t.Errorf("only %d rules", n)
 	}
-	for _, name := range []string{"com", "a", "a.b", "nosuchtld", "x.nosuchtld", "", ".", "a..com", ".com", "city.kobe.jp", "x.city.kobe.jp", "www.ck", "a.www.ck"} {
+	for _, name := range []string{"com", "a", "a.b", "nosuchtld", "x.nosuchtld", "", ".", "a..com", ".com",
+		"city.kobe.jp", "x.city.kobe.jp", "www.ck", "a.www.ck"} {
 		same(t, name)
 	}
 }

@@ -1,13 +1,10 @@
 package kernels
 
-import (
-	"math"
-	"unsafe"
-)
+import "math"
 
 // Adam applies one step of Kingma and Ba's Adam (arXiv:1412.6980) with the convention of torch.optim.Adam: the bias
-// corrections enter the step size and the denominator, epsilon is added outside the root. step counts from 1; m and v
-// are the running moments of w. decay shrinks w by rate·decay before, which is AdamW (Loshchilov and Hutter,
+// corrections enter the step size and the denominator, and epsilon is added outside the root. step counts from 1. m and
+// v are the running moments of w. Before the step w shrinks by rate·decay, which is AdamW (Loshchilov and Hutter,
 // arXiv:1711.05101).
 func Adam(w, grad, m, v []float32, rate, beta1, beta2, epsilon, decay float64, step int) {
 	c1 := 1 - math.Pow(beta1, float64(step))
@@ -20,7 +17,7 @@ func Adam(w, grad, m, v []float32, rate, beta1, beta2, epsilon, decay float64, s
 	n := whole(len(w))
 	if n > 0 {
 		args := [8]float32{b1, d1, b2, d2, alpha, eps, inv, keep}
-		adamAsm(uintptr(n), at(w, 0), at(grad, 0), at(m, 0), at(v, 0), unsafe.Pointer(&args))
+		adamAsm(uintptr(n), at(w, 0), at(grad, 0), at(m, 0), at(v, 0), ptr(&args))
 	}
 	for i := n; i < len(w); i++ {
 		g := grad[i]
@@ -32,15 +29,15 @@ func Adam(w, grad, m, v []float32, rate, beta1, beta2, epsilon, decay float64, s
 }
 
 // RMSProp applies one step of Hinton's RMSProp with the convention of torch.optim.RMSprop: v is the running mean of the
-// gradient's square, epsilon is added outside the root. It is Adam without its first moment and corrections, and the same
-// loop does it; the gradient itself stands in for the moment that this loop keeps.
+// gradient's square, and epsilon is added outside the root. The assembly is Adam's without first moment and
+// corrections: the gradient takes the place of the moment.
 func RMSProp(w, grad, v []float32, rate, rho, epsilon float64) {
 	grad, v = grad[:len(w)], v[:len(w)]
 	alpha, r, d, eps := float32(rate), float32(rho), float32(1-rho), float32(epsilon)
 	n := whole(len(w))
 	if n > 0 {
 		args := [8]float32{0, 1, r, d, alpha, eps, 1, 1}
-		adamAsm(uintptr(n), at(w, 0), at(grad, 0), at(grad, 0), at(v, 0), unsafe.Pointer(&args))
+		adamAsm(uintptr(n), at(w, 0), at(grad, 0), at(grad, 0), at(v, 0), ptr(&args))
 	}
 	for i := n; i < len(w); i++ {
 		g := grad[i]

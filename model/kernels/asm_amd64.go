@@ -4,7 +4,6 @@ package kernels
 
 import (
 	"os"
-	"unsafe"
 
 	"golang.org/x/sys/cpu"
 )
@@ -14,8 +13,7 @@ import (
 // level is the instruction set in use.
 var level = detect()
 
-// detect chooses the widest instruction set of this processor. DEGAS_KERNELS=avx2 or portable asks for less, to test
-// the others.
+// detect chooses the widest instruction set of this processor. Tests ask for a narrower one with DEGAS_KERNELS.
 func detect() isa {
 	best := portable
 	if cpu.X86.HasAVX2 && cpu.X86.HasFMA {
@@ -32,7 +30,7 @@ func detect() isa {
 	return best
 }
 
-func addAsm(n uintptr, dst, src unsafe.Pointer) {
+func addAsm(n uintptr, dst, src ptr) {
 	if level == avx512 {
 		add512(n, dst, src)
 	} else {
@@ -40,7 +38,7 @@ func addAsm(n uintptr, dst, src unsafe.Pointer) {
 	}
 }
 
-func convMaxAsm(times, k uintptr, codes, table unsafe.Pointer, row, js uintptr, out, arg unsafe.Pointer, first uintptr) {
+func convMaxAsm(times, k uintptr, codes, table ptr, row, js uintptr, out, arg ptr, first uintptr) {
 	if level == avx512 {
 		convMax512(times, k, codes, table, row, js, out, arg, first)
 	} else {
@@ -48,7 +46,7 @@ func convMaxAsm(times, k uintptr, codes, table unsafe.Pointer, row, js uintptr, 
 	}
 }
 
-func lstmForwardAsm(n uintptr, z unsafe.Pointer, gate uintptr, prev, c, tanhC, h unsafe.Pointer) {
+func lstmForwardAsm(n uintptr, z ptr, gate uintptr, prev, c, tanhC, h ptr) {
 	if level == avx512 {
 		lstmForward512(n, z, gate, prev, c, tanhC, h)
 	} else {
@@ -56,7 +54,7 @@ func lstmForwardAsm(n uintptr, z unsafe.Pointer, gate uintptr, prev, c, tanhC, h
 	}
 }
 
-func lstmInferAsm(n uintptr, x, z unsafe.Pointer, gate uintptr, c, h unsafe.Pointer) {
+func lstmInferAsm(n uintptr, x, z ptr, gate uintptr, c, h ptr) {
 	if level == avx512 {
 		lstmInfer512(n, x, z, gate, c, h)
 	} else {
@@ -64,7 +62,7 @@ func lstmInferAsm(n uintptr, x, z unsafe.Pointer, gate uintptr, c, h unsafe.Poin
 	}
 }
 
-func lstmBackwardAsm(n uintptr, z unsafe.Pointer, gate uintptr, prev, tanhC, dh, dc unsafe.Pointer) {
+func lstmBackwardAsm(n uintptr, z ptr, gate uintptr, prev, tanhC, dh, dc ptr) {
 	if level == avx512 {
 		lstmBackward512(n, z, gate, prev, tanhC, dh, dc)
 	} else {
@@ -72,7 +70,7 @@ func lstmBackwardAsm(n uintptr, z unsafe.Pointer, gate uintptr, prev, tanhC, dh,
 	}
 }
 
-func adamAsm(n uintptr, w, grad, m, v, args unsafe.Pointer) {
+func adamAsm(n uintptr, w, grad, m, v, args ptr) {
 	if level == avx512 {
 		adam512(n, w, grad, m, v, args)
 	} else {
@@ -81,7 +79,7 @@ func adamAsm(n uintptr, w, grad, m, v, args unsafe.Pointer) {
 }
 
 // gemmTile runs the micro-kernel for a tile of rows.
-func gemmTile(rows int, k uintptr, a unsafe.Pointer, ars, acs uintptr, b unsafe.Pointer, brs uintptr, c unsafe.Pointer, crs, acc uintptr) {
+func gemmTile(rows int, k uintptr, a ptr, ars, acs uintptr, b ptr, brs uintptr, c ptr, crs, acc uintptr) {
 	if level == avx512 {
 		gemmTile512(rows, k, a, ars, acs, b, brs, c, crs, acc)
 	} else {
@@ -89,7 +87,7 @@ func gemmTile(rows int, k uintptr, a unsafe.Pointer, ars, acs uintptr, b unsafe.
 	}
 }
 
-func gemmTile512(rows int, k uintptr, a unsafe.Pointer, ars, acs uintptr, b unsafe.Pointer, brs uintptr, c unsafe.Pointer, crs, acc uintptr) {
+func gemmTile512(rows int, k uintptr, a ptr, ars, acs uintptr, b ptr, brs uintptr, c ptr, crs, acc uintptr) {
 	switch rows {
 	case 1:
 		gemm1x512(k, a, ars, acs, b, brs, c, crs, acc)
@@ -118,7 +116,7 @@ func gemmTile512(rows int, k uintptr, a unsafe.Pointer, ars, acs uintptr, b unsa
 	}
 }
 
-func gemmTile256(rows int, k uintptr, a unsafe.Pointer, ars, acs uintptr, b unsafe.Pointer, brs uintptr, c unsafe.Pointer, crs, acc uintptr) {
+func gemmTile256(rows int, k uintptr, a ptr, ars, acs uintptr, b ptr, brs uintptr, c ptr, crs, acc uintptr) {
 	switch rows {
 	case 1:
 		gemm1x256(k, a, ars, acs, b, brs, c, crs, acc)

@@ -2,25 +2,21 @@
 
 package kernels
 
-import "unsafe"
-
 // level is always portable here.
 const level = portable
 
-// What portable never calls.
+// The portable code calls none of these.
 
-func addAsm(uintptr, unsafe.Pointer, unsafe.Pointer) {}
+func addAsm(uintptr, ptr, ptr) {}
 
-func convMaxAsm(_, _ uintptr, _, _ unsafe.Pointer, _, _ uintptr, _, _ unsafe.Pointer, _ uintptr) {}
+func convMaxAsm(_, _ uintptr, _, _ ptr, _, _ uintptr, _, _ ptr, _ uintptr) {}
 
-func lstmForwardAsm(_ uintptr, _ unsafe.Pointer, _ uintptr, _, _, _, _ unsafe.Pointer) {}
+func lstmForwardAsm(_ uintptr, _ ptr, _ uintptr, _, _, _, _ ptr) {}
 
-func lstmInferAsm(_ uintptr, _, _ unsafe.Pointer, _ uintptr, _, _ unsafe.Pointer) {}
+func lstmInferAsm(_ uintptr, _, _ ptr, _ uintptr, _, _ ptr) {}
 
-func lstmBackwardAsm(_ uintptr, _ unsafe.Pointer, _ uintptr, _, _, _, _ unsafe.Pointer) {}
+func lstmBackwardAsm(_ uintptr, _ ptr, _ uintptr, _, _, _, _ ptr) {}
 
-func adamAsm(uintptr, unsafe.Pointer, unsafe.Pointer, unsafe.Pointer, unsafe.Pointer, unsafe.Pointer) {
-}
+func adamAsm(uintptr, ptr, ptr, ptr, ptr, ptr) {}
 
-func gemmTile(int, uintptr, unsafe.Pointer, uintptr, uintptr, unsafe.Pointer, uintptr, unsafe.Pointer, uintptr, uintptr) {
-}
+func gemmTile(int, uintptr, ptr, uintptr, uintptr, ptr, uintptr, ptr, uintptr, uintptr) {}

@@ -1,16 +1,14 @@
 package kernels
 
-import "unsafe"
-
-// convBlock is the filters summed at a time: the block stays in the first-level cache while a name is walked.
+// convBlock is how many filters are summed at a time. The block stays in the first-level cache for a whole name.
 const convBlock = 256
 
 // ConvMax finds, for every filter, the largest response of a folded convolution over one name:
 //
 //	out[f] = max over t in [from, len(codes)-kernel] of sum over j of table[codes[t+j]][j·filters+f]
 //
-// and arg[f], the first t where it is reached. table is [codes, kernel·filters]: row c holds what character c
-// contributes at each offset of the kernel. Positions before from are known to equal position from and are left out.
+// and arg[f], the first t with that response. table is [codes, kernel·filters]: row c holds what character c
+// contributes at each offset of the kernel. Positions before from equal position from and are left out.
 func ConvMax(table []float32, kernel, filters int, codes []uint16, from int, out []float32, arg []int32) {
 	row := kernel * filters
 	start := convMaxWide(table, kernel, filters, codes, from, out, arg)
@@ -19,7 +17,7 @@ func ConvMax(table []float32, kernel, filters int, codes []uint16, from int, out
 		n := min(convBlock, filters-lo)
 		y, o, a := sum[:n], out[lo:lo+n], arg[lo:lo+n]
 		for t := from; t+kernel <= len(codes); t++ {
-			ConvSum(table, row, filters, codes[t:t+kernel], lo, y)
+			convSum(table, row, filters, codes[t:t+kernel], lo, y)
 			if t == from {
 				copy(o, y)
 				for f := range a {
@@ -36,7 +34,7 @@ func ConvMax(table []float32, kernel, filters int, codes []uint16, from int, out
 	}
 }
 
-// convMaxWide does as many filters as the assembly's blocks hold and returns how many those are.
+// convMaxWide handles as many filters as fill the assembly's blocks and returns their number.
 func convMaxWide(table []float32, kernel, filters int, codes []uint16, from int, out []float32, arg []int32) int {
 	times, row := len(codes)-kernel-from+1, kernel*filters
 	block := [...]int{0, 32, 128}[level]
@@ -49,14 +47,14 @@ func convMaxWide(table []float32, kernel, filters int, codes []uint16, from int,
 	out, arg = out[:filters], arg[:filters]
 	lo := 0
 	for ; lo+block <= filters; lo += block {
-		convMaxAsm(uintptr(times), uintptr(kernel), unsafe.Pointer(&codes[from]), at(table, lo), uintptr(row)*4, uintptr(filters)*4,
-			at(out, lo), unsafe.Pointer(&arg[lo]), uintptr(from))
+		convMaxAsm(uintptr(times), uintptr(kernel), ptr(&codes[from]), at(table, lo), uintptr(row)*4, uintptr(filters)*4,
+			at(out, lo), ptr(&arg[lo]), uintptr(from))
 	}
 	return lo
 }
 
-// ConvSum adds up one window: y[f] = sum over j of table[codes[j]·row + j·filters + lo + f].
-func ConvSum(table []float32, row, filters int, codes []uint16, lo int, y []float32) {
+// convSum adds up one window: y[f] = sum over j of table[codes[j]·row + j·filters + lo + f].
+func convSum(table []float32, row, filters int, codes []uint16, lo int, y []float32) {
 	n := len(y)
 	copy(y, table[int(codes[0])*row+lo:][:n])
 	j := 1
@@ -75,8 +73,8 @@ func ConvSum(table []float32, row, filters int, codes []uint16, lo int, y []floa
 	}
 }
 
-// ConvMaxGrad adds one name's gradient to the table's: grad[codes[arg[f]+j]][j·filters+f] += dout[f]. Filters without a
-// gradient are added too: about half are, at random, and a mispredicted branch costs more than an addition of zero.
+// ConvMaxGrad adds one name's gradient to the table's: grad[codes[arg[f]+j]][j·filters+f] += dout[f]. It adds zeros
+// too: about half of the filters have no gradient, at random, and a mispredicted branch costs more than an addition.
 func ConvMaxGrad(grad []float32, kernel, filters int, codes []uint16, arg []int32, dout []float32) {
 	row := kernel * filters
 	arg = arg[:len(dout)]

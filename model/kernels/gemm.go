@@ -2,7 +2,6 @@ package kernels
 
 import (
 	"sync"
-	"unsafe"
 
 	"gonum.org/v1/gonum/blas"
 	"gonum.org/v1/gonum/blas/gonum"
@@ -15,10 +14,10 @@ type Matrix struct {
 	Transposed bool
 }
 
-// T is the transpose of m.
+// T returns the transpose of m.
 func (m Matrix) T() Matrix { m.Transposed = !m.Transposed; return m }
 
-// strides are the distances between rows and between columns.
+// strides returns the distances between rows and between columns.
 func (m Matrix) strides() (row, column int) {
 	if m.Transposed {
 		return 1, m.Stride
@@ -26,11 +25,11 @@ func (m Matrix) strides() (row, column int) {
 	return m.Stride, 1
 }
 
-// depth is how much of the common dimension is multiplied at a time: a panel of B then fits the first-level cache.
+// depth is how much of the common dimension is multiplied at a time, so that a panel of B fits the first-level cache.
 const depth = 256
 
 // Gemm computes c = a·b, or c += a·b with accumulate, for a [m, k], b [k, n] and c [m, n]. c must not be transposed. It
-// uses one core: callers split batches, which costs fewer wake-ups than splitting products.
+// uses one core: callers split batches, which wakes fewer cores than splitting products.
 func Gemm(m, n, k int, a, b, c Matrix, accumulate bool) {
 	if m == 0 || n == 0 {
 		return
@@ -47,8 +46,7 @@ func Gemm(m, n, k int, a, b, c Matrix, accumulate bool) {
 	products.Put(p)
 }
 
-// check panics, as an index out of range would, when x is too short for a [rows, columns] view of it: the kernels read
-// memory unchecked.
+// check panics with an index out of range if x is too short for [rows, columns]: the kernels read memory unchecked.
 func check(rows, columns int, x Matrix) {
 	if x.Transposed {
 		rows, columns = columns, rows
@@ -56,8 +54,7 @@ func check(rows, columns int, x Matrix) {
 	_ = x.Data[(rows-1)*x.Stride+columns-1]
 }
 
-// few and narrow are the rows and the columns up to which plain loops do instead of gonum, which starts goroutines and
-// allocates for them.
+// Up to few rows or narrow columns, plain loops replace gonum, which starts goroutines and allocates.
 const few, narrow = 4, 16
 
 func blasGemm(m, n, k int, a, b, c Matrix, accumulate bool) {
@@ -69,7 +66,8 @@ func blasGemm(m, n, k int, a, b, c Matrix, accumulate bool) {
 	if accumulate {
 		beta = 1
 	}
-	gonum.Implementation{}.Sgemm(trans(a), trans(b), m, n, k, 1, a.Data, a.Stride, b.Data, b.Stride, beta, c.Data, c.Stride)
+	gonum.Implementation{}.Sgemm(trans(a), trans(b), m, n, k,
+		1, a.Data, a.Stride, b.Data, b.Stride, beta, c.Data, c.Stride)
 }
 
 // fewRows adds row after row of b, scaled, to the rows of c.
@@ -102,8 +100,8 @@ const (
 	maxColumns = 32
 )
 
-// product is the working memory of a matrix product: packed panels of B, tiles of A where its values lie apart, and a tile
-// for the ragged edge of C.
+// product is the working memory of a matrix product: packed panels of B, tiles of A if its values lie apart, and a tile
+// for the ragged edge of C. It belongs to one goroutine at a time.
 type product struct {
 	panels, left []float32
 	tile         [maxRows * maxColumns]float32
@@ -111,7 +109,7 @@ type product struct {
 
 var products = sync.Pool{New: func() any { return new(product) }}
 
-// tileSize is the rows and columns the micro-kernel computes at once.
+// tileSize returns how many rows and columns the micro-kernel computes at once.
 func tileSize() (rows, columns int) {
 	if level == avx512 {
 		return maxRows, maxColumns
@@ -132,10 +130,10 @@ func (p *product) multiply(m, n, k int, a, b, c Matrix, accumulate bool) {
 				high := min(rows, m-i)
 				from, ars, acs := p.rows(a, q, i, deep, high)
 				if wide == columns {
-					tile(high, deep, from, ars, acs, panel, stride, unsafe.Pointer(&c.Data[i*c.Stride+j]), c.Stride, add)
+					tile(high, deep, from, ars, acs, panel, stride, at(c.Data, i*c.Stride+j), c.Stride, add)
 					continue
 				}
-				tile(high, deep, from, ars, acs, panel, stride, unsafe.Pointer(&p.tile), columns, false)
+				tile(high, deep, from, ars, acs, panel, stride, ptr(&p.tile), columns, false)
 				p.edge(c.Data[i*c.Stride+j:], c.Stride, high, wide, columns, add)
 			}
 		}
@@ -143,7 +141,7 @@ func (p *product) multiply(m, n, k int, a, b, c Matrix, accumulate bool) {
 }
 
 // tile calls the micro-kernel with strides in floats.
-func tile(rows, k int, a unsafe.Pointer, ars, acs int, b unsafe.Pointer, brs int, c unsafe.Pointer, crs int, accumulate bool) {
+func tile(rows, k int, a ptr, ars, acs int, b ptr, brs int, c ptr, crs int, accumulate bool) {
 	acc := uintptr(0)
 	if accumulate {
 		acc = 1
@@ -151,38 +149,39 @@ func tile(rows, k int, a unsafe.Pointer, ars, acs int, b unsafe.Pointer, brs int
 	gemmTile(rows, uintptr(k), a, uintptr(ars)*4, uintptr(acs)*4, b, uintptr(brs)*4, c, uintptr(crs)*4, acc)
 }
 
-// together is how many columns of B are packed at once, whole panels: rows are then read in one go, which memory is quick
-// at, and not a cache line here and there. reused is how many columns make it worth packing A.
-const together, reused = 512, 256
+// packedColumns is how many columns of B, in whole panels, are packed at once, so that rows are read in one piece and
+// not a cache line here and there. From minColumns on it is worth packing A.
+const packedColumns, minColumns = 512, 256
 
-// panel gives the panel [deep, columns] of b at column j, zeros beyond n. One that few rows will use is left in place.
-func (p *product) panel(b Matrix, q, j, deep, n, columns int, many bool) (panel unsafe.Pointer, stride int) {
+// panel returns the panel [deep, columns] of b at column j, with zeros beyond n. It leaves a panel that few rows will
+// use in place.
+func (p *product) panel(b Matrix, q, j, deep, n, columns int, many bool) (panel ptr, stride int) {
 	wide := min(columns, n-j)
 	if !many && wide == columns && !b.Transposed {
-		return unsafe.Pointer(&b.Data[q*b.Stride+j]), b.Stride
+		return at(b.Data, q*b.Stride+j), b.Stride
 	}
 	if b.Transposed {
 		p.panels = grown(p.panels, deep*columns)
 		packColumns(p.panels, b.Data[j*b.Stride+q:], deep, columns, wide, b.Stride)
-		return unsafe.Pointer(&p.panels[0]), columns
+		return at(p.panels, 0), columns
 	}
 	group := columns
 	if many {
-		group = together
+		group = packedColumns
 	}
 	if j%group == 0 {
 		width := min(group, n-j)
 		p.panels = grown(p.panels, panelled(width, columns)*deep)
 		packRows(p.panels, b.Data[q*b.Stride+j:], deep, columns, width, b.Stride)
 	}
-	return unsafe.Pointer(&p.panels[j%group*deep]), columns
+	return at(p.panels, j%group*deep), columns
 }
 
-// packLeft lays out a's rows tile by tile where a row's values lie apart and columns enough of b will use them: apart by a
-// power of two, they would have but few places in the cache.
+// packLeft lays out a's rows tile by tile if a row's values lie apart and enough columns of b will use them: values
+// that are a power of two apart share few places in the cache.
 func (p *product) packLeft(a Matrix, q, m, n, deep, rows int) {
 	p.left = p.left[:0]
-	if !a.Transposed || n < reused {
+	if !a.Transposed || n < minColumns {
 		return
 	}
 	p.left = grown(p.left, m*deep)
@@ -195,13 +194,13 @@ func (p *product) packLeft(a Matrix, q, m, n, deep, rows int) {
 	}
 }
 
-// rows is the tile of a from row i on, with its strides.
-func (p *product) rows(a Matrix, q, i, deep, high int) (from unsafe.Pointer, ars, acs int) {
+// rows returns the tile of a from row i on, with its strides.
+func (p *product) rows(a Matrix, q, i, deep, high int) (from ptr, ars, acs int) {
 	if len(p.left) > 0 {
-		return unsafe.Pointer(&p.left[i*deep]), 1, high
+		return at(p.left, i*deep), 1, high
 	}
 	ars, acs = a.strides()
-	return unsafe.Pointer(&a.Data[i*ars+q*acs]), ars, acs
+	return at(a.Data, i*ars+q*acs), ars, acs
 }
 
 // edge moves the used part of the tile into c.

@@ -2,7 +2,10 @@ package kernels
 
 import "unsafe"
 
-// isa is an instruction set, wider ones above narrower ones.
+// ptr is an address that assembly reads or writes unchecked.
+type ptr = unsafe.Pointer
+
+// isa is an instruction set. Wider ones are greater.
 type isa int
 
 const (
@@ -13,19 +16,16 @@ const (
 
 func (l isa) String() string { return [...]string{"portable", "avx2", "avx512"}[l] }
 
-// Name is the instruction set the kernels use on this machine: "avx512", "avx2" or "portable".
+// Name is the instruction set that the kernels use on this machine: "avx512", "avx2" or "portable".
 func Name() string { return isa(level).String() }
 
-// lanes is the floats of a register; loops in assembly take multiples of it.
-func (l isa) lanes() int { return [...]int{1, 8, 16}[l] }
-
-// whole is the largest multiple of the register that n holds; 0 where there is no assembly.
+// whole returns how many of n floats assembly handles: as many as fill registers, none where there is no assembly.
 func whole(n int) int {
 	if level == portable {
 		return 0
 	}
-	return n &^ (isa(level).lanes() - 1)
+	return n &^ (4<<level - 1) // 8 floats for avx2, 16 for avx512
 }
 
-// at is the address of x[i]. The caller has checked the bounds of what is read from there.
-func at(x []float32, i int) unsafe.Pointer { return unsafe.Pointer(&x[i]) }
+// at returns the address of x[i]. The caller has checked the bounds of what is read from there.
+func at(x []float32, i int) ptr { return ptr(&x[i]) }

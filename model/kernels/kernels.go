@@ -1,9 +1,12 @@
 // Package kernels holds the float32 loops that degas spends its time in: matrix products, the folded convolution, the
 // LSTM cell and the Adam update. Everything is row-major. Callers own all memory.
 //
-// On amd64 the loops are assembly for AVX-512 or for AVX2 with FMA, chosen when the program starts; elsewhere, and with
-// the build tag noasm, they are plain Go. The environment variable DEGAS_KERNELS (avx2, portable) chooses a narrower set.
-// Results of the sets differ by rounding alone.
+// On amd64 the loops are assembly for AVX-512 or for AVX2 with FMA, chosen when the program starts. Elsewhere, and with
+// the build tag noasm, they are plain Go. The environment variable DEGAS_KERNELS (avx2, portable) chooses a narrower
+// set. Results of the sets differ by rounding alone.
+//
+// Slices must have the lengths that the comments state: a shorter one panics. All functions are safe for concurrent use
+// on memory that no other goroutine writes.
 package kernels
 
 import "math"

@@ -260,7 +260,7 @@ DATA bias<>+56(SB)/4, $0x0000007f
 DATA bias<>+60(SB)/4, $0x0000007f
 GLOBL bias<>(SB), RODATA|NOPTR, $64
 
-// func gemm1x512(k uintptr, a unsafe.Pointer, ars, acs uintptr, b unsafe.Pointer, brs uintptr, c unsafe.Pointer, crs, acc uintptr)
+// func gemm1x512(k uintptr, a ptr, ars, acs uintptr, b ptr, brs uintptr, c ptr, crs, acc uintptr)
 TEXT ·gemm1x512(SB), NOSPLIT, $0-72
 	MOVQ k+0(FP), R11
 	MOVQ a+8(FP), AX
@@ -299,7 +299,7 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemm2x512(k uintptr, a unsafe.Pointer, ars, acs uintptr, b unsafe.Pointer, brs uintptr, c unsafe.Pointer, crs, acc uintptr)
+// func gemm2x512(k uintptr, a ptr, ars, acs uintptr, b ptr, brs uintptr, c ptr, crs, acc uintptr)
 TEXT ·gemm2x512(SB), NOSPLIT, $0-72
 	MOVQ k+0(FP), R11
 	MOVQ a+8(FP), AX
@@ -349,7 +349,7 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemm3x512(k uintptr, a unsafe.Pointer, ars, acs uintptr, b unsafe.Pointer, brs uintptr, c unsafe.Pointer, crs, acc uintptr)
+// func gemm3x512(k uintptr, a ptr, ars, acs uintptr, b ptr, brs uintptr, c ptr, crs, acc uintptr)
 TEXT ·gemm3x512(SB), NOSPLIT, $0-72
 	MOVQ k+0(FP), R11
 	MOVQ a+8(FP), AX
@@ -410,7 +410,7 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemm4x512(k uintptr, a unsafe.Pointer, ars, acs uintptr, b unsafe.Pointer, brs uintptr, c unsafe.Pointer, crs, acc uintptr)
+// func gemm4x512(k uintptr, a ptr, ars, acs uintptr, b ptr, brs uintptr, c ptr, crs, acc uintptr)
 TEXT ·gemm4x512(SB), NOSPLIT, $0-72
 	MOVQ k+0(FP), R11
 	MOVQ a+8(FP), AX
@@ -485,7 +485,7 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemm5x512(k uintptr, a unsafe.Pointer, ars, acs uintptr, b unsafe.Pointer, brs uintptr, c unsafe.Pointer, crs, acc uintptr)
+// func gemm5x512(k uintptr, a ptr, ars, acs uintptr, b ptr, brs uintptr, c ptr, crs, acc uintptr)
 TEXT ·gemm5x512(SB), NOSPLIT, $0-72
 	MOVQ k+0(FP), R11
 	MOVQ a+8(FP), AX
@@ -571,7 +571,7 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemm6x512(k uintptr, a unsafe.Pointer, ars, acs uintptr, b unsafe.Pointer, brs uintptr, c unsafe.Pointer, crs, acc uintptr)
+// func gemm6x512(k uintptr, a ptr, ars, acs uintptr, b ptr, brs uintptr, c ptr, crs, acc uintptr)
 TEXT ·gemm6x512(SB), NOSPLIT, $0-72
 	MOVQ k+0(FP), R11
 	MOVQ a+8(FP), AX
@@ -668,7 +668,7 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemm7x512(k uintptr, a unsafe.Pointer, ars, acs uintptr, b unsafe.Pointer, brs uintptr, c unsafe.Pointer, crs, acc uintptr)
+// func gemm7x512(k uintptr, a ptr, ars, acs uintptr, b ptr, brs uintptr, c ptr, crs, acc uintptr)
 TEXT ·gemm7x512(SB), NOSPLIT, $0-72
 	MOVQ k+0(FP), R11
 	MOVQ a+8(FP), AX
@@ -779,7 +779,7 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemm8x512(k uintptr, a unsafe.Pointer, ars, acs uintptr, b unsafe.Pointer, brs uintptr, c unsafe.Pointer, crs, acc uintptr)
+// func gemm8x512(k uintptr, a ptr, ars, acs uintptr, b ptr, brs uintptr, c ptr, crs, acc uintptr)
 TEXT ·gemm8x512(SB), NOSPLIT, $0-72
 	MOVQ k+0(FP), R11
 	MOVQ a+8(FP), AX
@@ -901,7 +901,7 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemm9x512(k uintptr, a unsafe.Pointer, ars, acs uintptr, b unsafe.Pointer, brs uintptr, c unsafe.Pointer, crs, acc uintptr)
+// func gemm9x512(k uintptr, a ptr, ars, acs uintptr, b ptr, brs uintptr, c ptr, crs, acc uintptr)
 TEXT ·gemm9x512(SB), NOSPLIT, $0-72
 	MOVQ k+0(FP), R11
 	MOVQ a+8(FP), AX
@@ -1034,7 +1034,7 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemm10x512(k uintptr, a unsafe.Pointer, ars, acs uintptr, b unsafe.Pointer, brs uintptr, c unsafe.Pointer, crs, acc uintptr)
+// func gemm10x512(k uintptr, a ptr, ars, acs uintptr, b ptr, brs uintptr, c ptr, crs, acc uintptr)
 TEXT ·gemm10x512(SB), NOSPLIT, $0-72
 	MOVQ k+0(FP), R11
 	MOVQ a+8(FP), AX
@@ -1181,7 +1181,7 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemm11x512(k uintptr, a unsafe.Pointer, ars, acs uintptr, b unsafe.Pointer, brs uintptr, c unsafe.Pointer, crs, acc uintptr)
+// func gemm11x512(k uintptr, a ptr, ars, acs uintptr, b ptr, brs uintptr, c ptr, crs, acc uintptr)
 TEXT ·gemm11x512(SB), NOSPLIT, $0-72
 	MOVQ k+0(FP), R11
 	MOVQ a+8(FP), AX
@@ -1339,7 +1339,7 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemm12x512(k uintptr, a unsafe.Pointer, ars, acs uintptr, b unsafe.Pointer, brs uintptr, c unsafe.Pointer, crs, acc uintptr)
+// func gemm12x512(k uintptr, a ptr, ars, acs uintptr, b ptr, brs uintptr, c ptr, crs, acc uintptr)
 TEXT ·gemm12x512(SB), NOSPLIT, $0-72
 	MOVQ k+0(FP), R11
 	MOVQ a+8(FP), AX
@@ -1508,7 +1508,7 @@ store:
 	VZEROUPPER
 	RET
 
-// func add512(n uintptr, dst, src unsafe.Pointer)
+// func add512(n uintptr, dst, src ptr)
 TEXT ·add512(SB), NOSPLIT, $0-24
 	MOVQ n+0(FP), CX
 	MOVQ dst+8(FP), AX
@@ -1524,7 +1524,7 @@ loop:
 	VZEROUPPER
 	RET
 
-// func convMax512(times, k uintptr, codes, table unsafe.Pointer, row, js uintptr, out, arg unsafe.Pointer, first uintptr)
+// func convMax512(times, k uintptr, codes, table ptr, row, js uintptr, out, arg ptr, first uintptr)
 TEXT ·convMax512(SB), NOSPLIT, $0-72
 	MOVQ times+0(FP), CX
 	MOVQ k+8(FP), BX
@@ -1633,7 +1633,7 @@ compare:
 	VZEROUPPER
 	RET
 
-// func lstmForward512(n uintptr, z unsafe.Pointer, gate uintptr, prev, c, tanhC, h unsafe.Pointer)
+// func lstmForward512(n uintptr, z ptr, gate uintptr, prev, c, tanhC, h ptr)
 TEXT ·lstmForward512(SB), NOSPLIT, $0-56
 	MOVQ n+0(FP), CX
 	MOVQ z+8(FP), AX
@@ -1795,7 +1795,7 @@ loop:
 	VZEROUPPER
 	RET
 
-// func lstmInfer512(n uintptr, x, z unsafe.Pointer, gate uintptr, c, h unsafe.Pointer)
+// func lstmInfer512(n uintptr, x, z ptr, gate uintptr, c, h ptr)
 TEXT ·lstmInfer512(SB), NOSPLIT, $0-48
 	MOVQ n+0(FP), CX
 	MOVQ x+8(FP), DX
@@ -1956,7 +1956,7 @@ loop:
 	VZEROUPPER
 	RET
 
-// func lstmBackward512(n uintptr, z unsafe.Pointer, gate uintptr, prev, tanhC, dh, dc unsafe.Pointer)
+// func lstmBackward512(n uintptr, z ptr, gate uintptr, prev, tanhC, dh, dc ptr)
 TEXT ·lstmBackward512(SB), NOSPLIT, $0-56
 	MOVQ n+0(FP), CX
 	MOVQ z+8(FP), AX
@@ -2011,7 +2011,7 @@ loop:
 	VZEROUPPER
 	RET
 
-// func adam512(n uintptr, w, grad, m, v, args unsafe.Pointer)
+// func adam512(n uintptr, w, grad, m, v, args ptr)
 TEXT ·adam512(SB), NOSPLIT, $8-48
 	STMXCSR saved-8(SP)
 	MOVL saved-8(SP), R9
@@ -2058,7 +2058,7 @@ loop:
 	VZEROUPPER
 	RET
 
-// func gemm1x256(k uintptr, a unsafe.Pointer, ars, acs uintptr, b unsafe.Pointer, brs uintptr, c unsafe.Pointer, crs, acc uintptr)
+// func gemm1x256(k uintptr, a ptr, ars, acs uintptr, b ptr, brs uintptr, c ptr, crs, acc uintptr)
 TEXT ·gemm1x256(SB), NOSPLIT, $0-72
 	MOVQ k+0(FP), R11
 	MOVQ a+8(FP), AX
@@ -2097,7 +2097,7 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemm2x256(k uintptr, a unsafe.Pointer, ars, acs uintptr, b unsafe.Pointer, brs uintptr, c unsafe.Pointer, crs, acc uintptr)
+// func gemm2x256(k uintptr, a ptr, ars, acs uintptr, b ptr, brs uintptr, c ptr, crs, acc uintptr)
 TEXT ·gemm2x256(SB), NOSPLIT, $0-72
 	MOVQ k+0(FP), R11
 	MOVQ a+8(FP), AX
@@ -2147,7 +2147,7 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemm3x256(k uintptr, a unsafe.Pointer, ars, acs uintptr, b unsafe.Pointer, brs uintptr, c unsafe.Pointer, crs, acc uintptr)
+// func gemm3x256(k uintptr, a ptr, ars, acs uintptr, b ptr, brs uintptr, c ptr, crs, acc uintptr)
 TEXT ·gemm3x256(SB), NOSPLIT, $0-72
 	MOVQ k+0(FP), R11
 	MOVQ a+8(FP), AX
@@ -2208,7 +2208,7 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemm4x256(k uintptr, a unsafe.Pointer, ars, acs uintptr, b unsafe.Pointer, brs uintptr, c unsafe.Pointer, crs, acc uintptr)
+// func gemm4x256(k uintptr, a ptr, ars, acs uintptr, b ptr, brs uintptr, c ptr, crs, acc uintptr)
 TEXT ·gemm4x256(SB), NOSPLIT, $0-72
 	MOVQ k+0(FP), R11
 	MOVQ a+8(FP), AX
@@ -2283,7 +2283,7 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemm5x256(k uintptr, a unsafe.Pointer, ars, acs uintptr, b unsafe.Pointer, brs uintptr, c unsafe.Pointer, crs, acc uintptr)
+// func gemm5x256(k uintptr, a ptr, ars, acs uintptr, b ptr, brs uintptr, c ptr, crs, acc uintptr)
 TEXT ·gemm5x256(SB), NOSPLIT, $0-72
 	MOVQ k+0(FP), R11
 	MOVQ a+8(FP), AX
@@ -2369,7 +2369,7 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemm6x256(k uintptr, a unsafe.Pointer, ars, acs uintptr, b unsafe.Pointer, brs uintptr, c unsafe.Pointer, crs, acc uintptr)
+// func gemm6x256(k uintptr, a ptr, ars, acs uintptr, b ptr, brs uintptr, c ptr, crs, acc uintptr)
 TEXT ·gemm6x256(SB), NOSPLIT, $0-72
 	MOVQ k+0(FP), R11
 	MOVQ a+8(FP), AX
@@ -2466,7 +2466,7 @@ store:
 	VZEROUPPER
 	RET
 
-// func add256(n uintptr, dst, src unsafe.Pointer)
+// func add256(n uintptr, dst, src ptr)
 TEXT ·add256(SB), NOSPLIT, $0-24
 	MOVQ n+0(FP), CX
 	MOVQ dst+8(FP), AX
@@ -2482,7 +2482,7 @@ loop:
 	VZEROUPPER
 	RET
 
-// func convMax256(times, k uintptr, codes, table unsafe.Pointer, row, js uintptr, out, arg unsafe.Pointer, first uintptr)
+// func convMax256(times, k uintptr, codes, table ptr, row, js uintptr, out, arg ptr, first uintptr)
 TEXT ·convMax256(SB), NOSPLIT, $0-72
 	MOVQ times+0(FP), CX
 	MOVQ k+8(FP), BX
@@ -2556,7 +2556,7 @@ compare:
 	VZEROUPPER
 	RET
 
-// func lstmForward256(n uintptr, z unsafe.Pointer, gate uintptr, prev, c, tanhC, h unsafe.Pointer)
+// func lstmForward256(n uintptr, z ptr, gate uintptr, prev, c, tanhC, h ptr)
 TEXT ·lstmForward256(SB), NOSPLIT, $0-56
 	MOVQ n+0(FP), CX
 	MOVQ z+8(FP), AX
@@ -2723,7 +2723,7 @@ loop:
 	VZEROUPPER
 	RET
 
-// func lstmInfer256(n uintptr, x, z unsafe.Pointer, gate uintptr, c, h unsafe.Pointer)
+// func lstmInfer256(n uintptr, x, z ptr, gate uintptr, c, h ptr)
 TEXT ·lstmInfer256(SB), NOSPLIT, $0-48
 	MOVQ n+0(FP), CX
 	MOVQ x+8(FP), DX
@@ -2889,7 +2889,7 @@ loop:
 	VZEROUPPER
 	RET
 
-// func lstmBackward256(n uintptr, z unsafe.Pointer, gate uintptr, prev, tanhC, dh, dc unsafe.Pointer)
+// func lstmBackward256(n uintptr, z ptr, gate uintptr, prev, tanhC, dh, dc ptr)
 TEXT ·lstmBackward256(SB), NOSPLIT, $0-56
 	MOVQ n+0(FP), CX
 	MOVQ z+8(FP), AX
@@ -2944,7 +2944,7 @@ loop:
 	VZEROUPPER
 	RET
 
-// func adam256(n uintptr, w, grad, m, v, args unsafe.Pointer)
+// func adam256(n uintptr, w, grad, m, v, args ptr)
 TEXT ·adam256(SB), NOSPLIT, $8-48
 	STMXCSR saved-8(SP)
 	MOVL saved-8(SP), R9

@@ -112,7 +112,16 @@ func TestConvMax(t *testing.T) {
 					}
 				}
 				if math.Abs(best-float64(out[f])) > 1e-4 || int(arg[f]) != at {
-					t.Fatalf("kernel %d, %d filters: filter %d is %g at %d, want %g at %d", kernel, filters, f, out[f], arg[f], best, at)
+					t.Fatalf(
+						"kernel %d, %d filters: filter %d is %g at %d, want %g at %d",
+						kernel,
+						filters,
+						f,
+						out[f],
+						arg[f],
+						best,
+						at,
+					)
 				}
 			}
 		}
@@ -128,7 +137,18 @@ func TestLSTMCell(t *testing.T) {
 				z[i] *= 3
 			}
 			prev, dh, dc := random(rng, u), random(rng, u), random(rng, u)
-			wantZ, wantC, wantT, wantH := append([]float32(nil), z...), make([]float32, u), make([]float32, u), make([]float32, u)
+			wantZ, wantC, wantT, wantH := append(
+				[]float32(nil),
+				z...), make(
+				[]float32,
+				u,
+			), make(
+				[]float32,
+				u,
+			), make(
+				[]float32,
+				u,
+			)
 			wantD, wantDC := make([]float32, 4*u), make([]float32, u)
 			for q := range u {
 				s := func(g int) float64 { return 1 / (1 + math.Exp(-float64(z[g*u+q]))) }
@@ -140,7 +160,8 @@ func TestLSTMCell(t *testing.T) {
 				}
 				wantC[q], wantT[q], wantH[q] = float32(c), float32(th), float32(o*th)
 				d := float64(dc[q]) + float64(dh[q])*o*(1-th*th)
-				for k, v := range []float64{d * g * i * (1 - i), d * float64(prev[q]) * f * (1 - f), d * i * (1 - g*g), float64(dh[q]) * th * o * (1 - o)} {
+				for k, v := range []float64{d * g * i * (1 - i), d * float64(prev[q]) * f * (1 - f), d * i * (1 - g*g),
+					float64(dh[q]) * th * o * (1 - o)} {
 					wantD[k*u+q] = float32(v)
 				}
 				wantDC[q] = float32(d * f)
@@ -237,7 +258,8 @@ func adamSteps(t *testing.T, decay float64, want []float64) {
 	}
 }
 
-// A gradient that has died out must not make a step slower: its moments are too small to be normal for thousands of steps.
+// A gradient that has died out must not make a step slower: its moments are too small to be normal for thousands of
+// steps.
 func BenchmarkAdam(b *testing.B) {
 	for name, size := range map[string]float32{"normal": 1e-3, "died out": 1e-21} {
 		b.Run(name, func(b *testing.B) {
@@ -285,11 +307,21 @@ func BenchmarkGemm(b *testing.B) {
 	for _, s := range []struct {
 		m, n, k int
 		across  bool // a transposed, as gradients of weights have it
-	}{{256, 512, 128, false}, {256, 256, 1024, false}, {1024, 256, 256, false}, {1024, 512, 128, false}, {1024, 256, 1024, false}, {128, 512, 5120, true}, {896, 256, 512, true}} {
+	}{{256, 512, 128, false}, {256, 256, 1024, false}, {1024, 256, 256, false}, {1024, 512, 128, false}, {1024, 256, 1024,
+		false}, {128, 512, 5120, true}, {896, 256, 512, true}} {
 		b.Run(fmt.Sprintf("%dx%dx%d", s.m, s.n, s.k), func(b *testing.B) {
 			rng := rand.New(rand.NewPCG(1, 1))
 			m, n, k := s.m, s.n, s.k
-			x, y, z := Matrix{Data: random(rng, m*k), Stride: k}, Matrix{Data: random(rng, k*n), Stride: n}, Matrix{Data: random(rng, m*n), Stride: n}
+			x, y, z := Matrix{
+				Data:   random(rng, m*k),
+				Stride: k,
+			}, Matrix{
+				Data:   random(rng, k*n),
+				Stride: n,
+			}, Matrix{
+				Data:   random(rng, m*n),
+				Stride: n,
+			}
 			if s.across {
 				x = Matrix{Data: x.Data, Stride: m}.T()
 			}

@@ -1,16 +1,14 @@
 package kernels
 
-import "unsafe"
-
-// LSTMForward runs the element-wise half of one LSTM step for one sample. z, [4·units], holds the pre-activations of
-// the gates in Keras' order i, f, c, o and receives their activations; c receives the new cell state, tanhC its
-// tanh and h the output. prev is the cell state before the step. All slices but z have length units.
+// LSTMForward runs the element-wise half of one LSTM step for one name. z, [4·units], holds the pre-activations of the
+// gates in Keras' order i, f, c, o and receives their activations. c receives the new cell state, tanhC its tanh and h
+// the output. prev is the cell state before the step. All slices except z have length units.
 func LSTMForward(z, prev, c, tanhC, h []float32) {
 	u := len(h)
 	n := whole(u)
 	if n > 0 {
 		z, prev, c, tanhC = z[:4*u], prev[:u], c[:u], tanhC[:u] // the assembly writes unchecked
-		lstmForwardAsm(uintptr(n), at(z, 0), uintptr(u)*unsafe.Sizeof(z[0]), at(prev, 0), at(c, 0), at(tanhC, 0), at(h, 0))
+		lstmForwardAsm(uintptr(n), at(z, 0), uintptr(4*u), at(prev, 0), at(c, 0), at(tanhC, 0), at(h, 0))
 	}
 	zi, zf, zg, zo := z[:u], z[u:2*u], z[2*u:3*u], z[3*u:4*u]
 	for q := n; q < u; q++ {
@@ -22,15 +20,15 @@ func LSTMForward(z, prev, c, tanhC, h []float32) {
 	}
 }
 
-// LSTMInfer is LSTMForward where no gradient will be asked for: x and z, [4·units] each, are the halves of the
-// pre-activations that come from the input and from the state; c, [units], is the cell state before the step and
-// receives that after it.
+// LSTMInfer is LSTMForward without what a gradient needs. x and z, [4·units] each, are the halves of the
+// pre-activations that come from the input and from the state. c, [units], holds the cell state before the step and
+// receives the new one.
 func LSTMInfer(x, z, c, h []float32) {
 	u := len(h)
 	n := whole(u)
 	x, z, c = x[:4*u], z[:4*u], c[:u] // the assembly works unchecked
 	if n > 0 {
-		lstmInferAsm(uintptr(n), at(x, 0), at(z, 0), uintptr(u)*unsafe.Sizeof(z[0]), at(c, 0), at(h, 0))
+		lstmInferAsm(uintptr(n), at(x, 0), at(z, 0), uintptr(4*u), at(c, 0), at(h, 0))
 	}
 	for q := n; q < u; q++ {
 		i, f := Logistic(x[q]+z[q]), Logistic(x[u+q]+z[u+q])
@@ -40,15 +38,15 @@ func LSTMInfer(x, z, c, h []float32) {
 	}
 }
 
-// LSTMBackward is LSTMForward's gradient for one sample. z holds the gates' activations and receives the gradient of
-// their pre-activations; dh is the gradient of the step's output; dc that of its cell state and receives that of the
-// state before.
+// LSTMBackward is LSTMForward's gradient for one name. z holds the gates' activations and receives the gradient of
+// their pre-activations. dh is the gradient of the step's output. dc holds the gradient of its cell state and receives
+// that of the state before.
 func LSTMBackward(z, prev, tanhC, dh, dc []float32) {
 	u := len(dh)
 	n := whole(u)
 	if n > 0 {
 		z, prev, tanhC, dc = z[:4*u], prev[:u], tanhC[:u], dc[:u] // the assembly writes unchecked
-		lstmBackwardAsm(uintptr(n), at(z, 0), uintptr(u)*unsafe.Sizeof(z[0]), at(prev, 0), at(tanhC, 0), at(dh, 0), at(dc, 0))
+		lstmBackwardAsm(uintptr(n), at(z, 0), uintptr(4*u), at(prev, 0), at(tanhC, 0), at(dh, 0), at(dc, 0))
 	}
 	zi, zf, zg, zo := z[:u], z[u:2*u], z[2*u:3*u], z[3*u:4*u]
 	for q := n; q < u; q++ {

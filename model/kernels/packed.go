@@ -1,16 +1,14 @@
 package kernels
 
-import "unsafe"
-
-// Packed is the right-hand operand of a matrix product laid out once for many products: panels of the micro-kernel's
-// columns, zeros beyond the last. An LSTM multiplies by the same matrix at every step.
+// Packed is the right-hand operand of a matrix product, laid out once for many products, such as the steps of an LSTM:
+// panels of the micro-kernel's columns, with zeros beyond the last.
 type Packed struct {
 	rows, columns int
 	data          []float32
 	plain         Matrix // what portable multiplies by
 }
 
-// Pack lays b, [k, n], out. It reuses p's memory and, where the kernels are portable, only remembers b.
+// Pack lays out b, [k, n]. It reuses p's memory. Portable kernels keep b itself, which must then not change.
 func (p *Packed) Pack(k, n int, b Matrix) {
 	p.rows, p.columns, p.plain = k, n, b
 	if level == portable {
@@ -29,10 +27,10 @@ func (p *Packed) Pack(k, n int, b Matrix) {
 	}
 }
 
-// panelled is n columns and those that fill up the last panel.
+// panelled rounds n columns up to whole panels.
 func panelled(n, wide int) int { return (n + wide - 1) / wide * wide }
 
-// grown is n values in x's memory if they fit there.
+// grown returns n values, in x's memory if they fit there.
 func grown(x []float32, n int) []float32 {
 	if cap(x) < n {
 		return make([]float32, n)
@@ -40,8 +38,8 @@ func grown(x []float32, n int) []float32 {
 	return x[:n]
 }
 
-// packRows fills panels one behind the other from a matrix whose rows, n columns of them, are stride floats apart. It goes
-// row by row: memory is quick at what lies in one go.
+// packRows fills panels one behind the other from a matrix whose rows of n columns are stride floats apart. It goes row
+// by row, because memory is fast at reading what lies in one piece.
 func packRows(panels, src []float32, k, wide, n, stride int) {
 	full := n / wide * wide
 	for y := range k {
@@ -59,8 +57,8 @@ func packRows(panels, src []float32, k, wide, n, stride int) {
 }
 
 // packColumns fills a panel from a transposed matrix: column x of the panel is row x of src, stride floats apart. It
-// works in blocks of rows, so that the panel's cache lines are written whole while they are near, and on four columns at
-// a time.
+// works in blocks of rows, so that the panel's cache lines are written whole while they are near, four columns at a
+// time.
 func packColumns(panel, src []float32, k, wide, used, stride int) {
 	if used < wide {
 		clear(panel)
@@ -106,15 +104,15 @@ func GemmPacked(m int, a Matrix, b *Packed, c Matrix, accumulate bool) {
 		add := accumulate || q > 0
 		for j := 0; j < n; j += columns {
 			wide := min(columns, n-j)
-			panel := unsafe.Pointer(&b.data[j*k+q*columns])
+			panel := at(b.data, j*k+q*columns)
 			for i := 0; i < m; i += rows {
 				high := min(rows, m-i)
-				from := unsafe.Pointer(&a.Data[i*ars+q*acs])
+				from := at(a.Data, i*ars+q*acs)
 				if wide == columns {
-					tile(high, deep, from, ars, acs, panel, columns, unsafe.Pointer(&c.Data[i*c.Stride+j]), c.Stride, add)
+					tile(high, deep, from, ars, acs, panel, columns, at(c.Data, i*c.Stride+j), c.Stride, add)
 					continue
 				}
-				tile(high, deep, from, ars, acs, panel, columns, unsafe.Pointer(&p.tile), columns, false)
+				tile(high, deep, from, ars, acs, panel, columns, ptr(&p.tile), columns, false)
 				p.edge(c.Data[i*c.Stride+j:], c.Stride, high, wide, columns, add)
 			}
 		}

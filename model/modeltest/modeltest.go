@@ -17,8 +17,8 @@ func Spec(rng *rand.Rand) model.Spec {
 	}
 }
 
-// WithoutDropout is a preset, or another Spec that is the caller's own, whose layers drop nothing: engines that draw masks of
-// their own are compared with it.
+// WithoutDropout sets all dropout rates in spec, whose layers must be the caller's own, to zero and returns it. Engines
+// that draw their own masks can then be compared.
 func WithoutDropout(spec model.Spec) model.Spec {
 	drop(spec.Layers)
 	return spec
@@ -34,7 +34,15 @@ func drop(layers []model.Layer) {
 }
 
 func draw(rng *rand.Rand) model.Spec {
-	enc := model.Encoder{Alphabet: model.NameAlphabet, Base: 2, Pad: 0, Unknown: 1, Window: 5 + rng.IntN(20), PadSide: model.Left, Keep: model.Last, Lower: true}
+	enc := model.Encoder{
+		Alphabet: model.NameAlphabet,
+		Base:     2,
+		Unknown:  1,
+		Window:   5 + rng.IntN(20),
+		PadSide:  model.Left,
+		Keep:     model.Last,
+		Lower:    true,
+	}
 	if rng.IntN(3) == 0 {
 		enc.PadSide = model.Right
 	}
@@ -59,7 +67,9 @@ func draw(rng *rand.Rand) model.Spec {
 		s.Layers = append(s.Layers, model.Layer{Kind: model.KindParallel, Branches: branches})
 	}
 	for range rng.IntN(3) {
-		s.Layers = append(s.Layers, model.Layer{Kind: model.KindDense, Units: 1 + rng.IntN(9), Activation: pick(rng, "", model.ReLU, model.Tanh, model.Sigmoid)})
+		dense := model.Layer{Kind: model.KindDense, Units: 1 + rng.IntN(9)}
+		dense.Activation = pick(rng, "", model.ReLU, model.Tanh, model.Sigmoid)
+		s.Layers = append(s.Layers, dense)
 	}
 	if rng.IntN(2) == 0 {
 		s.Layers = append(s.Layers, model.Layer{Kind: model.KindDropout, Rate: 0.5})
@@ -75,7 +85,9 @@ func tower(rng *rand.Rand) []model.Layer {
 	for range rng.IntN(3) {
 		switch rng.IntN(3) {
 		case 0:
-			out = append(out, model.Layer{Kind: model.KindMaxPool, Pool: 1 + rng.IntN(3), Padding: pick(rng, model.Same, model.Valid)})
+			pool := model.Layer{Kind: model.KindMaxPool, Pool: 1 + rng.IntN(3)}
+			pool.Padding = pick(rng, model.Same, model.Valid)
+			out = append(out, pool)
 		case 1:
 			out = append(out, model.Layer{Kind: model.KindThresholdedReLU, Theta: 1e-6})
 		}
@@ -96,7 +108,9 @@ func tower(rng *rand.Rand) []model.Layer {
 func picture(rng *rand.Rand) []model.Layer {
 	var out []model.Layer
 	for range 1 + rng.IntN(2) {
-		out = append(out, model.Layer{Kind: model.KindConv2D, Filters: 1 + rng.IntN(9), Kernel: 1 + rng.IntN(3), Activation: pick(rng, "", model.ReLU, model.Tanh)})
+		conv := model.Layer{Kind: model.KindConv2D, Filters: 1 + rng.IntN(9), Kernel: 1 + rng.IntN(3)}
+		conv.Activation = pick(rng, "", model.ReLU, model.Tanh)
+		out = append(out, conv)
 		if rng.IntN(2) == 0 {
 			out = append(out, model.Layer{Kind: model.KindMaxPool2D, Pool: 1 + rng.IntN(2)})
 		}

@@ -77,26 +77,45 @@ func First(t testing.TB, m *model.Model) (layer string, tensor *model.Tensor) {
 // Branches is a Spec whose branches have unequal depths and equal shapes, the order of which only Keras' own rule gets
 // right, with every activation, paddings of even and odd kernels and both kinds of LSTM.
 func Branches() model.Spec {
-	enc := model.Encoder{Alphabet: model.NameAlphabet, Base: 2, Pad: 0, Unknown: 1, Window: 20, PadSide: model.Left, Keep: model.Last, Lower: true}
+	enc := model.Encoder{
+		Alphabet: model.NameAlphabet,
+		Base:     2,
+		Unknown:  1,
+		Window:   20,
+		PadSide:  model.Left,
+		Keep:     model.Last,
+		Lower:    true,
+	}
 	conv := func(kernel int, padding, activation string) model.Layer {
 		return model.Layer{Kind: model.KindConv1D, Filters: 6, Kernel: kernel, Padding: padding, Activation: activation}
 	}
 	top := model.Layer{Kind: model.KindGlobalMaxPool}
-	return model.Spec{Version: model.SpecVersion, Name: "branches/of unequal depth", Encoder: enc, Labels: model.BinaryLabels, Layers: []model.Layer{
+	dense := func(activation string) model.Layer {
+		return model.Layer{Kind: model.KindDense, Units: 6, Activation: activation}
+	}
+	lstm := model.Layer{Kind: model.KindLSTM, Units: 6}
+	both := model.Layer{Kind: model.KindLSTM, Units: 6, Bidirectional: true}
+	pool := func(size int, padding string) model.Layer {
+		return model.Layer{Kind: model.KindMaxPool, Pool: size, Padding: padding}
+	}
+	flatten := model.Layer{Kind: model.KindFlatten}
+	s := model.Spec{Version: model.SpecVersion, Name: "branches/of unequal depth", Encoder: enc}
+	s.Labels, s.Layers = model.BinaryLabels, []model.Layer{
 		{Kind: model.KindEmbedding, Rows: enc.Codes(), Dim: 6},
 		{Kind: model.KindParallel, Branches: [][]model.Layer{
 			{conv(3, model.Same, model.Tanh), top},
 			{conv(3, model.Same, ""), {Kind: model.KindThresholdedReLU, Theta: 0.25}, top},
 			{conv(3, model.Same, model.ReLU), conv(3, model.Same, model.ReLU), top},
-			{{Kind: model.KindMaxPool, Pool: 3, Padding: model.Valid}, conv(4, model.Same, model.ReLU), {Kind: model.KindFlatten}, {Kind: model.KindDense, Units: 6, Activation: model.Softmax}},
-			{{Kind: model.KindLSTM, Units: 6}},
-			{{Kind: model.KindMaxPool, Pool: 2, Padding: model.Same}, {Kind: model.KindDropout, Rate: 0.2}, {Kind: model.KindLSTM, Units: 6, Bidirectional: true}},
-			{{Kind: model.KindLSTM, Units: 6, Bidirectional: true}, {Kind: model.KindThresholdedReLU}, {Kind: model.KindDense, Units: 6, Activation: model.Sigmoid}},
+			{pool(3, model.Valid), conv(4, model.Same, model.ReLU), flatten, dense(model.Softmax)},
+			{lstm},
+			{pool(2, model.Same), {Kind: model.KindDropout, Rate: 0.2}, both},
+			{both, {Kind: model.KindThresholdedReLU}, dense(model.Sigmoid)},
 		}},
-		{Kind: model.KindFlatten},
-		{Kind: model.KindDense, Units: 6, Activation: model.Tanh},
+		flatten,
+		dense(model.Tanh),
 		{Kind: model.KindDense, Units: 1, Activation: model.Sigmoid},
-	}}
+	}
+	return s
 }
 
 // Untrained is a model of a Spec with the weights that training would begin from.

@@ -9,19 +9,23 @@ import (
 	"strings"
 )
 
-// File is an HDF5 file to read from: what h5py writes for Keras 1 to 3, with superblocks 0 to 3, object headers 1 and 2,
-// symbol-table and compact groups, contiguous and compact data. What it does not know it says by name; h5repack turns
-// any file into one that it reads.
+// File is an HDF5 file to read from, as h5py writes it for Keras 1 to 3: superblocks 0 and 1, object headers 1,
+// symbol-table groups, contiguous and compact data. The error for any other structure names it. h5repack turns every
+// file into one that File reads.
 //
-// A file is not trusted: every place is checked against its size, and all that is read from it together may take four
-// times its size.
+// A file is not trusted: every address is checked against its size, and everything read from it may take four times its
+// size in memory.
 type File struct {
-	data    []byte
-	root    uint64
-	objects int // that may still be opened
-	budget  int // bytes that may still be made
-	steps   int // entries that may still be looked at to find something
+	data []byte
+	root uint64
+	// Reading uses these up.
+	objects int // to open
+	budget  int // bytes to allocate
+	steps   int // entries to look at
 }
+
+// repack is the hint for structures that only newer versions of the HDF5 library read.
+const repack = ". Try: h5repack --low=0 --high=0 IN OUT"
 
 // Object is a group or a data set.
 type Object struct {
@@ -30,10 +34,10 @@ type Object struct {
 	messages []message
 }
 
-// ErrMissing says that a file has no such object or attribute.
+// ErrMissing means that a file has no such object or attribute.
 var ErrMissing = errors.New("not there")
 
-// Bounds of a file, whatever its size. Look-ups try one entry after another, and entries may be shared: a large model's
+// Bounds of a file of any size. Look-ups try one entry after another, and entries may be shared. A large model's
 // thousand layers take a million steps.
 const (
 	maxObjects = 1 << 16
@@ -46,30 +50,22 @@ func Read(data []byte) (*File, error) {
 	if len(data) < 48 || string(data[:8]) != "\x89HDF\r\n\x1a\n" {
 		return nil, errors.New("h5: not an HDF5 file")
 	}
-	version, sizes := data[8], data[9:11]
-	at := uint64(12 + 3*8)
-	switch version {
-	case 0, 1:
-		sizes, at = data[13:15], 24+4*8+8
-		if version == 1 {
-			at += 4
-		}
-	case 2, 3:
-	default:
-		return nil, fmt.Errorf("h5: superblock version %d is not known", version)
+	version := data[8]
+	if version > 1 {
+		return nil, fmt.Errorf("h5: superblock version %d is not known%s", version, repack)
 	}
-	if sizes[0] != 8 || sizes[1] != 8 {
-		return nil, fmt.Errorf("h5: offsets of %d and lengths of %d bytes are not known", sizes[0], sizes[1])
+	if data[13] != 8 || data[14] != 8 {
+		return nil, fmt.Errorf("h5: offsets of %d and lengths of %d bytes are not known", data[13], data[14])
 	}
-	c := f.at(at)
+	c := f.at(24 + 4*8 + 8 + 4*uint64(version))
 	f.root = c.uint64()
 	return f, c.err
 }
 
-// Root is the root group.
+// Root opens the root group.
 func (f *File) Root() (*Object, error) { return f.object("", f.root) }
 
-// cursor reads little-endian values one after another. The first read outside the file sets err; later ones give zeros.
+// cursor reads little-endian values one after another. The first read outside the file sets err. Later ones give zeros.
 type cursor struct {
 	data []byte
 	pos  uint64
@@ -90,7 +86,6 @@ func (c *cursor) bytes(n uint64) []byte {
 	return c.data[c.pos-n : c.pos]
 }
 
-// unsigned reads an integer of 1 to 8 bytes.
 func (c *cursor) unsigned(n uint64) (v uint64) {
 	for i, b := range c.bytes(n) {
 		v |= uint64(b) << (8 * i)
@@ -133,22 +128,15 @@ func (f *File) object(path string, pos uint64) (*Object, error) {
 		return nil, fmt.Errorf("h5: more than %d objects", maxObjects)
 	}
 	o := &Object{f: f, path: path}
-	var err error
-	if c := f.at(pos); string(c.bytes(4)) == "OHDR" {
-		err = o.header2(c)
-	} else {
-		err = o.header1(f.at(pos))
-	}
-	if err != nil {
+	if err := o.header(f.at(pos)); err != nil {
 		return nil, fmt.Errorf("%s: %w", o.Path(), err)
 	}
 	return o, nil
 }
 
-// Path is where the object is; "/" for the root.
+// Path is the object's place in the file, "/" for the root.
 func (o *Object) Path() string { return "/" + o.path }
 
-// find gives the first message of a kind.
 func (o *Object) find(kind uint16) ([]byte, bool) {
 	i := slices.IndexFunc(o.messages, func(m message) bool { return m.kind == kind })
 	if i < 0 {
@@ -157,7 +145,7 @@ func (o *Object) find(kind uint16) ([]byte, bool) {
 	return o.messages[i].data, true
 }
 
-// Child opens the object at a path below o, names separated by '/'. The error wraps ErrMissing when there is none.
+// Child opens the object at a path below o, with names separated by '/'. The error wraps ErrMissing if there is none.
 func (o *Object) Child(path string) (*Object, error) {
 	for name := range strings.SplitSeq(path, "/") {
 		pos, err := o.lookup(name)
@@ -207,7 +195,6 @@ func (o *Object) Float32() (shape []int, values []float32, err error) {
 	return shape, values, nil
 }
 
-// contents finds the bytes that a layout message places.
 func (f *File) contents(layout []byte, size uint64) ([]byte, error) {
 	c := &cursor{data: layout}
 	switch version, class := c.byte(), c.byte(); {
@@ -223,11 +210,11 @@ func (f *File) contents(layout []byte, size uint64) ([]byte, error) {
 		if c.err != nil {
 			return nil, c.err
 		}
-		if n != size && size > 0 || pos == undefined && size > 0 {
-			return nil, fmt.Errorf("%d bytes where the shape needs %d", n, size)
-		}
 		if size == 0 {
 			return nil, nil
+		}
+		if n != size || pos == undefined {
+			return nil, fmt.Errorf("%d bytes where the shape needs %d", n, size)
 		}
 		d := f.at(pos)
 		return d.bytes(size), d.err
@@ -236,10 +223,10 @@ func (f *File) contents(layout []byte, size uint64) ([]byte, error) {
 	}
 }
 
-// dimensions reads a dataspace.
 func dimensions(space []byte) (shape []int, count uint64, err error) {
 	c := &cursor{data: space}
-	version, rank, flags := c.byte(), c.byte(), c.byte()
+	version, rank := c.byte(), c.byte()
+	c.skip(1) // flags: maximal sizes may follow the sizes, and do not matter
 	switch version {
 	case 1:
 		c.skip(5)
@@ -250,7 +237,6 @@ func dimensions(space []byte) (shape []int, count uint64, err error) {
 	default:
 		return nil, 0, fmt.Errorf("dataspace version %d is not known", version)
 	}
-	_ = flags // maximal sizes follow the sizes and do not matter
 	if rank > 32 {
 		return nil, 0, fmt.Errorf("%d dimensions", rank)
 	}
@@ -289,15 +275,13 @@ func floatType(kind []byte) (size uint64, decode func([]byte) float32, err error
 	return 0, nil, fmt.Errorf("numbers of %d bytes are not known", size)
 }
 
-// half widens an IEEE half-precision number.
 func half(h uint16) float32 {
 	sign, exponent, fraction := uint32(h>>15)<<31, uint32(h>>10&31), uint32(h&1023)
 	switch exponent {
 	case 0:
-		v := float32(fraction) / (1 << 24)
-		return math.Float32frombits(math.Float32bits(v) | sign)
+		return math.Float32frombits(math.Float32bits(float32(fraction)/(1<<24)) | sign)
 	case 31:
-		return math.Float32frombits(sign | 255<<23 | fraction<<13)
+		exponent = 255 - 112
 	}
 	return math.Float32frombits(sign | (exponent+112)<<23 | fraction<<13)
 }

@@ -59,7 +59,7 @@ func h5py(t testing.TB, name string) []byte {
 
 func TestReadBack(t *testing.T) {
 	for name, data := range map[string][]byte{
-		"own": written(t), "earliest": h5py(t, "earliest"), "latest": h5py(t, "latest"), "v110": h5py(t, "v110"),
+		"own": written(t), "earliest": h5py(t, "earliest"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			f, err := Read(data)
@@ -100,6 +100,15 @@ func TestReadBack(t *testing.T) {
 	}
 }
 
+// Structures of newer versions of the HDF5 library, which Keras does not write, are refused with a hint.
+func TestNewerLayouts(t *testing.T) {
+	for _, name := range []string{"latest", "v110"} {
+		if _, err := Read(h5py(t, name)); err == nil || !strings.Contains(err.Error(), "Try: h5repack") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // Numbers of other widths, byte orders and layouts.
 func TestReadNumbers(t *testing.T) {
 	f, err := Read(h5py(t, "numbers"))
@@ -115,7 +124,8 @@ func TestReadNumbers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if shape, values, err := d.Float32(); err != nil || !slices.Equal(shape, []int{4}) || !slices.Equal(values, []float32{1.5, -2, 0, 65504}) {
+		if shape, values, err := d.Float32(); err != nil || !slices.Equal(shape, []int{4}) ||
+			!slices.Equal(values, []float32{1.5, -2, 0, 65504}) {
 			t.Errorf("%s: %v %v %v", name, shape, values, err)
 		}
 	}
@@ -139,7 +149,8 @@ func TestReadNumbers(t *testing.T) {
 	}
 }
 
-// A thousand entries of a B-tree that are all the same thousand symbols make a million of 57 kB: look-ups share a bound.
+// A thousand entries of a B-tree that are all the same thousand symbols make a million of 57 kB: look-ups share a
+// bound.
 func TestLookUpsAreBounded(t *testing.T) {
 	const many = 1000
 	heap := le.AppendUint64(append([]byte("HEAP"), 0, 0, 0, 0), 8)
@@ -168,7 +179,8 @@ func TestLookUpsAreBounded(t *testing.T) {
 }
 
 func TestHalf(t *testing.T) {
-	for h, want := range map[uint16]float32{0: 0, 1: 1.0 / (1 << 24), 0x3c00: 1, 0xc000: -2, 0x7bff: 65504, 0x0400: 1.0 / (1 << 14), 0x7c00: float32(math.Inf(1))} {
+	for h, want := range map[uint16]float32{0: 0, 1: 1.0 / (1 << 24), 0x3c00: 1, 0xc000: -2, 0x7bff: 65504,
+		0x0400: 1.0 / (1 << 14), 0x7c00: float32(math.Inf(1))} {
 		if got := half(h); got != want {
 			t.Errorf("%#x: %g, want %g", h, got, want)
 		}
@@ -200,7 +212,8 @@ func walk(data []byte) {
 	}
 	root.Strings("model_config")
 	root.Strings("layer_names")
-	for _, path := range []string{"model_weights/dense/dense/kernel:0", "f2", "f4be", "f8", "compact", "chunked", "many/g299"} {
+	for _, path := range []string{"model_weights/dense/dense/kernel:0", "f2", "f4be", "f8", "compact", "chunked",
+		"many/g299"} {
 		if o, err := root.Child(path); err == nil {
 			o.Float32()
 			o.Strings("weight_names")

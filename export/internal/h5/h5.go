@@ -11,9 +11,9 @@ import (
 	"strings"
 )
 
-// MaxMessage is the largest attribute in bytes, name and type included: the size field of a header message has 16 bits
+// maxMessage is the largest attribute in bytes, name and type included: the size field of a header message has 16 bits
 // and counts in eights.
-const MaxMessage = 65528
+const maxMessage = 65528
 
 // Group is a folder of an HDF5 file; the root is one too. The zero Group is empty and ready for use.
 type Group struct {
@@ -88,14 +88,9 @@ func (g *Group) SetString(name, value string) {
 }
 
 // SetStrings adds a one-dimensional array of strings, all stored as long as the longest and padded with NULs. The array
-// may be empty. Beyond [MaxMessage] bytes writing the file is an error: see [Fits].
+// may be empty. Beyond 65,528 bytes writing the file is an error.
 func (g *Group) SetStrings(name string, values []string) {
 	g.attributes = append(g.attributes, attribute{name: name, array: true, values: slices.Clone(values)})
-}
-
-// Fits says whether values can be one attribute called name.
-func Fits(name string, values []string) bool {
-	return len(arrayMessage(attribute{name: name, array: true, values: values})) <= MaxMessage
 }
 
 func checkName(name string) error {

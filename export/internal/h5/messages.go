@@ -16,13 +16,11 @@ const (
 
 var le = binary.LittleEndian
 
-// message is one entry of an object header.
 type message struct {
 	kind uint16
 	data []byte
 }
 
-// header is a version 1 object header.
 func header(messages []message) []byte {
 	var body []byte
 	for _, m := range messages {
@@ -53,7 +51,6 @@ func dataspace(shape []int) []byte {
 // sign at bit 31; then the size, bit offset and precision, and exponent and mantissa as (position, bits), and the bias.
 var float32Type = []byte{0x11, 0x20, 31, 0, 4, 0, 0, 0, 0, 0, 32, 0, 23, 8, 0, 23, 127, 0, 0, 0}
 
-// fixedString is the datatype of strings of size bytes, padded with NULs.
 func fixedString(size int) []byte {
 	return le.AppendUint32([]byte{0x13, 1, 0, 0}, uint32(size))
 }
@@ -73,7 +70,6 @@ func attributeMessage(name string, datatype, space, data []byte) []byte {
 	return append(out, data...)
 }
 
-// arrayMessage is the attribute of an array of fixed strings.
 func arrayMessage(a attribute) []byte {
 	size := 1
 	for _, v := range a.values {
@@ -92,10 +88,14 @@ func datasetMessages(d *dataset, address uint64) []message {
 	layout = le.AppendUint64(layout, address)
 	layout = le.AppendUint64(layout, uint64(4*len(d.data)))
 	fill := []byte{2, 2, 2, 1, 0, 0, 0, 0} // version 2: allocate late, write if set by the user, the default value
-	return []message{{messageDataspace, dataspace(d.shape)}, {messageDatatype, float32Type}, {messageFillValue, fill}, {messageLayout, layout}}
+	return []message{
+		{messageDataspace, dataspace(d.shape)},
+		{messageDatatype, float32Type},
+		{messageFillValue, fill},
+		{messageLayout, layout},
+	}
 }
 
-// padded is b with NULs up to a multiple of eight.
 func padded(b []byte) []byte {
 	return append(b[:len(b):len(b)], make([]byte, -len(b)&7)...)
 }

@@ -8,16 +8,15 @@ import (
 
 // Further types of header messages.
 const (
-	messageLinkInfo      = 0x0002
-	messageLink          = 0x0006
-	messageContinuation  = 0x0010
-	messageAttributeInfo = 0x0015
+	messageLinkInfo     = 0x0002
+	messageLink         = 0x0006
+	messageContinuation = 0x0010
 )
 
-// header1 reads a version 1 object header and its continuations.
-func (o *Object) header1(c *cursor) error {
+// header reads a version 1 object header and its continuations.
+func (o *Object) header(c *cursor) error {
 	if version := c.byte(); version != 1 && c.err == nil {
-		return fmt.Errorf("h5: object header version %d is not known", version)
+		return fmt.Errorf("h5: object header version %d is not known%s", version, repack)
 	}
 	c.skip(1)
 	left := c.uint16()
@@ -35,7 +34,7 @@ func (o *Object) header1(c *cursor) error {
 			b.skip(3)
 			data := b.bytes(n)
 			if b.err != nil {
-				return b.err
+				break
 			}
 			more, err := o.message(kind, shared, data)
 			if err != nil {
@@ -53,7 +52,7 @@ func (o *Object) header1(c *cursor) error {
 // block is a piece of an object header.
 type block struct{ pos, size uint64 }
 
-// message keeps a message, or gives the block that a continuation points to.
+// message keeps a message, or returns the block that a continuation points to.
 func (o *Object) message(kind uint16, shared bool, data []byte) ([]block, error) {
 	if kind == messageContinuation {
 		m := &cursor{data: data}
@@ -73,104 +72,40 @@ func (o *Object) message(kind uint16, shared bool, data []byte) ([]block, error)
 	return nil, nil
 }
 
-// header2 reads a version 2 object header; c stands behind its signature.
-func (o *Object) header2(c *cursor) error {
-	if version := c.byte(); version != 2 && c.err == nil {
-		return fmt.Errorf("h5: object header version %d is not known", version)
-	}
-	flags := c.byte()
-	if flags&0x20 != 0 {
-		c.skip(16) // times
-	}
-	if flags&0x10 != 0 {
-		c.skip(4) // attribute phase change
-	}
-	size := c.unsigned(1 << (flags & 3))
-	blocks := []block{{c.pos, size}}
-	if c.err != nil {
-		return c.err
-	}
-	for first := true; len(blocks) > 0; first = false {
-		b := o.f.at(blocks[0].pos)
-		size := blocks[0].size
-		if !first {
-			b.signature("OCHK")
-			if size < 8 {
-				return errors.New("h5: header continuation is too short")
-			}
-			size -= 8 // signature and checksum
-		}
-		blocks = blocks[1:]
-		end := b.pos + size
-		for b.err == nil && b.pos+4 <= end {
-			kind, n, bits := uint16(b.byte()), b.uint16(), b.byte()
-			if flags&4 != 0 {
-				b.skip(2) // creation order
-			}
-			data := b.bytes(n)
-			if b.err != nil {
-				return b.err
-			}
-			more, err := o.message(kind, bits&2 != 0, data)
-			if err != nil {
-				return err
-			}
-			blocks = append(blocks, more...)
-		}
-		if b.err != nil {
-			return b.err
-		}
-	}
-	return nil
-}
-
 // lookup finds the address of a child.
 func (o *Object) lookup(name string) (uint64, error) {
-	missing := fmt.Errorf("h5: %s has no %q: %w", o.Path(), name, ErrMissing)
-	if table, ok := o.find(messageSymbolTable); ok {
-		m := &cursor{data: table}
-		tree, heap := m.uint64(), m.uint64()
-		if m.err != nil {
-			return 0, m.err
+	table, ok := o.find(messageSymbolTable)
+	if !ok {
+		_, links := o.find(messageLink)
+		if _, info := o.find(messageLinkInfo); links || info {
+			return 0, fmt.Errorf("h5: group %s has no symbol table%s", o.Path(), repack)
 		}
-		h := o.f.at(heap)
-		h.signature("HEAP")
-		h.skip(4)
-		size := h.uint64()
-		h.skip(8)
-		names := h.uint64()
-		n := o.f.at(names)
-		text := n.bytes(size)
-		if h.err != nil || n.err != nil {
-			return 0, errors.Join(h.err, n.err)
-		}
-		pos, found, err := o.search(tree, text, name, 0)
-		if err == nil && !found {
-			err = missing
-		}
-		return pos, err
+		return 0, o.missing(name)
 	}
-	for _, m := range o.messages {
-		if m.kind == messageLink {
-			if err := o.f.step(len(m.data)); err != nil {
-				return 0, err
-			}
-			if linked, pos, err := link(m.data); err != nil || linked == name {
-				return pos, err
-			}
-		}
+	m := &cursor{data: table}
+	tree, heap := m.uint64(), m.uint64()
+	if m.err != nil {
+		return 0, m.err
 	}
-	if info, ok := o.find(messageLinkInfo); ok {
-		m := &cursor{data: info}
-		m.skip(1)
-		if m.byte()&1 != 0 {
-			m.skip(8)
-		}
-		if m.uint64() != undefined && m.err == nil {
-			return 0, fmt.Errorf("h5: group %s keeps its links in a fractal heap, which is not read. Try: h5repack --low=0 --high=0 IN OUT", o.Path())
-		}
+	h := o.f.at(heap)
+	h.signature("HEAP")
+	h.skip(4)
+	size := h.uint64()
+	h.skip(8)
+	n := o.f.at(h.uint64())
+	text := n.bytes(size)
+	if h.err != nil || n.err != nil {
+		return 0, errors.Join(h.err, n.err)
 	}
-	return 0, missing
+	pos, found, err := o.search(tree, text, name, 0)
+	if err == nil && !found {
+		err = o.missing(name)
+	}
+	return pos, err
+}
+
+func (o *Object) missing(name string) error {
+	return fmt.Errorf("h5: %s has no %q: %w", o.Path(), name, ErrMissing)
 }
 
 // search walks a group's B-tree and its symbol nodes. Trees are small, so it looks at every entry.
@@ -233,30 +168,8 @@ func (o *Object) symbols(pos uint64, names []byte, name string) (uint64, bool, e
 	return 0, false, c.err
 }
 
-// link reads a link message: its name and, for a hard link, the address.
-func link(data []byte) (name string, pos uint64, err error) {
-	c := &cursor{data: data}
-	c.skip(1)
-	flags := c.byte()
-	kind := byte(0)
-	if flags&8 != 0 {
-		kind = c.byte()
-	}
-	if flags&4 != 0 {
-		c.skip(8)
-	}
-	if flags&16 != 0 {
-		c.skip(1)
-	}
-	name = string(c.bytes(c.unsigned(1 << (flags & 3))))
-	if kind != 0 {
-		return name, 0, fmt.Errorf("h5: %q is a soft or external link, which is not followed", name)
-	}
-	return name, c.uint64(), c.err
-}
-
-// Strings reads an attribute of strings, of fixed or variable length: one for a scalar, the elements of an array. An
-// empty array of any type gives none. The error wraps ErrMissing when there is no such attribute.
+// Strings reads an attribute of strings of fixed or variable length: one for a scalar, the elements of an array. An
+// empty array of any type gives none. The error wraps ErrMissing if there is no such attribute.
 func (o *Object) Strings(name string) ([]string, error) {
 	for _, m := range o.messages {
 		if m.kind != messageAttribute {
@@ -266,21 +179,11 @@ func (o *Object) Strings(name string) ([]string, error) {
 			return nil, err
 		}
 		got, values, err := o.f.attribute(m.data, name)
-		if got || err != nil {
-			if err != nil {
-				err = fmt.Errorf("h5: attribute %s of %s: %w", name, o.Path(), err)
-			}
-			return values, err
+		if err != nil {
+			return nil, fmt.Errorf("h5: attribute %s of %s: %w", name, o.Path(), err)
 		}
-	}
-	if info, ok := o.find(messageAttributeInfo); ok {
-		m := &cursor{data: info}
-		m.skip(1)
-		if m.byte()&1 != 0 {
-			m.skip(2)
-		}
-		if m.uint64() != undefined && m.err == nil {
-			return nil, fmt.Errorf("h5: %s keeps its attributes in a fractal heap, which is not read. Try: h5repack --low=0 --high=0 IN OUT", o.Path())
+		if got {
+			return values, nil
 		}
 	}
 	return nil, fmt.Errorf("h5: %s has no attribute %q: %w", o.Path(), name, ErrMissing)

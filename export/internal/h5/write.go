@@ -1,6 +1,7 @@
 package h5
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -32,9 +33,6 @@ func (g *Group) WriteTo(w io.Writer) (int64, error) {
 	root, err := l.group(g)
 	if err != nil {
 		return 0, err
-	}
-	if len(l.heap) > math.MaxUint16 {
-		return 0, errors.New("h5: too many string attributes")
 	}
 	l.put(l.heapAt, globalHeap(l.heap, l.heapSize))
 	l.put(0, l.superblock(root))
@@ -77,9 +75,8 @@ func (l *layout) place(b []byte) uint64 {
 
 // group places g behind its children.
 func (l *layout) group(g *Group) (object, error) {
-	names := slices.Sorted(maps.Keys(g.groups)) // byte order, as the library compares
-	names = append(names, slices.Collect(maps.Keys(g.datasets))...)
-	slices.Sort(names)
+	names := slices.AppendSeq(slices.Collect(maps.Keys(g.groups)), maps.Keys(g.datasets))
+	slices.Sort(names) // byte order, as the library compares
 	children := make([]object, len(names))
 	for i, name := range names {
 		if d, ok := g.datasets[name]; ok {
@@ -121,13 +118,10 @@ func (l *layout) groupMessages(g *Group, self object) ([]message, error) {
 			data = l.scalarMessage
 		}
 		m := message{messageAttribute, data(a)}
-		if len(m.data) > MaxMessage {
-			return nil, fmt.Errorf("h5: attribute %q takes %d bytes, at most %d fit", a.name, len(m.data), MaxMessage)
+		if len(m.data) > maxMessage {
+			return nil, fmt.Errorf("h5: attribute %q takes %d bytes, at most %d fit", a.name, len(m.data), maxMessage)
 		}
 		out = append(out, m)
-	}
-	if len(out) > math.MaxUint16 {
-		return nil, errors.New("h5: too many attributes in one group")
 	}
 	return out, nil
 }
@@ -252,12 +246,7 @@ func (l *layout) superblock(root object) []byte {
 
 // write puts the sections out in order, zeros between them.
 func (l *layout) write(w io.Writer) (int64, error) {
-	slices.SortFunc(l.sections, func(a, b section) int {
-		if a.at < b.at {
-			return -1
-		}
-		return 1
-	})
+	slices.SortFunc(l.sections, func(a, b section) int { return cmp.Compare(a.at, b.at) })
 	out := counter{w: w}
 	for _, s := range l.sections {
 		if err := out.zeros(s.at); err != nil {

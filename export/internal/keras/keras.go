@@ -1,9 +1,8 @@
 // Package keras describes a model in Keras' terms: layers in the order in which Keras keeps them, their configuration
-// and their weights. The HDF5 writer and, later, other Keras formats share it.
+// and their weights.
 //
 // The configuration has the syntax of Keras 2, which tf-keras, Keras 3 and TensorFlow.js all load. It leaves out what
-// one of them does not know: an LSTM's time_major (Keras 3 refuses it), an Embedding's sparse, dtype policies, and the
-// training configuration.
+// some of them do not know: an LSTM's time_major, an Embedding's sparse, dtype policies and the training configuration.
 package keras
 
 import (
@@ -16,8 +15,8 @@ import (
 	"github.com/degas-dns/degas/model"
 )
 
-// OwnAttribute is the root's attribute in which degas keeps what a Keras file has no place for: model.json, which says
-// how names become codes and what the outputs mean. Keras passes over it.
+// OwnAttribute is the root's attribute with degas' model.json, which says how names become codes and what the outputs
+// mean. Keras ignores it.
 const OwnAttribute = "degas_model"
 
 // Object is a JSON object.
@@ -37,7 +36,7 @@ type Weight struct {
 	Tensor *model.Tensor
 }
 
-// Layers returns m's layers ordered as Keras orders model.layers once it has loaded the configuration: see [order].
+// Layers returns m's layers in the order of Keras' model.layers: see [order].
 func Layers(m *model.Model) ([]Layer, error) {
 	list, err := nodes.Of(m)
 	if err != nil {
@@ -57,7 +56,7 @@ func Layers(m *model.Model) ([]Layer, error) {
 	return out, nil
 }
 
-// withoutImage makes an image layer part of the input: Keras' models of pictures are fed pictures, [height, width, 1].
+// withoutImage makes an image layer part of the input, because Keras' models of pictures read [height, width, 1].
 func withoutImage(list []model.Node) []model.Node {
 	if list[1].Kind != model.KindImage {
 		return list
@@ -77,7 +76,7 @@ func withoutImage(list []model.Node) []model.Node {
 	return out
 }
 
-// Config is the configuration of the model as Keras' functional API writes it.
+// Config returns the configuration of the model as Keras' functional API writes it.
 func Config(spec *model.Spec, layers []Layer) Object {
 	var list []any
 	for _, l := range layers {
@@ -92,7 +91,9 @@ func Config(spec *model.Spec, layers []Layer) Object {
 		list = append(list, Object{"class_name": l.Class, "name": l.Name, "config": l.Config, "inbound_nodes": inbound})
 	}
 	return Object{"class_name": "Functional", "config": Object{
-		"name": modelName(spec.Name), "trainable": true, "layers": list,
+		"name":          modelName(spec.Name),
+		"trainable":     true,
+		"layers":        list,
 		"input_layers":  []any{[]any{layers[0].Name, 0, 0}},
 		"output_layers": []any{[]any{layers[len(layers)-1].Name, 0, 0}},
 	}}
@@ -100,7 +101,7 @@ func Config(spec *model.Spec, layers []Layer) Object {
 
 var notInName = regexp.MustCompile(`[^A-Za-z0-9_]+`)
 
-// modelName makes a Spec's name one that Keras takes: no '/', a letter first.
+// modelName turns a Spec's name into one that Keras takes: no '/', and a letter first.
 func modelName(name string) string {
 	name = strings.Trim(notInName.ReplaceAllString(name, "_"), "_")
 	if name == "" || name[0] >= '0' && name[0] <= '9' {
@@ -109,8 +110,8 @@ func modelName(name string) string {
 	return name
 }
 
-// weightName turns a parameter's name into Keras': an LSTM's variables belong to its cell, and the two of a
-// bidirectional layer to the wrapped layer and its mirror image.
+// weightName turns a parameter's name into Keras'. An LSTM's variables belong to its cell, and those of a bidirectional
+// layer to the wrapped layer and its mirror image.
 func weightName(n model.Node, param string) string {
 	name := strings.TrimPrefix(param, n.Name+"/")
 	if n.Kind == model.KindLSTM {

@@ -1,8 +1,10 @@
 package keras
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
+	"slices"
 
 	"github.com/degas-dns/degas/model"
 )
@@ -16,18 +18,16 @@ func layer(n model.Node) (Layer, error) {
 	case model.KindEmbedding:
 		return with(n, "Embedding", Object{"input_dim": l.Rows, "output_dim": l.Dim, "mask_zero": false}), nil
 	case model.KindConv1D:
-		return with(n, "Conv1D", Object{"filters": l.Filters, "kernel_size": []int{l.Kernel}, "strides": []int{1}, "padding": padding(l),
-			"data_format": "channels_last", "dilation_rate": []int{1}, "groups": 1, "activation": activation(l), "use_bias": true}), nil
+		return with(n, "Conv1D", conv(l, 1)), nil
 	case model.KindConv2D:
-		return with(n, "Conv2D", Object{"filters": l.Filters, "kernel_size": []int{l.Kernel, l.Kernel}, "strides": []int{1, 1}, "padding": padding(l),
-			"data_format": "channels_last", "dilation_rate": []int{1, 1}, "groups": 1, "activation": activation(l), "use_bias": true}), nil
-	case model.KindMaxPool2D:
-		return with(n, "MaxPooling2D", Object{"pool_size": []int{l.Pool, l.Pool}, "strides": []int{l.Pool, l.Pool}, "padding": padding(l), "data_format": "channels_last"}), nil
-	case model.KindThresholdedReLU:
-		// Keras 3 has no ThresholdedReLU under that name; ReLU's threshold is the same function in both, 0 where x <= theta.
-		return with(n, "ReLU", Object{"max_value": nil, "negative_slope": 0.0, "threshold": l.Theta}), nil
+		return with(n, "Conv2D", conv(l, 2)), nil
 	case model.KindMaxPool:
-		return with(n, "MaxPooling1D", Object{"pool_size": []int{l.Pool}, "strides": []int{l.Pool}, "padding": padding(l), "data_format": "channels_last"}), nil
+		return with(n, "MaxPooling1D", pool(l, 1)), nil
+	case model.KindMaxPool2D:
+		return with(n, "MaxPooling2D", pool(l, 2)), nil
+	case model.KindThresholdedReLU:
+		// Keras 3 has no ThresholdedReLU. ReLU with a threshold is the same function: 0 where x <= theta.
+		return with(n, "ReLU", Object{"max_value": nil, "negative_slope": 0.0, "threshold": l.Theta}), nil
 	case model.KindGlobalMaxPool:
 		return with(n, "GlobalMaxPooling1D", Object{"data_format": "channels_last"}), nil
 	case model.KindFlatten:
@@ -39,14 +39,44 @@ func layer(n model.Node) (Layer, error) {
 	case model.KindConcatenate:
 		return with(n, "Concatenate", Object{"axis": -1}), nil
 	case model.KindLSTM:
-		if l.Bidirectional {
-			// Keras 3 finds the wrapped class by its module; Keras 2 does not look at it.
-			inner := Object{"module": "keras.layers", "registered_name": nil, "class_name": "LSTM", "config": base("lstm", lstm(l))}
-			return with(n, "Bidirectional", Object{"merge_mode": "concat", "layer": inner}), nil
+		if !l.Bidirectional {
+			return with(n, "LSTM", lstm(l)), nil
 		}
-		return with(n, "LSTM", lstm(l)), nil
+		return with(n, "Bidirectional", Object{"merge_mode": "concat", "layer": Object{
+			"module":          "keras.layers", // by which Keras 3 finds the class; Keras 2 ignores it
+			"registered_name": nil,
+			"class_name":      "LSTM",
+			"config":          base("lstm", lstm(l)),
+		}}), nil
 	}
 	return Layer{}, fmt.Errorf("no Keras layer for kind %q", n.Kind)
+}
+
+// conv is the configuration of a convolution along a number of axes.
+func conv(l model.Layer, axes int) Object {
+	ones := slices.Repeat([]int{1}, axes)
+	return Object{
+		"filters":       l.Filters,
+		"kernel_size":   slices.Repeat([]int{l.Kernel}, axes),
+		"strides":       ones,
+		"padding":       cmp.Or(l.Padding, model.Valid),
+		"data_format":   "channels_last",
+		"dilation_rate": ones,
+		"groups":        1,
+		"activation":    activation(l),
+		"use_bias":      true,
+	}
+}
+
+// pool is the configuration of a pooling along a number of axes.
+func pool(l model.Layer, axes int) Object {
+	size := slices.Repeat([]int{l.Pool}, axes)
+	return Object{
+		"pool_size":   size,
+		"strides":     size,
+		"padding":     cmp.Or(l.Padding, model.Valid),
+		"data_format": "channels_last",
+	}
 }
 
 // input is codes, or a picture.
@@ -74,21 +104,20 @@ func base(name string, config Object) Object {
 }
 
 func lstm(l model.Layer) Object {
-	return Object{"units": l.Units, "activation": "tanh", "recurrent_activation": "sigmoid", "use_bias": true, "unit_forget_bias": true,
-		"dropout": 0.0, "recurrent_dropout": 0.0, "return_sequences": false, "return_state": false, "go_backwards": false,
-		"stateful": false, "unroll": false}
+	return Object{
+		"units":                l.Units,
+		"activation":           "tanh",
+		"recurrent_activation": "sigmoid",
+		"use_bias":             true,
+		"unit_forget_bias":     true,
+		"dropout":              0.0,
+		"recurrent_dropout":    0.0,
+		"return_sequences":     false,
+		"return_state":         false,
+		"go_backwards":         false,
+		"stateful":             false,
+		"unroll":               false,
+	}
 }
 
-func padding(l model.Layer) string {
-	if l.Padding == "" {
-		return model.Valid
-	}
-	return l.Padding
-}
-
-func activation(l model.Layer) string {
-	if l.Activation == "" {
-		return model.Linear
-	}
-	return l.Activation
-}
+func activation(l model.Layer) string { return cmp.Or(l.Activation, model.Linear) }

@@ -1,15 +1,17 @@
 package keras
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/degas-dns/degas/model"
 )
 
 // order sorts nodes as Keras sorts a functional model's layers (map_graph in keras/src/ops/function.py, and
-// _map_graph_network in tf_keras): by depth, the longest way to the output, deepest first; among equals by where a
-// walk from the output, depth first and inputs in order, meets them. Weights are loaded by position in this order, so
-// that branches of unequal length in any other order would load into each other's layers, silently if shapes agree.
+// _map_graph_network in tf_keras): by depth, which is the longest way to the output, deepest first. Nodes of equal
+// depth come in the order in which a walk from the output, depth first and inputs in order, meets them. Keras loads
+// weights by position in this order. In any other, branches of unequal length would load each other's weights, silently
+// if shapes agree.
 func order(list []model.Node) []model.Node {
 	byName := map[string]model.Node{}
 	for _, n := range list {
@@ -35,10 +37,7 @@ func order(list []model.Node) []model.Node {
 	walk(list[len(list)-1].Name)
 	out := slices.Clone(list)
 	slices.SortFunc(out, func(a, b model.Node) int {
-		if d := depth[b.Name] - depth[a.Name]; d != 0 {
-			return d
-		}
-		return met[a.Name] - met[b.Name]
+		return cmp.Or(depth[b.Name]-depth[a.Name], met[a.Name]-met[b.Name])
 	})
 	return out
 }

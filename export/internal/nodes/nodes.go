@@ -1,5 +1,4 @@
-// Package nodes is what every export format does before it writes: it lays a model out and refuses what no other
-// runtime could hold.
+// Package nodes holds what export formats share: it lays a model out and refuses what no other runtime could hold.
 package nodes
 
 import (
@@ -10,8 +9,8 @@ import (
 	"github.com/degas-dns/degas/model"
 )
 
-// inputName is what every runtime accepts: Keras 3 refuses '/', TensorFlow a leading '_', and callers pass it as a
-// keyword argument in Python.
+// inputName matches what every runtime accepts as an input's name: Keras 3 refuses '/', TensorFlow a leading '_', and
+// Python callers pass it as a keyword argument.
 var inputName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]*$`)
 
 // reserved are names that exported files use for something else.
@@ -32,21 +31,19 @@ func Of(m *model.Model) ([]model.Node, error) {
 	if name := list[0].Name; slices.Contains(reserved, name) {
 		return nil, fmt.Errorf("input name %q means something else in exported files", name)
 	}
-	shapes := map[string][]int{}
-	for _, n := range list {
-		if _, dup := shapes[n.Name]; dup {
+	for _, n := range list[1:] {
+		if n.Name == list[0].Name {
 			return nil, fmt.Errorf("the input and a layer are both called %q", n.Name)
 		}
-		shapes[n.Name] = n.Shape
 	}
 	return list, nil
 }
 
-// PoolPadding is the number of columns that TensorFlow's Same pooling puts before and after an input of length steps,
-// with the stride equal to the pool: as even as can be, the odd one behind.
-func PoolPadding(l model.Layer, length int) (before, after int) {
-	if l.Padding != model.Same {
-		return 0, 0
-	}
-	return model.PoolPadding(length, l.Pool)
+// Operators names the operators of element-wise activations, which TensorFlow and ONNX call alike. Softmax takes the
+// last axis. There is none for a linear activation.
+var Operators = map[string]string{
+	model.ReLU:    "Relu",
+	model.Tanh:    "Tanh",
+	model.Sigmoid: "Sigmoid",
+	model.Softmax: "Softmax",
 }

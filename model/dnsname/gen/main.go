@@ -1,5 +1,5 @@
-// Command gen writes suffixes.txt, the rules of the public suffix list that golang.org/x/net/publicsuffix has. That
-// package keeps them in a form that only it can search; its tests list them.
+// Command gen writes suffixes.txt: the rules of the public suffix list as golang.org/x/net/publicsuffix has them. That
+// package keeps them in a form that only it can search, but its tests list them.
 package main
 
 import (
@@ -25,10 +25,12 @@ func main() {
 	}
 }
 
-// File is the contents of suffixes.txt.
+// File returns the contents of suffixes.txt.
 func File(rules []string, version string) string {
-	return "// The rules of the public suffix list, https://publicsuffix.org/list/, with its private section, as of golang.org/x/net " + version + ".\n" +
-		"// This Source Code Form is subject to the terms of the Mozilla Public License, v. 2.0: https://mozilla.org/MPL/2.0/.\n" +
+	return "// The rules of the public suffix list, https://publicsuffix.org/list/, with its private section, " +
+		"as of golang.org/x/net " + version + ".\n" +
+		"// This Source Code Form is subject to the terms of the Mozilla Public License, v. 2.0: " +
+		"https://mozilla.org/MPL/2.0/.\n" +
 		strings.Join(rules, "\n") + "\n"
 }
 

@@ -1,21 +1,16 @@
 package main
 
-import "fmt"
-
-// chain is a register to compute in and two to help.
+// chain is a register to compute in and two for intermediate results.
 type chain struct{ x, t1, t2 string }
 
-// each emits one instruction for every chain: their latencies then hide behind each other.
-func (i isa) each(chains []chain, f func(c chain)) {
-	for _, c := range chains {
-		f(c)
-	}
-}
-
-// logistic turns the chains' x into 1/(1+exp(-x)): exp by range reduction to |r| <= ln2/2, a polynomial, and a scale by a
-// power of two.
+// logistic turns the chains' x into 1/(1+exp(-x)): exp by range reduction to |r| <= ln2/2, a polynomial, and a scale by
+// a power of two.
 func (i isa) logistic(chains ...chain) {
-	each := func(f func(c chain)) { i.each(chains, f) }
+	each := func(f func(c chain)) { // one instruction for every chain: their latencies then hide behind each other
+		for _, c := range chains {
+			f(c)
+		}
+	}
 	each(func(c chain) { i.zero(c.t1) })
 	each(func(c chain) { i.op("VSUBPS %s, %s, %s", c.x, c.t1, c.x) })
 	for _, bound := range []string{"MIN", "MAX"} { // with x as the second source, which is what NaN comes out of
@@ -69,8 +64,7 @@ func (i isa) doubleLess1(x string) {
 var gates = []string{"(AX)", "(AX)(BX*1)", "(R9)", "(R9)(BX*1)"}
 
 func (i isa) lstmForward() {
-	fmt.Fprintf(i.out, "// func lstmForward%s(n uintptr, z unsafe.Pointer, gate uintptr, prev, c, tanhC, h unsafe.Pointer)\n", i.suffix)
-	i.text("lstmForward", 56)
+	i.text("lstmForward", "n uintptr, z ptr, gate uintptr, prev, c, tanhC, h ptr", 0, 56)
 	i.args("n", "CX", "z", "AX", "gate", "BX", "prev", "DX", "c", "SI", "tanhC", "DI", "h", "R8")
 	i.op("LEAQ (AX)(BX*2), R9")
 	i.label("loop")
@@ -84,13 +78,13 @@ func (i isa) lstmForward() {
 	i.cell("DX", "SI")
 	i.op("VMOVUPS %s, (DI)", i.v(4))
 	i.output("R8")
-	i.advance("AX", "R9", "DX", "SI", "DI", "R8")
+	i.next("AX", "R9", "DX", "SI", "DI", "R8")
+	i.ret()
 }
 
 // lstmInfer is lstmForward with the two halves of the gates apart, keeping nothing for a gradient.
 func (i isa) lstmInfer() {
-	fmt.Fprintf(i.out, "// func lstmInfer%s(n uintptr, x, z unsafe.Pointer, gate uintptr, c, h unsafe.Pointer)\n", i.suffix)
-	i.text("lstmInfer", 48)
+	i.text("lstmInfer", "n uintptr, x, z ptr, gate uintptr, c, h ptr", 0, 48)
 	i.args("n", "CX", "x", "DX", "z", "AX", "gate", "BX", "c", "SI", "h", "R8")
 	i.op("LEAQ (AX)(BX*2), R9")
 	i.op("LEAQ (DX)(BX*2), DI")
@@ -104,13 +98,18 @@ func (i isa) lstmInfer() {
 	i.activations()
 	i.cell("SI", "SI")
 	i.output("R8")
-	i.advance("DX", "DI", "AX", "R9", "SI", "R8")
+	i.next("DX", "DI", "AX", "R9", "SI", "R8")
+	i.ret()
 }
 
 // activations turns the gates' pre-activations in registers 0 to 3 into i, f, g and o.
 func (i isa) activations() {
 	i.double(i.v(2))
-	i.logistic(chain{i.v(0), i.v(8), i.v(9)}, chain{i.v(1), i.v(10), i.v(11)}, chain{i.v(2), i.v(12), i.v(13)}, chain{i.v(3), i.v(14), i.v(15)})
+	var chains []chain
+	for k := range gates {
+		chains = append(chains, chain{i.v(k), i.v(8 + 2*k), i.v(9 + 2*k)})
+	}
+	i.logistic(chains...)
 	i.doubleLess1(i.v(2))
 }
 
@@ -130,12 +129,6 @@ func (i isa) output(h string) {
 	i.op("VMOVUPS %s, (%s)", i.v(4), h)
 }
 
-// advance moves pointers by a register, counts CX down and ends the loop and the function.
-func (i isa) advance(pointers ...string) {
-	i.next(pointers...)
-	i.ret()
-}
-
 // next moves pointers by a register, counts CX down and ends the loop.
 func (i isa) next(pointers ...string) {
 	for _, p := range pointers {
@@ -146,8 +139,7 @@ func (i isa) next(pointers ...string) {
 }
 
 func (i isa) lstmBackward() {
-	fmt.Fprintf(i.out, "// func lstmBackward%s(n uintptr, z unsafe.Pointer, gate uintptr, prev, tanhC, dh, dc unsafe.Pointer)\n", i.suffix)
-	i.text("lstmBackward", 56)
+	i.text("lstmBackward", "n uintptr, z ptr, gate uintptr, prev, tanhC, dh, dc ptr", 0, 56)
 	i.args("n", "CX", "z", "AX", "gate", "BX", "prev", "DX", "tanhC", "SI", "dh", "DI", "dc", "R8")
 	i.op("LEAQ (AX)(BX*2), R9")
 	i.label("loop")
@@ -179,15 +171,16 @@ func (i isa) lstmBackward() {
 	for k, r := range []int{11, 12, 13, 8} {
 		i.op("VMOVUPS %s, %s", v(r), gates[k])
 	}
-	i.advance("AX", "R9", "DX", "SI", "DI", "R8")
+	i.next("AX", "R9", "DX", "SI", "DI", "R8")
+	i.ret()
 }
 
-// adam updates n floats. args points at eight floats: beta1, 1-beta1, beta2, 1-beta2, alpha, epsilon, the inverse of the
-// second correction, and what is kept of a weight. Numbers too small to be normal count as zero: a gradient that has died
-// out takes its moments through thousands of steps of them, each of which costs an Intel core a hundred cycles.
+// adam updates n floats. args points at eight floats: beta1, 1-beta1, beta2, 1-beta2, alpha, epsilon, the inverse of
+// the second correction, and what is kept of a weight. Numbers too small to be normal count as zero: a gradient that
+// has died out takes its moments through thousands of steps of them, each of which costs an Intel core a hundred
+// cycles.
 func (i isa) adam() {
-	fmt.Fprintf(i.out, "// func adam%s(n uintptr, w, grad, m, v, args unsafe.Pointer)\n", i.suffix)
-	fmt.Fprintf(i.out, "TEXT ·adam%s(SB), NOSPLIT, $8-48\n", i.suffix)
+	i.text("adam", "n uintptr, w, grad, m, v, args ptr", 8, 48)
 	i.op("STMXCSR saved-8(SP)")
 	i.op("MOVL saved-8(SP), R9")
 	i.op("ORL $0x8040, R9")

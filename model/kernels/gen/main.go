@@ -30,31 +30,28 @@ func main() {
 	}
 }
 
-// isa is one instruction set: the suffix of its functions, its register letter, the floats a register holds and the
-// rows of its matrix kernel.
 type isa struct {
 	out    *bytes.Buffer
-	suffix string
-	reg    string
-	lanes  int
-	rows   int
+	suffix string // of its functions
+	reg    string // letter of its registers
+	lanes  int    // floats in a register
+	rows   int    // of its matrix kernel
 }
 
 func (i isa) wide() bool { return i.lanes == 16 }
 
-// bytes is the size of a register.
 func (i isa) bytes() int { return 4 * i.lanes }
 
-// v is vector register n.
 func (i isa) v(n int) string { return fmt.Sprintf("%s%d", i.reg, n) }
 
 func (i isa) op(format string, args ...any) { fmt.Fprintf(i.out, "\t"+format+"\n", args...) }
 
 func (i isa) label(name string) { fmt.Fprintf(i.out, "%s:\n", name) }
 
-// text opens a function; size is the bytes of its arguments.
-func (i isa) text(name string, size int) {
-	fmt.Fprintf(i.out, "TEXT ·%s%s(SB), NOSPLIT, $0-%d\n", name, i.suffix, size)
+// text opens a function with these parameters, whose frame and arguments take that many bytes.
+func (i isa) text(name, params string, frame, arguments int) {
+	name += i.suffix
+	fmt.Fprintf(i.out, "// func %s(%s)\nTEXT ·%s(SB), NOSPLIT, $%d-%d\n", name, params, name, frame, arguments)
 }
 
 // args loads 8-byte arguments into registers in order.
@@ -74,8 +71,8 @@ func (i isa) zero(r string) { // the VEX form also clears the upper half
 	}
 }
 
-// constant values, each repeated over a 64-byte row that both widths use as a memory operand. The polynomial is Cephes'
-// expf; its relative error is below 2e-7 on the range it is used for.
+// values are the constants. Each is repeated over a 64-byte row that both widths use as a memory operand. The
+// polynomial is Cephes' expf. Its relative error is below 2e-7 in the range that is used.
 var values = []struct {
 	name string
 	x    float64
@@ -102,8 +99,8 @@ func constants(out *bytes.Buffer) {
 // gemm is the micro-kernel of the matrix product: a tile [rows, 2 registers] of C (+)= A·B. A is read by broadcast with
 // any two byte strides, B row by row with byte stride brs.
 func (i isa) gemm(rows int) {
-	fmt.Fprintf(i.out, "// func gemm%dx%s(k uintptr, a unsafe.Pointer, ars, acs uintptr, b unsafe.Pointer, brs uintptr, c unsafe.Pointer, crs, acc uintptr)\n", rows, i.suffix)
-	i.text(fmt.Sprintf("gemm%dx", rows), 72)
+	const params = "k uintptr, a ptr, ars, acs uintptr, b ptr, brs uintptr, c ptr, crs, acc uintptr"
+	i.text(fmt.Sprintf("gemm%dx", rows), params, 0, 72)
 	i.args("k", "R11", "a", "AX", "ars", "SI", "acs", "R9", "b", "R8", "brs", "R10", "c", "R12", "crs", "R13")
 	bases := []string{"AX", "BX", "CX", "DX"}[:(rows+2)/3]
 	for k := 1; k < len(bases); k++ {
@@ -156,8 +153,7 @@ func (i isa) gemm(rows int) {
 
 // add is dst += src for n floats, a multiple of the register.
 func (i isa) add() {
-	fmt.Fprintf(i.out, "// func add%s(n uintptr, dst, src unsafe.Pointer)\n", i.suffix)
-	i.text("add", 24)
+	i.text("add", "n uintptr, dst, src ptr", 0, 24)
 	i.args("n", "CX", "dst", "AX", "src", "BX")
 	i.label("loop")
 	i.op("VMOVUPS (AX), %s", i.v(0))
@@ -178,8 +174,7 @@ func (i isa) convMax() {
 	if i.wide() {
 		n = 8
 	}
-	fmt.Fprintf(i.out, "// func convMax%s(times, k uintptr, codes, table unsafe.Pointer, row, js uintptr, out, arg unsafe.Pointer, first uintptr)\n", i.suffix)
-	i.text("convMax", 72)
+	i.text("convMax", "times, k uintptr, codes, table ptr, row, js uintptr, out, arg ptr, first uintptr", 0, 72)
 	i.args("times", "CX", "k", "BX", "codes", "SI", "table", "DI", "row", "R13", "js", "R8")
 	i.op("MOVQ first+64(FP), R9")
 	best, arg, sum := 0, n, 2*n

@@ -1,5 +1,6 @@
-// Package h5test reads back the files that package h5 writes, for tests. It knows no more of HDF5 than that.
-package h5test
+package hdf5
+
+// A second reader of the files that package h5 writes. It shares no code with h5.File and lists everything in a file.
 
 import (
 	"bytes"
@@ -10,16 +11,16 @@ import (
 	"strings"
 )
 
-// Tree is the contents of a file by path: "/a/b" of a group or data set, "/a@name" of an attribute.
-type Tree struct {
+// fileTree is the contents of a file by path: "/a/b" of a group or data set, "/a@name" of an attribute.
+type fileTree struct {
 	Groups   []string // in file order; the root is "/"
-	Datasets map[string]Dataset
+	Datasets map[string]dataSet
 	Strings  map[string]string   // scalar attributes
 	Arrays   map[string][]string // array attributes
 }
 
-// Dataset is a float32 array.
-type Dataset struct {
+// dataSet is a float32 array.
+type dataSet struct {
 	Shape []int
 	Data  []float32
 }
@@ -27,18 +28,22 @@ type Dataset struct {
 // reader walks a file; the first thing out of bounds stays in err and later reads give zeros.
 type reader struct {
 	data []byte
-	tree *Tree
+	tree *fileTree
 	err  error
 }
 
-// Read parses file.
-func Read(file []byte) (*Tree, error) {
-	r := &reader{data: file, tree: &Tree{Datasets: map[string]Dataset{}, Strings: map[string]string{}, Arrays: map[string][]string{}}}
+// readTree parses file.
+func readTree(file []byte) (*fileTree, error) {
+	r := &reader{data: file, tree: &fileTree{
+		Datasets: map[string]dataSet{},
+		Strings:  map[string]string{},
+		Arrays:   map[string][]string{},
+	}}
 	if !bytes.HasPrefix(file, []byte("\x89HDF\r\n\x1a\n\x00")) {
-		return nil, errors.New("h5test: no superblock 0")
+		return nil, errors.New("no superblock 0")
 	}
 	if end := r.uint64(40); end != uint64(len(file)) {
-		return nil, fmt.Errorf("h5test: the file has %d bytes, its superblock says %d", len(file), end)
+		return nil, fmt.Errorf("the file has %d bytes, its superblock says %d", len(file), end)
 	}
 	r.object("", r.uint64(64), 0)
 	return r.tree, r.err
@@ -47,7 +52,7 @@ func Read(file []byte) (*Tree, error) {
 func (r *reader) bytes(at, n uint64) []byte {
 	if n > uint64(len(r.data)) || at > uint64(len(r.data))-n {
 		if r.err == nil {
-			r.err = fmt.Errorf("h5test: bytes %d+%d of a file of %d", at, n, len(r.data))
+			r.err = fmt.Errorf("bytes %d+%d of a file of %d", at, n, len(r.data))
 		}
 		return make([]byte, min(n, 64))
 	}
@@ -60,7 +65,7 @@ func (r *reader) uint64(at uint64) uint64 { return binary.LittleEndian.Uint64(r.
 
 func (r *reader) signature(at uint64, want string) {
 	if got := r.bytes(at, 4); string(got) != want && r.err == nil {
-		r.err = fmt.Errorf("h5test: %q at %d, want %q", got, at, want)
+		r.err = fmt.Errorf("%q at %d, want %q", got, at, want)
 	}
 }
 
@@ -69,13 +74,13 @@ func (r *reader) object(path string, at uint64, depth int) {
 	if depth > 20 || r.err != nil {
 		return
 	}
-	var set *Dataset
+	var set *dataSet
 	pos, end := at+16, at+16+r.uint32(at+8)
 	for range r.uint16(at + 2) {
 		kind, size, body := r.uint16(pos), r.uint16(pos+2), pos+8
 		switch kind {
 		case 0x01:
-			set = &Dataset{Shape: r.shape(body)}
+			set = &dataSet{Shape: r.shape(body)}
 		case 0x08:
 			r.values(set, path, body)
 		case 0x0c:
@@ -86,7 +91,7 @@ func (r *reader) object(path string, at uint64, depth int) {
 		pos = body + size
 	}
 	if pos != end && r.err == nil {
-		r.err = fmt.Errorf("h5test: header of %q ends at %d, not %d", path, pos, end)
+		r.err = fmt.Errorf("header of %q ends at %d, not %d", path, pos, end)
 	}
 }
 
@@ -98,9 +103,9 @@ func (r *reader) shape(at uint64) []int {
 	return shape
 }
 
-func (r *reader) values(set *Dataset, path string, body uint64) {
+func (r *reader) values(set *dataSet, path string, body uint64) {
 	if set == nil {
-		r.err = fmt.Errorf("h5test: %s has a layout but no dataspace", path)
+		r.err = fmt.Errorf("%s has a layout but no dataspace", path)
 		return
 	}
 	n := r.uint64(body + 10)
@@ -149,7 +154,7 @@ func (r *reader) heapString(size, at, index uint64) string {
 		pos += 16 + (n+7)&^7
 	}
 	if r.err == nil {
-		r.err = fmt.Errorf("h5test: no object %d in the heap at %d", index, at)
+		r.err = fmt.Errorf("no object %d in the heap at %d", index, at)
 	}
 	return ""
 }
@@ -167,9 +172,10 @@ func (r *reader) group(path string, btree, heap uint64, depth int) {
 	before := ""
 	for i := range r.uint16(node + 6) {
 		entry := node + 8 + 40*i
-		name, _, _ := strings.Cut(string(r.bytes(names+r.uint64(entry), min(256, uint64(len(r.data))-names-r.uint64(entry)))), "\x00")
+		at := names + r.uint64(entry)
+		name, _, _ := strings.Cut(string(r.bytes(at, min(256, uint64(len(r.data))-at))), "\x00")
 		if name <= before && r.err == nil {
-			r.err = fmt.Errorf("h5test: %q comes after %q in %s", name, before, path)
+			r.err = fmt.Errorf("%q comes after %q in %s", name, before, path)
 		}
 		before = name
 		r.object(path+"/"+name, r.uint64(entry+8), depth+1)

@@ -1,0 +1,58 @@
+package serving_test
+
+import (
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+
+	"github.com/degas-dns/degas/export/serving"
+	"github.com/degas-dns/degas/model"
+)
+
+func ExampleNew() {
+	spec, err := model.Preset("mlbridge")
+	if err != nil {
+		log.Fatal(err)
+	}
+	weights, err := model.Initial(&spec, 1) // trained versions come from Load
+	if err != nil {
+		log.Fatal(err)
+	}
+	classifier, err := model.NewClassifier(&model.Model{Spec: spec, Weights: weights, Threshold: 0.5})
+	if err != nil {
+		log.Fatal(err)
+	}
+	handler, err := serving.New("shop", []serving.Version{{Number: 1, Classifier: classifier}}, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	server := httptest.NewServer(handler) // http.Server in a program
+	defer server.Close()
+
+	response, err := http.Get(server.URL + "/v1/models/shop")
+	if err != nil {
+		log.Fatal(err)
+	}
+	status, err := io.ReadAll(response.Body)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Print(string(status))
+
+	response, err = http.Post(server.URL+"/v1/models/shop:predict", "application/json",
+		strings.NewReader(`{"instances": []}`))
+	if err != nil {
+		log.Fatal(err)
+	}
+	predictions, err := io.ReadAll(response.Body)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Print(string(predictions))
+	// Output:
+	// {"model_version_status":[{"state":"AVAILABLE","status":{"error_code":"OK","error_message":""},"version":"1"}]}
+	// {"predictions":[]}
+}
