@@ -37,10 +37,10 @@ func (s *Sample) Row(i int) []float32 {
 
 // Score is the probability that name i is not benign, as a deployed model says it: a threshold read off a sample must
 // mean the same there.
-func (s *Sample) Score(i int) float64 { return model.Score(s.Row(i)) }
+func (s *Sample) Score(i int) float64 { return model.ScoreOf(s.Row(i)) }
 
 // Predicted is the label the model gives name i at a threshold, as an index into Labels.
-func (s *Sample) Predicted(i int, threshold float64) int { return model.Judge(s.Row(i), threshold) }
+func (s *Sample) Predicted(i int, threshold float64) int { return model.LabelOf(s.Row(i), threshold) }
 
 // validate reports what makes a sample unusable.
 func (s *Sample) validate() error {

@@ -249,7 +249,7 @@ func (r *runner) train(ctx context.Context, training, validation []*row) (scorer
 		}
 		out := make([]float64, len(names))
 		for i := range out {
-			out[i] = model.Score(p[i*c.Width() : (i+1)*c.Width()])
+			out[i] = model.ScoreOf(p[i*c.Width() : (i+1)*c.Width()])
 		}
 		return out, nil
 	}, nil

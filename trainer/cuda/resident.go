@@ -141,7 +141,7 @@ func (s *session) Probabilities(ctx context.Context, codes []byte, out []float32
 		for len(logits) > 0 {
 			count := min(turned, len(logits)/outputs)
 			part, into := logits[:count*outputs], out[:count*labels]
-			c.turning.Go(func() { model.Probabilities(part, outputs, into) })
+			c.turning.Go(func() { model.ProbabilitiesOfLogits(part, outputs, into) })
 			logits, out = logits[count*outputs:], out[count*labels:]
 		}
 	}
