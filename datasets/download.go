@@ -142,7 +142,8 @@ func localPath(u *url.URL) string {
 	return path
 }
 
-// unpackURL unpacks the kinds of archive that process-data does not read as they are.
+// unpackURL unpacks the kinds of archive that process-data does not read as they are. fetch refuses .xz and .7z, with the
+// command that unpacks them.
 func unpackURL(base string) *fetch.Extraction {
 	lower := strings.ToLower(base)
 	for _, ext := range []string{".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.zst", ".tar.xz", ".txz", ".xz", ".7z"} {
@@ -288,7 +289,8 @@ func (s Source) failed(err error) error {
 		hint = "This source is " + s.Dead
 	}
 	var local *fs.PathError
-	if errors.As(err, &local) { // no other server would help
+	var kind *fetch.KindError
+	if errors.As(err, &local) || errors.As(err, &kind) { // no other server would help
 		return fmt.Errorf("download %s: %w", s.Name, err)
 	}
 	return fmt.Errorf("download %s: %w\n%s", s.Name, err, hint)

@@ -14,7 +14,7 @@ func init() {
 		Dead: "of 2019 and not seen since: take dgta, umudga and tranco, or a copy of yours with --from DIR",
 		Files: func(context.Context, *fetch.Client) ([]fetch.File, error) {
 			return []fetch.File{{Path: "dga_data_public.tar.gz", URL: "https://s3.amazonaws.com/dga-data/dga_data_public.tar.gz", Size: -1,
-				Extract: &fetch.Extraction{Limits: fetch.Limits{Select: byBaseName}}}}, nil
+				Extract: &fetch.Extraction{Select: byBaseName}}}, nil
 		},
 	})
 }

@@ -16,16 +16,11 @@ import (
 	"github.com/degas-dns/degas/internal/linkwalk"
 )
 
-// Import brings files into dir as Fetch does, but copies them from the folder from, for machines without a network.
-// Below from, a file is found by its Path or as much of the end of it as tells it apart from the other files asked for,
-// in the simplest case its base name; the base name of its URL serves as well. Checksums are checked and recorded as
-// after a download. What lies in the folder Options.Folder is preferred, what lies in one of Options.Others is none of
-// these files. The error for a file that is not there is ErrNotFound; several different candidates are an error that names
-// them. The report's URLs are file paths.
-func (c *Client) Import(ctx context.Context, from, dir string, files []File) (Report, error) {
-	index, err := c.index(from)
+// importFiles is Fetch with the folder in Options.From in place of the network.
+func (c *Client) importFiles(ctx context.Context, dir string, files []File) (Report, error) {
+	index, err := c.index()
 	if err != nil {
-		return Report{}, fmt.Errorf("read folder %s: %w", from, err)
+		return Report{}, fmt.Errorf("read folder %s: %w", c.o.From, err)
 	}
 	names := newWanted(files)
 	return c.each(ctx, dir, files, func(ctx context.Context, j *job, res *FileResult) error {
@@ -41,7 +36,7 @@ func (c *Client) Import(ctx context.Context, from, dir string, files []File) (Re
 	})
 }
 
-// ImportFile copies the one local file called source to f's place in dir, checked and recorded as Import does.
+// ImportFile copies the one local file called source to f's place in dir, checked and recorded as Fetch does.
 func (c *Client) ImportFile(ctx context.Context, source, dir string, f File) (Report, error) {
 	return c.each(ctx, dir, []File{f}, func(ctx context.Context, j *job, res *FileResult) error {
 		return c.copy(ctx, source, j, res)
@@ -54,7 +49,7 @@ func (c *Client) HasLocal(names ...string) string {
 	if c.o.From == "" {
 		return ""
 	}
-	index, err := c.index(c.o.From)
+	index, err := c.index()
 	if err != nil {
 		return ""
 	}
@@ -68,22 +63,22 @@ func (c *Client) HasLocal(names ...string) string {
 
 // folderIndex lists the regular files below a folder by base name.
 type folderIndex struct {
-	root   string
+	root   string              // Options.From
 	folder string              // Options.Folder
 	byBase map[string][]string // slash paths relative to root
 }
 
-// index lists the files below root, through links, that are not another data set's.
-func (c *Client) index(root string) (folderIndex, error) {
-	index := folderIndex{root: root, folder: c.o.Folder, byBase: map[string][]string{}}
-	info, err := os.Stat(root)
+// index lists the files below Options.From, through links, that are not another data set's.
+func (c *Client) index() (folderIndex, error) {
+	index := folderIndex{root: c.o.From, folder: c.o.Folder, byBase: map[string][]string{}}
+	info, err := os.Stat(index.root)
 	if err != nil {
 		return index, err
 	}
 	if !info.IsDir() {
 		return index, errors.New("not a folder")
 	}
-	_, err = linkwalk.Walk(root, func(rel string, info fs.FileInfo, err error) error {
+	_, err = linkwalk.Walk(index.root, func(rel string, info fs.FileInfo, err error) error {
 		switch {
 		case info == nil:
 			return nil //nolint:nilerr // a dangling link is no file to import
@@ -236,10 +231,10 @@ func (c *Client) copy(ctx context.Context, source string, j *job, res *FileResul
 	}
 	sum := hexSum(digest)
 	if j.want != "" && sum != j.want {
-		return &ChecksumError{Path: j.f.Path, URL: source, Want: j.want, Got: sum}
+		return &checksumError{Path: j.f.Path, URL: source, Want: j.want, Got: sum}
 	}
 	if err := settle(j.final); err != nil {
-		return fmt.Errorf("put %s in place: %w", j.final, err)
+		return err
 	}
 	*res = FileResult{Path: j.f.Path, URL: source, SHA256: sum, Size: n, Fetched: n, Status: Copied}
 	return nil

@@ -59,9 +59,9 @@ func TestImport(t *testing.T) {
 	if got := quick(Options{From: from}).HasLocal("nothing.zip", "set-1.zip"); got != "set-1.zip" {
 		t.Errorf("HasLocal: %q", got)
 	}
-	_, err := quick(Options{}).Import(context.Background(), filepath.Join(from, "none"), t.TempDir(), []File{{Path: "f"}})
+	_, err := fetchOne(t, quick(Options{From: filepath.Join(from, "none")}), t.TempDir(), File{Path: "f"})
 	wantError(t, err, "read folder "+from)
-	_, err = quick(Options{}).Import(context.Background(), from, t.TempDir(), []File{{Path: "absent"}})
+	_, err = fetchOne(t, quick(Options{From: from}), t.TempDir(), File{Path: "absent"})
 	if !errors.Is(err, ErrNotFound) {
 		t.Error(err)
 	}

@@ -5,15 +5,19 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
-	"time"
 
 	"github.com/gofrs/flock"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/degas-dns/degas/internal/atomicfile"
 )
 
 // LockName is the file, in the directory given to Fetch, that keeps a second process out.
@@ -39,13 +43,19 @@ func Lock(dir string) (unlock func(), err error) {
 // Fetch brings files into dir and unpacks those that say so. A file that is there with the right checksum is left
 // alone. One file's failure does not stop the others, except when the disk is full or ctx ends; the error joins what
 // failed, one line a file, each naming the file or URL and the reason, and the Report says the same by file. What an
-// interrupted call received stays in .part files and the next call continues there. With Options.From it is Import.
+// interrupted call received stays in .part files and the next call continues there.
+//
+// With Options.From, files are copied from that folder instead, for machines without a network. There, a file is found
+// by its Path or as much of the end of it as tells it apart from the other files asked for, in the simplest case its
+// base name; the base name of its URL serves as well. What lies in the folder Options.Folder is preferred; what lies in
+// one of Options.Others is none of these files. The error for a file that is not there is ErrNotFound; several different
+// candidates are an error that names them.
 //
 // Fetch fails at once, without touching the network, with ErrLocked when another process works in dir, and on paths
 // that leave dir, are given twice, or checksums that are none.
 func (c *Client) Fetch(ctx context.Context, dir string, files []File) (Report, error) {
 	if c.o.From != "" {
-		return c.Import(ctx, c.o.From, dir, files)
+		return c.importFiles(ctx, dir, files)
 	}
 	for _, f := range files {
 		for _, u := range c.urls(f) {
@@ -59,18 +69,20 @@ func (c *Client) Fetch(ctx context.Context, dir string, files []File) (Report, e
 
 // job is the work on one file of one call.
 type job struct {
-	dir   string
-	final string // local path of the file
-	f     File
-	want  string // expected SHA-256, "" when any
-	book  *ledger
-	meter *fileMeter
+	dir    string
+	final  string // local path of the file
+	f      File
+	want   string // expected SHA-256, "" when any
+	bounds bounds // of the archive, if the file is one
+	book   *ledger
+	meter  *fileMeter
 }
 
-// each runs work on every file, at most Parallel at once, under the directory's lock.
-func (c *Client) each(ctx context.Context, dir string, files []File,
-	work func(context.Context, *job, *FileResult) error) (Report, error) {
-	begin := time.Now()
+// work brings one file to its place and fills in how that went.
+type work func(context.Context, *job, *FileResult) error
+
+// each does the work on every file, at most Parallel at once, under the directory's lock.
+func (c *Client) each(ctx context.Context, dir string, files []File, do work) (Report, error) {
 	if err := checkFiles(files); err != nil {
 		return Report{}, err
 	}
@@ -79,7 +91,7 @@ func (c *Client) each(ctx context.Context, dir string, files []File,
 		return Report{}, err
 	}
 	defer unlock()
-	if err := sweep(dir); err != nil {
+	if err := atomicfile.Sweep(dir); err != nil {
 		return Report{}, fmt.Errorf("tidy %s: %w", dir, err)
 	}
 	book, err := openLedger(dir)
@@ -97,8 +109,9 @@ func (c *Client) each(ctx context.Context, dir string, files []File,
 		group.Go(func() error {
 			res := FileResult{Path: f.Path}
 			final, _ := localPath(dir, f.Path) // checked above
-			j := &job{dir: dir, final: final, f: f, want: book.want(f), book: book, meter: meters.file(f.Path)}
-			err := c.one(ctx, j, &res, work)
+			j := &job{dir: dir, final: final, f: f, want: book.want(f), bounds: c.bounds, book: book,
+				meter: meters.files[f.Path]}
+			err := c.one(ctx, j, &res, do)
 			if diskFull(err) {
 				stop(err)
 			}
@@ -110,18 +123,15 @@ func (c *Client) each(ctx context.Context, dir string, files []File,
 		})
 	}
 	_ = group.Wait()
-	report.Elapsed = time.Since(begin)
 	return report, report.err()
 }
 
 // one does the work on a file and reports how it ended.
-func (c *Client) one(ctx context.Context, j *job, res *FileResult,
-	work func(context.Context, *job, *FileResult) error) error {
-	err := ctx.Err()
-	if err != nil {
+func (c *Client) one(ctx context.Context, j *job, res *FileResult, do work) (err error) {
+	if ctx.Err() != nil {
 		err = fmt.Errorf("%s: not fetched: %w", j.f.Path, context.Cause(ctx))
 	} else {
-		err = c.bring(ctx, j, res, work)
+		err = c.bring(ctx, j, res, do)
 	}
 	if err != nil {
 		res.Status, res.Err = Failed, err
@@ -131,8 +141,7 @@ func (c *Client) one(ctx context.Context, j *job, res *FileResult,
 }
 
 // bring makes sure that the file and, for an archive, its members are in place.
-func (c *Client) bring(ctx context.Context, j *job, res *FileResult,
-	work func(context.Context, *job, *FileResult) error) error {
+func (c *Client) bring(ctx context.Context, j *job, res *FileResult, do work) error {
 	if !c.o.UpdateChecksums {
 		done, err := j.present(res)
 		if err != nil || done {
@@ -146,7 +155,7 @@ func (c *Client) bring(ctx context.Context, j *job, res *FileResult,
 		if err := os.MkdirAll(filepath.Dir(j.final), 0o755); err != nil {
 			return fmt.Errorf("make folder of %s: %w", j.final, err)
 		}
-		if err := work(ctx, j, res); err != nil || res.Status == Missing {
+		if err := do(ctx, j, res); err != nil || res.Status == Missing {
 			return err
 		}
 	}
@@ -207,7 +216,7 @@ func (j *job) complete(ctx context.Context, res *FileResult) error {
 	if err := j.book.put(j.f.Path, rec); err != nil {
 		return err
 	}
-	res.Extracted = sortedKeys(members)
+	res.Extracted = slices.Sorted(maps.Keys(members))
 	if !j.f.Extract.KeepArchive {
 		if err := os.Remove(j.final); err != nil {
 			return fmt.Errorf("remove unpacked archive: %w", err)
@@ -222,25 +231,22 @@ func (j *job) record(res *FileResult) Record {
 	if old, ok := j.book.get(j.f.Path); ok && res.Status == Present {
 		rec.Replaces = old.Replaces
 	}
-	if pin := lower(j.f.SHA256); pin != "" && pin != res.SHA256 {
+	if pin := strings.ToLower(j.f.SHA256); pin != "" && pin != res.SHA256 {
 		rec.Replaces = pin
 	}
 	return rec
 }
 
-// download is the work of Fetch.
+// download is the work that brings a file from the network.
 func (c *Client) download(ctx context.Context, j *job, res *FileResult) error {
-	t := &transfer{c: c, f: j.f, want: j.want, size: j.f.Size, final: j.final, meter: j.meter, first: true,
-		record: func(sum string, size int64, from string) error {
-			return j.book.put(j.f.Path, j.record(&FileResult{SHA256: sum, Size: size, URL: from, Status: Downloaded}))
-		}}
+	t := &transfer{job: j, c: c, size: j.f.Size}
 	if c.o.UpdateChecksums || t.size <= 0 {
 		t.size = -1
 	}
 	sum, size, from, err := t.run(ctx)
 	res.Fetched, res.Resumed = t.fetched, t.resumed
-	var status *StatusError
-	if j.f.Optional && errors.As(err, &status) && (status.Code == http.StatusNotFound || status.Code == http.StatusGone) {
+	var status *statusError
+	if j.f.Optional && errors.As(err, &status) && (status.code == http.StatusNotFound || status.code == http.StatusGone) {
 		dropPart(j.final)
 		res.Status = Missing
 		return nil

@@ -19,19 +19,13 @@ import (
 
 // transfer is the download of one file.
 type transfer struct {
+	*job
 	c       *Client
-	f       File
-	want    string // expected SHA-256; "" when any
-	size    int64  // expected length; -1 when any
-	final   string // where the file lands
-	meter   *fileMeter
+	size    int64 // expected length; -1 when any
 	fetched int64 // bytes received
 	resumed int64 // bytes of an earlier run that were kept
 	mixed   bool  // the part was put together from several answers
-	first   bool  // no body yet: what lies there is from an earlier run
-	// record remembers the file's checksum, length and origin before it is in place: a process that is killed in between must
-	// not leave a file behind that nobody knows the origin of.
-	record func(sum string, size int64, from string) error
+	begun   bool  // a body has come: before that, what lies there is from an earlier run
 }
 
 // run tries each URL until one gives the right bytes, and returns their checksum, length and origin.
@@ -50,54 +44,27 @@ func (t *transfer) run(ctx context.Context) (sum string, size int64, from string
 	return "", 0, "", joinShort(failures)
 }
 
-// get downloads u with retries.
-func (t *transfer) get(ctx context.Context, u string) (string, int64, error) {
-	best, failures := int64(0), 0
-	for {
-		sum, reached, err := t.attempt(ctx, u)
-		if err == nil {
-			return sum, reached, t.finish(sum, reached, redact(u))
+// get downloads u with retries, records the file and puts it in place. Bytes that are wrong and bytes that fill a disk
+// are not kept.
+func (t *transfer) get(ctx context.Context, u string) (sum string, reached int64, err error) {
+	err = t.c.retry(ctx, func() (int64, error) {
+		sum, reached, err = t.attempt(ctx, u)
+		return reached, err
+	}, func(wait time.Duration, err error) { t.meter.event(Event{Kind: EventRetry, Wait: wait, Err: err}) })
+	switch {
+	case err == nil:
+		// Recorded before it is in place: a process that is killed in between must not leave a file of unknown origin.
+		rec := t.record(&FileResult{SHA256: sum, Size: reached, URL: redact(u), Status: Downloaded})
+		if err := t.book.put(t.f.Path, rec); err != nil {
+			return "", 0, err
 		}
-		if ctx.Err() != nil {
-			return "", 0, fmt.Errorf("get %s: interrupted at byte %d of %s: %w", redact(u), reached, t.f.Path, ctx.Err())
-		}
-		if !retryable(err) {
-			return "", 0, t.giveUp(err)
-		}
-		if reached > best {
-			best, failures = reached, 0
-		}
-		failures++
-		if failures > t.c.o.Retries {
-			return "", 0, fmt.Errorf("%w (gave up after %d tries without progress)", err, failures)
-		}
-		wait, tooLong := t.c.waitFor(err, failures)
-		if tooLong != nil {
-			return "", 0, tooLong
-		}
-		t.meter.event(Event{Kind: EventRetry, Wait: wait, Err: err})
-		if err := sleep(ctx, wait); err != nil {
-			return "", 0, fmt.Errorf("get %s: interrupted: %w", redact(u), err)
-		}
-	}
-}
-
-// giveUp tidies after an error that will not pass. Bytes that are wrong and bytes that fill a disk are not kept.
-func (t *transfer) giveUp(err error) error {
-	if errors.Is(err, ErrChecksum) || diskFull(err) {
+		return sum, reached, settle(t.final)
+	case ctx.Err() != nil:
+		err = fmt.Errorf("get %s: interrupted at byte %d of %s: %w", redact(u), reached, t.f.Path, ctx.Err())
+	case errors.Is(err, ErrChecksum) || diskFull(err):
 		dropPart(t.final)
 	}
-	return err
-}
-
-func (t *transfer) finish(sum string, size int64, from string) error {
-	if err := t.record(sum, size, from); err != nil {
-		return err
-	}
-	if err := settle(t.final); err != nil {
-		return fmt.Errorf("put %s in place: %w", t.final, err)
-	}
-	return nil
+	return "", 0, err
 }
 
 // attempt makes one request, continues the part where it fits, and leaves a complete, synced and verified part behind.
@@ -131,8 +98,8 @@ func (t *transfer) attempt(ctx context.Context, u string) (sum string, reached i
 	if err != nil {
 		return "", offset, err
 	}
-	if t.first {
-		t.first, t.resumed = false, offset
+	if !t.begun {
+		t.begun, t.resumed = true, offset
 	}
 	if resp.StatusCode != http.StatusRequestedRangeNotSatisfiable {
 		n, err := t.receive(ctx, part, t.bounded(resp.Body, offset), digest, stall)
@@ -240,8 +207,7 @@ func (t *transfer) accept(part partFile, resp *http.Response, u string, offset i
 		t.mixed = true
 		return offset, total, nil
 	}
-	return offset, 0, &StatusError{URL: redact(u), Code: resp.StatusCode,
-		RetryAfter: parseRetryAfter(resp.Header.Get("Retry-After"), time.Now())}
+	return offset, 0, statusOf(u, resp)
 }
 
 // forget empties a part that the server's file no longer fits, so that the next attempt starts at 0.
@@ -270,7 +236,7 @@ func (t *transfer) acceptable(resp *http.Response, u string) error {
 // checkSize refuses an answer whose announced length (-1: none) is not the expected one.
 func (t *transfer) checkSize(u string, total int64) error {
 	if t.size > 0 && total >= 0 && t.size != total {
-		return &ChecksumError{Path: t.f.Path, URL: redact(u), Want: bytesText(t.size), Got: bytesText(total)}
+		return &checksumError{Path: t.f.Path, URL: redact(u), Want: bytesText(t.size), Got: bytesText(total)}
 	}
 	return nil
 }
@@ -320,7 +286,7 @@ func (t *transfer) verify(part partFile, u string, size int64, digest hash.Hash)
 		return "", fmt.Errorf("sync %s: %w", t.final+partSuffix, err)
 	}
 	sum := hexSum(digest)
-	bad := &ChecksumError{Path: t.f.Path, URL: redact(u), Want: t.want, Got: sum}
+	bad := &checksumError{Path: t.f.Path, URL: redact(u), Want: t.want, Got: sum}
 	switch {
 	case t.size > 0 && size != t.size:
 		bad.Want, bad.Got = bytesText(t.size), bytesText(size)

@@ -94,6 +94,9 @@ func Rename(from, to string) error {
 	return syncPath(filepath.Dir(filepath.Clean(to)))
 }
 
+// Stage makes an empty directory in parent, for unfinished work. The caller removes it; after a kill, Sweep does.
+func Stage(parent string) (string, error) { return os.MkdirTemp(parent, unfinished) }
+
 // ReplaceDir lets fill write the directory that becomes to, whose parent it makes if need be. fill gets the path of an
 // empty directory beside to. If fill fails, to stays as it was and nothing of the attempt is left.
 func ReplaceDir(to string, fill func(stage string) error) error {
@@ -101,7 +104,7 @@ func ReplaceDir(to string, fill func(stage string) error) error {
 	if err := errors.Join(Recover(to), os.MkdirAll(parent, 0o755)); err != nil {
 		return err
 	}
-	stage, err := os.MkdirTemp(parent, unfinished)
+	stage, err := Stage(parent)
 	if err != nil {
 		return err
 	}
