@@ -12,12 +12,12 @@ import (
 	"github.com/degas-dns/degas/internal/linkwalk"
 )
 
-// digests hashes every file at or below paths. Where known has the file's size and time, its digest is taken from there.
-// Names that begin with a dot are none of a stage's business: locks and unfinished work.
+// digests hashes every file at or below paths, through links, as process-data walks its input. If known has the file's
+// size and time, the digest is taken from there. Names that begin with a dot are left out: locks and unfinished work.
 func (r *runner) digests(paths []string, known map[string]stat) (map[string]stat, error) {
 	out := map[string]stat{}
 	for _, root := range paths {
-		_, err := linkwalk.Visible(root, func(rel string, info fs.FileInfo, err error) error { // as process-data walks its input
+		_, err := linkwalk.Visible(root, func(rel string, info fs.FileInfo, err error) error {
 			if err != nil || info.IsDir() {
 				return err
 			}

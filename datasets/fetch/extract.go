@@ -192,8 +192,8 @@ func (u *unpacker) write(dest string, r io.Reader) error {
 	return nil
 }
 
-// boundedReader reads unpacked bytes, adds them to total, and fails with ErrBomb when that exceeds the bounds. What else
-// r says is ErrFormat.
+// boundedReader reads unpacked bytes, adds them to total, and fails with ErrBomb when that exceeds the bounds. What
+// else r says is ErrFormat.
 type boundedReader struct {
 	u     *unpacker
 	r     io.Reader

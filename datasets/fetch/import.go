@@ -43,8 +43,9 @@ func (c *Client) ImportFile(ctx context.Context, source, dir string, f File) (Re
 	})
 }
 
-// HasLocal returns the first of the names that the folder in Options.From holds anywhere below it, as base name; "" when
-// none or when there is no such folder. A source uses it to see whether the user brought the archive or its members.
+// HasLocal returns the first of the names that the folder in Options.From holds anywhere below it, as base name; ""
+// when none or when there is no such folder. A source uses it to see whether the user brought the archive or its
+// members.
 func (c *Client) HasLocal(names ...string) string {
 	if c.o.From == "" {
 		return ""

@@ -45,8 +45,9 @@ func retryable(err error) bool {
 	return true
 }
 
-// retry calls attempt until it succeeds, or fails with an error that will not pass, or has failed Retries times in a row
-// without having come further, or ctx ends. attempt returns how many bytes it has reached. waiting is told of each wait.
+// retry calls attempt until it succeeds, or fails with an error that will not pass, or has failed Retries times in a
+// row without having come further, or ctx ends. attempt returns how many bytes it has reached. waiting is told of each
+// wait.
 func (c *Client) retry(
 	ctx context.Context,
 	attempt func() (reached int64, err error),

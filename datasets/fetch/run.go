@@ -48,8 +48,8 @@ func Lock(dir string) (unlock func(), err error) {
 // With Options.From, files are copied from that folder instead, for machines without a network. There, a file is found
 // by its Path or as much of the end of it as tells it apart from the other files asked for, in the simplest case its
 // base name; the base name of its URL serves as well. What lies in the folder Options.Folder is preferred; what lies in
-// one of Options.Others is none of these files. The error for a file that is not there is ErrNotFound; several different
-// candidates are an error that names them.
+// one of Options.Others is none of these files. The error for a file that is not there is ErrNotFound; several
+// different candidates are an error that names them.
 //
 // Fetch fails at once, without touching the network, with ErrLocked when another process works in dir, and on paths
 // that leave dir, are given twice, or checksums that are none.

@@ -20,8 +20,8 @@ import (
 // client is shared by all requests; the proxy comes from the environment.
 var client = &http.Client{Timeout: 10 * time.Minute, CheckRedirect: redirect}
 
-// redirect follows what keeps the method. Otherwise, where an upload would become a GET that uploads nothing, the redirect is
-// the answer. Another host must not see the token, of which net/http knows the standard header only.
+// redirect follows what keeps the method. Otherwise, where an upload would become a GET that uploads nothing, the
+// redirect is the answer. Another host must not see the token, of which net/http knows the standard header only.
 func redirect(req *http.Request, via []*http.Request) error {
 	if len(via) >= 10 {
 		return errors.New("stopped after 10 redirects")
@@ -43,8 +43,8 @@ const (
 // firstWait is the pause before the second try; every further one is twice as long.
 var firstWait = time.Second
 
-// put uploads every file, SHA256SUMS last: who sees that sees all. It is asked for first, so that a version that is there
-// already stays.
+// put uploads every file, SHA256SUMS last: who sees that sees all. It is asked for first, so that a version that is
+// there already stays.
 func put(ctx context.Context, e *exported, base *url.URL, o Options) (Result, error) {
 	if o.Version == 0 {
 		return Result{}, errors.New("no version: --version, or a directory whose name is a number")

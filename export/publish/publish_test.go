@@ -209,8 +209,8 @@ func TestPutAsksFirst(t *testing.T) {
 	}
 }
 
-// A redirect that makes an upload a GET uploads nothing, however well it is answered; one that keeps the method is followed,
-// but no other host sees Devo's token.
+// A redirect that makes an upload a GET uploads nothing, however well it is answered; one that keeps the method is
+// followed, but no other host sees Devo's token.
 func TestRedirects(t *testing.T) {
 	ctx, dir := context.Background(), version(t, "shop", "3")
 	puts := 0

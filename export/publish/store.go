@@ -13,8 +13,8 @@ import (
 	"github.com/degas-dns/degas/internal/atomicfile"
 )
 
-// toStore copies e to root/NAME/VERSION. Servers that watch root see the version whole: it is written into a sibling that
-// they pass over, and renamed.
+// toStore copies e to root/NAME/VERSION. Servers that watch root see the version whole: it is written into a sibling
+// that they pass over, and renamed.
 func toStore(ctx context.Context, e *exported, root string, o Options) (Result, error) {
 	base := filepath.Join(root, o.Name)
 	if err := os.MkdirAll(base, 0o755); err != nil {
