@@ -133,7 +133,8 @@ func TestKilledDownload(t *testing.T) {
 	defer srv.Close()
 	dir := t.TempDir()
 	start := func(out string) (*exec.Cmd, *bytes.Buffer) {
-		return degasProcess(t, dir, "download-data", srv.URL+"/list.txt", "--out", out, "--format", "list", "--class", "dga", "--family", "x")
+		return degasProcess(t, dir, "download-data", srv.URL+"/list.txt", "--out", out,
+			"--format", "list", "--class", "dga", "--family", "x")
 	}
 	began := time.Now()
 	if c, out := start("whole"); c.Run() != nil {

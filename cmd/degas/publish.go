@@ -28,7 +28,12 @@ func (c *command) publish() *cli.Command {
 			&cli.StringFlag{Name: "engine", Value: "ONNX", Usage: "Devo's engine"},
 			&cli.StringFlag{Name: "description", Usage: "the model's description at Devo"},
 			&cli.StringFlag{Name: "domain", Usage: "Devo's domain, for servers before 2.4.0"},
-			&cli.StringFlag{Name: "token", Usage: "see the environment variable", EnvVars: []string{"DEGAS_PUBLISH_TOKEN"}, Hidden: true},
+			&cli.StringFlag{
+				Name:    "token",
+				Usage:   "see the environment variable",
+				EnvVars: []string{"DEGAS_PUBLISH_TOKEN"},
+				Hidden:  true,
+			},
 			jsonFlag,
 		},
 		Action: c.publishAction,
