@@ -292,7 +292,8 @@ func TestExtractSelects(t *testing.T) {
 	if _, err := extractTo(ctx, path, filepath.Join(dir, "other"), lists, usualBounds); !errors.Is(err, context.Canceled) {
 		t.Errorf("a cancelled extraction: %v", err)
 	}
-	if _, _, err := extractBytes(t, "x.txt", []byte("no archive at all"), Extraction{}, usualBounds); !errors.Is(err, ErrFormat) {
+	_, _, err = extractBytes(t, "x.txt", []byte("no archive at all"), Extraction{}, usualBounds)
+	if !errors.Is(err, ErrFormat) {
 		t.Errorf("no archive: %v", err)
 	}
 }

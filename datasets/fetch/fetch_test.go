@@ -302,7 +302,8 @@ func TestRedirectsAndAlternates(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantFile(t, dir, "f", data)
-	res, err := fetchOne(t, quick(Options{}), dir, File{Path: "g", URL: s.URL + "/gone", Alternates: []string{s.URL + "/real"}})
+	gone := File{Path: "g", URL: s.URL + "/gone", Alternates: []string{s.URL + "/real"}}
+	res, err := fetchOne(t, quick(Options{}), dir, gone)
 	if err != nil || res.URL != s.URL+"/real" {
 		t.Fatal(res, err)
 	}
@@ -389,7 +390,8 @@ func TestMirror(t *testing.T) {
 	if !c.Offline() {
 		t.Error("a client with a mirror must not ask publishers")
 	}
-	if _, err := fetchOne(t, c, dir, File{Path: "a dir/f.txt", URL: "https://example.org/x?y=z", SHA256: sum(data)}); err != nil {
+	f := File{Path: "a dir/f.txt", URL: "https://example.org/x?y=z", SHA256: sum(data)}
+	if _, err := fetchOne(t, c, dir, f); err != nil {
 		t.Fatal(err)
 	}
 	wantFile(t, dir, "a dir/f.txt", data)
@@ -423,7 +425,8 @@ func TestBadRequests(t *testing.T) {
 		{Path: "f", URL: "http://127.0.0.1:1/", Extract: &Extraction{Into: "../x"}},
 	} {
 		dir := t.TempDir()
-		if _, err := fetchOne(t, quick(Options{Retries: -1}), dir, f); err == nil || strings.Contains(err.Error(), "refused") {
+		_, err := fetchOne(t, quick(Options{Retries: -1}), dir, f)
+		if err == nil || strings.Contains(err.Error(), "refused") {
 			t.Errorf("%+v: %v", f, err)
 		}
 	}
@@ -457,7 +460,8 @@ func TestDiskFull(t *testing.T) {
 		f, err := openPart(name, flag)
 		return &fullDisk{f, 200_000}, err
 	}
-	report, err := c.Fetch(context.Background(), dir, []File{{Path: "f", URL: s.URL + "/f"}, {Path: "g", URL: s.URL + "/g"}})
+	files := []File{{Path: "f", URL: s.URL + "/f"}, {Path: "g", URL: s.URL + "/g"}}
+	report, err := c.Fetch(context.Background(), dir, files)
 	wantError(t, err, "f.part", "no space left on device")
 	if !errors.Is(err, syscall.ENOSPC) || !errors.Is(report.Files[1].Err, syscall.ENOSPC) {
 		t.Errorf("error %v, second file %v", err, report.Files[1].Err)
