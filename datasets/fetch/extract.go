@@ -17,14 +17,12 @@ import (
 
 // Extraction says what becomes of a downloaded archive: zip, tar, or gzip, bzip2 or zstd over a tar or over a single
 // file, which then is called like the archive without its last extension. The content decides about the kind, not the
-// name. Directories and modes are not kept: every file is 0644, and empty directories do not appear.
+// name. Directories and modes are not kept: every file is 0644, and empty directories do not appear. The archive is
+// removed once its members are in place; checksums.json remembers both, so that it is not fetched again.
 type Extraction struct {
 	// Into is the directory that members land in, relative to the directory given to Fetch, slash-separated; "" is that
 	// directory itself.
 	Into string
-	// KeepArchive leaves the archive on the disk. Otherwise it is removed once its members are in place, and
-	// checksums.json remembers both, so that it is not fetched again.
-	KeepArchive bool
 	// Select says where a member goes, given its cleaned slash path: a relative slash path of its own, and whether it is
 	// wanted at all. nil takes every regular file under its own name.
 	Select func(name string) (dest string, ok bool)

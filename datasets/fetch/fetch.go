@@ -122,16 +122,12 @@ var (
 // checksumError says which bytes were expected and which came. It is ErrChecksum.
 type checksumError struct {
 	Path      string // where the file was to land
-	URL       string // where it came from; "" for a file that was there already
+	URL       string // where it came from, or a file path
 	Want, Got string // SHA-256, or "N bytes" when already the length is wrong
 }
 
 func (e *checksumError) Error() string {
-	from := ""
-	if e.URL != "" {
-		from = " from " + e.URL
-	}
-	return fmt.Sprintf("%s%s: wrong checksum: expected %s, got %s", e.Path, from, e.Want, e.Got)
+	return fmt.Sprintf("%s from %s: wrong checksum: expected %s, got %s", e.Path, e.URL, e.Want, e.Got)
 }
 
 func (e *checksumError) Is(target error) bool { return target == ErrChecksum }

@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/gofrs/flock"
 	"golang.org/x/sync/errgroup"
@@ -67,7 +66,7 @@ func (c *Client) Fetch(ctx context.Context, dir string, files []File) (Report, e
 	return c.each(ctx, dir, files, c.download)
 }
 
-// job is the work on one file of one call.
+// job is the work on one file of one call. One goroutine has it; book and meter lock themselves.
 type job struct {
 	dir    string
 	final  string // local path of the file
@@ -98,7 +97,6 @@ func (c *Client) each(ctx context.Context, dir string, files []File, do work) (R
 	if err != nil {
 		return Report{}, err
 	}
-	var mu sync.Mutex
 	meters := newMeter(files, c.o.Progress)
 	report := Report{Files: make([]FileResult, len(files))}
 	ctx, stop := context.WithCancelCause(ctx)
@@ -107,23 +105,23 @@ func (c *Client) each(ctx context.Context, dir string, files []File, do work) (R
 	group.SetLimit(max(c.o.Parallel, 1))
 	for i, f := range files {
 		group.Go(func() error {
-			res := FileResult{Path: f.Path}
 			final, _ := localPath(dir, f.Path) // checked above
 			j := &job{dir: dir, final: final, f: f, want: book.want(f), bounds: c.bounds, book: book,
 				meter: meters.files[f.Path]}
-			err := c.one(ctx, j, &res, do)
-			if diskFull(err) {
+			report.Files[i].Path = f.Path
+			if err := c.one(ctx, j, &report.Files[i], do); diskFull(err) {
 				stop(err)
 			}
-			mu.Lock()
-			defer mu.Unlock()
-			report.Files[i] = res
-			report.Fetched += res.Fetched
 			return nil
 		})
 	}
 	_ = group.Wait()
-	return report, report.err()
+	var errs []error
+	for _, f := range report.Files {
+		report.Fetched += f.Fetched
+		errs = append(errs, f.Err)
+	}
+	return report, errors.Join(errs...)
 }
 
 // one does the work on a file and reports how it ended.
@@ -170,9 +168,7 @@ func (j *job) present(res *FileResult) (done bool, err error) {
 		if members, ok := j.membersPresent(rec); ok {
 			*res = FileResult{Path: j.f.Path, URL: rec.URL, SHA256: rec.SHA256, Size: rec.Size, Status: Present,
 				Extracted: members}
-			if !j.f.Extract.KeepArchive {
-				os.Remove(j.final)
-			}
+			os.Remove(j.final)
 			return true, nil
 		}
 	}
@@ -217,10 +213,8 @@ func (j *job) complete(ctx context.Context, res *FileResult) error {
 		return err
 	}
 	res.Extracted = slices.Sorted(maps.Keys(members))
-	if !j.f.Extract.KeepArchive {
-		if err := os.Remove(j.final); err != nil {
-			return fmt.Errorf("remove unpacked archive: %w", err)
-		}
+	if err := os.Remove(j.final); err != nil {
+		return fmt.Errorf("remove unpacked archive: %w", err)
 	}
 	return nil
 }
@@ -257,17 +251,6 @@ func (c *Client) download(ctx context.Context, j *job, res *FileResult) error {
 	}
 	res.SHA256, res.Size, res.URL, res.Status = sum, size, from, Downloaded
 	return nil
-}
-
-// err joins the failures, one line a file.
-func (r Report) err() error {
-	var errs []error
-	for _, f := range r.Files {
-		if f.Err != nil {
-			errs = append(errs, f.Err)
-		}
-	}
-	return errors.Join(errs...)
 }
 
 func checkFiles(files []File) error {
