@@ -47,19 +47,12 @@ func (c *Client) ImportFile(ctx context.Context, source, dir string, f File) (Re
 // when none or when there is no such folder. A source uses it to see whether the user brought the archive or its
 // members.
 func (c *Client) HasLocal(names ...string) string {
-	if c.o.From == "" {
-		return ""
-	}
 	index, err := c.index()
-	if err != nil {
+	i := slices.IndexFunc(names, func(name string) bool { return len(index.byBase[name]) > 0 })
+	if err != nil || i < 0 {
 		return ""
 	}
-	for _, name := range names {
-		if len(index.byBase[name]) > 0 {
-			return name
-		}
-	}
-	return ""
+	return names[i]
 }
 
 // folderIndex lists the regular files below a folder by base name.
@@ -253,8 +246,6 @@ func (w *watched) Read(p []byte) (int, error) {
 		return 0, err
 	}
 	n, err := w.r.Read(p)
-	if n > 0 && w.on != nil {
-		w.on(int64(n))
-	}
+	w.on(int64(n))
 	return n, err
 }
