@@ -54,7 +54,7 @@ func Write(path string, data []byte) error {
 }
 
 // WriteFunc lets write fill the file that becomes path. If write fails, path stays as it was and nothing of the attempt
-// is left. The error names path.
+// is left. The error names path. System calls: open, write, fsync, rename, fsync of the directory.
 func WriteFunc(path string, write func(io.Writer) error) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), unfinished)
 	if err != nil {
@@ -115,7 +115,8 @@ func ReplaceDir(to string, fill func(stage string) error) error {
 	return PlaceDir(stage, to)
 }
 
-// PlaceDir syncs the directory stage and moves it to to, beside it. What was at to is removed.
+// PlaceDir syncs the directory stage and moves it to to, beside it. What was at to is removed: a process that is killed
+// just before that leaves it at stage.
 //
 // If to exists, one system call exchanges the two, so that to names the old version or the new one at any moment. Where
 // the system or the file system has no such call, the old version moves aside first. A process that is killed right
