@@ -69,7 +69,7 @@ func openVerified(path string, report SplitReport) (*Split, error) {
 	if info.Size() != report.Bytes {
 		return nil, fmt.Errorf("%s has %d bytes, %s says %d", path, info.Size(), ManifestName, report.Bytes)
 	}
-	sum, err := unpack.SHA256(context.Background(), path)
+	sum, _, err := unpack.SHA256(context.Background(), path)
 	if err != nil {
 		return nil, err
 	}

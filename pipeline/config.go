@@ -15,8 +15,8 @@ import (
 	"github.com/goccy/go-yaml"
 )
 
-// Config is a pipeline as written in configs/*.yaml. A missing section means its stage is not run. Paths are relative to
-// the working directory, as on the command line.
+// Config is a pipeline as written in configs/*.yaml. A stage whose section is missing does not run. Paths are relative
+// to the working directory, as on the command line.
 type Config struct {
 	Version  int             `yaml:"version"`
 	Name     string          `yaml:"name"` // names the state file, .degas/<name>.json
@@ -85,24 +85,27 @@ func ReadConfig(path string) (*Config, error) {
 	}
 	for section, v := range present {
 		if v == nil {
-			return nil, fmt.Errorf("read %s: %s: is empty. Try: %s: {} for the defaults, or leave it out", path, section, section)
+			return nil, fmt.Errorf("read %s: %[2]s: is empty. Try: %[2]s: {} for the defaults, or leave it out",
+				path, section)
 		}
 	}
-	train, _ := present["train"].(map[string]any)
-	arch, _ := train["arch"].(string) // decides, with the target, about the other defaults
-	target, _ := train["target"].(string)
-	preset, options := trainer.Recipe(cmp.Or(arch, trainer.Auto), target)
-	c := &Config{Train: &TrainConfig{Options: options}, Process: &ProcessConfig{Validation: 0.1, Test: 0.1, Seed: 1, MaxBad: 0.01}}
+	c := &Config{}
+	if _, ok := present["process"]; ok {
+		c.Process = &ProcessConfig{Validation: 0.1, Test: 0.1, Seed: 1, MaxBad: 0.01}
+	}
+	var preset string
+	if section, ok := present["train"]; ok { // architecture and target decide about the other defaults
+		train, _ := section.(map[string]any)
+		arch, _ := train["arch"].(string)
+		target, _ := train["target"].(string)
+		c.Train = &TrainConfig{}
+		preset, c.Train.Options = trainer.Recipe(cmp.Or(arch, trainer.Auto), target)
+	}
 	if err := yaml.UnmarshalWithOptions(data, c, yaml.Strict()); err != nil {
 		return nil, fmt.Errorf("read %s: %w%s", path, err, suggest(err))
 	}
-	if _, ok := present["train"]; !ok {
-		c.Train = nil
-	} else {
+	if c.Train != nil {
 		c.Train.Arch = preset
-	}
-	if _, ok := present["process"]; !ok {
-		c.Process = nil
 	}
 	if err := c.check(); err != nil {
 		return nil, fmt.Errorf("read %s: %w", path, err)

@@ -1,28 +1,25 @@
 package pipeline
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"fmt"
-	"io"
+	"context"
 	"io/fs"
-	"os"
 	"path/filepath"
 
 	"github.com/degas-dns/degas/internal/linkwalk"
+	"github.com/degas-dns/degas/internal/unpack"
 )
 
-// digests hashes every file at or below paths. Where known has the file's size and time, its digest is taken from there.
-// Names that begin with a dot are none of a stage's business: locks and unfinished work.
-func (r *runner) digests(paths []string, known map[string]stat) (map[string]stat, error) {
+// digests hashes every file at or below paths, through links, as process-data walks its input. If known has the file's
+// size and time, the digest is taken from there. Names that begin with a dot are left out: locks and unfinished work.
+func (r *runner) digests(ctx context.Context, paths []string, known map[string]stat) (map[string]stat, error) {
 	out := map[string]stat{}
 	for _, root := range paths {
-		_, err := linkwalk.Visible(root, func(rel string, info fs.FileInfo, err error) error { // as process-data walks its input
+		_, err := linkwalk.Visible(root, func(rel string, info fs.FileInfo, err error) error {
 			if err != nil || info.IsDir() {
 				return err
 			}
 			path := filepath.Join(root, filepath.FromSlash(rel))
-			st, err := digest(path, info, known[filepath.ToSlash(path)])
+			st, err := digest(ctx, path, info, known[filepath.ToSlash(path)])
 			out[filepath.ToSlash(path)] = st
 			return err
 		})
@@ -34,20 +31,12 @@ func (r *runner) digests(paths []string, known map[string]stat) (map[string]stat
 }
 
 // digest hashes one file, or returns known when its size and time have not changed since.
-func digest(path string, info fs.FileInfo, known stat) (stat, error) {
+func digest(ctx context.Context, path string, info fs.FileInfo, known stat) (stat, error) {
 	st := stat{Size: info.Size(), Modified: info.ModTime().UnixNano()}
 	if known.SHA256 != "" && known.Size == st.Size && known.Modified == st.Modified {
 		return known, nil
 	}
-	f, err := os.Open(path)
-	if err != nil {
-		return stat{}, err
-	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return stat{}, fmt.Errorf("hash %s: %w", path, err)
-	}
-	st.SHA256 = hex.EncodeToString(h.Sum(nil))
-	return st, nil
+	var err error
+	st.SHA256, _, err = unpack.SHA256(ctx, path)
+	return st, err
 }

@@ -1,5 +1,5 @@
-// Package pipeline runs stages in order and leaves out those whose work is already done: a stage whose parameters and
-// inputs have the fingerprint of its last success, and whose outputs are still what it wrote.
+// Package pipeline runs stages in order and skips those whose work is done. A stage is done if its parameters and
+// inputs have the fingerprint of its last success and its outputs are still what it wrote.
 package pipeline
 
 import (
@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 
@@ -20,12 +21,12 @@ import (
 type Stage interface {
 	// Name is unique in a pipeline.
 	Name() string
-	// Params is what the result depends on besides the inputs' contents; it is marshalled to JSON.
+	// Params is what the result depends on besides the contents of the inputs. It is marshalled to JSON.
 	Params() any
 	// Inputs and Outputs are files or directories. A stage owns its outputs.
 	Inputs() []string
 	Outputs() []string
-	// Run does the work. A stage that is stopped leaves its earlier outputs whole, and running it again finishes the job.
+	// Run does the work. If it is stopped, earlier outputs stay whole, and running it again finishes the work.
 	Run(ctx context.Context) error
 }
 
@@ -90,16 +91,12 @@ func Run(ctx context.Context, stages []Stage, o Options) error {
 	return nil
 }
 
-// readState reads the state file. A missing or unreadable one means that nothing is known to be done.
+// readState reads the state file. If it is missing or unreadable, nothing counts as done.
 func readState(path string) state {
-	st := state{Version: 1, Stages: map[string]record{}, Files: map[string]stat{}}
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return st
-	}
 	var old state
-	if json.Unmarshal(data, &old) != nil || old.Version != 1 || old.Stages == nil || old.Files == nil {
-		return st
+	data, err := os.ReadFile(path)
+	if err != nil || json.Unmarshal(data, &old) != nil || old.Version != 1 || old.Stages == nil || old.Files == nil {
+		return state{Version: 1, Stages: map[string]record{}, Files: map[string]stat{}}
 	}
 	return old
 }
@@ -107,14 +104,14 @@ func readState(path string) state {
 type runner struct {
 	Options
 	state state
-	ran   bool // a stage ran: in a dry run, later ones would too
+	ran   bool // a stage ran; in a dry run, all stages after it would run too
 }
 
 func (r *runner) stage(ctx context.Context, s Stage) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	print, done, err := r.done(s)
+	print, done, err := r.done(ctx, s)
 	if err != nil && !r.DryRun {
 		return err
 	}
@@ -135,7 +132,7 @@ func (r *runner) stage(ctx context.Context, s Stage) error {
 		return err
 	}
 	call(r.Finished, s)
-	return r.remember(s, print)
+	return r.remember(ctx, s, print)
 }
 
 func call(f func(Stage), s Stage) {
@@ -144,36 +141,27 @@ func call(f func(Stage), s Stage) {
 	}
 }
 
-// done reports whether s would only repeat itself, and the fingerprint of what it would begin with.
-func (r *runner) done(s Stage) (print string, done bool, err error) {
-	if print, err = r.fingerprint(s); err != nil {
+// done reports whether s would only repeat itself, and the fingerprint that it would begin with.
+func (r *runner) done(ctx context.Context, s Stage) (print string, done bool, err error) {
+	if print, err = r.fingerprint(ctx, s); err != nil {
 		return "", false, err
 	}
 	rec, ok := r.state.Stages[s.Name()]
 	if !ok || rec.Fingerprint != print {
 		return print, false, nil
 	}
-	now, err := r.digests(s.Outputs(), rec.Outputs)
+	now, err := r.digests(ctx, s.Outputs(), rec.Outputs)
 	if errors.Is(err, os.ErrNotExist) {
 		return print, false, nil
-	} else if err != nil {
-		return print, false, err
 	}
-	if len(now) != len(rec.Outputs) {
-		return print, false, nil
-	}
-	for path, st := range now {
-		if rec.Outputs[path].SHA256 != st.SHA256 {
-			return print, false, nil
-		}
-	}
-	return print, true, nil
+	same := func(a, b stat) bool { return a.SHA256 == b.SHA256 }
+	return print, err == nil && maps.EqualFunc(now, rec.Outputs, same), err
 }
 
-// remember writes down that s, which began with inputs of that fingerprint, is done: what has changed since was perhaps not
-// read, and makes it run again.
-func (r *runner) remember(s Stage, print string) error {
-	outputs, err := r.digests(s.Outputs(), nil)
+// remember writes down that s is done, with the fingerprint that it began with: an input that has changed since may not
+// have been read, and makes the stage run again.
+func (r *runner) remember(ctx context.Context, s Stage, print string) error {
+	outputs, err := r.digests(context.WithoutCancel(ctx), s.Outputs(), nil) // the work is done and must not be lost
 	if err != nil {
 		return err
 	}
@@ -190,8 +178,8 @@ func (r *runner) save() error {
 }
 
 // fingerprint hashes the program's version, the stage's parameters and the contents of its inputs.
-func (r *runner) fingerprint(s Stage) (string, error) {
-	inputs, err := r.digests(s.Inputs(), r.state.Files)
+func (r *runner) fingerprint(ctx context.Context, s Stage) (string, error) {
+	inputs, err := r.digests(ctx, s.Inputs(), r.state.Files)
 	if err != nil {
 		return "", err
 	}
@@ -200,7 +188,13 @@ func (r *runner) fingerprint(s Stage) (string, error) {
 		r.state.Files[path] = st
 		sums[path] = st.SHA256
 	}
-	data, err := json.Marshal(map[string]any{"version": r.Version, "stage": s.Name(), "params": s.Params(), "inputs": sums, "outputs": s.Outputs()})
+	data, err := json.Marshal(map[string]any{
+		"version": r.Version,
+		"stage":   s.Name(),
+		"params":  s.Params(),
+		"inputs":  sums,
+		"outputs": s.Outputs(),
+	})
 	if err != nil {
 		return "", err
 	}

@@ -60,7 +60,12 @@ func TestRunSkipsWhatIsDone(t *testing.T) {
 		{what: "parameter changed", before: func() { bc.suffix = "!" }, want: []int{3, 4}},
 		{what: "other version", before: func() { o.Version = "2" }, want: []int{4, 5}},
 		{what: "damaged state", before: func() { write("state/s.json", "{") }, want: []int{5, 6}},
-		{what: "failure", before: func() { write("a", "333"); bc.fail = errors.New("disk on fire") }, want: []int{6, 7}, err: "bc: disk on fire"},
+		{
+			what:   "failure",
+			before: func() { write("a", "333"); bc.fail = errors.New("disk on fire") },
+			want:   []int{6, 7},
+			err:    "bc: disk on fire",
+		},
 		{what: "after the failure", before: func() { bc.fail = nil }, want: []int{6, 8}},
 		{what: "forced", before: func() { o.Force = true }, want: []int{7, 9}},
 		{what: "dry", before: func() { o.DryRun = true }, want: []int{7, 9}},
@@ -108,7 +113,10 @@ func TestInputBehindALink(t *testing.T) {
 	if err := os.Symlink("disk", link); err != nil {
 		t.Skip(err) // Windows, without the right to
 	}
-	if err := errors.Join(os.Mkdir(filepath.Join(dir, "more"), 0o755), os.Symlink("../more", filepath.Join(dir, "disk", "inner"))); err != nil {
+	if err := errors.Join(
+		os.Mkdir(filepath.Join(dir, "more"), 0o755),
+		os.Symlink("../more", filepath.Join(dir, "disk", "inner")),
+	); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"disk/a", "disk/.hidden", "more/b"} {
@@ -116,8 +124,9 @@ func TestInputBehindALink(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	got, err := (&runner{}).digests([]string{link}, nil)
-	if err != nil || len(got) != 2 || got[filepath.ToSlash(filepath.Join(link, "a"))].SHA256 == "" || got[filepath.ToSlash(filepath.Join(link, "inner", "b"))].SHA256 == "" {
+	got, err := (&runner{}).digests(t.Context(), []string{link}, nil)
+	at := func(name ...string) stat { return got[filepath.ToSlash(filepath.Join(link, filepath.Join(name...)))] }
+	if err != nil || len(got) != 2 || at("a").SHA256 == "" || at("inner", "b").SHA256 == "" {
 		t.Errorf("%v, %v", got, err)
 	}
 }
@@ -125,7 +134,9 @@ func TestInputBehindALink(t *testing.T) {
 // What is given as zero is zero, and local files are inputs.
 func TestStages(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "c.yaml")
-	if err := os.WriteFile(path, []byte("version: 1\nname: x\ndownload: {sources: [tranco, 'file:///x.csv'], from: lists}\nprocess: {test: 0, max_bad: 0}\n"), 0o644); err != nil {
+	const config = "version: 1\nname: x\ndownload: {sources: [tranco, 'file:///x.csv'], from: lists}\n" +
+		"process: {test: 0, max_bad: 0}\n"
+	if err := os.WriteFile(path, []byte(config), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	c, err := ReadConfig(path)

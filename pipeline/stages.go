@@ -2,7 +2,6 @@ package pipeline
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -17,9 +16,9 @@ import (
 	"github.com/degas-dns/degas/trainer"
 )
 
-// Hooks lets the caller show a stage's progress. Any function may be nil.
+// Hooks lets the caller show the progress of stages. Any function may be nil.
 type Hooks struct {
-	Download sources.Options // its Progress
+	Download sources.Options // only its Progress counts
 	Process  func(done, total int64)
 	Train    trainer.Observer
 	Evaluate func(done, total int64)
@@ -54,7 +53,7 @@ type downloadStage struct {
 func (s *downloadStage) Name() string { return "download-data" }
 func (s *downloadStage) Params() any  { return s.DownloadConfig }
 
-// Inputs are files of this machine; what a publisher has now is not asked.
+// Inputs are files of this machine. Publishers are not asked for changes.
 func (s *downloadStage) Inputs() []string {
 	var out []string
 	if s.From != "" {
@@ -75,10 +74,18 @@ func (s *downloadStage) Run(ctx context.Context) error {
 	return err
 }
 
-// options are what Process is told of the configuration.
+// options are the configuration as prepare.Run takes it.
 func (p *ProcessConfig) options() prepare.Options {
-	return prepare.Options{Seed: p.Seed, Validation: prepare.Share(p.Validation), Test: prepare.Share(p.Test), MaxBad: prepare.Share(p.MaxBad), Split: p.Split,
-		HoldoutFamilies: p.Holdout, Balance: p.Balance, CapFamily: p.CapFamily}
+	return prepare.Options{
+		Seed:            p.Seed,
+		Validation:      prepare.Share(p.Validation),
+		Test:            prepare.Share(p.Test),
+		MaxBad:          prepare.Share(p.MaxBad),
+		Split:           p.Split,
+		HoldoutFamilies: p.Holdout,
+		Balance:         p.Balance,
+		CapFamily:       p.CapFamily,
+	}
 }
 
 type processStage struct {
@@ -107,15 +114,23 @@ type trainStage struct {
 func (s *trainStage) Name() string { return "train-model" }
 func (s *trainStage) Params() any  { return s.TrainConfig }
 
-// Inputs is the manifest alone: it holds the hashes of the splits, which are verified when they are opened.
+// Inputs is the manifest alone. It holds the hashes of the splits, which are verified when they are opened.
 func (s *trainStage) Inputs() []string { return []string{filepath.Join(s.Data, datasets.ManifestName)} }
 
-// Outputs leaves the evaluation, which a later stage puts into the run's directory, to that stage.
+// Outputs are not all of the run's directory: a later stage puts the evaluation there.
 func (s *trainStage) Outputs() []string {
-	return []string{filepath.Join(s.TrainConfig.Run, trainer.ConfigFile), filepath.Join(s.TrainConfig.Run, trainer.HistoryFile), filepath.Join(s.TrainConfig.Run, trainer.ModelDir)}
+	return inside(s.TrainConfig.Run, trainer.ConfigFile, trainer.HistoryFile, trainer.ModelDir)
 }
 
-// Run trains beside the run's directory and takes its place when done, so that an earlier run stays whole until then. A
+// inside gives the paths of names in dir.
+func inside(dir string, names ...string) (paths []string) {
+	for _, name := range names {
+		paths = append(paths, filepath.Join(dir, name))
+	}
+	return paths
+}
+
+// Run trains beside the run's directory and takes its place when done. Until then an earlier run stays whole. A
 // training that was stopped is resumed.
 func (s *trainStage) Run(ctx context.Context) error {
 	final := filepath.Clean(s.TrainConfig.Run)
@@ -128,7 +143,14 @@ func (s *trainStage) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	cfg := trainer.Config{Arch: s.Arch, Target: s.Target, Engine: engine, Data: s.Data, Options: s.Options, Degas: s.version}
+	cfg := trainer.Config{
+		Arch:    s.Arch,
+		Target:  s.Target,
+		Engine:  engine,
+		Data:    s.Data,
+		Options: s.Options,
+		Degas:   s.version,
+	}
 	resume, err := s.resumable(work, cfg)
 	if err != nil {
 		return err
@@ -150,10 +172,8 @@ func (s *trainStage) Run(ctx context.Context) error {
 // resumable reports whether work holds an interrupted training of the same configuration and data.
 func (s *trainStage) resumable(work string, want trainer.Config) (bool, error) {
 	old, err := trainer.ReadConfig(work)
-	if errors.Is(err, os.ErrNotExist) {
-		return false, nil
-	} else if err != nil {
-		return false, nil // unreadable: start anew
+	if err != nil {
+		return false, nil //nolint:nilerr // nothing there, or unreadable: start anew
 	}
 	m, err := datasets.ReadManifest(s.Data)
 	if err != nil {
@@ -171,12 +191,18 @@ type evaluateStage struct {
 func (s *evaluateStage) Name() string { return "evaluate-model" }
 func (s *evaluateStage) Params() any  { return s.EvaluateConfig }
 func (s *evaluateStage) Inputs() []string {
-	return []string{filepath.Join(s.EvaluateConfig.Run, trainer.ModelDir), filepath.Join(s.EvaluateConfig.Run, trainer.HistoryFile),
-		filepath.Join(s.EvaluateConfig.Run, trainer.ConfigFile), filepath.Join(s.Data, datasets.ManifestName)}
+	run := inside(s.EvaluateConfig.Run, trainer.ModelDir, trainer.HistoryFile, trainer.ConfigFile)
+	return append(run, filepath.Join(s.Data, datasets.ManifestName))
 }
 func (s *evaluateStage) Outputs() []string { return []string{s.Out} }
 func (s *evaluateStage) Run(ctx context.Context) error {
-	_, err := evaluate.Run(ctx, evaluate.RunOptions{RunDir: s.EvaluateConfig.Run, Data: s.Data, Out: s.Out, Baselines: true, Progress: s.hooks.Evaluate})
+	_, err := evaluate.Run(ctx, evaluate.RunOptions{
+		RunDir:    s.EvaluateConfig.Run,
+		Data:      s.Data,
+		Out:       s.Out,
+		Baselines: true,
+		Progress:  s.hooks.Evaluate,
+	})
 	return err
 }
 
@@ -187,7 +213,7 @@ func (s *exportStage) Params() any  { return s.ExportConfig }
 
 // Inputs are the model and its evaluation, whose numbers go into the model card.
 func (s *exportStage) Inputs() []string {
-	in := []string{filepath.Join(s.ExportConfig.Run, trainer.ModelDir)}
+	in := inside(s.ExportConfig.Run, trainer.ModelDir)
 	path := evaluate.SummaryFile(s.ExportConfig.Run)
 	if _, err := os.Stat(path); err == nil {
 		in = append(in, path)

@@ -15,7 +15,6 @@ import (
 
 	"github.com/degas-dns/degas/datasets/synth"
 	"github.com/degas-dns/degas/internal/atomicfile"
-	"github.com/degas-dns/degas/internal/nearest"
 	"github.com/urfave/cli/v2"
 )
 
@@ -32,10 +31,17 @@ func (c *command) generate() *cli.Command {
 			&cli.Uint64Flag{Name: "seed", Usage: "as the malware's configuration sets it (0: the family's best known)"},
 			&cli.StringFlag{Name: "date", Usage: "`YYYY-MM-DD` the names are for (the family's own default)"},
 			&cli.IntFlag{Name: "count", Value: 100, Usage: "names a family"},
-			&cli.StringFlag{Name: "layout", Value: "lines", Usage: "lines, csv (domain,class,family), or umudga (a tree of lists below --out)"},
+			&cli.StringFlag{
+				Name:  "layout",
+				Value: "lines",
+				Usage: "lines, csv (domain,class,family), or umudga (a tree of lists below --out)",
+			},
 			&cli.StringFlag{Name: "out", Usage: "`DIR` of --layout umudga"},
 			&cli.BoolFlag{Name: "list", Usage: "show the families and stop"},
-			&cli.BoolFlag{Name: "json", Usage: "one JSON object a line in place of names; of --list and --layout umudga, the result as JSON"},
+			&cli.BoolFlag{
+				Name:  "json",
+				Usage: "one JSON object a line in place of names; of --list and --layout umudga, the result as JSON",
+			},
 		},
 		Action: c.generateAction,
 	}
@@ -108,24 +114,18 @@ func chooseFamilies(names []string, variant string) ([]synth.Family, error) {
 	if len(names) == 0 {
 		return nil, fmt.Errorf("generate: --family NAME is missing. Try: degas generate --list")
 	}
-	var out []synth.Family
-	var known []string
-	for _, f := range synth.Families() {
-		known = append(known, f.Name)
-		for _, want := range names {
-			if want == f.Name || want == "all" || want == "all-"+f.Class {
-				out = append(out, f)
-				break
-			}
+	for _, name := range names {
+		if name == "all" || name == "all-"+synth.ClassDGA || name == "all-"+synth.ClassTunnel {
+			continue
+		}
+		if _, err := synth.Lookup(name); err != nil {
+			return nil, fmt.Errorf("%w. Try: degas generate --list", err)
 		}
 	}
-	for _, want := range names {
-		if !slices.Contains(known, want) && want != "all" && want != "all-dga" && want != "all-tunnel" {
-			hint := ""
-			if best := nearest.Of(want, known); best != "" {
-				hint = fmt.Sprintf(": did you mean %s?", best)
-			}
-			return nil, fmt.Errorf("unknown family %q%s. Try: degas generate --list", want, hint)
+	var out []synth.Family
+	for _, f := range synth.Families() {
+		if slices.Contains(names, f.Name) || slices.Contains(names, "all") || slices.Contains(names, "all-"+f.Class) {
+			out = append(out, f)
 		}
 	}
 	if variant != "" && (len(out) != 1 || !slices.Contains(out[0].Variants, variant)) {
@@ -134,9 +134,13 @@ func chooseFamilies(names []string, variant string) ([]synth.Family, error) {
 	return out, nil
 }
 
-// eachFamily generates one family's names after another's for write, and says on stderr where there are fewer than asked
-// for.
-func (c *command) eachFamily(ctx context.Context, families []synth.Family, p synth.Params, write func(f synth.Family, names []string) error) error {
+// eachFamily gives write the names of one family after the other, and says on stderr if there are fewer than asked for.
+func (c *command) eachFamily(
+	ctx context.Context,
+	families []synth.Family,
+	p synth.Params,
+	write func(f synth.Family, names []string) error,
+) error {
 	for _, f := range families {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -196,7 +200,13 @@ func (c *command) writeNames(ctx context.Context, families []synth.Family, p syn
 var tiers = []int{1_000, 5_000, 10_000, 50_000, 100_000, 500_000, 1_000_000}
 
 // writeTree writes lists as UMUDGA lays them out, each tier a prefix of the next, and benign names as its legit folder.
-func (c *command) writeTree(ctx context.Context, families []synth.Family, p synth.Params, out string, asJSON bool) error {
+func (c *command) writeTree(
+	ctx context.Context,
+	families []synth.Family,
+	p synth.Params,
+	out string,
+	asJSON bool,
+) error {
 	root := filepath.Join(out, "Fully Qualified Domain Names")
 	rows, err := synth.Sample(synth.SampleOptions{Seed: p.Seed + 1, Benign: p.Count})
 	if err != nil {

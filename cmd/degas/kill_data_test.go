@@ -79,8 +79,8 @@ func sameFiles(t *testing.T, got, want map[string]string) {
 	}
 }
 
-// Processing that is killed 20 times leaves the earlier output usable or replaced, and the next run's bytes are those of
-// an undisturbed one.
+// Processing that is killed 20 times leaves the earlier output usable or replaced, and the next run's bytes are those
+// of an undisturbed one.
 func TestKilledProcessing(t *testing.T) {
 	if testing.Short() {
 		t.Skip("long under the race detector; go test ./... runs it")
@@ -133,7 +133,8 @@ func TestKilledDownload(t *testing.T) {
 	defer srv.Close()
 	dir := t.TempDir()
 	start := func(out string) (*exec.Cmd, *bytes.Buffer) {
-		return degasProcess(t, dir, "download-data", srv.URL+"/list.txt", "--out", out, "--format", "list", "--class", "dga", "--family", "x")
+		return degasProcess(t, dir, "download-data", srv.URL+"/list.txt", "--out", out,
+			"--format", "list", "--class", "dga", "--family", "x")
 	}
 	began := time.Now()
 	if c, out := start("whole"); c.Run() != nil {

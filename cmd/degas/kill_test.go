@@ -46,7 +46,8 @@ func TestKilledTrainingResumes(t *testing.T) {
 		}
 	}
 	train := func(name string, more ...string) (*exec.Cmd, *bytes.Buffer) {
-		return degasProcess(t, dir, append([]string{"train-model", "--arch", "cnn", "--epochs", "4", "--batch-size", "512", "--workers", "2", "--run", name}, more...)...)
+		args := []string{"train-model", "--arch", "cnn", "--epochs", "4", "--batch-size", "512", "--workers", "2"}
+		return degasProcess(t, dir, append(append(args, "--run", name), more...)...)
 	}
 	began := time.Now()
 	if c, out := train("whole"); c.Run() != nil {

@@ -25,10 +25,14 @@ func (c *command) publish() *cli.Command {
 			&cli.IntFlag{Name: "keep", Usage: "keep the newest `N` versions of a store, remove older ones"},
 			&cli.BoolFlag{Name: "force", Usage: "replace what is there already"},
 			&cli.StringFlag{Name: "auth", Value: "standalone", Usage: "how Devo gets the token: standalone or bearer"},
-			&cli.StringFlag{Name: "engine", Value: "ONNX", Usage: "Devo's engine"},
 			&cli.StringFlag{Name: "description", Usage: "the model's description at Devo"},
 			&cli.StringFlag{Name: "domain", Usage: "Devo's domain, for servers before 2.4.0"},
-			&cli.StringFlag{Name: "token", Usage: "see the environment variable", EnvVars: []string{"DEGAS_PUBLISH_TOKEN"}, Hidden: true},
+			&cli.StringFlag{
+				Name:    "token",
+				Usage:   "see the environment variable",
+				EnvVars: []string{"DEGAS_PUBLISH_TOKEN"},
+				Hidden:  true,
+			},
 			jsonFlag,
 		},
 		Action: c.publishAction,
@@ -47,7 +51,7 @@ func (c *command) publishAction(ctx *cli.Context) error {
 	}
 	r, err := publish.Publish(ctx.Context, ctx.Args().First(), ctx.String("to"), publish.Options{
 		Name: ctx.String("name"), Version: ctx.Int("version"), Keep: ctx.Int("keep"), Force: ctx.Bool("force"),
-		Token: ctx.String("token"), Auth: ctx.String("auth"), Engine: ctx.String("engine"),
+		Token: ctx.String("token"), Auth: ctx.String("auth"),
 		Description: ctx.String("description"), Domain: ctx.String("domain"),
 	})
 	if err != nil {

@@ -14,8 +14,8 @@ func (c *command) run() *cli.Command {
 		Name:      "run",
 		Usage:     "run the stages of a config, leaving out those whose work is done",
 		ArgsUsage: "CONFIG.yaml",
-		Description: "A stage is skipped when its parameters, its inputs' contents and degas are those of its last success and its\n" +
-			"outputs are still there.\n\nExample: degas run configs/quickstart.yaml",
+		Description: "A stage is skipped when its parameters, its inputs' contents and degas are those of its last success " +
+			"and its\noutputs are still there.\n\nExample: degas run configs/quickstart.yaml",
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "force", Usage: "run every stage"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "say what would run"},
@@ -47,12 +47,16 @@ func (c *command) runAction(ctx *cli.Context) error {
 	say := func(what string) func(pipeline.Stage) {
 		return func(s pipeline.Stage) { fmt.Fprintf(c.out, "%-16s%s\n", s.Name(), what) }
 	}
-	o := pipeline.Options{State: filepath.Join(".degas", cfg.Name+".json"), Version: release, Force: ctx.Bool("force"), DryRun: ctx.Bool("dry-run"),
-		Observer: pipeline.Observer{Skipped: say("up to date"), Finished: say(verb)}}
+	o := pipeline.Options{
+		State:    filepath.Join(".degas", cfg.Name+".json"),
+		Version:  release,
+		Force:    ctx.Bool("force"),
+		DryRun:   ctx.Bool("dry-run"),
+		Observer: pipeline.Observer{Skipped: say("up to date"), Finished: say(verb)},
+	}
+	o.Started = func(s pipeline.Stage) { bar.line("%s …", s.Name()) }
 	if o.DryRun {
-		o.Observer.Started = say(verb)
-	} else {
-		o.Observer.Started = func(s pipeline.Stage) { bar.line("%s …", s.Name()) }
+		o.Started = say(verb)
 	}
 	if err := pipeline.Run(ctx.Context, stages, o); err != nil {
 		return err

@@ -8,17 +8,20 @@ import (
 // What an alternate sent is kept while the URLs before it do not answer with a body, and goes when one does.
 func TestResumeFromAlternate(t *testing.T) {
 	data := content(300_000, 4)
+	code := func(code int) func(http.ResponseWriter) {
+		return func(w http.ResponseWriter) { w.WriteHeader(code) }
+	}
 	for _, tt := range []struct {
 		name        string
 		first       func(w http.ResponseWriter) // the first URL's answer, when the download goes on
 		wantResumed int64
 		wantFrom    string
 	}{
-		{name: "not found", first: func(w http.ResponseWriter) { w.WriteHeader(http.StatusNotFound) }, wantResumed: 100_000, wantFrom: "/real"},
-		{name: "not available", first: func(w http.ResponseWriter) { w.WriteHeader(http.StatusServiceUnavailable) }, wantResumed: 100_000, wantFrom: "/real"},
-		{name: "no connection", first: func(http.ResponseWriter) { panic(http.ErrAbortHandler) }, wantResumed: 100_000, wantFrom: "/real"},
-		{name: "a range that was not asked for", first: func(w http.ResponseWriter) { w.WriteHeader(http.StatusRequestedRangeNotSatisfiable) },
+		{name: "not found", first: code(404), wantResumed: 100_000, wantFrom: "/real"},
+		{name: "not available", first: code(503), wantResumed: 100_000, wantFrom: "/real"},
+		{name: "no connection", first: func(http.ResponseWriter) { panic(http.ErrAbortHandler) },
 			wantResumed: 100_000, wantFrom: "/real"},
+		{name: "a range that was not asked for", first: code(416), wantResumed: 100_000, wantFrom: "/real"},
 		{name: "a web page", first: func(w http.ResponseWriter) {
 			w.Header().Set("Content-Type", "text/html")
 			_, _ = w.Write([]byte("gone"))

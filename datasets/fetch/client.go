@@ -1,6 +1,7 @@
 package fetch
 
 import (
+	"cmp"
 	"errors"
 	"net"
 	"net/http"
@@ -17,16 +18,14 @@ type Options struct {
 	// timeouts, refused connections) without having come further; 0 means 5, negative means never.
 	Retries int
 	// MinBackoff and MaxBackoff bound the wait before a retry: it doubles from one to the other, with jitter.
-	// 0 means 500 ms and 30 s. A server's Retry-After counts instead, up to MaxRetryAfter.
+	// 0 means 500 ms and 30 s. A server's Retry-After counts instead; one of more than 5 minutes fails the file.
 	MinBackoff, MaxBackoff time.Duration
-	// MaxRetryAfter is the longest Retry-After that is waited for; a longer one fails the file. 0 means 5 minutes.
-	MaxRetryAfter time.Duration
 	// StallTimeout ends an attempt that received nothing for this long; 0 means 60 s.
 	StallTimeout time.Duration
 	// Mirror is a URL prefix under which a copy of the download directory is published: a file is then fetched from
 	// Mirror + "/" + Path instead of its own URL. "" means none.
 	Mirror string
-	// From is a folder that files are copied from instead of the network, see Client.Import. "" means none.
+	// From is a folder that files are copied from instead of the network, see Client.Fetch. "" means none.
 	From string
 	// Folder is the folder in From, or below it, where these files are looked for first, by their data set's name; files
 	// in folders called one of Others are other data sets'. Both may be empty.
@@ -38,36 +37,36 @@ type Options struct {
 	Version string
 	// Progress is called with each Event, never concurrently; nil means nobody watches.
 	Progress func(Event)
-	// HTTP makes the requests. nil means a client that takes its proxy from the environment (HTTPS_PROXY, NO_PROXY …)
-	// and follows at most ten redirects, none of them from https to http.
-	HTTP *http.Client
 }
 
-// Client fetches files. It is safe for concurrent use; make one with New.
+// Client fetches files. It takes its proxy from the environment (HTTPS_PROXY, NO_PROXY …) and follows at most ten
+// redirects, none of them from https to http. It is safe for concurrent use; make one with New.
 type Client struct {
 	o         Options
-	http      *http.Client
 	userAgent string
-	create    func(name string, flag int) (partFile, error) // opens .part files; replaced in tests
+
+	// Tests replace these.
+	http   *http.Client
+	create func(name string, flag int) (partFile, error) // opens .part files
+	bounds bounds                                        // of archives
 }
 
 // New returns a Client with o's settings, defaults filled in.
 func New(o Options) *Client {
-	o.Parallel = orDefault(o.Parallel, 4)
-	o.Retries = orDefault(o.Retries, 5)
-	o.MinBackoff = orDefault(o.MinBackoff, 500*time.Millisecond)
-	o.MaxBackoff = orDefault(o.MaxBackoff, 30*time.Second)
-	o.MaxRetryAfter = orDefault(o.MaxRetryAfter, 5*time.Minute)
-	o.StallTimeout = orDefault(o.StallTimeout, time.Minute)
+	o.Parallel = cmp.Or(o.Parallel, 4)
+	o.Retries = cmp.Or(o.Retries, 5)
+	o.MinBackoff = cmp.Or(o.MinBackoff, 500*time.Millisecond)
+	o.MaxBackoff = cmp.Or(o.MaxBackoff, 30*time.Second)
+	o.StallTimeout = cmp.Or(o.StallTimeout, time.Minute)
 	o.Mirror = strings.TrimRight(o.Mirror, "/")
-	if o.Version == "" {
-		o.Version = buildVersion()
+	o.Version = cmp.Or(o.Version, buildVersion())
+	return &Client{
+		o:         o,
+		userAgent: "degas/" + o.Version,
+		http:      &http.Client{Transport: newTransport(o), CheckRedirect: checkRedirect},
+		create:    openPart,
+		bounds:    usualBounds,
 	}
-	c := &Client{o: o, http: o.HTTP, userAgent: "degas/" + o.Version, create: openPart}
-	if c.http == nil {
-		c.http = &http.Client{Transport: newTransport(o), CheckRedirect: checkRedirect}
-	}
-	return c
 }
 
 // Options returns the client's settings with defaults filled in; New(c.Options()) is an equal client.
@@ -75,13 +74,6 @@ func (c *Client) Options() Options { return c.o }
 
 // Offline tells whether files come from a folder or a mirror, so that asking their publisher for a listing is in vain.
 func (c *Client) Offline() bool { return c.o.From != "" || c.o.Mirror != "" }
-
-func orDefault[T int | time.Duration](v, def T) T {
-	if v == 0 {
-		return def
-	}
-	return v
-}
 
 func newTransport(o Options) *http.Transport {
 	return &http.Transport{

@@ -3,7 +3,7 @@
 //
 // It knows nothing of data sets. A caller lists the files it wants ([File]); a [Client] downloads them in parallel into
 // one directory, resumes what an earlier run left half done, checks every byte against a SHA-256 where one is known,
-// records it where none is, and unpacks archives behind path and size bounds ([Extract]).
+// records it where none is, and unpacks archives behind path and size bounds ([Extraction]).
 //
 // What a directory holds besides the files themselves:
 //
@@ -45,25 +45,13 @@ type File struct {
 	Extract *Extraction
 }
 
-// Extraction says what becomes of a downloaded archive.
-type Extraction struct {
-	// Into is the directory members land in, relative to the directory given to Fetch, slash-separated; "" is that
-	// directory itself.
-	Into string
-	// Limits bounds and filters what is unpacked.
-	Limits Limits
-	// KeepArchive leaves the archive on the disk. Otherwise it is removed once its members are in place, and
-	// checksums.json remembers both, so that it is not fetched again.
-	KeepArchive bool
-}
-
 // Status says what Fetch did about one file.
 type Status string
 
 // What happened to a file.
 const (
 	Downloaded Status = "downloaded" // came over the network, at least in part
-	Copied     Status = "copied"     // came from a folder, see Client.Import
+	Copied     Status = "copied"     // came from a folder
 	Present    Status = "present"    // was there already with the right checksum
 	Missing    Status = "missing"    // optional and not there
 	Failed     Status = "failed"     // see Err
@@ -71,22 +59,21 @@ const (
 
 // FileResult is the outcome for one file.
 type FileResult struct {
-	Path      string   // as in File
-	URL       string   // that the bytes came from, without credentials; a file path after Import
-	SHA256    string   // hexadecimal; "" when Failed or Missing
-	Size      int64    // bytes
-	Fetched   int64    // bytes transferred by this call, over all attempts
-	Resumed   int64    // bytes kept from an earlier run
-	Status    Status   //
+	Path      string // as in File
+	URL       string // that the bytes came from, without credentials; a file path when Copied
+	SHA256    string // hexadecimal; "" when Failed or Missing
+	Size      int64  // bytes
+	Fetched   int64  // bytes transferred by this call, over all attempts
+	Resumed   int64  // bytes kept from an earlier run
+	Status    Status
 	Extracted []string // members put in place, relative to the directory, slash-separated and sorted
 	Err       error    // why Status is Failed
 }
 
-// Report is the outcome of Fetch or Import, one result a file, in the order of the files given.
+// Report is the outcome of Fetch or ImportFile, one result a file, in the order of the files given.
 type Report struct {
 	Files   []FileResult
 	Fetched int64 // bytes transferred
-	Elapsed time.Duration
 }
 
 // EventKind says what an Event reports.
@@ -120,7 +107,7 @@ type Event struct {
 var (
 	// ErrLocked: another process is fetching into the same directory.
 	ErrLocked = errors.New("fetch: directory in use by another degas process")
-	// ErrChecksum: the bytes are not the ones that were expected. The error is a *ChecksumError.
+	// ErrChecksum: the bytes are not the ones that were expected.
 	ErrChecksum = errors.New("fetch: wrong checksum")
 	// ErrUnsafe: an archive tried to write outside its directory, or holds a link or a device.
 	ErrUnsafe = errors.New("fetch: unsafe archive")
@@ -128,38 +115,22 @@ var (
 	ErrBomb = errors.New("fetch: archive exceeds its limits")
 	// ErrFormat: a file is not an archive of a known kind, or a damaged one.
 	ErrFormat = errors.New("fetch: not a readable archive")
-	// ErrNotFound: Import found no such file in the folder it was given.
+	// ErrNotFound: the folder in Options.From holds no such file.
 	ErrNotFound = errors.New("fetch: file not found")
 )
 
-// ChecksumError says which bytes were expected and which came. It is ErrChecksum.
-type ChecksumError struct {
+// checksumError says which bytes were expected and which came. It is ErrChecksum.
+type checksumError struct {
 	Path      string // where the file was to land
-	URL       string // where it came from; "" for a file that was there already
+	URL       string // where it came from, or a file path
 	Want, Got string // SHA-256, or "N bytes" when already the length is wrong
 }
 
-func (e *ChecksumError) Error() string {
-	from := ""
-	if e.URL != "" {
-		from = " from " + e.URL
-	}
-	return fmt.Sprintf("%s%s: wrong checksum: expected %s, got %s", e.Path, from, e.Want, e.Got)
+func (e *checksumError) Error() string {
+	return fmt.Sprintf("%s from %s: wrong checksum: expected %s, got %s", e.Path, e.URL, e.Want, e.Got)
 }
 
-// Is makes errors.Is(err, ErrChecksum) true.
-func (e *ChecksumError) Is(target error) bool { return target == ErrChecksum }
-
-// StatusError is an HTTP answer that is not the file.
-type StatusError struct {
-	URL        string
-	Code       int           // HTTP status
-	RetryAfter time.Duration // what the server asked for; 0 when it did not
-}
-
-func (e *StatusError) Error() string {
-	return fmt.Sprintf("get %s: %s", e.URL, statusText(e.Code))
-}
+func (e *checksumError) Is(target error) bool { return target == ErrChecksum }
 
 // localPath turns a slash-separated relative path into one below dir, and refuses everything that would leave it.
 func localPath(dir, slashed string) (string, error) {

@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/degas-dns/degas/internal/atomicfile"
 )
 
 func TestFetchAndLeaveAlone(t *testing.T) {
@@ -141,7 +143,7 @@ func TestWrongChecksum(t *testing.T) {
 	dir := t.TempDir()
 	other := sum([]byte("other"))
 	_, err := fetchOne(t, quick(Options{}), dir, File{Path: "f", URL: s.URL + "/f", SHA256: other})
-	var ce *ChecksumError
+	var ce *checksumError
 	if !errors.As(err, &ce) || ce.Want != other || ce.Got != sum(data) || !errors.Is(err, ErrChecksum) {
 		t.Fatalf("error %v", err)
 	}
@@ -284,14 +286,6 @@ func TestRetryAfter(t *testing.T) {
 	s.requests, after = nil, "86400"
 	_, err := fetchOne(t, quick(Options{}), t.TempDir(), File{Path: "f", URL: s.URL + "/f"})
 	wantError(t, err, "429", "come back in 24h0m0s")
-
-	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	for in, want := range map[string]time.Duration{"": 0, "-1": 0, "7": 7 * time.Second, "junk": 0,
-		"Fri, 02 Jan 2026 03:04:15 GMT": 10 * time.Second, "Fri, 02 Jan 2026 03:04:00 GMT": 0} {
-		if got := parseRetryAfter(in, now); got != want {
-			t.Errorf("parseRetryAfter(%q) = %s, want %s", in, got, want)
-		}
-	}
 }
 
 func TestRedirectsAndAlternates(t *testing.T) {
@@ -308,15 +302,17 @@ func TestRedirectsAndAlternates(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantFile(t, dir, "f", data)
-	res, err := fetchOne(t, quick(Options{}), dir, File{Path: "g", URL: s.URL + "/gone", Alternates: []string{s.URL + "/real"}})
+	gone := File{Path: "g", URL: s.URL + "/gone", Alternates: []string{s.URL + "/real"}}
+	res, err := fetchOne(t, quick(Options{}), dir, gone)
 	if err != nil || res.URL != s.URL+"/real" {
 		t.Fatal(res, err)
 	}
 	tls := httptest.NewTLSServer(http.RedirectHandler(s.URL+"/real", http.StatusFound))
 	defer tls.Close()
-	h := tls.Client()
-	h.CheckRedirect = checkRedirect
-	_, err = fetchOne(t, quick(Options{HTTP: h}), dir, File{Path: "h", URL: tls.URL})
+	c := quick(Options{})
+	c.http = tls.Client()
+	c.http.CheckRedirect = checkRedirect
+	_, err = fetchOne(t, c, dir, File{Path: "h", URL: tls.URL})
 	wantError(t, err, "redirect from https to http refused")
 	_, err = fetchOne(t, quick(Options{}), dir, File{Path: "h", URL: tls.URL})
 	wantError(t, err, "certificate")
@@ -394,7 +390,8 @@ func TestMirror(t *testing.T) {
 	if !c.Offline() {
 		t.Error("a client with a mirror must not ask publishers")
 	}
-	if _, err := fetchOne(t, c, dir, File{Path: "a dir/f.txt", URL: "https://example.org/x?y=z", SHA256: sum(data)}); err != nil {
+	f := File{Path: "a dir/f.txt", URL: "https://example.org/x?y=z", SHA256: sum(data)}
+	if _, err := fetchOne(t, c, dir, f); err != nil {
 		t.Fatal(err)
 	}
 	wantFile(t, dir, "a dir/f.txt", data)
@@ -428,7 +425,8 @@ func TestBadRequests(t *testing.T) {
 		{Path: "f", URL: "http://127.0.0.1:1/", Extract: &Extraction{Into: "../x"}},
 	} {
 		dir := t.TempDir()
-		if _, err := fetchOne(t, quick(Options{Retries: -1}), dir, f); err == nil || strings.Contains(err.Error(), "refused") {
+		_, err := fetchOne(t, quick(Options{Retries: -1}), dir, f)
+		if err == nil || strings.Contains(err.Error(), "refused") {
 			t.Errorf("%+v: %v", f, err)
 		}
 	}
@@ -462,7 +460,8 @@ func TestDiskFull(t *testing.T) {
 		f, err := openPart(name, flag)
 		return &fullDisk{f, 200_000}, err
 	}
-	report, err := c.Fetch(context.Background(), dir, []File{{Path: "f", URL: s.URL + "/f"}, {Path: "g", URL: s.URL + "/g"}})
+	files := []File{{Path: "f", URL: s.URL + "/f"}, {Path: "g", URL: s.URL + "/g"}}
+	report, err := c.Fetch(context.Background(), dir, files)
 	wantError(t, err, "f.part", "no space left on device")
 	if !errors.Is(err, syscall.ENOSPC) || !errors.Is(report.Files[1].Err, syscall.ENOSPC) {
 		t.Errorf("error %v, second file %v", err, report.Files[1].Err)
@@ -479,20 +478,22 @@ func TestDamagedState(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, "f.part", []byte("half"))
 	write(t, dir, "f.part.json", []byte("{"))
-	if err := os.MkdirAll(filepath.Join(dir, stagePrefix+"123", "x"), 0o755); err != nil {
+	stage, err := atomicfile.Stage(dir)
+	if err != nil {
 		t.Fatal(err)
 	}
+	write(t, stage, "x/half", []byte("half"))
 	write(t, dir, ".degas-123.tmp", []byte("half"))
 	if _, err := fetchOne(t, quick(Options{}), dir, File{Path: "f", URL: s.URL + "/f"}); err != nil {
 		t.Fatal(err)
 	}
 	wantFile(t, dir, "f", data)
-	for _, left := range []string{stagePrefix + "123", ".degas-123.tmp"} {
-		if _, err := os.Stat(filepath.Join(dir, left)); err == nil {
+	for _, left := range []string{stage, filepath.Join(dir, ".degas-123.tmp")} {
+		if _, err := os.Stat(left); err == nil {
 			t.Errorf("%s of a killed run is still there", left)
 		}
 	}
 	write(t, dir, ChecksumsName, []byte("{"))
-	_, err := fetchOne(t, quick(Options{}), dir, File{Path: "f", URL: s.URL + "/f"})
+	_, err = fetchOne(t, quick(Options{}), dir, File{Path: "f", URL: s.URL + "/f"})
 	wantError(t, err, ChecksumsName)
 }

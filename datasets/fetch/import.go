@@ -14,22 +14,18 @@ import (
 	"strings"
 
 	"github.com/degas-dns/degas/internal/linkwalk"
+	"github.com/degas-dns/degas/internal/unpack"
 )
 
-// Import brings files into dir as Fetch does, but copies them from the folder from, for machines without a network.
-// Below from, a file is found by its Path or as much of the end of it as tells it apart from the other files asked for,
-// in the simplest case its base name; the base name of its URL serves as well. Checksums are checked and recorded as
-// after a download. What lies in the folder Options.Folder is preferred, what lies in one of Options.Others is none of
-// these files. The error for a file that is not there is ErrNotFound; several different candidates are an error that names
-// them. The report's URLs are file paths.
-func (c *Client) Import(ctx context.Context, from, dir string, files []File) (Report, error) {
-	index, err := c.index(from)
+// importFiles is Fetch with the folder in Options.From in place of the network.
+func (c *Client) importFiles(ctx context.Context, dir string, files []File) (Report, error) {
+	index, err := c.index()
 	if err != nil {
-		return Report{}, fmt.Errorf("read folder %s: %w", from, err)
+		return Report{}, fmt.Errorf("read folder %s: %w", c.o.From, err)
 	}
 	names := newWanted(files)
 	return c.each(ctx, dir, files, func(ctx context.Context, j *job, res *FileResult) error {
-		source, err := index.find(j.f, names, j.want)
+		source, err := index.find(ctx, j.f, names, j.want)
 		if j.f.Optional && errors.Is(err, ErrNotFound) {
 			res.Status = Missing
 			return nil
@@ -41,49 +37,43 @@ func (c *Client) Import(ctx context.Context, from, dir string, files []File) (Re
 	})
 }
 
-// ImportFile copies the one local file called source to f's place in dir, checked and recorded as Import does.
+// ImportFile copies the one local file called source to f's place in dir, checked and recorded as Fetch does.
 func (c *Client) ImportFile(ctx context.Context, source, dir string, f File) (Report, error) {
 	return c.each(ctx, dir, []File{f}, func(ctx context.Context, j *job, res *FileResult) error {
 		return c.copy(ctx, source, j, res)
 	})
 }
 
-// HasLocal returns the first of the names that the folder in Options.From holds anywhere below it, as base name; "" when
-// none or when there is no such folder. A source uses it to see whether the user brought the archive or its members.
+// HasLocal returns the first of the names that the folder in Options.From holds anywhere below it, as base name; ""
+// when none or when there is no such folder. A source uses it to see whether the user brought the archive or its
+// members.
 func (c *Client) HasLocal(names ...string) string {
-	if c.o.From == "" {
+	index, err := c.index()
+	i := slices.IndexFunc(names, func(name string) bool { return len(index.byBase[name]) > 0 })
+	if err != nil || i < 0 {
 		return ""
 	}
-	index, err := c.index(c.o.From)
-	if err != nil {
-		return ""
-	}
-	for _, name := range names {
-		if len(index.byBase[name]) > 0 {
-			return name
-		}
-	}
-	return ""
+	return names[i]
 }
 
 // folderIndex lists the regular files below a folder by base name.
 type folderIndex struct {
-	root   string
+	root   string              // Options.From
 	folder string              // Options.Folder
 	byBase map[string][]string // slash paths relative to root
 }
 
-// index lists the files below root, through links, that are not another data set's.
-func (c *Client) index(root string) (folderIndex, error) {
-	index := folderIndex{root: root, folder: c.o.Folder, byBase: map[string][]string{}}
-	info, err := os.Stat(root)
+// index lists the files below Options.From, through links, that are not another data set's.
+func (c *Client) index() (folderIndex, error) {
+	index := folderIndex{root: c.o.From, folder: c.o.Folder, byBase: map[string][]string{}}
+	info, err := os.Stat(index.root)
 	if err != nil {
 		return index, err
 	}
 	if !info.IsDir() {
 		return index, errors.New("not a folder")
 	}
-	_, err = linkwalk.Walk(root, func(rel string, info fs.FileInfo, err error) error {
+	_, err = linkwalk.Walk(index.root, func(rel string, info fs.FileInfo, err error) error {
 		switch {
 		case info == nil:
 			return nil //nolint:nilerr // a dangling link is no file to import
@@ -152,7 +142,7 @@ func commonTail(a, b string) int {
 }
 
 // find returns the local path of the file that is f.
-func (x folderIndex) find(f File, w wanted, want string) (string, error) {
+func (x folderIndex) find(ctx context.Context, f File, w wanted, want string) (string, error) {
 	need, best := w.distinct(f.Path), 0
 	need = min(need, strings.Count(f.Path, "/")+1)
 	var found []string
@@ -168,11 +158,11 @@ func (x folderIndex) find(f File, w wanted, want string) (string, error) {
 	if base := urlBase(f.URL); len(found) == 0 && base != "" && w.urlBases[base] == 1 {
 		found = x.byBase[base]
 	}
-	return x.pick(f, found, want)
+	return x.pick(ctx, f, found, want)
 }
 
 // pick chooses among equally good candidates: the one with the right checksum, or any when all are the same.
-func (x folderIndex) pick(f File, found []string, want string) (string, error) {
+func (x folderIndex) pick(ctx context.Context, f File, found []string, want string) (string, error) {
 	local := func(rel string) string { return filepath.Join(x.root, filepath.FromSlash(rel)) }
 	switch len(found) {
 	case 0:
@@ -182,9 +172,9 @@ func (x folderIndex) pick(f File, found []string, want string) (string, error) {
 	}
 	sums := map[string]string{}
 	for _, rel := range found {
-		sum, _, err := hashFile(local(rel))
+		sum, _, err := unpack.SHA256(ctx, local(rel))
 		if err != nil {
-			return "", fmt.Errorf("read %s: %w", local(rel), err)
+			return "", err
 		}
 		sums[sum] = local(rel)
 	}
@@ -236,10 +226,10 @@ func (c *Client) copy(ctx context.Context, source string, j *job, res *FileResul
 	}
 	sum := hexSum(digest)
 	if j.want != "" && sum != j.want {
-		return &ChecksumError{Path: j.f.Path, URL: source, Want: j.want, Got: sum}
+		return &checksumError{Path: j.f.Path, URL: source, Want: j.want, Got: sum}
 	}
 	if err := settle(j.final); err != nil {
-		return fmt.Errorf("put %s in place: %w", j.final, err)
+		return err
 	}
 	*res = FileResult{Path: j.f.Path, URL: source, SHA256: sum, Size: n, Fetched: n, Status: Copied}
 	return nil
@@ -257,8 +247,6 @@ func (w *watched) Read(p []byte) (int, error) {
 		return 0, err
 	}
 	n, err := w.r.Read(p)
-	if n > 0 && w.on != nil {
-		w.on(int64(n))
-	}
+	w.on(int64(n))
 	return n, err
 }

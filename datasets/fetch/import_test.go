@@ -31,13 +31,28 @@ func TestImport(t *testing.T) {
 		{name: "base name", files: []File{{Path: "tranco/top.csv"}}, want: "tranco/top.csv"},
 		{name: "tail", files: []File{{Path: "u/alureon/list/10.txt"}, {Path: "u/bedep/list/10.txt"}},
 			want: "u/alureon/list/10.txt u/bedep/list/10.txt"},
-		{name: "other family's file", files: []File{{Path: "u/alureon/list/10.txt"}, {Path: "u/zeus/list/10.txt", Optional: true}},
-			want: "u/alureon/list/10.txt"},
+		{
+			name:  "other family's file",
+			files: []File{{Path: "u/alureon/list/10.txt"}, {Path: "u/zeus/list/10.txt", Optional: true}},
+			want:  "u/alureon/list/10.txt",
+		},
 		{name: "checksum", files: []File{{Path: "x/top.csv", SHA256: sum([]byte("other"))}}, fails: "wrong checksum"},
-		{name: "missing", files: []File{{Path: "x/none.csv"}}, fails: "find x/none.csv in " + from + ": fetch: file not found"},
-		{name: "URL's name", files: []File{{Path: "x/archive.zip", URL: "https://example.org/set-1.zip?x=1"}}, want: "x/archive.zip"},
+		{
+			name:  "missing",
+			files: []File{{Path: "x/none.csv"}},
+			fails: "find x/none.csv in " + from + ": fetch: file not found",
+		},
+		{
+			name:  "URL's name",
+			files: []File{{Path: "x/archive.zip", URL: "https://example.org/set-1.zip?x=1"}},
+			want:  "x/archive.zip",
+		},
 		{name: "ambiguous", files: []File{{Path: "x/dup.txt"}}, fails: "several different files"},
-		{name: "told apart by checksum", files: []File{{Path: "x/dup.txt", SHA256: sum([]byte("second"))}}, want: "x/dup.txt"},
+		{
+			name:  "told apart by checksum",
+			files: []File{{Path: "x/dup.txt", SHA256: sum([]byte("second"))}},
+			want:  "x/dup.txt",
+		},
 		{name: "copies", files: []File{{Path: "x/same.txt"}}, want: "x/same.txt"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -59,9 +74,9 @@ func TestImport(t *testing.T) {
 	if got := quick(Options{From: from}).HasLocal("nothing.zip", "set-1.zip"); got != "set-1.zip" {
 		t.Errorf("HasLocal: %q", got)
 	}
-	_, err := quick(Options{}).Import(context.Background(), filepath.Join(from, "none"), t.TempDir(), []File{{Path: "f"}})
+	_, err := fetchOne(t, quick(Options{From: filepath.Join(from, "none")}), t.TempDir(), File{Path: "f"})
 	wantError(t, err, "read folder "+from)
-	_, err = quick(Options{}).Import(context.Background(), from, t.TempDir(), []File{{Path: "absent"}})
+	_, err = fetchOne(t, quick(Options{From: from}), t.TempDir(), File{Path: "absent"})
 	if !errors.Is(err, ErrNotFound) {
 		t.Error(err)
 	}
@@ -93,7 +108,12 @@ func TestImportFolders(t *testing.T) {
 		want         string // which of them; "" for none
 	}{
 		{name: "own", folder: "tranco", have: []string{"alexa/top.zip", "top.zip", "tranco/top.zip"}, want: "tranco/top.zip"},
-		{name: "own, deeper", folder: "tranco", have: []string{"data/raw/alexa/top.zip", "data/raw/tranco/top.zip"}, want: "data/raw/tranco/top.zip"},
+		{
+			name:   "own, deeper",
+			folder: "tranco",
+			have:   []string{"data/raw/alexa/top.zip", "data/raw/tranco/top.zip"},
+			want:   "data/raw/tranco/top.zip",
+		},
 		{name: "another's only", folder: "umbrella", have: []string{"alexa/top.zip"}},
 		{name: "another's, deeper", folder: "umbrella", have: []string{"raw/alexa/old/top.zip"}},
 		{name: "top", folder: "umbrella", have: []string{"top.zip"}, want: "top.zip"},
@@ -137,7 +157,8 @@ func TestImportThroughLinks(t *testing.T) {
 		}
 	}
 	dir := t.TempDir()
-	_, err := quick(Options{From: filepath.Join(from, "link")}).Fetch(context.Background(), dir, []File{{Path: "a.csv"}, {Path: "b.csv"}})
+	c := quick(Options{From: filepath.Join(from, "link")})
+	_, err := c.Fetch(context.Background(), dir, []File{{Path: "a.csv"}, {Path: "b.csv"}})
 	if got := listing(t, dir); err != nil || got != "a.csv b.csv" {
 		t.Errorf("on disk %q, %v", got, err)
 	}

@@ -12,31 +12,16 @@ import (
 // Get returns the body of a small answer, such as a publisher's listing, of at most limit bytes. accept is the Accept
 // header; "" sends none. Proxy, redirects, user agent and retries are those of a download; nothing touches the disk.
 func (c *Client) Get(ctx context.Context, u, accept string, limit int64) ([]byte, error) {
-	for failures := 1; ; failures++ {
-		body, err := c.getOnce(ctx, u, accept, limit)
-		if err == nil {
-			return body, nil
-		}
-		if ctx.Err() != nil || !retryable(err) || failures > c.o.Retries {
-			return nil, named(u, err)
-		}
-		wait, err := c.waitFor(err, failures)
-		if err == nil {
-			err = sleep(ctx, wait)
-		}
-		if err != nil {
-			return nil, named(u, err)
-		}
+	var body []byte
+	err := c.retry(ctx, func() (_ int64, err error) {
+		body, err = c.getOnce(ctx, u, accept, limit)
+		return 0, err
+	}, func(time.Duration, error) {})
+	var status *statusError // names the URL itself
+	if err != nil && !errors.As(err, &status) {
+		err = fmt.Errorf("get %s: %w", redact(u), err)
 	}
-}
-
-// named puts the URL before an error that does not have it yet.
-func named(u string, err error) error {
-	var status *StatusError
-	if errors.As(err, &status) {
-		return err
-	}
-	return fmt.Errorf("get %s: %w", redact(u), err)
+	return body, err
 }
 
 func (c *Client) getOnce(ctx context.Context, u, accept string, limit int64) ([]byte, error) {
@@ -56,12 +41,11 @@ func (c *Client) getOnce(ctx context.Context, u, accept string, limit int64) ([]
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return nil, &StatusError{URL: redact(u), Code: resp.StatusCode,
-			RetryAfter: parseRetryAfter(resp.Header.Get("Retry-After"), time.Now())}
+		return nil, statusOf(u, resp)
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
 	if err == nil && int64(len(body)) > limit {
-		err = fmt.Errorf("%w: %w", errPermanent, errors.New("the answer is too long"))
+		err = fmt.Errorf("%w: the answer is too long", errPermanent)
 	}
 	return body, err
 }

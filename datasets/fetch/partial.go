@@ -3,11 +3,11 @@ package fetch
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/degas-dns/degas/internal/atomicfile"
@@ -78,25 +78,15 @@ func dropPart(final string) {
 	os.Remove(final + metaSuffix)
 }
 
-// settle makes the finished part the final file: rename, then both the file's name and the removal of the metadata
-// reach the disk. The part was synced before.
+// settle makes the finished part, which has been synced, the final file.
 func settle(final string) error {
-	if err := os.Rename(final+partSuffix, final); err != nil {
-		return err
+	if err := atomicfile.Rename(final+partSuffix, final); err != nil {
+		return fmt.Errorf("put %s in place: %w", final, err)
 	}
 	if err := os.Remove(final + metaSuffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+		return fmt.Errorf("put %s in place: %w", final, err)
 	}
-	syncDir(filepath.Dir(final))
 	return nil
-}
-
-// syncDir makes renames in dir durable where the system can; where it cannot there is nothing to report.
-func syncDir(dir string) {
-	if d, err := os.Open(dir); err == nil {
-		_ = d.Sync()
-		d.Close()
-	}
 }
 
 // dropEmptyPart removes a part that holds nothing to resume from.

@@ -35,8 +35,6 @@ func newMeter(files []File, emit func(Event)) *meter {
 	return m
 }
 
-func (m *meter) file(path string) *fileMeter { return m.files[path] }
-
 // start reports that the file begins, or begins again, at offset bytes.
 func (f *fileMeter) start(offset, size int64) {
 	f.m.mu.Lock()

@@ -3,15 +3,16 @@ package fetch
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
 	"net"
 	"net/http"
-	"strconv"
+	"strings"
 	"time"
+
+	"github.com/degas-dns/degas/internal/retryafter"
 )
 
 var (
@@ -20,34 +21,75 @@ var (
 	errTruncated = errors.New("connection closed before the end of the file")
 	errWebPage   = errors.New("the server answers with a web page instead of the file")
 	errEncoding  = errors.New("the server compresses the file on its own account")
+	errPermanent = errors.New("cannot be retried")
 )
+
+// maxRetryAfter is the longest Retry-After that is waited for.
+const maxRetryAfter = 5 * time.Minute
 
 // retryable tells whether trying the same URL again may help.
 func retryable(err error) bool {
-	var status *StatusError
-	if errors.As(err, &status) {
-		return status.Code == http.StatusTooManyRequests || status.Code == http.StatusRequestTimeout || status.Code >= 500
-	}
+	var status *statusError
 	var path *fs.PathError
-	var unknownCA x509.UnknownAuthorityError
-	var invalid x509.CertificateInvalidError
-	var hostname x509.HostnameError
-	var verify *tls.CertificateVerificationError
+	var certificate *tls.CertificateVerificationError
 	var dns *net.DNSError
 	switch {
+	case errors.As(err, &status):
+		return status.code == http.StatusTooManyRequests || status.code == http.StatusRequestTimeout || status.code >= 500
 	case errors.Is(err, ErrChecksum), errors.Is(err, errWebPage), errors.Is(err, errEncoding),
-		errors.Is(err, errDowngrade), errors.As(err, &path),
-		errors.As(err, &unknownCA), errors.As(err, &invalid), errors.As(err, &hostname), errors.As(err, &verify):
+		errors.Is(err, errDowngrade), errors.Is(err, errPermanent), errors.As(err, &path), errors.As(err, &certificate):
 		return false
 	case errors.As(err, &dns):
 		return !dns.IsNotFound
-	case errors.Is(err, errPermanent):
-		return false
 	}
 	return true
 }
 
-var errPermanent = errors.New("cannot be retried")
+// retry calls attempt until it succeeds, or fails with an error that will not pass, or has failed Retries times in a
+// row without having come further, or ctx ends. attempt returns how many bytes it has reached. waiting is told of each
+// wait.
+func (c *Client) retry(
+	ctx context.Context,
+	attempt func() (reached int64, err error),
+	waiting func(time.Duration, error),
+) error {
+	best, failures := int64(0), 0
+	for {
+		reached, err := attempt()
+		if err == nil || ctx.Err() != nil || !retryable(err) {
+			return err
+		}
+		if reached > best {
+			best, failures = reached, 0
+		}
+		if failures++; failures > c.o.Retries {
+			return fmt.Errorf("%w (gave up after %d tries without progress)", err, failures)
+		}
+		wait, tooLong := c.waitFor(err, failures)
+		if tooLong != nil {
+			return tooLong
+		}
+		waiting(wait, err)
+		if err := sleep(ctx, wait); err != nil {
+			return err
+		}
+	}
+}
+
+// statusError is an HTTP answer that is not the file.
+type statusError struct {
+	url        string
+	code       int           // HTTP status
+	retryAfter time.Duration // what the server asked for; 0 when it did not
+}
+
+func statusOf(u string, resp *http.Response) error {
+	return &statusError{redact(u), resp.StatusCode, retryafter.Wait(resp.Header, time.Now())}
+}
+
+func (e *statusError) Error() string {
+	return strings.TrimSpace(fmt.Sprintf("get %s: %d %s", e.url, e.code, http.StatusText(e.code)))
+}
 
 // backoff returns how long to wait before try number failures+1 (failures >= 1): exponential, half of it random.
 func (c *Client) backoff(failures int) time.Duration {
@@ -61,25 +103,14 @@ func (c *Client) backoff(failures int) time.Duration {
 // waitFor returns the wait before the next try: the server's Retry-After when it gave one, else backoff. It fails when
 // the server asks for more than is sensible.
 func (c *Client) waitFor(err error, failures int) (time.Duration, error) {
-	var status *StatusError
-	if !errors.As(err, &status) || status.RetryAfter <= 0 {
+	var status *statusError
+	if !errors.As(err, &status) || status.retryAfter <= 0 {
 		return c.backoff(failures), nil
 	}
-	if status.RetryAfter > c.o.MaxRetryAfter {
-		return 0, fmt.Errorf("%w; the server asks to come back in %s", err, status.RetryAfter.Round(time.Second))
+	if status.retryAfter > maxRetryAfter {
+		return 0, fmt.Errorf("%w; the server asks to come back in %s", err, status.retryAfter.Round(time.Second))
 	}
-	return status.RetryAfter, nil
-}
-
-// parseRetryAfter reads the header's two forms, seconds and HTTP date; 0 when there is none.
-func parseRetryAfter(v string, now time.Time) time.Duration {
-	if s, err := strconv.Atoi(v); err == nil && s >= 0 {
-		return time.Duration(min(s, 1<<30)) * time.Second
-	}
-	if t, err := http.ParseTime(v); err == nil {
-		return max(t.Sub(now), 0)
-	}
-	return 0
+	return status.retryAfter, nil
 }
 
 // sleep waits for d or until ctx ends, whichever is first.
@@ -92,11 +123,4 @@ func sleep(ctx context.Context, d time.Duration) error {
 	case <-t.C:
 		return nil
 	}
-}
-
-func statusText(code int) string {
-	if text := http.StatusText(code); text != "" {
-		return fmt.Sprintf("%d %s", code, text)
-	}
-	return strconv.Itoa(code)
 }

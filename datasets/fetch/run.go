@@ -5,15 +5,19 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
-	"sync"
-	"time"
+	"slices"
+	"strings"
 
 	"github.com/gofrs/flock"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/degas-dns/degas/internal/atomicfile"
+	"github.com/degas-dns/degas/internal/unpack"
 )
 
 // LockName is the file, in the directory given to Fetch, that keeps a second process out.
@@ -39,13 +43,19 @@ func Lock(dir string) (unlock func(), err error) {
 // Fetch brings files into dir and unpacks those that say so. A file that is there with the right checksum is left
 // alone. One file's failure does not stop the others, except when the disk is full or ctx ends; the error joins what
 // failed, one line a file, each naming the file or URL and the reason, and the Report says the same by file. What an
-// interrupted call received stays in .part files and the next call continues there. With Options.From it is Import.
+// interrupted call received stays in .part files and the next call continues there.
+//
+// With Options.From, files are copied from that folder instead, for machines without a network. There, a file is found
+// by its Path or as much of the end of it as tells it apart from the other files asked for, in the simplest case its
+// base name; the base name of its URL serves as well. What lies in the folder Options.Folder is preferred; what lies in
+// one of Options.Others is none of these files. The error for a file that is not there is ErrNotFound; several
+// different candidates are an error that names them.
 //
 // Fetch fails at once, without touching the network, with ErrLocked when another process works in dir, and on paths
 // that leave dir, are given twice, or checksums that are none.
 func (c *Client) Fetch(ctx context.Context, dir string, files []File) (Report, error) {
 	if c.o.From != "" {
-		return c.Import(ctx, c.o.From, dir, files)
+		return c.importFiles(ctx, dir, files)
 	}
 	for _, f := range files {
 		for _, u := range c.urls(f) {
@@ -57,20 +67,22 @@ func (c *Client) Fetch(ctx context.Context, dir string, files []File) (Report, e
 	return c.each(ctx, dir, files, c.download)
 }
 
-// job is the work on one file of one call.
+// job is the work on one file of one call. One goroutine has it; book and meter lock themselves.
 type job struct {
-	dir   string
-	final string // local path of the file
-	f     File
-	want  string // expected SHA-256, "" when any
-	book  *ledger
-	meter *fileMeter
+	dir    string
+	final  string // local path of the file
+	f      File
+	want   string // expected SHA-256, "" when any
+	bounds bounds // of the archive, if the file is one
+	book   *ledger
+	meter  *fileMeter
 }
 
-// each runs work on every file, at most Parallel at once, under the directory's lock.
-func (c *Client) each(ctx context.Context, dir string, files []File,
-	work func(context.Context, *job, *FileResult) error) (Report, error) {
-	begin := time.Now()
+// work brings one file to its place and fills in how that went.
+type work func(context.Context, *job, *FileResult) error
+
+// each does the work on every file, at most Parallel at once, under the directory's lock.
+func (c *Client) each(ctx context.Context, dir string, files []File, do work) (Report, error) {
 	if err := checkFiles(files); err != nil {
 		return Report{}, err
 	}
@@ -79,14 +91,13 @@ func (c *Client) each(ctx context.Context, dir string, files []File,
 		return Report{}, err
 	}
 	defer unlock()
-	if err := sweep(dir); err != nil {
+	if err := atomicfile.Sweep(dir); err != nil {
 		return Report{}, fmt.Errorf("tidy %s: %w", dir, err)
 	}
 	book, err := openLedger(dir)
 	if err != nil {
 		return Report{}, err
 	}
-	var mu sync.Mutex
 	meters := newMeter(files, c.o.Progress)
 	report := Report{Files: make([]FileResult, len(files))}
 	ctx, stop := context.WithCancelCause(ctx)
@@ -95,33 +106,31 @@ func (c *Client) each(ctx context.Context, dir string, files []File,
 	group.SetLimit(max(c.o.Parallel, 1))
 	for i, f := range files {
 		group.Go(func() error {
-			res := FileResult{Path: f.Path}
 			final, _ := localPath(dir, f.Path) // checked above
-			j := &job{dir: dir, final: final, f: f, want: book.want(f), book: book, meter: meters.file(f.Path)}
-			err := c.one(ctx, j, &res, work)
-			if diskFull(err) {
+			j := &job{dir: dir, final: final, f: f, want: book.want(f), bounds: c.bounds, book: book,
+				meter: meters.files[f.Path]}
+			report.Files[i].Path = f.Path
+			if err := c.one(ctx, j, &report.Files[i], do); diskFull(err) {
 				stop(err)
 			}
-			mu.Lock()
-			defer mu.Unlock()
-			report.Files[i] = res
-			report.Fetched += res.Fetched
 			return nil
 		})
 	}
 	_ = group.Wait()
-	report.Elapsed = time.Since(begin)
-	return report, report.err()
+	var errs []error
+	for _, f := range report.Files {
+		report.Fetched += f.Fetched
+		errs = append(errs, f.Err)
+	}
+	return report, errors.Join(errs...)
 }
 
 // one does the work on a file and reports how it ended.
-func (c *Client) one(ctx context.Context, j *job, res *FileResult,
-	work func(context.Context, *job, *FileResult) error) error {
-	err := ctx.Err()
-	if err != nil {
+func (c *Client) one(ctx context.Context, j *job, res *FileResult, do work) (err error) {
+	if ctx.Err() != nil {
 		err = fmt.Errorf("%s: not fetched: %w", j.f.Path, context.Cause(ctx))
 	} else {
-		err = c.bring(ctx, j, res, work)
+		err = c.bring(ctx, j, res, do)
 	}
 	if err != nil {
 		res.Status, res.Err = Failed, err
@@ -131,10 +140,9 @@ func (c *Client) one(ctx context.Context, j *job, res *FileResult,
 }
 
 // bring makes sure that the file and, for an archive, its members are in place.
-func (c *Client) bring(ctx context.Context, j *job, res *FileResult,
-	work func(context.Context, *job, *FileResult) error) error {
+func (c *Client) bring(ctx context.Context, j *job, res *FileResult, do work) error {
 	if !c.o.UpdateChecksums {
-		done, err := j.present(res)
+		done, err := j.present(ctx, res)
 		if err != nil || done {
 			return err
 		}
@@ -146,7 +154,7 @@ func (c *Client) bring(ctx context.Context, j *job, res *FileResult,
 		if err := os.MkdirAll(filepath.Dir(j.final), 0o755); err != nil {
 			return fmt.Errorf("make folder of %s: %w", j.final, err)
 		}
-		if err := work(ctx, j, res); err != nil || res.Status == Missing {
+		if err := do(ctx, j, res); err != nil || res.Status == Missing {
 			return err
 		}
 	}
@@ -155,19 +163,17 @@ func (c *Client) bring(ctx context.Context, j *job, res *FileResult,
 
 // present looks at what is on the disk. done means nothing is left to do; Status Present without done means the archive
 // is there but not unpacked. A file that is not the expected one stays until the right bytes are here to replace it.
-func (j *job) present(res *FileResult) (done bool, err error) {
+func (j *job) present(ctx context.Context, res *FileResult) (done bool, err error) {
 	rec, recorded := j.book.get(j.f.Path)
 	if j.f.Extract != nil && recorded && rec.Members != nil && (j.want == "" || j.want == rec.SHA256) {
-		if members, ok := j.membersPresent(rec); ok {
+		if members, ok := j.membersPresent(ctx, rec); ok {
 			*res = FileResult{Path: j.f.Path, URL: rec.URL, SHA256: rec.SHA256, Size: rec.Size, Status: Present,
 				Extracted: members}
-			if !j.f.Extract.KeepArchive {
-				os.Remove(j.final)
-			}
+			os.Remove(j.final)
 			return true, nil
 		}
 	}
-	sum, size, err := hashFile(j.final)
+	sum, size, err := unpack.SHA256(ctx, j.final)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
@@ -207,11 +213,9 @@ func (j *job) complete(ctx context.Context, res *FileResult) error {
 	if err := j.book.put(j.f.Path, rec); err != nil {
 		return err
 	}
-	res.Extracted = sortedKeys(members)
-	if !j.f.Extract.KeepArchive {
-		if err := os.Remove(j.final); err != nil {
-			return fmt.Errorf("remove unpacked archive: %w", err)
-		}
+	res.Extracted = slices.Sorted(maps.Keys(members))
+	if err := os.Remove(j.final); err != nil {
+		return fmt.Errorf("remove unpacked archive: %w", err)
 	}
 	return nil
 }
@@ -222,25 +226,22 @@ func (j *job) record(res *FileResult) Record {
 	if old, ok := j.book.get(j.f.Path); ok && res.Status == Present {
 		rec.Replaces = old.Replaces
 	}
-	if pin := lower(j.f.SHA256); pin != "" && pin != res.SHA256 {
+	if pin := strings.ToLower(j.f.SHA256); pin != "" && pin != res.SHA256 {
 		rec.Replaces = pin
 	}
 	return rec
 }
 
-// download is the work of Fetch.
+// download is the work that brings a file from the network.
 func (c *Client) download(ctx context.Context, j *job, res *FileResult) error {
-	t := &transfer{c: c, f: j.f, want: j.want, size: j.f.Size, final: j.final, meter: j.meter, first: true,
-		record: func(sum string, size int64, from string) error {
-			return j.book.put(j.f.Path, j.record(&FileResult{SHA256: sum, Size: size, URL: from, Status: Downloaded}))
-		}}
+	t := &transfer{job: j, c: c, size: j.f.Size}
 	if c.o.UpdateChecksums || t.size <= 0 {
 		t.size = -1
 	}
 	sum, size, from, err := t.run(ctx)
 	res.Fetched, res.Resumed = t.fetched, t.resumed
-	var status *StatusError
-	if j.f.Optional && errors.As(err, &status) && (status.Code == http.StatusNotFound || status.Code == http.StatusGone) {
+	var status *statusError
+	if j.f.Optional && errors.As(err, &status) && (status.code == http.StatusNotFound || status.code == http.StatusGone) {
 		dropPart(j.final)
 		res.Status = Missing
 		return nil
@@ -251,17 +252,6 @@ func (c *Client) download(ctx context.Context, j *job, res *FileResult) error {
 	}
 	res.SHA256, res.Size, res.URL, res.Status = sum, size, from, Downloaded
 	return nil
-}
-
-// err joins the failures, one line a file.
-func (r Report) err() error {
-	var errs []error
-	for _, f := range r.Files {
-		if f.Err != nil {
-			errs = append(errs, f.Err)
-		}
-	}
-	return errors.Join(errs...)
 }
 
 func checkFiles(files []File) error {

@@ -19,19 +19,13 @@ import (
 
 // transfer is the download of one file.
 type transfer struct {
+	*job
 	c       *Client
-	f       File
-	want    string // expected SHA-256; "" when any
-	size    int64  // expected length; -1 when any
-	final   string // where the file lands
-	meter   *fileMeter
+	size    int64 // expected length; -1 when any
 	fetched int64 // bytes received
 	resumed int64 // bytes of an earlier run that were kept
 	mixed   bool  // the part was put together from several answers
-	first   bool  // no body yet: what lies there is from an earlier run
-	// record remembers the file's checksum, length and origin before it is in place: a process that is killed in between must
-	// not leave a file behind that nobody knows the origin of.
-	record func(sum string, size int64, from string) error
+	begun   bool  // a body has come: before that, what lies there is from an earlier run
 }
 
 // run tries each URL until one gives the right bytes, and returns their checksum, length and origin.
@@ -50,285 +44,262 @@ func (t *transfer) run(ctx context.Context) (sum string, size int64, from string
 	return "", 0, "", joinShort(failures)
 }
 
-// get downloads u with retries.
-func (t *transfer) get(ctx context.Context, u string) (string, int64, error) {
-	best, failures := int64(0), 0
-	for {
-		sum, reached, err := t.attempt(ctx, u)
-		if err == nil {
-			return sum, reached, t.finish(sum, reached, redact(u))
+// get downloads u with retries, records the file and puts it in place. Bytes that are wrong and bytes that fill a disk
+// are not kept.
+func (t *transfer) get(ctx context.Context, u string) (sum string, reached int64, err error) {
+	err = t.c.retry(ctx, func() (int64, error) {
+		sum, reached, err = t.attempt(ctx, u)
+		return reached, err
+	}, func(wait time.Duration, err error) { t.meter.event(Event{Kind: EventRetry, Wait: wait, Err: err}) })
+	switch {
+	case err == nil:
+		// Recorded before it is in place: a process that is killed in between must not leave a file of unknown origin.
+		rec := t.record(&FileResult{SHA256: sum, Size: reached, URL: redact(u), Status: Downloaded})
+		if err := t.book.put(t.f.Path, rec); err != nil {
+			return "", 0, err
 		}
-		if ctx.Err() != nil {
-			return "", 0, fmt.Errorf("get %s: interrupted at byte %d of %s: %w", redact(u), reached, t.f.Path, ctx.Err())
-		}
-		if !retryable(err) {
-			return "", 0, t.giveUp(err)
-		}
-		if reached > best {
-			best, failures = reached, 0
-		}
-		failures++
-		if failures > t.c.o.Retries {
-			return "", 0, fmt.Errorf("%w (gave up after %d tries without progress)", err, failures)
-		}
-		wait, tooLong := t.c.waitFor(err, failures)
-		if tooLong != nil {
-			return "", 0, tooLong
-		}
-		t.meter.event(Event{Kind: EventRetry, Wait: wait, Err: err})
-		if err := sleep(ctx, wait); err != nil {
-			return "", 0, fmt.Errorf("get %s: interrupted: %w", redact(u), err)
-		}
-	}
-}
-
-// giveUp tidies after an error that will not pass. Bytes that are wrong and bytes that fill a disk are not kept.
-func (t *transfer) giveUp(err error) error {
-	if errors.Is(err, ErrChecksum) || diskFull(err) {
+		return sum, reached, settle(t.final)
+	case ctx.Err() != nil:
+		err = fmt.Errorf("get %s: interrupted at byte %d of %s: %w", redact(u), reached, t.f.Path, ctx.Err())
+	case errors.Is(err, ErrChecksum) || diskFull(err):
 		dropPart(t.final)
 	}
-	return err
-}
-
-func (t *transfer) finish(sum string, size int64, from string) error {
-	if err := t.record(sum, size, from); err != nil {
-		return err
-	}
-	if err := settle(t.final); err != nil {
-		return fmt.Errorf("put %s in place: %w", t.final, err)
-	}
-	return nil
+	return "", 0, err
 }
 
 // attempt makes one request, continues the part where it fits, and leaves a complete, synced and verified part behind.
 // On error it returns how far the part reaches.
 func (t *transfer) attempt(ctx context.Context, u string) (sum string, reached int64, err error) {
-	part, err := t.c.create(t.final+partSuffix, os.O_RDWR|os.O_CREATE)
+	name := t.final + partSuffix
+	part, err := t.c.create(name, os.O_RDWR|os.O_CREATE)
 	if err != nil {
-		return "", 0, fmt.Errorf("open %s: %w", t.final+partSuffix, err)
+		return "", 0, fmt.Errorf("open %s: %w", name, err)
 	}
-	defer func() {
-		if cerr := part.Close(); err == nil && cerr != nil {
-			err = fmt.Errorf("close %s: %w", t.final+partSuffix, cerr)
-		}
-	}()
-	offset, meta, digest, err := t.resumePoint(part, u)
-	if err != nil {
-		return "", 0, fmt.Errorf("read %s: %w", t.final+partSuffix, err)
+	a := &attempt{transfer: t, url: u, part: part, meta: partMeta{Size: -1}, digest: sha256.New()}
+	sum, err = a.run(ctx)
+	if cerr := part.Close(); err == nil && cerr != nil {
+		err = fmt.Errorf("close %s: %w", name, cerr)
 	}
-	t.meter.start(offset, t.size)
+	return sum, a.reached, err
+}
 
+// attempt is one request for the file of a transfer, from one URL.
+type attempt struct {
+	*transfer
+	url     string
+	part    partFile
+	meta    partMeta  // of the bytes that an earlier attempt left in the part; they begin with its first byte
+	reached int64     // bytes of the file in the part so far
+	digest  hash.Hash // over those bytes
+}
+
+func (a *attempt) run(ctx context.Context) (sum string, err error) {
+	if err := a.resume(); err != nil {
+		return "", fmt.Errorf("read %s: %w", a.final+partSuffix, err)
+	}
+	a.meter.start(a.reached, a.size)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	stall := time.AfterFunc(t.c.o.StallTimeout, func() { cancel(errStalled) })
+	stall := time.AfterFunc(a.c.o.StallTimeout, func() { cancel(errStalled) })
 	defer stall.Stop()
-	resp, err := t.request(ctx, u, offset, meta)
+	resp, err := a.request(ctx)
 	if err != nil {
-		return "", offset, err
+		return "", a.failed(err)
 	}
 	defer resp.Body.Close()
-	offset, total, err := t.accept(part, resp, u, offset, meta, digest)
+	total, err := a.accept(resp)
 	if err != nil {
-		return "", offset, err
+		return "", err
 	}
-	if t.first {
-		t.first, t.resumed = false, offset
+	if !a.begun {
+		a.begun, a.resumed = true, a.reached
 	}
 	if resp.StatusCode != http.StatusRequestedRangeNotSatisfiable {
-		n, err := t.receive(ctx, part, t.bounded(resp.Body, offset), digest, stall)
-		offset += n
-		if err != nil {
-			return "", offset, fmt.Errorf("get %s: %w", redact(u), err)
+		if err := a.receive(ctx, resp.Body, stall); err != nil {
+			return "", a.failed(err)
 		}
 	}
 	if total < 0 {
-		total = t.size
+		total = a.size
 	}
-	if offset < total {
-		return "", offset, fmt.Errorf("get %s: %w: %d of %d bytes", redact(u), errTruncated, offset, total)
+	if a.reached < total {
+		return "", a.failed(fmt.Errorf("%w: %d of %d bytes", errTruncated, a.reached, total))
 	}
-	sum, err = t.verify(part, u, offset, digest)
-	return sum, offset, err
+	return a.verify()
 }
 
-// resumePoint returns how many bytes of the part can be kept, their metadata and their running checksum. A part that
-// does not fit u is left: another URL may continue it, should u not answer.
-func (t *transfer) resumePoint(part partFile, u string) (int64, partMeta, hash.Hash, error) {
-	digest := sha256.New()
-	meta, ok := readMeta(t.final)
-	if !ok || meta.URL != redact(u) || meta.validator() == "" && t.want == "" {
-		return 0, partMeta{Size: -1}, digest, nil
+// failed puts the URL before an error.
+func (a *attempt) failed(err error) error { return fmt.Errorf("get %s: %w", redact(a.url), err) }
+
+// resume counts and hashes the bytes of the part that can be kept. A part that does not fit the URL is left: another
+// URL may continue it, should this one not answer.
+func (a *attempt) resume() (err error) {
+	meta, ok := readMeta(a.final)
+	if !ok || meta.URL != redact(a.url) || meta.validator() == "" && a.want == "" {
+		return nil
 	}
-	offset, err := io.Copy(digest, part)
-	return offset, meta, digest, err
+	a.meta = meta
+	a.reached, err = io.Copy(a.digest, a.part)
+	return err
 }
 
-func (t *transfer) request(ctx context.Context, u string, offset int64, meta partMeta) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u, nil)
+func (a *attempt) request(ctx context.Context) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, a.url, nil)
 	if err != nil {
-		return nil, fmt.Errorf("get %s: %w: %w", redact(u), errPermanent, err)
+		return nil, fmt.Errorf("%w: %w", errPermanent, err)
 	}
-	req.Header.Set("User-Agent", t.c.userAgent)
+	req.Header.Set("User-Agent", a.c.userAgent)
 	req.Header.Set("Accept-Encoding", "identity")
-	if offset > 0 {
-		req.Header.Set("Range", fmt.Sprintf("bytes=%d-", offset))
-		if v := meta.validator(); v != "" {
+	if a.reached > 0 {
+		req.Header.Set("Range", fmt.Sprintf("bytes=%d-", a.reached))
+		if v := a.meta.validator(); v != "" {
 			req.Header.Set("If-Range", v)
 		}
 	}
-	resp, err := t.c.http.Do(req)
-	if err != nil {
-		if cause := context.Cause(ctx); errors.Is(cause, errStalled) {
-			err = cause
-		}
-		return nil, fmt.Errorf("get %s: %w", redact(u), bare(err))
+	resp, err := a.c.http.Do(req)
+	if err != nil && errors.Is(context.Cause(ctx), errStalled) {
+		err = errStalled
 	}
-	return resp, nil
+	return resp, bare(err)
 }
 
-// accept judges the answer's head and readies the part for the body: it returns the offset that the body continues at
-// and the file's whole length (-1 unknown).
-func (t *transfer) accept(part partFile, resp *http.Response, u string, offset int64, meta partMeta,
-	digest hash.Hash) (int64, int64, error) {
-	restart := func() error {
-		digest.Reset()
-		if err := part.Truncate(0); err != nil {
-			return err
-		}
-		_, err := part.Seek(0, io.SeekStart)
-		return err
-	}
+// accept judges the head of the answer and readies the part for the body. It returns the length of the whole file, -1
+// if unknown.
+func (a *attempt) accept(resp *http.Response) (total int64, err error) {
 	switch resp.StatusCode {
-	case http.StatusOK:
-		if err := t.acceptable(resp, u); err != nil {
-			return offset, 0, err
+	case http.StatusOK: // without ranges, or the validator no longer fits
+		if err := a.acceptable(resp); err != nil {
+			return 0, a.failed(err)
 		}
-		t.resumed, t.mixed = 0, false // ranges ignored, or the validator no longer fits
-		if err := restart(); err != nil {
-			return 0, 0, fmt.Errorf("truncate %s: %w", t.final+partSuffix, err)
-		}
-		total := resp.ContentLength
-		t.meter.start(0, total)
-		if err := t.checkSize(u, total); err != nil {
-			return 0, 0, err
-		}
-		return 0, total, writeMeta(t.final, metaOf(redact(u), resp.Header, total))
+		return resp.ContentLength, a.restart(resp, resp.ContentLength)
 	case http.StatusPartialContent:
 		start, total, ok := parseContentRange(resp.Header.Get("Content-Range"))
-		if !ok || start != offset || !meta.sameFile(metaOf("", resp.Header, total)) {
-			return 0, 0, t.forget(part, u)
+		if !ok || start != a.reached || !a.meta.sameFile(metaOf("", resp.Header, total)) {
+			return 0, a.forget()
 		}
-		t.meter.start(offset, total)
-		if offset == 0 { // all of the file, in place of what another URL left
-			if err := restart(); err != nil {
-				return 0, 0, fmt.Errorf("truncate %s: %w", t.final+partSuffix, err)
-			}
-			if err := writeMeta(t.final, metaOf(redact(u), resp.Header, total)); err != nil {
-				return 0, 0, err
-			}
+		if start == 0 { // all of the file, in place of what another URL left
+			return total, a.restart(resp, total)
 		}
-		t.mixed = offset > 0
-		return offset, total, t.checkSize(u, total)
+		a.meter.start(start, total)
+		a.mixed = true
+		return total, a.checkSize(total)
 	case http.StatusRequestedRangeNotSatisfiable:
-		_, total, _ := parseContentRange(resp.Header.Get("Content-Range"))
-		if offset == 0 {
+		if a.reached == 0 {
 			break // no range was asked for
 		}
-		if total != offset {
-			return 0, 0, t.forget(part, u)
+		if _, total, _ := parseContentRange(resp.Header.Get("Content-Range")); total != a.reached {
+			return 0, a.forget()
 		}
-		t.mixed = true
-		return offset, total, nil
+		a.mixed = true
+		return a.reached, nil
 	}
-	return offset, 0, &StatusError{URL: redact(u), Code: resp.StatusCode,
-		RetryAfter: parseRetryAfter(resp.Header.Get("Retry-After"), time.Now())}
+	return 0, statusOf(a.url, resp)
+}
+
+// empty drops the bytes of the part.
+func (a *attempt) empty() error {
+	a.reached, a.resumed, a.mixed = 0, 0, false
+	a.digest.Reset()
+	err := a.part.Truncate(0)
+	if err == nil {
+		_, err = a.part.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		return fmt.Errorf("truncate %s: %w", a.final+partSuffix, err)
+	}
+	return nil
+}
+
+// restart makes room for an answer that holds the whole file, of total bytes (-1: unknown).
+func (a *attempt) restart(resp *http.Response, total int64) error {
+	if err := a.empty(); err != nil {
+		return err
+	}
+	a.meter.start(0, total)
+	if err := a.checkSize(total); err != nil {
+		return err
+	}
+	return writeMeta(a.final, metaOf(redact(a.url), resp.Header, total))
 }
 
 // forget empties a part that the server's file no longer fits, so that the next attempt starts at 0.
-func (t *transfer) forget(part partFile, u string) error {
-	t.resumed, t.mixed = 0, false
-	os.Remove(t.final + metaSuffix)
-	if err := part.Truncate(0); err != nil {
-		return fmt.Errorf("truncate %s: %w", t.final+partSuffix, err)
+func (a *attempt) forget() error {
+	os.Remove(a.final + metaSuffix)
+	if err := a.empty(); err != nil {
+		return err
 	}
-	return fmt.Errorf("get %s: %w", redact(u), errRestart)
+	return a.failed(errRestart)
 }
 
 // acceptable refuses bodies that cannot be the file.
-func (t *transfer) acceptable(resp *http.Response, u string) error {
+func (a *attempt) acceptable(resp *http.Response) error {
 	kind := strings.ToLower(resp.Header.Get("Content-Type"))
-	ext := strings.ToLower(path.Ext(t.f.Path))
+	ext := strings.ToLower(path.Ext(a.f.Path))
 	if strings.HasPrefix(kind, "text/html") && ext != ".html" && ext != ".htm" {
-		return fmt.Errorf("get %s: %w (Content-Type %s)", redact(u), errWebPage, clip(kind))
+		return fmt.Errorf("%w (Content-Type %s)", errWebPage, clip(kind))
 	}
 	if enc := resp.Header.Get("Content-Encoding"); enc != "" && !strings.EqualFold(enc, "identity") {
-		return fmt.Errorf("get %s: %w (Content-Encoding %s)", redact(u), errEncoding, clip(enc))
+		return fmt.Errorf("%w (Content-Encoding %s)", errEncoding, clip(enc))
 	}
 	return nil
 }
 
 // checkSize refuses an answer whose announced length (-1: none) is not the expected one.
-func (t *transfer) checkSize(u string, total int64) error {
-	if t.size > 0 && total >= 0 && t.size != total {
-		return &ChecksumError{Path: t.f.Path, URL: redact(u), Want: bytesText(t.size), Got: bytesText(total)}
+func (a *attempt) checkSize(total int64) error {
+	if a.size > 0 && total >= 0 && a.size != total {
+		return &checksumError{Path: a.f.Path, URL: redact(a.url), Want: bytesText(a.size), Got: bytesText(total)}
 	}
 	return nil
 }
 
-// receive appends the body to the part, hashing on the way.
-func (t *transfer) receive(ctx context.Context, part partFile, body io.Reader, digest hash.Hash,
-	stall *time.Timer) (int64, error) {
+// receive appends the body to the part, hashing on the way. It stops one byte past the expected length, which is enough
+// to know that the body is not the file.
+func (a *attempt) receive(ctx context.Context, body io.Reader, stall *time.Timer) error {
+	if a.size > 0 {
+		body = io.LimitReader(body, a.size-a.reached+1)
+	}
 	buf := make([]byte, 128<<10)
-	var n int64
 	for {
 		k, err := body.Read(buf)
 		if k > 0 {
-			stall.Reset(t.c.o.StallTimeout)
-			if _, werr := part.Write(buf[:k]); werr != nil {
-				return n, naming("write", t.final+partSuffix, werr)
+			stall.Reset(a.c.o.StallTimeout)
+			if _, err := a.part.Write(buf[:k]); err != nil {
+				return naming("write", a.final+partSuffix, err)
 			}
-			digest.Write(buf[:k])
-			n += int64(k)
-			t.fetched += int64(k)
-			t.meter.add(int64(k))
+			a.digest.Write(buf[:k])
+			a.reached += int64(k)
+			a.fetched += int64(k)
+			a.meter.add(int64(k))
 		}
 		switch {
 		case errors.Is(err, io.EOF):
-			return n, nil
+			return nil
 		case errors.Is(err, io.ErrUnexpectedEOF):
-			return n, errTruncated
+			return errTruncated
 		case err != nil && errors.Is(context.Cause(ctx), errStalled):
-			return n, errStalled
+			return errStalled
 		case err != nil:
-			return n, err
+			return err
 		}
 	}
-}
-
-// bounded stops reading one byte past the expected length, which is enough to know that the body is not the file.
-func (t *transfer) bounded(body io.Reader, offset int64) io.Reader {
-	if t.size <= 0 {
-		return body
-	}
-	return io.LimitReader(body, t.size-offset+1)
 }
 
 // verify syncs the part and compares it with what was expected. A wrong checksum over bytes of several answers is
 // worth a clean start; over bytes received in one go it is final.
-func (t *transfer) verify(part partFile, u string, size int64, digest hash.Hash) (string, error) {
-	if err := part.Sync(); err != nil {
-		return "", fmt.Errorf("sync %s: %w", t.final+partSuffix, err)
+func (a *attempt) verify() (sum string, err error) {
+	if err := a.part.Sync(); err != nil {
+		return "", fmt.Errorf("sync %s: %w", a.final+partSuffix, err)
 	}
-	sum := hexSum(digest)
-	bad := &ChecksumError{Path: t.f.Path, URL: redact(u), Want: t.want, Got: sum}
+	sum = hexSum(a.digest)
+	bad := &checksumError{Path: a.f.Path, URL: redact(a.url), Want: a.want, Got: sum}
 	switch {
-	case t.size > 0 && size != t.size:
-		bad.Want, bad.Got = bytesText(t.size), bytesText(size)
-	case t.want == "" || t.want == sum:
+	case a.size > 0 && a.reached != a.size:
+		bad.Want, bad.Got = bytesText(a.size), bytesText(a.reached)
+	case a.want == "" || a.want == sum:
 		return sum, nil
 	}
-	if t.mixed {
-		return "", t.forget(part, u)
+	if a.mixed {
+		return "", a.forget()
 	}
 	return "", bad
 }

@@ -41,7 +41,7 @@ func newDiskFile(path, rel string, size int64) *diskFile {
 	var sum string
 	var err error
 	f.sum = func(ctx context.Context) (string, error) {
-		once.Do(func() { sum, err = unpack.SHA256(ctx, path) })
+		once.Do(func() { sum, _, err = unpack.SHA256(ctx, path) })
 		return sum, err
 	}
 	return f
@@ -134,7 +134,8 @@ func (in *Input) recognize(ctx context.Context) (skip, detail string, err error)
 		return "", "", err
 	}
 	head, err := in.head(ctx)
-	if errors.Is(err, unpack.ErrFormat) {
+	var kind *unpack.KindError
+	if errors.As(err, &kind) {
 		return err.Error(), "", nil
 	}
 	if err != nil {

@@ -20,7 +20,7 @@ func init() {
 		Files: func(context.Context, *fetch.Client) ([]fetch.File, error) {
 			return []fetch.File{{
 				Path: "dga_data_public.tar.gz", URL: "https://s3.amazonaws.com/dga-data/dga_data_public.tar.gz", Size: -1,
-				Extract: &fetch.Extraction{Limits: fetch.Limits{Select: byBaseName}},
+				Extract: &fetch.Extraction{Select: byBaseName},
 			}}, nil
 		},
 	})

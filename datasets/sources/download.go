@@ -19,6 +19,7 @@ import (
 	"github.com/degas-dns/degas/datasets/fetch"
 	"github.com/degas-dns/degas/datasets/formats"
 	"github.com/degas-dns/degas/internal/atomicfile"
+	"github.com/degas-dns/degas/internal/unpack"
 )
 
 // Options are the options of Download.
@@ -146,7 +147,8 @@ func localPath(u *url.URL) string {
 	return path
 }
 
-// unpackURL unpacks the kinds of archive that process-data does not read as they are.
+// unpackURL unpacks the kinds of archive that process-data does not read as they are. fetch refuses .xz and .7z, with the
+// command that unpacks them.
 func unpackURL(base string) *fetch.Extraction {
 	lower := strings.ToLower(base)
 	for _, ext := range []string{".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.zst"} {
@@ -293,7 +295,8 @@ func (s Source) failed(err error) error {
 		hint = "This source is " + s.Dead
 	}
 	var local *fs.PathError
-	if errors.As(err, &local) { // no other server would help
+	var kind *unpack.KindError
+	if errors.As(err, &local) || errors.As(err, &kind) { // no other server would help
 		return fmt.Errorf("download %s: %w", s.Name, err)
 	}
 	return fmt.Errorf("download %s: %w\n%s", s.Name, err, hint)

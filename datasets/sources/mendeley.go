@@ -116,7 +116,7 @@ func (m mendeley) zip() fetch.File {
 	return fetch.File{Path: name, Size: -1,
 		URL:        fmt.Sprintf("%s/public-api/zip/%s/download/%d", m.address(), m.id, m.version),
 		Alternates: []string{"https://prod-dcd-datasets-cache-zipfiles.s3.eu-west-1.amazonaws.com/" + name},
-		Extract: &fetch.Extraction{Limits: fetch.Limits{LeadingSlash: true, Select: func(member string) (string, bool) {
+		Extract: &fetch.Extraction{LeadingSlash: true, Select: func(member string) (string, bool) {
 			// The root folder is the data set's title in newer zips and ID-VERSION in older ones.
 			if _, rest, ok := strings.Cut(strings.TrimPrefix(member, "/"), "/"); ok {
 				if dest, ok := m.want(rest); ok {
@@ -124,7 +124,7 @@ func (m mendeley) zip() fetch.File {
 				}
 			}
 			return m.want(member)
-		}}}}
+		}}}
 }
 
 func (m mendeley) address() string { return cmp.Or(m.host, mendeleyHost) }

@@ -138,7 +138,7 @@ func TestMendeleyWithoutListing(t *testing.T) {
 	if err != nil || len(got) != 1 || got[0].Path != "abc-1.zip" || got[0].Extract == nil {
 		t.Errorf("without: %+v, %v", got, err)
 	}
-	if dest, ok := got[0].Extract.Limits.Select("Title of it/data/a.csv"); !ok || dest != "data/a.csv" {
+	if dest, ok := got[0].Extract.Select("Title of it/data/a.csv"); !ok || dest != "data/a.csv" {
 		t.Errorf("a member goes to %q, %v", dest, ok)
 	}
 }

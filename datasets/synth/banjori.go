@@ -12,9 +12,10 @@ var banjoriSeeds = []string{
 
 func init() {
 	Register(Family{
-		Name:      "banjori",
-		Class:     ClassDGA,
-		Doc:       "Banjori (MultiBanker 2): rewrites the first four letters of the previous name. Seed n is the n-th known first domain.",
+		Name:  "banjori",
+		Class: ClassDGA,
+		Doc: "Banjori (MultiBanker 2): rewrites the first four letters of the previous name. Seed n is the n-th " +
+			"known first domain.",
 		Reference: "https://johannesbader.ch/2015/02/the-dga-of-banjori/",
 		Generate:  banjori,
 	})

@@ -21,12 +21,15 @@ var (
 		ads ad track tracking pixel metrics stats analytics telemetry collect push ws edge origin cache proxy
 		gateway lb en de fr es ja ru zh jobs careers investors press about research library lib cs math
 		physics med law alumni autodiscover lyncdiscover enterpriseregistration sip wpad time ntp pool`)
-	roles   = strings.Fields("img cdn edge api web app node cache db lb proxy mail mx gw srv host fe be pop stream log stat vod live")
+	roles = strings.Fields("img cdn edge api web app node cache db lb proxy mail mx gw srv host fe be pop stream log " +
+		"stat vod live")
 	regions = strings.Fields(`us-east-1 us-east-2 us-west-1 us-west-2 eu-west-1 eu-west-2 eu-west-3 eu-central-1
 		eu-north-1 ap-south-1 ap-southeast-1 ap-southeast-2 ap-northeast-1 ca-central-1 sa-east-1`)
-	airports = strings.Fields("fra ams lhr cdg mad mxp zrh vie arn cph waw prg iad jfk ord dfw lax sjc sea atl mia yyz gru nrt hkg sin syd bom dxb jnb")
+	airports = strings.Fields("fra ams lhr cdg mad mxp zrh vie arn cph waw prg iad jfk ord dfw lax sjc sea atl mia yyz " +
+		"gru nrt hkg sin syd bom dxb jnb")
 	stages   = strings.Fields("prod production stage staging int test qa dev live blue green canary")
-	services = strings.Fields("_sip._tcp _sips._tcp _xmpp-client._tcp _xmpp-server._tcp _ldap._tcp _kerberos._udp _dmarc _mta-sts _imaps._tcp _submission._tcp _caldavs._tcp")
+	services = strings.Fields("_sip._tcp _sips._tcp _xmpp-client._tcp _xmpp-server._tcp _ldap._tcp _kerberos._udp " +
+		"_dmarc _mta-sts _imaps._tcp _submission._tcp _caldavs._tcp")
 )
 
 // benignName is an ordinary name as resolvers see them: sites, their hosts, and the names that machines
@@ -67,7 +70,7 @@ func machineHost(d *dice) string {
 	case 6:
 		return d.pick(services)
 	case 7:
-		return fmt.Sprintf("%s._domainkey", d.pick([]string{"default", "google", "selector1", "selector2", "k1", "s1", "mail", "dkim", "20230601", "sig1"}))
+		return d.pick(selectors) + "._domainkey"
 	default:
 		return fmt.Sprintf("%s.%s", d.pick(zoneWords), d.pick(webHosts))
 	}
@@ -94,7 +97,7 @@ func uuid(d *dice) string {
 var infrastructure = []func(*dice) string{
 	func(d *dice) string { return "d" + d.text(13, lowerDigits) + ".cloudfront.net" },
 	func(d *dice) string {
-		return fmt.Sprintf("e%d.%s.akamaiedge.net", d.between(100, 39999), d.pick([]string{"a", "b", "d", "g", "x", "dscb", "dscd", "dscg", "dscx", "dspb"}))
+		return fmt.Sprintf("e%d.%s.akamaiedge.net", d.between(100, 39999), d.pick(akamaiMaps))
 	},
 	func(d *dice) string {
 		return fmt.Sprintf("a%s.deploy.static.akamaitechnologies.com", dashedIP(d))
@@ -103,7 +106,8 @@ var infrastructure = []func(*dice) string{
 		return fmt.Sprintf("ec2-%s.%s.compute.amazonaws.com", dashedIP(d), d.pick(regions))
 	},
 	func(d *dice) string {
-		return fmt.Sprintf("%s-%s-%d.%s.elb.amazonaws.com", d.pick(zoneWords), d.text(16, hexDigits), d.between(100000000, 1999999999), d.pick(regions))
+		balancer := d.pick(zoneWords) + "-" + d.text(16, hexDigits)
+		return fmt.Sprintf("%s-%d.%s.elb.amazonaws.com", balancer, d.between(100000000, 1999999999), d.pick(regions))
 	},
 	func(d *dice) string {
 		return fmt.Sprintf("%s-%s.s3.%s.amazonaws.com", d.pick(zoneWords), d.pick(zoneWords), d.pick(regions))
@@ -139,7 +143,7 @@ var infrastructure = []func(*dice) string{
 		return strings.Join(strings.Split("0123456789"+d.text(22, hexDigits), "")[10:], ".") + ".8.b.d.0.1.0.0.2.ip6.arpa"
 	},
 	func(d *dice) string {
-		return dottedIP(d) + "." + d.pick([]string{"zen.spamhaus.org", "bl.spamcop.net", "b.barracudacentral.org", "dnsbl.sorbs.net"})
+		return dottedIP(d) + "." + d.pick(blockLists)
 	},
 	// Reputation look-ups of anti-virus programs: the classic false alarm of tunnel detectors.
 	func(d *dice) string { return d.text(26, base32Lower) + ".avqs.mcafee.com" },
@@ -154,10 +158,11 @@ var infrastructure = []func(*dice) string{
 		return fmt.Sprintf("ip-%s.%s.compute.internal", dashedIP(d), d.pick(regions))
 	},
 	func(d *dice) string {
-		return fmt.Sprintf("%s%d.%s.%s", d.pick([]string{"host", "dyn", "cpe", "pool", "ip", "static"}), d.between(1, 9), dashedIP(d), d.pick(providers))
+		return fmt.Sprintf("%s%d.%s.%s", d.pick(customers), d.between(1, 9), dashedIP(d), d.pick(providers))
 	},
 	func(d *dice) string {
-		return fmt.Sprintf("%s.%s.svc.cluster.local", d.pick(roles)+"-"+d.text(10, base32Lower)+"-"+d.text(5, base32Lower), d.pick(zoneWords))
+		pod := d.pick(roles) + "-" + d.text(10, base32Lower) + "-" + d.text(5, base32Lower)
+		return pod + "." + d.pick(zoneWords) + ".svc.cluster.local"
 	},
 	func(d *dice) string {
 		return fmt.Sprintf("p%d-%s-%s.cdn-apple.com", d.between(1, 80), d.pick(zoneWords), d.pick(airports))
@@ -168,6 +173,13 @@ var infrastructure = []func(*dice) string{
 	func(d *dice) string { return d.text(8, hexDigits) + ".nrb.footprintdns.com" },
 	func(d *dice) string { return d.text(d.between(10, 32), hexDigits) + "." + d.pick(providers) },
 }
+
+var (
+	selectors  = strings.Fields("default google selector1 selector2 k1 s1 mail dkim 20230601 sig1") // of DKIM
+	akamaiMaps = strings.Fields("a b d g x dscb dscd dscg dscx dspb")
+	blockLists = strings.Fields("zen.spamhaus.org bl.spamcop.net b.barracudacentral.org dnsbl.sorbs.net")
+	customers  = strings.Fields("host dyn cpe pool ip static")
+)
 
 var providers = strings.Fields(`t-ipconnect.de comcast.net rr.com telia.net telefonica.net wanadoo.fr btcentralplus.com
 	fastwebnet.it ziggo.nl bredband.net netcologne.de kpn.net ovh.net hetzner.de linode.com vultrusercontent.com

@@ -4,9 +4,10 @@ import "encoding/binary"
 
 func init() {
 	Register(Family{
-		Name:      "bumblebee",
-		Class:     ClassDGA,
-		Doc:       "Bumblebee loader: 11 letters and digits under .life. The seed is the build's 8-byte magic; the date is not used by the known builds.",
+		Name:  "bumblebee",
+		Class: ClassDGA,
+		Doc: "Bumblebee loader: 11 letters and digits under .life. The seed is the build's 8-byte magic; the date is " +
+			"not used by the known builds.",
 		Reference: "https://github.com/baderj/domain_generation_algorithms (bumblebee)",
 		Generate:  bumblebee,
 	})

@@ -2,9 +2,10 @@ package synth
 
 func init() {
 	Register(Family{
-		Name:      "corebot",
-		Class:     ClassDGA,
-		Doc:       "Corebot: 12 to 23 letters and digits under ddns.net, new every month. The seed is the configuration's core value.",
+		Name:  "corebot",
+		Class: ClassDGA,
+		Doc: "Corebot: 12 to 23 letters and digits under ddns.net, new every month. The seed is the configuration's " +
+			"core value.",
 		Reference: "https://johannesbader.ch/2015/09/the-dga-of-corebot/",
 		Generate:  corebot,
 	})

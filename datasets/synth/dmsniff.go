@@ -2,12 +2,14 @@ package synth
 
 func init() {
 	Register(Family{
-		Name:      "dmsniff",
-		Class:     ClassDGA,
-		Doc:       "DMSniff: a two-letter tag and six letters made of multiples of a counter. The variant is the tag; no seed, no calendar.",
-		Reference: "https://www.flashpoint-intel.com/blog/dmsniff-pos-malware-actively-leveraged-target-medium-sized-businesses/",
-		Variants:  []string{"al", "sn"},
-		Generate:  dmsniff,
+		Name:  "dmsniff",
+		Class: ClassDGA,
+		Doc: "DMSniff: a two-letter tag and six letters made of multiples of a counter. The variant is the tag; no " +
+			"seed, no calendar.",
+		Reference: "https://www.flashpoint-intel.com/blog/dmsniff-pos-malware-actively-leveraged-target-medium-sized-" +
+			"businesses/",
+		Variants: []string{"al", "sn"},
+		Generate: dmsniff,
 	})
 }
 

@@ -9,9 +9,10 @@ import (
 
 func init() {
 	Register(Family{
-		Name:      "dns2tcp",
-		Class:     ClassTunnel,
-		Doc:       "dns2tcp: TCP over DNS in base64. Some resolvers lower the case of what they log; lower is what is left then.",
+		Name:  "dns2tcp",
+		Class: ClassTunnel,
+		Doc: "dns2tcp: TCP over DNS in base64. Some resolvers lower the case of what they log; lower is what is left " +
+			"then.",
 		Reference: "https://github.com/alex-sector/dns2tcp",
 		Variants:  []string{"base64", "lower"},
 		Generate:  dns2tcp,

@@ -179,19 +179,22 @@ func TestGenerateRefuses(t *testing.T) {
 
 func TestRegisterPanics(t *testing.T) {
 	generate := func(Params) ([]string, error) { return nil, nil }
-	for _, f := range []Family{
-		{Name: "banjori", Class: ClassDGA, Generate: generate},
-		{Name: "", Class: ClassDGA, Generate: generate},
-		{Name: "x", Class: "benign", Generate: generate},
-		{Name: "x", Class: ClassDGA},
+	for _, c := range []struct {
+		family Family
+		want   string
+	}{
+		{Family{Name: "banjori", Class: ClassDGA, Generate: generate}, "registry: family"},
+		{Family{Name: "", Class: ClassDGA, Generate: generate}, "registry: family"},
+		{Family{Name: "x", Class: "benign", Generate: generate}, "synth: "},
+		{Family{Name: "x", Class: ClassDGA}, "synth: "},
 	} {
 		func() {
 			defer func() {
-				if r, ok := recover().(string); !ok || !strings.HasPrefix(r, "synth: ") {
-					t.Errorf("registering %+v: recovered %v", f, r)
+				if r, ok := recover().(string); !ok || !strings.HasPrefix(r, c.want) {
+					t.Errorf("registering %+v: recovered %v", c.family, r)
 				}
 			}()
-			Register(f)
+			Register(c.family)
 		}()
 	}
 }

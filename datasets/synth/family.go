@@ -2,10 +2,11 @@ package synth
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/degas-dns/degas/internal/registry"
 )
 
 // Params selects one stream of a family. Zero values mean the family's documented default.
@@ -41,53 +42,37 @@ const (
 	ClassTunnel = "tunnel"
 )
 
-var registry = map[string]Family{}
+var families = registry.New[Family]("family")
 
-// Register adds f, and wraps f.Generate so that every family checks its parameters alike. It is called
-// from init and panics where the programmer erred: a name taken, a missing generator, a strange class.
+// Register adds f, and wraps f.Generate so that every family checks its parameters alike. It is called from init and
+// panics where the programmer erred: a name that is taken, no generator, a strange class.
 func Register(f Family) {
-	switch _, taken := registry[f.Name]; {
-	case taken:
-		panic("synth: family " + f.Name + " registered twice")
-	case f.Name == "" || f.Generate == nil:
-		panic("synth: family without a name or a generator")
-	case f.Class != ClassDGA && f.Class != ClassTunnel:
-		panic("synth: family " + f.Name + " of class " + f.Class)
+	if f.Generate == nil || f.Class != ClassDGA && f.Class != ClassTunnel {
+		panic(fmt.Sprintf("synth: family %q of class %q has no generator or no such class is known", f.Name, f.Class))
 	}
 	generate, variants := f.Generate, slices.Clone(f.Variants)
-	name := f.Name
 	f.Generate = func(p Params) ([]string, error) {
 		if p.Count < 0 {
-			return nil, fmt.Errorf("synth: %s: negative count %d", name, p.Count)
+			return nil, fmt.Errorf("synth: %s: negative count %d", f.Name, p.Count)
 		}
 		if p.Variant == "" && len(variants) > 0 {
 			p.Variant = variants[0]
 		}
 		if p.Variant != "" && !slices.Contains(variants, p.Variant) {
 			return nil, fmt.Errorf("synth: %s has no variant %q, known ones are: %s",
-				name, p.Variant, strings.Join(variants, ", "))
+				f.Name, p.Variant, strings.Join(variants, ", "))
 		}
 		p.Date = p.Date.UTC()
 		return generate(p)
 	}
-	registry[f.Name] = f
+	families.Register(f.Name, f)
 }
 
 // Families lists every registered family, sorted by name.
-func Families() []Family {
-	return slices.SortedFunc(maps.Values(registry), func(a, b Family) int {
-		return strings.Compare(a.Name, b.Name)
-	})
-}
+func Families() []Family { return families.All() }
 
-// Lookup finds a family by name. The error for an unknown name lists the known ones.
-func Lookup(name string) (Family, error) {
-	if f, ok := registry[name]; ok {
-		return f, nil
-	}
-	known := slices.Sorted(maps.Keys(registry))
-	return Family{}, fmt.Errorf("synth: no family %q, known ones are: %s", name, strings.Join(known, ", "))
-}
+// Lookup finds a family by name. The error for an unknown name proposes the nearest one and lists all.
+func Lookup(name string) (Family, error) { return families.Lookup(name) }
 
 // or fills in a family's defaults where p leaves a zero.
 func (p Params) or(seed uint64, date time.Time, count int) Params {
@@ -113,9 +98,9 @@ func daysSinceEpoch(t time.Time) int { return int(t.Unix() / (24 * 3600)) }
 
 // collect calls next until it has n names.
 func collect(n int, next func(i int) string) []string {
-	names := make([]string, 0, n)
-	for i := range n {
-		names = append(names, next(i))
+	names := make([]string, n)
+	for i := range names {
+		names[i] = next(i)
 	}
 	return names
 }

@@ -4,9 +4,10 @@ import "math/bits"
 
 func init() {
 	Register(Family{
-		Name:      "fobber",
-		Class:     ClassDGA,
-		Doc:       "Fobber (Tinba v3): 17 letters under .net (v1) or 10 under .com (v2). The seed is the generator's first state; no calendar.",
+		Name:  "fobber",
+		Class: ClassDGA,
+		Doc: "Fobber (Tinba v3): 17 letters under .net (v1) or 10 under .com (v2). The seed is the generator's first " +
+			"state; no calendar.",
 		Reference: "https://github.com/baderj/domain_generation_algorithms (fobber)",
 		Variants:  []string{"v1", "v2"},
 		Generate:  fobber,

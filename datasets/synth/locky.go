@@ -4,9 +4,10 @@ import "math/bits"
 
 func init() {
 	Register(Family{
-		Name:      "locky",
-		Class:     ClassDGA,
-		Doc:       "Locky: 5 to 15 letters under country domains, eight names for every two days. The seed is the campaign's affiliate number.",
+		Name:  "locky",
+		Class: ClassDGA,
+		Doc: "Locky: 5 to 15 letters under country domains, eight names for every two days. The seed is the " +
+			"campaign's affiliate number.",
 		Reference: "https://blogs.forcepoint.com/security-labs/lockys-new-dga-seeding-new-domains",
 		Generate:  locky,
 	})

@@ -8,9 +8,10 @@ import (
 
 func init() {
 	Register(Family{
-		Name:      "monerodownloader",
-		Class:     ClassDGA,
-		Doc:       "A downloader of Monero miners: 13 hex digits of an MD5 of the day and a counter, under five top-level domains. No seed.",
+		Name:  "monerodownloader",
+		Class: ClassDGA,
+		Doc: "A downloader of Monero miners: 13 hex digits of an MD5 of the day and a counter, under five top-level " +
+			"domains. No seed.",
 		Reference: "https://github.com/baderj/domain_generation_algorithms (monerodownloader)",
 		Generate:  monerodownloader,
 	})

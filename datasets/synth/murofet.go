@@ -7,9 +7,10 @@ import (
 
 func init() {
 	Register(Family{
-		Name:      "murofet",
-		Class:     ClassDGA,
-		Doc:       "Murofet (LICAT), the DGA of Zeus: MD5 of a date and a counter. v1 and v3 change weekly, v2 daily with the seed as its key.",
+		Name:  "murofet",
+		Class: ClassDGA,
+		Doc: "Murofet (LICAT), the DGA of Zeus: MD5 of a date and a counter. v1 and v3 change weekly, v2 daily with " +
+			"the seed as its key.",
 		Reference: "https://johannesbader.ch/2015/09/three-variants-of-murofets-dga/",
 		Variants:  []string{"v1", "v2", "v3"},
 		Generate:  murofet,

@@ -2,9 +2,10 @@ package synth
 
 func init() {
 	Register(Family{
-		Name:      "mydoom",
-		Class:     ClassDGA,
-		Doc:       "Mydoom: ten letters of asnhreqwpm spelling a number in base ten, new names every day. The seed is the magic number.",
+		Name:  "mydoom",
+		Class: ClassDGA,
+		Doc: "Mydoom: ten letters of asnhreqwpm spelling a number in base ten, new names every day. The seed is the " +
+			"magic number.",
 		Reference: "https://github.com/baderj/domain_generation_algorithms (mydoom)",
 		Generate:  mydoom,
 	})

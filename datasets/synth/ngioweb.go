@@ -4,9 +4,10 @@ import "strings"
 
 func init() {
 	Register(Family{
-		Name:      "ngioweb",
-		Class:     ClassDGA,
-		Doc:       "Ngioweb: pronounceable words of a prefix, syllables and a suffix, up to three joined by hyphens. The seed is the build's; no calendar.",
+		Name:  "ngioweb",
+		Class: ClassDGA,
+		Doc: "Ngioweb: pronounceable words of a prefix, syllables and a suffix, up to three joined by hyphens. The " +
+			"seed is the build's; no calendar.",
 		Reference: "https://blog.netlab.360.com/an-analysis-of-linux-ngioweb-botnet-en/",
 		Generate:  ngioweb,
 	})

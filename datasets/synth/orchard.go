@@ -7,11 +7,12 @@ import (
 
 func init() {
 	Register(Family{
-		Name:      "orchard",
-		Class:     ClassDGA,
-		Doc:       "Orchard: the four words of an MD5 of the date, each under four domains, 16 names a day. No seed.",
-		Reference: "https://blog.netlab.360.com/a-new-botnet-orchard-generates-dga-domains-with-bitcoin-transaction-information/",
-		Generate:  orchard,
+		Name:  "orchard",
+		Class: ClassDGA,
+		Doc:   "Orchard: the four words of an MD5 of the date, each under four domains, 16 names a day. No seed.",
+		Reference: "https://blog.netlab.360.com/a-new-botnet-orchard-generates-dga-domains-with-bitcoin-transaction-" +
+			"information/",
+		Generate: orchard,
 	})
 }
 

@@ -4,9 +4,10 @@ import "strings"
 
 func init() {
 	Register(Family{
-		Name:      "pitou",
-		Class:     ClassDGA,
-		Doc:       "Pitou: 8 or 9 pronounceable letters from 20 counters, new names every ten days. The seed is the build's magic number.",
+		Name:  "pitou",
+		Class: ClassDGA,
+		Doc: "Pitou: 8 or 9 pronounceable letters from 20 counters, new names every ten days. The seed is the " +
+			"build's magic number.",
 		Reference: "https://johannesbader.ch/2019/07/the-dga-of-pitou/",
 		Generate:  pitou,
 	})

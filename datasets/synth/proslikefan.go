@@ -7,9 +7,10 @@ import (
 
 func init() {
 	Register(Family{
-		Name:      "proslikefan",
-		Class:     ClassDGA,
-		Doc:       "Proslikefan and its JavaScript relative: 6 to 12 letters from a string hash of word, date and top-level domain. The variant fixes the word; no seed.",
+		Name:  "proslikefan",
+		Class: ClassDGA,
+		Doc: "Proslikefan and its JavaScript relative: 6 to 12 letters from a string hash of word, date and " +
+			"top-level domain. The variant fixes the word; no seed.",
 		Reference: "https://johannesbader.ch/2016/06/proslikefan/",
 		Variants:  []string{"prospect", "javascript"},
 		Generate:  proslikefan,

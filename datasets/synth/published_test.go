@@ -2,7 +2,8 @@ package synth
 
 import "time"
 
-const umudga = "raw/umudga/UMUDGA - University of Murcia Domain Generation Algorithm Dataset/Fully Qualified Domain Names/"
+const umudga = "raw/umudga/UMUDGA - University of Murcia Domain Generation Algorithm Dataset/Fully Qualified Domain " +
+	"Names/"
 
 // published lists the example outputs that analysts published and the parameters that give them. Dates and
 // seeds that the lists do not state were found by search; where several days give the same names the
@@ -15,21 +16,27 @@ var published = []struct {
 	head   string // its first names, which are tested also where the file is not at hand
 }{
 	{"banjori", Params{}, "dga-examples/banjori/example_domains.txt", 1000,
-		"earnestnessbiophysicalohax.com kwtoestnessbiophysicalohax.com rvcxestnessbiophysicalohax.com hjbtestnessbiophysicalohax.com txmoestnessbiophysicalohax.com"},
-	{"bazarbackdoor", Params{Date: day(2021, 12, 1), Variant: "beta"}, "dga-examples/bazarbackdoor/example_domains_beta.txt", 2160,
+		"earnestnessbiophysicalohax.com kwtoestnessbiophysicalohax.com rvcxestnessbiophysicalohax.com " +
+			"hjbtestnessbiophysicalohax.com txmoestnessbiophysicalohax.com"},
+	{"bazarbackdoor", Params{Date: day(2021, 12, 1), Variant: "beta"},
+		"dga-examples/bazarbackdoor/example_domains_beta.txt", 2160,
 		"acegikacggin.bazar acegilacggio.bazar acegimacggip.bazar acegjkacggjn.bazar acegjlacggjo.bazar"},
-	{"bazarbackdoor", Params{Date: day(2021, 12, 1), Variant: "v5"}, "dga-examples/bazarbackdoor/example_domains_v5.txt", 5776,
+	{"bazarbackdoor", Params{Date: day(2021, 12, 1), Variant: "v5"},
+		"dga-examples/bazarbackdoor/example_domains_v5.txt", 5776,
 		"extiekyw.bazar extiekem.bazar extiekom.bazar extieked.bazar extiwyyw.bazar"},
-	{"bazarbackdoor", Params{Date: day(2021, 12, 1), Variant: "v6"}, "dga-examples/bazarbackdoor/example_domains_v6.txt", 5776,
+	{"bazarbackdoor", Params{Date: day(2021, 12, 1), Variant: "v6"},
+		"dga-examples/bazarbackdoor/example_domains_v6.txt", 5776,
 		"avevreiz.bazar avevrepi.bazar avevrezo.bazar avevrevu.bazar avevoniz.bazar"},
-	{"bazarbackdoor", Params{Date: day(2021, 12, 1), Variant: "v7"}, "dga-examples/bazarbackdoor/example_domains_v7.txt", 5776,
+	{"bazarbackdoor", Params{Date: day(2021, 12, 1), Variant: "v7"},
+		"dga-examples/bazarbackdoor/example_domains_v7.txt", 5776,
 		"ysogekiz.bazar ysogekpi.bazar ysogekoq.bazar ysogekvu.bazar ysogifiz.bazar"},
 	{"bumblebee", Params{Seed: 0x4545535f54534554}, "dga-examples/bumblebee/example_domains.txt", 100,
 		"cmid1s1zeiu.life itszko2ot5u.life 3v1n35i5kwx.life newdnq1xnl9.life jkyj6awt1ao.life"},
 	{"chinad", Params{Date: day(2017, 1, 13)}, "dga-examples/chinad/example_domains.txt", 256,
 		"8f6bacmw30xxv6sc.cn 486txu3yjly0xcmz.ru xmi6x8zg9rkanmyo.info spy1jhdbmvt2ueva.net evybt5gtf2tprvbi.info"},
 	{"corebot", Params{Seed: 0x1db98930, Date: day(2015, 9, 1)}, "dga-examples/corebot/example_domains.txt", 40,
-		"lkhylm0mhyfuhg.ddns.net s63234wluv5v365bwp5.ddns.net afe6mfy23xcxgfa.ddns.net 7rsl1f34sfq0oj3jwvmfa6c.ddns.net ir7l3po0gjy8ypqjm8o.ddns.net"},
+		"lkhylm0mhyfuhg.ddns.net s63234wluv5v365bwp5.ddns.net afe6mfy23xcxgfa.ddns.net 7rsl1f34sfq0oj3jwvmfa6c.ddns.net " +
+			"ir7l3po0gjy8ypqjm8o.ddns.net"},
 	{"darkcracks", Params{Date: day(2024, 4, 3)}, "dga-examples/darkcracks/example_domains.txt", 100,
 		"sTDFUgOAgjL.com EVDFUgOAgjL.com AVDFUgOAgjL.com MVDFUgOAgjL.com IVDFUgOAgjL.com"},
 	{"dircrypt", Params{Seed: 0xf2113c2a}, "dga-examples/dircrypt/example_domains.txt", 30,
@@ -59,7 +66,8 @@ var published = []struct {
 	{"monerodownloader", Params{Date: day(2020, 1, 12)}, "dga-examples/monerodownloader/example_domains.txt", 2500,
 		"31b4bd31fg1x2.org 31b4bd31fg1x2.tickets 31b4bd31fg1x2.blackfriday 31b4bd31fg1x2.hosting 31b4bd31fg1x2.feedback"},
 	{"murofet", Params{Date: day(2015, 9, 1), Variant: "v1"}, "dga-examples/murofet/v1/example_domains.txt", 1000,
-		"giywswshrgxcvoqgvrkthmfa.ru xaiqpbprgymbvrwmzgiyprgdsk.com amgqgularpzxeapztxenbx.net pfscijbmthyfiyjgergugtkbqyh.org xglfcmsgorvwfilhmzlcxxvkfege.info"},
+		"giywswshrgxcvoqgvrkthmfa.ru xaiqpbprgymbvrwmzgiyprgdsk.com amgqgularpzxeapztxenbx.net " +
+			"pfscijbmthyfiyjgergugtkbqyh.org xglfcmsgorvwfilhmzlcxxvkfege.info"},
 	{"murofet", Params{Date: day(2015, 9, 3), Variant: "v2"}, "dga-examples/murofet/v2/example_domains.txt", 1020,
 		"cmqvvxtppnibli.biz cmqvvxtppnibli.com rloqpoiongsuwyq.net rloqpoiongsuwyq.org zsophzovtfor.info"},
 	{"mydoom", Params{Seed: 0xfa8, Date: day(2008, 4, 29)}, "dga-examples/mydoom/example_domains.txt", 99,
@@ -67,9 +75,11 @@ var published = []struct {
 	{"necurs", Params{Seed: 9, Date: day(2015, 8, 28)}, "dga-examples/necurs/example_domains.txt", 2048,
 		"nccojqvabqvkiwhj.mx hoedwwwywnmmbi.ac aeaeneaoinf.mu ccecggc.us mfffpmgtplxbyagbtegh.com"},
 	{"newgoz", Params{Date: day(2015, 8, 31)}, "dga-examples/newgoz/example_domains.txt", 1000,
-		"xzz3ug32bale1uo60y7xj6rge.com 1hyzmw3l2phycet88hzr2do34.net 2ppq821cfem5m1mdua46pxg7bj.biz unlm9w9l8upy1kdde0kba7ktf.org 1ixhw3p1ncr3cf1pjfrpz14n1u0e.com"},
+		"xzz3ug32bale1uo60y7xj6rge.com 1hyzmw3l2phycet88hzr2do34.net 2ppq821cfem5m1mdua46pxg7bj.biz " +
+			"unlm9w9l8upy1kdde0kba7ktf.org 1ixhw3p1ncr3cf1pjfrpz14n1u0e.com"},
 	{"ngioweb", Params{Seed: 0x56edc15}, "dga-examples/ngioweb/example_domains.txt", 1024,
-		"minihileth-subatudofy.org revodihudom.info enisobure-antidimadom-minikevuship.org semiridinution-postepudency.com prolefexity-disorisance.org"},
+		"minihileth-subatudofy.org revodihudom.info enisobure-antidimadom-minikevuship.org semiridinution-postepudency.com " +
+			"prolefexity-disorisance.org"},
 	{"nymaim", Params{Date: day(2018, 2, 24)}, "dga-examples/nymaim/example_domains.txt", 128,
 		"oftbpec.com lotmpwyk.info seikpwq.info bcfatyltdvp.info rfwstgy.com"},
 	{"orchard", Params{Date: day(2022, 9, 29)}, "dga-examples/orchard/example_domains.txt", 32,
@@ -78,36 +88,45 @@ var published = []struct {
 		"elkfcfnacacmofdf.com mkmeeefncfnfdmbm.de ffcdcnbmmnaeddcd.com ddkfodnaadmbmofo.co.uk efneboaodnmbecoa.co"},
 	{"pitou", Params{Seed: 0xdafe02c, Date: day(2019, 4, 10)}, "dga-examples/pitou/example_domains.txt", 280,
 		"koohoavab.net koohoavac.net koohoavad.net koohoavaf.net koohoavag.net"},
-	{"proslikefan", Params{Date: day(2016, 6, 17), Variant: "prospect"}, "dga-examples/proslikefan/example_domains.txt", 100,
+	{"proslikefan", Params{Date: day(2016, 6, 17), Variant: "prospect"},
+		"dga-examples/proslikefan/example_domains.txt", 100,
 		"flarvcpk.eu stjneohiod.biz vcevvkc.se qylptiin.info bsvisbttr.com"},
-	{"proslikefan", Params{Date: day(2015, 11, 26), Variant: "javascript"}, "dga-examples/unnamed_javascript_dga/example_domains.txt", 30,
+	{"proslikefan", Params{Date: day(2015, 11, 26), Variant: "javascript"},
+		"dga-examples/unnamed_javascript_dga/example_domains.txt", 30,
 		"rxxeqcoy.cc kmymbyzd.co cfukbzbmg.eu sblwtafc.cc lqdoacat.co"},
 	{"pushdo", Params{Date: day(2019, 12, 6)}, "dga-examples/pushdo/example_domains.txt", 1350,
 		"weafokuggeir.kz sictemuborug.kz cirpicficj.kz geijanmap.kz fuxhuxsabi.kz"},
 	{"pykspa", Params{Seed: 0xb8b2c9e1, Variant: "improved"}, "dga-examples/pykspa/improved/example_domains.txt", 10,
 		"uammskmq.org jqplflktas.info rybwtr.net uyznvxlof.info gakcmqiw.com"},
-	{"pykspa", Params{Date: day(2015, 8, 31), Variant: "precursor"}, "dga-examples/pykspa/precursor/example_domains.txt", 5000,
+	{"pykspa", Params{Date: day(2015, 8, 31), Variant: "precursor"},
+		"dga-examples/pykspa/precursor/example_domains.txt", 5000,
 		"llfwhgn.com guqqkaiq.biz wctymo.net lovfjsfox.com oruhbanansnan.cc"},
 	{"qadars", Params{Seed: 0x89f5, Date: day(2016, 3, 28)}, "dga-examples/qadars/example_domains.txt", 200,
 		"jk9enwhansl2.org sdqfodmf81m7.net 5uro1uzspejk.net ub4hinsduf0p.net zs9ijo1er81u.com"},
 	{"qakbot", Params{Date: day(2016, 2, 21)}, "dga-examples/qakbot/example_domains.txt", 5000,
-		"bqkrtxgkmriwsiwcngtivpx.info jdtmfupdyueqeldvhsjzdvzob.net guhmpoxzivhba.com nqqxqhuacaqhzurde.org lgqsqgpqzijwid.info"},
-	{"qsnatch", Params{Date: day(2019, 11, 11).Add(23 * time.Hour), Variant: "a"}, "dga-examples/qsnatch/example_domains_a.txt", 2610,
+		"bqkrtxgkmriwsiwcngtivpx.info jdtmfupdyueqeldvhsjzdvzob.net guhmpoxzivhba.com nqqxqhuacaqhzurde.org " +
+			"lgqsqgpqzijwid.info"},
+	{"qsnatch", Params{Date: day(2019, 11, 11).Add(23 * time.Hour), Variant: "a"},
+		"dga-examples/qsnatch/example_domains_a.txt", 2610,
 		"t2q2r.cf gc9nz.tk 07tvvc.com 7ubqo.ml 53bcm.de"},
 	{"qsnatch", Params{Date: day(2019, 11, 11), Variant: "b"}, "dga-examples/qsnatch/example_domains_b.txt", 150,
 		"t2q2rs.cf t2q2rsa.cf t2q2rsaz.cf t2q2rsazo.cf t2q2rsazo1.cf"},
 	{"ramnit", Params{Seed: 0x79159c10}, "dga-examples/ramnit/example_domains.txt", 100,
 		"knpqxlxcwtlvgrdyhd.com nvlyffua.com hgyudheedieibxy.com anrylixwcbnjopdd.com vrndmdrdrjoff.com"},
-	{"ranbyus", Params{Seed: 0xb6354bc3, Date: day(2015, 5, 14), Variant: "may"}, "dga-examples/ranbyus/may/example_domains.txt", 40,
+	{"ranbyus", Params{Seed: 0xb6354bc3, Date: day(2015, 5, 14), Variant: "may"},
+		"dga-examples/ranbyus/may/example_domains.txt", 40,
 		"ikwoqkwuajpbyx.com niukpdrluwlfox.pw rcnxisuibbadng.in wbqtidjvsdiwee.me jrdyumcieyipnv.cc"},
-	{"ranbyus", Params{Seed: 0x0f0d5bfa, Date: day(2015, 9, 25), Variant: "september"}, "dga-examples/ranbyus/september/example_domains.txt", 40,
+	{"ranbyus", Params{Seed: 0x0f0d5bfa, Date: day(2015, 9, 25), Variant: "september"},
+		"dga-examples/ranbyus/september/example_domains.txt", 40,
 		"jxbdxeyxttdmcjagi.me iqmadgybfhnrssadm.cc gdoldaognceaedkke.su jnbnyrmxmpblfgstk.tw ucjetnyaitygjidva.net"},
 	{"reconyc", Params{Seed: 0x6a2e9}, "dga-examples/reconyc/example_domains.txt", 100,
 		"E5zHail0Mw.com gabbvK2o6s.com CumpP2A4d7.com 5eswmwNQyF.com lExfSzyuwP.com"},
 	{"sharkbot", Params{Date: day(2022, 5, 30), Variant: "0.0"}, "dga-examples/sharkbot/example_domains_v0.0.txt", 7,
-		"mjjwb2pcstlmsedgzgz.xyz mjjwb2pcstlmsedgzgz.live mjjwb2pcstlmsedgzgz.com mjjwb2pcstlmsedgzgz.store mjjwb2pcstlmsedgzgz.info"},
+		"mjjwb2pcstlmsedgzgz.xyz mjjwb2pcstlmsedgzgz.live mjjwb2pcstlmsedgzgz.com mjjwb2pcstlmsedgzgz.store " +
+			"mjjwb2pcstlmsedgzgz.info"},
 	{"sharkbot", Params{Date: day(2022, 5, 30), Variant: "1.63"}, "dga-examples/sharkbot/example_domains_v1.63.txt", 7,
-		"mjiymdiycg9qqkk5teh.xyz mjiymdiycg9qqkk5teh.live mjiymdiycg9qqkk5teh.com mjiymdiycg9qqkk5teh.store mjiymdiycg9qqkk5teh.info"},
+		"mjiymdiycg9qqkk5teh.xyz mjiymdiycg9qqkk5teh.live mjiymdiycg9qqkk5teh.com mjiymdiycg9qqkk5teh.store " +
+			"mjiymdiycg9qqkk5teh.info"},
 	{"sharkbot", Params{Date: day(2022, 5, 30), Variant: "2.1"}, "dga-examples/sharkbot/example_domains_v2.1.txt", 7,
 		"2fae36c0d5c7cab3.xyz a66629478acb84c7.live 76e5e849348c0b21.com f2b24dea13ab03c1.store 593875ed50cf2c0f.info"},
 	{"sharkbot", Params{Date: day(2022, 5, 30), Variant: "2.8"}, "dga-examples/sharkbot/example_domains_v2.8.txt", 7,

@@ -7,9 +7,10 @@ import (
 
 func init() {
 	Register(Family{
-		Name:      "pushdo",
-		Class:     ClassDGA,
-		Doc:       "Pushdo (Cutwail): 9 to 12 letters in syllables under .kz, 30 names a day for 45 days around the date. No seed.",
+		Name:  "pushdo",
+		Class: ClassDGA,
+		Doc: "Pushdo (Cutwail): 9 to 12 letters in syllables under .kz, 30 names a day for 45 days around the date. " +
+			"No seed.",
 		Reference: "https://github.com/baderj/domain_generation_algorithms (pushdo)",
 		Generate:  pushdo,
 	})

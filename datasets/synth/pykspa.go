@@ -2,9 +2,10 @@ package synth
 
 func init() {
 	Register(Family{
-		Name:      "pykspa",
-		Class:     ClassDGA,
-		Doc:       "Pykspa: 6 to 15 letters. improved takes the seed that a period of 20 days has, precursor the date in steps of two days.",
+		Name:  "pykspa",
+		Class: ClassDGA,
+		Doc: "Pykspa: 6 to 15 letters. improved takes the seed that a period of 20 days has, precursor the date in " +
+			"steps of two days.",
 		Reference: "https://johannesbader.ch/2015/03/the-dga-of-pykspa/",
 		Variants:  []string{"improved", "precursor"},
 		Generate:  pykspa,

@@ -2,9 +2,10 @@ package synth
 
 func init() {
 	Register(Family{
-		Name:      "ramdo",
-		Class:     ClassDGA,
-		Doc:       "Ramdo (Redyms): 16 letters, every other one of the alphabet, under .org. The seed is the build's; no calendar.",
+		Name:  "ramdo",
+		Class: ClassDGA,
+		Doc: "Ramdo (Redyms): 16 letters, every other one of the alphabet, under .org. The seed is the build's; no " +
+			"calendar.",
 		Reference: "https://github.com/baderj/domain_generation_algorithms (ramdo)",
 		Generate:  ramdo,
 	})

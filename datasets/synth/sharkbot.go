@@ -11,9 +11,10 @@ import (
 
 func init() {
 	Register(Family{
-		Name:      "sharkbot",
-		Class:     ClassDGA,
-		Doc:       "SharkBot (Android): one name a week for each of seven top-level domains; hex since version 2, base64 of a fixed phrase before. No seed.",
+		Name:  "sharkbot",
+		Class: ClassDGA,
+		Doc: "SharkBot (Android): one name a week for each of seven top-level domains; hex since version 2, base64 " +
+			"of a fixed phrase before. No seed.",
 		Reference: "https://research.checkpoint.com/2022/google-is-on-guard-sharks-shall-not-pass/",
 		Variants:  []string{"2.8", "2.1", "1.63", "0.0"},
 		Generate:  sharkbot,

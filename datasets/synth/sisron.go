@@ -7,9 +7,10 @@ import (
 
 func init() {
 	Register(Family{
-		Name:      "sisron",
-		Class:     ClassDGA,
-		Doc:       "Sisron (TOMB): base64 of the date in lower case, the last ten days under four top-level domains. No seed.",
+		Name:  "sisron",
+		Class: ClassDGA,
+		Doc: "Sisron (TOMB): base64 of the date in lower case, the last ten days under four top-level domains. No " +
+			"seed.",
 		Reference: "https://www.johannesbader.ch/2016/06/the-dga-of-sisron/",
 		Generate:  sisron,
 	})

@@ -2,9 +2,10 @@ package synth
 
 func init() {
 	Register(Family{
-		Name:      "symmi",
-		Class:     ClassDGA,
-		Doc:       "Symmi (MewsSpy): 8 to 15 letters under ddns.net, vowels and consonants mostly in turn, new twice a month. The seed is the build's.",
+		Name:  "symmi",
+		Class: ClassDGA,
+		Doc: "Symmi (MewsSpy): 8 to 15 letters under ddns.net, vowels and consonants mostly in turn, new twice a " +
+			"month. The seed is the build's.",
 		Reference: "https://johannesbader.ch/2015/01/the-dga-of-symmi/",
 		Generate:  symmi,
 	})

@@ -86,7 +86,8 @@ func (s *session) content(n int) []byte {
 }
 
 var (
-	httpPaths  = strings.Fields("/ /index.html /login /api/v1/items /static/app.js /images/logo.png /search?q=dns /feed.xml /wp-login.php /update")
+	httpPaths = strings.Fields("/ /index.html /login /api/v1/items /static/app.js /images/logo.png /search?q=dns " +
+		"/feed.xml /wp-login.php /update")
 	httpAgents = []string{"curl/7.88.1", "Wget/1.21.3", "Mozilla/5.0 (X11; Linux x86_64)", "python-requests/2.31.0"}
 )
 

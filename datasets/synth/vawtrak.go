@@ -2,9 +2,10 @@ package synth
 
 func init() {
 	Register(Family{
-		Name:      "vawtrak",
-		Class:     ClassDGA,
-		Doc:       "Vawtrak (Neverquest), second version: 7 to 11 pronounceable letters under .com. The seed is the build's; no calendar.",
+		Name:  "vawtrak",
+		Class: ClassDGA,
+		Doc: "Vawtrak (Neverquest), second version: 7 to 11 pronounceable letters under .com. The seed is the " +
+			"build's; no calendar.",
 		Reference: "http://www.threatgeek.com/2016/11/vawtrak-dga-round-2.html",
 		Generate:  vawtrak,
 	})

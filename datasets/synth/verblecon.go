@@ -7,11 +7,12 @@ import (
 
 func init() {
 	Register(Family{
-		Name:      "verblecon",
-		Class:     ClassDGA,
-		Doc:       "Verblecon: the MD5 of date and a word under .tk, one name a day. No seed.",
-		Reference: "https://symantec-enterprise-blogs.security.com/blogs/threat-intelligence/verblecon-sophisticated-malware-cryptocurrency-mining-discord",
-		Generate:  verblecon,
+		Name:  "verblecon",
+		Class: ClassDGA,
+		Doc:   "Verblecon: the MD5 of date and a word under .tk, one name a day. No seed.",
+		Reference: "https://symantec-enterprise-blogs.security.com/blogs/threat-intelligence/verblecon-sophisticated-" +
+			"malware-cryptocurrency-mining-discord",
+		Generate: verblecon,
 	})
 }
 

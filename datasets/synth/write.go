@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"github.com/degas-dns/degas/internal/atomicfile"
 )
 
 // WriteSample writes a sample as a tree of raw data, the shapes in which publishers give theirs:
@@ -37,39 +39,14 @@ func WriteSample(dir string, o SampleOptions) error {
 		files[path].WriteString(r.Name + "\n")
 	}
 	for path, text := range files {
-		if err := writeFile(filepath.Join(dir, path), text.Bytes()); err != nil {
+		path = filepath.Join(dir, path)
+		err := os.MkdirAll(filepath.Dir(path), 0o755)
+		if err == nil {
+			err = atomicfile.Write(path, text.Bytes())
+		}
+		if err != nil {
 			return fmt.Errorf("synth: write sample: %w", err)
 		}
 	}
 	return nil
-}
-
-// writeFile replaces path in one step: a reader sees the old file or the whole new one.
-func writeFile(path string, text []byte) (err error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".tmp-*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			f.Close()
-			os.Remove(f.Name())
-		}
-	}()
-	if _, err := f.Write(text); err != nil {
-		return err
-	}
-	if err := f.Chmod(0o644); err != nil {
-		return err
-	}
-	if err := f.Sync(); err != nil {
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
 }

@@ -19,8 +19,11 @@ import (
 // standAloneToken is the header of a token made for the ML Model Manager.
 const standAloneToken = "standAloneToken"
 
-// devoFiles are the engines that an exported model can be run by, and its file for each.
-var devoFiles = map[string]string{"ONNX": "model.onnx"}
+// devoEngine is the only engine of the manager that runs a file that degas exports, devoFile.
+const (
+	devoEngine = "ONNX"
+	devoFile   = "model.onnx"
+)
 
 // devoImage is what the manager found in an uploaded file.
 type devoImage struct {
@@ -41,19 +44,12 @@ type devo struct {
 	o    Options
 }
 
-// toDevo uploads the file of o.Engine and makes a model of it. A model of that name is an error unless o.Force is set,
-// which gives it the new file.
+// toDevo uploads model.onnx and makes a model of it. A model of that name is an error unless o.Force is set, which
+// gives it the new file.
 func toDevo(ctx context.Context, e *exported, base *url.URL, o Options) (Result, error) {
-	if o.Engine == "" {
-		o.Engine = "ONNX"
-	}
-	name, ok := devoFiles[o.Engine]
-	if !ok {
-		return Result{}, fmt.Errorf("engine %q runs nothing that degas exports, only ONNX does", o.Engine)
-	}
-	i := slices.IndexFunc(e.files, func(f export.File) bool { return f.Path == name })
+	i := slices.IndexFunc(e.files, func(f export.File) bool { return f.Path == devoFile })
 	if i < 0 {
-		return Result{}, fmt.Errorf("the directory holds no %s. Try: export-model --format onnx", name)
+		return Result{}, fmt.Errorf("the directory holds no %s. Try: export-model --format onnx", devoFile)
 	}
 	if o.Token == "" {
 		return Result{}, errors.New("no token. Try: DEGAS_PUBLISH_TOKEN")
@@ -72,7 +68,7 @@ func toDevo(ctx context.Context, e *exported, base *url.URL, o Options) (Result,
 	if id != nil && !o.Force {
 		return Result{}, fmt.Errorf("model %s: %w. Try: another --name, or --force", o.Name, export.ErrExists)
 	}
-	image, err := d.upload(ctx, filepath.Join(e.dir, name))
+	image, err := d.upload(ctx, filepath.Join(e.dir, devoFile))
 	if err != nil {
 		return Result{}, err
 	}
@@ -103,6 +99,7 @@ func (d devo) find(ctx context.Context) (id json.RawMessage, err error) {
 	return nil, nil
 }
 
+// upload gives the manager the model's file and returns what the manager found in it.
 func (d devo) upload(ctx context.Context, path string) (*devoImage, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -110,7 +107,7 @@ func (d devo) upload(ctx context.Context, path string) (*devoImage, error) {
 	}
 	var body bytes.Buffer
 	form := multipart.NewWriter(&body)
-	if err := form.WriteField("engine", d.o.Engine); err != nil {
+	if err := form.WriteField("engine", devoEngine); err != nil {
 		return nil, err
 	}
 	part, err := form.CreateFormFile("fileName", filepath.Base(path))
@@ -137,9 +134,10 @@ func (d devo) upload(ctx context.Context, path string) (*devoImage, error) {
 	return image, nil
 }
 
+// create makes a model that uses image or, if id is not nil, gives the model of that id the image.
 func (d devo) create(ctx context.Context, image *devoImage, id json.RawMessage) error {
 	model := map[string]any{
-		"name": d.o.Name, "engine": d.o.Engine, "description": d.o.Description, "hidden": false,
+		"name": d.o.Name, "engine": devoEngine, "description": d.o.Description, "hidden": false,
 		"image":      map[string]any{"id": image.ImageID, "size": image.Size},
 		"outputType": image.OutputType, "fields": image.Fields, "clusters": image.Clusters, "category": image.Category,
 		"runtimeSize": image.RuntimeSize,
@@ -155,7 +153,7 @@ func (d devo) create(ctx context.Context, image *devoImage, id json.RawMessage) 
 	return err
 }
 
-// send asks the manager. Its errors have a code and a message.
+// send sends a request with the token. The manager's own errors have a code and a message.
 func (d devo) send(ctx context.Context, method, path string, body []byte, kind string) ([]byte, error) {
 	header := http.Header{}
 	if kind != "" {

@@ -15,13 +15,14 @@ import (
 	"time"
 
 	"github.com/degas-dns/degas/export"
+	"github.com/degas-dns/degas/internal/retryafter"
 )
 
 // client is shared by all requests; the proxy comes from the environment.
 var client = &http.Client{Timeout: 10 * time.Minute, CheckRedirect: redirect}
 
-// redirect follows what keeps the method. Otherwise, where an upload would become a GET that uploads nothing, the redirect is
-// the answer. Another host must not see the token, of which net/http knows the standard header only.
+// redirect follows what keeps the method. Otherwise, where an upload would become a GET that uploads nothing, the
+// redirect is the answer. Another host must not see the token, of which net/http knows the standard header only.
 func redirect(req *http.Request, via []*http.Request) error {
 	if len(via) >= 10 {
 		return errors.New("stopped after 10 redirects")
@@ -43,8 +44,8 @@ const (
 // firstWait is the pause before the second try; every further one is twice as long.
 var firstWait = time.Second
 
-// put uploads every file, SHA256SUMS last: who sees that sees all. It is asked for first, so that a version that is there
-// already stays.
+// put uploads every file, SHA256SUMS last: who sees that sees all. It is asked for first, so that a version that is
+// there already stays.
 func put(ctx context.Context, e *exported, base *url.URL, o Options) (Result, error) {
 	if o.Version == 0 {
 		return Result{}, errors.New("no version: --version, or a directory whose name is a number")
@@ -77,16 +78,14 @@ func put(ctx context.Context, e *exported, base *url.URL, o Options) (Result, er
 func exists(ctx context.Context, file *url.URL, o Options) (bool, error) {
 	_, err := send(ctx, http.MethodHead, file, nil, o, nil)
 	var status *statusError
-	if errors.As(err, &status) && (status.code == http.StatusMethodNotAllowed || status.code == http.StatusNotImplemented) {
+	if errors.As(err, &status) && status.in(http.StatusMethodNotAllowed, http.StatusNotImplemented) {
 		_, err = send(ctx, http.MethodGet, file, nil, o, http.Header{"Range": {"bytes=0-0"}})
 	}
-	if errors.As(err, &status) {
-		switch status.code {
-		case http.StatusNotFound, http.StatusGone:
-			return false, nil
-		case http.StatusRequestedRangeNotSatisfiable: // an empty file
-			return true, nil
-		}
+	switch {
+	case errors.As(err, &status) && status.in(http.StatusNotFound, http.StatusGone):
+		return false, nil
+	case errors.As(err, &status) && status.in(http.StatusRequestedRangeNotSatisfiable): // an empty file
+		return true, nil
 	}
 	return err == nil, err
 }
@@ -97,6 +96,14 @@ type statusError struct {
 	method, url string
 	text        string
 	retryAfter  time.Duration
+}
+
+func (e *statusError) in(codes ...int) bool { return slices.Contains(codes, e.code) }
+
+// refused tells whether the same request would be refused again.
+func (e *statusError) refused() bool {
+	return e.in(http.StatusNotImplemented) ||
+		e.code < 500 && !e.in(http.StatusTooManyRequests, http.StatusRequestTimeout)
 }
 
 func (e *statusError) Error() string {
@@ -114,8 +121,7 @@ func send(ctx context.Context, method string, to *url.URL, body []byte, o Option
 	for try := 1; ; try++ {
 		answer, err := sendOnce(ctx, method, to, body, o, header)
 		var status *statusError
-		refused := errors.As(err, &status) && (status.code < 500 || status.code == http.StatusNotImplemented) && status.code != http.StatusTooManyRequests && status.code != http.StatusRequestTimeout
-		if err == nil || refused || ctx.Err() != nil || try == tries {
+		if err == nil || errors.As(err, &status) && status.refused() || ctx.Err() != nil || try == tries {
 			return answer, err
 		}
 		pause := wait
@@ -131,7 +137,14 @@ func send(ctx context.Context, method string, to *url.URL, body []byte, o Option
 	}
 }
 
-func sendOnce(ctx context.Context, method string, to *url.URL, body []byte, o Options, header http.Header) ([]byte, error) {
+func sendOnce(
+	ctx context.Context,
+	method string,
+	to *url.URL,
+	body []byte,
+	o Options,
+	header http.Header,
+) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, method, to.String(), bytes.NewReader(body))
 	if err != nil {
 		return nil, err
@@ -155,12 +168,11 @@ func sendOnce(ctx context.Context, method string, to *url.URL, body []byte, o Op
 	if to, err := resp.Location(); err == nil && resp.StatusCode < 400 {
 		text = "it redirects to " + to.Redacted() + ". Try: that address"
 	}
-	seconds, _ := strconv.Atoi(resp.Header.Get("Retry-After")) // a date, or none, is 0
 	return answer, &statusError{code: resp.StatusCode, method: method, url: to.Redacted(), text: text,
-		retryAfter: time.Duration(max(0, seconds)) * time.Second}
+		retryAfter: retryafter.Wait(resp.Header, time.Now())}
 }
 
-// firstLine is what of an answer helps in an error.
+// firstLine is the part of an answer that an error can show: "" if that is long or HTML.
 func firstLine(answer []byte) string {
 	line, _, _ := bytes.Cut(bytes.TrimSpace(answer), []byte{'\n'})
 	if len(line) > 200 || bytes.HasPrefix(line, []byte{'<'}) {

@@ -18,7 +18,8 @@ import (
 	"github.com/degas-dns/degas/export/tfserving"
 )
 
-// Options say what is published as what. The zero Options take name and version from the directory.
+// Options say under which name, version and rights a model is published. The zero Options take name and version from
+// the directory.
 type Options struct {
 	// Name of the model; "" takes the directory's, the one above where the directory is a number.
 	Name string
@@ -32,9 +33,9 @@ type Options struct {
 	Token string
 	// Auth is how Devo gets the token: "standalone" (default) or "bearer".
 	Auth string
-	// Engine and Description are Devo's; "" is ONNX, and what the manifest says.
-	Engine, Description string
-	// Domain is prefixed to the paths of Devo's servers before 2.4.0.
+	// Description is Devo's; "" takes name, producer and threshold from the manifest.
+	Description string
+	// Domain is put before the paths of Devo's servers before 2.4.0.
 	Domain string
 }
 
@@ -52,9 +53,9 @@ type Result struct {
 //
 //	file:///srv/models, or a path      /srv/models/NAME/VERSION, whole or not at all
 //	https://host/models                PUT of every file below /models/NAME/VERSION, SHA256SUMS last
-//	devo+https://host/mlmodelmanager/  the file of one engine, and the model that uses it
+//	devo+https://host/mlmodelmanager/  model.onnx, and the model that uses it
 //
-// The error wraps export.ErrExists where there is a model of that name and version, or at Devo of that name, already.
+// The error wraps export.ErrExists if a model of that name and version, or at Devo of that name, is there already.
 func Publish(ctx context.Context, dir, target string, o Options) (Result, error) {
 	e, err := open(dir)
 	if err != nil {
@@ -77,8 +78,9 @@ func Publish(ctx context.Context, dir, target string, o Options) (Result, error)
 	switch u.Scheme {
 	case "", "file":
 		if u.Scheme == "file" {
-			if u.Host != "" || u.Path == "" { // which file:store has neither
-				return Result{}, fmt.Errorf("publish to %s: no file URL of a path on this machine. Try: file:///srv/models, or a path", u.Redacted())
+			if u.Host != "" || u.Path == "" { // file:store has neither
+				return Result{}, fmt.Errorf("publish to %s: no file URL of a path on this machine. "+
+					"Try: file:///srv/models, or a path", u.Redacted())
 			}
 			target = u.Path
 		}
@@ -89,7 +91,8 @@ func Publish(ctx context.Context, dir, target string, o Options) (Result, error)
 		u.Scheme = strings.TrimPrefix(u.Scheme, "devo+")
 		r, err = toDevo(ctx, e, u, o)
 	default:
-		return Result{}, fmt.Errorf("publish to %s: scheme %q is none of file, http, https, devo+http and devo+https", target, u.Scheme)
+		return Result{}, fmt.Errorf("publish to %s: scheme %q is none of file, http, https, devo+http and devo+https",
+			target, u.Scheme)
 	}
 	if err != nil {
 		return Result{}, fmt.Errorf("publish %s to %s: %w", dir, u.Redacted(), err)
@@ -99,11 +102,11 @@ func Publish(ctx context.Context, dir, target string, o Options) (Result, error)
 
 var validName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]*$`)
 
-// version directories hold these files, all checked.
+// exported is a version directory whose files have been checked.
 type exported struct {
 	dir      string
 	name     string
-	version  int // 0 when the directory's name is no number
+	version  int // 0 if the directory's name is no number
 	manifest export.Manifest
 	files    []export.File // without SHA256SUMS
 }

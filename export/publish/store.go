@@ -3,7 +3,9 @@ package publish
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,13 +16,10 @@ import (
 	"github.com/degas-dns/degas/internal/atomicfile"
 )
 
-// toStore copies e to root/NAME/VERSION. Servers that watch root see the version whole: it is written into a sibling that
-// they pass over, and renamed.
+// toStore copies e to root/NAME/VERSION. Servers that watch root see the version whole: it is written into a sibling
+// that they pass over, and renamed.
 func toStore(ctx context.Context, e *exported, root string, o Options) (Result, error) {
 	base := filepath.Join(root, o.Name)
-	if err := os.MkdirAll(base, 0o755); err != nil {
-		return Result{}, err
-	}
 	there, err := stored(base)
 	if err != nil {
 		return Result{}, err
@@ -32,18 +31,16 @@ func toStore(ctx context.Context, e *exported, root string, o Options) (Result, 
 		}
 	}
 	to := filepath.Join(base, strconv.Itoa(o.Version))
-	stage, err := os.MkdirTemp(base, ".tmp-")
+	err = atomicfile.ReplaceDir(to, func(stage string) error {
+		if err := fill(ctx, e, stage); err != nil {
+			return err
+		}
+		if _, err := os.Stat(to); err == nil && !o.Force {
+			return fmt.Errorf("%s: %w. Try: another --version, or --force", to, export.ErrExists)
+		}
+		return nil
+	})
 	if err != nil {
-		return Result{}, err
-	}
-	defer os.RemoveAll(stage) // gone already when all went well
-	if err := fill(ctx, e, stage); err != nil {
-		return Result{}, err
-	}
-	if _, err := os.Stat(to); err == nil && !o.Force {
-		return Result{}, fmt.Errorf("%s: %w. Try: another --version, or --force", to, export.ErrExists)
-	}
-	if err := atomicfile.PlaceDir(stage, to); err != nil {
 		return Result{}, err
 	}
 	r := e.result(to, o)
@@ -60,10 +57,10 @@ type storedVersion struct {
 	name   string
 }
 
-// stored lists a model's versions, oldest first.
+// stored lists a model's versions, oldest first; none if base does not exist.
 func stored(base string) ([]storedVersion, error) {
 	entries, err := os.ReadDir(base)
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
 	var out []storedVersion
@@ -112,12 +109,12 @@ func retain(base string, there []storedVersion, o Options) (removed []string, er
 		if v.number == o.Version {
 			continue
 		}
-		// Renamed first: a server must not find half a version.
-		gone := filepath.Join(base, ".tmp-old-"+v.name)
-		if err := os.Rename(filepath.Join(base, v.name), gone); err != nil {
-			return removed, fmt.Errorf("published, but remove version %s: %w", v.name, err)
+		gone, err := atomicfile.Stage(base) // moved there first: a server must not find half a version
+		if err == nil {
+			err = os.Rename(filepath.Join(base, v.name), filepath.Join(gone, v.name))
+			err = errors.Join(err, os.RemoveAll(gone))
 		}
-		if err := os.RemoveAll(gone); err != nil {
+		if err != nil {
 			return removed, fmt.Errorf("published, but remove version %s: %w", v.name, err)
 		}
 		removed = append(removed, v.name)

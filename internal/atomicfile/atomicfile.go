@@ -1,4 +1,5 @@
-// Package atomicfile writes files and directories that appear whole or not at all: beside their final name, synced, then renamed.
+// Package atomicfile writes files and directories that appear whole or not at all. It writes beside the final name,
+// syncs, renames, and syncs the directory: what a function of this package has put in place survives a power failure.
 package atomicfile
 
 import (
@@ -9,21 +10,41 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
-// pattern is the name of a file that is being written.
-const pattern = ".degas-*.tmp"
+const (
+	unfinished = ".degas-*.tmp" // a file or a directory that is being written
+	oldPrefix  = ".degas-old-"  // before a directory's name: its old version, see PlaceDir
+)
 
-// Sweep removes what processes that were killed left half written in dir and below. Nobody else may be writing there.
+// Steps that change names. Tests stop the process before each of them, or take the exchange away.
+var (
+	rename    = os.Rename
+	exchange  = exchangeNames
+	removeAll = os.RemoveAll
+)
+
+// Sweep removes what killed processes left unfinished in dir and below, and calls Recover for directories that they
+// were about to replace. Nobody else may be writing there.
 func Sweep(dir string) error {
 	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
+		if err != nil {
 			return err
 		}
-		if ours, _ := filepath.Match(pattern, d.Name()); ours {
-			return os.Remove(path)
+		name, isOld := strings.CutPrefix(d.Name(), oldPrefix)
+		switch isUnfinished, _ := filepath.Match(unfinished, d.Name()); {
+		case isUnfinished:
+			err = removeAll(path)
+		case isOld && d.IsDir():
+			err = Recover(filepath.Join(filepath.Dir(path), name))
+		default:
+			return nil
 		}
-		return nil
+		if err == nil && d.IsDir() {
+			return fs.SkipDir
+		}
+		return err
 	})
 }
 
@@ -32,10 +53,10 @@ func Write(path string, data []byte) error {
 	return WriteFunc(path, func(w io.Writer) error { _, err := w.Write(data); return err })
 }
 
-// WriteFunc lets write fill the file that becomes path. When write fails, path is left as it was and nothing of the
-// attempt stays behind. The error names path.
+// WriteFunc lets write fill the file that becomes path. If write fails, path stays as it was and nothing of the attempt
+// is left. The error names path. System calls: open, write, fsync, rename, fsync of the directory.
 func WriteFunc(path string, write func(io.Writer) error) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), pattern)
+	f, err := os.CreateTemp(filepath.Dir(path), unfinished)
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
@@ -62,32 +83,101 @@ func WriteFunc(path string, write func(io.Writer) error) (err error) {
 	if err := f.Close(); err != nil {
 		return err
 	}
-	return os.Rename(f.Name(), path)
+	return Rename(f.Name(), path)
 }
 
-// PlaceDir renames the directory stage, which must be on the same file system, to to. What is at to moves aside first and
-// comes back if the rename fails.
+// Rename renames a file or directory and syncs the directory that it is in then.
+func Rename(from, to string) error {
+	if err := rename(from, to); err != nil {
+		return err
+	}
+	return syncPath(filepath.Dir(filepath.Clean(to)))
+}
+
+// Stage makes an empty directory in parent, for unfinished work. The caller removes it; after a kill, Sweep does.
+func Stage(parent string) (string, error) { return os.MkdirTemp(parent, unfinished) }
+
+// ReplaceDir lets fill write the directory that becomes to, whose parent it makes if need be. fill gets the path of an
+// empty directory beside to. If fill fails, to stays as it was and nothing of the attempt is left.
+func ReplaceDir(to string, fill func(stage string) error) error {
+	parent := filepath.Dir(filepath.Clean(to))
+	if err := errors.Join(Recover(to), os.MkdirAll(parent, 0o755)); err != nil {
+		return err
+	}
+	stage, err := Stage(parent)
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(stage) // gone already when all went well
+	if err := fill(stage); err != nil {
+		return err
+	}
+	return PlaceDir(stage, to)
+}
+
+// PlaceDir syncs the directory stage and moves it to to, beside it. What was at to is removed: a process that is killed
+// just before that leaves it at stage.
+//
+// If to exists, one system call exchanges the two, so that to names the old version or the new one at any moment. Where
+// the system or the file system has no such call, the old version moves aside first. A process that is killed right
+// then leaves nothing at to, until Recover puts the old version back, which PlaceDir, ReplaceDir and Sweep do first.
 func PlaceDir(stage, to string) error {
 	to = filepath.Clean(to)                        // the parent of "x/" would be x itself
 	if err := os.Chmod(stage, 0o755); err != nil { // MkdirTemp makes it private
 		return err
 	}
-	if _, err := os.Stat(to); errors.Is(err, fs.ErrNotExist) {
-		return os.Rename(stage, to)
-	}
-	old, err := os.MkdirTemp(filepath.Dir(to), ".tmp-old-")
-	if err != nil {
+	if err := errors.Join(syncTree(stage), Recover(to)); err != nil {
 		return err
 	}
-	aside := filepath.Join(old, "version")
-	if err := os.Rename(to, aside); err != nil {
-		return errors.Join(err, os.Remove(old))
+	if _, err := os.Lstat(to); errors.Is(err, fs.ErrNotExist) {
+		return Rename(stage, to)
 	}
-	if err := os.Rename(stage, to); err != nil {
-		if back := os.Rename(aside, to); back != nil {
-			return fmt.Errorf("%w; what was there is in %s: %w", err, aside, back)
+	switch err := exchange(stage, to); {
+	case errors.Is(err, errors.ErrUnsupported):
+		return moveAside(stage, to)
+	case err != nil:
+		return err
+	}
+	return errors.Join(syncPath(filepath.Dir(to)), removeAll(stage))
+}
+
+// moveAside is PlaceDir in two steps. If the second fails, it takes back the first.
+func moveAside(stage, to string) error {
+	old := oldVersion(to)
+	if err := rename(to, old); err != nil {
+		return err
+	}
+	if err := Rename(stage, to); err != nil {
+		return errors.Join(err, Recover(to))
+	}
+	return removeAll(old)
+}
+
+// Recover finishes what a process began that was killed in PlaceDir: if nothing is at to, the old version comes back
+// from aside, else it is removed there.
+func Recover(to string) error {
+	to = filepath.Clean(to)
+	old := oldVersion(to)
+	if _, err := os.Lstat(old); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if _, err := os.Lstat(to); errors.Is(err, fs.ErrNotExist) {
+		return Rename(old, to)
+	}
+	return removeAll(old)
+}
+
+// oldVersion is where moveAside puts what is at to.
+func oldVersion(to string) string {
+	return filepath.Join(filepath.Dir(to), oldPrefix+filepath.Base(to))
+}
+
+// syncTree syncs dir and all that is in it.
+func syncTree(dir string) error {
+	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.IsDir() && !d.Type().IsRegular() {
+			return err
 		}
-		return errors.Join(err, os.Remove(old))
-	}
-	return os.RemoveAll(old)
+		return syncPath(path)
+	})
 }

@@ -1,6 +1,7 @@
 package atomicfile
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -34,5 +35,26 @@ func TestPlaceDir(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(to, "third")); err != nil {
 		t.Errorf("after a failure: %v", err)
+	}
+}
+
+// A directory that cannot be filled leaves the earlier version, and nothing beside it.
+func TestReplaceDirFails(t *testing.T) {
+	dir := t.TempDir()
+	to := filepath.Join(dir, "parent", "to")
+	if err := ReplaceDir(to, version("old")); err != nil {
+		t.Fatal(err)
+	}
+	if err := ReplaceDir(to, func(stage string) error {
+		return errors.Join(version("new")(stage), errKept)
+	}); !errors.Is(err, errKept) {
+		t.Errorf("error %v", err)
+	}
+	in, err := os.ReadDir(filepath.Dir(to))
+	if got := wholeVersion(t, to); got != "old" || len(in) != 1 {
+		t.Errorf("version %q among %v, %v", got, in, err)
+	}
+	if info, err := os.Stat(to); err != nil || info.Mode().Perm() != 0o755 {
+		t.Errorf("mode %v, %v", info, err)
 	}
 }

@@ -52,7 +52,7 @@ func File(ctx context.Context, path string, progress func(int64)) (*Stream, erro
 	info, err := f.Stat()
 	if err == nil {
 		counted := &countingReader{ctx: ctx, r: f, progress: progress, scale: 1}
-		err = s.decompress(counted, &Plain{ReaderAt: f, Size: info.Size()})
+		err = s.decompress(path, counted, &Plain{ReaderAt: f, Size: info.Size()})
 	}
 	return s.orClosed(err)
 }
@@ -65,7 +65,7 @@ func Member(ctx context.Context, m *zip.File, progress func(int64)) (*Stream, er
 	}
 	s := &Stream{closers: []func() error{r.Close}}
 	scale := float64(m.CompressedSize64) / float64(max(m.UncompressedSize64, 1))
-	return s.orClosed(s.decompress(&countingReader{ctx: ctx, r: r, progress: progress, scale: scale}, nil))
+	return s.orClosed(s.decompress(m.Name, &countingReader{ctx: ctx, r: r, progress: progress, scale: scale}, nil))
 }
 
 // orClosed is s, or err after closing s.
@@ -76,39 +76,19 @@ func (s *Stream) orClosed(err error) (*Stream, error) {
 	return s, nil
 }
 
-// ErrFormat is the error of a file in a compressed format that is not read.
-var ErrFormat = errors.New("degas does not read")
-
-// maxWindow bounds a zstd frame's memory in bytes.
-const maxWindow = 64 << 20
-
 // decompress sets the stream's Reader. plain, if not nil, becomes it for a file that is not compressed.
-func (s *Stream) decompress(r io.Reader, plain *Plain) error {
+func (s *Stream) decompress(name string, r io.Reader, plain *Plain) error {
 	b := bufio.NewReaderSize(r, 256<<10)
-	magic, err := b.Peek(6)
+	head, err := b.Peek(magicBytes)
 	if err != nil && err != io.EOF {
 		return err
 	}
-	switch head := string(magic); {
-	case strings.HasPrefix(head, "\x1f\x8b"):
-		z, err := gzip.NewReader(b)
-		if err != nil {
-			return err
-		}
+	z, packed, err := Decompress(name, b, head)
+	switch {
+	case err != nil:
+		return err
+	case packed:
 		s.Reader, s.closers = z, append(s.closers, z.Close)
-	case strings.HasPrefix(head, "\x28\xb5\x2f\xfd"):
-		z, err := zstd.NewReader(b, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
-			zstd.WithDecoderMaxWindow(maxWindow))
-		if err != nil {
-			return err
-		}
-		s.Reader, s.closers = z, append(s.closers, func() error { z.Close(); return nil })
-	case strings.HasPrefix(head, "BZh"):
-		s.Reader = bzip2.NewReader(b)
-	case head == "\xfd7zXZ\x00":
-		return fmt.Errorf("%w xz. Unpack it first: xz -d FILE, or tar -xJf FILE", ErrFormat)
-	case head == "7z\xbc\xaf\x27\x1c":
-		return fmt.Errorf("%w 7z. Unpack it first: 7z x FILE", ErrFormat)
 	case plain != nil:
 		plain.Reader = b
 		s.Reader = plain
@@ -116,6 +96,50 @@ func (s *Stream) decompress(r io.Reader, plain *Plain) error {
 		s.Reader = b
 	}
 	return nil
+}
+
+const (
+	magicBytes = 6        // of a file are enough for Decompress
+	maxWindow  = 64 << 20 // bytes that zstd may look back: what its usual levels need
+)
+
+// KindError is about a file of a kind that degas does not read, but that other programs can unpack.
+type KindError struct {
+	Kind    string // "xz" or "7z"
+	Command string // what unpacks the file
+}
+
+func (e *KindError) Error() string {
+	return fmt.Sprintf("degas does not read %s files. Unpack it first: %s", e.Kind, e.Command)
+}
+
+// Decompress returns what r unpacks to, going by head, its first bytes, which r still has. packed is false if r is not
+// compressed. name is the file's, for the *KindError of an .xz or .7z file.
+func Decompress(name string, r io.Reader, head []byte) (stream io.ReadCloser, packed bool, err error) {
+	switch magic := string(head[:min(len(head), magicBytes)]); {
+	case strings.HasPrefix(magic, "\x1f\x8b"):
+		stream, err = gzip.NewReader(r)
+	case strings.HasPrefix(magic, "BZh"):
+		stream = io.NopCloser(bzip2.NewReader(r))
+	case strings.HasPrefix(magic, "\x28\xb5\x2f\xfd"):
+		var d *zstd.Decoder
+		d, err = zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
+			zstd.WithDecoderMaxWindow(maxWindow))
+		if err == nil {
+			stream = d.IOReadCloser()
+		}
+	case magic == "7z\xbc\xaf\x27\x1c":
+		return nil, false, &KindError{"7z", fmt.Sprintf("7z x %q", name)}
+	case magic == "\xfd7zXZ\x00":
+		command := "xz -d %q"
+		if lower := strings.ToLower(name); strings.HasSuffix(lower, ".txz") || strings.HasSuffix(lower, ".tar.xz") {
+			command = "tar -xJf %q"
+		}
+		return nil, false, &KindError{"xz", fmt.Sprintf(command, name)}
+	default:
+		return io.NopCloser(r), false, nil
+	}
+	return stream, true, err
 }
 
 var suffixes = map[string]bool{".gz": true, ".zip": true, ".zst": true, ".bz2": true}
@@ -140,18 +164,19 @@ func IsZip(path string) bool {
 	return err == nil && string(magic[:]) == "PK\x03\x04"
 }
 
-// SHA256 is the checksum of the file at path as it lies on disk, in hexadecimal.
-func SHA256(ctx context.Context, path string) (string, error) {
+// SHA256 is the checksum of the file at path as it lies on disk, in hexadecimal, and the file's size in bytes.
+func SHA256(ctx context.Context, path string) (sum string, size int64, err error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return "", err
+		return "", 0, err
 	}
 	defer f.Close()
 	h := sha256.New()
-	if _, err := io.CopyBuffer(h, &countingReader{ctx: ctx, r: f}, make([]byte, 1<<20)); err != nil {
-		return "", fmt.Errorf("read %s: %w", path, err)
+	size, err = io.CopyBuffer(h, &countingReader{ctx: ctx, r: f}, make([]byte, 1<<20))
+	if err != nil {
+		return "", 0, fmt.Errorf("read %s: %w", path, err)
 	}
-	return hex.EncodeToString(h.Sum(nil)), nil
+	return hex.EncodeToString(h.Sum(nil)), size, nil
 }
 
 // countingReader reports what is read and ends with ctx.

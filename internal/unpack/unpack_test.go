@@ -6,21 +6,27 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 )
 
 // What is not read says how to unpack it.
 func TestFormatsThatAreNotRead(t *testing.T) {
-	for head, want := range map[string]string{
-		"\xfd7zXZ\x00\x00\x04":   "degas does not read xz. Unpack it first: xz -d FILE, or tar -xJf FILE",
-		"7z\xbc\xaf\x27\x1c\x00": "degas does not read 7z. Unpack it first: 7z x FILE",
+	const xz, sevenZip = "\xfd7zXZ\x00\x00\x04", "7z\xbc\xaf\x27\x1c\x00"
+	for _, tc := range []struct{ name, head, want string }{
+		{"a.xz", xz, "degas does not read xz files. Unpack it first: xz -d "},
+		{"a.tar.xz", xz, "degas does not read xz files. Unpack it first: tar -xJf "},
+		{"a.TXZ", xz, "degas does not read xz files. Unpack it first: tar -xJf "},
+		{"a.csv", xz, "degas does not read xz files. Unpack it first: xz -d "},
+		{"a.7z", sevenZip, "degas does not read 7z files. Unpack it first: 7z x "},
 	} {
-		path := filepath.Join(t.TempDir(), "a.txt")
-		if err := os.WriteFile(path, []byte(head), 0o644); err != nil {
+		path := filepath.Join(t.TempDir(), tc.name)
+		if err := os.WriteFile(path, []byte(tc.head), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := File(t.Context(), path, nil); !errors.Is(err, ErrFormat) || err.Error() != want {
-			t.Errorf("%q: %v, want %s", head, err, want)
+		var kind *KindError
+		if _, err := File(t.Context(), path, nil); !errors.As(err, &kind) || err.Error() != tc.want+strconv.Quote(path) {
+			t.Errorf("%s: %v, want %s and the path", tc.name, err, tc.want)
 		}
 	}
 }
