@@ -177,17 +177,5 @@ func replaceable(out string) error {
 
 // write makes the whole output beside its place and moves it there.
 func write(out string, e *report.Evaluation) error {
-	parent := filepath.Dir(filepath.Clean(out))
-	if err := os.MkdirAll(parent, 0o755); err != nil {
-		return err
-	}
-	work, err := os.MkdirTemp(parent, ".evaluation-*")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(work)
-	if err := report.Write(work, e); err != nil {
-		return err
-	}
-	return atomicfile.PlaceDir(work, out)
+	return atomicfile.ReplaceDir(out, func(stage string) error { return report.Write(stage, e) })
 }

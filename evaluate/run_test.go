@@ -163,7 +163,7 @@ func TestRunWritesEverything(t *testing.T) {
 			if again, _ := os.ReadFile(filepath.Join(out, "metrics.json")); !bytes.Equal(first, again) {
 				t.Error("a second evaluation gave other bytes")
 			}
-			if left, _ := filepath.Glob(filepath.Join(run, ".evaluation-*")); len(left) > 0 {
+			if left, _ := filepath.Glob(filepath.Join(run, ".degas-*")); len(left) > 0 {
 				t.Errorf("left behind: %v", left)
 			}
 		})

@@ -49,8 +49,8 @@ type File struct {
 	SHA256 string `json:"sha256"` // lower-case hexadecimal
 }
 
-// Export writes m into the version directory to, which appears whole or not at all: it fills a sibling named .tmp-…,
-// which servers ignore, and renames that. Equal models give equal bytes. The error wraps ErrExists if to exists and
+// Export writes m into the version directory to, which appears whole or not at all: it fills a hidden
+// sibling, which servers ignore, and renames that. Equal models give equal bytes. The error wraps ErrExists if to exists and
 // Overwrite is not set, and is ctx's if ctx ended between two formats.
 func Export(ctx context.Context, m *model.Model, to string, o Options) (Report, error) {
 	if o.Formats == nil {
@@ -67,31 +67,18 @@ func Export(ctx context.Context, m *model.Model, to string, o Options) (Report, 
 		}
 	}
 	to = filepath.Clean(to)
-	files, err := place(ctx, m, to, chosen, o)
+	report := Report{Dir: to}
+	err := replaceable(to, o.Overwrite)
+	if err == nil {
+		err = atomicfile.ReplaceDir(to, func(stage string) (err error) {
+			report.Files, err = fill(ctx, stage, m, chosen, o)
+			return err
+		})
+	}
 	if err != nil {
 		return Report{}, fmt.Errorf("export to %s: %w", to, err)
 	}
-	return Report{Dir: to, Files: files}, nil
-}
-
-func place(ctx context.Context, m *model.Model, to string, chosen []Format, o Options) ([]File, error) {
-	if err := replaceable(to, o.Overwrite); err != nil {
-		return nil, err
-	}
-	parent := filepath.Dir(to)
-	if err := os.MkdirAll(parent, 0o755); err != nil {
-		return nil, err
-	}
-	stage, err := os.MkdirTemp(parent, ".tmp-"+filepath.Base(to)+"-")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(stage) // gone already if all went well
-	files, err := fill(ctx, stage, m, chosen, o)
-	if err != nil {
-		return nil, err
-	}
-	return files, atomicfile.PlaceDir(stage, to)
+	return report, nil
 }
 
 // replaceable returns an error if to exists and is to be kept or is no export.

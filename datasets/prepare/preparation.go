@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -287,7 +286,7 @@ func (p *preparation) publish(out string) error {
 		files = append(files, s.File)
 	}
 	for _, f := range append(files, datasets.ManifestName) {
-		if err := os.Rename(filepath.Join(p.temp, f), filepath.Join(out, f)); err != nil {
+		if err := atomicfile.Rename(filepath.Join(p.temp, f), filepath.Join(out, f)); err != nil {
 			return fmt.Errorf("put %s in place: %w", f, err)
 		}
 	}

@@ -28,6 +28,7 @@ import (
 
 	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/datasets/formats"
+	"github.com/degas-dns/degas/internal/atomicfile"
 )
 
 // Options are the options of Run. The zero value is a good default.
@@ -164,10 +165,10 @@ func Run(ctx context.Context, in, out string, o Options) (_ *datasets.Manifest, 
 		return nil, err
 	}
 	defer unlock()
-	if err := removeStale(out); err != nil {
+	if err := atomicfile.Sweep(out); err != nil { // the lock is held: nobody else is writing
 		return nil, err
 	}
-	temp, err := os.MkdirTemp(out, tempPrefix)
+	temp, err := atomicfile.Stage(out)
 	if err != nil {
 		return nil, err
 	}
@@ -188,9 +189,6 @@ func Run(ctx context.Context, in, out string, o Options) (_ *datasets.Manifest, 
 	return p.manifest, p.publish(out)
 }
 
-// tempPrefix begins the names of folders that hold work in progress.
-const tempPrefix = ".degas-process-"
-
 // lockFolder keeps two runs from one output. The lock goes with the process, however that ends.
 func lockFolder(out string) (unlock func(), err error) {
 	l := flock.New(filepath.Join(out, ".degas-process.lock"))
@@ -202,22 +200,6 @@ func lockFolder(out string) (unlock func(), err error) {
 		return nil, fmt.Errorf("another degas process-data is writing to %s", out)
 	}
 	return func() { l.Unlock() }, nil
-}
-
-// removeStale removes what killed runs left. The caller holds the lock, so nobody is using it.
-func removeStale(out string) error {
-	entries, err := os.ReadDir(out)
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		if e.IsDir() && strings.HasPrefix(e.Name(), tempPrefix) {
-			if err := os.RemoveAll(filepath.Join(out, e.Name())); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }
 
 // nothingRecognised says what is there, and what each format missed in the first file.

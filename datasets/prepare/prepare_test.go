@@ -346,7 +346,7 @@ func TestProcessCancelled(t *testing.T) {
 
 func TestProcessRemovesStaleWorkAndLocks(t *testing.T) {
 	in, out := sampleTree(t), t.TempDir()
-	stale := filepath.Join(out, tempPrefix+"123")
+	stale := filepath.Join(out, ".degas-123.tmp")
 	if err := os.MkdirAll(stale, 0o755); err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/datasets/formats"
 	"github.com/degas-dns/degas/datasets/prepare"
+	"github.com/degas-dns/degas/internal/atomicfile"
 )
 
 // Names of the counts in summary.json; refused rows also have one by reason, "refused: too few columns".
@@ -105,7 +106,7 @@ func (f *writeFn) ProcessElement(shard string, rows func(*Row) bool, emit func(s
 	for rows(&r) {
 		kept = append(kept, prepare.Placed{Record: r.record(), Split: datasets.SplitID(r.Split)})
 	}
-	temp, err := os.MkdirTemp(f.Dir, ".shard-")
+	temp, err := atomicfile.Stage(f.Dir)
 	if err != nil {
 		return fmt.Errorf("write %s: %w", shard, err)
 	}
@@ -116,7 +117,7 @@ func (f *writeFn) ProcessElement(shard string, rows func(*Row) bool, emit func(s
 	if err != nil {
 		return err
 	}
-	if err := os.Rename(path, filepath.Join(f.Dir, shard+".arrow")); err != nil {
+	if err := atomicfile.Rename(path, filepath.Join(f.Dir, shard+".arrow")); err != nil {
 		return fmt.Errorf("write %s: %w", shard, err)
 	}
 	data, err := json.Marshal(report)
@@ -168,9 +169,5 @@ func (f *summaryFn) ProcessElement(_ string, counts func(*count) bool, shards fu
 	if err != nil {
 		return fmt.Errorf("summary: %w", err)
 	}
-	path := filepath.Join(f.Dir, SummaryFile)
-	if err := os.WriteFile(path+".tmp", append(data, '\n'), 0o644); err != nil {
-		return fmt.Errorf("summary: %w", err)
-	}
-	return os.Rename(path+".tmp", path)
+	return atomicfile.Write(filepath.Join(f.Dir, SummaryFile), append(data, '\n'))
 }
