@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 const (
@@ -178,19 +179,41 @@ func TestArrowsGoDown(t *testing.T) {
 	}
 }
 
-// registries are the packages of one-file entries, which may have any number of files.
-var registries = []string{"datasets/formats", "datasets/sources", "datasets/synth"}
+// registries are the packages of one-file entries, which may have any number of files: a command, a format, a source, a
+// family.
+var registries = []string{"cmd/degas", "datasets/formats", "datasets/sources", "datasets/synth"}
 
-// A package has at most twenty files that are no tests, a file about five hundred lines.
+// A package has at most twenty files that are no tests, and a file at most five hundred lines of at most 120 columns.
 func TestRoomsAreSmall(t *testing.T) {
 	for folder := range imports(t) {
 		files, err := filepath.Glob(filepath.Join(root, folder, "*.go"))
 		if err != nil {
 			t.Fatal(err)
 		}
+		for _, name := range files {
+			checkLines(t, name)
+		}
 		files = slices.DeleteFunc(files, func(name string) bool { return strings.HasSuffix(name, "_test.go") })
 		if len(files) > 20 && !slices.Contains(registries, folder) {
 			t.Errorf("%s has %d files, more than 20", folder, len(files))
 		}
+	}
+}
+
+func checkLines(t *testing.T, name string) {
+	t.Helper()
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for line := range strings.Lines(string(text)) {
+		n++
+		if columns := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); columns > 120 {
+			t.Errorf("%s:%d has %d columns, more than 120", name, n, columns)
+		}
+	}
+	if n > 500 {
+		t.Errorf("%s has %d lines, more than 500", name, n)
 	}
 }
