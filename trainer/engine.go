@@ -6,16 +6,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 
+	"github.com/degas-dns/degas/internal/registry"
 	"github.com/degas-dns/degas/model"
 )
 
 // Engine starts training sessions.
 type Engine interface {
-	// Name is what --engine takes.
-	Name() string
 	// Start prepares training from s.Weights, which it copies. The error names the layer an engine cannot do.
 	Start(ctx context.Context, s Setup) (Session, error)
 }
@@ -36,14 +33,14 @@ const EngineAuto = "auto"
 // the accelerator's, "" for others.
 func ChooseEngine(name string, spec *model.Spec) (engine, device string, err error) {
 	if name == EngineAuto {
-		for _, n := range Engines() {
-			if device, err := usable(engines[n], spec); err == nil && device != "" {
-				return n, device, nil
+		for i, e := range Engines.All() {
+			if device, err := usable(e, spec); err == nil && device != "" {
+				return Engines.Names()[i], device, nil
 			}
 		}
 		return "cpu", "", nil
 	}
-	e, err := LookupEngine(name)
+	e, err := Engines.Lookup(name)
 	if err != nil {
 		return "", "", err
 	}
@@ -153,31 +150,5 @@ type State struct {
 	Steps         int
 }
 
-var engines = map[string]Engine{}
-
-// RegisterEngine makes e known by its name. It panics on a second registration: a programmer's error.
-func RegisterEngine(e Engine) {
-	if _, dup := engines[e.Name()]; dup {
-		panic("trainer: engine " + e.Name() + " registered twice")
-	}
-	engines[e.Name()] = e
-}
-
-// Engines lists the registered engines, sorted.
-func Engines() []string {
-	var out []string
-	for n := range engines {
-		out = append(out, n)
-	}
-	slices.Sort(out)
-	return out
-}
-
-// LookupEngine finds an engine by name; the error lists the known ones.
-func LookupEngine(name string) (Engine, error) {
-	e, ok := engines[name]
-	if !ok {
-		return nil, fmt.Errorf("unknown engine %q, this degas has %s, %s", name, EngineAuto, strings.Join(Engines(), ", "))
-	}
-	return e, nil
-}
+// Engines are the engines of this program, by the name that --engine takes.
+var Engines = registry.New[Engine]("engine")

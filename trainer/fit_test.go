@@ -54,7 +54,7 @@ func words(n int, seed uint64) *trainer.Set {
 
 func task(t *testing.T, dir string) trainer.Task {
 	t.Helper()
-	e, err := trainer.LookupEngine("cpu")
+	e, err := trainer.Engines.Lookup("cpu")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -300,7 +300,7 @@ func (c *Config) task(ctx context.Context) (*Task, error) {
 		return nil, err
 	}
 	c.FromDataset = cmp.Or(c.FromDataset, begin.Dataset)
-	engine, err := LookupEngine(c.Engine)
+	engine, err := Engines.Lookup(c.Engine)
 	if err != nil {
 		return nil, err
 	}

@@ -48,9 +48,8 @@ func (c *command) train() *cli.Command {
 			&cli.StringFlag{Name: "target", Value: trainer.TargetBinary, Usage: "binary, class or family"},
 			&cli.StringFlag{Name: "class-weight", Value: d.ClassWeight, Usage: "none, balanced between labels, or family, which gives small families more weight"},
 			&cli.Uint64Flag{Name: "seed", Value: d.Seed, Usage: "of weights, order and dropout"},
-			&cli.StringFlag{Name: "engine", Value: trainer.EngineAuto, Usage: "auto, a GPU where there is one that this degas can use; " + strings.Join(trainer.Engines(), ", ")},
+			&cli.StringFlag{Name: "engine", Value: trainer.EngineAuto, Usage: "auto, a GPU where there is one that this degas can use; " + strings.Join(trainer.Engines.Names(), ", ")},
 			&cli.StringFlag{Name: "precision", Usage: "of matrix products: fp32, tf32 or bf16; weights and sums are fp32 (fp32 on the CPU, bf16 on CUDA)"},
-			&cli.BoolFlag{Name: "deterministic", Usage: "the same seed gives the same weights; all engines always do, on the same kind of machine and with the same --workers"},
 			&cli.IntFlag{Name: "workers", Usage: "parts a batch is split into (0: one a core); results depend on it in their last digits"},
 			&cli.StringFlag{Name: "run", Usage: "`NAME` of the run (the architecture and the next free number)"},
 			&cli.StringFlag{Name: "runs", Value: "runs", Usage: "`DIR` that holds runs"},
@@ -193,8 +192,8 @@ func checkTrainFlags(ctx *cli.Context, o trainer.Options) error {
 		}
 	}
 	if engine := ctx.String("engine"); engine != trainer.EngineAuto {
-		if _, err := trainer.LookupEngine(engine); err != nil {
-			return usageError{err}
+		if _, err := trainer.Engines.Lookup(engine); err != nil {
+			return usageError{fmt.Errorf("%w; %s chooses one", err, trainer.EngineAuto)}
 		}
 	}
 	switch t := ctx.String("target"); t {

@@ -94,7 +94,7 @@ func training(spec *model.Spec, names []string, batch, repeat int, seconds float
 	if err != nil {
 		return 0, err
 	}
-	engine, err := trainer.LookupEngine("cpu")
+	engine, err := trainer.Engines.Lookup("cpu")
 	if err != nil {
 		return 0, err
 	}

@@ -211,7 +211,7 @@ func (c *check) auc(ctx context.Context, show func(any)) error {
 }
 
 func (c *check) aucOf(ctx context.Context, engine, precision string, seed uint64) (float64, error) {
-	e, err := trainer.LookupEngine(engine)
+	e, err := trainer.Engines.Lookup(engine)
 	if err != nil {
 		return 0, err
 	}

@@ -176,7 +176,7 @@ func (c *check) spec(preset string, dropout bool) (*model.Spec, error) {
 
 // start opens a session of an engine with the weights of seed 1.
 func start(ctx context.Context, engine, precision string, spec *model.Spec, batch int) (trainer.Session, error) {
-	e, err := trainer.LookupEngine(engine)
+	e, err := trainer.Engines.Lookup(engine)
 	if err != nil {
 		return nil, err
 	}

@@ -24,14 +24,12 @@ type faulty struct{ trainer.Engine }
 var open int
 
 func init() {
-	cpu, err := trainer.LookupEngine("cpu")
+	cpu, err := trainer.Engines.Lookup("cpu")
 	if err != nil {
 		panic(err)
 	}
-	trainer.RegisterEngine(faulty{cpu})
+	trainer.Engines.Register("faulty", faulty{cpu})
 }
-
-func (faulty) Name() string { return "faulty" }
 
 func (f faulty) Start(ctx context.Context, s trainer.Setup) (trainer.Session, error) {
 	precision := s.Precision

@@ -121,7 +121,7 @@ func (c *check) epoch(ctx context.Context, show func(any)) error {
 	if err != nil {
 		return err
 	}
-	e, err := trainer.LookupEngine(c.engine)
+	e, err := trainer.Engines.Lookup(c.engine)
 	if err != nil {
 		return err
 	}

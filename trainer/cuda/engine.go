@@ -12,7 +12,7 @@ import (
 	"github.com/degas-dns/degas/trainer/cuda/device"
 )
 
-func init() { trainer.RegisterEngine(engine{}) }
+func init() { trainer.Engines.Register("cuda", engine{}) }
 
 var (
 	_ trainer.Accelerator    = engine{}
@@ -21,8 +21,6 @@ var (
 
 // engine opens a device and builds sessions on it.
 type engine struct{}
-
-func (engine) Name() string { return "cuda" }
 
 // Available describes the first device.
 func (engine) Available() (string, error) {

@@ -80,7 +80,7 @@ func TestMain(m *testing.M) {
 
 func start(t *testing.T, engine string, s trainer.Setup) trainer.Session {
 	t.Helper()
-	e, err := trainer.LookupEngine(engine)
+	e, err := trainer.Engines.Lookup(engine)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -98,7 +98,7 @@ func TestFitOnDevice(t *testing.T) {
 	}
 	train, validation := trainer.NewSet(names[:500], labels[:500]), trainer.NewSet(names[500:], labels[500:])
 	fit := func(engine, precision string, augment float64) *trainer.Result {
-		e, err := trainer.LookupEngine(engine)
+		e, err := trainer.Engines.Lookup(engine)
 		if err != nil {
 			t.Fatal(err)
 		}

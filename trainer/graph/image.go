@@ -149,43 +149,16 @@ func (l *maxPool2D) backward(_ []slot, dout []float32, grads [][]float32) {
 }
 
 // picture lowers the layers over pictures.
-func (f *fusedLowering) picture(n model.Node, in *G.Node) (*G.Node, error) {
-	out := tensor.Shape{f.batch * n.Shape[0] * n.Shape[1], n.Shape[2]}
+func (b *builder) picture(n model.Node, in *G.Node) (*G.Node, error) {
+	out := tensor.Shape{b.batch * n.Shape[0] * n.Shape[1], n.Shape[2]}
 	switch n.Kind {
 	case model.KindImage:
-		return apply(n.Name, &image{f.step}, out, f.codes)
+		return apply(n.Name, &image{b.step}, out, b.codesNode)
 	case model.KindConv2D:
-		return apply(n.Name, newConv2D(f.step, f.batch, n, f.inShape(n)), out, in, f.par(n, 0), f.par(n, 1))
+		return apply(n.Name, newConv2D(b.step, b.batch, n, b.inShape(n)), out, in, b.par(n, 0), b.par(n, 1))
 	case model.KindMaxPool2D:
-		l := &maxPool2D{step: f.step, batch: f.batch, pool: n.Layer.Pool, shape: f.inShape(n), out: n.Shape, arg: make([]int32, out.TotalSize())}
+		l := &maxPool2D{step: b.step, batch: b.batch, pool: n.Layer.Pool, shape: b.inShape(n), out: n.Shape, arg: make([]int32, out.TotalSize())}
 		return apply(n.Name, l, out, in)
 	}
 	return nil, fmt.Errorf("kind %q is no picture", n.Kind)
-}
-
-// picture lowers the layers over pictures to gorgonia's own, which have the features before height and width.
-func (s *stockLowering) picture(c *chain, n model.Node, x *G.Node) *G.Node {
-	if n.Kind == model.KindImage {
-		t := tensor.New(tensor.WithShape(s.batch*s.inShape(n)[0], 1), tensor.Of(tensor.Float32))
-		s.feeds = append(s.feeds, func(codes []uint16) {
-			for i, v := range codes {
-				t.Data().([]float32)[i] = float32(v)
-			}
-		})
-		return s.constant("image", t)
-	}
-	in := s.inShape(n)
-	x = c.do(G.Transpose(c.do(G.Reshape(x, tensor.Shape{s.batch, in[0], in[1], in[2]})), 0, 3, 1, 2))
-	k := n.Layer.Kernel
-	if n.Kind == model.KindMaxPool2D {
-		x = c.do(G.MaxPool2D(x, tensor.Shape{n.Layer.Pool, n.Layer.Pool}, []int{0, 0}, []int{n.Layer.Pool, n.Layer.Pool}))
-	} else {
-		kernel := c.do(G.Transpose(c.do(G.Reshape(s.par(n, 0), tensor.Shape{k, k, in[2], n.Layer.Filters})), 3, 2, 0, 1))
-		x = c.do(G.Conv2d(x, kernel, tensor.Shape{k, k}, []int{0, 0}, []int{1, 1}, []int{1, 1}))
-	}
-	x = c.do(G.Reshape(c.do(G.Transpose(x, 0, 2, 3, 1)), tensor.Shape{s.batch * n.Shape[0] * n.Shape[1], n.Shape[2]}))
-	if n.Kind == model.KindMaxPool2D {
-		return x
-	}
-	return s.activation(c, s.addBias(c, x, s.par(n, 1)), n.Layer.Activation)
 }

@@ -16,8 +16,8 @@ func (b *builder) spans(n model.Node) func(sample int) model.Span {
 	if !ok {
 		return func(int) model.Span { return model.Span{} }
 	}
-	s := b.session
-	return func(sample int) model.Span { return f(s.pads[sample]) }
+	pads := b.pads
+	return func(sample int) model.Span { return f(pads[sample]) }
 }
 
 // gatherRow adds the rows of a span into its first. The others keep what they held and are to be ignored.

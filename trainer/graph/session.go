@@ -1,6 +1,6 @@
 // Package graph trains on gorgonia: a Spec becomes an expression graph, gorgonia differentiates it and runs it, and a
-// gorgonia.Solver updates the parameters. Two engines build that graph: "cpu" from fused layers with hand-written
-// passes, "reference" from gorgonia's stock operations, slow and there to judge the other.
+// gorgonia.Solver updates the parameters. The graph is made of fused layers whose passes are written by hand; tests hold
+// it against one of gorgonia's stock operations. The engine is called "cpu".
 package graph
 
 import (
@@ -9,35 +9,15 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"sync"
 
 	"github.com/degas-dns/degas/model"
 	"github.com/degas-dns/degas/trainer"
 	G "gorgonia.org/gorgonia"
-	"gorgonia.org/tensor"
 )
 
-func init() {
-	trainer.RegisterEngine(engine{name: "cpu", lower: newFused, reach: true})
-	trainer.RegisterEngine(engine{name: "reference", lower: newStock})
-}
+func init() { trainer.Engines.Register("cpu", engine{}) }
 
-// engine builds sessions with one way of lowering a Spec's nodes to gorgonia's.
-type engine struct {
-	name  string
-	lower func(b *builder) lowering
-	reach bool // leave out the rows of an embedding that no name can reach
-}
-
-func (e engine) Name() string { return e.name }
-
-// lowering turns one node of a Spec into gorgonia nodes. Sequences are matrices [batch·time, features], vectors
-// [batch, features]. An embedding is asked for by its readers.
-type lowering interface {
-	node(n model.Node, in []*G.Node) (*G.Node, error)
-	// loss is the weighted mean cross-entropy of logits [batch, outputs].
-	loss(logits, labels, weights *G.Node) (*G.Node, error)
-}
+type engine struct{}
 
 // param is one learned tensor: a gorgonia node over memory in the layout of model.Weights.
 type param struct {
@@ -49,123 +29,67 @@ type param struct {
 // session is a graph with its machine, inputs and solver.
 type session struct {
 	*step
-	spec    *model.Spec
-	batch   int
-	params  []param
-	values  []G.ValueGrad
-	machine G.VM
-	solver  optimizer
-	feed    func(codes []uint16)
+	spec   *model.Spec
+	batch  int
+	pad    uint16
+	smooth float64 // label smoothing
+	// The graph's inputs, [batch] each. load fills them.
 	codes   []uint16     // [batch, window]
-	pads    []model.Span // [batch]: where a sample's codes are padding
+	pads    []model.Span // where a sample's codes are padding
 	labels  []int
 	weights []float32
+	// The graph and what it computes.
+	params  []param
+	values  []G.ValueGrad // the params as the solver takes them
 	loss    G.Value
-	pad     uint16
-	smooth  float64 // label smoothing
+	machine G.VM
+	solver  optimizer
 }
 
 var _ trainer.Differentiator = (*session)(nil)
 
 // Start builds the graph for batches of s.BatchSize.
-func (e engine) Start(ctx context.Context, s trainer.Setup) (trainer.Session, error) {
+func (engine) Start(ctx context.Context, s trainer.Setup) (trainer.Session, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	if s.BatchSize < 1 || s.Workers < 1 {
-		return nil, fmt.Errorf("engine %s: batch size %d and %d workers: both must be at least 1", e.name, s.BatchSize, s.Workers)
+		return nil, fmt.Errorf("engine cpu: batch size %d and %d workers: both must be at least 1", s.BatchSize, s.Workers)
 	}
 	if err := s.Weights.Check(s.Spec); err != nil {
 		return nil, err
 	}
-	if e.reach {
-		return trainer.Reachable(s, e.open)
-	}
-	return e.open(s)
+	return trainer.Reachable(s, func(s trainer.Setup) (trainer.Session, error) {
+		ses, err := open(s, (*session).build)
+		if err != nil {
+			return nil, fmt.Errorf("engine cpu: %w", err)
+		}
+		return ses, nil
+	})
 }
 
-// open builds the graph.
-func (e engine) open(s trainer.Setup) (trainer.Session, error) {
+// open makes a session whose graph build makes of the weights.
+func open(s trainer.Setup, build func(*session, model.Weights) error) (*session, error) {
 	if s.Precision != "" && s.Precision != trainer.PrecisionFP32 {
-		return nil, fmt.Errorf("engine %s: precision %q: it computes in %s alone", e.name, s.Precision, trainer.PrecisionFP32)
+		return nil, fmt.Errorf("precision %q: it computes in %s alone", s.Precision, trainer.PrecisionFP32)
 	}
-	ses := &session{step: newStep(s.Workers, s.Seed), spec: s.Spec, batch: s.BatchSize, pad: uint16(s.Spec.Encoder.Pad), smooth: s.LabelSmoothing,
-		codes: make([]uint16, s.BatchSize*s.Spec.Encoder.Window), pads: make([]model.Span, s.BatchSize), labels: make([]int, s.BatchSize), weights: make([]float32, s.BatchSize)}
-	if err := ses.build(e.lower, s.Weights); err != nil {
-		return nil, fmt.Errorf("engine %s: %w", e.name, err)
+	ses := &session{
+		step:    newStep(s.Workers, s.Seed),
+		spec:    s.Spec,
+		batch:   s.BatchSize,
+		pad:     uint16(s.Spec.Encoder.Pad),
+		smooth:  s.LabelSmoothing,
+		codes:   make([]uint16, s.BatchSize*s.Spec.Encoder.Window),
+		pads:    make([]model.Span, s.BatchSize),
+		labels:  make([]int, s.BatchSize),
+		weights: make([]float32, s.BatchSize),
+	}
+	if err := build(ses, s.Weights); err != nil {
+		return nil, err
 	}
 	var err error
-	if ses.solver, err = newOptimizer(s, ses.split); err != nil {
-		return nil, fmt.Errorf("engine %s: %w", e.name, err)
-	}
-	return ses, nil
-}
-
-// building is held while a graph is made: gorgonia counts groups of nodes in a variable of its own, without a lock.
-var building sync.Mutex
-
-func (s *session) build(lower func(*builder) lowering, w model.Weights) error {
-	building.Lock()
-	defer building.Unlock()
-	b, err := newBuilder(s, w)
-	if err != nil {
-		return err
-	}
-	logits, err := b.lay(lower(b))
-	if err != nil {
-		return err
-	}
-	labels := G.NewVector(b.graph, tensor.Int, G.WithShape(s.batch), G.WithName("labels"), G.WithValue(tensor.New(tensor.WithShape(s.batch), tensor.WithBacking(s.labels))))
-	weights := G.NewVector(b.graph, tensor.Float32, G.WithShape(s.batch), G.WithName("weights"), G.WithValue(tensor.New(tensor.WithShape(s.batch), tensor.WithBacking(s.weights))))
-	cost, err := b.low.loss(logits, labels, weights)
-	if err != nil {
-		return err
-	}
-	G.Read(cost, &s.loss)
-	var nodes, bound G.Nodes
-	for _, p := range b.params {
-		nodes = append(nodes, p.node)
-		if grad := b.soleGradient(p.node); grad != nil {
-			s.values = append(s.values, soleGradient{p.node, grad})
-			continue
-		}
-		s.values = append(s.values, p.node)
-		bound = append(bound, p.node)
-	}
-	if _, err := G.Grad(cost, nodes...); err != nil {
-		return fmt.Errorf("differentiate: %w", err)
-	}
-	s.params, s.feed = b.params, b.feed
-	options := []G.VMOpt{}
-	if len(bound) > 0 {
-		options = append(options, G.BindDualValues(bound...))
-	}
-	s.machine = G.NewTapeMachine(b.graph, options...)
-	return nil
-}
-
-// soleGradient is a parameter that one layer alone uses, with the gradient where that layer's backward pass leaves it.
-// Others have theirs added up by gorgonia, into memory that has to be cleared before: three passes more over it.
-type soleGradient struct {
-	*G.Node
-	grad G.Value
-}
-
-// Grad implements gorgonia.ValueGrad.
-func (g soleGradient) Grad() (G.Value, error) { return g.grad, nil }
-
-// soleGradient is where the gradient of n ends up when one fused layer is all that reads it. It must be asked before the
-// graph has gradients.
-func (b *builder) soleGradient(n *G.Node) G.Value {
-	readers := b.graph.To(n.ID())
-	if readers.Len() != 1 || !readers.Next() {
-		return nil
-	}
-	o, ok := readers.Node().(*G.Node).Op().(*fused)
-	if !ok {
-		return nil
-	}
-	return o.grads[slices.Index(o.inputs, n)]
+	ses.solver, err = newOptimizer(s, ses.split)
+	return ses, err
 }
 
 // Step does one update.
@@ -195,7 +119,8 @@ func (s *session) Step(ctx context.Context, b *trainer.Batch) (float64, error) {
 func (s *session) load(b *trainer.Batch) error {
 	n, window := len(b.Labels), s.spec.Encoder.Window
 	if n < 1 || n > s.batch || len(b.Codes) != n*window || len(b.Weights) != n {
-		return fmt.Errorf("batch of %d labels, %d codes and %d weights: want 1 to %d samples of %d codes", n, len(b.Codes), len(b.Weights), s.batch, window)
+		return fmt.Errorf("batch of %d labels, %d codes and %d weights: want 1 to %d samples of %d codes",
+			n, len(b.Codes), len(b.Weights), s.batch, window)
 	}
 	classes := len(s.spec.Labels)
 	for i, l := range b.Labels {
@@ -214,7 +139,6 @@ func (s *session) load(b *trainer.Batch) error {
 	}
 	clear(s.labels[n:])
 	clear(s.weights[n:])
-	s.feed(s.codes)
 	return nil
 }
 
@@ -298,9 +222,7 @@ func (s *session) Gradients(b *trainer.Batch) (float64, model.Weights, error) {
 			return 0, nil, errors.Join(fmt.Errorf("gradient of %s", s.params[i].Name), err)
 		}
 		data := g.Data().([]float32)
-		t := model.NewTensor(s.params[i].Shape...)
-		copy(t.Data, data)
-		out[s.params[i].Name] = t
+		out[s.params[i].Name] = &model.Tensor{Shape: s.params[i].Shape, Data: slices.Clone(data)}
 		clear(data)
 	}
 	return float64(s.loss.Data().(float32)), out, nil
