@@ -31,14 +31,14 @@ func mixed(t *testing.T, n int) *Set {
 // The same draw every time, another in another epoch; the asked shares change, of the names that are meant.
 func TestNamesOfAnEpoch(t *testing.T) {
 	const n = 2000
-	f := &fit{Task: Task{Train: mixed(t, n)}, Options: Options{Seed: 1, Invent: 0.4, Augment: 0.3}}
+	f := &fit{task: Task{Train: mixed(t, n)}, options: Options{Seed: 1, Invent: 0.4, Augment: 0.3}}
 	hosted, invented, moved := 0, map[datasets.Class]int{}, 0
-	for p := range uint32(f.Train.Len()) {
-		was, is := f.Train.Name(int(p)), f.name(1, p)
-		if is != f.name(1, p) {
+	for p := range uint32(f.task.Train.Len()) {
+		was, is := f.task.Train.Name(int(p)), f.trainingName(1, p)
+		if is != f.trainingName(1, p) {
 			t.Fatalf("name %d: drawn anew", p)
 		}
-		if is != f.name(2, p) {
+		if is != f.trainingName(2, p) {
 			moved++
 		}
 		switch host, found := strings.CutSuffix(is, "."+was); {
@@ -46,7 +46,7 @@ func TestNamesOfAnEpoch(t *testing.T) {
 		case found && host != "" && !strings.Contains(host, "."):
 			hosted++
 		default:
-			invented[f.Train.class(p)]++
+			invented[f.task.Train.class(p)]++
 		}
 	}
 	if share := float64(hosted) / (4 * n * 0.8); share < 0.26 || share > 0.34 { // 0.2 of all have another name to stand before
@@ -58,8 +58,8 @@ func TestNamesOfAnEpoch(t *testing.T) {
 	if moved < n {
 		t.Errorf("only %d of %d differ in the next epoch", moved, 4*n)
 	}
-	f.Options = Options{Seed: 1}
-	if f.changes() || f.name(1, 5) != f.Train.Name(5) {
+	f.options = Options{Seed: 1}
+	if f.options.changesNames() || f.trainingName(1, 5) != f.task.Train.Name(5) {
 		t.Error("names change without being asked to")
 	}
 }

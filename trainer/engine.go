@@ -96,11 +96,10 @@ const (
 type Session interface {
 	// Step does one update and returns the batch's mean loss. The session does not keep b.
 	Step(ctx context.Context, b *Batch) (float64, error)
-	// Weights copies the parameters out; nil when a device was lost, of which the next Step tells.
-	Weights() model.Weights
-	// State copies out all that a later Restore needs to go on with the same result. Its Weights are nil when a device was
-	// lost.
-	State() State
+	// Weights copies the parameters out. It fails when a device was lost.
+	Weights() (model.Weights, error)
+	// State copies out all that a later Restore needs to go on with the same result. It fails when a device was lost.
+	State() (State, error)
 	// Restore puts a session of the same Setup into a state.
 	Restore(s State) error
 	// SetLearningRate changes the step size from the next step on.
@@ -118,19 +117,25 @@ type Differentiator interface {
 // ErrTooLarge is what Resident.Keep returns for a set that the device has no room for.
 var ErrTooLarge = errors.New("the training set does not fit on the device")
 
-// Resident is a Session on a device of its own memory, which walks an epoch without the host.
+// Resident is a Session on a device that keeps the training set in its memory and walks an epoch without the host.
 type Resident interface {
 	Session
-	// Keep puts a training set on the device in place of what was there: codes [n, window], labels and weights [n]. It keeps
-	// none of them here.
+	DeviceSet
+}
+
+// DeviceSet is what a Resident does with the training set. Names are codes [n, window] that Narrow made.
+type DeviceSet interface {
+	// Keep puts a training set on the device in place of what was there: labels and weights are [n]. The caller may change
+	// all three afterwards. The error is ErrTooLarge where the device has no room.
 	Keep(codes []byte, labels []uint16, weights []float32) error
-	// Epoch does one epoch's steps over the set, in the order that Shuffled draws by key, 0 for the set's own, and returns the
-	// mean loss. before is called ahead of every step with the samples done, report now and then with the mean loss until
-	// there; its error ends the epoch.
-	Epoch(ctx context.Context, key uint64, before func(done int), report func(done int, loss float64) error) (float64, error)
-	// Probabilities scores codes [n, window] with the weights of now into out [n, labels].
+	// Epoch does one epoch's steps over the set and returns the mean loss. The order is the one that Shuffled draws by key,
+	// the set's own for key 0. before is called ahead of every step with the samples done. report is called now and then
+	// with the samples done and their mean loss; its error ends the epoch.
+	Epoch(ctx context.Context, key uint64, before func(done int),
+		report func(done int, loss float64) error) (float64, error)
+	// Probabilities scores names with the weights of now into out [n, labels].
 	Probabilities(ctx context.Context, codes []byte, out []float32) error
-	// Narrow writes codes of the Spec as the bytes that Keep and Probabilities take.
+	// Narrow writes codes of the Spec as bytes.
 	Narrow(dst []byte, codes []uint16)
 }
 

@@ -221,9 +221,9 @@ func (e lostEngine) Start(ctx context.Context, s trainer.Setup) (trainer.Session
 	return &lostSession{ses, e.left}, err
 }
 
-func (s *lostSession) Weights() model.Weights {
+func (s *lostSession) Weights() (model.Weights, error) {
 	if s.left--; s.left <= 0 {
-		return nil
+		return nil, errLost
 	}
 	return s.Session.Weights()
 }
@@ -235,8 +235,8 @@ func (s *lostSession) Step(ctx context.Context, b *trainer.Batch) (float64, erro
 	return s.Session.Step(ctx, b)
 }
 
-// A device lost while a running mean is kept is told as the step tells it: at the mean's first sample, at its last in the
-// epoch and when the epoch ends.
+// A device lost while a running mean is kept ends the training with the device's error: at the mean's first weights, at its
+// last in the epoch and when the epoch ends.
 func TestDeviceLostWhileAveraging(t *testing.T) {
 	for left := 1; left <= 3; left++ {
 		task := task(t, "")

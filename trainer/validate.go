@@ -3,7 +3,7 @@ package trainer
 import (
 	"context"
 	"math"
-	"sort"
+	"slices"
 
 	"gonum.org/v1/gonum/integrate"
 	"gonum.org/v1/gonum/stat"
@@ -55,28 +55,10 @@ func argmax(x []float32) int {
 
 // auc is the area under the ROC curve, 0 when one class is missing. It sorts its arguments.
 func auc(scores []float64, positive []bool) float64 {
-	n := 0
-	for _, p := range positive {
-		if p {
-			n++
-		}
-	}
-	if n == 0 || n == len(positive) {
+	if !slices.Contains(positive, true) || !slices.Contains(positive, false) {
 		return 0
 	}
-	sort.Sort(byScore{scores, positive})
+	stat.SortWeightedLabeled(scores, positive, nil)
 	tpr, fpr, _ := stat.ROC(nil, scores, positive, nil)
 	return integrate.Trapezoidal(fpr, tpr)
-}
-
-type byScore struct {
-	scores   []float64
-	positive []bool
-}
-
-func (s byScore) Len() int           { return len(s.scores) }
-func (s byScore) Less(i, j int) bool { return s.scores[i] < s.scores[j] }
-func (s byScore) Swap(i, j int) {
-	s.scores[i], s.scores[j] = s.scores[j], s.scores[i]
-	s.positive[i], s.positive[j] = s.positive[j], s.positive[i]
 }

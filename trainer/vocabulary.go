@@ -33,7 +33,7 @@ func Reachable(s Setup, open func(Setup) (Session, error)) (Session, error) {
 	}
 	r := &reaching{Session: inner, vocabulary: v, full: s.Weights[v.table].Clone()}
 	if on, ok := inner.(Resident); ok {
-		return &residentReaching{reaching: r, on: on}, nil
+		return &residentReaching{r, on}, nil
 	}
 	return r, nil
 }
@@ -131,13 +131,17 @@ func (r *reaching) Step(ctx context.Context, b *Batch) (float64, error) {
 }
 
 // Weights copies the parameters out.
-func (r *reaching) Weights() model.Weights { return r.put(r.Session.Weights(), r.full) }
+func (r *reaching) Weights() (model.Weights, error) {
+	w, err := r.Session.Weights()
+	return r.put(w, r.full), err
+}
 
 // State copies parameters and optimiser out.
-func (r *reaching) State() State {
-	s, zeros := r.Session.State(), model.NewTensor(r.full.Shape...)
+func (r *reaching) State() (State, error) {
+	s, err := r.Session.State()
+	zeros := model.NewTensor(r.full.Shape...)
 	s.Weights, s.M, s.V = r.put(s.Weights, r.full), r.put(s.M, zeros), r.put(s.V, zeros)
-	return s
+	return s, err
 }
 
 // Restore continues from s.
@@ -150,23 +154,10 @@ func (r *reaching) Restore(s State) error {
 	return r.Session.Restore(s)
 }
 
-// residentReaching is a reaching session whose device keeps the training set.
+// residentReaching is a reaching session whose device keeps the training set, as codes that Narrow made.
 type residentReaching struct {
 	*reaching
-	on Resident
-}
-
-// Keep, Epoch and Probabilities take codes that Narrow made.
-func (r *residentReaching) Keep(codes []byte, labels []uint16, weights []float32) error {
-	return r.on.Keep(codes, labels, weights)
-}
-
-func (r *residentReaching) Epoch(ctx context.Context, key uint64, before func(done int), report func(done int, loss float64) error) (float64, error) {
-	return r.on.Epoch(ctx, key, before, report)
-}
-
-func (r *residentReaching) Probabilities(ctx context.Context, codes []byte, out []float32) error {
-	return r.on.Probabilities(ctx, codes, out)
+	DeviceSet
 }
 
 // Narrow writes the places of codes among the rows that are used. The encoder makes no others.

@@ -1,6 +1,7 @@
 package cuda
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -243,31 +244,27 @@ func (s *session) number(which device.Address) (float64, error) {
 	return out[0], nil
 }
 
-// Weights copies the parameters out. When the device is lost they are nil, and the next step tells.
-func (s *session) Weights() model.Weights { return s.copyOut(s.weights) }
+// Weights copies the parameters out.
+func (s *session) Weights() (model.Weights, error) { return s.copyOut(s.weights) }
 
-func (s *session) copyOut(base device.Address) model.Weights {
+// copyOut copies parameters or moments, after which the session has an error if the device was lost.
+func (s *session) copyOut(base device.Address) (model.Weights, error) {
 	w, err := s.get(base)
-	if err != nil && s.err == nil {
-		s.err = err
-	}
-	return w
+	s.err = cmp.Or(s.err, err)
+	return w, s.err
 }
 
 // State copies parameters and optimiser out.
-func (s *session) State() trainer.State {
-	st := trainer.State{Weights: s.Weights(), Steps: int(s.updates)}
-	if st.Steps == 0 {
-		return st
+func (s *session) State() (st trainer.State, err error) {
+	st.Steps = int(s.updates)
+	if st.Weights, err = s.Weights(); err != nil || st.Steps == 0 {
+		return st, err
 	}
-	st.V = s.copyOut(s.v)
-	if s.setup.Optimizer != trainer.OptimizerRMSProp {
-		st.M = s.copyOut(s.m)
+	if st.V, err = s.copyOut(s.v); err != nil || s.setup.Optimizer == trainer.OptimizerRMSProp {
+		return st, err
 	}
-	if s.err != nil {
-		return trainer.State{}
-	}
-	return st
+	st.M, err = s.copyOut(s.m)
+	return st, err
 }
 
 // Restore continues from st.

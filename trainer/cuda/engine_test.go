@@ -139,10 +139,19 @@ func TestAgreesWithCPU(t *testing.T) {
 				}
 			}
 			if c.precision == trainer.PrecisionFP32 {
-				compareWeights(t, gpu.Weights(), cpu.Weights(), 2e-3, 1e-5)
+				compareWeights(t, weightsOf(t, gpu), weightsOf(t, cpu), 2e-3, 1e-5)
 			}
 		})
 	}
+}
+
+func weightsOf(t *testing.T, s trainer.Session) model.Weights {
+	t.Helper()
+	w, err := s.Weights()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
 }
 
 // compareWeights wants each tensor to differ by at most a share of its norm and what is added to that.

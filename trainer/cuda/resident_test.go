@@ -234,7 +234,7 @@ func scoresAndState(t *testing.T, preset, precision string, tolerance float64) {
 	if err := on.Probabilities(context.Background(), codes, got); err != nil {
 		t.Fatal(err)
 	}
-	c, err := model.NewClassifier(&model.Model{Spec: spec, Weights: s.Weights(), Threshold: 0.5})
+	c, err := model.NewClassifier(&model.Model{Spec: spec, Weights: weightsOf(t, s), Threshold: 0.5})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -247,7 +247,8 @@ func scoresAndState(t *testing.T, preset, precision string, tolerance float64) {
 		}
 	}
 	other := start(t, "cuda", setup)
-	if err := other.Restore(s.State()); err != nil {
+	state, err := s.State()
+	if err := errors.Join(err, other.Restore(state)); err != nil {
 		t.Fatal(err)
 	}
 	next := batchOf(rng, &spec, 16)
@@ -338,7 +339,7 @@ func TestScoresInBatches(t *testing.T) {
 				if losses[0] != losses[1] {
 					t.Errorf("epoch %d after scores has loss %v, without %v", epoch, losses[0], losses[1])
 				}
-				setup.Weights = s.Weights()
+				setup.Weights = weightsOf(t, s)
 				after := score(s, n)
 				if fresh := score(start(t, "cuda", setup).(*session), n); !slices.Equal(after, fresh) || slices.Equal(after, before) {
 					t.Errorf("epoch %d: scores %v, with these weights from the start %v, before %v", epoch, after, fresh, before)

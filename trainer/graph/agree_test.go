@@ -2,6 +2,7 @@ package graph
 
 import (
 	"context"
+	"errors"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -191,7 +192,8 @@ func TestRowsOutOfReach(t *testing.T) {
 	stock := start(t, stockEngine{}, setup)
 	for i := range 12 {
 		if i == 6 { // through a state and back
-			if err := fused.Restore(fused.State()); err != nil {
+			state, err := fused.State()
+			if err := errors.Join(err, fused.Restore(state)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -208,7 +210,11 @@ func TestRowsOutOfReach(t *testing.T) {
 			t.Fatalf("step %d: fused loss %g, stock %g", i, lf, ls)
 		}
 	}
-	got, want := fused.Weights(), w
+	got, err := fused.Weights()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := w
 	const out = 500 // no byte has this code
 	dim := spec.Layers[0].Dim
 	for i := range dim {

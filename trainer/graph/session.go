@@ -143,29 +143,28 @@ func (s *session) load(b *trainer.Batch) error {
 }
 
 // Weights copies the parameters out.
-func (s *session) Weights() model.Weights {
-	return s.copyOut(func(i int) []float32 { return s.params[i].data })
+func (s *session) Weights() (model.Weights, error) {
+	return s.copyOut(func(i int) []float32 { return s.params[i].data }), nil
 }
 
 // State copies parameters and optimiser out.
-func (s *session) State() trainer.State {
+func (s *session) State() (st trainer.State, err error) {
 	steps, m, v := s.solver.state()
-	st := trainer.State{Weights: s.Weights(), Steps: steps}
+	st.Steps = steps
+	st.Weights, err = s.Weights()
 	if len(m) > 0 {
 		st.M = s.copyOut(func(i int) []float32 { return m[i] })
 	}
 	if len(v) > 0 {
 		st.V = s.copyOut(func(i int) []float32 { return v[i] })
 	}
-	return st
+	return st, err
 }
 
 func (s *session) copyOut(data func(i int) []float32) model.Weights {
 	w := model.Weights{}
 	for i, p := range s.params {
-		t := model.NewTensor(p.Shape...)
-		copy(t.Data, data(i))
-		w[p.Name] = t
+		w[p.Name] = &model.Tensor{Shape: slices.Clone(p.Shape), Data: slices.Clone(data(i))}
 	}
 	return w
 }
@@ -222,7 +221,7 @@ func (s *session) Gradients(b *trainer.Batch) (float64, model.Weights, error) {
 			return 0, nil, errors.Join(fmt.Errorf("gradient of %s", s.params[i].Name), err)
 		}
 		data := g.Data().([]float32)
-		out[s.params[i].Name] = &model.Tensor{Shape: s.params[i].Shape, Data: slices.Clone(data)}
+		out[s.params[i].Name] = &model.Tensor{Shape: slices.Clone(s.params[i].Shape), Data: slices.Clone(data)}
 		clear(data)
 	}
 	return float64(s.loss.Data().(float32)), out, nil

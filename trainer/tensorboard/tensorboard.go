@@ -146,9 +146,6 @@ func masked(b []byte) uint32 {
 	return (sum>>15 | sum<<17) + 0xa282ead8
 }
 
-// Err is the first error of any write.
-func (w *Writer) Err() error { return w.err }
-
 // Close ends the file and returns the first error.
 func (w *Writer) Close() error { return errors.Join(w.err, w.file.Close()) }
 

@@ -3,10 +3,7 @@
 // or an emulation on the CPU for tests (-tags emulate).
 package device
 
-import (
-	"errors"
-	"math"
-)
+import "errors"
 
 // Errors that callers test with errors.Is.
 var (
@@ -59,13 +56,10 @@ type Device interface {
 	// been Fetches more Fetches, or not at all.
 	Fetch(from Address, bytes int) (collect func(data []byte) error, err error)
 	// Launch queues a kernel: shared is its bytes of dynamic shared memory, args are its parameters in their order, an
-	// Address or integer as it is, a float through Arg32. The kernel's own errors come with a later call.
+	// Address or integer as it is, a float32 as its bits. The kernel's own errors come with a later call.
 	Launch(kernel string, grid, block Dim, shared int, args ...uint64) error
 	// Sync waits for the queue and returns the errors of what was in it.
 	Sync() error
 	// Close frees all of the device's memory. No other method may be called after it.
 	Close() error
 }
-
-// Arg32 boxes a kernel's float parameter.
-func Arg32(f float32) uint64 { return uint64(math.Float32bits(f)) }

@@ -83,7 +83,7 @@ func TestArguments(t *testing.T) {
 	d := opened(t)
 	defer closed(t, d)
 	out := allocated(t, d, 40*4)
-	launch(t, d, "selftest_arguments", Dim{X: 4}, Dim{X: 5}, 0, uint64(out)+4, 2, Arg32(0.5), 7)
+	launch(t, d, "selftest_arguments", Dim{X: 4}, Dim{X: 5}, 0, uint64(out)+4, 2, uint64(math.Float32bits(0.5)), 7)
 	for i, got := range downloaded[float32](t, d, out, 40) {
 		switch {
 		case i%2 == 1 && got != float32(i/2)*0.5+7:
@@ -358,7 +358,7 @@ func TestMemory(t *testing.T) {
 	wantError(t, d.Free(b), "freed before")
 
 	// Thread 24 writes the first float past the allocation.
-	err = d.Launch("selftest_arguments", Dim{}, Dim{X: 26}, 0, uint64(a), 1, Arg32(1), 0)
+	err = d.Launch("selftest_arguments", Dim{}, Dim{X: 26}, 0, uint64(a), 1, uint64(math.Float32bits(1)), 0)
 	wantError(t, err, "selftest_arguments", "allocation 1 of 100 bytes", "1 bytes past its end")
 	wantError(t, d.Free(a), "past its end")
 	c := allocated(t, d, 4)
