@@ -170,7 +170,9 @@ func (f *fit) resume() error {
 }
 
 // impatient reports whether validation has not improved for Options.Patience epochs.
-func (f *fit) impatient() bool { return f.options.Patience > 0 && f.progress.SinceBest >= f.options.Patience }
+func (f *fit) impatient() bool {
+	return f.options.Patience > 0 && f.progress.SinceBest >= f.options.Patience
+}
 
 // epoch trains once over all names, validates, adjusts and saves.
 func (f *fit) epoch(ctx context.Context) error {

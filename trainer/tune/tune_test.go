@@ -187,6 +187,39 @@ func TestSearchOfAutoBeginsAtItsRecipe(t *testing.T) {
 	}
 }
 
+// A run whose config.yaml names an engine of earlier versions is resumed with the CPU engine.
+func TestRunOfAFormerEngineResumes(t *testing.T) {
+	c := config(t, "plateau")
+	trial, err := c.trial(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := trainer.Request{Dir: c.Out, Spec: trial.spec, Config: trainer.Config{
+		Arch: trial.arch, Target: c.Target, Engine: "cpu", Data: c.Data, Options: trial.options,
+	}}
+	if _, err := trainer.Train(t.Context(), r, trainer.Observer{}); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(c.Out, trainer.ConfigFile)
+	text, err := os.ReadFile(path)
+	if err != nil || !strings.Contains(string(text), "engine: cpu\n") {
+		t.Fatalf("%s, %v", text, err)
+	}
+	text = []byte(strings.Replace(string(text), "engine: cpu\n", "engine: reference\n", 1))
+	if err := os.WriteFile(path, text, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	old, err := trainer.ReadConfig(c.Out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old.Options.Epochs++
+	s, err := trainer.Train(t.Context(), trainer.Request{Dir: c.Out, Config: *old, Resume: true}, trainer.Observer{})
+	if err != nil || s.Epochs != 2 {
+		t.Errorf("%+v, %v, want 2 epochs", s, err)
+	}
+}
+
 // The example in configs is one that can be read.
 func TestExampleConfig(t *testing.T) {
 	if _, err := ReadConfig("../../configs/tune.yaml"); err != nil {
