@@ -9,8 +9,8 @@ import (
 	"github.com/degas-dns/degas/model"
 )
 
-// trainingName is the p-th training name as an epoch sees it: the name itself or an invented one in its place, either with
-// or without a host before it. What is drawn depends on the seed, the epoch and p alone.
+// trainingName is the p-th training name as an epoch sees it: the name itself or an invented one in its place, either
+// with or without a host before it. What is drawn depends on the seed, the epoch and p alone.
 func (f *fit) trainingName(epoch int, p uint32) string {
 	o, set := &f.options, f.task.Train
 	name := set.Name(int(p))

@@ -23,7 +23,8 @@ func mixed(t *testing.T, n int) *Set {
 		add(fmt.Sprintf("gardenclub%d.co.uk", i), 0, datasets.Benign, "")
 		add(fmt.Sprintf("xkqv%dzj.info", i), 1, datasets.DGA, "some")
 		add(fmt.Sprintf("shop.steamtrain%d.org", i), 0, datasets.Benign, "")
-		add([]string{fmt.Sprintf("0ab??%d.mzxw+yt?boi", i), fmt.Sprintf("mzxw6ytboi%d.t.example.org", i)}[i%2], 1, datasets.Tunnel, "tool")
+		add([]string{fmt.Sprintf("0ab??%d.mzxw+yt?boi", i), fmt.Sprintf("mzxw6ytboi%d.t.example.org", i)}[i%2], 1,
+			datasets.Tunnel, "tool")
 	}
 	return b.Set()
 }
@@ -49,11 +50,14 @@ func TestNamesOfAnEpoch(t *testing.T) {
 			invented[f.task.Train.class(p)]++
 		}
 	}
-	if share := float64(hosted) / (4 * n * 0.8); share < 0.26 || share > 0.34 { // 0.2 of all have another name to stand before
+	// 0.2 of all have another name to stand before
+	if share := float64(hosted) / (4 * n * 0.8); share < 0.26 || share > 0.34 {
 		t.Errorf("%d names have a host, want 30 %%", hosted)
 	}
-	if invented[datasets.Benign] != 0 || invented[datasets.DGA] < n*32/100 || invented[datasets.DGA] > n*42/100 || invented[datasets.Tunnel] < n*36/100 || invented[datasets.Tunnel] > n*44/100 {
-		t.Errorf("invented %v of %d each, want none benign and 40 %%, some of which are the DGA names themselves", invented, n)
+	if invented[datasets.Benign] != 0 || invented[datasets.DGA] < n*32/100 || invented[datasets.DGA] > n*42/100 ||
+		invented[datasets.Tunnel] < n*36/100 || invented[datasets.Tunnel] > n*44/100 {
+		t.Errorf("invented %v of %d each, want none benign and 40 %%, some of which are the DGA names themselves", invented,
+			n)
 	}
 	if moved < n {
 		t.Errorf("only %d of %d differ in the next epoch", moved, 4*n)
@@ -76,7 +80,8 @@ func TestInventedNamesAreNames(t *testing.T) {
 		}
 		name := s.invented(rng, p, inventions)
 		seen[name] = true
-		if was := s.Name(int(p)); s.class(p) == datasets.Tunnel && strings.HasSuffix(was, ".example.org") && !strings.HasSuffix(name, ".example.org") {
+		if was := s.Name(int(p)); s.class(p) == datasets.Tunnel && strings.HasSuffix(was, ".example.org") &&
+			!strings.HasSuffix(name, ".example.org") {
 			t.Fatalf("%q stands for %q, whose zone it left", name, was)
 		}
 		if normal, err := dnsname.Normalize(name); err != nil || normal != name {

@@ -3,8 +3,8 @@ package trainer
 import "context"
 
 // The blend epoch's learning rate and its share of invented names. What lies between its weights and those before is to
-// be a model too, so its learning rate is a part of the training's; and it goes on seeing some of the families, or their
-// names would be lost for nothing gained.
+// be a model too, so its learning rate is a part of the training's; and it goes on seeing some of the families, or
+// their names would be lost for nothing gained.
 const (
 	blendRate   = 0.35
 	blendInvent = 0.8

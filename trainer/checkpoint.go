@@ -77,7 +77,8 @@ func (s *Store) Save(c Checkpoint) error {
 		return fmt.Errorf("save checkpoint: %w", err)
 	}
 	all := model.Weights{}
-	for prefix, w := range map[string]model.Weights{"weights/": c.State.Weights, "m/": c.State.M, "v/": c.State.V, "best/": c.Best, "mean/": c.Mean, "blend/": c.Blend} {
+	for prefix, w := range map[string]model.Weights{"weights/": c.State.Weights, "m/": c.State.M, "v/": c.State.V,
+		"best/": c.Best, "mean/": c.Mean, "blend/": c.Blend} {
 		for n, t := range w {
 			all[prefix+n] = t
 		}
@@ -91,7 +92,8 @@ func (s *Store) Save(c Checkpoint) error {
 	if c.Progress.Blended != nil { // beside that epoch's own, which is whole until the JSON names this one
 		name = fmt.Sprintf("epoch-%04d-blended.safetensors", c.Epoch)
 	}
-	head := checkpointJSON{Version: 1, Tensors: name, SHA256: hex.EncodeToString(sum[:]), Steps: c.State.Steps, Progress: c.Progress}
+	head := checkpointJSON{Version: 1, Tensors: name, SHA256: hex.EncodeToString(sum[:]), Steps: c.State.Steps,
+		Progress: c.Progress}
 	if err := atomicfile.Write(filepath.Join(s.Dir, head.Tensors), buf.Bytes()); err != nil {
 		return err
 	}
@@ -152,8 +154,10 @@ func (s *Store) Load() (*Checkpoint, error) {
 	if err := json.Unmarshal(data, &head); err != nil {
 		return nil, fmt.Errorf("read %s: %w", path, err)
 	}
-	if head.Version != 1 || head.Tensors != filepath.Base(head.Tensors) || head.Epoch != len(head.History) || head.Best < 1 || head.Best > head.Epoch {
-		return nil, fmt.Errorf("read %s: version %d, epoch %d of %d, best %d: not a checkpoint of this degas", path, head.Version, head.Epoch, len(head.History), head.Best)
+	if head.Version != 1 || head.Tensors != filepath.Base(head.Tensors) || head.Epoch != len(head.History) ||
+		head.Best < 1 || head.Best > head.Epoch {
+		return nil, fmt.Errorf("read %s: version %d, epoch %d of %d, best %d: not a checkpoint of this degas", path,
+			head.Version, head.Epoch, len(head.History), head.Best)
 	}
 	path = filepath.Join(s.Dir, head.Tensors)
 	if data, err = os.ReadFile(path); err != nil {

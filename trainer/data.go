@@ -104,8 +104,8 @@ func familyOf(split *datasets.Split, b *datasets.Batch, i int) string {
 	return split.Families()[b.Family[i]]
 }
 
-// LabelOf is what a target calls a name of a class and a family, "" where nobody gave one: such a malicious name has its
-// class for a label.
+// LabelOf is what a target calls a name of a class and a family, "" where nobody gave one: such a malicious name has
+// its class for a label.
 func LabelOf(target string, c datasets.Class, family string) string {
 	switch {
 	case c == datasets.Benign:
@@ -121,9 +121,11 @@ func LabelOf(target string, c datasets.Class, family string) string {
 // maxText is the most text a Set holds: its offsets have 32 bits.
 const maxText = 1<<32 - 1
 
-// ReadSet reads a split into memory with the labels of a target. It keeps at most limit rows (0: all), each as likely as
-// any other, drawn by seed.
-func ReadSet(ctx context.Context, split *datasets.Split, target string, labels []string, limit int, seed uint64) (*Set, error) {
+// ReadSet reads a split into memory with the labels of a target. It keeps at most limit rows (0: all), each as likely
+// as any other, drawn by seed.
+func ReadSet(
+	ctx context.Context, split *datasets.Split, target string, labels []string, limit int, seed uint64,
+) (*Set, error) {
 	index := map[string]int{}
 	for i, l := range labels {
 		index[l] = i
@@ -153,8 +155,8 @@ func ReadSet(ctx context.Context, split *datasets.Split, target string, labels [
 	return s, nil
 }
 
-// drawn says of each of rows in turn whether it is among the limit that are kept: selection sampling (Fan et al. 1962, Knuth's
-// algorithm S).
+// drawn says of each of rows in turn whether it is among the limit that are kept: selection sampling (Fan et al. 1962,
+// Knuth's algorithm S).
 func drawn(rows, limit int, seed uint64) func() bool {
 	if limit == 0 || limit >= rows {
 		return func() bool { return true }
@@ -191,8 +193,8 @@ func (s *Set) only(labels int) int {
 	return found
 }
 
-// NewSet makes a Set of names and their labels, for callers that have them in memory: benign names are those of label 0,
-// the others DGA names, a family a label. Their text is 4 GiB at most.
+// NewSet makes a Set of names and their labels, for callers that have them in memory: benign names are those of label
+// 0, the others DGA names, a family a label. Their text is 4 GiB at most.
 func NewSet(names []string, labels []int) *Set {
 	b := NewBuilder()
 	for i, n := range names {

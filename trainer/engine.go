@@ -29,8 +29,8 @@ type Accelerator interface {
 // EngineAuto stands for an accelerator whose device answers and that can train the Spec, else for the CPU.
 const EngineAuto = "auto"
 
-// ChooseEngine gives the name of the engine that name asks for, an error where it cannot be used here for spec. device is
-// the accelerator's, "" for others.
+// ChooseEngine gives the name of the engine that name asks for, an error where it cannot be used here for spec. device
+// is the accelerator's, "" for others.
 func ChooseEngine(name string, spec *model.Spec) (engine, device string, err error) {
 	if name == EngineAuto {
 		for i, e := range Engines.All() {
@@ -128,9 +128,9 @@ type DeviceSet interface {
 	// Keep puts a training set on the device in place of what was there: labels and weights are [n]. The caller may change
 	// all three afterwards. The error is ErrTooLarge where the device has no room.
 	Keep(codes []byte, labels []uint16, weights []float32) error
-	// Epoch does one epoch's steps over the set and returns the mean loss. The order is the one that Shuffled draws by key,
-	// the set's own for key 0. before is called ahead of every step with the samples done. report is called now and then
-	// with the samples done and their mean loss; its error ends the epoch.
+	// Epoch does one epoch's steps over the set and returns the mean loss. The order is the one that Shuffled draws by
+	// key, the set's own for key 0. before is called ahead of every step with the samples done. report is called now and
+	// then with the samples done and their mean loss; its error ends the epoch.
 	Epoch(ctx context.Context, key uint64, before func(done int),
 		report func(done int, loss float64) error) (float64, error)
 	// Probabilities scores names with the weights of now into out [n, labels].
@@ -148,8 +148,8 @@ type Batch struct {
 	Weights []float32
 }
 
-// State is a session's memory: the parameters, the optimiser's moments (M is empty for RMSProp) and the number of updates
-// done.
+// State is a session's memory: the parameters, the optimiser's moments (M is empty for RMSProp) and the number of
+// updates done.
 type State struct {
 	Weights, M, V model.Weights
 	Steps         int

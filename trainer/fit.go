@@ -307,6 +307,7 @@ func (f *fit) checkLoss(epoch, done int, loss float64) error {
 	if f.task.Store != nil && f.progress.Epoch > 0 {
 		kept = fmt.Sprintf("the checkpoint of epoch %d is kept in %s", f.progress.Epoch, f.task.Store.Dir)
 	}
-	return fmt.Errorf("%w: the loss became %v in epoch %d after %d names; %s. Try: another run with a lower --learning-rate than %g",
+	return fmt.Errorf("%w: the loss became %v in epoch %d after %d names; %s. "+
+		"Try: another run with a lower --learning-rate than %g",
 		ErrDiverged, loss, epoch, done, kept, f.progress.LearningRate)
 }

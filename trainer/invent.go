@@ -31,9 +31,9 @@ var (
 	unlike = []invention{longLetters, hashes}
 )
 
-// invented is a malicious name of a family that nobody has: it takes the place of the p-th, whose class it has. A model that
-// only sees the families of its lists learns them by heart, their lengths, letters and top-level domains, and misses the
-// next one.
+// invented is a malicious name of a family that nobody has: it takes the place of the p-th, whose class it has. A model
+// that only sees the families of its lists learns them by heart, their lengths, letters and top-level domains, and
+// misses the next one.
 func (s *Set) invented(rng *rand.Rand, p uint32, by []invention) string {
 	name := s.Name(int(p))
 	if s.class(p) == datasets.Tunnel {
@@ -47,9 +47,11 @@ func (s *Set) invented(rng *rand.Rand, p uint32, by []invention) string {
 		all := s.suffixes() // name's is one
 		suffix = all[rng.IntN(len(all))]
 	default:
-		_, _, suffix = dnsname.Parts(s.draw(rng, func(c datasets.Class) bool { return c != datasets.Tunnel })) // name is one such
+		// name is one such
+		_, _, suffix = dnsname.Parts(s.draw(rng, func(c datasets.Class) bool { return c != datasets.Tunnel }))
 	}
-	if label = strings.Trim(label, "-"); label == "" || len(label) > dnsname.MaxLabel || len(label)+len(suffix) > dnsname.MaxName {
+	if label = strings.Trim(label, "-"); label == "" || len(label) > dnsname.MaxLabel ||
+		len(label)+len(suffix) > dnsname.MaxName {
 		return name
 	}
 	return label + suffix
@@ -80,8 +82,8 @@ func (s *Set) draw(rng *rand.Rand, fits func(datasets.Class) bool) string {
 	return ""
 }
 
-// benignLabel is the registered label of a benign name of at least shortest characters and no international one; "" where
-// a few draws find none.
+// benignLabel is the registered label of a benign name of at least shortest characters and no international one; ""
+// where a few draws find none.
 func (s *Set) benignLabel(rng *rand.Rand, shortest int) string {
 	for range 8 {
 		_, label, _ := dnsname.Parts(s.draw(rng, func(c datasets.Class) bool { return c == datasets.Benign }))
@@ -161,8 +163,8 @@ func words(rng *rand.Rand, s *Set, _ string) string {
 	return label
 }
 
-// shuffled is a benign name's label with its letters in another order, or a third to a half of them replaced. Short ones,
-// which might come out as they were or as another benign name's, are left alone.
+// shuffled is a benign name's label with its letters in another order, or a third to a half of them replaced. Short
+// ones, which might come out as they were or as another benign name's, are left alone.
 func shuffled(rng *rand.Rand, s *Set, _ string) string {
 	b := []byte(s.benignLabel(rng, 6))
 	if rng.IntN(2) == 0 {
@@ -197,8 +199,8 @@ func disguised(rng *rand.Rand, s *Set, label string) string {
 // codecs are the alphabets that tunnels encode with: base16, base32, base36 and base64.
 var codecs = []string{hexDigits, ascii + "234567", asciiDigit, asciiDigit + "+/"}
 
-// payload is what a tunnel's client sends in place of name, a few characters or as many as fit, in labels; below the same
-// zone where name has one.
+// payload is what a tunnel's client sends in place of name, a few characters or as many as fit, in labels; below the
+// same zone where name has one.
 func payload(rng *rand.Rand, name string) string {
 	zone := ""
 	if dnsname.Zoned(name) {

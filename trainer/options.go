@@ -32,24 +32,27 @@ type Options struct {
 	// WeightDecay is AdamW's, LabelSmoothing the share of a target that all labels divide between them, [0, 1).
 	WeightDecay    float64 `yaml:"weight_decay" json:"weight_decay,omitempty"`
 	LabelSmoothing float64 `yaml:"label_smoothing" json:"label_smoothing,omitempty"`
-	// Names is the most training names, drawn evenly from the split by the seed; 0 takes all. Validation uses all of its own.
+	// Names is the most training names, drawn evenly from the split by the seed; 0 takes all. Validation uses all of its
+	// own.
 	Names int `yaml:"names,omitempty" json:"names,omitempty"`
 	// Augment is the share of training names that get a host such as www put before them, different ones every epoch.
 	Augment float64 `yaml:"augment" json:"augment,omitempty"`
-	// Invent is the share of malicious training names that names of invented families take the place of, others every epoch.
+	// Invent is the share of malicious training names that names of invented families take the place of, others every
+	// epoch.
 	Invent float64 `yaml:"invent" json:"invent,omitempty"`
-	// Blend is the share that one more epoch, in which four of five malicious names are invented and like no benign one, has
-	// in the model: its weights lie between those before that epoch and those after it. 0 does without.
+	// Blend is the share that one more epoch, in which four of five malicious names are invented and like no benign one,
+	// has in the model: its weights lie between those before that epoch and those after it. 0 does without.
 	Blend float64 `yaml:"blend" json:"blend,omitempty"`
 	// Average is the decay a step of a running mean of the weights, which is validated and kept in place of the last ones;
 	// 0 keeps those.
 	Average float64 `yaml:"average" json:"average,omitempty"`
 	// Seed draws initial weights, the order of names and dropout masks.
 	Seed uint64 `yaml:"seed" json:"seed"`
-	// ClassWeight is "none", "balanced", weights inverse to a label's share of the training names, or "family", by the inverse
-	// root of a family's share of its label.
+	// ClassWeight is "none", "balanced", weights inverse to a label's share of the training names, or "family", by the
+	// inverse root of a family's share of its label.
 	ClassWeight string `yaml:"class_weight" json:"class_weight"`
-	// Precision is that of matrix products: "fp32", "tf32" or "bf16". "" is the engine's own: fp32 on the CPU, bf16 on CUDA.
+	// Precision is that of matrix products: "fp32", "tf32" or "bf16". "" is the engine's own: fp32 on the CPU, bf16 on
+	// CUDA.
 	Precision string `yaml:"precision,omitempty" json:"precision,omitempty"`
 	// Workers splits a batch; 0 means one a core. A result depends on it in its last digits.
 	Workers int `yaml:"workers" json:"workers"`
@@ -88,8 +91,8 @@ const (
 
 // DefaultOptions are what train-model uses unless told otherwise.
 func DefaultOptions() Options {
-	return Options{Epochs: 100, BatchSize: 256, Patience: 5, Optimizer: OptimizerAdam, LearningRate: 1e-3, PlateauPatience: 2, PlateauFactor: 0.5, MinRate: 1e-5,
-		Seed: 1, ClassWeight: WeightNone}
+	return Options{Epochs: 100, BatchSize: 256, Patience: 5, Optimizer: OptimizerAdam, LearningRate: 1e-3,
+		PlateauPatience: 2, PlateauFactor: 0.5, MinRate: 1e-5, Seed: 1, ClassWeight: WeightNone}
 }
 
 // Auto is the architecture that trains best on public data within minutes, and its recipe: docs/RESULTS.md has the road
@@ -99,8 +102,8 @@ const Auto = "auto"
 // autoPreset is what Auto means in this version.
 const autoPreset = "hybrid"
 
-// Recipe gives an architecture's preset and the options it trains best with for a target: DefaultOptions but for Auto and
-// its preset.
+// Recipe gives an architecture's preset and the options it trains best with for a target: DefaultOptions but for Auto
+// and its preset.
 func Recipe(arch, target string) (preset string, o Options) {
 	o = DefaultOptions()
 	if arch != Auto && arch != autoPreset {
@@ -141,7 +144,8 @@ func (o *Options) Resolve() error {
 	case !(o.LearningRate > 0 && o.LearningRate <= 1):
 		return fmt.Errorf("learning-rate %g: must be above 0 and at most 1", o.LearningRate)
 	case o.PlateauPatience < 0 || !(o.PlateauFactor > 0 && o.PlateauFactor <= 1):
-		return fmt.Errorf("plateau patience %d, factor %g: patience must not be negative, the factor above 0 and at most 1", o.PlateauPatience, o.PlateauFactor)
+		return fmt.Errorf("plateau patience %d, factor %g: patience must not be negative, the factor above 0 and at most 1",
+			o.PlateauPatience, o.PlateauFactor)
 	case o.Schedule != SchedulePlateau && o.Schedule != ScheduleCosine:
 		return fmt.Errorf("schedule %q: must be %s or %s", o.Schedule, SchedulePlateau, ScheduleCosine)
 	case !(o.WeightDecay >= 0 && o.WeightDecay <= 1):

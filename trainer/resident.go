@@ -41,8 +41,8 @@ func (f *fit) trainOnDevice(ctx context.Context, r Resident, epoch int) (float64
 	}
 }
 
-// wholeSet trains on the set as it lies on the device. It puts the set there unless it is there. began is whether a step
-// was done.
+// wholeSet trains on the set as it lies on the device. It puts the set there unless it is there. began is whether a
+// step was done.
 func (f *fit) wholeSet(ctx context.Context, r Resident, epoch int) (loss float64, began bool, err error) {
 	if !f.setKept || f.options.changesNames() {
 		p, err := f.encode(ctx, r, epoch, nil)

@@ -126,8 +126,8 @@ func Train(ctx context.Context, r Request, obs Observer) (*Summary, error) {
 	}, nil
 }
 
-// fitRun writes the run's config.yaml and fits the model. If a new run cannot start, it leaves nothing: such a run would
-// neither go on nor make room for a better one.
+// fitRun writes the run's config.yaml and fits the model. If a new run cannot start, it leaves nothing: such a run
+// would neither go on nor make room for a better one.
 func fitRun(ctx context.Context, dir string, cfg *Config, task *Task, obs Observer) (*Result, error) {
 	if err := cfg.write(dir); err != nil {
 		return nil, err
@@ -144,8 +144,8 @@ func fitRun(ctx context.Context, dir string, cfg *Config, task *Task, obs Observ
 	return result, err
 }
 
-// save writes m to dir. A model of the same epoch that is there stays as it is, with the threshold and the calibration that
-// it may have been given since.
+// save writes m to dir. A model of the same epoch that is there stays as it is, with the threshold and the calibration
+// that it may have been given since.
 func save(m *model.Model, dir string) error {
 	old, err := model.Load(dir)
 	if err == nil && old.Epoch == m.Epoch {
@@ -237,8 +237,8 @@ func store(dir string) *Store {
 	return &Store{Dir: filepath.Join(dir, CheckpointDir), History: filepath.Join(dir, HistoryFile)}
 }
 
-// Continues says whether the request goes on with what a run began: the same architecture, target, engine and options, but
-// for the number of epochs and the patience.
+// Continues says whether the request goes on with what a run began: the same architecture, target, engine and options,
+// but for the number of epochs and the patience.
 func (r *Request) Continues(old *Config) bool {
 	c, options := r.Config, old.Options
 	options.Epochs, options.Patience = c.Options.Epochs, c.Options.Patience

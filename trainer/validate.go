@@ -12,9 +12,10 @@ import (
 // validationChunk is the names scored between two looks at the context.
 const validationChunk = 1 << 14
 
-// validate scores set, width probabilities a name, and fills in e's validation fields. It returns the scores, sorted, and
-// which names are malicious.
-func validate(ctx context.Context, c scorer, width int, set *Set, e *Epoch) (scores []float64, malicious []bool, err error) {
+// validate scores set, width probabilities a name, and fills in e's validation fields. It returns the scores, sorted,
+// and which names are malicious.
+func validate(ctx context.Context, c scorer, width int, set *Set, e *Epoch) (scores []float64, malicious []bool,
+	err error) {
 	names := make([]string, 0, validationChunk)
 	p := make([]float32, validationChunk*width)
 	scores, malicious = make([]float64, 0, set.Len()), make([]bool, 0, set.Len())

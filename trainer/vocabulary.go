@@ -8,16 +8,16 @@ import (
 	"github.com/degas-dns/degas/model"
 )
 
-// vocabulary is the rows of an embedding that names can reach. A byte has one code, so they are 257 at most, whatever the
-// size of the table: gta1's has 10,001, and folding all of them takes sixty times as long as a step needs.
+// vocabulary is the rows of an embedding that names can reach. A byte has one code, so they are 257 at most, whatever
+// the size of the table: gta1's has 10,001, and folding all of them takes sixty times as long as a step needs.
 type vocabulary struct {
 	used  []int       // rows, ascending
 	index map[int]int // and their places among used
 	table string      // the embedding's parameter
 }
 
-// Reachable opens a session for the rows of the embedding that names can reach, where that saves much: the others stay as
-// they began. An Engine whose time grows with the table calls it.
+// Reachable opens a session for the rows of the embedding that names can reach, where that saves much: the others stay
+// as they began. An Engine whose time grows with the table calls it.
 func Reachable(s Setup, open func(Setup) (Session, error)) (Session, error) {
 	v := newVocabulary(s.Spec)
 	if v == nil {

@@ -9,9 +9,9 @@ const (
 	WeightFamily   = "family"
 )
 
-// weights gives each group's names their weight: all 1; with WeightBalanced n / (labels · count), so that every label weighs
-// the same in sum; with WeightFamily by the inverse root of the group's size, 1 on average over a label, so that a family of
-// a thousand names is not drowned by one of a hundred thousand and yet not learned by heart.
+// weights gives each group's names their weight: all 1; with WeightBalanced n / (labels · count), so that every label
+// weighs the same in sum; with WeightFamily by the inverse root of the group's size, 1 on average over a label, so that
+// a family of a thousand names is not drowned by one of a hundred thousand and yet not learned by heart.
 func (s *Set) weights(labels int, how string) []float32 {
 	var sizes, of []int // names and label of each group
 	for i, g := range s.groups {

@@ -98,13 +98,15 @@ func training(spec *model.Spec, names []string, batch, repeat int, seconds float
 	if err != nil {
 		return 0, err
 	}
-	s, err := engine.Start(context.Background(), trainer.Setup{Spec: spec, Weights: w, BatchSize: batch, Workers: runtime.GOMAXPROCS(0), Seed: 1, LearningRate: 1e-3})
+	s, err := engine.Start(context.Background(), trainer.Setup{Spec: spec, Weights: w, BatchSize: batch,
+		Workers: runtime.GOMAXPROCS(0), Seed: 1, LearningRate: 1e-3})
 	if err != nil {
 		return 0, err
 	}
 	defer s.Close()
 	coder, at := spec.Encoder.Coder(), 0
-	b := &trainer.Batch{Codes: make([]uint16, batch*coder.Window()), Labels: make([]int, batch), Weights: make([]float32, batch)}
+	b := &trainer.Batch{Codes: make([]uint16, batch*coder.Window()), Labels: make([]int, batch),
+		Weights: make([]float32, batch)}
 	return measure(repeat, seconds, batch, func() error {
 		for i := range batch {
 			coder.Encode(b.Codes[i*coder.Window():(i+1)*coder.Window()], names[at%len(names)])

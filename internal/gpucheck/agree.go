@@ -15,10 +15,10 @@ import (
 
 var precisions = []string{trainer.PrecisionFP32, trainer.PrecisionTF32, trainer.PrecisionBF16}
 
-// How far an engine may lie from the CPU's before something is wrong, several times what rounding was seen to do on an H200: a
-// gradient by its norm, the last loss of a walk by itself, an AUC.
+// How far an engine may lie from the CPU's before something is wrong, several times what rounding was seen to do on an
+// H200: a gradient by its norm, the last loss of a walk by itself, an AUC.
 var (
-	mostGradient = map[string]float64{trainer.PrecisionFP32: 1e-4, trainer.PrecisionTF32: 0.05, trainer.PrecisionBF16: 0.15}
+	mostGradient = map[string]float64{"fp32": 1e-4, "tf32": 0.05, "bf16": 0.15}
 	mostLoss     = 0.15
 	mostAUC      = 5e-4
 )
@@ -77,12 +77,15 @@ func (c *check) differences(ctx context.Context, preset, precision string) (map[
 		return out, fmt.Errorf("no finite gradient of %s", strings.Join(wrong, ", "))
 	}
 	if far != nil {
-		return out, fmt.Errorf("the gradients of %s lie further than %g of their norm from the CPU's", strings.Join(far, ", "), mostGradient[precision])
+		return out, fmt.Errorf("the gradients of %s lie further than %g of their norm from the CPU's",
+			strings.Join(far, ", "), mostGradient[precision])
 	}
 	return out, nil
 }
 
-func gradient(ctx context.Context, engine, precision string, spec *model.Spec, b *trainer.Batch) (model.Weights, error) {
+func gradient(
+	ctx context.Context, engine, precision string, spec *model.Spec, b *trainer.Batch,
+) (model.Weights, error) {
 	s, err := start(ctx, engine, precision, spec, len(b.Labels))
 	if err != nil {
 		return nil, err
@@ -180,8 +183,8 @@ func apart(got, want []float64) *trajectory {
 	return t
 }
 
-// auc trains cnn for five epochs on nine tenths of the names and gives the AUC on the rest, on both engines and, to show what
-// a seed is worth, on the CPU with another.
+// auc trains cnn for five epochs on nine tenths of the names and gives the AUC on the rest, on both engines and, to
+// show what a seed is worth, on the CPU with another.
 func (c *check) auc(ctx context.Context, show func(any)) error {
 	out := map[string]number{}
 	var failed []error
@@ -190,7 +193,9 @@ func (c *check) auc(ctx context.Context, show func(any)) error {
 		seed                    uint64
 	}{
 		{"CPU", "cpu", "", 1},
-		{"CUDA fp32", c.engine, trainer.PrecisionFP32, 1}, {"CUDA tf32", c.engine, trainer.PrecisionTF32, 1}, {"CUDA bf16", c.engine, trainer.PrecisionBF16, 1},
+		{"CUDA fp32", c.engine, trainer.PrecisionFP32, 1},
+		{"CUDA tf32", c.engine, trainer.PrecisionTF32, 1},
+		{"CUDA bf16", c.engine, trainer.PrecisionBF16, 1},
 		{"CPU with another seed", "cpu", "", 2},
 	} {
 		auc, err := c.aucOf(ctx, t.engine, t.precision, t.seed)
@@ -225,7 +230,8 @@ func (c *check) aucOf(ctx context.Context, engine, precision string, seed uint64
 	if c.quick {
 		n, o.Epochs = 600, 1
 	}
-	train, rest := trainer.NewSet(c.names[:n*9/10], c.labels[:n*9/10]), trainer.NewSet(c.names[n*9/10:n], c.labels[n*9/10:n])
+	train, rest := trainer.NewSet(c.names[:n*9/10], c.labels[:n*9/10]),
+		trainer.NewSet(c.names[n*9/10:n], c.labels[n*9/10:n])
 	r, err := trainer.Fit(ctx, trainer.Task{Spec: spec, Engine: e, Train: train, Validation: rest}, o, trainer.Observer{})
 	if err != nil {
 		return 0, err

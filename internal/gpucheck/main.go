@@ -1,6 +1,7 @@
-// Command gpucheck compares the CUDA engine with the CPU engine and measures it, on the names of a file. It prints a JSON
-// object a line, each with all that there is so far; scripts/gpu-check carries it to a GPU and sets other frameworks beside it. A kernel
-// that fails takes the process's use of the device along, so that it starts one for each part. Built by scripts/gpu-check --build.
+// Command gpucheck compares the CUDA engine with the CPU engine and measures it, on the names of a file. It prints a
+// JSON object a line, each with all that there is so far; scripts/gpu-check carries it to a GPU and sets other
+// frameworks beside it. A kernel that fails takes the process's use of the device along, so that it starts one for each
+// part. Built by scripts/gpu-check --build.
 package main
 
 import (
@@ -41,14 +42,16 @@ type check struct {
 	presets []string // what is compared and measured
 }
 
-// part is one kind of measurement. It shows all it has whenever there is more, so that what fails later takes nothing along.
+// part is one kind of measurement. It shows all it has whenever there is more, so that what fails later takes nothing
+// along.
 type part struct {
 	name string
 	run  func(c *check, ctx context.Context, show func(result any)) error
 }
 
 // parts has what matters most first, as scripts/gpu-check does, which starts a process for each.
-var parts = []part{{"gradients", (*check).gradients}, {"speed", (*check).speed}, {"epoch", (*check).epoch}, {"products", (*check).products}, {"auc", (*check).auc}, {"trajectories", (*check).trajectories}}
+var parts = []part{{"gradients", (*check).gradients}, {"speed", (*check).speed}, {"epoch", (*check).epoch},
+	{"products", (*check).products}, {"auc", (*check).auc}, {"trajectories", (*check).trajectories}}
 
 func main() {
 	file := flag.String("names", "", "file of names, \"name,0\" or \"name,1\" a line")
@@ -184,7 +187,8 @@ func start(ctx context.Context, engine, precision string, spec *model.Spec, batc
 	if err != nil {
 		return nil, err
 	}
-	return e.Start(ctx, trainer.Setup{Spec: spec, Weights: w, BatchSize: batch, Workers: 2, Seed: 1, LearningRate: 1e-3, Precision: precision})
+	return e.Start(ctx, trainer.Setup{Spec: spec, Weights: w, BatchSize: batch, Workers: 2, Seed: 1, LearningRate: 1e-3,
+		Precision: precision})
 }
 
 // batch encodes n names from the first on, over and over.

@@ -127,11 +127,13 @@ func (c *check) epoch(ctx context.Context, show func(any)) error {
 	}
 	o := trainer.DefaultOptions()
 	o.Epochs, o.BatchSize = 2, batch // the first also loads kernels and the set
-	r, err := trainer.Fit(ctx, trainer.Task{Spec: spec, Engine: e, Train: trainer.NewSet(names, labels), Validation: trainer.NewSet(names[:n/10], labels[:n/10])}, o, trainer.Observer{})
+	r, err := trainer.Fit(ctx, trainer.Task{Spec: spec, Engine: e, Train: trainer.NewSet(names, labels),
+		Validation: trainer.NewSet(names[:n/10], labels[:n/10])}, o, trainer.Observer{})
 	if err != nil {
 		return err
 	}
 	first, second := r.History[0], r.History[1]
-	show(map[string]float64{"names": float64(n), "first_seconds": first.Seconds, "seconds": second.Seconds, "training_names_per_second": second.NamesPerSecond})
+	show(map[string]float64{"names": float64(n), "first_seconds": first.Seconds, "seconds": second.Seconds,
+		"training_names_per_second": second.NamesPerSecond})
 	return nil
 }

@@ -47,12 +47,14 @@ func plan(dev device.Device, s trainer.Setup, precision string, step *uint64) (*
 		return nil, err
 	}
 	enc := &s.Spec.Encoder
-	n := &network{dev: dev, spec: s.Spec, batch: s.BatchSize, window: enc.Window, rows: s.Spec.Codes(), pad: enc.Pad, left: enc.PadSide == model.Left, precision: precision}
+	n := &network{dev: dev, spec: s.Spec, batch: s.BatchSize, window: enc.Window, rows: s.Spec.Codes(), pad: enc.Pad,
+		left: enc.PadSide == model.Left, precision: precision}
 	if n.rows > maxCodes {
 		return nil, fmt.Errorf("%d codes: the kernels know %d. Try: --engine cpu", n.rows, maxCodes)
 	}
-	b := &builder{network: n, nodes: nodes, byName: map[string]model.Node{}, readers: map[string]int{}, params: map[string]param{},
-		values: map[string]*value{}, forks: map[string]*fork{}, whole: map[string]*value{}, seed: s.Seed, step: step}
+	b := &builder{network: n, nodes: nodes, byName: map[string]model.Node{}, readers: map[string]int{},
+		params: map[string]param{}, values: map[string]*value{}, forks: map[string]*fork{}, whole: map[string]*value{},
+		seed: s.Seed, step: step}
 	for _, node := range nodes {
 		b.byName[node.Name] = node
 		for _, in := range node.Inputs {
@@ -164,7 +166,8 @@ func (b *builder) node(node model.Node) (*value, error) {
 		b.add(l)
 		return l.y, nil
 	case model.KindDropout:
-		l := &dropout{network: n, x: b.read(node, 0), y: n.newValue(node.Shape...), key: model.SubSeed(b.seed, "dropout/"+node.Name), step: b.step, rate: node.Layer.Rate}
+		l := &dropout{network: n, x: b.read(node, 0), y: n.newValue(node.Shape...),
+			key: model.SubSeed(b.seed, "dropout/"+node.Name), step: b.step, rate: node.Layer.Rate}
 		b.add(l)
 		return l.y, nil
 	case model.KindMaxPool, model.KindGlobalMaxPool:
@@ -231,7 +234,8 @@ func (b *builder) conv(node model.Node) (*value, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w. Try: --engine cpu", err)
 	}
-	l := &embedConv{fold: f.wantWalk(), y: b.newValue(node.Shape...), b: bias, time: node.Shape[0], before: before, act: act}
+	l := &embedConv{fold: f.wantWalk(), y: b.newValue(node.Shape...), b: bias, time: node.Shape[0], before: before,
+		act: act}
 	b.add(l)
 	return l.y, nil
 }

@@ -52,7 +52,8 @@ func (engine) open(ctx context.Context, s trainer.Setup) (trainer.Session, error
 		precision = trainer.PrecisionBF16
 	}
 	if !slices.Contains([]string{trainer.PrecisionFP32, trainer.PrecisionTF32, trainer.PrecisionBF16}, precision) {
-		return nil, fmt.Errorf("engine cuda: unknown precision %q, known are %s, %s, %s", precision, trainer.PrecisionFP32, trainer.PrecisionTF32, trainer.PrecisionBF16)
+		return nil, fmt.Errorf("engine cuda: unknown precision %q, known are %s, %s, %s", precision, trainer.PrecisionFP32,
+			trainer.PrecisionTF32, trainer.PrecisionBF16)
 	}
 	if err := s.Weights.Check(s.Spec); err != nil {
 		return nil, err
@@ -102,8 +103,10 @@ func newSession(dev device.Device, s trainer.Setup, precision string) (*session,
 	}
 	ses.network = n
 	ses.m, ses.v = n.alloc(n.size), n.alloc(n.size)
-	ses.labels, ses.shares, ses.losses, ses.sums = n.alloc(n.batch), n.alloc(n.batch), n.take(8*lossBlocks), n.take(sumsSize)
-	ses.hostCodes, ses.hostLabels, ses.hostWeights = make([]byte, n.batch*n.window), make([]int32, n.batch), make([]float32, n.batch)
+	ses.labels, ses.shares, ses.losses, ses.sums = n.alloc(n.batch), n.alloc(n.batch), n.take(8*lossBlocks),
+		n.take(sumsSize)
+	ses.hostCodes, ses.hostLabels, ses.hostWeights = make([]byte, n.batch*n.window), make([]int32, n.batch),
+		make([]float32, n.batch)
 	for i := range ses.ahead {
 		ses.ahead[i] = n.take(n.batch * n.window)
 		n.clear(ses.ahead[i], n.batch*n.window) // as n.codes
@@ -150,7 +153,8 @@ func (s *session) Step(ctx context.Context, b *trainer.Batch) (float64, error) {
 func (s *session) load(b *trainer.Batch) error {
 	count := len(b.Labels)
 	if count < 1 || count > s.batch || len(b.Codes) != count*s.window || len(b.Weights) != count {
-		return fmt.Errorf("batch of %d labels, %d codes and %d weights: want 1 to %d samples of %d codes", count, len(b.Codes), len(b.Weights), s.batch, s.window)
+		return fmt.Errorf("batch of %d labels, %d codes and %d weights: want 1 to %d samples of %d codes", count,
+			len(b.Codes), len(b.Weights), s.batch, s.window)
 	}
 	for i := range s.hostCodes {
 		s.hostCodes[i] = byte(s.pad)
@@ -170,7 +174,8 @@ func (s *session) load(b *trainer.Batch) error {
 		s.hostLabels[i] = int32(l)
 	}
 	copy(s.hostWeights, b.Weights)
-	for at, data := range map[device.Address][]byte{s.codes: s.hostCodes, s.labels: bytesOf(s.hostLabels), s.shares: bytesOf(s.hostWeights)} {
+	for at, data := range map[device.Address][]byte{s.codes: s.hostCodes, s.labels: bytesOf(s.hostLabels),
+		s.shares: bytesOf(s.hostWeights)} {
 		if err := s.dev.Upload(at, data); err != nil {
 			return err
 		}
@@ -204,9 +209,10 @@ func (s *session) gradients(count int) {
 		wide /= 2
 	}
 	blocks := min(max(s.batch*outputs/(lossSamples*wide), 1), lossBlocks)
-	s.launch("cross_entropy", device.Dim{X: blocks}, device.Dim{X: wide}, 0, s.losses, s.logits.grad, s.logits.data, s.labels, s.shares,
-		s.batch, outputs, float32(s.setup.LabelSmoothing))
-	s.launch("add_loss", device.Dim{X: 1}, device.Dim{X: 1}, 0, s.sums+batchLoss, s.sums+epochLoss, s.losses, blocks, count)
+	s.launch("cross_entropy", device.Dim{X: blocks}, device.Dim{X: wide}, 0, s.losses, s.logits.grad, s.logits.data,
+		s.labels, s.shares, s.batch, outputs, float32(s.setup.LabelSmoothing))
+	s.launch("add_loss", device.Dim{X: 1}, device.Dim{X: 1}, 0, s.sums+batchLoss, s.sums+epochLoss, s.losses, blocks,
+		count)
 	s.backward()
 }
 
@@ -228,8 +234,8 @@ func (s *session) optimize() {
 		inverse = 1 / math.Sqrt(1-math.Pow(b2, t))
 	}
 	keep := float32(1 - s.rate*s.setup.WeightDecay)
-	s.each("adam", s.size, s.weights, s.grads, s.m, s.v, s.size, s.matrices, float32(b1), float32(1-b1), float32(b2), float32(1-b2),
-		float32(rate), float32(epsilon), float32(inverse), keep, s.sums+batchLoss)
+	s.each("adam", s.size, s.weights, s.grads, s.m, s.v, s.size, s.matrices, float32(b1), float32(1-b1), float32(b2),
+		float32(1-b2), float32(rate), float32(epsilon), float32(inverse), keep, s.sums+batchLoss)
 }
 
 // number waits for the device and reads one of the sums.

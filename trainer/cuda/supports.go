@@ -14,18 +14,19 @@ func (engine) Supports(spec *model.Spec) error {
 	if err != nil {
 		return err
 	}
-	_, err = trainer.Reachable(trainer.Setup{Spec: spec, Weights: w, BatchSize: 1}, func(s trainer.Setup) (trainer.Session, error) {
-		_, err := plan(nowhere{}, s, trainer.PrecisionBF16, new(uint64))
-		return nothing{}, err
-	})
+	_, err = trainer.Reachable(trainer.Setup{Spec: spec, Weights: w, BatchSize: 1},
+		func(s trainer.Setup) (trainer.Session, error) {
+			_, err := plan(nowhere{}, s, trainer.PrecisionBF16, new(uint64))
+			return nothing{}, err
+		})
 	return err
 }
 
 // nothing is the session of a plan that will not be carried out.
 type nothing struct{ trainer.Session }
 
-// nowhere is a device for plans: it has room for everything and does nothing. Its shared memory is the least of any device
-// that the kernels run on, compute capability 8.6.
+// nowhere is a device for plans: it has room for everything and does nothing. Its shared memory is the least of any
+// device that the kernels run on, compute capability 8.6.
 type nowhere struct{}
 
 var _ device.Device = nowhere{}

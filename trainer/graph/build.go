@@ -10,7 +10,8 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// builder turns a Spec's nodes into gorgonia's. Sequences are matrices [batch·time, features], vectors [batch, features].
+// builder turns a Spec's nodes into gorgonia's. Sequences are matrices [batch·time, features], vectors are
+// [batch, features].
 type builder struct {
 	*session
 	graph     *G.ExprGraph

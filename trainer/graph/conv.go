@@ -16,7 +16,8 @@ type convShape struct {
 }
 
 func newConvShape(s *step, batch int, n model.Node, inTime int, run func(int) model.Span) convShape {
-	c := convShape{step: s, batch: batch, inTime: inTime, outTime: n.Shape[0], kernel: n.Layer.Kernel, filters: n.Layer.Filters, activation: n.Layer.Activation, run: run}
+	c := convShape{step: s, batch: batch, inTime: inTime, outTime: n.Shape[0], kernel: n.Layer.Kernel,
+		filters: n.Layer.Filters, activation: n.Layer.Activation, run: run}
 	if n.Layer.Padding == model.Same {
 		c.left, _ = model.SamePadding(c.kernel)
 	}
@@ -147,8 +148,8 @@ type conv struct {
 	gathered        []gathered       // a worker's
 }
 
-// gathered are rows of several samples, for one product with all of them: a name has few, and a product for each would read
-// and write the whole of W's gradient.
+// gathered are rows of several samples, for one product with all of them: a name has few, and a product for each would
+// read and write the whole of W's gradient.
 type gathered struct {
 	patches []float32 // [gatheredRows, kernel·in]: what an output row sees
 	dz      []float32 // [gatheredRows, filters]
@@ -162,7 +163,8 @@ func newConv(s *step, batch int, n model.Node, inTime, in int, run func(int) mod
 	c.parts = s.perWorker(c.kernel * in * c.filters)
 	c.packed, c.packedT = make([]kernels.Packed, c.kernel), make([]kernels.Packed, c.kernel)
 	for range s.workers {
-		c.gathered = append(c.gathered, gathered{patches: make([]float32, gatheredRows*c.kernel*in), dz: make([]float32, gatheredRows*c.filters)})
+		c.gathered = append(c.gathered, gathered{patches: make([]float32, gatheredRows*c.kernel*in),
+			dz: make([]float32, gatheredRows*c.filters)})
 	}
 	return c
 }
@@ -186,7 +188,8 @@ func (c *conv) gather(g *gathered, x []float32, b, t int, dz, dw []float32) {
 
 func (c *conv) addGathered(g *gathered, dw []float32) {
 	if width := c.kernel * c.in; g.n > 0 {
-		kernels.Gemm(width, c.filters, g.n, rows(g.patches, 0, width).T(), rows(g.dz, 0, c.filters), rows(dw, 0, c.filters), true)
+		kernels.Gemm(width, c.filters, g.n, rows(g.patches, 0, width).T(), rows(g.dz, 0, c.filters), rows(dw, 0, c.filters),
+			true)
 		g.n = 0
 	}
 }

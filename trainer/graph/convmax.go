@@ -49,7 +49,8 @@ func (c *embedConvMax) backward(in []slot, dout []float32, grads [][]float32) {
 		for b := lo; b < hi; b++ {
 			d := c.masked[b*c.filters : (b+1)*c.filters]
 			activateGrad(d, c.y[b*c.filters:(b+1)*c.filters], dout[b*c.filters:(b+1)*c.filters], c.filters, model.ReLU)
-			kernels.ConvMaxGrad(c.parts[w], c.kernel, c.filters, codes[b*c.window:(b+1)*c.window], c.arg[b*c.filters:(b+1)*c.filters], d)
+			kernels.ConvMaxGrad(c.parts[w], c.kernel, c.filters, codes[b*c.window:(b+1)*c.window],
+				c.arg[b*c.filters:(b+1)*c.filters], d)
 		}
 	})
 	columnSums(grads[2], c.masked)

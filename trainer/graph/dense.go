@@ -20,8 +20,8 @@ func newDense(s *step, batch, in, units int, activation string) *dense {
 		y: make([]float32, batch*units), dz: make([]float32, batch*units)}
 }
 
-// columnsEach is the units a worker must get at least for a layer to be split over its units rather than over the batch:
-// each worker then packs its own columns of W instead of all.
+// columnsEach is the units a worker must get at least for a layer to be split over its units rather than over the
+// batch: each worker then packs its own columns of W instead of all.
 const columnsEach = 64
 
 func (d *dense) forward(in []slot, out []float32) {
@@ -30,7 +30,8 @@ func (d *dense) forward(in []slot, out []float32) {
 		for b := top; b < bottom; b++ {
 			copy(d.y[b*d.units+lo:b*d.units+hi], bias[lo:hi])
 		}
-		kernels.Gemm(bottom-top, hi-lo, d.in, rows(x, top, d.in), columns(w, lo, d.units), columns(d.y[top*d.units:], lo, d.units), true)
+		kernels.Gemm(bottom-top, hi-lo, d.in, rows(x, top, d.in), columns(w, lo, d.units),
+			columns(d.y[top*d.units:], lo, d.units), true)
 		for b := top; b < bottom; b++ {
 			y := d.y[b*d.units+lo : b*d.units+hi]
 			activate(y, hi-lo, d.activation)

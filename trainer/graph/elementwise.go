@@ -57,8 +57,8 @@ type maxPool struct {
 }
 
 func newMaxPool(s *step, batch, inTime, outTime, pool, before, features int, run func(int) model.Span) *maxPool {
-	return &maxPool{step: s, batch: batch, inTime: inTime, outTime: outTime, pool: pool, before: before, features: features, run: run,
-		arg: make([]int32, batch*outTime*features)}
+	return &maxPool{step: s, batch: batch, inTime: inTime, outTime: outTime, pool: pool, before: before,
+		features: features, run: run, arg: make([]int32, batch*outTime*features)}
 }
 
 // withThreshold puts a ThresholdedReLU before the pooling.
@@ -266,9 +266,9 @@ func (l *crossEntropy) forward(in []slot, out []float32) {
 	out[0] = float32(loss)
 }
 
-// nothing is a gradient too small to move a weight, whatever the optimiser's moments: its root is far below their epsilon.
-// Once a model is sure of everything, all gradients are, and the products that they go into are subnormal numbers, each of
-// which costs an Intel core a hundred cycles.
+// nothing is a gradient too small to move a weight, whatever the optimiser's moments: its root is far below their
+// epsilon. Once a model is sure of everything, all gradients are, and the products that they go into are subnormal
+// numbers, each of which costs an Intel core a hundred cycles.
 const nothing = 1e-20
 
 // smoothed is the target of output k for a label: 1 for its own and 0 for others, of which a share goes to all alike.

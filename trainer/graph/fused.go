@@ -139,7 +139,8 @@ func (b *builder) lstm(n model.Node, in *G.Node) (*G.Node, error) {
 		return nil, err
 	}
 	u := n.Layer.Units
-	return apply(n.Name+"/concat", &concat{step: b.step, batch: b.batch, width: 2 * u, widths: []int{u, u}}, tensor.Shape{b.batch, 2 * u}, forward, backward)
+	return apply(n.Name+"/concat", &concat{step: b.step, batch: b.batch, width: 2 * u, widths: []int{u, u}},
+		tensor.Shape{b.batch, 2 * u}, forward, backward)
 }
 
 // poolWindows gives the number of windows of a pooling, their length, and how far the first begins before the input.

@@ -74,7 +74,8 @@ func checkGradients(t *testing.T, e trainer.Engine, spec model.Spec, rng *rand.R
 	t.Helper()
 	spec = withoutDropout(spec)
 	w := modeltest.Weights(&spec, rng)
-	s := start(t, e, trainer.Setup{Spec: &spec, Weights: w, BatchSize: batch, Workers: workers, Seed: 1, LearningRate: 1e-3})
+	s := start(t, e, trainer.Setup{Spec: &spec, Weights: w, BatchSize: batch, Workers: workers, Seed: 1,
+		LearningRate: 1e-3})
 	b := randomBatch(rng, &spec, rows)
 	loss, grads, err := s.Gradients(b)
 	if err != nil {

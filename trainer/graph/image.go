@@ -80,8 +80,10 @@ func (c *conv2D) backward(in []slot, dout []float32, grads [][]float32) {
 				kernels.Add(c.db[worker], dz[at:at+c.filters])
 			}
 			model.Patches(p, sample(x, b, c.size()), c.shape, c.kernel)
-			kernels.Gemm(c.depth, c.filters, c.pixels, rows(p, 0, c.depth).T(), rows(dz, 0, c.filters), rows(c.dw[worker], 0, c.filters), true)
-			kernels.Gemm(c.pixels, c.depth, c.filters, rows(dz, 0, c.filters), rows(w, 0, c.filters).T(), rows(p, 0, c.depth), false)
+			kernels.Gemm(c.depth, c.filters, c.pixels, rows(p, 0, c.depth).T(), rows(dz, 0, c.filters),
+				rows(c.dw[worker], 0, c.filters), true)
+			kernels.Gemm(c.pixels, c.depth, c.filters, rows(dz, 0, c.filters), rows(w, 0, c.filters).T(), rows(p, 0, c.depth),
+				false)
 			c.gather(sample(grads[0], b, c.size()), p)
 		}
 	})
@@ -157,7 +159,8 @@ func (b *builder) picture(n model.Node, in *G.Node) (*G.Node, error) {
 	case model.KindConv2D:
 		return apply(n.Name, newConv2D(b.step, b.batch, n, b.inShape(n)), out, in, b.par(n, 0), b.par(n, 1))
 	case model.KindMaxPool2D:
-		l := &maxPool2D{step: b.step, batch: b.batch, pool: n.Layer.Pool, shape: b.inShape(n), out: n.Shape, arg: make([]int32, out.TotalSize())}
+		l := &maxPool2D{step: b.step, batch: b.batch, pool: n.Layer.Pool, shape: b.inShape(n), out: n.Shape,
+			arg: make([]int32, out.TotalSize())}
 		return apply(n.Name, l, out, in)
 	}
 	return nil, fmt.Errorf("kind %q is no picture", n.Kind)

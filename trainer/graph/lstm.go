@@ -50,7 +50,8 @@ type prefix struct {
 
 func newLSTM(s *step, batch, time, in, units int, reverse bool) *lstm {
 	return &lstm{step: s, batch: batch, time: time, in: in, units: units, reverse: reverse,
-		row: make([]int32, batch*time), start: make([]int, batch), order: make([]int, batch), dU: make([]float32, units*4*units)}
+		row: make([]int32, batch*time), start: make([]int, batch), order: make([]int, batch),
+		dU: make([]float32, units*4*units)}
 }
 
 // fromEmbedding makes the layer read codes.
@@ -68,7 +69,8 @@ func (l *lstm) prepare() {
 	}
 	g, u := 4*l.units, l.units
 	l.table, l.dtable = make([]float32, l.tableRows*g), make([]float32, l.tableRows*g)
-	l.prefix = prefix{h: make([]float32, (l.time+1)*u), c: make([]float32, (l.time+1)*u), tanh: make([]float32, l.time*u), z: make([]float32, l.time*g)}
+	l.prefix = prefix{h: make([]float32, (l.time+1)*u), c: make([]float32, (l.time+1)*u), tanh: make([]float32, l.time*u),
+		z: make([]float32, l.time*g)}
 	for range l.workers {
 		n := (l.batch + l.workers - 1) / l.workers
 		cells := n * l.time
@@ -221,7 +223,8 @@ func (l *lstm) backward(in []slot, dout []float32, grads [][]float32) {
 	l.split(l.workers, func(_, first, last int) {
 		for k := first; k < last; k++ {
 			if lo, hi := l.part(g, k); lo < hi {
-				kernels.Gemm(l.in, hi-lo, l.tableRows, rows(in[0].f, 0, l.in).T(), columns(l.dtable, lo, g), columns(grads[1], lo, g), false)
+				kernels.Gemm(l.in, hi-lo, l.tableRows, rows(in[0].f, 0, l.in).T(), columns(l.dtable, lo, g),
+					columns(grads[1], lo, g), false)
 			}
 			if lo, hi := l.part(l.in, k); lo < hi {
 				kernels.Gemm(l.tableRows, hi-lo, g, rows(l.dtable, 0, g), rows(w, lo, g).T(), columns(grads[0], lo, l.in), false)

@@ -24,8 +24,8 @@ func newStep(workers int, seed uint64) *step {
 	return s
 }
 
-// split runs work on contiguous parts of n items, one part a worker, none of them empty. Which items a worker gets depends
-// on n and the number of workers alone, so sums over workers taken in order are the same every time.
+// split runs work on contiguous parts of n items, one part a worker, none of them empty. Which items a worker gets
+// depends on n and the number of workers alone, so sums over workers taken in order are the same every time.
 func (s *step) split(n int, work func(worker, lo, hi int)) {
 	workers := min(s.workers, n)
 	if workers < 2 {

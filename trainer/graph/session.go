@@ -1,6 +1,6 @@
 // Package graph trains on gorgonia: a Spec becomes an expression graph, gorgonia differentiates it and runs it, and a
-// gorgonia.Solver updates the parameters. The graph is made of fused layers whose passes are written by hand; tests hold
-// it against one of gorgonia's stock operations. The engine is called "cpu".
+// gorgonia.Solver updates the parameters. The graph is made of fused layers whose passes are written by hand; tests
+// hold it against one of gorgonia's stock operations. The engine is called "cpu".
 package graph
 
 import (

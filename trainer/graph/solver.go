@@ -8,8 +8,8 @@ import (
 	G "gorgonia.org/gorgonia"
 )
 
-// optimizer is a gorgonia.Solver that makes one pass over the memory and whose state can be saved. Gradients that gorgonia
-// accumulates are zeroed after use.
+// optimizer is a gorgonia.Solver that makes one pass over the memory and whose state can be saved. Gradients that
+// gorgonia accumulates are zeroed after use.
 type optimizer interface {
 	G.Solver
 	setRate(rate float64)

@@ -10,8 +10,8 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// stock judges the fused layers. It builds the graph from gorgonia's own operations, as a textbook would: rows gathered from the embedding,
-// Conv2d over [1, time, features] images, an LSTM unrolled over time. It is slow.
+// stock judges the fused layers. It builds the graph from gorgonia's own operations, as a textbook would: rows gathered
+// from the embedding, Conv2d over [1, time, features] images, an LSTM unrolled over time. It is slow.
 //
 // Four of gorgonia v0.9.18's operations give wrong results and are not used: Slice beyond 255 (its hash keeps one byte
 // of each bound, so different slices become one node), Dropout's gradient, Max's gradient where several positions tie

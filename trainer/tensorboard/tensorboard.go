@@ -22,8 +22,8 @@ type Writer struct {
 	err  error
 }
 
-// Create begins an event file in dir under the name that TensorBoard looks for. An existing file is never touched: a run
-// that is resumed has several, which TensorBoard puts together by step.
+// Create begins an event file in dir under the name that TensorBoard looks for. An existing file is never touched: a
+// run that is resumed has several, which TensorBoard puts together by step.
 func Create(dir string) (*Writer, error) {
 	now := time.Now
 	for i := 0; ; i++ {
@@ -40,7 +40,8 @@ func Create(dir string) (*Writer, error) {
 	}
 }
 
-// Field numbers of the messages: Event, Summary, Summary.Value, SummaryMetadata, PluginData, TensorProto, TensorShapeProto.
+// Field numbers of the messages: Event, Summary, Summary.Value, SummaryMetadata, PluginData, TensorProto,
+// TensorShapeProto.
 const (
 	eventTime, eventStep, eventSummary           = 1, 2, 5
 	summaryValue                                 = 1
@@ -70,7 +71,8 @@ const Thresholds = 127
 // scores are in [0, 1].
 func (w *Writer) PRCurve(step int, tag string, scores []float64, positive []bool) {
 	plugin := message(nil, pluginName, []byte("pr_curves"))
-	plugin = message(plugin, pluginContent, protowire.AppendVarint(protowire.AppendTag(nil, protowire.Number(prThresholds), protowire.VarintType), Thresholds))
+	plugin = message(plugin, pluginContent, protowire.AppendVarint(protowire.AppendTag(nil, protowire.Number(prThresholds),
+		protowire.VarintType), Thresholds))
 	meta := message(nil, metadataPlugin, plugin)
 	meta = protowire.AppendVarint(protowire.AppendTag(meta, metadataClass, protowire.VarintType), classTensor)
 

@@ -1,5 +1,5 @@
-// Package tune searches for a recipe: trials with values drawn at random train for a few epochs, and only the best of them
-// go on to more (successive halving, Jamieson and Talwalkar 2016, arXiv:1502.07943). Validation alone decides.
+// Package tune searches for a recipe: trials with values drawn at random train for a few epochs, and only the best of
+// them go on to more (successive halving, Jamieson and Talwalkar 2016, arXiv:1502.07943). Validation alone decides.
 package tune
 
 import (
@@ -34,8 +34,8 @@ type Config struct {
 	Eta       int `yaml:"eta"`
 	// Budget is the time after which no training begins; 0 is none.
 	Budget time.Duration `yaml:"budget"`
-	// Options are train-model's, of every trial; Search replaces some of them. Its keys are arch, those of Options, and the
-	// parts of an architecture: dropout, embedding, filters, units, window.
+	// Options are train-model's, of every trial; Search replaces some of them. Its keys are arch, those of Options, and
+	// the parts of an architecture: dropout, embedding, filters, units, window.
 	Options trainer.Options  `yaml:"options"`
 	Search  map[string]Range `yaml:"search"`
 	// Release is the program's version, which goes into the trials.
@@ -81,8 +81,8 @@ func ReadConfig(path string) (*Config, error) {
 		}
 	}
 	if before.Search["blend"] != nil {
-		return nil, fmt.Errorf("read %s: search: blend would have no effect: it is for families that validation does not hold, "+
-			"and validation decides. Try: options, which every trial has", path)
+		return nil, fmt.Errorf("read %s: search: blend would have no effect: it is for families that validation "+
+			"does not hold, and validation decides. Try: options, which every trial has", path)
 	}
 	if before.Search["arch"] == nil { // the search is about auto and begins at its recipe
 		_, c.Options = trainer.Recipe(trainer.Auto, before.Target)

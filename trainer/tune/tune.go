@@ -53,8 +53,8 @@ type Observer struct {
 	Trial func(t Trial, epochs int)
 }
 
-// Run searches. Interrupted, it goes on when it is called again with the same Config: trainings that are done are read, one
-// that is not is resumed.
+// Run searches. Interrupted, it goes on when it is called again with the same Config: trainings that are done are read,
+// one that is not is resumed.
 func Run(ctx context.Context, c *Config, obs Observer) (*Result, error) {
 	s := &search{Config: c, obs: obs, began: time.Now(), result: &Result{Format: 1, Out: c.Out}}
 	var alive []*Outcome
@@ -150,8 +150,8 @@ func (s *search) train(ctx context.Context, o *Outcome, epochs int) error {
 	return o.read(filepath.Join(dir, trainer.HistoryFile), epochs)
 }
 
-// read takes a trial's numbers from its history, as they were after some epochs: one of an earlier search may have gone on
-// for longer than those it is compared with.
+// read takes a trial's numbers from its history, as they were after some epochs: one of an earlier search may have gone
+// on for longer than those it is compared with.
 func (o *Outcome) read(path string, epochs int) error {
 	history, err := jsonl.Read[trainer.Epoch](path)
 	if err != nil {

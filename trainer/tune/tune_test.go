@@ -36,7 +36,8 @@ func config(t *testing.T, schedule string) *Config {
 		t.Fatal(err)
 	}
 	data := filepath.Join(dir, "processed")
-	if _, err := datasets.Process(context.Background(), filepath.Join(dir, "raw"), data, datasets.ProcessOptions{Seed: 1, Test: 0.2, Validation: 0.2}); err != nil {
+	if _, err := datasets.Process(context.Background(), filepath.Join(dir, "raw"), data,
+		datasets.ProcessOptions{Seed: 1, Test: 0.2, Validation: 0.2}); err != nil {
 		t.Fatal(err)
 	}
 	path := filepath.Join(dir, "tune.yaml")
@@ -123,7 +124,8 @@ func TestHalvingResumes(t *testing.T) {
 			}
 			other := *c
 			other.Seed++
-			if _, err := Run(context.Background(), &other, Observer{}); err == nil || !strings.Contains(err.Error(), "another search") {
+			if _, err := Run(context.Background(), &other, Observer{}); err == nil ||
+				!strings.Contains(err.Error(), "another search") {
 				t.Errorf("another search over the trials of this one: %v", err)
 			}
 			for _, f := range []string{"tune.json", "trials.png"} {
@@ -140,7 +142,8 @@ func sameTrials(t *testing.T, what string, got, want *Result) {
 	t.Helper()
 	for i, o := range want.Trials {
 		if r := got.Trials[i]; r.Number != o.Number || r.Loss != o.Loss || r.Epochs != o.Epochs {
-			t.Errorf("%s, place %d: trial %d, loss %g, %d epochs; in one go %d, %g, %d", what, i, r.Number, r.Loss, r.Epochs, o.Number, o.Loss, o.Epochs)
+			t.Errorf("%s, place %d: trial %d, loss %g, %d epochs; in one go %d, %g, %d", what, i, r.Number, r.Loss, r.Epochs,
+				o.Number, o.Loss, o.Epochs)
 		}
 	}
 }
@@ -173,7 +176,8 @@ func TestConfigErrors(t *testing.T) {
 // Without arch, the search is about auto.
 func TestSearchOfAutoBeginsAtItsRecipe(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "tune.yaml")
-	if err := os.WriteFile(path, []byte("version: 1\noptions: {augment: 0}\nsearch: {dropout: {choice: [0.1]}}\n"), 0o644); err != nil {
+	if err := os.WriteFile(path, []byte("version: 1\noptions: {augment: 0}\nsearch: {dropout: {choice: [0.1]}}\n"),
+		0o644); err != nil {
 		t.Fatal(err)
 	}
 	c, err := ReadConfig(path)

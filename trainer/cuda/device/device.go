@@ -8,8 +8,10 @@ import "errors"
 // Errors that callers test with errors.Is.
 var (
 	ErrMemory = errors.New("device: out of memory")
-	ErrLost   = errors.New("device: lost")             // a kernel or the hardware failed; only a new process can use the device again
-	ErrNone   = errors.New("device: no usable device") // none there, or none that this binary can use
+	// ErrLost says that a kernel or the hardware failed. Only a new process can use the device again.
+	ErrLost = errors.New("device: lost")
+	// ErrNone says that there is no device, or none that this binary can use.
+	ErrNone = errors.New("device: no usable device")
 )
 
 // Address is a place in a device's memory; adding to it counts bytes. 0 is none.

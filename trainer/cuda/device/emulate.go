@@ -240,7 +240,8 @@ func (e *emulation) Launch(kernel string, grid, threads Dim, shared int, args ..
 // checkLaunch holds a launch against CUDA's limits.
 func checkLaunch(grid, threads Dim, shared int) error {
 	switch {
-	case min(grid.X, grid.Y, grid.Z, threads.X, threads.Y, threads.Z) < 1 || max(grid.Y, grid.Z) > 65535 || grid.X > 1<<31-1:
+	case min(grid.X, grid.Y, grid.Z, threads.X, threads.Y, threads.Z) < 1 || max(grid.Y, grid.Z) > 65535 ||
+		grid.X > 1<<31-1:
 		return fmt.Errorf("a grid of %v blocks", grid)
 	case threads.X*threads.Y*threads.Z > 1024 || threads.Z > 64:
 		return fmt.Errorf("a block of %v threads, at most 1024 are possible", threads)
