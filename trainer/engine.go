@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/degas-dns/degas/internal/registry"
 	"github.com/degas-dns/degas/model"
@@ -85,6 +87,22 @@ type Setup struct {
 	Precision string
 }
 
+// Check reports a value that no engine can start with.
+func (s *Setup) Check() error {
+	precisions := []string{"", PrecisionFP32, PrecisionTF32, PrecisionBF16}
+	switch {
+	case s.BatchSize < 1:
+		return fmt.Errorf("batch size %d: must be at least 1", s.BatchSize)
+	case !slices.Contains(precisions, s.Precision):
+		return fmt.Errorf("unknown precision %q, known are %s", s.Precision, strings.Join(precisions[1:], ", "))
+	case !slices.Contains([]string{"", OptimizerAdam, OptimizerRMSProp}, s.Optimizer):
+		return fmt.Errorf("unknown optimizer %q", s.Optimizer)
+	case s.Optimizer == OptimizerRMSProp && s.WeightDecay > 0:
+		return fmt.Errorf("optimizer %s has no weight decay", s.Optimizer)
+	}
+	return s.Weights.Check(s.Spec)
+}
+
 // Precisions of matrix products. Weights and sums are fp32 throughout.
 const (
 	PrecisionFP32 = "fp32"
@@ -146,6 +164,21 @@ type Batch struct {
 	Codes   []uint16
 	Labels  []int
 	Weights []float32
+}
+
+// Check reports a batch that is no 1 to most samples of window codes, or has a label beyond labels.
+func (b *Batch) Check(most, window, labels int) error {
+	n := len(b.Labels)
+	if n < 1 || n > most || len(b.Codes) != n*window || len(b.Weights) != n {
+		return fmt.Errorf("batch of %d labels, %d codes and %d weights: want 1 to %d samples of %d codes",
+			n, len(b.Codes), len(b.Weights), most, window)
+	}
+	for i, l := range b.Labels {
+		if l < 0 || l >= labels {
+			return fmt.Errorf("sample %d has label %d of %d", i, l, labels)
+		}
+	}
+	return nil
 }
 
 // State is a session's memory: the parameters, the optimiser's moments (M is empty for RMSProp) and the number of

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 
 	"github.com/degas-dns/degas/model"
 	"github.com/degas-dns/degas/trainer"
@@ -37,6 +36,9 @@ func (engine) Available() (string, error) {
 
 // Start opens the first device and lays the network out on it.
 func (e engine) Start(ctx context.Context, s trainer.Setup) (trainer.Session, error) {
+	if err := s.Check(); err != nil {
+		return nil, fmt.Errorf("engine cuda: %w", err)
+	}
 	return trainer.Reachable(s, func(s trainer.Setup) (trainer.Session, error) { return e.open(ctx, s) })
 }
 
@@ -44,25 +46,11 @@ func (engine) open(ctx context.Context, s trainer.Setup) (trainer.Session, error
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if s.BatchSize < 1 {
-		return nil, fmt.Errorf("engine cuda: batch size %d: must be at least 1", s.BatchSize)
-	}
-	precision := s.Precision
-	if precision == "" {
-		precision = trainer.PrecisionBF16
-	}
-	if !slices.Contains([]string{trainer.PrecisionFP32, trainer.PrecisionTF32, trainer.PrecisionBF16}, precision) {
-		return nil, fmt.Errorf("engine cuda: unknown precision %q, known are %s, %s, %s", precision, trainer.PrecisionFP32,
-			trainer.PrecisionTF32, trainer.PrecisionBF16)
-	}
-	if err := s.Weights.Check(s.Spec); err != nil {
-		return nil, err
-	}
 	dev, err := device.Open(0)
 	if err != nil {
 		return nil, fmt.Errorf("engine cuda: %w", err)
 	}
-	ses, err := newSession(dev, s, precision)
+	ses, err := newSession(dev, s, cmp.Or(s.Precision, trainer.PrecisionBF16))
 	if err != nil {
 		dev.Close()
 		return nil, fmt.Errorf("engine cuda: %w", err)
@@ -103,10 +91,10 @@ func newSession(dev device.Device, s trainer.Setup, precision string) (*session,
 	}
 	ses.network = n
 	ses.m, ses.v = n.alloc(n.size), n.alloc(n.size)
-	ses.labels, ses.shares, ses.losses, ses.sums = n.alloc(n.batch), n.alloc(n.batch), n.take(8*lossBlocks),
-		n.take(sumsSize)
-	ses.hostCodes, ses.hostLabels, ses.hostWeights = make([]byte, n.batch*n.window), make([]int32, n.batch),
-		make([]float32, n.batch)
+	ses.labels, ses.shares = n.alloc(n.batch), n.alloc(n.batch)
+	ses.losses, ses.sums = n.take(8*lossBlocks), n.take(sumsSize)
+	ses.hostCodes = make([]byte, n.batch*n.window)
+	ses.hostLabels, ses.hostWeights = make([]int32, n.batch), make([]float32, n.batch)
 	for i := range ses.ahead {
 		ses.ahead[i] = n.take(n.batch * n.window)
 		n.clear(ses.ahead[i], n.batch*n.window) // as n.codes
@@ -114,15 +102,6 @@ func newSession(dev device.Device, s trainer.Setup, precision string) (*session,
 	n.clear(ses.m, 4*n.size)
 	n.clear(ses.v, 4*n.size)
 	n.clear(ses.sums, sumsSize)
-	switch s.Optimizer {
-	case "", trainer.OptimizerAdam:
-	case trainer.OptimizerRMSProp:
-		if s.WeightDecay > 0 {
-			n.err = fmt.Errorf("optimizer %s has no weight decay", s.Optimizer)
-		}
-	default:
-		n.err = fmt.Errorf("unknown optimizer %q", s.Optimizer)
-	}
 	if n.err != nil {
 		n.close()
 		return nil, n.err
@@ -151,10 +130,8 @@ func (s *session) Step(ctx context.Context, b *trainer.Batch) (float64, error) {
 
 // load copies a batch to the device; a short one is filled up with padding of weight 0.
 func (s *session) load(b *trainer.Batch) error {
-	count := len(b.Labels)
-	if count < 1 || count > s.batch || len(b.Codes) != count*s.window || len(b.Weights) != count {
-		return fmt.Errorf("batch of %d labels, %d codes and %d weights: want 1 to %d samples of %d codes", count,
-			len(b.Codes), len(b.Weights), s.batch, s.window)
+	if err := b.Check(s.batch, s.window, len(s.spec.Labels)); err != nil {
+		return err
 	}
 	for i := range s.hostCodes {
 		s.hostCodes[i] = byte(s.pad)
@@ -168,9 +145,6 @@ func (s *session) load(b *trainer.Batch) error {
 	clear(s.hostLabels)
 	clear(s.hostWeights)
 	for i, l := range b.Labels {
-		if l < 0 || l >= len(s.spec.Labels) {
-			return fmt.Errorf("sample %d has label %d of %d", i, l, len(s.spec.Labels))
-		}
 		s.hostLabels[i] = int32(l)
 	}
 	copy(s.hostWeights, b.Weights)

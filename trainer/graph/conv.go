@@ -72,7 +72,7 @@ func (c *convShape) begin(worker, b int, dout []float32) (dz []float32, run mode
 			copy(dz[s.Lo*c.filters:s.Hi*c.filters], dy[s.Lo*c.filters:s.Hi*c.filters])
 		}
 		for t := run.Lo + 1; t < run.Hi && run.Shared(); t++ {
-			kernels.Add(dz[run.Lo*c.filters:(run.Lo+1)*c.filters], dy[t*c.filters:(t+1)*c.filters])
+			kernels.Add(nth(dz, run.Lo, c.filters), nth(dy, t, c.filters))
 		}
 	} else {
 		activateGrad(dz, c.samples(c.y, b, b+1), dy, c.filters, c.activation)
@@ -80,7 +80,7 @@ func (c *convShape) begin(worker, b int, dout []float32) (dz []float32, run mode
 	}
 	for _, s := range run.Segments(c.outTime) {
 		for t := s.Lo; t < s.Hi; t++ {
-			kernels.Add(c.db[worker], dz[t*c.filters:(t+1)*c.filters])
+			kernels.Add(c.db[worker], nth(dz, t, c.filters))
 		}
 	}
 	return dz, run
@@ -102,10 +102,10 @@ func (c *embedConv) forward(in []slot, out []float32) {
 	bias, codes := in[2].f, in[3].c
 	c.split(c.batch, func(_, lo, hi int) {
 		for b := lo; b < hi; b++ {
-			name, y := codes[b*c.inTime:(b+1)*c.inTime], c.target(b, out)
+			name, y := nth(codes, b, c.inTime), c.target(b, out)
 			for _, s := range c.run(b).Segments(c.outTime) {
 				for t := s.Lo; t < s.Hi; t++ {
-					row := y[t*c.filters : (t+1)*c.filters]
+					row := nth(y, t, c.filters)
 					copy(row, bias)
 					for j := max(0, c.left-t); j < min(c.kernel, c.inTime+c.left-t); j++ {
 						kernels.Add(row, c.table.row(c.table.values, name[t+j-c.left], j))
@@ -123,12 +123,12 @@ func (c *embedConv) backward(in []slot, dout []float32, grads [][]float32) {
 	c.split(c.batch, func(w, lo, hi int) {
 		clear(c.table.parts[w])
 		for b := lo; b < hi; b++ {
-			name := codes[b*c.inTime : (b+1)*c.inTime]
+			name := nth(codes, b, c.inTime)
 			dz, run := c.begin(w, b, dout)
 			for _, s := range run.Segments(c.outTime) {
 				for t := s.Lo; t < s.Hi; t++ {
 					for j := max(0, c.left-t); j < min(c.kernel, c.inTime+c.left-t); j++ {
-						kernels.Add(c.table.row(c.table.parts[w], name[t+j-c.left], j), dz[t*c.filters:(t+1)*c.filters])
+						kernels.Add(c.table.row(c.table.parts[w], name[t+j-c.left], j), nth(dz, t, c.filters))
 					}
 				}
 			}
@@ -172,15 +172,15 @@ func newConv(s *step, batch int, n model.Node, inTime, in int, run func(int) mod
 // gather takes output row t of sample b and adds what is gathered to W's gradient once there is no room for another.
 func (c *conv) gather(g *gathered, x []float32, b, t int, dz, dw []float32) {
 	width := c.kernel * c.in
-	patch := g.patches[g.n*width : (g.n+1)*width]
+	patch := nth(g.patches, g.n, width)
 	for j := range c.kernel {
 		if at := t + j - c.left; at >= 0 && at < c.inTime {
-			copy(patch[j*c.in:(j+1)*c.in], x[(b*c.inTime+at)*c.in:])
+			copy(nth(patch, j, c.in), x[(b*c.inTime+at)*c.in:])
 		} else {
-			clear(patch[j*c.in : (j+1)*c.in])
+			clear(nth(patch, j, c.in))
 		}
 	}
-	copy(g.dz[g.n*c.filters:(g.n+1)*c.filters], dz)
+	copy(nth(g.dz, g.n, c.filters), dz)
 	if g.n++; g.n == gatheredRows {
 		c.addGathered(g, dw)
 	}
@@ -204,7 +204,7 @@ func (c *conv) forward(in []slot, out []float32) {
 			y := c.target(b, out)
 			for _, s := range c.run(b).Segments(c.outTime) {
 				for t := s.Lo; t < s.Hi; t++ {
-					copy(y[t*c.filters:(t+1)*c.filters], bias)
+					copy(nth(y, t, c.filters), bias)
 				}
 				for j := range c.kernel {
 					if from, to := c.reach(j, s); from < to {
@@ -239,7 +239,7 @@ func (c *conv) backward(in []slot, dout []float32, grads [][]float32) {
 					kernels.GemmPacked(to-from, rows(dz, from, c.filters), &c.packedT[j], rows(dx, row, c.in), true)
 				}
 				for t := s.Lo; t < s.Hi; t++ {
-					c.gather(g, x, b, t, dz[t*c.filters:(t+1)*c.filters], dw)
+					c.gather(g, x, b, t, nth(dz, t, c.filters), dw)
 				}
 			}
 		}

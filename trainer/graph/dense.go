@@ -60,6 +60,9 @@ func (d *dense) backward(in []slot, dout []float32, grads [][]float32) {
 	})
 }
 
+// nth is the i-th run of width values of x.
+func nth[T any](x []T, i, width int) []T { return x[i*width : (i+1)*width] }
+
 // rows views data as a matrix of width columns from row lo on.
 func rows(data []float32, lo, width int) kernels.Matrix {
 	return kernels.Matrix{Data: data[lo*width:], Stride: width}

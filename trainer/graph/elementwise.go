@@ -90,7 +90,7 @@ func (l *maxPool) sample(b int, in, out []float32) {
 			arg[f] = int32(from)
 		}
 		for r := from + 1; r < min((t+1)*l.pool-l.before, l.inTime); r++ {
-			takeLarger(y, arg, x[r*n:][:n], int32(r))
+			takeLarger(y, arg, nth(x, r, n), int32(r))
 		}
 		if l.thresholded {
 			live := l.live[at : at+n]
@@ -140,7 +140,7 @@ func (l *maxPool) backward(_ []slot, dout []float32, grads [][]float32) {
 					continue
 				}
 				for r := max(0, t*l.pool-l.before); r < min((t+1)*l.pool-l.before, l.inTime); r++ {
-					putWhere(dx[r*n:][:n], dy, arg, int32(r))
+					putWhere(nth(dx, r, n), dy, arg, int32(r))
 				}
 			}
 		}
@@ -168,7 +168,7 @@ func (l *concat) forward(in []slot, out []float32) {
 		at := 0
 		for k, w := range l.widths {
 			for b := lo; b < hi; b++ {
-				copy(out[b*l.width+at:], in[k].f[b*w:(b+1)*w])
+				copy(out[b*l.width+at:], nth(in[k].f, b, w))
 			}
 			at += w
 		}
@@ -180,7 +180,7 @@ func (l *concat) backward(_ []slot, dout []float32, grads [][]float32) {
 		at := 0
 		for k, w := range l.widths {
 			for b := lo; b < hi; b++ {
-				copy(grads[k][b*w:(b+1)*w], dout[b*l.width+at:])
+				copy(nth(grads[k], b, w), dout[b*l.width+at:])
 			}
 			at += w
 		}
@@ -228,14 +228,14 @@ type embedding struct{ dim int }
 
 func (l *embedding) forward(in []slot, out []float32) {
 	for i, c := range in[1].c {
-		copy(out[i*l.dim:(i+1)*l.dim], in[0].f[int(c)*l.dim:])
+		copy(nth(out, i, l.dim), in[0].f[int(c)*l.dim:])
 	}
 }
 
 func (l *embedding) backward(in []slot, dout []float32, grads [][]float32) {
 	clear(grads[0])
 	for i, c := range in[1].c {
-		kernels.Add(grads[0][int(c)*l.dim:][:l.dim], dout[i*l.dim:(i+1)*l.dim])
+		kernels.Add(grads[0][int(c)*l.dim:][:l.dim], nth(dout, i, l.dim))
 	}
 }
 
@@ -255,8 +255,8 @@ func (l *crossEntropy) forward(in []slot, out []float32) {
 	}
 	for b, label := range labels {
 		share := float64(weights[b]) / total
-		z := logits[b*l.outputs : (b+1)*l.outputs]
-		loss += share * sampleLoss(z, label, l.grad[b*l.outputs:(b+1)*l.outputs], share, l.smooth)
+		z := nth(logits, b, l.outputs)
+		loss += share * sampleLoss(z, label, nth(l.grad, b, l.outputs), share, l.smooth)
 	}
 	for i, g := range l.grad {
 		if math.Abs(float64(g)) < nothing {

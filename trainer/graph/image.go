@@ -45,9 +45,6 @@ func newConv2D(s *step, batch int, n model.Node, shape []int) *conv2D {
 	return c
 }
 
-// sample is a sample's part of x, whose samples have size values.
-func sample(x []float32, b, size int) []float32 { return x[b*size : (b+1)*size] }
-
 func (c *conv2D) size() int { return c.shape[0] * c.shape[1] * c.shape[2] }
 
 func (c *conv2D) forward(in []slot, out []float32) {
@@ -55,11 +52,11 @@ func (c *conv2D) forward(in []slot, out []float32) {
 	c.split(c.batch, func(worker, lo, hi int) {
 		p := c.patches[worker]
 		for b := lo; b < hi; b++ {
-			y := sample(c.y, b, c.pixels*c.filters)
+			y := nth(c.y, b, c.pixels*c.filters)
 			for at := 0; at < len(y); at += c.filters {
 				copy(y[at:], bias)
 			}
-			model.Patches(p, sample(x, b, c.size()), c.shape, c.kernel)
+			model.Patches(p, nth(x, b, c.size()), c.shape, c.kernel)
 			kernels.Gemm(c.pixels, c.filters, c.depth, rows(p, 0, c.depth), rows(w, 0, c.filters), rows(y, 0, c.filters), true)
 			activate(y, c.filters, c.activation)
 		}
@@ -74,17 +71,17 @@ func (c *conv2D) backward(in []slot, dout []float32, grads [][]float32) {
 	c.split(c.batch, func(worker, lo, hi int) {
 		p, width := c.patches[worker], c.pixels*c.filters
 		for b := lo; b < hi; b++ {
-			dz := sample(c.dz, b, width)
-			activateGrad(dz, sample(c.y, b, width), sample(dout, b, width), c.filters, c.activation)
+			dz := nth(c.dz, b, width)
+			activateGrad(dz, nth(c.y, b, width), nth(dout, b, width), c.filters, c.activation)
 			for at := 0; at < width; at += c.filters {
 				kernels.Add(c.db[worker], dz[at:at+c.filters])
 			}
-			model.Patches(p, sample(x, b, c.size()), c.shape, c.kernel)
+			model.Patches(p, nth(x, b, c.size()), c.shape, c.kernel)
 			kernels.Gemm(c.depth, c.filters, c.pixels, rows(p, 0, c.depth).T(), rows(dz, 0, c.filters),
 				rows(c.dw[worker], 0, c.filters), true)
 			kernels.Gemm(c.pixels, c.depth, c.filters, rows(dz, 0, c.filters), rows(w, 0, c.filters).T(), rows(p, 0, c.depth),
 				false)
-			c.gather(sample(grads[0], b, c.size()), p)
+			c.gather(nth(grads[0], b, c.size()), p)
 		}
 	})
 	c.sumParts(grads[1], c.dw)
@@ -118,7 +115,7 @@ func (l *maxPool2D) forward(in []slot, out []float32) {
 	size, pixels, features := l.shape[0]*l.shape[1]*l.shape[2], l.out[0]*l.out[1], l.shape[2]
 	l.split(l.batch, func(_, lo, hi int) {
 		for b := lo; b < hi; b++ {
-			x := sample(in[0].f, b, size)
+			x := nth(in[0].f, b, size)
 			for p := range pixels {
 				from := (p/l.out[1]*l.pool*l.shape[1] + p%l.out[1]*l.pool) * features
 				at := (b*pixels + p) * features
@@ -141,9 +138,9 @@ func (l *maxPool2D) backward(_ []slot, dout []float32, grads [][]float32) {
 	size, width := l.shape[0]*l.shape[1]*l.shape[2], l.out[0]*l.out[1]*l.shape[2]
 	l.split(l.batch, func(_, lo, hi int) {
 		for b := lo; b < hi; b++ {
-			dx := sample(grads[0], b, size)
+			dx := nth(grads[0], b, size)
 			clear(dx)
-			for i, g := range sample(dout, b, width) {
+			for i, g := range nth(dout, b, width) {
 				dx[l.arg[b*width+i]] += g
 			}
 		}

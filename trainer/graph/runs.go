@@ -25,8 +25,8 @@ func gatherRow(x []float32, s model.Span, width int) {
 	if !s.Shared() {
 		return
 	}
-	row := x[s.Lo*width : (s.Lo+1)*width]
+	row := nth(x, s.Lo, width)
 	for t := s.Lo + 1; t < s.Hi; t++ {
-		kernels.Add(row, x[t*width:(t+1)*width])
+		kernels.Add(row, nth(x, t, width))
 	}
 }

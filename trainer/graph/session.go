@@ -53,11 +53,11 @@ func (engine) Start(ctx context.Context, s trainer.Setup) (trainer.Session, erro
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if s.BatchSize < 1 || s.Workers < 1 {
-		return nil, fmt.Errorf("engine cpu: batch size %d and %d workers: both must be at least 1", s.BatchSize, s.Workers)
+	if err := s.Check(); err != nil {
+		return nil, fmt.Errorf("engine cpu: %w", err)
 	}
-	if err := s.Weights.Check(s.Spec); err != nil {
-		return nil, err
+	if s.Workers < 1 {
+		return nil, fmt.Errorf("engine cpu: %d workers: must be at least 1", s.Workers)
 	}
 	return trainer.Reachable(s, func(s trainer.Setup) (trainer.Session, error) {
 		ses, err := open(s, (*session).build)
@@ -84,12 +84,8 @@ func open(s trainer.Setup, build func(*session, model.Weights) error) (*session,
 		labels:  make([]int, s.BatchSize),
 		weights: make([]float32, s.BatchSize),
 	}
-	if err := build(ses, s.Weights); err != nil {
-		return nil, err
-	}
-	var err error
-	ses.solver, err = newOptimizer(s, ses.split)
-	return ses, err
+	ses.solver = newOptimizer(s, ses.split)
+	return ses, build(ses, s.Weights)
 }
 
 // Step does one update.
@@ -118,15 +114,8 @@ func (s *session) Step(ctx context.Context, b *trainer.Batch) (float64, error) {
 // load copies a batch into the graph's inputs; a short one is filled up with padding of weight 0.
 func (s *session) load(b *trainer.Batch) error {
 	n, window := len(b.Labels), s.spec.Encoder.Window
-	if n < 1 || n > s.batch || len(b.Codes) != n*window || len(b.Weights) != n {
-		return fmt.Errorf("batch of %d labels, %d codes and %d weights: want 1 to %d samples of %d codes",
-			n, len(b.Codes), len(b.Weights), s.batch, window)
-	}
-	classes := len(s.spec.Labels)
-	for i, l := range b.Labels {
-		if l < 0 || l >= classes {
-			return fmt.Errorf("sample %d has label %d of %d", i, l, classes)
-		}
+	if err := b.Check(s.batch, window, len(s.spec.Labels)); err != nil {
+		return err
 	}
 	copy(s.codes, b.Codes)
 	copy(s.labels, b.Labels)
@@ -135,7 +124,7 @@ func (s *session) load(b *trainer.Batch) error {
 		s.codes[i] = s.pad
 	}
 	for i := range s.pads {
-		s.pads[i] = padding(s.codes[i*window:(i+1)*window], s.pad, s.spec.Encoder.PadSide == model.Left)
+		s.pads[i] = padding(nth(s.codes, i, window), s.pad, s.spec.Encoder.PadSide == model.Left)
 	}
 	clear(s.labels[n:])
 	clear(s.weights[n:])
@@ -174,7 +163,7 @@ func (s *session) Restore(st trainer.State) error {
 	sets := []model.Weights{st.Weights}
 	if st.Steps > 0 {
 		sets = append(sets, st.V)
-		if _, ok := s.solver.(*Adam); ok {
+		if _, ok := s.solver.(*adam); ok {
 			sets = append(sets, st.M)
 		}
 	}
