@@ -53,6 +53,18 @@ type Checkpoint struct {
 	Blend model.Weights
 }
 
+// parts are the tensors by the prefix of their names in the file.
+func (c *Checkpoint) parts() map[string]*model.Weights {
+	return map[string]*model.Weights{
+		"weights/": &c.State.Weights,
+		"m/":       &c.State.M,
+		"v/":       &c.State.V,
+		"best/":    &c.Best,
+		"mean/":    &c.Mean,
+		"blend/":   &c.Blend,
+	}
+}
+
 // Store keeps one checkpoint in a directory: checkpoint.json, and beside it the tensors in a safetensors file that the
 // JSON names with its hash. The JSON is replaced last, so the directory always holds a whole checkpoint.
 type Store struct {
@@ -77,9 +89,8 @@ func (s *Store) Save(c Checkpoint) error {
 		return fmt.Errorf("save checkpoint: %w", err)
 	}
 	all := model.Weights{}
-	for prefix, w := range map[string]model.Weights{"weights/": c.State.Weights, "m/": c.State.M, "v/": c.State.V,
-		"best/": c.Best, "mean/": c.Mean, "blend/": c.Blend} {
-		for n, t := range w {
+	for prefix, w := range c.parts() {
+		for n, t := range *w {
 			all[prefix+n] = t
 		}
 	}
@@ -170,15 +181,14 @@ func (s *Store) Load() (*Checkpoint, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", path, err)
 	}
-	part := func(prefix string) model.Weights {
-		w := model.Weights{}
+	c := &Checkpoint{Progress: head.Progress, State: State{Steps: head.Steps}}
+	for prefix, w := range c.parts() {
+		*w = model.Weights{}
 		for n, t := range all {
 			if rest, ok := strings.CutPrefix(n, prefix); ok {
-				w[rest] = t
+				(*w)[rest] = t
 			}
 		}
-		return w
 	}
-	return &Checkpoint{Progress: head.Progress, Best: part("best/"), Mean: part("mean/"), Blend: part("blend/"),
-		State: State{Weights: part("weights/"), M: part("m/"), V: part("v/"), Steps: head.Steps}}, nil
+	return c, nil
 }

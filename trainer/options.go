@@ -1,6 +1,7 @@
 package trainer
 
 import (
+	"cmp"
 	"fmt"
 	"reflect"
 	"runtime"
@@ -119,51 +120,52 @@ func Recipe(arch, target string) (preset string, o Options) {
 
 // Resolve fills in what depends on the machine and reports a value out of range, by its flag's name.
 func (o *Options) Resolve() error {
-	if o.Workers == 0 {
-		o.Workers = runtime.GOMAXPROCS(0)
+	o.Workers = cmp.Or(o.Workers, runtime.GOMAXPROCS(0))
+	o.Optimizer = cmp.Or(o.Optimizer, OptimizerAdam) // runs of earlier versions have neither
+	o.Schedule = cmp.Or(o.Schedule, SchedulePlateau)
+	for _, c := range []struct {
+		flag, value string
+		known       []string
+	}{
+		{"precision", o.Precision, []string{"", PrecisionFP32, PrecisionTF32, PrecisionBF16}},
+		{"optimizer", o.Optimizer, []string{OptimizerAdam, OptimizerRMSProp}},
+		{"schedule", o.Schedule, []string{SchedulePlateau, ScheduleCosine}},
+		{"class-weight", o.ClassWeight, []string{WeightNone, WeightBalanced, WeightFamily}},
+	} {
+		if !slices.Contains(c.known, c.value) {
+			last := len(c.known) - 1
+			known := strings.TrimPrefix(strings.Join(c.known[:last], ", "), ", ")
+			return fmt.Errorf("%s %q: must be %s or %s", c.flag, c.value, known, c.known[last])
+		}
 	}
-	if o.Optimizer == "" { // runs of earlier versions
-		o.Optimizer = OptimizerAdam
-	}
-	if o.Schedule == "" {
-		o.Schedule = SchedulePlateau
+	for _, share := range []struct {
+		flag  string
+		value float64
+	}{{"weight-decay", o.WeightDecay}, {"augment", o.Augment}, {"invent", o.Invent}, {"blend", o.Blend}} {
+		if !(share.value >= 0 && share.value <= 1) {
+			return fmt.Errorf("%s %g: must be 0 to 1", share.flag, share.value)
+		}
 	}
 	switch {
 	case o.Epochs < 1:
 		return fmt.Errorf("epochs %d: must be at least 1", o.Epochs)
 	case o.BatchSize < 1 || o.BatchSize > 1<<16:
 		return fmt.Errorf("batch-size %d: must be 1 to %d", o.BatchSize, 1<<16)
-	case !slices.Contains([]string{"", PrecisionFP32, PrecisionTF32, PrecisionBF16}, o.Precision):
-		return fmt.Errorf("precision %q: must be %s, %s or %s", o.Precision, PrecisionFP32, PrecisionTF32, PrecisionBF16)
 	case o.Names < 0:
 		return fmt.Errorf("names %d: must not be negative", o.Names)
 	case o.Patience < 0:
 		return fmt.Errorf("patience %d: must not be negative", o.Patience)
-	case o.Optimizer != OptimizerAdam && o.Optimizer != OptimizerRMSProp:
-		return fmt.Errorf("optimizer %q: must be %s or %s", o.Optimizer, OptimizerAdam, OptimizerRMSProp)
 	case !(o.LearningRate > 0 && o.LearningRate <= 1):
 		return fmt.Errorf("learning-rate %g: must be above 0 and at most 1", o.LearningRate)
 	case o.PlateauPatience < 0 || !(o.PlateauFactor > 0 && o.PlateauFactor <= 1):
 		return fmt.Errorf("plateau patience %d, factor %g: patience must not be negative, the factor above 0 and at most 1",
 			o.PlateauPatience, o.PlateauFactor)
-	case o.Schedule != SchedulePlateau && o.Schedule != ScheduleCosine:
-		return fmt.Errorf("schedule %q: must be %s or %s", o.Schedule, SchedulePlateau, ScheduleCosine)
-	case !(o.WeightDecay >= 0 && o.WeightDecay <= 1):
-		return fmt.Errorf("weight-decay %g: must be 0 to 1", o.WeightDecay)
 	case o.WeightDecay > 0 && o.Optimizer != OptimizerAdam:
 		return fmt.Errorf("weight-decay %g: only the optimizer %s has it", o.WeightDecay, OptimizerAdam)
 	case !(o.LabelSmoothing >= 0 && o.LabelSmoothing < 1):
 		return fmt.Errorf("label-smoothing %g: must be at least 0 and below 1", o.LabelSmoothing)
-	case !(o.Augment >= 0 && o.Augment <= 1):
-		return fmt.Errorf("augment %g: must be 0 to 1", o.Augment)
-	case !(o.Invent >= 0 && o.Invent <= 1):
-		return fmt.Errorf("invent %g: must be 0 to 1", o.Invent)
-	case !(o.Blend >= 0 && o.Blend <= 1):
-		return fmt.Errorf("blend %g: must be 0 to 1", o.Blend)
 	case !(o.Average >= 0 && o.Average < 1):
 		return fmt.Errorf("average %g: must be at least 0 and below 1", o.Average)
-	case !slices.Contains([]string{WeightNone, WeightBalanced, WeightFamily}, o.ClassWeight):
-		return fmt.Errorf("class-weight %q: must be %s, %s or %s", o.ClassWeight, WeightNone, WeightBalanced, WeightFamily)
 	case o.Workers < 1 || o.Workers > 1024:
 		return fmt.Errorf("workers %d: must be 1 to 1024", o.Workers)
 	}

@@ -3,6 +3,7 @@ package trainer
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/degas-dns/degas/model"
@@ -51,11 +52,7 @@ func newVocabulary(spec *model.Spec) *vocabulary {
 	if first.Rows < 4*len(codes) {
 		return nil
 	}
-	v := &vocabulary{index: map[int]int{}}
-	for c := range codes {
-		v.used = append(v.used, c)
-	}
-	slices.Sort(v.used)
+	v := &vocabulary{used: slices.Sorted(maps.Keys(codes)), index: map[int]int{}}
 	for i, c := range v.used {
 		v.index[c] = i
 	}
@@ -83,10 +80,7 @@ func (v *vocabulary) take(w model.Weights) model.Weights {
 	if !ok {
 		return w
 	}
-	out, dim := model.Weights{}, full.Shape[1]
-	for name, t := range w {
-		out[name] = t
-	}
+	out, dim := maps.Clone(w), full.Shape[1]
 	small := model.NewTensor(len(v.used), dim)
 	for i, row := range v.used {
 		copy(small.Data[i*dim:(i+1)*dim], full.Data[row*dim:])

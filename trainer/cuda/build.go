@@ -107,7 +107,7 @@ func (b *builder) lay() error {
 		}
 		y, err := b.node(node)
 		if err != nil {
-			return fmt.Errorf("layer %s: %w", node.Name, err)
+			return fmt.Errorf("layer %s: %w. Try: --engine cpu", node.Name, err)
 		}
 		if y != nil { // else its readers fold it
 			b.give(node.Name, y)
@@ -148,7 +148,7 @@ func (b *builder) embedded(node model.Node) bool {
 
 func (b *builder) node(node model.Node) (*value, error) {
 	if b.embedded(node) && node.Kind != model.KindConv1D && node.Kind != model.KindLSTM {
-		return nil, fmt.Errorf("no CUDA kernel does a %s that reads the embedding. Try: --engine cpu", node.Kind)
+		return nil, fmt.Errorf("no CUDA kernel does a %s that reads the embedding", node.Kind)
 	}
 	n := b.network
 	switch node.Kind {
@@ -182,16 +182,17 @@ func (b *builder) node(node model.Node) (*value, error) {
 	case model.KindDense:
 		return b.dense(node)
 	}
-	return nil, fmt.Errorf("no CUDA kernel does a layer of kind %q. Try: --engine cpu", node.Kind)
+	return nil, fmt.Errorf("no CUDA kernel does a layer of kind %q", node.Kind)
 }
 
 func (b *builder) dense(node model.Node) (*value, error) {
-	act, ok := activations[node.Layer.Activation]
+	name := node.Layer.Activation
 	if node.Name == b.nodes[len(b.nodes)-1].Name {
-		act, ok = linear, true // the loss applies the head's
+		name = model.Linear // the loss applies the head's
 	}
-	if !ok {
-		return nil, fmt.Errorf("no CUDA kernel does the activation %q. Try: --engine cpu", node.Layer.Activation)
+	act, err := activation(name)
+	if err != nil {
+		return nil, err
 	}
 	y := b.newValue(node.Shape...)
 	b.add(newDense(b.network, b.read(node, 0), y, b.par(node, 0), b.par(node, 1), act))
@@ -213,9 +214,9 @@ func (b *builder) pool(node model.Node) (*value, error) {
 }
 
 func (b *builder) conv(node model.Node) (*value, error) {
-	act, ok := activations[node.Layer.Activation]
-	if !ok {
-		return nil, fmt.Errorf("no CUDA kernel does the activation %q. Try: --engine cpu", node.Layer.Activation)
+	act, err := activation(node.Layer.Activation)
+	if err != nil {
+		return nil, err
 	}
 	before := 0
 	if node.Layer.Padding == model.Same {
@@ -232,7 +233,7 @@ func (b *builder) conv(node model.Node) (*value, error) {
 	}
 	f, err := newFold(b.network, w, node.Layer.Kernel, node.Layer.Kernel, node.Layer.Filters)
 	if err != nil {
-		return nil, fmt.Errorf("%w. Try: --engine cpu", err)
+		return nil, err
 	}
 	l := &embedConv{fold: f.wantWalk(), y: b.newValue(node.Shape...), b: bias, time: node.Shape[0], before: before,
 		act: act}
@@ -255,7 +256,7 @@ func (b *builder) lstm(node model.Node) (*value, error) {
 		y := b.newValue(node.Layer.Units)
 		l, err := newLSTM(b.network, x, y, b.par(node, first), b.par(node, first+1), b.par(node, first+2), shape[0], reverse)
 		if err != nil {
-			return nil, fmt.Errorf("%w. Try: --engine cpu", err)
+			return nil, err
 		}
 		b.add(l)
 		return y, nil

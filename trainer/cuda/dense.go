@@ -1,6 +1,9 @@
 package cuda
 
 import (
+	"fmt"
+	"slices"
+
 	"github.com/degas-dns/degas/model"
 	"github.com/degas-dns/degas/trainer/cuda/device"
 )
@@ -13,8 +16,17 @@ const (
 	sigmoid
 )
 
-var activations = map[string]int{"": linear, model.Linear: linear, model.ReLU: relu, model.Tanh: tanh,
-	model.Sigmoid: sigmoid}
+// activation is the number of a Spec's activation.
+func activation(name string) (int, error) {
+	if name == "" {
+		return linear, nil
+	}
+	number := slices.Index([]string{model.Linear, model.ReLU, model.Tanh, model.Sigmoid}, name)
+	if number < 0 {
+		return 0, fmt.Errorf("no CUDA kernel does the activation %q", name)
+	}
+	return number, nil
+}
 
 // dense is x·W + b and an activation, x [rows, in] with rows a multiple of the batch.
 type dense struct {

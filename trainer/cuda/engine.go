@@ -249,18 +249,15 @@ func (s *session) State() (st trainer.State, err error) {
 
 // Restore continues from st.
 func (s *session) Restore(st trainer.State) error {
-	if err := s.put(s.weights, st.Weights); err != nil {
-		return fmt.Errorf("restore: %w", err)
+	err := s.put(s.weights, st.Weights)
+	if err == nil && st.Steps > 0 {
+		err = s.put(s.v, st.V)
 	}
-	if st.Steps > 0 {
-		if err := s.put(s.v, st.V); err != nil {
-			return fmt.Errorf("restore: %w", err)
-		}
-		if s.setup.Optimizer != trainer.OptimizerRMSProp {
-			if err := s.put(s.m, st.M); err != nil {
-				return fmt.Errorf("restore: %w", err)
-			}
-		}
+	if err == nil && st.Steps > 0 && s.setup.Optimizer != trainer.OptimizerRMSProp {
+		err = s.put(s.m, st.M)
+	}
+	if err != nil {
+		return fmt.Errorf("restore: %w", err)
 	}
 	s.updates = uint64(st.Steps)
 	return nil

@@ -1,8 +1,6 @@
 package cuda
 
 import (
-	"context"
-
 	"github.com/degas-dns/degas/model"
 	"github.com/degas-dns/degas/trainer"
 	"github.com/degas-dns/degas/trainer/cuda/device"
@@ -25,21 +23,11 @@ func (engine) Supports(spec *model.Spec) error {
 // nothing is the session of a plan that will not be carried out.
 type nothing struct{ trainer.Session }
 
-// nowhere is a device for plans: it has room for everything and does nothing. Its shared memory is the least of any
-// device that the kernels run on, compute capability 8.6.
-type nowhere struct{}
+// nowhere is a device for plans, with room for everything. It has the methods that a plan calls and no others. Its shared
+// memory is the least of any device that the kernels run on, compute capability 8.6.
+type nowhere struct{ device.Device }
 
-var _ device.Device = nowhere{}
-
-func (nowhere) Info() device.Info                                           { return device.Info{} }
-func (nowhere) SharedMemory() int                                           { return 99 << 10 }
-func (nowhere) Alloc(int) (device.Address, error)                           { return 256, nil }
-func (nowhere) Free(device.Address) error                                   { return nil }
-func (nowhere) Clear(device.Address, int) error                             { return nil }
-func (nowhere) Upload(device.Address, []byte) error                         { return context.Canceled }
-func (nowhere) Ahead(device.Address, []byte) error                          { return context.Canceled }
-func (nowhere) Download([]byte, device.Address) error                       { return context.Canceled }
-func (nowhere) Fetch(device.Address, int) (func([]byte) error, error)       { return nil, context.Canceled }
-func (nowhere) Launch(string, device.Dim, device.Dim, int, ...uint64) error { return context.Canceled }
-func (nowhere) Sync() error                                                 { return nil }
-func (nowhere) Close() error                                                { return nil }
+func (nowhere) SharedMemory() int                 { return 99 << 10 }
+func (nowhere) Alloc(int) (device.Address, error) { return 256, nil }
+func (nowhere) Free(device.Address) error         { return nil }
+func (nowhere) Clear(device.Address, int) error   { return nil }

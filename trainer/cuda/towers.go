@@ -1,7 +1,6 @@
 package cuda
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/degas-dns/degas/model"
@@ -89,7 +88,7 @@ func (b *builder) towers(first tower, act int) error {
 	}
 	f, err := newFold(b.network, first.w, offsets, most, filters)
 	if err != nil {
-		return fmt.Errorf("%w. Try: --engine cpu", err)
+		return err
 	}
 	l.fold, l.arg, l.stride = f, b.alloc(b.batch*len(all)*filters), filters
 	l.y = &value{shape: []int{len(all), filters}}

@@ -123,8 +123,7 @@ func activateGrad(dz, y, dy []float32, width int, activation string) {
 	case model.ReLU:
 		dz, dy = dz[:len(y)], dy[:len(y)]
 		for i, v := range y { // y is never negative: its bits, negated, have the sign set unless it is 0
-			mask := uint32(int32(-math.Float32bits(v)) >> 31)
-			dz[i] = math.Float32frombits(math.Float32bits(dy[i]) & mask)
+			dz[i] = masked(dy[i], uint32(int32(-math.Float32bits(v))>>31))
 		}
 	case model.Tanh:
 		for i, v := range y {

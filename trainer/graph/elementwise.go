@@ -8,11 +8,12 @@ import (
 	"github.com/degas-dns/degas/trainer"
 )
 
-// above is v where v > bound, else 0, without a branch that random data would mispredict half the time.
-func above(v, bound float32) float32 {
-	mask := uint32(int32(math.Float32bits(bound-v)) >> 31)
-	return math.Float32frombits(math.Float32bits(v) & mask)
-}
+// above is all ones where v > bound, else 0. With masked it does without branches, which random data would mispredict
+// half the time.
+func above(v, bound float32) uint32 { return uint32(int32(math.Float32bits(bound-v)) >> 31) }
+
+// masked is v where mask is all ones, 0 where it is 0.
+func masked(v float32, mask uint32) float32 { return math.Float32frombits(math.Float32bits(v) & mask) }
 
 // threshold is Keras' ThresholdedReLU: y = x where x > theta, else 0. Inputs and output [batch, width].
 type threshold struct {
@@ -25,7 +26,7 @@ func (l *threshold) forward(in []slot, out []float32) {
 	l.split(l.batch, func(_, lo, hi int) {
 		y := out[lo*l.width : hi*l.width]
 		for i, v := range in[0].f[lo*l.width : hi*l.width] {
-			y[i] = above(v, l.theta)
+			y[i] = masked(v, above(v, l.theta))
 		}
 	})
 }
@@ -34,8 +35,7 @@ func (l *threshold) backward(in []slot, dout []float32, grads [][]float32) {
 	l.split(l.batch, func(_, lo, hi int) {
 		x, dy, dx := in[0].f[lo*l.width:hi*l.width], dout[lo*l.width:hi*l.width], grads[0][lo*l.width:hi*l.width]
 		for i, v := range x {
-			mask := uint32(int32(math.Float32bits(l.theta-v)) >> 31)
-			dx[i] = math.Float32frombits(math.Float32bits(dy[i]) & mask)
+			dx[i] = masked(dy[i], above(v, l.theta))
 		}
 	})
 }
@@ -95,8 +95,8 @@ func (l *maxPool) sample(b int, in, out []float32) {
 		if l.thresholded {
 			live := l.live[at : at+n]
 			for f, v := range y {
-				live[f] = uint32(int32(math.Float32bits(l.theta-v)) >> 31)
-				y[f] = math.Float32frombits(math.Float32bits(v) & live[f])
+				live[f] = above(v, l.theta)
+				y[f] = masked(v, live[f])
 			}
 		}
 	}
@@ -106,7 +106,7 @@ func (l *maxPool) sample(b int, in, out []float32) {
 func takeLarger(y []float32, arg []int32, x []float32, row int32) {
 	y, arg = y[:len(x)], arg[:len(x)]
 	for f, v := range x {
-		mask := int32(math.Float32bits(y[f]-v)) >> 31
+		mask := int32(above(v, y[f]))
 		y[f] = math.Float32frombits(math.Float32bits(y[f])&^uint32(mask) | math.Float32bits(v)&uint32(mask))
 		arg[f] = arg[f]&^mask | row&mask
 	}
@@ -130,7 +130,7 @@ func (l *maxPool) backward(_ []slot, dout []float32, grads [][]float32) {
 				dy, arg := dout[at:at+n], l.arg[at:at+n]
 				if l.thresholded {
 					for f, m := range l.live[at : at+n] { // dout is this layer's to spoil: nobody reads it after
-						dy[f] = math.Float32frombits(math.Float32bits(dy[f]) & m)
+						dy[f] = masked(dy[f], m)
 					}
 				}
 				if l.pool > denseWindow {
@@ -152,7 +152,7 @@ func putWhere(dx, dy []float32, arg []int32, row int32) {
 	dy, arg = dy[:len(dx)], arg[:len(dx)]
 	for f := range dx {
 		other := arg[f] ^ row
-		dx[f] = math.Float32frombits(math.Float32bits(dy[f]) &^ uint32((other|-other)>>31))
+		dx[f] = masked(dy[f], ^uint32((other|-other)>>31))
 	}
 }
 
