@@ -26,9 +26,9 @@ type invention func(rng *rand.Rand, s *Set, label string) string
 
 // What names are invented by. One that stands twice is drawn twice as often.
 var (
-	inventions = []invention{letters, letters, hashes, hashes, syllables, words, shuffled, moved, disguised}
+	inventions = []invention{letters(5), letters(5), hashes, hashes, syllables, words, shuffled, moved, disguised}
 	// unlike are those that hardly any benign name is like: to learn them costs little of what is known of others.
-	unlike = []invention{longLetters, hashes}
+	unlike = []invention{letters(11), hashes}
 )
 
 // invented is a malicious name of a family that nobody has: it takes the place of the p-th, whose class it has. A model
@@ -110,24 +110,20 @@ func some(rng *rand.Rand, alphabet string, n int) string {
 	return string(b[:n])
 }
 
-// letters are letters, or letters and digits, of an alphabet that may lack some.
-func letters(rng *rand.Rand, _ *Set, _ string) string { return someLetters(rng, 5) }
-
-// longLetters are the same, not as short.
-func longLetters(rng *rand.Rand, _ *Set, _ string) string { return someLetters(rng, 11) }
-
-// someLetters are 24 lengths of letters, or letters and digits, of an alphabet that may lack some.
-func someLetters(rng *rand.Rand, shortest int) string {
-	alphabet := ascii
-	switch rng.IntN(6) {
-	case 0:
-		alphabet = asciiDigit
-	case 1:
-		alphabet = some(rng, asciiDigit, 8+rng.IntN(18))
-	case 2:
-		alphabet = some(rng, ascii, 8+rng.IntN(16))
+// letters makes labels of 24 lengths from shortest on: letters, or letters and digits, of an alphabet that may lack some.
+func letters(shortest int) invention {
+	return func(rng *rand.Rand, _ *Set, _ string) string {
+		alphabet := ascii
+		switch rng.IntN(6) {
+		case 0:
+			alphabet = asciiDigit
+		case 1:
+			alphabet = some(rng, asciiDigit, 8+rng.IntN(18))
+		case 2:
+			alphabet = some(rng, ascii, 8+rng.IntN(16))
+		}
+		return text(rng, alphabet, shortest+rng.IntN(24))
 	}
-	return text(rng, alphabet, shortest+rng.IntN(24))
 }
 
 // hashes are hexadecimal digits, some behind a letter.

@@ -13,7 +13,7 @@ type charTable struct {
 
 func newCharTable(s *step, codes, dim, kernel, filters int) charTable {
 	size := codes * kernel * filters
-	return charTable{step: s, codes: codes, dim: dim, kernel: kernel, filters: filters, values: make([]float32, size),
+	return charTable{step: s, codes: codes, dim: dim, kernel: kernel, filters: filters, values: floats(size),
 		parts: s.perWorker(size)}
 }
 

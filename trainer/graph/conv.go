@@ -22,8 +22,8 @@ func newConvShape(s *step, batch int, n model.Node, inTime int, run func(int) mo
 		c.left, _ = model.SamePadding(c.kernel)
 	}
 	size := batch * c.outTime * c.filters
-	if c.dz, c.db = make([]float32, size), s.perWorker(c.filters); !c.linear() {
-		c.y = make([]float32, size)
+	if c.dz, c.db = floats(size), s.perWorker(c.filters); !c.linear() {
+		c.y = floats(size)
 	}
 	return c
 }
@@ -163,8 +163,8 @@ func newConv(s *step, batch int, n model.Node, inTime, in int, run func(int) mod
 	c.parts = s.perWorker(c.kernel * in * c.filters)
 	c.packed, c.packedT = make([]kernels.Packed, c.kernel), make([]kernels.Packed, c.kernel)
 	for range s.workers {
-		c.gathered = append(c.gathered, gathered{patches: make([]float32, gatheredRows*c.kernel*in),
-			dz: make([]float32, gatheredRows*c.filters)})
+		c.gathered = append(c.gathered, gathered{patches: floats(gatheredRows * c.kernel * in),
+			dz: floats(gatheredRows * c.filters)})
 	}
 	return c
 }

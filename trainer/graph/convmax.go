@@ -23,7 +23,7 @@ type embedConvMax struct {
 func newEmbedConvMax(s *step, batch int, enc *model.Encoder, codes, dim, kernel, filters int) *embedConvMax {
 	return &embedConvMax{charTable: newCharTable(s, codes, dim, kernel, filters), batch: batch, window: enc.Window,
 		pad: uint16(enc.Pad), left: enc.PadSide == model.Left,
-		arg: make([]int32, batch*filters), y: make([]float32, batch*filters), masked: make([]float32, batch*filters)}
+		arg: make([]int32, batch*filters), y: floats(batch * filters), masked: floats(batch * filters)}
 }
 
 func (c *embedConvMax) forward(in []slot, out []float32) {

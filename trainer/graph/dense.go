@@ -17,7 +17,7 @@ type dense struct {
 
 func newDense(s *step, batch, in, units int, activation string) *dense {
 	return &dense{step: s, batch: batch, in: in, units: units, activation: activation,
-		y: make([]float32, batch*units), dz: make([]float32, batch*units)}
+		y: floats(batch * units), dz: floats(batch * units)}
 }
 
 // columnsEach is the units a worker must get at least for a layer to be split over its units rather than over the

@@ -164,25 +164,22 @@ type concat struct {
 }
 
 func (l *concat) forward(in []slot, out []float32) {
-	l.split(l.batch, func(_, lo, hi int) {
-		at := 0
-		for k, w := range l.widths {
-			for b := lo; b < hi; b++ {
-				copy(out[b*l.width+at:], nth(in[k].f, b, w))
-			}
-			at += w
-		}
-	})
+	l.each(func(k, b int, joined []float32) { copy(joined, nth(in[k].f, b, l.widths[k])) }, out)
 }
 
 func (l *concat) backward(_ []slot, dout []float32, grads [][]float32) {
+	l.each(func(k, b int, joined []float32) { copy(nth(grads[k], b, l.widths[k]), joined) }, dout)
+}
+
+// each calls do with the part of x that belongs to input k of sample b.
+func (l *concat) each(do func(k, b int, joined []float32), x []float32) {
 	l.split(l.batch, func(_, lo, hi int) {
-		at := 0
-		for k, w := range l.widths {
-			for b := lo; b < hi; b++ {
-				copy(nth(grads[k], b, w), dout[b*l.width+at:])
+		for b := lo; b < hi; b++ {
+			joined := nth(x, b, l.width)
+			for k, w := range l.widths {
+				do(k, b, joined[:w])
+				joined = joined[w:]
 			}
-			at += w
 		}
 	})
 }
@@ -201,7 +198,7 @@ type dropout struct {
 func (l *dropout) forward(in []slot, out []float32) {
 	x := in[0].f
 	if len(l.mask) != len(x) {
-		l.mask = make([]float32, len(x))
+		l.mask = floats(len(x))
 	}
 	key := model.SubSeed(l.seed, "dropout/"+l.name) + l.number*0x9e3779b97f4a7c15
 	scale, bound := math.Float32bits(float32(1/(1-l.rate))), int64(l.rate*(1<<32))

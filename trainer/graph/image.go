@@ -40,7 +40,7 @@ func newConv2D(s *step, batch int, n model.Node, shape []int) *conv2D {
 	c := &conv2D{step: s, batch: batch, shape: shape, kernel: n.Layer.Kernel, pixels: n.Shape[0] * n.Shape[1],
 		filters: n.Layer.Filters, activation: n.Layer.Activation}
 	c.depth = c.kernel * c.kernel * shape[2]
-	c.y, c.dz = make([]float32, batch*c.pixels*c.filters), make([]float32, batch*c.pixels*c.filters)
+	c.y, c.dz = floats(batch*c.pixels*c.filters), floats(batch*c.pixels*c.filters)
 	c.patches, c.dw, c.db = s.perWorker(c.pixels*c.depth), s.perWorker(c.depth*c.filters), s.perWorker(c.filters)
 	return c
 }

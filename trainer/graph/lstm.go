@@ -51,7 +51,7 @@ type prefix struct {
 func newLSTM(s *step, batch, time, in, units int, reverse bool) *lstm {
 	return &lstm{step: s, batch: batch, time: time, in: in, units: units, reverse: reverse,
 		row: make([]int32, batch*time), start: make([]int, batch), order: make([]int, batch),
-		dU: make([]float32, units*4*units)}
+		dU: floats(units * 4 * units)}
 }
 
 // fromEmbedding makes the layer read codes.
@@ -68,18 +68,18 @@ func (l *lstm) prepare() {
 		l.tableRows = l.batch * l.time
 	}
 	g, u := 4*l.units, l.units
-	l.table, l.dtable = make([]float32, l.tableRows*g), make([]float32, l.tableRows*g)
-	l.prefix = prefix{h: make([]float32, (l.time+1)*u), c: make([]float32, (l.time+1)*u), tanh: make([]float32, l.time*u),
-		z: make([]float32, l.time*g)}
+	l.table, l.dtable = floats(l.tableRows*g), floats(l.tableRows*g)
+	l.prefix = prefix{h: floats((l.time + 1) * u), c: floats((l.time + 1) * u), tanh: floats(l.time * u),
+		z: floats(l.time * g)}
 	for range l.workers {
 		n := (l.batch + l.workers - 1) / l.workers
 		cells := n * l.time
-		r := &run{offset: make([]int, l.time+1), z: make([]float32, cells*g),
-			h: make([]float32, cells*u), c: make([]float32, cells*u), tanh: make([]float32, cells*u),
-			endH: make([]float32, n*u), endC: make([]float32, n*u), dh: make([]float32, n*u), dc: make([]float32, n*u),
-			dU: make([]float32, u*g), dPreH: make([]float32, (l.time+1)*u), dPreC: make([]float32, (l.time+1)*u)}
+		r := &run{offset: make([]int, l.time+1), z: floats(cells * g),
+			h: floats(cells * u), c: floats(cells * u), tanh: floats(cells * u),
+			endH: floats(n * u), endC: floats(n * u), dh: floats(n * u), dc: floats(n * u),
+			dU: floats(u * g), dPreH: floats((l.time + 1) * u), dPreC: floats((l.time + 1) * u)}
 		if l.embedded { // rows of a table by position belong to one worker each; rows by code are shared
-			r.dtable = make([]float32, l.tableRows*g)
+			r.dtable = floats(l.tableRows * g)
 		} else {
 			r.dtable = l.dtable
 		}
@@ -298,7 +298,7 @@ func (l *lstm) prefixBackward() {
 		clear(l.dU)
 		return
 	}
-	dh, dc := make([]float32, n), make([]float32, n)
+	dh, dc := floats(n), floats(n)
 	arrive := func(t int) {
 		for _, r := range l.runs {
 			kernels.Add(dh, r.dPreH[t*n:])

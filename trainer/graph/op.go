@@ -94,7 +94,7 @@ func apply(name string, l layer, shape tensor.Shape, inputs ...*G.Node) (*G.Node
 		o.grads, o.flat = append(o.grads, t), append(o.flat, t.Data().([]float32))
 	}
 	if shape == nil {
-		o.out, o.shape, o.buf, o.scal = G.Float32, tensor.ScalarShape(), make([]float32, 1), G.NewF32(0)
+		o.out, o.shape, o.buf, o.scal = G.Float32, tensor.ScalarShape(), floats(1), G.NewF32(0)
 		o.value = o.scal
 	} else {
 		t := tensor.New(tensor.WithShape(shape...), tensor.Of(tensor.Float32))

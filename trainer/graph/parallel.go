@@ -114,11 +114,13 @@ func (h *helper) awaits(states ...int32) bool {
 	return false
 }
 
+func floats(n int) []float32 { return make([]float32, n) }
+
 // perWorker allocates a buffer of n values for each worker.
 func (s *step) perWorker(n int) [][]float32 {
 	out := make([][]float32, s.workers)
 	for i := range out {
-		out[i] = make([]float32, n)
+		out[i] = floats(n)
 	}
 	return out
 }

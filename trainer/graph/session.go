@@ -82,9 +82,9 @@ func open(s trainer.Setup, build func(*session, model.Weights) error) (*session,
 		codes:   make([]uint16, s.BatchSize*s.Spec.Encoder.Window),
 		pads:    make([]model.Span, s.BatchSize),
 		labels:  make([]int, s.BatchSize),
-		weights: make([]float32, s.BatchSize),
+		weights: floats(s.BatchSize),
 	}
-	ses.solver = newOptimizer(s, ses.split)
+	ses.solver = newOptimizer(s, ses.step)
 	return ses, build(ses, s.Weights)
 }
 

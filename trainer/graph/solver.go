@@ -20,23 +20,20 @@ type optimizer interface {
 }
 
 // newOptimizer makes the optimiser that a setup asks for.
-func newOptimizer(s trainer.Setup, split splitter) optimizer {
-	b := base{rate: s.LearningRate, split: split}
+func newOptimizer(s trainer.Setup, workers *step) optimizer {
+	b := base{workers: workers, rate: s.LearningRate}
 	if s.Optimizer == trainer.OptimizerRMSProp {
 		return &rmsProp{b}
 	}
 	return &adam{base: b, decay: s.WeightDecay}
 }
 
-// splitter spreads work on n values over workers.
-type splitter func(n int, work func(worker, lo, hi int))
-
 // base is what optimisers share.
 type base struct {
-	rate  float64
-	steps int         // updates done
-	v     [][]float32 // the running mean of each gradient's square
-	split splitter
+	workers *step
+	rate    float64
+	steps   int         // updates done
+	v       [][]float32 // the running mean of each gradient's square
 }
 
 func (b *base) setRate(rate float64) { b.rate = rate }
@@ -53,7 +50,7 @@ func (b *base) each(params []G.ValueGrad, update func(i int, w, grad []float32, 
 		grad := g.Data().([]float32)
 		_, sole := p.(soleGradient)
 		b.v = grown(b.v, i, len(w))
-		b.split(len(w), func(_, lo, hi int) {
+		b.workers.split(len(w), func(_, lo, hi int) {
 			update(i, w[lo:hi], grad[lo:hi], lo, hi)
 			if !sole {
 				clear(grad[lo:hi])
@@ -66,7 +63,7 @@ func (b *base) each(params []G.ValueGrad, update func(i int, w, grad []float32, 
 // grown makes sure that list has an i-th element, of n zeros when it is new.
 func grown(list [][]float32, i, n int) [][]float32 {
 	if len(list) <= i {
-		list = append(list, make([]float32, n))
+		list = append(list, floats(n))
 	}
 	return list
 }
