@@ -2,9 +2,9 @@ package trainer
 
 import "context"
 
-// The blend epoch's learning rate and its share of invented names. What lies between its weights and those before is to
-// be a model too, so its learning rate is a part of the training's; and it goes on seeing some of the families, or
-// their names would be lost for nothing gained.
+// blendRate is the blend epoch's learning rate as a share of the training's: what lies between its weights and those
+// before is to be a model too. blendInvent is its share of invented names; it would forget known families without the
+// others.
 const (
 	blendRate   = 0.35
 	blendInvent = 0.8
@@ -12,8 +12,8 @@ const (
 
 // blend trains the best epoch's weights for one more epoch, in which most malicious names are of invented families, and
 // keeps weights on the line between both (WiSE-FT: Wortsman et al. 2022, arXiv:2109.01903). What a network knows of its
-// families by heart decides which benign names it takes for theirs. So it decides which names of unknown families are
-// found at few false positives.
+// families by heart decides which benign names it takes for theirs, and so which unknown families it finds at few false
+// positives.
 func (f *fit) blend(ctx context.Context) error {
 	p := &f.progress
 	if p.Blended != nil { // an earlier call did it

@@ -20,8 +20,8 @@ import (
 // ErrNoCheckpoint is returned where there is nothing to resume from.
 var ErrNoCheckpoint = errors.New("no checkpoint")
 
-// Progress is the part of a checkpoint that is no tensor. The order of names and the dropout masks are functions of the
-// seed, the epoch and the number of updates, so these are also the state of every random number generator.
+// Progress is the part of a checkpoint that is no tensor. It is also the state of every random number generator: the
+// order of names and the dropout masks are functions of the seed, the epoch and the number of updates.
 type Progress struct {
 	Epoch        int     `json:"epoch"` // epochs done
 	Best         int     `json:"best"`  // the best of them, from 1

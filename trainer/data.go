@@ -171,26 +171,12 @@ func drawn(rows, limit int, seed uint64) func() bool {
 	}
 }
 
-// counts is the number of names a label.
-func (s *Set) counts(labels int) []int {
-	out := make([]int, labels)
-	for _, l := range s.labels {
-		out[l]++
-	}
-	return out
-}
-
 // only is the label that all names have, or -1 where there are several or no names.
-func (s *Set) only(labels int) int {
-	found := -1
-	for l, n := range s.counts(labels) {
-		if n > 0 && found >= 0 {
-			return -1
-		} else if n > 0 {
-			found = l
-		}
+func (s *Set) only() int {
+	if s.Len() == 0 || slices.ContainsFunc(s.labels, func(l uint16) bool { return l != s.labels[0] }) {
+		return -1
 	}
-	return found
+	return s.Label(0)
 }
 
 // NewSet makes a Set of names and their labels, for callers that have them in memory: benign names are those of label

@@ -83,7 +83,7 @@ type fit struct {
 
 // Fit trains t.Spec until o.Epochs, or until patience runs out, and returns the best epoch's weights. The same task,
 // options and engine give the same weights, also when the training was interrupted and resumed. It stops with ctx's
-// error, leaving the last epoch's checkpoint.
+// error and keeps the last epoch's checkpoint.
 func Fit(ctx context.Context, t Task, o Options, obs Observer) (*Result, error) {
 	if err := o.Resolve(); err != nil {
 		return nil, err

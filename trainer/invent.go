@@ -31,9 +31,8 @@ var (
 	unlike = []invention{letters(11), hashes}
 )
 
-// invented is a malicious name of a family that nobody has: it takes the place of the p-th, whose class it has. A model
-// that only sees the families of its lists learns them by heart, their lengths, letters and top-level domains, and
-// misses the next one.
+// invented is a malicious name of an invented family, of the class of the p-th name. A model that only sees the
+// families of its lists learns their lengths, letters and top-level domains by heart and misses the next one.
 func (s *Set) invented(rng *rand.Rand, p uint32, by []invention) string {
 	name := s.Name(int(p))
 	if s.class(p) == datasets.Tunnel {

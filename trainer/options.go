@@ -38,11 +38,10 @@ type Options struct {
 	Names int `yaml:"names,omitempty" json:"names,omitempty"`
 	// Augment is the share of training names that get a host such as www put before them, different ones every epoch.
 	Augment float64 `yaml:"augment" json:"augment,omitempty"`
-	// Invent is the share of malicious training names that names of invented families take the place of, others every
-	// epoch.
+	// Invent is the share of malicious training names that invented ones take the place of, others every epoch.
 	Invent float64 `yaml:"invent" json:"invent,omitempty"`
-	// Blend is the share that one more epoch, in which four of five malicious names are invented and like no benign one,
-	// has in the model: its weights lie between those before that epoch and those after it. 0 does without.
+	// Blend is the share in the model of one more epoch, in which four of five malicious names are invented: the weights
+	// lie between those before that epoch and those after it. 0 does without.
 	Blend float64 `yaml:"blend" json:"blend,omitempty"`
 	// Average is the decay a step of a running mean of the weights, which is validated and kept in place of the last ones;
 	// 0 keeps those.

@@ -362,7 +362,7 @@ func (c *Config) task(ctx context.Context) (*Task, error) {
 	if t.Train, err = ReadSet(ctx, train, c.Target, labels, c.Options.Names, c.Options.Seed); err != nil {
 		return nil, fmt.Errorf("read training names: %w", err)
 	}
-	if n := t.Train.only(len(labels)); n >= 0 {
+	if n := t.Train.only(); n >= 0 {
 		return nil, fmt.Errorf("all training names of %s are %s: there is nothing to tell apart. "+
 			"Try: degas process-data with more data", c.Data, labels[n])
 	}

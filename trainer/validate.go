@@ -32,7 +32,7 @@ func validate(ctx context.Context, c scorer, width int, set *Set, e *Epoch) (sco
 		for i := range names {
 			row, label := p[i*width:(i+1)*width], set.Label(lo+i)
 			loss -= math.Log(max(float64(row[label]), 1e-12))
-			if argmax(row) == label {
+			if slices.Index(row, slices.Max(row)) == label {
 				right++
 			}
 			scores = append(scores, 1-float64(row[0]))
@@ -42,16 +42,6 @@ func validate(ctx context.Context, c scorer, width int, set *Set, e *Epoch) (sco
 	n := float64(set.Len())
 	e.ValidationLoss, e.ValidationAccuracy, e.ValidationAUC = loss/n, float64(right)/n, auc(scores, malicious)
 	return scores, malicious, nil
-}
-
-func argmax(x []float32) int {
-	best := 0
-	for i, v := range x {
-		if v > x[best] {
-			best = i
-		}
-	}
-	return best
 }
 
 // auc is the area under the ROC curve, 0 when one class is missing. It sorts its arguments.

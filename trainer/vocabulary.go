@@ -9,8 +9,8 @@ import (
 	"github.com/degas-dns/degas/model"
 )
 
-// vocabulary is the rows of an embedding that names can reach. A byte has one code, so they are 257 at most, whatever
-// the size of the table: gta1's has 10,001, and folding all of them takes sixty times as long as a step needs.
+// vocabulary is the rows of an embedding that names can reach. A byte has one code, so they are 257 at most. gta1's
+// table has 10,001, and folding all of them takes sixty times as long as a step needs.
 type vocabulary struct {
 	used  []int       // rows, ascending
 	index map[int]int // and their places among used

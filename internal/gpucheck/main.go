@@ -1,7 +1,6 @@
-// Command gpucheck compares the CUDA engine with the CPU engine and measures it, on the names of a file. It prints a
-// JSON object a line, each with all that there is so far; scripts/gpu-check carries it to a GPU and sets other
-// frameworks beside it. A kernel that fails takes the process's use of the device along, so that it starts one for each
-// part. Built by scripts/gpu-check --build.
+// Command gpucheck compares the CUDA engine with the CPU engine and measures it, on the names of a file. Each line that
+// it prints is a JSON object with all results so far. scripts/gpu-check builds it (--build), carries it to a GPU and
+// starts a process for each part: a kernel that fails ends the process's use of the device.
 package main
 
 import (

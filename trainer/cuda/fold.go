@@ -18,7 +18,7 @@ type fold struct {
 }
 
 // maxShares and walkShares are how many blocks share the names of a batch when gradients are added to a table, one a
-// name or one a position. They must not depend on the device: they decide the order of sums.
+// name or one a position. They decide the order of sums, so they must not depend on the device.
 const maxShares, walkShares = 32, 128
 
 // newFold folds kernels from w on; a block of their readers has the part of most offsets.

@@ -27,9 +27,9 @@ type product struct {
 	batches    int // 0 is 1
 }
 
-// tile is the rows and columns of c that a block computes, of the tensor kernels tensorRows and tensorColumns, of the
-// small one half a tile; splitDepth is the least of k worth a block of its own and maxSplits the most blocks that share
-// k. They must not depend on the device: they decide the order of sums.
+// A block computes tile rows and columns of c, half as many in the small kernel, tensorRows and tensorColumns in the
+// tensor kernels. splitDepth is the least of k worth a block of its own, maxSplits the most blocks that share k. They
+// decide the order of sums, so they must not depend on the device.
 const tile, tensorRows, tensorColumns, splitDepth, maxSplits = 64, 64, 128, 256, 64
 
 // fewBlocks is how many blocks leave most of a device idle: then smaller ones come sooner to the end.

@@ -44,8 +44,8 @@ func (b *builder) tower(conv model.Node) (t tower, ok bool) {
 	return tower{conv: conv, pool: b.nodes[at], w: b.par(conv, 0), b: b.par(conv, 1)}, true
 }
 
-// group is a tower and those that a concatenation has right behind it, as far as one launch can do them: they have the
-// same width, their parameters follow each other. into is the concatenation, without a name where there is none.
+// group is a tower and those right behind it in a concatenation that the same launch can do: they have the same width,
+// their parameters follow each other. into is the concatenation, without a name where there is none.
 func (b *builder) group(first tower) (all []tower, into model.Node) {
 	all = []tower{first}
 	if b.readers[first.pool.Name] != 1 {

@@ -184,10 +184,8 @@ func (l *concat) each(do func(k, b int, joined []float32), x []float32) {
 	})
 }
 
-// dropout zeroes a share of the values and scales the rest by 1/(1-rate). Which ones depends on the run's seed, the
-// update's number and the layer's name alone, so a resumed run draws what an uninterrupted one would have drawn.
-//
-// gorgonia's own Dropout scales its gradient by 1/rate, which is right only at one half, and seeds itself by the clock.
+// dropout zeroes a share of the values and scales the rest by 1/(1-rate). The seed, the update's number and the layer's
+// name alone decide which, so a resumed run draws what an uninterrupted one would have drawn.
 type dropout struct {
 	*step
 	rate float64
@@ -263,9 +261,8 @@ func (l *crossEntropy) forward(in []slot, out []float32) {
 	out[0] = float32(loss)
 }
 
-// nothing is a gradient too small to move a weight, whatever the optimiser's moments: its root is far below their
-// epsilon. Once a model is sure of everything, all gradients are, and the products that they go into are subnormal
-// numbers, each of which costs an Intel core a hundred cycles.
+// nothing is a gradient too small to move a weight: its root is far below the optimisers' epsilon. Once a model is sure
+// of everything, all gradients are, and products of subnormal numbers cost an Intel core a hundred cycles each.
 const nothing = 1e-20
 
 // smoothed is the target of output k for a label: 1 for its own and 0 for others, of which a share goes to all alike.

@@ -67,12 +67,17 @@ func (b *builder) layer(n model.Node, in []*G.Node) (*G.Node, error) {
 
 // pooledNext reports whether a ThresholdedReLU is read by a maximum alone, which then does both.
 func (b *builder) pooledNext(n model.Node) bool {
-	for _, m := range b.nodes {
-		if slices.Contains(m.Inputs, n.Name) {
-			return b.readers[n.Name] == 1 && (m.Kind == model.KindMaxPool || m.Kind == model.KindGlobalMaxPool)
-		}
+	m, ok := b.soleReader(n)
+	return ok && (m.Kind == model.KindMaxPool || m.Kind == model.KindGlobalMaxPool)
+}
+
+// soleReader is the node that alone reads n.
+func (b *builder) soleReader(n model.Node) (reader model.Node, ok bool) {
+	at := slices.IndexFunc(b.nodes, func(m model.Node) bool { return slices.Contains(m.Inputs, n.Name) })
+	if at < 0 || b.readers[n.Name] != 1 {
+		return reader, false
 	}
-	return false
+	return b.nodes[at], true
 }
 
 // folds reports whether every reader of the embedding takes its table rather than its rows.
@@ -108,15 +113,9 @@ func (b *builder) conv(n model.Node, in *G.Node) (*G.Node, error) {
 // globalMax finds the global maximum that can be fused with a convolution: its only reader, behind a ReLU, without
 // padding columns.
 func (b *builder) globalMax(n model.Node) (name string, ok bool) {
-	if n.Layer.Activation != model.ReLU || n.Layer.Padding == model.Same || b.readers[n.Name] != 1 {
-		return "", false
-	}
-	for _, m := range b.nodes {
-		if m.Kind == model.KindGlobalMaxPool && m.Inputs[0] == n.Name {
-			return m.Name, true
-		}
-	}
-	return "", false
+	m, ok := b.soleReader(n)
+	return m.Name, ok && m.Kind == model.KindGlobalMaxPool && n.Layer.Activation == model.ReLU &&
+		n.Layer.Padding != model.Same
 }
 
 func (b *builder) lstm(n model.Node, in *G.Node) (*G.Node, error) {

@@ -5,12 +5,12 @@ import (
 	"github.com/degas-dns/degas/model/kernels"
 )
 
-// lstm runs one direction of an LSTM and gives its last output, [batch, units]. Its input half is a table look-up:
-// reading the embedding, the table is P = E·W + b, one row a code; reading any other sequence it is x·W + b, one row a
-// position. Inputs: E or x, W [in, 4·units], U [units, 4·units], b [4·units] and, for an embedding, the codes.
+// lstm runs one direction of an LSTM and gives its last output, [batch, units]. Its input half is a table look-up: over
+// the embedding P = E·W + b, one row a code; over any other sequence x·W + b, one row a position. Inputs: E or x, W
+// [in, 4·units], U [units, 4·units], b [4·units] and, for an embedding, the codes.
 //
-// Names padded on the left share their padded prefix: it is run once, each name starts from the state at its own first
-// character, and on the way back the gradients that arrive at each offset are summed and walk the prefix once.
+// Names padded on the left share their padded prefix. It is run once, and each name starts from the state at its own
+// first character. On the way back the gradients that arrive at each offset are summed and walk the prefix once.
 // Back-propagation through time is linear in the arriving gradient, so this is exact.
 type lstm struct {
 	*step

@@ -57,9 +57,8 @@ func (o uniqueOp) ReturnsPtr() bool     { return true }
 func (o uniqueOp) CallsExtern() bool    { return false }
 func (o uniqueOp) OverwritesInput() int { return -1 }
 
-// fused puts a layer into gorgonia's graph with a symbolic gradient. Its gradient is one node that runs the whole
-// backward pass and yields the gradient of the first differentiable input, and one node more for every further input
-// that hands out what the pass has filled.
+// fused puts a layer into gorgonia's graph. Of its gradient, one node runs the whole backward pass and yields the
+// gradient of the first differentiable input; each further input has a node that hands out what the pass has filled.
 type fused struct {
 	uniqueOp
 	layer layer

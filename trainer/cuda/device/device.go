@@ -1,6 +1,5 @@
-// Package device runs CUDA kernels: it holds the memory of one device and one queue of transfers and launches, which
-// are done in their order. What is behind it is chosen when the program is built: nothing, an NVIDIA driver (-tags gpu)
-// or an emulation on the CPU for tests (-tags emulate).
+// Package device runs CUDA kernels: it holds the memory of one device and one queue of transfers and launches. A build
+// tag chooses what is behind it: nothing, an NVIDIA driver (gpu) or, for tests, an emulation on the CPU (emulate).
 package device
 
 import "errors"
@@ -53,9 +52,9 @@ type Device interface {
 	Ahead(to Address, data []byte) error
 	// Download waits for everything queued before it, and returns the errors of those kernels too.
 	Download(data []byte, from Address) error
-	// Fetch queues a copy of bytes to the host. collect waits for it, not for what was queued after it, puts it into data,
-	// which has room for all of it, and returns the errors of the kernels before it. It is called once, before there have
-	// been Fetches more Fetches, or not at all.
+	// Fetch queues a copy of bytes to the host. collect waits for that copy alone, puts it into data, which has room for
+	// all of it, and returns the errors of the kernels before it. It is called once, before there have been Fetches more
+	// Fetches, or not at all.
 	Fetch(from Address, bytes int) (collect func(data []byte) error, err error)
 	// Launch queues a kernel: shared is its bytes of dynamic shared memory, args are its parameters in their order, an
 	// Address or integer as it is, a float32 as its bits. The kernel's own errors come with a later call.
