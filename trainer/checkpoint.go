@@ -123,7 +123,6 @@ func (s *Store) Save(c Checkpoint) error {
 	return s.prune(head.Tensors)
 }
 
-// writeHistory writes one JSON object an epoch.
 func writeHistory(path string, epochs []Epoch) error {
 	return atomicfile.WriteFunc(path, func(w io.Writer) error {
 		e := json.NewEncoder(w)

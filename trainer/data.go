@@ -3,6 +3,7 @@ package trainer
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -49,7 +50,6 @@ func (s *Set) Name(i int) string {
 // Label is the i-th name's index in the labels the Set was read with.
 func (s *Set) Label(i int) int { return int(s.labels[i]) }
 
-// class is the p-th name's.
 func (s *Set) class(p uint32) datasets.Class { return s.classes[s.groups[p]] }
 
 // Labels lists the labels of a target in output order, benign first: fixed for binary, what occurs in split otherwise.
@@ -72,26 +72,13 @@ func Labels(ctx context.Context, split *datasets.Split, target string) ([]string
 	}
 	benign := datasets.Benign.String()
 	delete(seen, benign)
-	out := []string{benign}
-	if target == TargetClass { // in the order of the classes
-		for _, c := range []datasets.Class{datasets.DGA, datasets.Tunnel} {
-			if seen[c.String()] {
-				out = append(out, c.String())
-			}
-		}
-	} else {
-		for f := range seen {
-			out = append(out, f)
-		}
-		slices.Sort(out[1:])
-	}
+	out := append([]string{benign}, slices.Sorted(maps.Keys(seen))...)
 	if len(out) < 2 {
 		return nil, fmt.Errorf("target %s: the training split holds benign names only", target)
 	}
 	return out, nil
 }
 
-// labelOf is the label of row i of b.
 func labelOf(split *datasets.Split, b *datasets.Batch, i int, target string) string {
 	return LabelOf(target, b.Class[i], familyOf(split, b, i))
 }
@@ -179,8 +166,8 @@ func (s *Set) only() int {
 	return s.Label(0)
 }
 
-// NewSet makes a Set of names and their labels, for callers that have them in memory: benign names are those of label
-// 0, the others DGA names, a family a label. Their text is 4 GiB at most.
+// NewSet makes a Set of names in memory: benign names are those of label 0, the others DGA names, a family a label.
+// Their text is 4 GiB at most.
 func NewSet(names []string, labels []int) *Set {
 	b := NewBuilder()
 	for i, n := range names {

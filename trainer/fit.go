@@ -115,7 +115,6 @@ func Fit(ctx context.Context, t Task, o Options, obs Observer) (*Result, error) 
 	return &Result{Weights: f.blended, Best: *p.Blended, History: p.all(), Stopped: p.Stopped}, nil
 }
 
-// close gives the session's memory back.
 func (f *fit) close() {
 	if f.session != nil {
 		f.session.Close()
@@ -128,7 +127,6 @@ type unstarted struct{ error }
 
 func (u unstarted) Unwrap() error { return u.error }
 
-// start makes a fresh session.
 func (f *fit) start(ctx context.Context) (err error) {
 	o, w := &f.options, f.task.Initial
 	if w == nil {
@@ -206,7 +204,6 @@ func (f *fit) save(state State) error {
 	return f.task.Store.Save(Checkpoint{Progress: f.progress, State: state, Best: f.best, Mean: f.mean, Blend: f.blended})
 }
 
-// tell passes a finished epoch on to the observer.
 func (f *fit) tell(e *Epoch) {
 	if f.observer.Epoch != nil {
 		f.observer.Epoch(*e)

@@ -109,7 +109,7 @@ func some(rng *rand.Rand, alphabet string, n int) string {
 	return string(b[:n])
 }
 
-// letters makes labels of 24 lengths from shortest on: letters, or letters and digits, of an alphabet that may lack some.
+// letters makes labels of 24 lengths from shortest on: letters, some with digits, of an alphabet that may lack some.
 func letters(shortest int) invention {
 	return func(rng *rand.Rand, _ *Set, _ string) string {
 		alphabet := ascii
@@ -159,7 +159,7 @@ func words(rng *rand.Rand, s *Set, _ string) string {
 }
 
 // shuffled is a benign name's label with its letters in another order, or a third to a half of them replaced. Short
-// ones, which might come out as they were or as another benign name's, are left alone.
+// labels are left alone: they might come out as a benign name's.
 func shuffled(rng *rand.Rand, s *Set, _ string) string {
 	b := []byte(s.benignLabel(rng, 6))
 	if rng.IntN(2) == 0 {

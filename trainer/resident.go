@@ -165,7 +165,6 @@ type deviceScorer struct {
 	name  []uint16
 }
 
-// Probabilities scores names.
 func (s *deviceScorer) Probabilities(ctx context.Context, names []string, out []float32) error {
 	window := s.coder.Window()
 	if len(s.codes) < len(names)*window {

@@ -144,8 +144,8 @@ func fitRun(ctx context.Context, dir string, cfg *Config, task *Task, obs Observ
 	return result, err
 }
 
-// save writes m to dir. A model of the same epoch that is there stays as it is, with the threshold and the calibration
-// that it may have been given since.
+// save writes m to dir. A model of the same epoch stays, with the threshold and calibration that it may have been
+// given.
 func save(m *model.Model, dir string) error {
 	old, err := model.Load(dir)
 	if err == nil && old.Epoch == m.Epoch {
@@ -237,8 +237,8 @@ func store(dir string) *Store {
 	return &Store{Dir: filepath.Join(dir, CheckpointDir), History: filepath.Join(dir, HistoryFile)}
 }
 
-// Continues says whether the request goes on with what a run began: the same architecture, target, engine and options,
-// but for the number of epochs and the patience.
+// Continues reports whether the request goes on with what a run began: all but the number of epochs and the patience is
+// the same.
 func (r *Request) Continues(old *Config) bool {
 	c, options := r.Config, old.Options
 	options.Epochs, options.Patience = c.Options.Epochs, c.Options.Patience

@@ -111,7 +111,6 @@ type reaching struct {
 	batch Batch
 }
 
-// Step does one update.
 func (r *reaching) Step(ctx context.Context, b *Batch) (float64, error) {
 	r.batch = Batch{Codes: append(r.batch.Codes[:0], b.Codes...), Labels: b.Labels, Weights: b.Weights}
 	for i, c := range r.batch.Codes {
@@ -124,13 +123,11 @@ func (r *reaching) Step(ctx context.Context, b *Batch) (float64, error) {
 	return r.Session.Step(ctx, &r.batch)
 }
 
-// Weights copies the parameters out.
 func (r *reaching) Weights() (model.Weights, error) {
 	w, err := r.Session.Weights()
 	return r.put(w, r.full), err
 }
 
-// State copies parameters and optimiser out.
 func (r *reaching) State() (State, error) {
 	s, err := r.Session.State()
 	zeros := model.NewTensor(r.full.Shape...)
@@ -138,7 +135,6 @@ func (r *reaching) State() (State, error) {
 	return s, err
 }
 
-// Restore continues from s.
 func (r *reaching) Restore(s State) error {
 	if t, ok := s.Weights[r.table]; !ok || !slices.Equal(t.Shape, r.full.Shape) {
 		return fmt.Errorf("restore: %s is missing or of another shape than %v", r.table, r.full.Shape)

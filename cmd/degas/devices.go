@@ -12,8 +12,8 @@ func (c *command) devices() *cli.Command {
 	return &cli.Command{
 		Name:  "devices",
 		Usage: "list the GPUs that --engine cuda could use",
-		Description: "Prints every NVIDIA device and, where it cannot be used, why. Exits with 1 where there is none that can.\n\n" +
-			"Example: degas devices",
+		Description: "Prints every NVIDIA device and, where it cannot be used, why. " +
+			"Exits with 1 where there is none that can.\n\nExample: degas devices",
 		Flags:  []cli.Flag{jsonFlag},
 		Action: c.devicesAction,
 	}

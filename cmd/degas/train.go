@@ -125,15 +125,19 @@ Next: degas evaluate-model %s
 // newRun is the request for a new run as the flags ask for it.
 func (c *command) newRun(ctx *cli.Context) (trainer.Request, error) {
 	none := trainer.Request{}
-	arch, o, err := recipe(ctx)
+	arch, o := trainer.Recipe(ctx.String("arch"), ctx.String("target"))
+	if ctx.IsSet("from") { // the architecture is not known yet
+		o = trainer.DefaultOptions()
+	}
+	o, err := givenOptions(ctx, o)
 	if err != nil {
 		return none, err
 	}
-	if err := checkTrainFlags(ctx, o); err != nil {
+	if err := checkTrainFlags(ctx, arch, o); err != nil {
 		return none, err
 	}
 	target, from := ctx.String("target"), ctx.String("from")
-	var own, spec *model.Spec // of --arch FILE; of that file or --from
+	var own, spec *model.Spec // own is that of --arch FILE
 	if strings.HasSuffix(arch, ".json") {
 		if own, err = model.ReadSpec(arch); err != nil {
 			return none, err
@@ -153,7 +157,14 @@ func (c *command) newRun(ctx *cli.Context) (trainer.Request, error) {
 			target = targetOf(m.Spec.Labels)
 		}
 	}
-	engine, device, err := chooseEngine(ctx.String("engine"), arch, spec)
+	if spec == nil {
+		preset, err := model.Preset(arch)
+		if err != nil {
+			return none, err
+		}
+		spec = &preset
+	}
+	engine, device, err := trainer.ChooseEngine(ctx.String("engine"), spec)
 	if err != nil {
 		return none, err
 	}
@@ -173,16 +184,6 @@ func (c *command) newRun(ctx *cli.Context) (trainer.Request, error) {
 	return trainer.Request{Dir: dir, Config: cfg, Spec: own}, err
 }
 
-// recipe is the architecture that is asked for and its options, flags replacing what they name.
-func recipe(ctx *cli.Context) (string, trainer.Options, error) {
-	arch, o := trainer.Recipe(ctx.String("arch"), ctx.String("target"))
-	if ctx.IsSet("from") { // the architecture is not known yet
-		o = trainer.DefaultOptions()
-	}
-	o, err := givenOptions(ctx, o)
-	return arch, o, err
-}
-
 // givenOptions are o with what flags replace.
 func givenOptions(ctx *cli.Context, o trainer.Options) (trainer.Options, error) {
 	given := map[string]any{}
@@ -194,24 +195,12 @@ func givenOptions(ctx *cli.Context, o trainer.Options) (trainer.Options, error) 
 	return o.With(given)
 }
 
-// chooseEngine is trainer.ChooseEngine for a Spec or, without one, a preset.
-func chooseEngine(name, arch string, spec *model.Spec) (engine, device string, err error) {
-	if spec == nil {
-		s, err := model.Preset(arch)
-		if err != nil {
-			return "", "", err
-		}
-		spec = &s
-	}
-	return trainer.ChooseEngine(name, spec)
-}
-
 // checkTrainFlags finds wrong flag values before anything is read or written.
-func checkTrainFlags(ctx *cli.Context, o trainer.Options) error {
+func checkTrainFlags(ctx *cli.Context, arch string, o trainer.Options) error {
 	if err := o.Resolve(); err != nil {
 		return usageError{err}
 	}
-	if arch, _ := trainer.Recipe(ctx.String("arch"), ctx.String("target")); !strings.HasSuffix(arch, ".json") {
+	if !strings.HasSuffix(arch, ".json") {
 		if _, err := model.Preset(arch); err != nil {
 			return usageError{err}
 		}
@@ -221,12 +210,11 @@ func checkTrainFlags(ctx *cli.Context, o trainer.Options) error {
 			return usageError{fmt.Errorf("%w; %s chooses one", err, trainer.EngineAuto)}
 		}
 	}
-	switch t := ctx.String("target"); t {
-	case trainer.TargetBinary, trainer.TargetClass, trainer.TargetFamily:
-		return nil
-	default:
+	targets := []string{trainer.TargetBinary, trainer.TargetClass, trainer.TargetFamily}
+	if t := ctx.String("target"); !slices.Contains(targets, t) {
 		return usagef("target %q: must be binary, class or family", t)
 	}
+	return nil
 }
 
 // labelsShort keeps a family model's list of labels on one line.

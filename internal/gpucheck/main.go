@@ -4,7 +4,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -147,24 +146,21 @@ func (n number) MarshalJSON() ([]byte, error) {
 }
 
 func (c *check) read(path string) error {
-	f, err := os.Open(path)
+	data, err := os.ReadFile(path)
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	lines := bufio.NewScanner(f)
-	for lines.Scan() {
-		line := lines.Text()
-		if len(line) < 2 || line[len(line)-2] != ',' {
+	for line := range strings.FieldsSeq(string(data)) {
+		name, label, ok := strings.Cut(line, ",")
+		if !ok || len(label) != 1 {
 			return fmt.Errorf("read %s: line %d is not \"name,label\"", path, len(c.names)+1)
 		}
-		c.names = append(c.names, line[:len(line)-2])
-		c.labels = append(c.labels, int(line[len(line)-1]-'0'))
+		c.names, c.labels = append(c.names, name), append(c.labels, int(label[0]-'0'))
 	}
-	if len(c.names) < 1000 && lines.Err() == nil {
+	if len(c.names) < 1000 {
 		return fmt.Errorf("read %s: %d names are too few", path, len(c.names))
 	}
-	return lines.Err()
+	return nil
 }
 
 // spec is a preset, without dropout where engines are compared: their masks differ.

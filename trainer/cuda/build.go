@@ -40,7 +40,6 @@ func build(dev device.Device, s trainer.Setup, precision string, step *uint64) (
 	return n, nil
 }
 
-// plan takes the memory and makes the layers.
 func plan(dev device.Device, s trainer.Setup, precision string, step *uint64) (*network, error) {
 	nodes, err := s.Spec.Graph()
 	if err != nil {
@@ -96,7 +95,6 @@ func (b *builder) place() {
 	}
 }
 
-// lay makes the layers.
 func (b *builder) lay() error {
 	if first := b.nodes[1]; first.Kind == model.KindEmbedding {
 		b.embedding = b.params[first.Params[0].Name]
@@ -138,10 +136,8 @@ func (b *builder) read(node model.Node, i int) *value {
 
 func (b *builder) add(l layer) { b.layers = append(b.layers, l) }
 
-// par is the i-th parameter of a node.
 func (b *builder) par(node model.Node, i int) param { return b.params[node.Params[i].Name] }
 
-// embedded reports whether a node reads the embedding.
 func (b *builder) embedded(node model.Node) bool {
 	return b.nodes[1].Kind == model.KindEmbedding && node.Inputs[0] == b.nodes[1].Name
 }

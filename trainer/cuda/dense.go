@@ -16,7 +16,6 @@ const (
 	sigmoid
 )
 
-// activation is the number of a Spec's activation.
 func activation(name string) (int, error) {
 	if name == "" {
 		return linear, nil

@@ -109,7 +109,6 @@ func newSession(dev device.Device, s trainer.Setup, precision string) (*session,
 	return ses, nil
 }
 
-// Step does one update.
 func (s *session) Step(ctx context.Context, b *trainer.Batch) (float64, error) {
 	if err := errors.Join(ctx.Err(), s.err); err != nil {
 		return 0, err
@@ -157,7 +156,6 @@ func (s *session) load(b *trainer.Batch) error {
 	return nil
 }
 
-// Gradients runs both passes over a batch without an update.
 func (s *session) Gradients(b *trainer.Batch) (float64, model.Weights, error) {
 	if err := s.load(b); err != nil {
 		return 0, nil, err
@@ -190,13 +188,11 @@ func (s *session) gradients(count int) {
 	s.backward()
 }
 
-// update queues a step.
 func (s *session) update(count int) {
 	s.gradients(count)
 	s.optimize()
 }
 
-// optimize queues the update of the parameters.
 func (s *session) optimize() {
 	s.folded = false
 	b1, b2, epsilon, rate, inverse := 0.9, 0.999, 1e-7, s.rate, 1.0
@@ -224,7 +220,6 @@ func (s *session) number(which device.Address) (float64, error) {
 	return out[0], nil
 }
 
-// Weights copies the parameters out.
 func (s *session) Weights() (model.Weights, error) { return s.copyOut(s.weights) }
 
 // copyOut copies parameters or moments, after which the session has an error if the device was lost.
@@ -234,7 +229,6 @@ func (s *session) copyOut(base device.Address) (model.Weights, error) {
 	return w, s.err
 }
 
-// State copies parameters and optimiser out.
 func (s *session) State() (st trainer.State, err error) {
 	st.Steps = int(s.updates)
 	if st.Weights, err = s.Weights(); err != nil || st.Steps == 0 {
@@ -247,7 +241,6 @@ func (s *session) State() (st trainer.State, err error) {
 	return st, err
 }
 
-// Restore continues from st.
 func (s *session) Restore(st trainer.State) error {
 	err := s.put(s.weights, st.Weights)
 	if err == nil && st.Steps > 0 {
@@ -263,10 +256,8 @@ func (s *session) Restore(st trainer.State) error {
 	return nil
 }
 
-// SetLearningRate changes the step size.
 func (s *session) SetLearningRate(rate float64) { s.rate = rate }
 
-// Close gives the device back.
 func (s *session) Close() error {
 	s.close()
 	return s.dev.Close()

@@ -45,7 +45,6 @@ func (f *fold) shared(offsets int) int { return 4 * 32 * offsets * f.rows }
 // slices is the grid of kernels that hold 32 filters a block.
 func (f *fold) slices(shares int) device.Dim { return device.Dim{X: (f.filters + 31) / 32, Y: shares} }
 
-// stacked is matrices one after the other, one for each offset.
 func (f *fold) stacked(at device.Address, rows, columns int) matrix {
 	return matrix{at, columns, 1, rows * columns}
 }
@@ -97,7 +96,6 @@ func (l *embedConv) backward() {
 	l.unfold()
 }
 
-// wantWalk asks for what scatter needs.
 func (f *fold) wantWalk() *fold {
 	f.wantScratch(walkShares * f.size())
 	return f

@@ -35,7 +35,6 @@ const tile, tensorRows, tensorColumns, splitDepth, maxSplits = 64, 64, 128, 256,
 // fewBlocks is how many blocks leave most of a device idle: then smaller ones come sooner to the end.
 const fewBlocks = 256
 
-// gemm queues a product.
 func (n *network) gemm(precision string, p product) {
 	if n.tensorGemm(precision, p, max(p.batches, 1), p.c.batch, false) {
 		return
@@ -106,5 +105,4 @@ func tiles(n, side int) int { return (n + side - 1) / side }
 
 func splitsOf(k int) int { return min(max(k/splitDepth, 1), maxSplits) }
 
-// wantSplit asks for what gemmSplit needs.
 func (n *network) wantSplit(rows, columns, k int) { n.wantScratch(rows * columns * splitsOf(k)) }

@@ -90,7 +90,6 @@ func (l *lstm) backward() {
 	l.input.backward()
 }
 
-// plainWalk is a walk in fp32.
 type plainWalk struct {
 	*lstm
 	z       device.Address // [batch, time, 4·units]: gates, then their gradients

@@ -64,15 +64,14 @@ func (w *tensorWalk) backward() {
 	w.each("widen_bf16", pairs, w.input.y.grad, w.dz, pairs)
 }
 
-// How lstm_weights_bf16 divides its product: see there. gradBlocks is about how many blocks there are in all; it must
-// not depend on the device, for it decides the order of sums.
+// How lstm_weights_bf16 divides its product: see there. gradBlocks is about how many blocks there are in all. It
+// decides the order of sums, so it must not depend on the device.
 const (
 	gradTiles, gradColumns, gradThreads = 12, 128, 256
 	gradShared                          = 4 * 32 * 2 * (gradTiles*16 + 8 + gradColumns + 8)
 	gradBlocks                          = 128
 )
 
-// weightsGrid is the grid of lstm_weights_bf16.
 func (w *tensorWalk) weightsGrid() device.Dim {
 	x, y := 4*w.units/gradColumns, (w.units+w.codeRows()+gradTiles*16-1)/(gradTiles*16)
 	return device.Dim{X: x, Y: y, Z: min(max(gradBlocks/(x*y), 1), max(w.batch*w.time/splitDepth, 1))}

@@ -166,13 +166,11 @@ func (n *network) forward(training bool) {
 	n.folded = true // where a launch failed, no other comes to pass
 }
 
-// count counts the characters of each name.
 func (n *network) count() {
 	n.launch("characters", device.Dim{X: (n.batch*32 + threads - 1) / threads}, device.Dim{X: threads}, 0, n.chars,
 		n.codes, n.batch, n.window, n.pad, n.left)
 }
 
-// backward runs all layers back from the logits' gradient.
 func (n *network) backward() {
 	n.clear(n.embedding.grad, 4*n.embedding.Size()) // several layers add to it
 	for i := len(n.layers) - 1; i >= 0; i-- {
@@ -186,7 +184,6 @@ func (n *network) clear(a device.Address, bytes int) {
 	}
 }
 
-// close gives the memory back.
 func (n *network) close() {
 	for _, a := range n.allocated {
 		_ = n.dev.Free(a)

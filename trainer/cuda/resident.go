@@ -19,7 +19,6 @@ type resident struct {
 	codes, labels, weights device.Address // [n, window] bytes, [n] uint16, [n] float32
 }
 
-// Keep puts a training set on the device in place of what was there.
 func (s *session) Keep(codes []byte, labels []uint16, weights []float32) error {
 	if len(labels) == 0 || len(codes) != len(labels)*s.window || len(weights) != len(labels) {
 		return fmt.Errorf("%d labels, %d codes and %d weights: want as many weights as labels, and codes in windows of %d",
@@ -34,7 +33,6 @@ func (s *session) Keep(codes []byte, labels []uint16, weights []float32) error {
 		s.dev.Upload(s.set.weights, bytesOf(weights)))
 }
 
-// makeRoom takes memory for n samples.
 func (s *session) makeRoom(n int) error {
 	if s.set.n > 0 {
 		if err := errors.Join(s.dev.Free(s.set.codes), s.dev.Free(s.set.labels), s.dev.Free(s.set.weights)); err != nil {
@@ -63,7 +61,6 @@ func (s *session) makeRoom(n int) error {
 // reportEvery is the steps between two looks at the loss, for which the host has to wait.
 const reportEvery = 256
 
-// Epoch does one epoch's steps over the set that is kept, in an order that key draws.
 func (s *session) Epoch(ctx context.Context, key uint64, before func(done int),
 	report func(done int, loss float64) error) (float64, error) {
 	if s.set.n == 0 {
@@ -106,8 +103,8 @@ func (s *session) takeBatch(first, count int, key uint64) {
 // while the host is at one of them.
 const waiting = device.Fetches - 1
 
-// Probabilities scores codes [n, window] into out [n, labels]. The device works on one batch while the next is copied
-// to it, and scores that came back are turned into probabilities by other goroutines.
+// Probabilities works on one batch while the next is copied to the device and other goroutines turn the scores of the
+// last into probabilities.
 func (s *session) Probabilities(ctx context.Context, codes []byte, out []float32) error {
 	outputs, labels := s.spec.Outputs(), len(s.spec.Labels)
 	var came [2]scores

@@ -23,8 +23,8 @@ func (engine) Supports(spec *model.Spec) error {
 // nothing is the session of a plan that will not be carried out.
 type nothing struct{ trainer.Session }
 
-// nowhere is a device for plans, with room for everything. It has the methods that a plan calls and no others. Its shared
-// memory is the least of any device that the kernels run on, compute capability 8.6.
+// nowhere is a device for plans, with room for everything and the methods that a plan calls. Its shared memory is the
+// least of any device that the kernels run on, compute capability 8.6.
 type nowhere struct{ device.Device }
 
 func (nowhere) SharedMemory() int                 { return 99 << 10 }

@@ -29,7 +29,6 @@ type towers struct {
 	act     int
 }
 
-// tower finds the tower of a convolution.
 func (b *builder) tower(conv model.Node) (t tower, ok bool) {
 	if conv.Kind != model.KindConv1D || !b.embedded(conv) || conv.Layer.Padding == model.Same ||
 		b.readers[conv.Name] != 1 {

@@ -63,7 +63,6 @@ func input[T any](b *builder, name string, kind tensor.Dtype, data []T) *G.Node 
 	return G.NewVector(b.graph, kind, G.WithShape(len(data)), G.WithName(name), G.WithValue(value))
 }
 
-// par is the i-th parameter of n.
 func (b *builder) par(n model.Node, i int) *G.Node { return b.byParam[n.Params[i].Name] }
 
 // lay lowers every node and returns the logits.
@@ -85,7 +84,6 @@ func (b *builder) lay(lower func(n model.Node, in []*G.Node) (*G.Node, error)) (
 	return b.out[b.nodes[len(b.nodes)-1].Name], nil
 }
 
-// readsEmbedding reports whether n's input is the embedding itself.
 func (b *builder) readsEmbedding(n model.Node) bool { return n.Inputs[0] == b.nodes[1].Name }
 
 // isHead reports whether n gives the logits: the loss applies its activation.
@@ -147,7 +145,6 @@ type soleGradient struct {
 	grad G.Value
 }
 
-// Grad implements gorgonia.ValueGrad.
 func (g soleGradient) Grad() (G.Value, error) { return g.grad, nil }
 
 // soleGradient is where the gradient of n ends up when one fused layer is all that reads it, else nil. It must be asked

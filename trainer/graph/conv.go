@@ -33,10 +33,8 @@ func (c *convShape) reach(j int, s model.Span) (from, to int) {
 	return max(s.Lo, c.left-j), min(s.Hi, c.inTime+c.left-j)
 }
 
-// samples are the rows of y or dz that belong to samples lo to hi.
-func (c *convShape) samples(x []float32, lo, hi int) []float32 {
-	return x[lo*c.outTime*c.filters : hi*c.outTime*c.filters]
-}
+// sample is what x, y or dz, has of sample b.
+func (c *convShape) sample(x []float32, b int) []float32 { return nth(x, b, c.outTime*c.filters) }
 
 // linear says that the output is needed for nothing afterwards.
 func (c *convShape) linear() bool { return c.activation == "" || c.activation == model.Linear }
@@ -44,9 +42,9 @@ func (c *convShape) linear() bool { return c.activation == "" || c.activation ==
 // target is where sample b's output is computed: kept for the way back, or out itself where that does not need it.
 func (c *convShape) target(b int, out []float32) []float32 {
 	if c.linear() {
-		return c.samples(out, b, b+1)
+		return c.sample(out, b)
 	}
-	return c.samples(c.y, b, b+1)
+	return c.sample(c.y, b)
 }
 
 // finish applies the activation to what was computed of sample b, repeats equal rows and hands the result out.
@@ -59,15 +57,15 @@ func (c *convShape) finish(b int, out []float32) {
 	}
 	run.Repeat(y, c.filters)
 	if !c.linear() {
-		copy(c.samples(out, b, b+1), y)
+		copy(c.sample(out, b), y)
 	}
 }
 
 // begin takes sample b's gradient behind the activation into dz, equal rows summed into their first, and adds it to the
 // bias' gradient of a worker.
 func (c *convShape) begin(worker, b int, dout []float32) (dz []float32, run model.Span) {
-	dz, run = c.samples(c.dz, b, b+1), c.run(b)
-	if dy := c.samples(dout, b, b+1); c.linear() {
+	dz, run = c.sample(c.dz, b), c.run(b)
+	if dy := c.sample(dout, b); c.linear() {
 		for _, s := range run.Segments(c.outTime) {
 			copy(dz[s.Lo*c.filters:s.Hi*c.filters], dy[s.Lo*c.filters:s.Hi*c.filters])
 		}
@@ -75,7 +73,7 @@ func (c *convShape) begin(worker, b int, dout []float32) (dz []float32, run mode
 			kernels.Add(nth(dz, run.Lo, c.filters), nth(dy, t, c.filters))
 		}
 	} else {
-		activateGrad(dz, c.samples(c.y, b, b+1), dy, c.filters, c.activation)
+		activateGrad(dz, c.sample(c.y, b), dy, c.filters, c.activation)
 		gatherRow(dz, run, c.filters)
 	}
 	for _, s := range run.Segments(c.outTime) {
@@ -148,8 +146,8 @@ type conv struct {
 	gathered        []gathered       // a worker's
 }
 
-// gathered are rows of several samples, for one product with all of them: a name has few, and a product for each would
-// read and write the whole of W's gradient.
+// gathered are rows of several samples, for one product with all of them: a product for each name would read and write
+// the whole of W's gradient.
 type gathered struct {
 	patches []float32 // [gatheredRows, kernel·in]: what an output row sees
 	dz      []float32 // [gatheredRows, filters]

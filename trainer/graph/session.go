@@ -88,7 +88,6 @@ func open(s trainer.Setup, build func(*session, model.Weights) error) (*session,
 	return ses, build(ses, s.Weights)
 }
 
-// Step does one update.
 func (s *session) Step(ctx context.Context, b *trainer.Batch) (float64, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
@@ -131,12 +130,10 @@ func (s *session) load(b *trainer.Batch) error {
 	return nil
 }
 
-// Weights copies the parameters out.
 func (s *session) Weights() (model.Weights, error) {
 	return s.copyOut(func(i int) []float32 { return s.params[i].data }), nil
 }
 
-// State copies parameters and optimiser out.
 func (s *session) State() (st trainer.State, err error) {
 	steps, m, v := s.solver.state()
 	st.Steps = steps
@@ -158,7 +155,6 @@ func (s *session) copyOut(data func(i int) []float32) model.Weights {
 	return w
 }
 
-// Restore continues from st.
 func (s *session) Restore(st trainer.State) error {
 	sets := []model.Weights{st.Weights}
 	if st.Steps > 0 {
@@ -188,13 +184,10 @@ func (s *session) Restore(st trainer.State) error {
 	return nil
 }
 
-// SetLearningRate changes the step size.
 func (s *session) SetLearningRate(rate float64) { s.solver.setRate(rate) }
 
-// Close frees the machine.
 func (s *session) Close() error { return s.machine.Close() }
 
-// Gradients runs the graph without an update.
 func (s *session) Gradients(b *trainer.Batch) (float64, model.Weights, error) {
 	if err := s.load(b); err != nil {
 		return 0, nil, err

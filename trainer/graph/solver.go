@@ -79,7 +79,6 @@ type adam struct {
 	m     [][]float32 // the running mean of each gradient
 }
 
-// Step updates every parameter from its gradient.
 func (a *adam) Step(params []G.ValueGrad) error {
 	for i, p := range params {
 		a.m = grown(a.m, i, len(p.Value().Data().([]float32)))
@@ -101,7 +100,6 @@ func (a *adam) restore(steps int, m, v [][]float32) { a.steps, a.m, a.v = steps,
 // torch.optim.RMSprop's conventions and Keras' defaults.
 type rmsProp struct{ base }
 
-// Step updates every parameter from its gradient.
 func (r *rmsProp) Step(params []G.ValueGrad) error {
 	return r.each(params, func(i int, w, grad []float32, lo, hi int) {
 		kernels.RMSProp(w, grad, r.v[i][lo:hi], r.rate, 0.9, epsilon)

@@ -150,8 +150,8 @@ func (s *search) train(ctx context.Context, o *Outcome, epochs int) error {
 	return o.read(filepath.Join(dir, trainer.HistoryFile), epochs)
 }
 
-// read takes a trial's numbers from its history, as they were after some epochs: one of an earlier search may have gone
-// on for longer than those it is compared with.
+// read takes a trial's numbers from the first epochs of its history: one of an earlier search may have gone on for
+// longer than those it is compared with.
 func (o *Outcome) read(path string, epochs int) error {
 	history, err := jsonl.Read[trainer.Epoch](path)
 	if err != nil {

@@ -123,7 +123,6 @@ type driver struct {
 	last    string // the kernel queued last
 }
 
-// kernel is a loaded kernel.
 type kernel struct {
 	function cu.Function
 	shared   int // bytes of dynamic shared memory it has been allowed

@@ -220,7 +220,6 @@ func (e *emulation) Launch(kernel string, grid, threads Dim, shared int, args ..
 	return nil
 }
 
-// checkLaunch holds a launch against CUDA's limits.
 func checkLaunch(grid, threads Dim, shared int) error {
 	switch {
 	case min(grid.X, grid.Y, grid.Z, threads.X, threads.Y, threads.Z) < 1 || max(grid.Y, grid.Z) > 65535 ||
