@@ -22,7 +22,8 @@ func (c *command) inspect() *cli.Command {
 		ArgsUsage: "[PATH]",
 		Description: "PATH (data/processed) is a folder that process-data wrote, or one of its .arrow files. " +
 			"Shows the schema, counts, the\nlargest families and some names of each class; " +
-			"--plot draws lengths and characters.\n\nExample: degas inspect data/processed/train.arrow --samples 5 --plot train.png",
+			"--plot draws lengths and characters.\n\n" +
+			"Example: degas inspect data/processed/train.arrow --samples 5 --plot train.png",
 		Flags: []cli.Flag{
 			&cli.IntFlag{Name: "samples", Value: 3, Usage: "names shown of each class"},
 			&cli.IntFlag{Name: "families", Value: 10, Usage: "families shown, largest first; 0: all"},

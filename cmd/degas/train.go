@@ -250,8 +250,8 @@ func runDir(runs, name, arch string, resume bool) (string, error) {
 	}
 }
 
-// removeIfEmpty takes back the directory of a run that failed before it had anything to keep. One that another process
-// has locked is that process's, which has yet to fill it.
+// removeIfEmpty takes back the directory of a run that failed before it had anything to keep, unless another process
+// has locked it.
 func removeIfEmpty(dir string) {
 	lock := flock.New(filepath.Join(dir, ".lock"))
 	if ok, err := lock.TryLock(); err != nil || !ok {

@@ -1,5 +1,5 @@
 // Command benchcpu measures training steps and inference of a preset on the names of a file, one a line, and prints one
-// JSON object: scripts/bench-cpu compares it with other frameworks on the same names.
+// JSON object. scripts/bench-cpu sets other frameworks beside it.
 package main
 
 import (

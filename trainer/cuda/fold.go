@@ -8,7 +8,7 @@ import (
 )
 
 // fold is an embedding times kernels [offsets, dim, filters], one or several that follow each other: a table [offsets,
-// rows, filters] of what each code adds at each offset, which readers of codes add up instead of multiplying
+// rows, filters] of what each code adds at each offset. Readers of codes add its rows up instead of multiplying
 // (docs/ARCHITECTURE.md).
 type fold struct {
 	*network

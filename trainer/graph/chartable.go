@@ -2,8 +2,8 @@ package graph
 
 import "github.com/degas-dns/degas/model/kernels"
 
-// charTable is an embedding folded into a convolution. A linear map of a table's row is a row of another table, so
-// T_j = E·W_j is computed once a step, [codes, kernel·filters], and each position of a name costs kernel row additions.
+// charTable is an embedding folded into a convolution. A linear map of a table's row is a row of another table: T_j =
+// E·W_j is computed once a step, [codes, kernel·filters], and each position of a name costs kernel row additions.
 type charTable struct {
 	*step
 	codes, dim, kernel, filters int

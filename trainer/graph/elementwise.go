@@ -44,8 +44,8 @@ func (l *threshold) backward(in []slot, dout []float32, grads [][]float32) {
 // first window begins before steps ahead of the input; what a window has outside counts for nothing. The first of equal
 // values has the gradient.
 //
-// With thresholded set it is ThresholdedReLU and maximum in one: the former never decreases, so it may come last, on as
-// many values as the windows leave.
+// With thresholded set it is ThresholdedReLU too. That never decreases, so it may come last, on as many values as the
+// windows leave.
 type maxPool struct {
 	*step
 	batch, inTime, outTime, pool, before, features int

@@ -193,8 +193,4 @@ func slots(values []G.Value) []slot {
 	return out
 }
 
-var (
-	_ G.SDOp = (*fused)(nil)
-	_ G.Op   = (*fusedGrad)(nil)
-	_ G.Op   = (*fusedTake)(nil)
-)
+var _ G.SDOp = (*fused)(nil)
