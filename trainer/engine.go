@@ -69,7 +69,7 @@ func usable(e Engine, spec *model.Spec) (device string, err error) {
 type Setup struct {
 	Spec    *model.Spec
 	Weights model.Weights
-	// BatchSize is the number of samples a step, at least 1. The last batch of an epoch may be smaller.
+	// BatchSize is the number of names a step, at least 1. The last batch of an epoch may be smaller.
 	BatchSize int
 	// Workers is the number of parts a batch is split into, at least 1. The same seed gives the same weights for the same
 	// number of workers.
@@ -81,7 +81,7 @@ type Setup struct {
 	// LearningRate is the optimiser's step size.
 	LearningRate float64
 	// WeightDecay shrinks matrices by LearningRate·WeightDecay a step, Adam only. LabelSmoothing moves that share of the
-	// target from a sample's label to all labels alike.
+	// target from a name's label to all labels alike.
 	WeightDecay, LabelSmoothing float64
 	// Precision is that of matrix products, one of the Precision constants; "" is the engine's own choice.
 	Precision string
@@ -147,8 +147,8 @@ type DeviceSet interface {
 	// all three afterwards. The error is ErrTooLarge where the device has no room.
 	Keep(codes []byte, labels []uint16, weights []float32) error
 	// Epoch does one epoch's steps over the set and returns the mean loss. The order is the one that Shuffled draws by
-	// key, the set's own for key 0. before is called ahead of every step with the samples done. report is called now and
-	// then with the samples done and their mean loss; its error ends the epoch.
+	// key, the set's own for key 0. before is called ahead of every step with the names done. report is called now and
+	// then with the names done and their mean loss; its error ends the epoch.
 	Epoch(ctx context.Context, key uint64, before func(done int),
 		report func(done int, loss float64) error) (float64, error)
 	// Probabilities scores names with the weights of now into out [n, labels].
@@ -159,23 +159,23 @@ type DeviceSet interface {
 
 // Batch is the input of one step.
 type Batch struct {
-	// Codes is [n, window]; Labels and Weights are [n]. A weight multiplies its sample's loss; the mean is over the
+	// Codes is [n, window]; Labels and Weights are [n]. A weight multiplies its name's loss; the mean is over the
 	// weights' sum.
 	Codes   []uint16
 	Labels  []int
 	Weights []float32
 }
 
-// Check reports a batch that is no 1 to most samples of window codes, or has a label beyond labels.
+// Check reports a batch that is no 1 to most names of window codes, or has a label beyond labels.
 func (b *Batch) Check(most, window, labels int) error {
 	n := len(b.Labels)
 	if n < 1 || n > most || len(b.Codes) != n*window || len(b.Weights) != n {
-		return fmt.Errorf("batch of %d labels, %d codes and %d weights: want 1 to %d samples of %d codes",
+		return fmt.Errorf("batch of %d labels, %d codes and %d weights: want 1 to %d names of %d codes",
 			n, len(b.Codes), len(b.Weights), most, window)
 	}
 	for i, l := range b.Labels {
 		if l < 0 || l >= labels {
-			return fmt.Errorf("sample %d has label %d of %d", i, l, labels)
+			return fmt.Errorf("name %d has label %d of %d", i, l, labels)
 		}
 	}
 	return nil

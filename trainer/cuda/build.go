@@ -29,7 +29,7 @@ type builder struct {
 
 // build lays a Spec out on a device, with the weights of s. step counts the updates; dropout masks depend on it.
 func build(dev device.Device, s trainer.Setup, precision string, step *uint64) (*network, error) {
-	n, err := plan(dev, s, precision, step)
+	n, err := layOut(dev, s, precision, step)
 	if err != nil {
 		return nil, err
 	}
@@ -40,7 +40,7 @@ func build(dev device.Device, s trainer.Setup, precision string, step *uint64) (
 	return n, nil
 }
 
-func plan(dev device.Device, s trainer.Setup, precision string, step *uint64) (*network, error) {
+func layOut(dev device.Device, s trainer.Setup, precision string, step *uint64) (*network, error) {
 	nodes, err := s.Spec.Graph()
 	if err != nil {
 		return nil, err

@@ -25,7 +25,7 @@ const maxShares, walkShares = 32, 128
 func newFold(n *network, w param, offsets, most, filters int) (*fold, error) {
 	f := &fold{network: n, offsets: offsets, dim: n.embedding.Shape[1], filters: filters, w: w.data, dw: w.grad}
 	if have, room := f.shared(most), n.dev.SharedMemory(); have > room {
-		return nil, fmt.Errorf("kernel %d over %d codes needs %d bytes of shared memory, a block is planned with %d", most,
+		return nil, fmt.Errorf("kernel %d over %d codes needs %d bytes of shared memory, a block may have %d", most,
 			n.rows, have, room)
 	}
 	if most > 32 {

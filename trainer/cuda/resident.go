@@ -93,7 +93,7 @@ func (s *session) Epoch(ctx context.Context, key uint64, before func(done int),
 	return loss, nil
 }
 
-// takeBatch queues the copy of count samples, the first-th of key's order and on, into the batch.
+// takeBatch queues the copy of count names, the first-th of key's order and on, into the batch.
 func (s *session) takeBatch(first, count int, key uint64) {
 	s.launch("take_batch", device.Dim{X: s.batch}, device.Dim{X: 64}, 0, s.codes, s.labels, s.shares, s.set.codes,
 		s.set.labels, s.set.weights, s.set.n, first, count, s.window, s.pad, key)

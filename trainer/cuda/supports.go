@@ -14,17 +14,17 @@ func (engine) Supports(spec *model.Spec) error {
 	}
 	_, err = trainer.Reachable(trainer.Setup{Spec: spec, Weights: w, BatchSize: 1},
 		func(s trainer.Setup) (trainer.Session, error) {
-			_, err := plan(nowhere{}, s, trainer.PrecisionBF16, new(uint64))
+			_, err := layOut(nowhere{}, s, trainer.PrecisionBF16, new(uint64))
 			return nothing{}, err
 		})
 	return err
 }
 
-// nothing is the session of a plan that will not be carried out.
+// nothing is the session of a network that is only laid out.
 type nothing struct{ trainer.Session }
 
-// nowhere is a device for plans, with room for everything and the methods that a plan calls. Its shared memory is the
-// least of any device that the kernels run on, compute capability 8.6.
+// nowhere is a device to lay networks out on, with room for everything and no other methods than that takes. Its shared
+// memory is the least of any device that the kernels run on, compute capability 8.6.
 type nowhere struct{ device.Device }
 
 func (nowhere) SharedMemory() int                 { return 99 << 10 }

@@ -89,7 +89,7 @@ func (b *builder) readsEmbedding(n model.Node) bool { return n.Inputs[0] == b.no
 // isHead reports whether n gives the logits: the loss applies its activation.
 func (b *builder) isHead(n model.Node) bool { return n.Name == b.nodes[len(b.nodes)-1].Name }
 
-// inShape is the shape of a sample of n's first input.
+// inShape is the shape of n's first input, of one name.
 func (b *builder) inShape(n model.Node) []int { return b.byName[n.Inputs[0]].Shape }
 
 // building is held while a graph is made: gorgonia counts groups of nodes in a variable of its own, without a lock.

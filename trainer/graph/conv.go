@@ -10,9 +10,9 @@ type convShape struct {
 	*step
 	batch, inTime, outTime, kernel, filters, left int
 	activation                                    string
-	run                                           func(sample int) model.Span // equal rows of the output
-	db                                            [][]float32                 // a worker's part of the bias' gradient
-	y, dz                                         []float32                   // [batch·outTime, filters]
+	run                                           func(name int) model.Span // equal rows of the output
+	db                                            [][]float32               // a worker's part of the bias' gradient
+	y, dz                                         []float32                 // [batch·outTime, filters]
 }
 
 func newConvShape(s *step, batch int, n model.Node, inTime int, run func(int) model.Span) convShape {
@@ -33,21 +33,21 @@ func (c *convShape) reach(j int, s model.Span) (from, to int) {
 	return max(s.Lo, c.left-j), min(s.Hi, c.inTime+c.left-j)
 }
 
-// sample is what x, y or dz, has of sample b.
-func (c *convShape) sample(x []float32, b int) []float32 { return nth(x, b, c.outTime*c.filters) }
+// ofName is what x, y or dz, has of name b.
+func (c *convShape) ofName(x []float32, b int) []float32 { return nth(x, b, c.outTime*c.filters) }
 
 // linear says that the output is needed for nothing afterwards.
 func (c *convShape) linear() bool { return c.activation == "" || c.activation == model.Linear }
 
-// target is where sample b's output is computed: kept for the way back, or out itself where that does not need it.
+// target is where name b's output is computed: kept for the way back, or out itself where that does not need it.
 func (c *convShape) target(b int, out []float32) []float32 {
 	if c.linear() {
-		return c.sample(out, b)
+		return c.ofName(out, b)
 	}
-	return c.sample(c.y, b)
+	return c.ofName(c.y, b)
 }
 
-// finish applies the activation to what was computed of sample b, repeats equal rows and hands the result out.
+// finish applies the activation to what was computed of name b, repeats equal rows and hands the result out.
 func (c *convShape) finish(b int, out []float32) {
 	y, run := c.target(b, out), c.run(b)
 	if !c.linear() {
@@ -57,15 +57,15 @@ func (c *convShape) finish(b int, out []float32) {
 	}
 	run.Repeat(y, c.filters)
 	if !c.linear() {
-		copy(c.sample(out, b), y)
+		copy(c.ofName(out, b), y)
 	}
 }
 
-// begin takes sample b's gradient behind the activation into dz, equal rows summed into their first, and adds it to the
+// begin takes name b's gradient behind the activation into dz, equal rows summed into their first, and adds it to the
 // bias' gradient of a worker.
 func (c *convShape) begin(worker, b int, dout []float32) (dz []float32, run model.Span) {
-	dz, run = c.sample(c.dz, b), c.run(b)
-	if dy := c.sample(dout, b); c.linear() {
+	dz, run = c.ofName(c.dz, b), c.run(b)
+	if dy := c.ofName(dout, b); c.linear() {
 		for _, s := range run.Segments(c.outTime) {
 			copy(dz[s.Lo*c.filters:s.Hi*c.filters], dy[s.Lo*c.filters:s.Hi*c.filters])
 		}
@@ -73,7 +73,7 @@ func (c *convShape) begin(worker, b int, dout []float32) (dz []float32, run mode
 			kernels.Add(nth(dz, run.Lo, c.filters), nth(dy, t, c.filters))
 		}
 	} else {
-		activateGrad(dz, c.sample(c.y, b), dy, c.filters, c.activation)
+		activateGrad(dz, c.ofName(c.y, b), dy, c.filters, c.activation)
 		gatherRow(dz, run, c.filters)
 	}
 	for _, s := range run.Segments(c.outTime) {
@@ -142,11 +142,11 @@ type conv struct {
 	convShape
 	in              int
 	parts           [][]float32      // of W's gradient
-	packed, packedT []kernels.Packed // W at each offset, and its transpose: every sample is multiplied by them
+	packed, packedT []kernels.Packed // W at each offset, and its transpose: every name is multiplied by them
 	gathered        []gathered       // a worker's
 }
 
-// gathered are rows of several samples, for one product with all of them: a product for each name would read and write
+// gathered are rows of several names, for one product with all of them: a product for each name would read and write
 // the whole of W's gradient.
 type gathered struct {
 	patches []float32 // [gatheredRows, kernel·in]: what an output row sees
@@ -167,7 +167,7 @@ func newConv(s *step, batch int, n model.Node, inTime, in int, run func(int) mod
 	return c
 }
 
-// gather takes output row t of sample b and adds what is gathered to W's gradient once there is no room for another.
+// gather takes output row t of name b and adds what is gathered to W's gradient once there is no room for another.
 func (c *conv) gather(g *gathered, x []float32, b, t int, dz, dw []float32) {
 	width := c.kernel * c.in
 	patch := nth(g.patches, g.n, width)

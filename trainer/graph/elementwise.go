@@ -49,10 +49,10 @@ func (l *threshold) backward(in []slot, dout []float32, grads [][]float32) {
 type maxPool struct {
 	*step
 	batch, inTime, outTime, pool, before, features int
-	run                                            func(sample int) model.Span // equal rows of the output
+	run                                            func(name int) model.Span // equal rows of the output
 	thresholded                                    bool
 	theta                                          float32
-	arg                                            []int32  // winner's row within the sample
+	arg                                            []int32  // winner's row within the name
 	live                                           []uint32 // all ones where a gradient passes the threshold
 }
 
@@ -69,12 +69,12 @@ func (l *maxPool) withThreshold(theta float32) {
 func (l *maxPool) forward(in []slot, out []float32) {
 	l.split(l.batch, func(_, lo, hi int) {
 		for b := lo; b < hi; b++ {
-			l.sample(b, in[0].f, out)
+			l.forwardName(b, in[0].f, out)
 		}
 	})
 }
 
-func (l *maxPool) sample(b int, in, out []float32) {
+func (l *maxPool) forwardName(b int, in, out []float32) {
 	n := l.features
 	x, run := in[b*l.inTime*n:][:l.inTime*n], l.run(b)
 	for t := range l.outTime {
@@ -171,7 +171,7 @@ func (l *concat) backward(_ []slot, dout []float32, grads [][]float32) {
 	l.each(func(k, b int, joined []float32) { copy(nth(grads[k], b, l.widths[k]), joined) }, dout)
 }
 
-// each calls do with the part of x that belongs to input k of sample b.
+// each calls do with the part of x that belongs to input k of name b.
 func (l *concat) each(do func(k, b int, joined []float32), x []float32) {
 	l.split(l.batch, func(_, lo, hi int) {
 		for b := lo; b < hi; b++ {
@@ -234,8 +234,8 @@ func (l *embedding) backward(in []slot, dout []float32, grads [][]float32) {
 	}
 }
 
-// crossEntropy is the mean loss of logits [batch, outputs] for labels [batch], weighted a sample: binary cross-entropy
-// for one output, categorical for more. Samples of weight 0 fill up a last batch and count for nothing.
+// crossEntropy is the mean loss of logits [batch, outputs] for labels [batch], weighted a name: binary cross-entropy
+// for one output, categorical for more. Names of weight 0 fill up a last batch and count for nothing.
 type crossEntropy struct {
 	outputs int
 	smooth  float64
@@ -251,7 +251,7 @@ func (l *crossEntropy) forward(in []slot, out []float32) {
 	for b, label := range labels {
 		share := float64(weights[b]) / total
 		z := nth(logits, b, l.outputs)
-		loss += share * sampleLoss(z, label, nth(l.grad, b, l.outputs), share, l.smooth)
+		loss += share * nameLoss(z, label, nth(l.grad, b, l.outputs), share, l.smooth)
 	}
 	for i, g := range l.grad {
 		if math.Abs(float64(g)) < nothing {
@@ -274,8 +274,8 @@ func smoothed(label, k, labels int, share float64) float64 {
 	return y
 }
 
-// sampleLoss is one sample's cross-entropy; grad receives its gradient times share.
-func sampleLoss(z []float32, label int, grad []float32, share, smooth float64) float64 {
+// nameLoss is one name's cross-entropy; grad receives its gradient times share.
+func nameLoss(z []float32, label int, grad []float32, share, smooth float64) float64 {
 	if len(z) == 1 {
 		x, y := float64(z[0]), smoothed(label, 1, 2, smooth)
 		p := 1 / (1 + math.Exp(-x))

@@ -25,14 +25,14 @@ func (l *image) backward([]slot, []float32, [][]float32) {}
 type conv2D struct {
 	*step
 	batch      int
-	shape      []int // of a sample: [height, width, in]
+	shape      []int // of a name: [height, width, in]
 	kernel     int
-	pixels     int // of a sample's output
+	pixels     int // of a name's output
 	depth      int // kernel·kernel·in
 	filters    int
 	activation string
 	y, dz      []float32   // [batch·pixels, filters]
-	patches    [][]float32 // a worker's, of one sample: [pixels, depth]
+	patches    [][]float32 // a worker's, of one name: [pixels, depth]
 	dw, db     [][]float32 // a worker's parts
 }
 
@@ -107,7 +107,7 @@ func (c *conv2D) gather(dx, patches []float32) {
 type maxPool2D struct {
 	*step
 	batch, pool int
-	shape, out  []int // of a sample: [height, width, features]
+	shape, out  []int // of a name: [height, width, features]
 	arg         []int32
 }
 

@@ -35,7 +35,7 @@ type session struct {
 	smooth float64 // label smoothing
 	// The graph's inputs, [batch] each. load fills them.
 	codes   []uint16     // [batch, window]
-	pads    []model.Span // where a sample's codes are padding
+	pads    []model.Span // where a name's codes are padding
 	labels  []int
 	weights []float32
 	// The graph and what it computes.
