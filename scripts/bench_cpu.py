@@ -53,7 +53,11 @@ def torch_model(preset):
     class LSTM(nn.Module):
         def __init__(self):
             super().__init__()
-            self.embed, self.lstm, self.head = nn.Embedding(41, 128), nn.LSTM(128, 128, batch_first=True), nn.Linear(128, 1)
+            self.embed, self.lstm, self.head = (
+                nn.Embedding(41, 128),
+                nn.LSTM(128, 128, batch_first=True),
+                nn.Linear(128, 1),
+            )
 
         def forward(self, x, chars=None):
             if chars is None:
@@ -164,8 +168,11 @@ def run_keras(preset, batch, names, repeat, seconds):
         at += batch
         return codes[at - batch:at]
 
-    return {"train": measure(lambda: model.train_on_batch(pick(), y), batch, repeat, seconds),
-            "infer": measure(lambda: model.predict_on_batch(pick()), batch, repeat, seconds), "version": f"{keras.__version__}, TensorFlow {tf.__version__}"}
+    return {
+        "train": measure(lambda: model.train_on_batch(pick(), y), batch, repeat, seconds),
+        "infer": measure(lambda: model.predict_on_batch(pick()), batch, repeat, seconds),
+        "version": f"{keras.__version__}, TensorFlow {tf.__version__}",
+    }
 
 
 if __name__ == "__main__":

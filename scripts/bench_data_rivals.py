@@ -1,11 +1,13 @@
-"""The work of degas process-data as a data engineer would write it with pandas, polars and DuckDB, each in its best way.
+"""The work of degas process-data as a data engineer would write it with pandas, polars and DuckDB, each in its best
+way.
 
 Usage: bench_data_rivals.py pandas|polars|duckdb NAMES.csv OUT     run by scripts/bench-data
 
-NAMES.csv has the columns domain, class and family. Names are lower-cased, scheme, path and final dots go, names that are
-none are refused; duplicates go, names with two classes go; the registered domain (public suffix list) decides by its
-hash to which of three Arrow files a name goes. Prints seconds and rows kept as JSON; imports are not counted.
+NAMES.csv has the columns domain, class and family. Names are lower-cased, scheme, path and final dots go, names that
+are none are refused; duplicates go, names with two classes go; the registered domain (public suffix list) decides by
+its hash to which of three Arrow files a name goes. Prints seconds and rows kept as JSON; imports are not counted.
 """
+
 import json
 import sys
 import time
@@ -40,7 +42,9 @@ def run_pandas(path, out):
         return name[start + 1:]
 
     began = time.perf_counter()
-    d = pd.read_csv(path, dtype={"domain": "string[pyarrow]", "class": "category", "family": "category"}, engine="pyarrow")
+    d = pd.read_csv(
+        path, dtype={"domain": "string[pyarrow]", "class": "category", "family": "category"}, engine="pyarrow"
+    )
     d["domain"] = d["domain"].str.lower().str.replace(r"^[a-z]+://", "", regex=True).str.rstrip(".")
     d = d[(d["domain"].str.len() <= 253) & d["domain"].str.match(NAME)]
     d = d.drop_duplicates(["domain", "class"])
@@ -65,14 +69,28 @@ def run_polars(path, out):
     def last(n):
         return labels.list.tail(n).list.join(".")
 
-    registered = (pl.when(last(4).is_in(rules.implode())).then(last(5)).when(last(3).is_in(rules.implode())).then(last(4))
-                  .when(last(2).is_in(rules.implode())).then(last(3)).otherwise(last(2)))
-    d = (pl.scan_csv(path, schema={"domain": pl.String, "class": pl.Categorical, "family": pl.Categorical})
-         .with_columns(name).filter((pl.col("domain").str.len_bytes() <= 253) & pl.col("domain").str.contains(NAME))
-         .group_by("domain").agg(pl.col("class").first(), pl.col("family").first(), pl.col("class").n_unique().alias("classes"))
-         .filter(pl.col("classes") == 1).drop("classes")
-         .with_columns(labels=pl.col("domain").str.split("."))
-         .with_columns(share=registered.hash(1) % 100).drop("labels").collect(engine="streaming"))
+    registered = (
+        pl.when(last(4).is_in(rules.implode()))
+        .then(last(5))
+        .when(last(3).is_in(rules.implode()))
+        .then(last(4))
+        .when(last(2).is_in(rules.implode()))
+        .then(last(3))
+        .otherwise(last(2))
+    )
+    d = (
+        pl.scan_csv(path, schema={"domain": pl.String, "class": pl.Categorical, "family": pl.Categorical})
+        .with_columns(name)
+        .filter((pl.col("domain").str.len_bytes() <= 253) & pl.col("domain").str.contains(NAME))
+        .group_by("domain")
+        .agg(pl.col("class").first(), pl.col("family").first(), pl.col("class").n_unique().alias("classes"))
+        .filter(pl.col("classes") == 1)
+        .drop("classes")
+        .with_columns(labels=pl.col("domain").str.split("."))
+        .with_columns(share=registered.hash(1) % 100)
+        .drop("labels")
+        .collect(engine="streaming")
+    )
     kept = len(d)
     for split, part in zip(SPLITS, (pl.col("share") >= 20, pl.col("share").is_between(10, 19), pl.col("share") < 10)):
         d.filter(part).drop("share").write_ipc(f"{out}/{split}.arrow")
@@ -86,18 +104,22 @@ def run_duckdb(path, out):
     began = time.perf_counter()
     db = duckdb.connect(config={"threads": 2, "preserve_insertion_order": False, "temp_directory": out})
     db.execute("create table psl as select unnest(?) as suffix", [rules])
-    db.execute(f"""
+    db.execute(
+        f"""
         create table names as
         with raw as (select rtrim(regexp_replace(lower(domain), '^[a-z]+://', ''), '.') as domain, class, family
-                     from read_csv('{path}', columns={{'domain': 'varchar', 'class': 'varchar', 'family': 'varchar'}}, header=true)),
+                     from read_csv('{path}', \
+columns={{'domain': 'varchar', 'class': 'varchar', 'family': 'varchar'}}, header=true)),
         named as (select domain, any_value(class) as class, any_value(family) as family from raw
                   where strlen(domain) <= 253 and regexp_matches(domain, '{NAME}')
                   group by domain having count(distinct class) = 1),
         labelled as (select *, string_split(domain, '.') as l from named),
-        cut as (select *, array_to_string(l[-4:], '.') as l4, array_to_string(l[-3:], '.') as l3, array_to_string(l[-2:], '.') as l2 from labelled)
+        cut as (select *, array_to_string(l[-4:], '.') as l4, array_to_string(l[-3:], '.') as l3, \
+array_to_string(l[-2:], '.') as l2 from labelled)
         select domain, class, family, hash(array_to_string(case
             when l4 in (select suffix from psl) then l[-5:] when l3 in (select suffix from psl) then l[-4:]
-            when l2 in (select suffix from psl) then l[-3:] else l[-2:] end, '.')) % 100 as share from cut""")
+            when l2 in (select suffix from psl) then l[-3:] else l[-2:] end, '.')) % 100 as share from cut"""
+    )
     kept = db.execute("select count(*) from names").fetchone()[0]
     for split, where in zip(SPLITS, ("share >= 20", "share >= 10 and share < 20", "share < 10")):
         batches = db.execute(f"select domain, class, family from names where {where}").to_arrow_reader(1 << 16)

@@ -1,8 +1,10 @@
-"""The rival of scripts/gpu-check: PyTorch on one GPU, the same names and layers as degas. Prints a JSON object a line, each with
-all that there is so far.
+"""The rival of scripts/gpu-check: PyTorch on one GPU, the same names and layers as degas. Prints a JSON object a
+line, each with all that there is so far.
 
-Usage: bench_gpu.py NAMES SECONDS BUDGET   NAMES as scripts/gpu-check writes it; SECONDS a measurement; BUDGET seconds in all
+Usage: bench_gpu.py NAMES SECONDS BUDGET   NAMES as scripts/gpu-check writes it; SECONDS a measurement;
+                                          BUDGET seconds in all
 """
+
 import json, sys, time
 from pathlib import Path
 
@@ -69,12 +71,22 @@ def one(preset, batch, precision, variant):
 def products():
     """cuBLAS on the products of cnn's dense layer, in microseconds."""
     out = []
-    for use, m, n, k, a, b in (("forward", 4096, 256, 1024, "n", "n"), ("gradient of the input", 4096, 1024, 256, "n", "t"), ("gradient of the weights", 1024, 256, 4096, "t", "n")):
+    for use, m, n, k, a, b in (
+        ("forward", 4096, 256, 1024, "n", "n"),
+        ("gradient of the input", 4096, 1024, 256, "n", "t"),
+        ("gradient of the weights", 1024, 256, 4096, "t", "n"),
+    ):
         x = torch.randn((m, k) if a == "n" else (k, m), device="cuda")
         y = torch.randn((k, n) if b == "n" else (n, k), device="cuda")
         x, y = x if a == "n" else x.t(), y if b == "n" else y.t()
         x16, y16 = x.bfloat16(), y.bfloat16()
-        out.append({"use": use, "microseconds": recorded(lambda: x16 @ y16), "with_casts": recorded(lambda: x.bfloat16() @ y.bfloat16())})
+        out.append(
+            {
+                "use": use,
+                "microseconds": recorded(lambda: x16 @ y16),
+                "with_casts": recorded(lambda: x.bfloat16() @ y.bfloat16()),
+            }
+        )
     return out
 
 
@@ -95,10 +107,20 @@ except Exception as e:
     print(f"products: {e}", file=sys.stderr)
     products = []
 
-# Where time runs short, what matters most is there: the batches of the targets first, compiled ones, which take long, later.
-order = [(b, p, "bf16", "eager") for b in (4096, 16384) for p in ("cnn", "lstm")] + [(b, p, "bf16", "compile") for b in (4096, 16384) for p in ("cnn", "lstm")]
-order += [(b, "lstm", "bf16", "packed") for b in (4096, 16384)] + [(b, p, c, "eager") for c in ("bf16", "tf32", "fp32") for b in (4096, 16384, 256, 1024) for p in ("cnn", "lstm", "degas")]
-order += [(b, p, c, "compile") for b in (4096, 16384) for c in ("bf16", "tf32", "fp32") for p in ("degas", "cnn", "lstm")]
+# Where time runs short, what matters most is there: the batches of the targets first, compiled ones, which take long,
+# later.
+order = [(b, p, "bf16", "eager") for b in (4096, 16384) for p in ("cnn", "lstm")] + [
+    (b, p, "bf16", "compile") for b in (4096, 16384) for p in ("cnn", "lstm")
+]
+order += [(b, "lstm", "bf16", "packed") for b in (4096, 16384)] + [
+    (b, p, c, "eager")
+    for c in ("bf16", "tf32", "fp32")
+    for b in (4096, 16384, 256, 1024)
+    for p in ("cnn", "lstm", "degas")
+]
+order += [
+    (b, p, c, "compile") for b in (4096, 16384) for c in ("bf16", "tf32", "fp32") for p in ("degas", "cnn", "lstm")
+]
 order = list(dict.fromkeys(order))
 for at, (batch, preset, precision, variant) in enumerate(order):
     missed = len(order) - at
@@ -112,4 +134,16 @@ for at, (batch, preset, precision, variant) in enumerate(order):
         r["problem"] = f"{type(e).__name__}: {str(e)[:120]}"
     rates.append(r)
     print(r, file=sys.stderr)
-    print(json.dumps({"version": torch.__version__, "cuda": torch.version.cuda, "cudnn": torch.backends.cudnn.version(), "rates": rates, "products": products, "missed": missed}), flush=True)
+    print(
+        json.dumps(
+            {
+                "version": torch.__version__,
+                "cuda": torch.version.cuda,
+                "cudnn": torch.backends.cudnn.version(),
+                "rates": rates,
+                "products": products,
+                "missed": missed,
+            }
+        ),
+        flush=True,
+    )

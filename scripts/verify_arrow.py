@@ -64,7 +64,11 @@ def compare(found, want):
 
 def wanted(manifest, split, reference):
     s = next(s for s in manifest["splits"] if s["name"] == split)
-    counts = {"class": {k: n for k, n in s["by_class"].items() if n}, "family": s["by_family"], "source": s["by_source"]}
+    counts = {
+        "class": {k: n for k, n in s["by_class"].items() if n},
+        "family": s["by_family"],
+        "source": s["by_source"],
+    }
     return {"rows": s["rows"], "counts": counts, "fingerprint": manifest["fingerprint"], "sha256": reference}
 
 

@@ -1,5 +1,5 @@
-// Runs an exported model in onnxruntime-web or TensorFlow.js on the codes of a JSON request on standard input, and prints
-// what it answers, and how many seconds loading the model and scoring took: see check_node in verify_exports.py.
+// Runs an exported model in onnxruntime-web or TensorFlow.js on the codes of a JSON request on standard input, and
+// prints what it answers, and how many seconds loading the model and scoring took: see check_node in verify_exports.py.
 import { readFileSync } from "node:fs";
 
 const request = JSON.parse(readFileSync(0, "utf8"));
@@ -41,7 +41,8 @@ if (request.kind === "onnx") {
   });
   const loaded = now();
   // A model of pictures takes numbers, [batch, height, width, 1].
-  const input = (ids, count) => tf.tensor(ids, [count, ...request.shape], request.shape.length > 1 ? "float32" : "int32");
+  const input = (ids, count) =>
+    tf.tensor(ids, [count, ...request.shape], request.shape.length > 1 ? "float32" : "int32");
   const head = await model.predict(input(request.ids.flat(), rows), { batchSize: 256 }).data();
   const scored = now();
   await tf.setBackend("cpu"); // the other divides by zero where there is nothing to take the maximum of

@@ -1,11 +1,12 @@
 """Compares exported models in their real runtimes with degas itself. Run it through scripts/verify-exports.
 
-degas' scores come from `degas predict --json DIR` or, with --expected SUFFIX, from the file DIR+SUFFIX, as the Go tests write
-it: {"names": [base64], "probabilities": [[float]], "labels": [str]}.
+degas' scores come from `degas predict --json DIR` or, with --expected SUFFIX, from the file DIR+SUFFIX, as the Go
+tests write it: {"names": [base64], "probabilities": [[float]], "labels": [str]}.
 
-Each cell of the first table is the largest absolute difference over all names and outputs; an empty batch has been scored
-too, except by Keras' layers that take none. The second has the milliseconds that loading took and thousands of names scored a second, the whole batch at once and
-for the second time where a runtime compiles at the first. The encoder is implemented here once more, from model.json alone.
+Each cell of the first table is the largest absolute difference over all names and outputs; an empty batch has been
+scored too, except by Keras' layers that take none. The second has the milliseconds that loading took and thousands of
+names scored a second, the whole batch at once and for the second time where a runtime compiles at the first. The
+encoder is implemented here once more, from model.json alone.
 """
 
 import argparse
@@ -43,10 +44,31 @@ def ugly_names(count=2000, seed=1):
     """Names of every length from 1 to 253, as people and malware write them, and some lines that are no names."""
     rng = random.Random(seed)
     names = [
-        "a", "0", "_", "com", "example.com.", "WWW.EXAMPLE.COM", "MiXeD.Example.Org.", "0123456789.org", "1.2.3.4.in-addr.arpa",
-        "_srv._tcp.example.com", "_dmarc.example.org", "xn--bcher-kva.example", "xn--80akhbyknj4f.xn--p1ai", "a-b--c.example",
-        ".".join(["a" * 63] * 3 + ["b" * 61]), ".".join(["x"] * 127), "google.com", "xcbeoysoqcbnlvje.eu", "gnqqmcj.pw",
-        "a b", "{}|~^`\\", "x+y=z?.com", "\x01\x7f.org", "a" * 300, "(*)" * 90,
+        "a",
+        "0",
+        "_",
+        "com",
+        "example.com.",
+        "WWW.EXAMPLE.COM",
+        "MiXeD.Example.Org.",
+        "0123456789.org",
+        "1.2.3.4.in-addr.arpa",
+        "_srv._tcp.example.com",
+        "_dmarc.example.org",
+        "xn--bcher-kva.example",
+        "xn--80akhbyknj4f.xn--p1ai",
+        "a-b--c.example",
+        ".".join(["a" * 63] * 3 + ["b" * 61]),
+        ".".join(["x"] * 127),
+        "google.com",
+        "xcbeoysoqcbnlvje.eu",
+        "gnqqmcj.pw",
+        "a b",
+        "{}|~^`\\",
+        "x+y=z?.com",
+        "\x01\x7f.org",
+        "a" * 300,
+        "(*)" * 90,
     ]
     alphabet = "abcdefghijklmnopqrstuvwxyz0123456789-_"
     while len(names) < count:
@@ -177,7 +199,9 @@ def check_tf_keras(v):
     import tf_keras
 
     tf_keras.backend.clear_session()
-    return keras_difference(v, tf_keras, v.load(lambda: tf_keras.models.load_model(str(v.path / "model.h5"), compile=False)))
+    return keras_difference(
+        v, tf_keras, v.load(lambda: tf_keras.models.load_model(str(v.path / "model.h5"), compile=False))
+    )
 
 
 @functools.cache
@@ -198,7 +222,9 @@ def keras_difference(v, keras, model):
         raise ValueError(f"{count} parameters, model.json says {v.model['parameters']}")
     ids = v.keras_input()
     layers = json.dumps(v.spec["layers"])
-    if not any(kind in layers for kind in refused_when_empty(keras)) and (nothing := np.asarray(model(ids[:0]))).shape != (0, 1 if v.sigmoid else len(v.labels)):
+    if not any(kind in layers for kind in refused_when_empty(keras)) and (
+        nothing := np.asarray(model(ids[:0]))
+    ).shape != (0, 1 if v.sigmoid else len(v.labels)):
         raise ValueError(f"an empty batch gives shape {nothing.shape}")
     return v.head_difference(v.run(lambda: model.predict(ids, verbose=0, batch_size=256)))
 
@@ -312,7 +338,9 @@ def check_serve(v):
 def serve_difference(v, url):
     def ask(signature, **body):
         data = json.dumps({"signature_name": signature, **body}).encode()
-        with urllib.request.urlopen(urllib.request.Request(url + ":predict", data, {"Content-Type": "application/json"})) as r:
+        with urllib.request.urlopen(
+            urllib.request.Request(url + ":predict", data, {"Content-Type": "application/json"})
+        ) as r:
             return json.load(r)
 
     with urllib.request.urlopen(url + "/metadata") as r:
@@ -340,9 +368,18 @@ def check_node(v, kind):
     """JavaScript runtimes run in node: codes in, the head's output out, as JSON."""
     if not NODE_MODULES:
         return None
-    request = {"kind": kind, "dir": str(v.path.resolve()), "input": v.input, "ids": v.ids.tolist(), "window": v.ids.shape[1],
-               "shape": v.shape, "backend": "cpu" if v.exact and not v.recurrent else "wasm"}
-    run = subprocess.run(["node", "verify_exports.mjs"], cwd=NODE_MODULES, input=json.dumps(request).encode(), capture_output=True)
+    request = {
+        "kind": kind,
+        "dir": str(v.path.resolve()),
+        "input": v.input,
+        "ids": v.ids.tolist(),
+        "window": v.ids.shape[1],
+        "shape": v.shape,
+        "backend": "cpu" if v.exact and not v.recurrent else "wasm",
+    }
+    run = subprocess.run(
+        ["node", "verify_exports.mjs"], cwd=NODE_MODULES, input=json.dumps(request).encode(), capture_output=True
+    )
     if run.returncode != 0:
         lines = run.stderr.decode().strip().splitlines()
         raise ValueError(next((l for l in lines if "Error" in l), "node failed"))
@@ -351,7 +388,10 @@ def check_node(v, kind):
     if out["empty"][0] != 0:
         raise ValueError(f"an empty batch gives shape {out['empty']}")
     if kind == "onnx":
-        return max(difference(np.array(out["score"]).reshape(-1, 1), v.score), difference(np.array(out["probabilities"]).reshape(v.want.shape), v.want))
+        return max(
+            difference(np.array(out["score"]).reshape(-1, 1), v.score),
+            difference(np.array(out["probabilities"]).reshape(v.want.shape), v.want),
+        )
     return v.head_difference(np.array(out["head"]).reshape(len(v.ids), -1))
 
 
@@ -387,7 +427,9 @@ def load(path, args, names):
     """A Version with degas' answers from wherever they come."""
     if args.expected:
         want = json.loads(Path(str(path).rstrip("/") + args.expected).read_text())
-        return Version(path, [base64.b64decode(n) for n in want["names"]], np.array(want["probabilities"]), want["labels"])
+        return Version(
+            path, [base64.b64decode(n) for n in want["names"]], np.array(want["probabilities"]), want["labels"]
+        )
     return Version(path, names, *predict(args.degas, args.root, path, names))
 
 
@@ -397,8 +439,12 @@ def main():
     parser.add_argument("--degas", default="degas", help="the degas command")
     parser.add_argument("--root", default=".", help="where to run it")
     parser.add_argument("--expected", metavar="SUFFIX", help="read degas' answers from DIR+SUFFIX")
-    parser.add_argument("--random", action="store_true", help="the models are random ones with an amplified head, which amplifies "
-                        "rounding as well: 1e-5 is allowed for all, and TensorFlow.js rounds as little as it can")
+    parser.add_argument(
+        "--random",
+        action="store_true",
+        help="the models are random ones with an amplified head, which amplifies "
+        "rounding as well: 1e-5 is allowed for all, and TensorFlow.js rounds as little as it can",
+    )
     parser.add_argument("--names", type=int, default=2000, metavar="N", help="names to score (2000)")
     args = parser.parse_args()
 

@@ -23,7 +23,8 @@ func mixed(t *testing.T, n int) *Set {
 		add(fmt.Sprintf("gardenclub%d.co.uk", i), 0, datasets.Benign, "")
 		add(fmt.Sprintf("xkqv%dzj.info", i), 1, datasets.DGA, "some")
 		add(fmt.Sprintf("shop.steamtrain%d.org", i), 0, datasets.Benign, "")
-		add([]string{fmt.Sprintf("0ab??%d.mzxw+yt?boi", i), fmt.Sprintf("mzxw6ytboi%d.t.example.org", i)}[i%2], 1, datasets.Tunnel, "tool")
+		add([]string{fmt.Sprintf("0ab??%d.mzxw+yt?boi", i), fmt.Sprintf("mzxw6ytboi%d.t.example.org", i)}[i%2], 1,
+			datasets.Tunnel, "tool")
 	}
 	return b.Set()
 }
@@ -31,14 +32,14 @@ func mixed(t *testing.T, n int) *Set {
 // The same draw every time, another in another epoch; the asked shares change, of the names that are meant.
 func TestNamesOfAnEpoch(t *testing.T) {
 	const n = 2000
-	f := &fit{Task: Task{Train: mixed(t, n)}, Options: Options{Seed: 1, Invent: 0.4, Augment: 0.3}}
+	f := &fit{task: Task{Train: mixed(t, n)}, options: Options{Seed: 1, Invent: 0.4, Augment: 0.3}}
 	hosted, invented, moved := 0, map[datasets.Class]int{}, 0
-	for p := range uint32(f.Train.Len()) {
-		was, is := f.Train.Name(int(p)), f.name(1, p)
-		if is != f.name(1, p) {
+	for p := range uint32(f.task.Train.Len()) {
+		was, is := f.task.Train.Name(int(p)), f.trainingName(1, p)
+		if is != f.trainingName(1, p) {
 			t.Fatalf("name %d: drawn anew", p)
 		}
-		if is != f.name(2, p) {
+		if is != f.trainingName(2, p) {
 			moved++
 		}
 		switch host, found := strings.CutSuffix(is, "."+was); {
@@ -46,20 +47,23 @@ func TestNamesOfAnEpoch(t *testing.T) {
 		case found && host != "" && !strings.Contains(host, "."):
 			hosted++
 		default:
-			invented[f.Train.class(p)]++
+			invented[f.task.Train.class(p)]++
 		}
 	}
-	if share := float64(hosted) / (4 * n * 0.8); share < 0.26 || share > 0.34 { // 0.2 of all have another name to stand before
+	// 0.2 of all have another name to stand before
+	if share := float64(hosted) / (4 * n * 0.8); share < 0.26 || share > 0.34 {
 		t.Errorf("%d names have a host, want 30 %%", hosted)
 	}
-	if invented[datasets.Benign] != 0 || invented[datasets.DGA] < n*32/100 || invented[datasets.DGA] > n*42/100 || invented[datasets.Tunnel] < n*36/100 || invented[datasets.Tunnel] > n*44/100 {
-		t.Errorf("invented %v of %d each, want none benign and 40 %%, some of which are the DGA names themselves", invented, n)
+	if invented[datasets.Benign] != 0 || invented[datasets.DGA] < n*32/100 || invented[datasets.DGA] > n*42/100 ||
+		invented[datasets.Tunnel] < n*36/100 || invented[datasets.Tunnel] > n*44/100 {
+		t.Errorf("invented %v of %d each, want none benign and 40 %%, some of which are the DGA names themselves", invented,
+			n)
 	}
 	if moved < n {
 		t.Errorf("only %d of %d differ in the next epoch", moved, 4*n)
 	}
-	f.Options = Options{Seed: 1}
-	if f.changes() || f.name(1, 5) != f.Train.Name(5) {
+	f.options = Options{Seed: 1}
+	if f.options.changesNames() || f.trainingName(1, 5) != f.task.Train.Name(5) {
 		t.Error("names change without being asked to")
 	}
 }
@@ -76,7 +80,8 @@ func TestInventedNamesAreNames(t *testing.T) {
 		}
 		name := s.invented(rng, p, inventions)
 		seen[name] = true
-		if was := s.Name(int(p)); s.class(p) == datasets.Tunnel && strings.HasSuffix(was, ".example.org") && !strings.HasSuffix(name, ".example.org") {
+		if was := s.Name(int(p)); s.class(p) == datasets.Tunnel && strings.HasSuffix(was, ".example.org") &&
+			!strings.HasSuffix(name, ".example.org") {
 			t.Fatalf("%q stands for %q, whose zone it left", name, was)
 		}
 		if normal, err := dnsname.Normalize(name); err != nil || normal != name {

@@ -60,12 +60,14 @@ func TestBlendResumes(t *testing.T) {
 	o.Epochs = 2
 	fitted(t, short, o)
 	short.Resume = true
-	again, err := trainer.Fit(context.Background(), short, o, trainer.Observer{Step: func(int, int, int, float64) { t.Error("a finished training goes on") }})
+	again, err := trainer.Fit(context.Background(), short, o,
+		trainer.Observer{Step: func(int, int, int, float64) { t.Error("a finished training goes on") }})
 	if err != nil || again.Best.Epoch != 3 || len(again.History) != 3 {
 		t.Fatalf("%+v, %v", again, err)
 	}
 	o.Epochs = 6
-	if r := fitted(t, short, o); len(r.History) != 7 || !bytes.Equal(weightBytes(t, r.Weights), weightBytes(t, long.Weights)) {
+	if r := fitted(t, short, o); len(r.History) != 7 || !bytes.Equal(weightBytes(t, r.Weights),
+		weightBytes(t, long.Weights)) {
 		t.Errorf("%d epochs, or other weights than at once", len(r.History))
 	}
 }

@@ -20,8 +20,8 @@ import (
 // ErrNoCheckpoint is returned where there is nothing to resume from.
 var ErrNoCheckpoint = errors.New("no checkpoint")
 
-// Progress is the part of a checkpoint that is no tensor. The order of names and the dropout masks are functions of the
-// seed, the epoch and the number of updates, so these are also the state of every random number generator.
+// Progress is the part of a checkpoint that is no tensor. It is also the state of every random number generator: the
+// order of names and the dropout masks are functions of the seed, the epoch and the number of updates.
 type Progress struct {
 	Epoch        int     `json:"epoch"` // epochs done
 	Best         int     `json:"best"`  // the best of them, from 1
@@ -53,6 +53,18 @@ type Checkpoint struct {
 	Blend model.Weights
 }
 
+// parts are the tensors by the prefix of their names in the file.
+func (c *Checkpoint) parts() map[string]*model.Weights {
+	return map[string]*model.Weights{
+		"weights/": &c.State.Weights,
+		"m/":       &c.State.M,
+		"v/":       &c.State.V,
+		"best/":    &c.Best,
+		"mean/":    &c.Mean,
+		"blend/":   &c.Blend,
+	}
+}
+
 // Store keeps one checkpoint in a directory: checkpoint.json, and beside it the tensors in a safetensors file that the
 // JSON names with its hash. The JSON is replaced last, so the directory always holds a whole checkpoint.
 type Store struct {
@@ -77,8 +89,8 @@ func (s *Store) Save(c Checkpoint) error {
 		return fmt.Errorf("save checkpoint: %w", err)
 	}
 	all := model.Weights{}
-	for prefix, w := range map[string]model.Weights{"weights/": c.State.Weights, "m/": c.State.M, "v/": c.State.V, "best/": c.Best, "mean/": c.Mean, "blend/": c.Blend} {
-		for n, t := range w {
+	for prefix, w := range c.parts() {
+		for n, t := range *w {
 			all[prefix+n] = t
 		}
 	}
@@ -91,7 +103,8 @@ func (s *Store) Save(c Checkpoint) error {
 	if c.Progress.Blended != nil { // beside that epoch's own, which is whole until the JSON names this one
 		name = fmt.Sprintf("epoch-%04d-blended.safetensors", c.Epoch)
 	}
-	head := checkpointJSON{Version: 1, Tensors: name, SHA256: hex.EncodeToString(sum[:]), Steps: c.State.Steps, Progress: c.Progress}
+	head := checkpointJSON{Version: 1, Tensors: name, SHA256: hex.EncodeToString(sum[:]), Steps: c.State.Steps,
+		Progress: c.Progress}
 	if err := atomicfile.Write(filepath.Join(s.Dir, head.Tensors), buf.Bytes()); err != nil {
 		return err
 	}
@@ -110,7 +123,6 @@ func (s *Store) Save(c Checkpoint) error {
 	return s.prune(head.Tensors)
 }
 
-// writeHistory writes one JSON object an epoch.
 func writeHistory(path string, epochs []Epoch) error {
 	return atomicfile.WriteFunc(path, func(w io.Writer) error {
 		e := json.NewEncoder(w)
@@ -152,8 +164,10 @@ func (s *Store) Load() (*Checkpoint, error) {
 	if err := json.Unmarshal(data, &head); err != nil {
 		return nil, fmt.Errorf("read %s: %w", path, err)
 	}
-	if head.Version != 1 || head.Tensors != filepath.Base(head.Tensors) || head.Epoch != len(head.History) || head.Best < 1 || head.Best > head.Epoch {
-		return nil, fmt.Errorf("read %s: version %d, epoch %d of %d, best %d: not a checkpoint of this degas", path, head.Version, head.Epoch, len(head.History), head.Best)
+	if head.Version != 1 || head.Tensors != filepath.Base(head.Tensors) || head.Epoch != len(head.History) ||
+		head.Best < 1 || head.Best > head.Epoch {
+		return nil, fmt.Errorf("read %s: version %d, epoch %d of %d, best %d: not a checkpoint of this degas", path,
+			head.Version, head.Epoch, len(head.History), head.Best)
 	}
 	path = filepath.Join(s.Dir, head.Tensors)
 	if data, err = os.ReadFile(path); err != nil {
@@ -166,15 +180,14 @@ func (s *Store) Load() (*Checkpoint, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", path, err)
 	}
-	part := func(prefix string) model.Weights {
-		w := model.Weights{}
+	c := &Checkpoint{Progress: head.Progress, State: State{Steps: head.Steps}}
+	for prefix, w := range c.parts() {
+		*w = model.Weights{}
 		for n, t := range all {
 			if rest, ok := strings.CutPrefix(n, prefix); ok {
-				w[rest] = t
+				(*w)[rest] = t
 			}
 		}
-		return w
 	}
-	return &Checkpoint{Progress: head.Progress, Best: part("best/"), Mean: part("mean/"), Blend: part("blend/"),
-		State: State{Weights: part("weights/"), M: part("m/"), V: part("v/"), Steps: head.Steps}}, nil
+	return c, nil
 }

@@ -3,6 +3,7 @@ package trainer
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -49,7 +50,6 @@ func (s *Set) Name(i int) string {
 // Label is the i-th name's index in the labels the Set was read with.
 func (s *Set) Label(i int) int { return int(s.labels[i]) }
 
-// class is the p-th name's.
 func (s *Set) class(p uint32) datasets.Class { return s.classes[s.groups[p]] }
 
 // Labels lists the labels of a target in output order, benign first: fixed for binary, what occurs in split otherwise.
@@ -72,26 +72,13 @@ func Labels(ctx context.Context, split *datasets.Split, target string) ([]string
 	}
 	benign := datasets.Benign.String()
 	delete(seen, benign)
-	out := []string{benign}
-	if target == TargetClass { // in the order of the classes
-		for _, c := range []datasets.Class{datasets.DGA, datasets.Tunnel} {
-			if seen[c.String()] {
-				out = append(out, c.String())
-			}
-		}
-	} else {
-		for f := range seen {
-			out = append(out, f)
-		}
-		slices.Sort(out[1:])
-	}
+	out := append([]string{benign}, slices.Sorted(maps.Keys(seen))...)
 	if len(out) < 2 {
 		return nil, fmt.Errorf("target %s: the training split holds benign names only", target)
 	}
 	return out, nil
 }
 
-// labelOf is the label of row i of b.
 func labelOf(split *datasets.Split, b *datasets.Batch, i int, target string) string {
 	return LabelOf(target, b.Class[i], familyOf(split, b, i))
 }
@@ -104,8 +91,8 @@ func familyOf(split *datasets.Split, b *datasets.Batch, i int) string {
 	return split.Families()[b.Family[i]]
 }
 
-// LabelOf is what a target calls a name of a class and a family, "" where nobody gave one: such a malicious name has its
-// class for a label.
+// LabelOf is what a target calls a name of a class and a family, "" where nobody gave one: such a malicious name has
+// its class for a label.
 func LabelOf(target string, c datasets.Class, family string) string {
 	switch {
 	case c == datasets.Benign:
@@ -121,9 +108,11 @@ func LabelOf(target string, c datasets.Class, family string) string {
 // maxText is the most text a Set holds: its offsets have 32 bits.
 const maxText = 1<<32 - 1
 
-// ReadSet reads a split into memory with the labels of a target. It keeps at most limit rows (0: all), each as likely as
-// any other, drawn by seed.
-func ReadSet(ctx context.Context, split *datasets.Split, target string, labels []string, limit int, seed uint64) (*Set, error) {
+// ReadSet reads a split into memory with the labels of a target. It keeps at most limit rows (0: all), each as likely
+// as any other, drawn by seed.
+func ReadSet(
+	ctx context.Context, split *datasets.Split, target string, labels []string, limit int, seed uint64,
+) (*Set, error) {
 	index := map[string]int{}
 	for i, l := range labels {
 		index[l] = i
@@ -153,8 +142,8 @@ func ReadSet(ctx context.Context, split *datasets.Split, target string, labels [
 	return s, nil
 }
 
-// drawn says of each of rows in turn whether it is among the limit that are kept: selection sampling (Fan et al. 1962, Knuth's
-// algorithm S).
+// drawn says of each of rows in turn whether it is among the limit that are kept: selection sampling (Fan et al. 1962,
+// Knuth's algorithm S).
 func drawn(rows, limit int, seed uint64) func() bool {
 	if limit == 0 || limit >= rows {
 		return func() bool { return true }
@@ -169,30 +158,16 @@ func drawn(rows, limit int, seed uint64) func() bool {
 	}
 }
 
-// counts is the number of names a label.
-func (s *Set) counts(labels int) []int {
-	out := make([]int, labels)
-	for _, l := range s.labels {
-		out[l]++
-	}
-	return out
-}
-
 // only is the label that all names have, or -1 where there are several or no names.
-func (s *Set) only(labels int) int {
-	found := -1
-	for l, n := range s.counts(labels) {
-		if n > 0 && found >= 0 {
-			return -1
-		} else if n > 0 {
-			found = l
-		}
+func (s *Set) only() int {
+	if s.Len() == 0 || slices.ContainsFunc(s.labels, func(l uint16) bool { return l != s.labels[0] }) {
+		return -1
 	}
-	return found
+	return s.Label(0)
 }
 
-// NewSet makes a Set of names and their labels, for callers that have them in memory: benign names are those of label 0,
-// the others DGA names, a family a label. Their text is 4 GiB at most.
+// NewSet makes a Set of names in memory: benign names are those of label 0, the others DGA names, a family a label.
+// Their text is 4 GiB at most.
 func NewSet(names []string, labels []int) *Set {
 	b := NewBuilder()
 	for i, n := range names {

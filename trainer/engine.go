@@ -9,13 +9,12 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/degas-dns/degas/internal/registry"
 	"github.com/degas-dns/degas/model"
 )
 
 // Engine starts training sessions.
 type Engine interface {
-	// Name is what --engine takes.
-	Name() string
 	// Start prepares training from s.Weights, which it copies. The error names the layer an engine cannot do.
 	Start(ctx context.Context, s Setup) (Session, error)
 }
@@ -32,18 +31,18 @@ type Accelerator interface {
 // EngineAuto stands for an accelerator whose device answers and that can train the Spec, else for the CPU.
 const EngineAuto = "auto"
 
-// ChooseEngine gives the name of the engine that name asks for, an error where it cannot be used here for spec. device is
-// the accelerator's, "" for others.
+// ChooseEngine gives the name of the engine that name asks for, an error where it cannot be used here for spec. device
+// is the accelerator's, "" for others.
 func ChooseEngine(name string, spec *model.Spec) (engine, device string, err error) {
 	if name == EngineAuto {
-		for _, n := range Engines() {
-			if device, err := usable(engines[n], spec); err == nil && device != "" {
-				return n, device, nil
+		for i, e := range Engines.All() {
+			if device, err := usable(e, spec); err == nil && device != "" {
+				return Engines.Names()[i], device, nil
 			}
 		}
 		return "cpu", "", nil
 	}
-	e, err := LookupEngine(name)
+	e, err := Engines.Lookup(name)
 	if err != nil {
 		return "", "", err
 	}
@@ -70,7 +69,7 @@ func usable(e Engine, spec *model.Spec) (device string, err error) {
 type Setup struct {
 	Spec    *model.Spec
 	Weights model.Weights
-	// BatchSize is the number of samples a step, at least 1. The last batch of an epoch may be smaller.
+	// BatchSize is the number of names a step, at least 1. The last batch of an epoch may be smaller.
 	BatchSize int
 	// Workers is the number of parts a batch is split into, at least 1. The same seed gives the same weights for the same
 	// number of workers.
@@ -82,10 +81,26 @@ type Setup struct {
 	// LearningRate is the optimiser's step size.
 	LearningRate float64
 	// WeightDecay shrinks matrices by LearningRate·WeightDecay a step, Adam only. LabelSmoothing moves that share of the
-	// target from a sample's label to all labels alike.
+	// target from a name's label to all labels alike.
 	WeightDecay, LabelSmoothing float64
 	// Precision is that of matrix products, one of the Precision constants; "" is the engine's own choice.
 	Precision string
+}
+
+// Check reports a value that no engine can start with.
+func (s *Setup) Check() error {
+	precisions := []string{"", PrecisionFP32, PrecisionTF32, PrecisionBF16}
+	switch {
+	case s.BatchSize < 1:
+		return fmt.Errorf("batch size %d: must be at least 1", s.BatchSize)
+	case !slices.Contains(precisions, s.Precision):
+		return fmt.Errorf("unknown precision %q, known are %s", s.Precision, strings.Join(precisions[1:], ", "))
+	case !slices.Contains([]string{"", OptimizerAdam, OptimizerRMSProp}, s.Optimizer):
+		return fmt.Errorf("unknown optimizer %q", s.Optimizer)
+	case s.Optimizer == OptimizerRMSProp && s.WeightDecay > 0:
+		return fmt.Errorf("optimizer %s has no weight decay", s.Optimizer)
+	}
+	return s.Weights.Check(s.Spec)
 }
 
 // Precisions of matrix products. Weights and sums are fp32 throughout.
@@ -99,11 +114,10 @@ const (
 type Session interface {
 	// Step does one update and returns the batch's mean loss. The session does not keep b.
 	Step(ctx context.Context, b *Batch) (float64, error)
-	// Weights copies the parameters out; nil when a device was lost, of which the next Step tells.
-	Weights() model.Weights
-	// State copies out all that a later Restore needs to go on with the same result. Its Weights are nil when a device was
-	// lost.
-	State() State
+	// Weights copies the parameters out. It fails when a device was lost.
+	Weights() (model.Weights, error)
+	// State copies out all that a later Restore needs to go on with the same result. It fails when a device was lost.
+	State() (State, error)
 	// Restore puts a session of the same Setup into a state.
 	Restore(s State) error
 	// SetLearningRate changes the step size from the next step on.
@@ -121,63 +135,58 @@ type Differentiator interface {
 // ErrTooLarge is what Resident.Keep returns for a set that the device has no room for.
 var ErrTooLarge = errors.New("the training set does not fit on the device")
 
-// Resident is a Session on a device of its own memory, which walks an epoch without the host.
+// Resident is a Session on a device that keeps the training set in its memory and walks an epoch without the host.
 type Resident interface {
 	Session
-	// Keep puts a training set on the device in place of what was there: codes [n, window], labels and weights [n]. It keeps
-	// none of them here.
+	DeviceSet
+}
+
+// DeviceSet is what a Resident does with the training set. Names are codes [n, window] that Narrow made.
+type DeviceSet interface {
+	// Keep puts a training set on the device in place of what was there: labels and weights are [n]. The caller may change
+	// all three afterwards. The error is ErrTooLarge where the device has no room.
 	Keep(codes []byte, labels []uint16, weights []float32) error
-	// Epoch does one epoch's steps over the set, in the order that Shuffled draws by key, 0 for the set's own, and returns the
-	// mean loss. before is called ahead of every step with the samples done, report now and then with the mean loss until
-	// there; its error ends the epoch.
-	Epoch(ctx context.Context, key uint64, before func(done int), report func(done int, loss float64) error) (float64, error)
-	// Probabilities scores codes [n, window] with the weights of now into out [n, labels].
+	// Epoch does one epoch's steps over the set and returns the mean loss. The order is the one that Shuffled draws by
+	// key, the set's own for key 0. before is called ahead of every step with the names done. report is called now and
+	// then with the names done and their mean loss; its error ends the epoch.
+	Epoch(ctx context.Context, key uint64, before func(done int),
+		report func(done int, loss float64) error) (float64, error)
+	// Probabilities scores names with the weights of now into out [n, labels].
 	Probabilities(ctx context.Context, codes []byte, out []float32) error
-	// Narrow writes codes of the Spec as the bytes that Keep and Probabilities take.
+	// Narrow writes codes of the Spec as bytes.
 	Narrow(dst []byte, codes []uint16)
 }
 
 // Batch is the input of one step.
 type Batch struct {
-	// Codes is [n, window]; Labels and Weights are [n]. A weight multiplies its sample's loss; the mean is over the
+	// Codes is [n, window]; Labels and Weights are [n]. A weight multiplies its name's loss; the mean is over the
 	// weights' sum.
 	Codes   []uint16
 	Labels  []int
 	Weights []float32
 }
 
-// State is a session's memory: the parameters, the optimiser's moments (M is empty for RMSProp) and the number of updates
-// done.
+// Check reports a batch that is no 1 to most names of window codes, or has a label beyond labels.
+func (b *Batch) Check(most, window, labels int) error {
+	n := len(b.Labels)
+	if n < 1 || n > most || len(b.Codes) != n*window || len(b.Weights) != n {
+		return fmt.Errorf("batch of %d labels, %d codes and %d weights: want 1 to %d names of %d codes",
+			n, len(b.Codes), len(b.Weights), most, window)
+	}
+	for i, l := range b.Labels {
+		if l < 0 || l >= labels {
+			return fmt.Errorf("name %d has label %d of %d", i, l, labels)
+		}
+	}
+	return nil
+}
+
+// State is a session's memory: the parameters, the optimiser's moments (M is empty for RMSProp) and the number of
+// updates done.
 type State struct {
 	Weights, M, V model.Weights
 	Steps         int
 }
 
-var engines = map[string]Engine{}
-
-// RegisterEngine makes e known by its name. It panics on a second registration: a programmer's error.
-func RegisterEngine(e Engine) {
-	if _, dup := engines[e.Name()]; dup {
-		panic("trainer: engine " + e.Name() + " registered twice")
-	}
-	engines[e.Name()] = e
-}
-
-// Engines lists the registered engines, sorted.
-func Engines() []string {
-	var out []string
-	for n := range engines {
-		out = append(out, n)
-	}
-	slices.Sort(out)
-	return out
-}
-
-// LookupEngine finds an engine by name; the error lists the known ones.
-func LookupEngine(name string) (Engine, error) {
-	e, ok := engines[name]
-	if !ok {
-		return nil, fmt.Errorf("unknown engine %q, this degas has %s, %s", name, EngineAuto, strings.Join(Engines(), ", "))
-	}
-	return e, nil
-}
+// Engines are the engines of this program, by the name that --engine takes.
+var Engines = registry.New[Engine]("engine")

@@ -2,7 +2,7 @@ package trainer
 
 import (
 	"context"
-	"iter"
+	"slices"
 
 	"github.com/degas-dns/degas/model"
 )
@@ -18,28 +18,27 @@ type fedBatch struct {
 
 func (b *fedBatch) release() { b.free <- b }
 
-// feed shuffles the training names for an epoch and encodes them batch by batch, ahead of the engine.
-func (f *fit) feed(ctx context.Context, epoch int) iter.Seq[*fedBatch] {
-	free := make(chan *fedBatch, prefetch+1)
-	window := f.Spec.Encoder.Window
+// feed shuffles the training names for an epoch and encodes them batch by batch, ahead of the engine. The channel is
+// closed after the last batch and when ctx ends.
+func (f *fit) feed(ctx context.Context, epoch int) <-chan *fedBatch {
+	free, ready := make(chan *fedBatch, prefetch+1), make(chan *fedBatch, prefetch)
+	size, window := f.options.BatchSize, f.task.Spec.Encoder.Window
 	for range prefetch + 1 {
-		free <- &fedBatch{free: free, Batch: Batch{Codes: make([]uint16, f.BatchSize*window), Labels: make([]int, f.BatchSize), Weights: make([]float32, f.BatchSize)}}
+		b := Batch{Codes: make([]uint16, size*window), Labels: make([]int, size), Weights: make([]float32, size)}
+		free <- &fedBatch{b, free}
 	}
-	ready := make(chan *fedBatch, prefetch)
-	order := ordered(f.Train.Len(), f.Seed, epoch)
+	order := ordered(f.task.Train.Len(), f.options.Seed, epoch)
 	go func() {
 		defer close(ready)
-		coder := f.Spec.Encoder.Coder()
-		for len(order) > 0 {
+		coder := f.task.Spec.Encoder.Coder()
+		for picks := range slices.Chunk(order, size) {
 			var b *fedBatch
 			select {
 			case b = <-free:
 			case <-ctx.Done():
 				return
 			}
-			n := min(f.BatchSize, len(order))
-			f.fill(b, coder, epoch, order[:n])
-			order = order[n:]
+			f.fill(&b.Batch, coder, epoch, picks)
 			select {
 			case ready <- b:
 			case <-ctx.Done():
@@ -47,22 +46,15 @@ func (f *fit) feed(ctx context.Context, epoch int) iter.Seq[*fedBatch] {
 			}
 		}
 	}()
-	return func(yield func(*fedBatch) bool) {
-		for b := range ready {
-			if !yield(b) {
-				return
-			}
-		}
-	}
+	return ready
 }
 
 // fill encodes the names of picks into b.
-func (f *fit) fill(b *fedBatch, coder *model.Coder, epoch int, picks []uint32) {
-	window := coder.Window()
-	b.Codes, b.Labels, b.Weights = b.Codes[:len(picks)*window], b.Labels[:len(picks)], b.Weights[:len(picks)]
+func (f *fit) fill(b *Batch, coder *model.Coder, epoch int, picks []uint32) {
+	n, window := len(picks), coder.Window()
+	b.Codes, b.Labels, b.Weights = b.Codes[:n*window], b.Labels[:n], b.Weights[:n]
 	for i, p := range picks {
-		coder.Encode(b.Codes[i*window:(i+1)*window], f.name(epoch, p))
-		b.Labels[i] = f.Train.Label(int(p))
-		b.Weights[i] = f.weights[f.Train.groups[p]]
+		coder.Encode(b.Codes[i*window:(i+1)*window], f.trainingName(epoch, p))
+		b.Labels[i], b.Weights[i] = f.task.Train.Label(int(p)), f.groupWeights[f.task.Train.groups[p]]
 	}
 }

@@ -24,7 +24,7 @@ type Epoch struct {
 	Best               bool    `json:"best"` // the lowest validation loss so far
 	Seconds            float64 `json:"seconds"`
 	NamesPerSecond     float64 `json:"names_per_second"` // of training alone
-	// Blend is the share that this epoch's weights have in what was validated, of the one that Options.Blend adds.
+	// Blend is set in the blend epoch alone: the share of its weights in the model that was validated.
 	Blend float64 `json:"blend,omitempty"`
 }
 
@@ -34,8 +34,8 @@ type Observer struct {
 	Step func(epoch, done, total int, loss float64)
 	// Epoch is called after each epoch's validation.
 	Epoch func(Epoch)
-	// Validated is called before it, with the scores of the validation names and which of them are malicious, in no order
-	// that means anything. They are the callee's.
+	// Validated is called before Epoch with the scores of the validation names, ascending, and which of the names are
+	// malicious. The callee may keep both.
 	Validated func(epoch int, scores []float64, malicious []bool)
 }
 
@@ -54,7 +54,7 @@ type Task struct {
 
 // Result is a finished training.
 type Result struct {
-	Weights model.Weights // of the epoch with the lowest validation loss, or those that Options.Blend makes of them
+	Weights model.Weights // of the epoch with the lowest validation loss, blended where Options.Blend asks for it
 	Best    Epoch
 	History []Epoch
 	Stopped bool // by patience
@@ -62,43 +62,50 @@ type Result struct {
 
 // fit is a training under way.
 type fit struct {
-	Task
-	Options
-	Observer
-	session  Session
-	progress Progress
-	best     model.Weights
-	steps    int           // since the running mean was moved
-	mean     model.Weights // the running mean of the weights, where Average asks for one
-	weights  []float32     // a group
-	blended  model.Weights // what Blend made of best; empty before
-	before   model.Weights // in the epoch that Blend adds: the weights that it began with
-	first    int           // epochs before it
-	kept     bool          // the training set is where a resident session has it
-	room     int           // names that fit there, as far as is known
+	// Set before the first step and only read from then on, also by the goroutines that encode names.
+	task         Task
+	options      Options
+	observer     Observer
+	groupWeights []float32     // of the names of each group of the training set
+	blendFrom    model.Weights // the weights that the blend epoch begins with; nil in all other epochs
+	epochsBefore int           // epochs trained before the blend epoch; 0 in all other epochs
+
+	// Only Fit's goroutine uses these.
+	session    Session
+	progress   Progress
+	best       model.Weights // of the epoch with the lowest validation loss
+	mean       model.Weights // the running mean of the weights, where Options.Average asks for one
+	sinceMean  int           // steps since the running mean was moved
+	blended    model.Weights // best and the blend epoch's weights, blended; empty before
+	setKept    bool          // whether the whole training set is on the session's device
+	deviceRoom int           // names that fit on the device, as far as is known; 0 before the first epoch
 }
 
 // Fit trains t.Spec until o.Epochs, or until patience runs out, and returns the best epoch's weights. The same task,
 // options and engine give the same weights, also when the training was interrupted and resumed. It stops with ctx's
-// error, leaving the last epoch's checkpoint.
+// error and keeps the last epoch's checkpoint.
 func Fit(ctx context.Context, t Task, o Options, obs Observer) (*Result, error) {
 	if err := o.Resolve(); err != nil {
 		return nil, err
 	}
 	if t.Train.Len() == 0 || t.Validation.Len() == 0 {
-		return nil, unstarted{fmt.Errorf("%d names to train on and %d to validate with: both need some", t.Train.Len(), t.Validation.Len())}
+		return nil, unstarted{fmt.Errorf("%d names to train on and %d to validate with: both need some",
+			t.Train.Len(), t.Validation.Len())}
 	}
-	f := &fit{Task: t, Options: o, Observer: obs, weights: t.Train.weights(len(t.Spec.Labels), o.ClassWeight)}
+	f := &fit{task: t, options: o, observer: obs, groupWeights: t.Train.weights(len(t.Spec.Labels), o.ClassWeight)}
 	defer f.close()
 	if err := f.start(ctx); err != nil {
 		return nil, unstarted{err}
 	}
-	for f.progress.Epoch < o.Epochs && !f.progress.Stopped {
+	if err := f.resume(); err != nil {
+		return nil, unstarted{err}
+	}
+	p := &f.progress
+	for p.Epoch < o.Epochs && !p.Stopped {
 		if err := f.epoch(ctx); err != nil {
 			return nil, err
 		}
 	}
-	p := &f.progress
 	if o.Blend == 0 {
 		return &Result{Weights: f.best, Best: p.History[p.Best-1], History: p.History, Stopped: p.Stopped}, nil
 	}
@@ -108,7 +115,6 @@ func Fit(ctx context.Context, t Task, o Options, obs Observer) (*Result, error) 
 	return &Result{Weights: f.blended, Best: *p.Blended, History: p.all(), Stopped: p.Stopped}, nil
 }
 
-// close gives the session's memory back.
 func (f *fit) close() {
 	if f.session != nil {
 		f.session.Close()
@@ -121,36 +127,54 @@ type unstarted struct{ error }
 
 func (u unstarted) Unwrap() error { return u.error }
 
-// start makes the session, fresh or from the checkpoint.
-func (f *fit) start(ctx context.Context) error {
-	w, err := f.Initial.Clone(), error(nil)
-	if f.Initial == nil {
-		w, err = model.Initial(f.Spec, model.SubSeed(f.Seed, "weights"))
+func (f *fit) start(ctx context.Context) (err error) {
+	o, w := &f.options, f.task.Initial
+	if w == nil {
+		if w, err = model.Initial(f.task.Spec, model.SubSeed(o.Seed, "weights")); err != nil {
+			return err
+		}
 	}
-	if err != nil {
-		return err
+	f.progress = Progress{LearningRate: o.LearningRate, BestLoss: math.MaxFloat64}
+	f.session, err = f.task.Engine.Start(ctx, Setup{
+		Spec:           f.task.Spec,
+		Weights:        w,
+		BatchSize:      o.BatchSize,
+		Workers:        o.Workers,
+		Seed:           model.SubSeed(o.Seed, "dropout"),
+		Optimizer:      o.Optimizer,
+		LearningRate:   o.LearningRate,
+		WeightDecay:    o.WeightDecay,
+		LabelSmoothing: o.LabelSmoothing,
+		Precision:      o.Precision,
+	})
+	return err
+}
+
+// resume puts the session into the checkpoint's state, where the task asks for it.
+func (f *fit) resume() error {
+	if f.task.Store == nil || !f.task.Resume {
+		return nil
 	}
-	f.progress = Progress{LearningRate: f.LearningRate, BestLoss: math.MaxFloat64}
-	f.session, err = f.Engine.Start(ctx, Setup{Spec: f.Spec, Weights: w, BatchSize: f.BatchSize, Workers: f.Workers, Seed: model.SubSeed(f.Seed, "dropout"), Optimizer: f.Optimizer, LearningRate: f.LearningRate,
-		WeightDecay: f.WeightDecay, LabelSmoothing: f.LabelSmoothing, Precision: f.Precision})
-	if err != nil || f.Store == nil || !f.Resume {
-		return err
-	}
-	c, err := f.Store.Load()
+	c, err := f.task.Store.Load()
 	if errors.Is(err, ErrNoCheckpoint) {
 		return nil // it was interrupted in its first epoch
 	} else if err != nil {
 		return err
 	}
 	f.progress, f.best, f.mean, f.blended = c.Progress, c.Best, c.Mean, c.Blend
-	f.progress.Stopped = f.Patience > 0 && f.progress.SinceBest >= f.Patience
+	f.progress.Stopped = f.impatient()
 	f.session.SetLearningRate(f.progress.LearningRate)
 	return f.session.Restore(c.State)
 }
 
+// impatient reports whether validation has not improved for Options.Patience epochs.
+func (f *fit) impatient() bool {
+	return f.options.Patience > 0 && f.progress.SinceBest >= f.options.Patience
+}
+
 // epoch trains once over all names, validates, adjusts and saves.
 func (f *fit) epoch(ctx context.Context) error {
-	e, weights, err := f.once(ctx)
+	e, weights, err := f.trainAndValidate(ctx)
 	if err != nil {
 		return err
 	}
@@ -162,122 +186,125 @@ func (f *fit) epoch(ctx context.Context) error {
 	}
 	p.History = append(p.History, *e)
 	p.Blended, f.blended = nil, nil
-	if f.Store != nil {
-		state := f.session.State()
-		if state.Weights == nil {
-			return f.lost(ctx)
+	if f.task.Store != nil {
+		state, err := f.session.State()
+		if err != nil {
+			return err // the checkpoint of the epoch before stays
 		}
 		if err := f.save(state); err != nil {
 			return err
 		}
 	}
-	if f.Observer.Epoch != nil {
-		f.Observer.Epoch(*e)
-	}
+	f.tell(e)
 	return nil
 }
 
 // save keeps the training as it is, to go on from state.
 func (f *fit) save(state State) error {
-	return f.Store.Save(Checkpoint{Progress: f.progress, State: state, Best: f.best, Mean: f.mean, Blend: f.blended})
+	return f.task.Store.Save(Checkpoint{Progress: f.progress, State: state, Best: f.best, Mean: f.mean, Blend: f.blended})
 }
 
-// once trains over all names and validates the weights that come of it.
-func (f *fit) once(ctx context.Context) (*Epoch, model.Weights, error) {
-	p := &f.progress
+func (f *fit) tell(e *Epoch) {
+	if f.observer.Epoch != nil {
+		f.observer.Epoch(*e)
+	}
+}
+
+// trainAndValidate trains once over all names and validates the weights that come of it.
+func (f *fit) trainAndValidate(ctx context.Context) (*Epoch, model.Weights, error) {
+	e := &Epoch{Epoch: f.progress.Epoch + 1}
 	began := time.Now()
-	loss, err := f.train(ctx, p.Epoch+1)
+	var err error
+	if e.TrainLoss, err = f.train(ctx, e.Epoch); err != nil {
+		return nil, nil, err
+	}
+	e.LearningRate, e.NamesPerSecond = f.progress.LearningRate, float64(f.task.Train.Len())/time.Since(began).Seconds()
+	weights, err := f.session.Weights()
 	if err != nil {
 		return nil, nil, err
 	}
-	trained := time.Since(began).Seconds()
-	weights := f.session.Weights()
-	if weights == nil {
-		return nil, nil, f.lost(ctx)
-	}
-	if f.Average > 0 {
+	if f.options.Average > 0 {
 		weights = f.mean.Clone()
 	}
-	if err := weights.Check(f.Spec); err != nil {
-		return nil, nil, errors.Join(f.diverged(p.Epoch+1, f.Train.Len(), math.NaN()), err)
+	if err := weights.Check(f.task.Spec); err != nil {
+		return nil, nil, errors.Join(f.checkLoss(e.Epoch, f.task.Train.Len(), math.NaN()), err)
 	}
-	if f.before != nil {
-		weights.Towards(f.before, 1-f.Blend)
+	if f.blendFrom != nil {
+		weights.Towards(f.blendFrom, 1-f.options.Blend)
 	}
-	e := &Epoch{Epoch: p.Epoch + 1, TrainLoss: loss, LearningRate: p.LearningRate, NamesPerSecond: float64(f.Train.Len()) / trained}
 	score, err := f.scorer(weights)
 	if err != nil {
 		return nil, nil, err
 	}
-	scores, malicious, err := validate(ctx, score, len(f.Spec.Labels), f.Validation, e)
+	scores, malicious, err := validate(ctx, score, len(f.task.Spec.Labels), f.task.Validation, e)
 	if err != nil {
 		return nil, nil, err
 	}
-	if f.Validated != nil {
-		f.Validated(e.Epoch, scores, malicious)
+	if f.observer.Validated != nil {
+		f.observer.Validated(e.Epoch, scores, malicious)
 	}
 	e.Seconds = time.Since(began).Seconds()
 	return e, weights, nil
 }
 
-// lost is why the session's device does not give its memory back; the checkpoint of the epoch before stays.
-func (f *fit) lost(ctx context.Context) error {
-	if _, err := f.session.Step(ctx, &Batch{}); err != nil {
-		return err
-	}
-	return errors.New("the device was lost")
-}
-
 // adjust notes whether e is the best epoch, lowers the learning rate on a plateau and stops when patience runs out.
 func (f *fit) adjust(e *Epoch) {
-	p := &f.progress
+	p, o := &f.progress, &f.options
 	if e.ValidationLoss < p.BestLoss {
 		p.BestLoss, p.Best, p.SinceBest, p.SinceDrop, e.Best = e.ValidationLoss, e.Epoch, 0, 0, true
 		return
 	}
 	p.SinceBest++
 	p.SinceDrop++
-	if f.Schedule == SchedulePlateau && f.PlateauPatience > 0 && p.SinceDrop >= f.PlateauPatience && p.LearningRate > f.MinRate {
-		p.LearningRate, p.SinceDrop = max(p.LearningRate*f.PlateauFactor, f.MinRate), 0
+	plateau := o.Schedule == SchedulePlateau && o.PlateauPatience > 0 && p.SinceDrop >= o.PlateauPatience
+	if plateau && p.LearningRate > o.MinRate {
+		p.LearningRate, p.SinceDrop = max(p.LearningRate*o.PlateauFactor, o.MinRate), 0
 		f.session.SetLearningRate(p.LearningRate)
 	}
-	p.Stopped = f.Patience > 0 && p.SinceBest >= f.Patience
+	p.Stopped = f.impatient()
 }
 
 // train does one epoch's steps and returns the mean loss.
 func (f *fit) train(ctx context.Context, epoch int) (float64, error) {
 	if r := f.resident(); r != nil {
-		return f.walk(ctx, r, epoch)
+		return f.trainOnDevice(ctx, r, epoch)
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	var sum float64
-	done, total := 0, f.Train.Len()
+	done, total := 0, f.task.Train.Len()
 	for b := range f.feed(ctx, epoch) {
 		f.schedule(epoch, done)
 		loss, err := f.session.Step(ctx, &b.Batch)
 		if err != nil {
 			return 0, err
 		}
-		if math.IsNaN(loss) || math.IsInf(loss, 0) {
-			return 0, f.diverged(epoch, done, loss)
+		if err := f.checkLoss(epoch, done, loss); err != nil {
+			return 0, err
 		}
 		done += len(b.Labels)
 		sum += loss * float64(len(b.Labels))
 		b.release()
-		f.average(done == total)
-		if f.Observer.Step != nil {
-			f.Observer.Step(epoch, done, total, sum/float64(done))
+		if err := f.average(done == total); err != nil {
+			return 0, err
+		}
+		if f.observer.Step != nil {
+			f.observer.Step(epoch, done, total, sum/float64(done))
 		}
 	}
 	return sum / float64(done), ctx.Err()
 }
 
-func (f *fit) diverged(epoch, done int, loss float64) error {
-	kept := "no checkpoint was written yet"
-	if f.Store != nil && f.progress.Epoch > 0 {
-		kept = fmt.Sprintf("the checkpoint of epoch %d is kept in %s", f.progress.Epoch, f.Store.Dir)
+// checkLoss returns ErrDiverged, with what to do about it, where a loss is not finite.
+func (f *fit) checkLoss(epoch, done int, loss float64) error {
+	if !math.IsNaN(loss) && !math.IsInf(loss, 0) {
+		return nil
 	}
-	return fmt.Errorf("%w: the loss became %v in epoch %d after %d names; %s. Try: another run with a lower --learning-rate than %g",
+	kept := "no checkpoint was written yet"
+	if f.task.Store != nil && f.progress.Epoch > 0 {
+		kept = fmt.Sprintf("the checkpoint of epoch %d is kept in %s", f.progress.Epoch, f.task.Store.Dir)
+	}
+	return fmt.Errorf("%w: the loss became %v in epoch %d after %d names; %s. "+
+		"Try: another run with a lower --learning-rate than %g",
 		ErrDiverged, loss, epoch, done, kept, f.progress.LearningRate)
 }

@@ -22,7 +22,8 @@ import (
 // tiny is a Spec that trains in milliseconds and has every source of randomness: weights, order and dropout.
 func tiny() *model.Spec {
 	return &model.Spec{Version: 1, Name: "tiny", Labels: model.BinaryLabels,
-		Encoder: model.Encoder{Alphabet: model.NameAlphabet, Base: 2, Unknown: 1, Window: 16, PadSide: model.Left, Keep: model.Last, Lower: true},
+		Encoder: model.Encoder{Alphabet: model.NameAlphabet, Base: 2, Unknown: 1, Window: 16, PadSide: model.Left,
+			Keep: model.Last, Lower: true},
 		Layers: []model.Layer{
 			{Kind: model.KindEmbedding, Rows: 41, Dim: 8},
 			{Kind: model.KindConv1D, Filters: 16, Kernel: 3, Activation: model.ReLU},
@@ -54,7 +55,7 @@ func words(n int, seed uint64) *trainer.Set {
 
 func task(t *testing.T, dir string) trainer.Task {
 	t.Helper()
-	e, err := trainer.LookupEngine("cpu")
+	e, err := trainer.Engines.Lookup("cpu")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +112,8 @@ func TestResumeEqualsUninterrupted(t *testing.T) {
 // The same with everything that a recipe can ask for.
 func TestResumeEqualsUninterruptedWithRecipe(t *testing.T) {
 	o := options(6)
-	o.Schedule, o.WeightDecay, o.LabelSmoothing, o.Average, o.Augment, o.Invent = trainer.ScheduleCosine, 0.01, 0.05, 0.99, 0.3, 0.2
+	o.Schedule, o.WeightDecay, o.LabelSmoothing, o.Average, o.Augment, o.Invent = trainer.ScheduleCosine, 0.01, 0.05, 0.99,
+		0.3, 0.2
 	resumeEqualsUninterrupted(t, o, 1, 3, 4)
 	r, err := trainer.Fit(context.Background(), task(t, ""), o, trainer.Observer{})
 	if err != nil {
@@ -152,7 +154,8 @@ func resumeEqualsUninterrupted(t *testing.T, o trainer.Options, stops ...int) {
 		t.Error("the resumed run ended with other weights")
 	}
 	if len(resumed.History) != len(whole.History) || resumed.Best.ValidationLoss != whole.Best.ValidationLoss {
-		t.Errorf("history of %d epochs, best %v; uninterrupted %d, %v", len(resumed.History), resumed.Best, len(whole.History), whole.Best)
+		t.Errorf("history of %d epochs, best %v; uninterrupted %d, %v", len(resumed.History), resumed.Best,
+			len(whole.History), whole.Best)
 	}
 	data, err := os.ReadFile(interrupted.Store.History)
 	if err != nil || bytes.Count(data, []byte("\n")) != len(whole.History) {
@@ -221,9 +224,9 @@ func (e lostEngine) Start(ctx context.Context, s trainer.Setup) (trainer.Session
 	return &lostSession{ses, e.left}, err
 }
 
-func (s *lostSession) Weights() model.Weights {
+func (s *lostSession) Weights() (model.Weights, error) {
 	if s.left--; s.left <= 0 {
-		return nil
+		return nil, errLost
 	}
 	return s.Session.Weights()
 }
@@ -235,8 +238,8 @@ func (s *lostSession) Step(ctx context.Context, b *trainer.Batch) (float64, erro
 	return s.Session.Step(ctx, b)
 }
 
-// A device lost while a running mean is kept is told as the step tells it: at the mean's first sample, at its last in the
-// epoch and when the epoch ends.
+// A device lost while a running mean is kept ends the training with the device's error: at the mean's first weights, at
+// its last in the epoch and when the epoch ends.
 func TestDeviceLostWhileAveraging(t *testing.T) {
 	for left := 1; left <= 3; left++ {
 		task := task(t, "")
@@ -277,7 +280,8 @@ func TestDamagedCheckpoint(t *testing.T) {
 		t.Fatal(err)
 	}
 	task.Resume = true
-	if _, err := trainer.Fit(context.Background(), task, options(2), trainer.Observer{}); err == nil || !strings.Contains(err.Error(), path) {
+	if _, err := trainer.Fit(context.Background(), task, options(2), trainer.Observer{}); err == nil ||
+		!strings.Contains(err.Error(), path) {
 		t.Errorf("error %v does not name %s", err, path)
 	}
 }

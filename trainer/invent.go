@@ -26,14 +26,13 @@ type invention func(rng *rand.Rand, s *Set, label string) string
 
 // What names are invented by. One that stands twice is drawn twice as often.
 var (
-	inventions = []invention{letters, letters, hashes, hashes, syllables, words, shuffled, moved, disguised}
+	inventions = []invention{letters(5), letters(5), hashes, hashes, syllables, words, shuffled, moved, disguised}
 	// unlike are those that hardly any benign name is like: to learn them costs little of what is known of others.
-	unlike = []invention{longLetters, hashes}
+	unlike = []invention{letters(11), hashes}
 )
 
-// invented is a malicious name of a family that nobody has: it takes the place of the p-th, whose class it has. A model that
-// only sees the families of its lists learns them by heart, their lengths, letters and top-level domains, and misses the
-// next one.
+// invented is a malicious name of an invented family, of the class of the p-th name. A model that only sees the
+// families of its lists learns their lengths, letters and top-level domains by heart and misses the next one.
 func (s *Set) invented(rng *rand.Rand, p uint32, by []invention) string {
 	name := s.Name(int(p))
 	if s.class(p) == datasets.Tunnel {
@@ -47,9 +46,11 @@ func (s *Set) invented(rng *rand.Rand, p uint32, by []invention) string {
 		all := s.suffixes() // name's is one
 		suffix = all[rng.IntN(len(all))]
 	default:
-		_, _, suffix = dnsname.Parts(s.draw(rng, func(c datasets.Class) bool { return c != datasets.Tunnel })) // name is one such
+		// name is one such
+		_, _, suffix = dnsname.Parts(s.draw(rng, func(c datasets.Class) bool { return c != datasets.Tunnel }))
 	}
-	if label = strings.Trim(label, "-"); label == "" || len(label) > dnsname.MaxLabel || len(label)+len(suffix) > dnsname.MaxName {
+	if label = strings.Trim(label, "-"); label == "" || len(label) > dnsname.MaxLabel ||
+		len(label)+len(suffix) > dnsname.MaxName {
 		return name
 	}
 	return label + suffix
@@ -80,8 +81,8 @@ func (s *Set) draw(rng *rand.Rand, fits func(datasets.Class) bool) string {
 	return ""
 }
 
-// benignLabel is the registered label of a benign name of at least shortest characters and no international one; "" where
-// a few draws find none.
+// benignLabel is the registered label of a benign name of at least shortest characters and no international one; ""
+// where a few draws find none.
 func (s *Set) benignLabel(rng *rand.Rand, shortest int) string {
 	for range 8 {
 		_, label, _ := dnsname.Parts(s.draw(rng, func(c datasets.Class) bool { return c == datasets.Benign }))
@@ -108,24 +109,20 @@ func some(rng *rand.Rand, alphabet string, n int) string {
 	return string(b[:n])
 }
 
-// letters are letters, or letters and digits, of an alphabet that may lack some.
-func letters(rng *rand.Rand, _ *Set, _ string) string { return someLetters(rng, 5) }
-
-// longLetters are the same, not as short.
-func longLetters(rng *rand.Rand, _ *Set, _ string) string { return someLetters(rng, 11) }
-
-// someLetters are 24 lengths of letters, or letters and digits, of an alphabet that may lack some.
-func someLetters(rng *rand.Rand, shortest int) string {
-	alphabet := ascii
-	switch rng.IntN(6) {
-	case 0:
-		alphabet = asciiDigit
-	case 1:
-		alphabet = some(rng, asciiDigit, 8+rng.IntN(18))
-	case 2:
-		alphabet = some(rng, ascii, 8+rng.IntN(16))
+// letters makes labels of 24 lengths from shortest on: letters, some with digits, of an alphabet that may lack some.
+func letters(shortest int) invention {
+	return func(rng *rand.Rand, _ *Set, _ string) string {
+		alphabet := ascii
+		switch rng.IntN(6) {
+		case 0:
+			alphabet = asciiDigit
+		case 1:
+			alphabet = some(rng, asciiDigit, 8+rng.IntN(18))
+		case 2:
+			alphabet = some(rng, ascii, 8+rng.IntN(16))
+		}
+		return text(rng, alphabet, shortest+rng.IntN(24))
 	}
-	return text(rng, alphabet, shortest+rng.IntN(24))
 }
 
 // hashes are hexadecimal digits, some behind a letter.
@@ -161,8 +158,8 @@ func words(rng *rand.Rand, s *Set, _ string) string {
 	return label
 }
 
-// shuffled is a benign name's label with its letters in another order, or a third to a half of them replaced. Short ones,
-// which might come out as they were or as another benign name's, are left alone.
+// shuffled is a benign name's label with its letters in another order, or a third to a half of them replaced. Short
+// labels are left alone: they might come out as a benign name's.
 func shuffled(rng *rand.Rand, s *Set, _ string) string {
 	b := []byte(s.benignLabel(rng, 6))
 	if rng.IntN(2) == 0 {
@@ -197,8 +194,8 @@ func disguised(rng *rand.Rand, s *Set, label string) string {
 // codecs are the alphabets that tunnels encode with: base16, base32, base36 and base64.
 var codecs = []string{hexDigits, ascii + "234567", asciiDigit, asciiDigit + "+/"}
 
-// payload is what a tunnel's client sends in place of name, a few characters or as many as fit, in labels; below the same
-// zone where name has one.
+// payload is what a tunnel's client sends in place of name, a few characters or as many as fit, in labels; below the
+// same zone where name has one.
 func payload(rng *rand.Rand, name string) string {
 	zone := ""
 	if dnsname.Zoned(name) {

@@ -1,6 +1,7 @@
 package trainer
 
 import (
+	"cmp"
 	"fmt"
 	"reflect"
 	"runtime"
@@ -32,24 +33,26 @@ type Options struct {
 	// WeightDecay is AdamW's, LabelSmoothing the share of a target that all labels divide between them, [0, 1).
 	WeightDecay    float64 `yaml:"weight_decay" json:"weight_decay,omitempty"`
 	LabelSmoothing float64 `yaml:"label_smoothing" json:"label_smoothing,omitempty"`
-	// Names is the most training names, drawn evenly from the split by the seed; 0 takes all. Validation uses all of its own.
+	// Names is the most training names, drawn evenly from the split by the seed; 0 takes all. Validation uses all of its
+	// own.
 	Names int `yaml:"names,omitempty" json:"names,omitempty"`
 	// Augment is the share of training names that get a host such as www put before them, different ones every epoch.
 	Augment float64 `yaml:"augment" json:"augment,omitempty"`
-	// Invent is the share of malicious training names that names of invented families take the place of, others every epoch.
+	// Invent is the share of malicious training names that invented ones take the place of, others every epoch.
 	Invent float64 `yaml:"invent" json:"invent,omitempty"`
-	// Blend is the share that one more epoch, in which four of five malicious names are invented and like no benign one, has
-	// in the model: its weights lie between those before that epoch and those after it. 0 does without.
+	// Blend is the share in the model of one more epoch, in which four of five malicious names are invented: the weights
+	// lie between those before that epoch and those after it. 0 does without.
 	Blend float64 `yaml:"blend" json:"blend,omitempty"`
 	// Average is the decay a step of a running mean of the weights, which is validated and kept in place of the last ones;
 	// 0 keeps those.
 	Average float64 `yaml:"average" json:"average,omitempty"`
 	// Seed draws initial weights, the order of names and dropout masks.
 	Seed uint64 `yaml:"seed" json:"seed"`
-	// ClassWeight is "none", "balanced", weights inverse to a label's share of the training names, or "family", by the inverse
-	// root of a family's share of its label.
+	// ClassWeight is "none", "balanced", weights inverse to a label's share of the training names, or "family", by the
+	// inverse root of a family's share of its label.
 	ClassWeight string `yaml:"class_weight" json:"class_weight"`
-	// Precision is that of matrix products: "fp32", "tf32" or "bf16". "" is the engine's own: fp32 on the CPU, bf16 on CUDA.
+	// Precision is that of matrix products: "fp32", "tf32" or "bf16". "" is the engine's own: fp32 on the CPU, bf16 on
+	// CUDA.
 	Precision string `yaml:"precision,omitempty" json:"precision,omitempty"`
 	// Workers splits a batch; 0 means one a core. A result depends on it in its last digits.
 	Workers int `yaml:"workers" json:"workers"`
@@ -88,8 +91,8 @@ const (
 
 // DefaultOptions are what train-model uses unless told otherwise.
 func DefaultOptions() Options {
-	return Options{Epochs: 100, BatchSize: 256, Patience: 5, Optimizer: OptimizerAdam, LearningRate: 1e-3, PlateauPatience: 2, PlateauFactor: 0.5, MinRate: 1e-5,
-		Seed: 1, ClassWeight: WeightNone}
+	return Options{Epochs: 100, BatchSize: 256, Patience: 5, Optimizer: OptimizerAdam, LearningRate: 1e-3,
+		PlateauPatience: 2, PlateauFactor: 0.5, MinRate: 1e-5, Seed: 1, ClassWeight: WeightNone}
 }
 
 // Auto is the architecture that trains best on public data within minutes, and its recipe: docs/RESULTS.md has the road
@@ -99,8 +102,8 @@ const Auto = "auto"
 // autoPreset is what Auto means in this version.
 const autoPreset = "hybrid"
 
-// Recipe gives an architecture's preset and the options it trains best with for a target: DefaultOptions but for Auto and
-// its preset.
+// Recipe gives an architecture's preset and the options it trains best with for a target: DefaultOptions but for Auto
+// and its preset.
 func Recipe(arch, target string) (preset string, o Options) {
 	o = DefaultOptions()
 	if arch != Auto && arch != autoPreset {
@@ -116,50 +119,52 @@ func Recipe(arch, target string) (preset string, o Options) {
 
 // Resolve fills in what depends on the machine and reports a value out of range, by its flag's name.
 func (o *Options) Resolve() error {
-	if o.Workers == 0 {
-		o.Workers = runtime.GOMAXPROCS(0)
+	o.Workers = cmp.Or(o.Workers, runtime.GOMAXPROCS(0))
+	o.Optimizer = cmp.Or(o.Optimizer, OptimizerAdam) // runs of earlier versions have neither
+	o.Schedule = cmp.Or(o.Schedule, SchedulePlateau)
+	for _, c := range []struct {
+		flag, value string
+		known       []string
+	}{
+		{"precision", o.Precision, []string{"", PrecisionFP32, PrecisionTF32, PrecisionBF16}},
+		{"optimizer", o.Optimizer, []string{OptimizerAdam, OptimizerRMSProp}},
+		{"schedule", o.Schedule, []string{SchedulePlateau, ScheduleCosine}},
+		{"class-weight", o.ClassWeight, []string{WeightNone, WeightBalanced, WeightFamily}},
+	} {
+		if !slices.Contains(c.known, c.value) {
+			last := len(c.known) - 1
+			known := strings.TrimPrefix(strings.Join(c.known[:last], ", "), ", ")
+			return fmt.Errorf("%s %q: must be %s or %s", c.flag, c.value, known, c.known[last])
+		}
 	}
-	if o.Optimizer == "" { // runs of earlier versions
-		o.Optimizer = OptimizerAdam
-	}
-	if o.Schedule == "" {
-		o.Schedule = SchedulePlateau
+	for _, share := range []struct {
+		flag  string
+		value float64
+	}{{"weight-decay", o.WeightDecay}, {"augment", o.Augment}, {"invent", o.Invent}, {"blend", o.Blend}} {
+		if !(share.value >= 0 && share.value <= 1) {
+			return fmt.Errorf("%s %g: must be 0 to 1", share.flag, share.value)
+		}
 	}
 	switch {
 	case o.Epochs < 1:
 		return fmt.Errorf("epochs %d: must be at least 1", o.Epochs)
 	case o.BatchSize < 1 || o.BatchSize > 1<<16:
 		return fmt.Errorf("batch-size %d: must be 1 to %d", o.BatchSize, 1<<16)
-	case !slices.Contains([]string{"", PrecisionFP32, PrecisionTF32, PrecisionBF16}, o.Precision):
-		return fmt.Errorf("precision %q: must be %s, %s or %s", o.Precision, PrecisionFP32, PrecisionTF32, PrecisionBF16)
 	case o.Names < 0:
 		return fmt.Errorf("names %d: must not be negative", o.Names)
 	case o.Patience < 0:
 		return fmt.Errorf("patience %d: must not be negative", o.Patience)
-	case o.Optimizer != OptimizerAdam && o.Optimizer != OptimizerRMSProp:
-		return fmt.Errorf("optimizer %q: must be %s or %s", o.Optimizer, OptimizerAdam, OptimizerRMSProp)
 	case !(o.LearningRate > 0 && o.LearningRate <= 1):
 		return fmt.Errorf("learning-rate %g: must be above 0 and at most 1", o.LearningRate)
 	case o.PlateauPatience < 0 || !(o.PlateauFactor > 0 && o.PlateauFactor <= 1):
-		return fmt.Errorf("plateau patience %d, factor %g: patience must not be negative, the factor above 0 and at most 1", o.PlateauPatience, o.PlateauFactor)
-	case o.Schedule != SchedulePlateau && o.Schedule != ScheduleCosine:
-		return fmt.Errorf("schedule %q: must be %s or %s", o.Schedule, SchedulePlateau, ScheduleCosine)
-	case !(o.WeightDecay >= 0 && o.WeightDecay <= 1):
-		return fmt.Errorf("weight-decay %g: must be 0 to 1", o.WeightDecay)
+		return fmt.Errorf("plateau patience %d, factor %g: patience must not be negative, the factor above 0 and at most 1",
+			o.PlateauPatience, o.PlateauFactor)
 	case o.WeightDecay > 0 && o.Optimizer != OptimizerAdam:
 		return fmt.Errorf("weight-decay %g: only the optimizer %s has it", o.WeightDecay, OptimizerAdam)
 	case !(o.LabelSmoothing >= 0 && o.LabelSmoothing < 1):
 		return fmt.Errorf("label-smoothing %g: must be at least 0 and below 1", o.LabelSmoothing)
-	case !(o.Augment >= 0 && o.Augment <= 1):
-		return fmt.Errorf("augment %g: must be 0 to 1", o.Augment)
-	case !(o.Invent >= 0 && o.Invent <= 1):
-		return fmt.Errorf("invent %g: must be 0 to 1", o.Invent)
-	case !(o.Blend >= 0 && o.Blend <= 1):
-		return fmt.Errorf("blend %g: must be 0 to 1", o.Blend)
 	case !(o.Average >= 0 && o.Average < 1):
 		return fmt.Errorf("average %g: must be at least 0 and below 1", o.Average)
-	case !slices.Contains([]string{WeightNone, WeightBalanced, WeightFamily}, o.ClassWeight):
-		return fmt.Errorf("class-weight %q: must be %s, %s or %s", o.ClassWeight, WeightNone, WeightBalanced, WeightFamily)
 	case o.Workers < 1 || o.Workers > 1024:
 		return fmt.Errorf("workers %d: must be 1 to 1024", o.Workers)
 	}

@@ -38,8 +38,8 @@ func Shuffled(i, n uint32, key uint64) uint32 {
 	}
 }
 
-// Mix is the finaliser of SplitMix64 (Steele, Lea and Flood 2014): neighbouring inputs give unrelated outputs. What an
-// engine draws at random it draws with this, so that every engine draws the same.
+// Mix is the finaliser of SplitMix64 (Steele, Lea and Flood 2014): neighbouring inputs give unrelated outputs. Every
+// engine draws with it, so that all draw the same.
 func Mix(x uint64) uint64 {
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
 	x = (x ^ x>>27) * 0x94d049bb133111eb

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"math"
 	"runtime"
 	"slices"
 	"sync"
@@ -15,56 +14,60 @@ import (
 // resident is the session as one that walks an epoch by itself; nil where it cannot or the host has to see every step.
 func (f *fit) resident() Resident {
 	r, ok := f.session.(Resident)
-	if !ok || f.Average > 0 {
+	if !ok || f.options.Average > 0 {
 		return nil
 	}
 	return r
 }
 
-// walk does an epoch on a session's device: on the whole set or, where that does not fit, on one portion after the other.
-func (f *fit) walk(ctx context.Context, r Resident, epoch int) (float64, error) {
-	if f.room == 0 {
-		f.room = f.Train.Len()
+// trainOnDevice does an epoch on a session's device: on the whole set or, where that does not fit, on one portion after
+// the other.
+func (f *fit) trainOnDevice(ctx context.Context, r Resident, epoch int) (float64, error) {
+	batch, total := f.options.BatchSize, f.task.Train.Len()
+	if f.deviceRoom == 0 {
+		f.deviceRoom = total
 	}
 	for {
-		pass := f.whole
-		if f.room < f.Train.Len() {
-			pass = f.portions
+		pass := f.wholeSet
+		if f.deviceRoom < total {
+			pass = f.inPortions
 		}
 		loss, began, err := pass(ctx, r, epoch)
-		if began || !errors.Is(err, ErrTooLarge) || f.room <= f.BatchSize {
+		if began || !errors.Is(err, ErrTooLarge) || f.deviceRoom <= batch {
 			return loss, err
 		}
-		f.room = (f.room/2 + f.BatchSize - 1) / f.BatchSize * f.BatchSize
-		slog.Warn("the training set goes to the device in portions", "names", f.room, "reason", err)
+		f.deviceRoom = (f.deviceRoom/2 + batch - 1) / batch * batch
+		slog.Warn("the training set goes to the device in portions", "names", f.deviceRoom, "reason", err)
 	}
 }
 
-// whole walks the set as it lies on the device, where it is put unless it is there. began is whether a step was done.
-func (f *fit) whole(ctx context.Context, r Resident, epoch int) (loss float64, began bool, err error) {
-	if !f.kept || f.changes() {
-		p, err := f.portion(ctx, r, epoch, nil)
+// wholeSet trains on the set as it lies on the device. It puts the set there unless it is there. began is whether a
+// step was done.
+func (f *fit) wholeSet(ctx context.Context, r Resident, epoch int) (loss float64, began bool, err error) {
+	if !f.setKept || f.options.changesNames() {
+		p, err := f.encode(ctx, r, epoch, nil)
 		if err != nil {
 			return 0, false, err
 		}
 		if err := r.Keep(p.codes, p.labels, p.weights); err != nil {
 			return 0, false, err
 		}
-		f.kept = true
+		f.setKept = true
 	}
-	loss, err = f.pass(ctx, r, epoch, orderKey(f.Seed, epoch), 0, 0)
+	loss, err = f.pass(ctx, r, epoch, orderKey(f.options.Seed, epoch), 0, 0)
 	return loss, true, err
 }
 
-// portions walks a shuffled set piece by piece. The next piece is encoded while the device is at one.
-func (f *fit) portions(ctx context.Context, r Resident, epoch int) (loss float64, began bool, err error) {
+// inPortions trains on a shuffled set piece by piece. The next piece is encoded while the device is at one.
+func (f *fit) inPortions(ctx context.Context, r Resident, epoch int) (loss float64, began bool, err error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	ready := make(chan portion)
+	size := f.deviceRoom
 	go func() {
 		defer close(ready)
-		for piece := range slices.Chunk(ordered(f.Train.Len(), f.Seed, epoch), f.room) {
-			p, err := f.portion(ctx, r, epoch, piece)
+		for picks := range slices.Chunk(ordered(f.task.Train.Len(), f.options.Seed, epoch), size) {
+			p, err := f.encode(ctx, r, epoch, picks)
 			if err != nil {
 				return
 			}
@@ -98,9 +101,10 @@ type portion struct {
 	weights []float32
 }
 
-// portion encodes picks of the training names, all where it is nil, as an epoch sees them, on all cores.
-func (f *fit) portion(ctx context.Context, r Resident, epoch int, picks []uint32) (portion, error) {
-	n, window, workers := f.Train.Len(), f.Spec.Encoder.Window, runtime.GOMAXPROCS(0)
+// encode makes a portion of picks of the training names, all where it is nil, as an epoch sees them, on all cores.
+func (f *fit) encode(ctx context.Context, r Resident, epoch int, picks []uint32) (portion, error) {
+	set, window, workers := f.task.Train, f.task.Spec.Encoder.Window, runtime.GOMAXPROCS(0)
+	n := set.Len()
 	if picks != nil {
 		n = len(picks)
 	}
@@ -108,15 +112,15 @@ func (f *fit) portion(ctx context.Context, r Resident, epoch int, picks []uint32
 	var all sync.WaitGroup
 	for w := range workers {
 		all.Go(func() {
-			coder, name := f.Spec.Encoder.Coder(), make([]uint16, window)
+			coder, codes := f.task.Spec.Encoder.Coder(), make([]uint16, window)
 			for i := w * n / workers; i < (w+1)*n/workers && ctx.Err() == nil; i++ {
 				from := uint32(i)
 				if picks != nil {
 					from = picks[i]
 				}
-				coder.Encode(name, f.name(epoch, from))
-				r.Narrow(p.codes[i*window:(i+1)*window], name)
-				p.labels[i], p.weights[i] = f.Train.labels[from], f.weights[f.Train.groups[from]]
+				coder.Encode(codes, f.trainingName(epoch, from))
+				r.Narrow(p.codes[i*window:(i+1)*window], codes)
+				p.labels[i], p.weights[i] = set.labels[from], f.groupWeights[set.groups[from]]
 			}
 		})
 	}
@@ -124,15 +128,16 @@ func (f *fit) portion(ctx context.Context, r Resident, epoch int, picks []uint32
 	return p, ctx.Err()
 }
 
-// pass walks what the device keeps in the order of a key, from names and their sum of losses into the epoch.
+// pass trains on what the device keeps, in the order of a key. Before it, the epoch has trained on from names, whose
+// losses are sum.
 func (f *fit) pass(ctx context.Context, r Resident, epoch int, key uint64, from int, sum float64) (float64, error) {
-	total := f.Train.Len()
-	return r.Epoch(ctx, key, func(done int) { f.schedule(epoch, from+done) }, func(done int, loss float64) error {
-		if math.IsNaN(loss) || math.IsInf(loss, 0) {
-			return f.diverged(epoch, from+done, loss)
+	before := func(done int) { f.schedule(epoch, from+done) }
+	return r.Epoch(ctx, key, before, func(done int, loss float64) error {
+		if err := f.checkLoss(epoch, from+done, loss); err != nil {
+			return err
 		}
-		if f.Observer.Step != nil {
-			f.Observer.Step(epoch, from+done, total, (sum+loss*float64(done))/float64(from+done))
+		if f.observer.Step != nil {
+			f.observer.Step(epoch, from+done, f.task.Train.Len(), (sum+loss*float64(done))/float64(from+done))
 		}
 		return nil
 	})
@@ -141,10 +146,10 @@ func (f *fit) pass(ctx context.Context, r Resident, epoch int, key uint64, from 
 // scorer is what scores names with the weights after an epoch: the session where it is resident and has them, else a
 // classifier.
 func (f *fit) scorer(w model.Weights) (scorer, error) {
-	if r := f.resident(); r != nil && f.before == nil {
-		return &deviceScorer{Resident: r, coder: f.Spec.Encoder.Coder()}, nil
+	if r := f.resident(); r != nil && f.blendFrom == nil {
+		return &deviceScorer{Resident: r, coder: f.task.Spec.Encoder.Coder()}, nil
 	}
-	return model.NewClassifier(&model.Model{Spec: *f.Spec, Weights: w, Threshold: 0.5})
+	return model.NewClassifier(&model.Model{Spec: *f.task.Spec, Weights: w, Threshold: 0.5})
 }
 
 // scorer scores names into [n, labels].
@@ -160,7 +165,6 @@ type deviceScorer struct {
 	name  []uint16
 }
 
-// Probabilities scores names.
 func (s *deviceScorer) Probabilities(ctx context.Context, names []string, out []float32) error {
 	window := s.coder.Window()
 	if len(s.codes) < len(names)*window {

@@ -34,8 +34,9 @@ const (
 // Config is a run's config.yaml: all that is needed to do it again.
 type Config struct {
 	Version int    `yaml:"version"`
-	Arch    string `yaml:"arch"`           // a preset of package model, or what an imported model is called
-	From    string `yaml:"from,omitempty"` // where the first weights came from: a run or a model's directory, or an imported file
+	Arch    string `yaml:"arch"` // a preset of package model, or what an imported model is called
+	// From is where the first weights came from: a run or a model's directory, or an imported file.
+	From string `yaml:"from,omitempty"`
 	// FromDataset is the fingerprint of the data set that those weights had learned from, empty when unknown.
 	FromDataset string `yaml:"from_dataset,omitempty"`
 	Target      string `yaml:"target"` // binary, class or family
@@ -88,7 +89,7 @@ func Train(ctx context.Context, r Request, obs Observer) (*Summary, error) {
 		return nil, fmt.Errorf("run %s is being trained by another process", r.Dir)
 	}
 	defer lock.Unlock()
-	cfg, err := settle(r)
+	cfg, err := r.config()
 	if err != nil {
 		return nil, err
 	}
@@ -96,34 +97,55 @@ func Train(ctx context.Context, r Request, obs Observer) (*Summary, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Only now that everything can be read is there a run.
-	if err := cfg.write(r.Dir); err != nil {
+	task.Store, task.Resume = store(r.Dir), r.Resume
+	result, err := fitRun(ctx, r.Dir, cfg, task, obs)
+	if err != nil {
 		return nil, err
 	}
-	task.Store = store(r.Dir)
-	task.Resume = r.Resume
-	events, err := tensorboard.Create(r.Dir)
+	m := &model.Model{
+		Spec:      *task.Spec,
+		Weights:   result.Weights,
+		Threshold: 0.5,
+		Epoch:     result.Best.Epoch,
+		Dataset:   cfg.Fingerprint,
+		Producer:  "degas " + cfg.Degas,
+	}
+	if err := save(m, filepath.Join(r.Dir, ModelDir)); err != nil {
+		return nil, err
+	}
+	return &Summary{
+		Dir:        r.Dir,
+		Labels:     task.Spec.Labels,
+		Parameters: result.Weights.Size(),
+		Train:      task.Train.Len(),
+		Validation: task.Validation.Len(),
+		Skipped:    task.Validation.Skipped,
+		Epochs:     len(result.History),
+		Stopped:    result.Stopped,
+		Best:       result.Best,
+	}, nil
+}
+
+// fitRun writes the run's config.yaml and fits the model. If a new run cannot start, it leaves nothing: such a run
+// would neither go on nor make room for a better one.
+func fitRun(ctx context.Context, dir string, cfg *Config, task *Task, obs Observer) (*Result, error) {
+	if err := cfg.write(dir); err != nil {
+		return nil, err
+	}
+	events, err := tensorboard.Create(dir)
 	if err != nil {
 		return nil, err
 	}
 	result, err := Fit(ctx, *task, cfg.Options, recorded(obs, events))
-	if err := errors.Join(err, events.Close()); err != nil {
-		if errors.As(err, &unstarted{}) && !r.Resume && ctx.Err() == nil {
-			return nil, errors.Join(err, events.Remove(), cfg.remove(r.Dir))
-		}
-		return nil, err
+	err = errors.Join(err, events.Close())
+	if errors.As(err, &unstarted{}) && !task.Resume && ctx.Err() == nil {
+		err = errors.Join(err, events.Remove(), cfg.remove(dir))
 	}
-	m := &model.Model{Spec: *task.Spec, Weights: result.Weights, Threshold: 0.5, Epoch: result.Best.Epoch, Dataset: cfg.Fingerprint, Producer: "degas " + cfg.Degas}
-	if err := save(m, filepath.Join(r.Dir, ModelDir)); err != nil {
-		return nil, err
-	}
-	s := &Summary{Dir: r.Dir, Labels: task.Spec.Labels, Train: task.Train.Len(), Validation: task.Validation.Len(), Skipped: task.Validation.Skipped,
-		Epochs: len(result.History), Stopped: result.Stopped, Best: result.Best, Parameters: result.Weights.Size()}
-	return s, nil
+	return result, err
 }
 
-// save writes m to dir. A model of the same epoch that is there stays as it is, with the threshold and the calibration that
-// it may have been given since.
+// save writes m to dir. A model of the same epoch stays, with the threshold and calibration that it may have been
+// given.
 func save(m *model.Model, dir string) error {
 	old, err := model.Load(dir)
 	if err == nil && old.Epoch == m.Epoch {
@@ -139,8 +161,14 @@ func save(m *model.Model, dir string) error {
 func recorded(obs Observer, events *tensorboard.Writer) Observer {
 	epoch, validated := obs.Epoch, obs.Validated
 	obs.Epoch = func(e Epoch) {
-		for tag, v := range map[string]float64{"loss/train": e.TrainLoss, "loss/validation": e.ValidationLoss, "validation/auc": e.ValidationAUC,
-			"validation/accuracy": e.ValidationAccuracy, "learning_rate": e.LearningRate, "names_per_second": e.NamesPerSecond} {
+		for tag, v := range map[string]float64{
+			"loss/train":          e.TrainLoss,
+			"loss/validation":     e.ValidationLoss,
+			"validation/auc":      e.ValidationAUC,
+			"validation/accuracy": e.ValidationAccuracy,
+			"learning_rate":       e.LearningRate,
+			"names_per_second":    e.NamesPerSecond,
+		} {
 			events.Scalar(e.Epoch, tag, v)
 		}
 		if epoch != nil {
@@ -156,46 +184,52 @@ func recorded(obs Observer, events *tensorboard.Writer) Observer {
 	return obs
 }
 
-// settle decides a run's configuration: the request's for a new one, the directory's for a resumed one, of which only
-// the number of epochs and the patience may change.
-func settle(r Request) (*Config, error) {
-	cfg := r.Config
-	cfg.spec = r.Spec
-	if err := cfg.Options.Resolve(); err != nil {
+// config is the run's configuration: the request's for a new run, the directory's for a resumed one.
+func (r *Request) config() (*Config, error) {
+	asked := r.Config
+	asked.spec = r.Spec
+	if err := asked.Options.Resolve(); err != nil {
 		return nil, err
 	}
-	if o := cfg.Options; cfg.Target == TargetFamily && o.Invent+o.Blend > 0 {
-		return nil, fmt.Errorf("invent %g, blend %g: an invented name has no family. Try: --invent 0 --blend 0, or another --target", o.Invent, o.Blend)
+	if o := asked.Options; asked.Target == TargetFamily && o.Invent+o.Blend > 0 {
+		return nil, fmt.Errorf("invent %g, blend %g: an invented name has no family. Try: --invent 0 --blend 0, "+
+			"or another --target", o.Invent, o.Blend)
 	}
-	m, err := datasets.ReadManifest(cfg.Data)
+	m, err := datasets.ReadManifest(asked.Data)
 	if err != nil {
 		return nil, err
 	}
-	cfg.Version, cfg.Fingerprint = 1, m.Fingerprint
-	cfg.Machine = fmt.Sprintf("%s/%s, %d cores, %s", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version())
+	asked.Version, asked.Fingerprint = 1, m.Fingerprint
+	asked.Machine = fmt.Sprintf("%s/%s, %d cores, %s", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version())
 	old, err := ReadConfig(r.Dir)
 	switch {
-	case errors.Is(err, os.ErrNotExist) && r.Resume:
-		return nil, fmt.Errorf("resume %s: no %s there. Try: degas train-model --run %s without --resume", r.Dir, ConfigFile, filepath.Base(r.Dir))
-	case errors.Is(err, os.ErrNotExist):
-		return &cfg, nil
+	case errors.Is(err, os.ErrNotExist) && !r.Resume:
+		return &asked, nil
 	case err != nil:
 		return nil, err
 	case !r.Resume:
 		return nil, fmt.Errorf("%s: %w. Try: --resume, or another --run", r.Dir, ErrRunExists)
-	case old.Fingerprint != cfg.Fingerprint:
-		return nil, fmt.Errorf("resume %s: it was trained on the data set %.12s, %s now holds %.12s", r.Dir, old.Fingerprint, cfg.Data, cfg.Fingerprint)
 	}
-	epochs := cfg.Options.Epochs
-	if epochs < old.Options.Epochs { // asked for less than it has done it stays as it is
-		if c, err := store(r.Dir).Load(); err == nil {
-			epochs = max(epochs, min(c.Epoch, old.Options.Epochs))
+	return old, old.resumed(r.Dir, &asked)
+}
+
+// resumed changes the configuration of the run in dir to what is asked for when it is resumed: the folder of the data,
+// the number of epochs and the patience.
+func (c *Config) resumed(dir string, asked *Config) error {
+	if c.Fingerprint != asked.Fingerprint {
+		return fmt.Errorf("resume %s: it was trained on the data set %.12s, %s now holds %.12s",
+			dir, c.Fingerprint, asked.Data, asked.Fingerprint)
+	}
+	epochs := asked.Options.Epochs
+	if epochs < c.Options.Epochs { // asked for less than it has done it stays as it is
+		if done, err := store(dir).Load(); err == nil {
+			epochs = max(epochs, min(done.Epoch, c.Options.Epochs))
 		} else if !errors.Is(err, ErrNoCheckpoint) {
-			return nil, err
+			return err
 		}
 	}
-	old.Data, old.Options.Epochs, old.Options.Patience = cfg.Data, epochs, cfg.Options.Patience
-	return old, nil
+	c.Data, c.Options.Epochs, c.Options.Patience = asked.Data, epochs, asked.Options.Patience
+	return nil
 }
 
 // store is where a run keeps its checkpoint and its history.
@@ -203,14 +237,15 @@ func store(dir string) *Store {
 	return &Store{Dir: filepath.Join(dir, CheckpointDir), History: filepath.Join(dir, HistoryFile)}
 }
 
-// Continues says whether the request goes on with what a run began: the same architecture, target, engine and options, but
-// for the number of epochs and the patience.
+// Continues reports whether the request goes on with what a run began: all but the number of epochs and the patience is
+// the same.
 func (r *Request) Continues(old *Config) bool {
 	c, options := r.Config, old.Options
 	options.Epochs, options.Patience = c.Options.Epochs, c.Options.Patience
 	mine, err := json.Marshal(r.Spec)
 	theirs, oldErr := json.Marshal(old.spec)
-	return err == nil && oldErr == nil && bytes.Equal(mine, theirs) && c.Arch == old.Arch && c.Target == old.Target && c.Engine == old.Engine && c.Options == options
+	return err == nil && oldErr == nil && bytes.Equal(mine, theirs) && c.Arch == old.Arch && c.Target == old.Target &&
+		c.Engine == old.Engine && c.Options == options
 }
 
 // write puts config.yaml into a run's directory.
@@ -231,7 +266,7 @@ func (c *Config) write(dir string) error {
 	return atomicfile.Write(filepath.Join(dir, ConfigFile), data)
 }
 
-// remove takes back what write put there: a run that could not start would neither go on nor make room for a better one.
+// remove takes back what write put there.
 func (c *Config) remove(dir string) error {
 	if c.spec != nil {
 		if err := os.Remove(filepath.Join(dir, SpecFile)); err != nil {
@@ -254,6 +289,9 @@ func ReadConfig(dir string) (*Config, error) {
 	}
 	if c.Version != 1 {
 		return nil, fmt.Errorf("read %s: version %d, this degas reads 1", path, c.Version)
+	}
+	if c.Engine == "reference" { // an engine of earlier versions, with the results of cpu to rounding
+		c.Engine = "cpu"
 	}
 	spec, err := model.ReadSpec(filepath.Join(dir, SpecFile))
 	if err == nil {
@@ -300,7 +338,7 @@ func (c *Config) task(ctx context.Context) (*Task, error) {
 		return nil, err
 	}
 	c.FromDataset = cmp.Or(c.FromDataset, begin.Dataset)
-	engine, err := LookupEngine(c.Engine)
+	engine, err := Engines.Lookup(c.Engine)
 	if err != nil {
 		return nil, err
 	}
@@ -317,14 +355,16 @@ func (c *Config) task(ctx context.Context) (*Task, error) {
 	if begin.Weights == nil {
 		spec = spec.WithLabels(labels)
 	} else if !slices.Equal(spec.Labels, labels) {
-		return nil, fmt.Errorf("the model of %s tells apart %s, the data %s", c.From, strings.Join(spec.Labels, ", "), strings.Join(labels, ", "))
+		return nil, fmt.Errorf("the model of %s tells apart %s, the data %s",
+			c.From, strings.Join(spec.Labels, ", "), strings.Join(labels, ", "))
 	}
 	t := &Task{Spec: &spec, Engine: engine, Initial: begin.Weights}
 	if t.Train, err = ReadSet(ctx, train, c.Target, labels, c.Options.Names, c.Options.Seed); err != nil {
 		return nil, fmt.Errorf("read training names: %w", err)
 	}
-	if n := t.Train.only(len(labels)); n >= 0 {
-		return nil, fmt.Errorf("all training names of %s are %s: there is nothing to tell apart. Try: degas process-data with more data", c.Data, labels[n])
+	if n := t.Train.only(); n >= 0 {
+		return nil, fmt.Errorf("all training names of %s are %s: there is nothing to tell apart. "+
+			"Try: degas process-data with more data", c.Data, labels[n])
 	}
 	validation, err := datasets.Open(c.Data, "validation")
 	if err != nil {

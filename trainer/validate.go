@@ -3,7 +3,7 @@ package trainer
 import (
 	"context"
 	"math"
-	"sort"
+	"slices"
 
 	"gonum.org/v1/gonum/integrate"
 	"gonum.org/v1/gonum/stat"
@@ -12,9 +12,10 @@ import (
 // validationChunk is the names scored between two looks at the context.
 const validationChunk = 1 << 14
 
-// validate scores set, width probabilities a name, and fills in e's validation fields. It returns the scores, sorted, and
-// which names are malicious.
-func validate(ctx context.Context, c scorer, width int, set *Set, e *Epoch) (scores []float64, malicious []bool, err error) {
+// validate scores set, width probabilities a name, and fills in e's validation fields. It returns the scores, sorted,
+// and which names are malicious.
+func validate(ctx context.Context, c scorer, width int, set *Set, e *Epoch) (scores []float64, malicious []bool,
+	err error) {
 	names := make([]string, 0, validationChunk)
 	p := make([]float32, validationChunk*width)
 	scores, malicious = make([]float64, 0, set.Len()), make([]bool, 0, set.Len())
@@ -31,7 +32,7 @@ func validate(ctx context.Context, c scorer, width int, set *Set, e *Epoch) (sco
 		for i := range names {
 			row, label := p[i*width:(i+1)*width], set.Label(lo+i)
 			loss -= math.Log(max(float64(row[label]), 1e-12))
-			if argmax(row) == label {
+			if slices.Index(row, slices.Max(row)) == label {
 				right++
 			}
 			scores = append(scores, 1-float64(row[0]))
@@ -43,40 +44,12 @@ func validate(ctx context.Context, c scorer, width int, set *Set, e *Epoch) (sco
 	return scores, malicious, nil
 }
 
-func argmax(x []float32) int {
-	best := 0
-	for i, v := range x {
-		if v > x[best] {
-			best = i
-		}
-	}
-	return best
-}
-
 // auc is the area under the ROC curve, 0 when one class is missing. It sorts its arguments.
 func auc(scores []float64, positive []bool) float64 {
-	n := 0
-	for _, p := range positive {
-		if p {
-			n++
-		}
-	}
-	if n == 0 || n == len(positive) {
+	if !slices.Contains(positive, true) || !slices.Contains(positive, false) {
 		return 0
 	}
-	sort.Sort(byScore{scores, positive})
+	stat.SortWeightedLabeled(scores, positive, nil)
 	tpr, fpr, _ := stat.ROC(nil, scores, positive, nil)
 	return integrate.Trapezoidal(fpr, tpr)
-}
-
-type byScore struct {
-	scores   []float64
-	positive []bool
-}
-
-func (s byScore) Len() int           { return len(s.scores) }
-func (s byScore) Less(i, j int) bool { return s.scores[i] < s.scores[j] }
-func (s byScore) Swap(i, j int) {
-	s.scores[i], s.scores[j] = s.scores[j], s.scores[i]
-	s.positive[i], s.positive[j] = s.positive[j], s.positive[i]
 }

@@ -3,21 +3,22 @@ package trainer
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/degas-dns/degas/model"
 )
 
-// vocabulary is the rows of an embedding that names can reach. A byte has one code, so they are 257 at most, whatever the
-// size of the table: gta1's has 10,001, and folding all of them takes sixty times as long as a step needs.
+// vocabulary is the rows of an embedding that names can reach. A byte has one code, so they are 257 at most. gta1's
+// table has 10,001, and folding all of them takes sixty times as long as a step needs.
 type vocabulary struct {
 	used  []int       // rows, ascending
 	index map[int]int // and their places among used
 	table string      // the embedding's parameter
 }
 
-// Reachable opens a session for the rows of the embedding that names can reach, where that saves much: the others stay as
-// they began. An Engine whose time grows with the table calls it.
+// Reachable opens a session for the rows of the embedding that names can reach, where that saves much: the others stay
+// as they began. An Engine whose time grows with the table calls it.
 func Reachable(s Setup, open func(Setup) (Session, error)) (Session, error) {
 	v := newVocabulary(s.Spec)
 	if v == nil {
@@ -33,7 +34,7 @@ func Reachable(s Setup, open func(Setup) (Session, error)) (Session, error) {
 	}
 	r := &reaching{Session: inner, vocabulary: v, full: s.Weights[v.table].Clone()}
 	if on, ok := inner.(Resident); ok {
-		return &residentReaching{reaching: r, on: on}, nil
+		return &residentReaching{r, on}, nil
 	}
 	return r, nil
 }
@@ -51,11 +52,7 @@ func newVocabulary(spec *model.Spec) *vocabulary {
 	if first.Rows < 4*len(codes) {
 		return nil
 	}
-	v := &vocabulary{index: map[int]int{}}
-	for c := range codes {
-		v.used = append(v.used, c)
-	}
-	slices.Sort(v.used)
+	v := &vocabulary{used: slices.Sorted(maps.Keys(codes)), index: map[int]int{}}
 	for i, c := range v.used {
 		v.index[c] = i
 	}
@@ -83,10 +80,7 @@ func (v *vocabulary) take(w model.Weights) model.Weights {
 	if !ok {
 		return w
 	}
-	out, dim := model.Weights{}, full.Shape[1]
-	for name, t := range w {
-		out[name] = t
-	}
+	out, dim := maps.Clone(w), full.Shape[1]
 	small := model.NewTensor(len(v.used), dim)
 	for i, row := range v.used {
 		copy(small.Data[i*dim:(i+1)*dim], full.Data[row*dim:])
@@ -117,7 +111,6 @@ type reaching struct {
 	batch Batch
 }
 
-// Step does one update.
 func (r *reaching) Step(ctx context.Context, b *Batch) (float64, error) {
 	r.batch = Batch{Codes: append(r.batch.Codes[:0], b.Codes...), Labels: b.Labels, Weights: b.Weights}
 	for i, c := range r.batch.Codes {
@@ -130,17 +123,18 @@ func (r *reaching) Step(ctx context.Context, b *Batch) (float64, error) {
 	return r.Session.Step(ctx, &r.batch)
 }
 
-// Weights copies the parameters out.
-func (r *reaching) Weights() model.Weights { return r.put(r.Session.Weights(), r.full) }
-
-// State copies parameters and optimiser out.
-func (r *reaching) State() State {
-	s, zeros := r.Session.State(), model.NewTensor(r.full.Shape...)
-	s.Weights, s.M, s.V = r.put(s.Weights, r.full), r.put(s.M, zeros), r.put(s.V, zeros)
-	return s
+func (r *reaching) Weights() (model.Weights, error) {
+	w, err := r.Session.Weights()
+	return r.put(w, r.full), err
 }
 
-// Restore continues from s.
+func (r *reaching) State() (State, error) {
+	s, err := r.Session.State()
+	zeros := model.NewTensor(r.full.Shape...)
+	s.Weights, s.M, s.V = r.put(s.Weights, r.full), r.put(s.M, zeros), r.put(s.V, zeros)
+	return s, err
+}
+
 func (r *reaching) Restore(s State) error {
 	if t, ok := s.Weights[r.table]; !ok || !slices.Equal(t.Shape, r.full.Shape) {
 		return fmt.Errorf("restore: %s is missing or of another shape than %v", r.table, r.full.Shape)
@@ -150,23 +144,10 @@ func (r *reaching) Restore(s State) error {
 	return r.Session.Restore(s)
 }
 
-// residentReaching is a reaching session whose device keeps the training set.
+// residentReaching is a reaching session whose device keeps the training set, as codes that Narrow made.
 type residentReaching struct {
 	*reaching
-	on Resident
-}
-
-// Keep, Epoch and Probabilities take codes that Narrow made.
-func (r *residentReaching) Keep(codes []byte, labels []uint16, weights []float32) error {
-	return r.on.Keep(codes, labels, weights)
-}
-
-func (r *residentReaching) Epoch(ctx context.Context, key uint64, before func(done int), report func(done int, loss float64) error) (float64, error) {
-	return r.on.Epoch(ctx, key, before, report)
-}
-
-func (r *residentReaching) Probabilities(ctx context.Context, codes []byte, out []float32) error {
-	return r.on.Probabilities(ctx, codes, out)
+	DeviceSet
 }
 
 // Narrow writes the places of codes among the rows that are used. The encoder makes no others.

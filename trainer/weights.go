@@ -9,9 +9,9 @@ const (
 	WeightFamily   = "family"
 )
 
-// weights gives each group's names their weight: all 1; with WeightBalanced n / (labels · count), so that every label weighs
-// the same in sum; with WeightFamily by the inverse root of the group's size, 1 on average over a label, so that a family of
-// a thousand names is not drowned by one of a hundred thousand and yet not learned by heart.
+// weights gives each group's names their weight: 1 with WeightNone; n / (labels · count) with WeightBalanced, so that
+// every label weighs the same in sum; with WeightFamily by the inverse root of the group's size, 1 on average over a
+// label, so that large families do not drown small ones.
 func (s *Set) weights(labels int, how string) []float32 {
 	var sizes, of []int // names and label of each group
 	for i, g := range s.groups {
@@ -21,9 +21,10 @@ func (s *Set) weights(labels int, how string) []float32 {
 		sizes[g]++
 		of[g] = int(s.labels[i])
 	}
-	counts, used := s.counts(labels), 0
+	counts, used := make([]int, labels), 0
 	roots := make([]float64, labels) // sum over a label's names of their group's inverse root
 	for g, n := range sizes {
+		counts[of[g]] += n
 		roots[of[g]] += math.Sqrt(float64(n))
 	}
 	for _, c := range counts {

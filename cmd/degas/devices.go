@@ -10,11 +10,12 @@ import (
 
 func (c *command) devices() *cli.Command {
 	return &cli.Command{
-		Name:        "devices",
-		Usage:       "list the GPUs that --engine cuda could use",
-		Description: "Prints every NVIDIA device and, where it cannot be used, why. Exits with 1 where there is none that can.\n\nExample: degas devices",
-		Flags:       []cli.Flag{jsonFlag},
-		Action:      c.devicesAction,
+		Name:  "devices",
+		Usage: "list the GPUs that --engine cuda could use",
+		Description: "Prints every NVIDIA device and, where it cannot be used, why. " +
+			"Exits with 1 where there is none that can.\n\nExample: degas devices",
+		Flags:  []cli.Flag{jsonFlag},
+		Action: c.devicesAction,
 	}
 }
 
@@ -51,7 +52,8 @@ func (c *command) printDevices(all []device.Info) error {
 		if d.Problem != "" {
 			usable = "no: " + d.Problem
 		}
-		fmt.Fprintf(w, "%d\t%s\t%.1f GiB\t%.1f GiB\t%s\tCUDA %s\t%s\n", d.Index, d.Name, float64(d.Memory)/gib, float64(d.Free)/gib, d.Compute, d.Driver, usable)
+		fmt.Fprintf(w, "%d\t%s\t%.1f GiB\t%.1f GiB\t%s\tCUDA %s\t%s\n",
+			d.Index, d.Name, float64(d.Memory)/gib, float64(d.Free)/gib, d.Compute, d.Driver, usable)
 	}
 	return w.Flush()
 }

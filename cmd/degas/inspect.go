@@ -20,8 +20,9 @@ func (c *command) inspect() *cli.Command {
 		Name:      "inspect",
 		Usage:     "show what a processed data set holds",
 		ArgsUsage: "[PATH]",
-		Description: "PATH (data/processed) is a folder that process-data wrote, or one of its .arrow files. Shows the schema, counts, the\n" +
-			"largest families and some names of each class; --plot draws lengths and characters.\n\n" +
+		Description: "PATH (data/processed) is a folder that process-data wrote, or one of its .arrow files. " +
+			"Shows the schema, counts, the\nlargest families and some names of each class; " +
+			"--plot draws lengths and characters.\n\n" +
 			"Example: degas inspect data/processed/train.arrow --samples 5 --plot train.png",
 		Flags: []cli.Flag{
 			&cli.IntFlag{Name: "samples", Value: 3, Usage: "names shown of each class"},
@@ -120,8 +121,9 @@ func printDescription(w io.Writer, d *datasets.Description, most int) {
 		if c == nil {
 			continue
 		}
-		fmt.Fprintf(w, "%s\t%d\t%.1f %%\t%.1f\t%d\t%d\t%d\n", class, c.Rows, 100*float64(c.Rows)/float64(max(d.Split.Rows, 1)),
-			c.MeanLength(), c.LengthQuantile(0.5), c.LengthQuantile(0.95), c.LengthQuantile(1))
+		fmt.Fprintf(w, "%s\t%d\t%.1f %%\t%.1f\t%d\t%d\t%d\n", class, c.Rows,
+			100*float64(c.Rows)/float64(max(d.Split.Rows, 1)), c.MeanLength(), c.LengthQuantile(0.5), c.LengthQuantile(0.95),
+			c.LengthQuantile(1))
 	}
 	printLargest(w, "family", d.Split.ByFamily, most)
 	printLargest(w, "source", d.Split.BySource, most)

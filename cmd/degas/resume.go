@@ -12,9 +12,9 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// resumed is the request that --resume asks for: the run's own, but for the number of epochs, the patience and
+// resumedRun is the request that --resume asks for: the run's own, but for the number of epochs, the patience and
 // the folder of the data, where they are given. Another flag may only repeat what the run has.
-func resumed(ctx *cli.Context) (trainer.Request, error) {
+func resumedRun(ctx *cli.Context) (trainer.Request, error) {
 	none := trainer.Request{}
 	dir, err := runDir(ctx.String("runs"), ctx.String("run"), "", true)
 	if err != nil {
@@ -22,7 +22,8 @@ func resumed(ctx *cli.Context) (trainer.Request, error) {
 	}
 	cfg, err := trainer.ReadConfig(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return none, fmt.Errorf("resume %s: no %s there. Try: degas train-model --run %s without --resume", dir, trainer.ConfigFile, filepath.Base(dir))
+		return none, fmt.Errorf("resume %s: no %s there. Try: degas train-model --run %s without --resume",
+			dir, trainer.ConfigFile, filepath.Base(dir))
 	} else if err != nil {
 		return none, err
 	}
@@ -52,7 +53,8 @@ func resumed(ctx *cli.Context) (trainer.Request, error) {
 	}
 	kept.Epochs, kept.Patience = o.Epochs, o.Patience
 	if o != kept {
-		return none, usagef("a resumed run keeps its recipe, which is in %s: only --epochs and --patience may change", filepath.Join(dir, trainer.ConfigFile))
+		return none, usagef("a resumed run keeps its recipe, which is in %s: only --epochs and --patience may change",
+			filepath.Join(dir, trainer.ConfigFile))
 	}
 	cfg.Options, cfg.Data = kept, argument(ctx, 0, cfg.Data)
 	return trainer.Request{Dir: dir, Config: *cfg, Resume: true}, nil

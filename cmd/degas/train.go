@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/degas-dns/degas/model"
@@ -22,36 +23,46 @@ func (c *command) train() *cli.Command {
 		Name:      "train-model",
 		Usage:     "train a model on the splits of process-data",
 		ArgsUsage: "[IN]",
-		Description: "IN is the output of process-data (data/processed). The run goes to runs/NAME: config.yaml, history.jsonl\n" +
-			"and the same for TensorBoard, a checkpoint for --resume, and the best epoch's model in model/.\n\n" +
-			"auto and hybrid have a recipe of their own: 7 epochs, batches of 512, rate 0.002 on a cosine, weight decay 0.02,\n" +
-			"augment 0.15 and, but for --target family, invent 0.2 and 6 epochs with blend 0.5, which adds one. The values shown are\n" +
-			"those of every other architecture and of --from; a flag replaces either. A resumed run keeps its own: of it only\n" +
-			"--epochs and --patience may change.\n\n" +
+		Description: "IN is the output of process-data (data/processed). The run goes to runs/NAME: config.yaml, " +
+			"history.jsonl\nand the same for TensorBoard, a checkpoint for --resume, and the best epoch's model in model/.\n\n" +
+			"auto and hybrid have a recipe of their own: 7 epochs, batches of 512, rate 0.002 on a cosine, " +
+			"weight decay 0.02,\naugment 0.15 and, but for --target family, invent 0.2 and 6 epochs with blend 0.5, " +
+			"which adds one. The values shown are\nthose of every other architecture and of --from; a flag replaces either. " +
+			"A resumed run keeps its own: of it only\n--epochs and --patience may change.\n\n" +
 			"Example: degas train-model data/processed --epochs 5 --run first",
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "arch", Value: trainer.Auto, Usage: "auto, the best known, with a recipe of its own; " + strings.Join(model.Presets(), ", ") + ", or a `SPEC` file (.json, as the spec in a model.json)"},
-			&cli.StringFlag{Name: "from", Usage: "start from the model of a run or a version `DIR`, whose architecture and labels stay, and with them the target"},
+			&cli.StringFlag{Name: "arch", Value: trainer.Auto, Usage: "auto, the best known, with a recipe of its own; " +
+				strings.Join(model.Presets(), ", ") + ", or a `SPEC` file (.json, as the spec in a model.json)"},
+			&cli.StringFlag{Name: "from", Usage: "start from the model of a run or a version `DIR`, " +
+				"whose architecture and labels stay, and with them the target"},
 			&cli.IntFlag{Name: "epochs", Value: d.Epochs, Usage: "at most `N` passes over the training names"},
 			&cli.IntFlag{Name: "batch-size", Value: d.BatchSize, Usage: "names a step"},
-			&cli.IntFlag{Name: "patience", Value: d.Patience, Usage: "stop after `N` epochs without a lower validation loss; 0 never"},
+			&cli.IntFlag{Name: "patience", Value: d.Patience,
+				Usage: "stop after `N` epochs without a lower validation loss; 0 never"},
 			&cli.StringFlag{Name: "optimizer", Value: d.Optimizer, Usage: "adam or rmsprop"},
 			&cli.Float64Flag{Name: "learning-rate", Value: d.LearningRate, Usage: "the optimizer's step size"},
-			&cli.StringFlag{Name: "schedule", Value: trainer.SchedulePlateau, Usage: "plateau halves the rate when validation stops improving, cosine lowers it to nothing by the last epoch"},
+			&cli.StringFlag{Name: "schedule", Value: trainer.SchedulePlateau, Usage: "plateau halves the rate " +
+				"when validation stops improving, cosine lowers it to nothing by the last epoch"},
 			&cli.Float64Flag{Name: "weight-decay", Usage: "AdamW's"},
 			&cli.Float64Flag{Name: "label-smoothing", Usage: "share of each target that all labels divide between them"},
 			&cli.Float64Flag{Name: "augment", Usage: "share of training names that get a host such as www put before them"},
-			&cli.Float64Flag{Name: "invent", Usage: "share of malicious training names that names of invented families take the place of"},
-			&cli.Float64Flag{Name: "blend", Usage: "share in the model of one more epoch, in which most malicious names are long random letters and hashes (0: none)"},
+			&cli.Float64Flag{Name: "invent",
+				Usage: "share of malicious training names that names of invented families take the place of"},
+			&cli.Float64Flag{Name: "blend", Usage: "share in the model of one more epoch, " +
+				"in which most malicious names are long random letters and hashes (0: none)"},
 			&cli.IntFlag{Name: "names", Usage: "train on `N` of the training names, drawn by the seed (0: all)"},
-			&cli.Float64Flag{Name: "average", Usage: "decay a step of a running mean of the weights that is kept in place of the last ones (0: none)"},
+			&cli.Float64Flag{Name: "average",
+				Usage: "decay a step of a running mean of the weights that is kept in place of the last ones (0: none)"},
 			&cli.StringFlag{Name: "target", Value: trainer.TargetBinary, Usage: "binary, class or family"},
-			&cli.StringFlag{Name: "class-weight", Value: d.ClassWeight, Usage: "none, balanced between labels, or family, which gives small families more weight"},
+			&cli.StringFlag{Name: "class-weight", Value: d.ClassWeight,
+				Usage: "none, balanced between labels, or family, which gives small families more weight"},
 			&cli.Uint64Flag{Name: "seed", Value: d.Seed, Usage: "of weights, order and dropout"},
-			&cli.StringFlag{Name: "engine", Value: trainer.EngineAuto, Usage: "auto, a GPU where there is one that this degas can use; " + strings.Join(trainer.Engines(), ", ")},
-			&cli.StringFlag{Name: "precision", Usage: "of matrix products: fp32, tf32 or bf16; weights and sums are fp32 (fp32 on the CPU, bf16 on CUDA)"},
-			&cli.BoolFlag{Name: "deterministic", Usage: "the same seed gives the same weights; all engines always do, on the same kind of machine and with the same --workers"},
-			&cli.IntFlag{Name: "workers", Usage: "parts a batch is split into (0: one a core); results depend on it in their last digits"},
+			&cli.StringFlag{Name: "engine", Value: trainer.EngineAuto, Usage: "auto, a GPU where there is one that this " +
+				"degas can use; " + strings.Join(trainer.Engines.Names(), ", ")},
+			&cli.StringFlag{Name: "precision", Usage: "of matrix products: fp32, tf32 or bf16; " +
+				"weights and sums are fp32 (fp32 on the CPU, bf16 on CUDA)"},
+			&cli.IntFlag{Name: "workers",
+				Usage: "parts a batch is split into (0: one a core); results depend on it in their last digits"},
 			&cli.StringFlag{Name: "run", Usage: "`NAME` of the run (the architecture and the next free number)"},
 			&cli.StringFlag{Name: "runs", Value: "runs", Usage: "`DIR` that holds runs"},
 			&cli.BoolFlag{Name: "resume", Usage: "go on with the run of that name"},
@@ -65,11 +76,11 @@ func (c *command) trainAction(ctx *cli.Context) error {
 	if err := arguments(ctx, 0, 1); err != nil {
 		return err
 	}
-	plan := c.planned
+	request := c.newRun
 	if ctx.Bool("resume") {
-		plan = resumed
+		request = resumedRun
 	}
-	r, err := plan(ctx)
+	r, err := request(ctx)
 	if err != nil {
 		return err
 	}
@@ -94,33 +105,46 @@ func (c *command) trainAction(ctx *cli.Context) error {
 	if s.Best.Blend > 0 {
 		stopped += ", the last on invented names"
 	}
-	_, err = fmt.Fprintf(c.out, "run         %s\nmodel       %s, %d parameters, %s\nnames       %d to train, %d to validate\nepochs      %d%s\nbest        epoch %d: validation loss %.4f, AUC %.4f, accuracy %.4f\n\nNext: degas evaluate-model %s\n",
-		s.Dir, r.Config.Arch, s.Parameters, strings.Join(labelsShort(s.Labels), ", "), s.Train, s.Validation, s.Epochs, stopped,
-		s.Best.Epoch, s.Best.ValidationLoss, s.Best.ValidationAUC, s.Best.ValidationAccuracy, s.Dir)
+	_, err = fmt.Fprintf(c.out, `run         %s
+model       %s, %d parameters, %s
+names       %d to train, %d to validate
+epochs      %d%s
+best        epoch %d: validation loss %.4f, AUC %.4f, accuracy %.4f
+
+Next: degas evaluate-model %s
+`,
+		s.Dir,
+		r.Config.Arch, s.Parameters, strings.Join(labelsShort(s.Labels), ", "),
+		s.Train, s.Validation,
+		s.Epochs, stopped,
+		s.Best.Epoch, s.Best.ValidationLoss, s.Best.ValidationAUC, s.Best.ValidationAccuracy,
+		s.Dir)
 	return err
 }
 
-// planned is a new run as the flags ask for it.
-func (c *command) planned(ctx *cli.Context) (trainer.Request, error) {
+// newRun is the request for a new run as the flags ask for it.
+func (c *command) newRun(ctx *cli.Context) (trainer.Request, error) {
 	none := trainer.Request{}
-	arch, o, err := recipe(ctx)
+	arch, o := trainer.Recipe(ctx.String("arch"), ctx.String("target"))
+	if ctx.IsSet("from") { // the architecture is not known yet
+		o = trainer.DefaultOptions()
+	}
+	o, err := givenOptions(ctx, o)
 	if err != nil {
 		return none, err
 	}
-	if err := checkTrainFlags(ctx, o); err != nil {
+	if err := checkTrainFlags(ctx, arch, o); err != nil {
 		return none, err
 	}
-	target := ctx.String("target")
-	var spec, planned *model.Spec // of --arch FILE; of that or --from
+	target, from := ctx.String("target"), ctx.String("from")
+	var own, spec *model.Spec // own is that of --arch FILE
 	if strings.HasSuffix(arch, ".json") {
-		s, err := model.ReadSpec(arch)
-		if err != nil {
+		if own, err = model.ReadSpec(arch); err != nil {
 			return none, err
 		}
-		planned = s
-		spec, arch = s, cmp.Or(s.Name, strings.TrimSuffix(filepath.Base(arch), ".json"))
+		spec, arch = own, cmp.Or(own.Name, strings.TrimSuffix(filepath.Base(arch), ".json"))
 	}
-	if from := ctx.String("from"); from != "" {
+	if from != "" {
 		if ctx.IsSet("arch") {
 			return none, usagef("--from has its own architecture: leave --arch out")
 		}
@@ -128,12 +152,19 @@ func (c *command) planned(ctx *cli.Context) (trainer.Request, error) {
 		if err != nil {
 			return none, err
 		}
-		arch, planned = m.Spec.Name, &m.Spec
+		arch, spec = m.Spec.Name, &m.Spec
 		if !ctx.IsSet("target") {
 			target = targetOf(m.Spec.Labels)
 		}
 	}
-	engine, device, err := chooseEngine(ctx.String("engine"), arch, planned)
+	if spec == nil {
+		preset, err := model.Preset(arch)
+		if err != nil {
+			return none, err
+		}
+		spec = &preset
+	}
+	engine, device, err := trainer.ChooseEngine(ctx.String("engine"), spec)
 	if err != nil {
 		return none, err
 	}
@@ -141,22 +172,16 @@ func (c *command) planned(ctx *cli.Context) (trainer.Request, error) {
 		fmt.Fprintf(c.err, "training on %s (--engine %s)\n", device, engine)
 	}
 	dir, err := runDir(ctx.String("runs"), ctx.String("run"), arch, false)
-	if err != nil {
-		return none, err
+	cfg := trainer.Config{
+		Arch:    arch,
+		From:    from,
+		Target:  target,
+		Engine:  engine,
+		Data:    argument(ctx, 0, "data/processed"),
+		Options: o,
+		Degas:   release,
 	}
-	cfg := trainer.Config{Arch: arch, From: ctx.String("from"), Target: target, Engine: engine,
-		Data: argument(ctx, 0, "data/processed"), Options: o, Degas: release}
-	return trainer.Request{Dir: dir, Config: cfg, Spec: spec}, nil
-}
-
-// recipe is the architecture that is asked for and its options, flags replacing what they name.
-func recipe(ctx *cli.Context) (string, trainer.Options, error) {
-	arch, o := trainer.Recipe(ctx.String("arch"), ctx.String("target"))
-	if ctx.IsSet("from") { // the architecture is not known yet
-		o = trainer.DefaultOptions()
-	}
-	o, err := givenOptions(ctx, o)
-	return arch, o, err
+	return trainer.Request{Dir: dir, Config: cfg, Spec: own}, err
 }
 
 // givenOptions are o with what flags replace.
@@ -170,39 +195,26 @@ func givenOptions(ctx *cli.Context, o trainer.Options) (trainer.Options, error) 
 	return o.With(given)
 }
 
-// chooseEngine is trainer.ChooseEngine for a Spec or, without one, a preset.
-func chooseEngine(name, arch string, spec *model.Spec) (engine, device string, err error) {
-	if spec == nil {
-		s, err := model.Preset(arch)
-		if err != nil {
-			return "", "", err
-		}
-		spec = &s
-	}
-	return trainer.ChooseEngine(name, spec)
-}
-
 // checkTrainFlags finds wrong flag values before anything is read or written.
-func checkTrainFlags(ctx *cli.Context, o trainer.Options) error {
+func checkTrainFlags(ctx *cli.Context, arch string, o trainer.Options) error {
 	if err := o.Resolve(); err != nil {
 		return usageError{err}
 	}
-	if arch, _ := trainer.Recipe(ctx.String("arch"), ctx.String("target")); !strings.HasSuffix(arch, ".json") {
+	if !strings.HasSuffix(arch, ".json") {
 		if _, err := model.Preset(arch); err != nil {
 			return usageError{err}
 		}
 	}
 	if engine := ctx.String("engine"); engine != trainer.EngineAuto {
-		if _, err := trainer.LookupEngine(engine); err != nil {
-			return usageError{err}
+		if _, err := trainer.Engines.Lookup(engine); err != nil {
+			return usageError{fmt.Errorf("%w; %s chooses one", err, trainer.EngineAuto)}
 		}
 	}
-	switch t := ctx.String("target"); t {
-	case trainer.TargetBinary, trainer.TargetClass, trainer.TargetFamily:
-		return nil
-	default:
+	targets := []string{trainer.TargetBinary, trainer.TargetClass, trainer.TargetFamily}
+	if t := ctx.String("target"); !slices.Contains(targets, t) {
 		return usagef("target %q: must be binary, class or family", t)
 	}
+	return nil
 }
 
 // labelsShort keeps a family model's list of labels on one line.
@@ -210,7 +222,7 @@ func labelsShort(labels []string) []string {
 	if len(labels) <= 6 {
 		return labels
 	}
-	return append(append([]string(nil), labels[:5]...), fmt.Sprintf("… %d labels", len(labels)))
+	return append(slices.Clone(labels[:5]), fmt.Sprintf("… %d labels", len(labels)))
 }
 
 // runDir is where the run goes: the named directory, or the architecture's next free number.
@@ -238,8 +250,8 @@ func runDir(runs, name, arch string, resume bool) (string, error) {
 	}
 }
 
-// removeIfEmpty takes back the directory of a run that failed before it had anything to keep. One that another process has
-// locked is that process's, which has yet to fill it.
+// removeIfEmpty takes back the directory of a run that failed before it had anything to keep, unless another process
+// has locked it.
 func removeIfEmpty(dir string) {
 	lock := flock.New(filepath.Join(dir, ".lock"))
 	if ok, err := lock.TryLock(); err != nil || !ok {

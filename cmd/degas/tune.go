@@ -10,9 +10,9 @@ func (c *command) tune() *cli.Command {
 		Name:      "tune",
 		Usage:     "search for a better architecture and recipe",
 		ArgsUsage: "CONFIG.yaml",
-		Description: "Trials with values drawn at random train for a few epochs, and the best of them for more. Every trial is a run.\n" +
-			"Interrupted, the same command goes on. Validation decides; the test split is not looked at.\n\n" +
-			"Example: degas tune configs/tune.yaml",
+		Description: "Trials with values drawn at random train for a few epochs, and the best of them for more. " +
+			"Every trial is a run.\nInterrupted, the same command goes on. Validation decides; " +
+			"the test split is not looked at.\n\nExample: degas tune configs/tune.yaml",
 		Flags:  []cli.Flag{jsonFlag},
 		Action: c.tuneAction,
 	}

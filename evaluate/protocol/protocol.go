@@ -148,7 +148,7 @@ func prepare(ctx context.Context, o Options) (*runner, error) {
 	if o.Epochs > 0 {
 		c.Options.Epochs = o.Epochs
 	}
-	if r.engine, err = trainer.LookupEngine(c.Engine); err != nil {
+	if r.engine, err = trainer.Engines.Lookup(c.Engine); err != nil {
 		return nil, err
 	}
 	if r.rows, err = readRows(ctx, r.Data, o.Names); err != nil {

@@ -1,9 +1,8 @@
 // Command benchcpu measures training steps and inference of a preset on the names of a file, one a line, and prints one
-// JSON object: scripts/bench-cpu compares it with other frameworks on the same names.
+// JSON object. scripts/bench-cpu sets other frameworks beside it.
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"flag"
@@ -12,6 +11,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/degas-dns/degas/model"
@@ -52,20 +52,12 @@ func main() {
 }
 
 func read(path string) ([]string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
+	data, err := os.ReadFile(path)
+	names := strings.Fields(string(data))
+	if len(names) == 0 && err == nil {
+		err = fmt.Errorf("%s holds no names", path)
 	}
-	defer f.Close()
-	var out []string
-	s := bufio.NewScanner(f)
-	for s.Scan() {
-		out = append(out, s.Text())
-	}
-	if len(out) == 0 && s.Err() == nil {
-		return nil, fmt.Errorf("%s holds no names", path)
-	}
-	return out, s.Err()
+	return names, err
 }
 
 // measure runs work, which handles n names a call, for about seconds at a time and returns the median names/s.
@@ -94,17 +86,19 @@ func training(spec *model.Spec, names []string, batch, repeat int, seconds float
 	if err != nil {
 		return 0, err
 	}
-	engine, err := trainer.LookupEngine("cpu")
+	engine, err := trainer.Engines.Lookup("cpu")
 	if err != nil {
 		return 0, err
 	}
-	s, err := engine.Start(context.Background(), trainer.Setup{Spec: spec, Weights: w, BatchSize: batch, Workers: runtime.GOMAXPROCS(0), Seed: 1, LearningRate: 1e-3})
+	s, err := engine.Start(context.Background(), trainer.Setup{Spec: spec, Weights: w, BatchSize: batch,
+		Workers: runtime.GOMAXPROCS(0), Seed: 1, LearningRate: 1e-3})
 	if err != nil {
 		return 0, err
 	}
 	defer s.Close()
 	coder, at := spec.Encoder.Coder(), 0
-	b := &trainer.Batch{Codes: make([]uint16, batch*coder.Window()), Labels: make([]int, batch), Weights: make([]float32, batch)}
+	b := &trainer.Batch{Codes: make([]uint16, batch*coder.Window()), Labels: make([]int, batch),
+		Weights: make([]float32, batch)}
 	return measure(repeat, seconds, batch, func() error {
 		for i := range batch {
 			coder.Encode(b.Codes[i*coder.Window():(i+1)*coder.Window()], names[at%len(names)])

@@ -95,7 +95,8 @@ type CountTicks struct{}
 func (CountTicks) Ticks(_, hi float64) []plot.Tick {
 	out := []plot.Tick{{Value: 0, Label: "0"}}
 	for e := 0; float64(e) <= hi+0.1; e++ {
-		out = append(out, plot.Tick{Value: math.Log10(1 + math.Pow(10, float64(e))), Label: Grouped(int(math.Pow(10, float64(e))))})
+		out = append(out, plot.Tick{Value: math.Log10(1 + math.Pow(10, float64(e))),
+			Label: Grouped(int(math.Pow(10, float64(e))))})
 	}
 	return out
 }

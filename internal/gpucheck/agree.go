@@ -13,12 +13,12 @@ import (
 	"github.com/degas-dns/degas/trainer"
 )
 
-var precisions = []string{trainer.PrecisionFP32, trainer.PrecisionTF32, trainer.PrecisionBF16}
+var precisions = []string{"fp32", "tf32", "bf16"}
 
-// How far an engine may lie from the CPU's before something is wrong, several times what rounding was seen to do on an H200: a
-// gradient by its norm, the last loss of a walk by itself, an AUC.
+// How far an engine may lie from the CPU's before something is wrong, several times what rounding was seen to do on an
+// H200: a gradient by its norm, the last loss of a walk by itself, an AUC.
 var (
-	mostGradient = map[string]float64{trainer.PrecisionFP32: 1e-4, trainer.PrecisionTF32: 0.05, trainer.PrecisionBF16: 0.15}
+	mostGradient = map[string]float64{"fp32": 1e-4, "tf32": 0.05, "bf16": 0.15}
 	mostLoss     = 0.15
 	mostAUC      = 5e-4
 )
@@ -77,12 +77,15 @@ func (c *check) differences(ctx context.Context, preset, precision string) (map[
 		return out, fmt.Errorf("no finite gradient of %s", strings.Join(wrong, ", "))
 	}
 	if far != nil {
-		return out, fmt.Errorf("the gradients of %s lie further than %g of their norm from the CPU's", strings.Join(far, ", "), mostGradient[precision])
+		return out, fmt.Errorf("the gradients of %s lie further than %g of their norm from the CPU's",
+			strings.Join(far, ", "), mostGradient[precision])
 	}
 	return out, nil
 }
 
-func gradient(ctx context.Context, engine, precision string, spec *model.Spec, b *trainer.Batch) (model.Weights, error) {
+func gradient(
+	ctx context.Context, engine, precision string, spec *model.Spec, b *trainer.Batch,
+) (model.Weights, error) {
 	s, err := start(ctx, engine, precision, spec, len(b.Labels))
 	if err != nil {
 		return nil, err
@@ -105,7 +108,6 @@ func distance(got, want []float32) float64 {
 	return math.Sqrt(diff) / max(math.Sqrt(norm), 1e-12)
 }
 
-// trajectory is how far two walks lie apart.
 type trajectory struct {
 	Steps   int    `json:"steps"`
 	Largest number `json:"largest_relative_difference"`
@@ -180,8 +182,8 @@ func apart(got, want []float64) *trajectory {
 	return t
 }
 
-// auc trains cnn for five epochs on nine tenths of the names and gives the AUC on the rest, on both engines and, to show what
-// a seed is worth, on the CPU with another.
+// auc trains cnn for five epochs on nine tenths of the names and gives the AUC on the rest, on both engines and, to
+// show what a seed is worth, on the CPU with another.
 func (c *check) auc(ctx context.Context, show func(any)) error {
 	out := map[string]number{}
 	var failed []error
@@ -190,7 +192,9 @@ func (c *check) auc(ctx context.Context, show func(any)) error {
 		seed                    uint64
 	}{
 		{"CPU", "cpu", "", 1},
-		{"CUDA fp32", c.engine, trainer.PrecisionFP32, 1}, {"CUDA tf32", c.engine, trainer.PrecisionTF32, 1}, {"CUDA bf16", c.engine, trainer.PrecisionBF16, 1},
+		{"CUDA fp32", c.engine, "fp32", 1},
+		{"CUDA tf32", c.engine, "tf32", 1},
+		{"CUDA bf16", c.engine, "bf16", 1},
 		{"CPU with another seed", "cpu", "", 2},
 	} {
 		auc, err := c.aucOf(ctx, t.engine, t.precision, t.seed)
@@ -211,24 +215,36 @@ func (c *check) auc(ctx context.Context, show func(any)) error {
 }
 
 func (c *check) aucOf(ctx context.Context, engine, precision string, seed uint64) (float64, error) {
-	e, err := trainer.LookupEngine(engine)
-	if err != nil {
-		return 0, err
-	}
-	spec, err := c.spec("cnn", true)
-	if err != nil {
-		return 0, err
-	}
 	o := trainer.DefaultOptions()
 	o.Epochs, o.Precision, o.Seed = 5, precision, seed
 	n := len(c.names)
 	if c.quick {
 		n, o.Epochs = 600, 1
 	}
-	train, rest := trainer.NewSet(c.names[:n*9/10], c.labels[:n*9/10]), trainer.NewSet(c.names[n*9/10:n], c.labels[n*9/10:n])
-	r, err := trainer.Fit(ctx, trainer.Task{Spec: spec, Engine: e, Train: train, Validation: rest}, o, trainer.Observer{})
+	history, err := c.fit(ctx, engine, o, trainer.NewSet(c.names[:n*9/10], c.labels[:n*9/10]),
+		trainer.NewSet(c.names[n*9/10:n], c.labels[n*9/10:n]))
 	if err != nil {
 		return 0, err
 	}
-	return r.History[len(r.History)-1].ValidationAUC, nil
+	return history[len(history)-1].ValidationAUC, nil
+}
+
+// fit trains cnn.
+func (c *check) fit(
+	ctx context.Context, engine string, o trainer.Options, train, validation *trainer.Set,
+) ([]trainer.Epoch, error) {
+	e, err := trainer.Engines.Lookup(engine)
+	if err != nil {
+		return nil, err
+	}
+	spec, err := c.spec("cnn", true)
+	if err != nil {
+		return nil, err
+	}
+	task := trainer.Task{Spec: spec, Engine: e, Train: train, Validation: validation}
+	r, err := trainer.Fit(ctx, task, o, trainer.Observer{})
+	if err != nil {
+		return nil, err
+	}
+	return r.History, nil
 }

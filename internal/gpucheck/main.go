@@ -1,10 +1,9 @@
-// Command gpucheck compares the CUDA engine with the CPU engine and measures it, on the names of a file. It prints a JSON
-// object a line, each with all that there is so far; scripts/gpu-check carries it to a GPU and sets other frameworks beside it. A kernel
-// that fails takes the process's use of the device along, so that it starts one for each part. Built by scripts/gpu-check --build.
+// Command gpucheck compares the CUDA engine with the CPU engine and measures it, on the names of a file. Each line that
+// it prints is a JSON object with all results so far. scripts/gpu-check builds it (--build), carries it to a GPU and
+// starts a process for each part: a kernel that fails ends the process's use of the device.
 package main
 
 import (
-	"bufio"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -41,14 +40,16 @@ type check struct {
 	presets []string // what is compared and measured
 }
 
-// part is one kind of measurement. It shows all it has whenever there is more, so that what fails later takes nothing along.
+// part is one kind of measurement. It shows all it has whenever there is more, so that what fails later takes nothing
+// along.
 type part struct {
 	name string
 	run  func(c *check, ctx context.Context, show func(result any)) error
 }
 
 // parts has what matters most first, as scripts/gpu-check does, which starts a process for each.
-var parts = []part{{"gradients", (*check).gradients}, {"speed", (*check).speed}, {"epoch", (*check).epoch}, {"products", (*check).products}, {"auc", (*check).auc}, {"trajectories", (*check).trajectories}}
+var parts = []part{{"gradients", (*check).gradients}, {"speed", (*check).speed}, {"epoch", (*check).epoch},
+	{"products", (*check).products}, {"auc", (*check).auc}, {"trajectories", (*check).trajectories}}
 
 func main() {
 	file := flag.String("names", "", "file of names, \"name,0\" or \"name,1\" a line")
@@ -145,24 +146,21 @@ func (n number) MarshalJSON() ([]byte, error) {
 }
 
 func (c *check) read(path string) error {
-	f, err := os.Open(path)
+	data, err := os.ReadFile(path)
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	lines := bufio.NewScanner(f)
-	for lines.Scan() {
-		line := lines.Text()
-		if len(line) < 2 || line[len(line)-2] != ',' {
+	for line := range strings.FieldsSeq(string(data)) {
+		name, label, ok := strings.Cut(line, ",")
+		if !ok || len(label) != 1 {
 			return fmt.Errorf("read %s: line %d is not \"name,label\"", path, len(c.names)+1)
 		}
-		c.names = append(c.names, line[:len(line)-2])
-		c.labels = append(c.labels, int(line[len(line)-1]-'0'))
+		c.names, c.labels = append(c.names, name), append(c.labels, int(label[0]-'0'))
 	}
-	if len(c.names) < 1000 && lines.Err() == nil {
+	if len(c.names) < 1000 {
 		return fmt.Errorf("read %s: %d names are too few", path, len(c.names))
 	}
-	return lines.Err()
+	return nil
 }
 
 // spec is a preset, without dropout where engines are compared: their masks differ.
@@ -176,7 +174,7 @@ func (c *check) spec(preset string, dropout bool) (*model.Spec, error) {
 
 // start opens a session of an engine with the weights of seed 1.
 func start(ctx context.Context, engine, precision string, spec *model.Spec, batch int) (trainer.Session, error) {
-	e, err := trainer.LookupEngine(engine)
+	e, err := trainer.Engines.Lookup(engine)
 	if err != nil {
 		return nil, err
 	}
@@ -184,7 +182,8 @@ func start(ctx context.Context, engine, precision string, spec *model.Spec, batc
 	if err != nil {
 		return nil, err
 	}
-	return e.Start(ctx, trainer.Setup{Spec: spec, Weights: w, BatchSize: batch, Workers: 2, Seed: 1, LearningRate: 1e-3, Precision: precision})
+	return e.Start(ctx, trainer.Setup{Spec: spec, Weights: w, BatchSize: batch, Workers: 2, Seed: 1, LearningRate: 1e-3,
+		Precision: precision})
 }
 
 // batch encodes n names from the first on, over and over.

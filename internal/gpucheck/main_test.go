@@ -17,21 +17,20 @@ import (
 	"github.com/degas-dns/degas/trainer/cuda/device"
 )
 
-// faulty is the CPU engine, but in tf32 all is NaN and in bf16 the device is lost: at the first gradient, at the second step.
+// faulty is the CPU engine, but in tf32 all is NaN and in bf16 the device is lost: at the first gradient, at the second
+// step.
 type faulty struct{ trainer.Engine }
 
 // open counts its sessions.
 var open int
 
 func init() {
-	cpu, err := trainer.LookupEngine("cpu")
+	cpu, err := trainer.Engines.Lookup("cpu")
 	if err != nil {
 		panic(err)
 	}
-	trainer.RegisterEngine(faulty{cpu})
+	trainer.Engines.Register("faulty", faulty{cpu})
 }
-
-func (faulty) Name() string { return "faulty" }
 
 func (f faulty) Start(ctx context.Context, s trainer.Setup) (trainer.Session, error) {
 	precision := s.Precision
@@ -83,7 +82,8 @@ func (s *faultySession) Close() error {
 // shown runs a part and gives the last line it printed.
 func shown(t *testing.T, p part) map[string]json.RawMessage {
 	t.Helper()
-	c := &check{names: []string{"example.org", "qwxkzv.example"}, labels: []int{0, 1}, quick: true, engine: "faulty", presets: []string{"cnn"}}
+	c := &check{names: []string{"example.org", "qwxkzv.example"}, labels: []int{0, 1}, quick: true, engine: "faulty",
+		presets: []string{"cnn"}}
 	var text bytes.Buffer
 	if err := c.one(t.Context(), p, map[string]any{}, json.NewEncoder(&text)); err != nil {
 		t.Fatal(err)
@@ -106,8 +106,10 @@ func TestFaultyDevice(t *testing.T) {
 		wantText string   // in the result
 		wantErrs []string // how the lines of the error begin
 	}{
-		{"gradients", []string{"cnn fp32", "cnn tf32"}, `"NaN"`, []string{"cnn tf32: no finite gradient of ", "cnn bf16: gradient: device: lost"}},
-		{"trajectories", []string{"cnn bf16", "cnn fp32", "cnn tf32"}, `"largest_relative_difference":"NaN"`, []string{"cnn tf32: no finite loss", "cnn bf16: device: lost"}},
+		{"gradients", []string{"cnn fp32", "cnn tf32"}, `"NaN"`,
+			[]string{"cnn tf32: no finite gradient of ", "cnn bf16: gradient: device: lost"}},
+		{"trajectories", []string{"cnn bf16", "cnn fp32", "cnn tf32"}, `"largest_relative_difference":"NaN"`,
+			[]string{"cnn tf32: no finite loss", "cnn bf16: device: lost"}},
 	} {
 		run, err := choose(test.part)
 		if err != nil {
@@ -141,7 +143,8 @@ func TestPartFails(t *testing.T) {
 		want map[string]json.RawMessage
 	}{
 		{"whole", func(show func(any)) error { show(1); show(2); return nil }, map[string]json.RawMessage{"p": []byte("2")}},
-		{"half", func(show func(any)) error { show(1); return errors.New("x") }, map[string]json.RawMessage{"p": []byte("1"), "p_error": []byte(`"x"`)}},
+		{"half", func(show func(any)) error { show(1); return errors.New("x") },
+			map[string]json.RawMessage{"p": []byte("1"), "p_error": []byte(`"x"`)}},
 		{"nothing", func(func(any)) error { return errors.New("x") }, map[string]json.RawMessage{"p_error": []byte(`"x"`)}},
 		{"not JSON", func(show func(any)) error { show(1); show(math.Inf(1)); return nil },
 			map[string]json.RawMessage{"p": []byte("1"), "p_error": []byte(`"json: unsupported value: +Inf"`)}},
@@ -154,7 +157,8 @@ func TestPartFails(t *testing.T) {
 }
 
 func TestNumber(t *testing.T) {
-	for n, want := range map[number]string{1.5: `1.5`, number(math.Inf(1)): `"+Inf"`, number(math.Inf(-1)): `"-Inf"`, number(math.NaN()): `"NaN"`} {
+	for n, want := range map[number]string{1.5: `1.5`, number(math.Inf(1)): `"+Inf"`, number(math.Inf(-1)): `"-Inf"`,
+		number(math.NaN()): `"NaN"`} {
 		if got, err := json.Marshal(n); err != nil || string(got) != want {
 			t.Errorf("%v: %s, %v, want %s", float64(n), got, err, want)
 		}

@@ -12,8 +12,8 @@ import (
 	"github.com/degas-dns/degas/trainer/cuda/device"
 )
 
-// product is how long one of the dense layer's matrix products takes: c [M, N] of a [M, K] and b [K, N], multiplied in bf16: a
-// is fp32, b bf16 where it is the weights.
+// product is how long one of the dense layer's matrix products takes: c [M, N] of a [M, K] and b [K, N], multiplied in
+// bf16: a is fp32, b bf16 where it is the weights.
 type product struct {
 	Use          string  `json:"use"`
 	M            int     `json:"m"`
@@ -81,10 +81,11 @@ func (c *check) product(ctx context.Context, dev device.Device, p *product) erro
 	}
 	grid := device.Dim{X: (p.M + 63) / 64, Y: (p.N + 127) / 128, Z: p.splits}
 	run := func() error {
-		err := dev.Launch(p.kernel, grid, device.Dim{X: 256}, 0, uint64(at[0]), uint64(at[1]), uint64(at[2]), 0, uint64(p.M), uint64(p.N), uint64(p.K),
-			uint64(aStride), uint64(bStride), uint64(p.N), uint64(p.M*p.N), split, 0, 0)
+		err := dev.Launch(p.kernel, grid, device.Dim{X: 256}, 0, uint64(at[0]), uint64(at[1]), uint64(at[2]), 0, uint64(p.M),
+			uint64(p.N), uint64(p.K), uint64(aStride), uint64(bStride), uint64(p.N), uint64(p.M*p.N), split, 0, 0)
 		if p.splits > 1 && err == nil {
-			err = dev.Launch("add_parts", device.Dim{X: (p.M*p.N + 255) / 256}, device.Dim{X: 256}, 0, uint64(at[0]), uint64(at[0]), uint64(p.M*p.N), uint64(p.splits), 0)
+			err = dev.Launch("add_parts", device.Dim{X: (p.M*p.N + 255) / 256}, device.Dim{X: 256}, 0, uint64(at[0]),
+				uint64(at[0]), uint64(p.M*p.N), uint64(p.splits), 0)
 		}
 		return err
 	}

@@ -117,21 +117,14 @@ func (c *check) epoch(ctx context.Context, show func(any)) error {
 	for i := range n {
 		names[i], labels[i] = c.names[i%len(c.names)], c.labels[i%len(c.names)]
 	}
-	spec, err := c.spec("cnn", true)
-	if err != nil {
-		return err
-	}
-	e, err := trainer.LookupEngine(c.engine)
-	if err != nil {
-		return err
-	}
 	o := trainer.DefaultOptions()
 	o.Epochs, o.BatchSize = 2, batch // the first also loads kernels and the set
-	r, err := trainer.Fit(ctx, trainer.Task{Spec: spec, Engine: e, Train: trainer.NewSet(names, labels), Validation: trainer.NewSet(names[:n/10], labels[:n/10])}, o, trainer.Observer{})
+	history, err := c.fit(ctx, c.engine, o, trainer.NewSet(names, labels), trainer.NewSet(names[:n/10], labels[:n/10]))
 	if err != nil {
 		return err
 	}
-	first, second := r.History[0], r.History[1]
-	show(map[string]float64{"names": float64(n), "first_seconds": first.Seconds, "seconds": second.Seconds, "training_names_per_second": second.NamesPerSecond})
+	first, second := history[0], history[1]
+	show(map[string]float64{"names": float64(n), "first_seconds": first.Seconds, "seconds": second.Seconds,
+		"training_names_per_second": second.NamesPerSecond})
 	return nil
 }

@@ -29,7 +29,7 @@ type builder struct {
 
 // build lays a Spec out on a device, with the weights of s. step counts the updates; dropout masks depend on it.
 func build(dev device.Device, s trainer.Setup, precision string, step *uint64) (*network, error) {
-	n, err := plan(dev, s, precision, step)
+	n, err := layOut(dev, s, precision, step)
 	if err != nil {
 		return nil, err
 	}
@@ -40,19 +40,20 @@ func build(dev device.Device, s trainer.Setup, precision string, step *uint64) (
 	return n, nil
 }
 
-// plan takes the memory and makes the layers.
-func plan(dev device.Device, s trainer.Setup, precision string, step *uint64) (*network, error) {
+func layOut(dev device.Device, s trainer.Setup, precision string, step *uint64) (*network, error) {
 	nodes, err := s.Spec.Graph()
 	if err != nil {
 		return nil, err
 	}
 	enc := &s.Spec.Encoder
-	n := &network{dev: dev, spec: s.Spec, batch: s.BatchSize, window: enc.Window, rows: s.Spec.Codes(), pad: enc.Pad, left: enc.PadSide == model.Left, precision: precision}
+	n := &network{dev: dev, spec: s.Spec, batch: s.BatchSize, window: enc.Window, rows: s.Spec.Codes(), pad: enc.Pad,
+		left: enc.PadSide == model.Left, precision: precision}
 	if n.rows > maxCodes {
 		return nil, fmt.Errorf("%d codes: the kernels know %d. Try: --engine cpu", n.rows, maxCodes)
 	}
-	b := &builder{network: n, nodes: nodes, byName: map[string]model.Node{}, readers: map[string]int{}, params: map[string]param{},
-		values: map[string]*value{}, forks: map[string]*fork{}, whole: map[string]*value{}, seed: s.Seed, step: step}
+	b := &builder{network: n, nodes: nodes, byName: map[string]model.Node{}, readers: map[string]int{},
+		params: map[string]param{}, values: map[string]*value{}, forks: map[string]*fork{}, whole: map[string]*value{},
+		seed: s.Seed, step: step}
 	for _, node := range nodes {
 		b.byName[node.Name] = node
 		for _, in := range node.Inputs {
@@ -94,7 +95,6 @@ func (b *builder) place() {
 	}
 }
 
-// lay makes the layers.
 func (b *builder) lay() error {
 	if first := b.nodes[1]; first.Kind == model.KindEmbedding {
 		b.embedding = b.params[first.Params[0].Name]
@@ -105,7 +105,7 @@ func (b *builder) lay() error {
 		}
 		y, err := b.node(node)
 		if err != nil {
-			return fmt.Errorf("layer %s: %w", node.Name, err)
+			return fmt.Errorf("layer %s: %w. Try: --engine cpu", node.Name, err)
 		}
 		if y != nil { // else its readers fold it
 			b.give(node.Name, y)
@@ -136,17 +136,15 @@ func (b *builder) read(node model.Node, i int) *value {
 
 func (b *builder) add(l layer) { b.layers = append(b.layers, l) }
 
-// par is the i-th parameter of a node.
 func (b *builder) par(node model.Node, i int) param { return b.params[node.Params[i].Name] }
 
-// embedded reports whether a node reads the embedding.
 func (b *builder) embedded(node model.Node) bool {
 	return b.nodes[1].Kind == model.KindEmbedding && node.Inputs[0] == b.nodes[1].Name
 }
 
 func (b *builder) node(node model.Node) (*value, error) {
 	if b.embedded(node) && node.Kind != model.KindConv1D && node.Kind != model.KindLSTM {
-		return nil, fmt.Errorf("no CUDA kernel does a %s that reads the embedding. Try: --engine cpu", node.Kind)
+		return nil, fmt.Errorf("no CUDA kernel does a %s that reads the embedding", node.Kind)
 	}
 	n := b.network
 	switch node.Kind {
@@ -164,7 +162,8 @@ func (b *builder) node(node model.Node) (*value, error) {
 		b.add(l)
 		return l.y, nil
 	case model.KindDropout:
-		l := &dropout{network: n, x: b.read(node, 0), y: n.newValue(node.Shape...), key: model.SubSeed(b.seed, "dropout/"+node.Name), step: b.step, rate: node.Layer.Rate}
+		l := &dropout{network: n, x: b.read(node, 0), y: n.newValue(node.Shape...),
+			key: model.SubSeed(b.seed, "dropout/"+node.Name), step: b.step, rate: node.Layer.Rate}
 		b.add(l)
 		return l.y, nil
 	case model.KindMaxPool, model.KindGlobalMaxPool:
@@ -179,16 +178,17 @@ func (b *builder) node(node model.Node) (*value, error) {
 	case model.KindDense:
 		return b.dense(node)
 	}
-	return nil, fmt.Errorf("no CUDA kernel does a layer of kind %q. Try: --engine cpu", node.Kind)
+	return nil, fmt.Errorf("no CUDA kernel does a layer of kind %q", node.Kind)
 }
 
 func (b *builder) dense(node model.Node) (*value, error) {
-	act, ok := activations[node.Layer.Activation]
+	name := node.Layer.Activation
 	if node.Name == b.nodes[len(b.nodes)-1].Name {
-		act, ok = linear, true // the loss applies the head's
+		name = model.Linear // the loss applies the head's
 	}
-	if !ok {
-		return nil, fmt.Errorf("no CUDA kernel does the activation %q. Try: --engine cpu", node.Layer.Activation)
+	act, err := activation(name)
+	if err != nil {
+		return nil, err
 	}
 	y := b.newValue(node.Shape...)
 	b.add(newDense(b.network, b.read(node, 0), y, b.par(node, 0), b.par(node, 1), act))
@@ -210,9 +210,9 @@ func (b *builder) pool(node model.Node) (*value, error) {
 }
 
 func (b *builder) conv(node model.Node) (*value, error) {
-	act, ok := activations[node.Layer.Activation]
-	if !ok {
-		return nil, fmt.Errorf("no CUDA kernel does the activation %q. Try: --engine cpu", node.Layer.Activation)
+	act, err := activation(node.Layer.Activation)
+	if err != nil {
+		return nil, err
 	}
 	before := 0
 	if node.Layer.Padding == model.Same {
@@ -229,9 +229,10 @@ func (b *builder) conv(node model.Node) (*value, error) {
 	}
 	f, err := newFold(b.network, w, node.Layer.Kernel, node.Layer.Kernel, node.Layer.Filters)
 	if err != nil {
-		return nil, fmt.Errorf("%w. Try: --engine cpu", err)
+		return nil, err
 	}
-	l := &embedConv{fold: f.wantWalk(), y: b.newValue(node.Shape...), b: bias, time: node.Shape[0], before: before, act: act}
+	l := &embedConv{fold: f.wantWalk(), y: b.newValue(node.Shape...), b: bias, time: node.Shape[0], before: before,
+		act: act}
 	b.add(l)
 	return l.y, nil
 }
@@ -251,7 +252,7 @@ func (b *builder) lstm(node model.Node) (*value, error) {
 		y := b.newValue(node.Layer.Units)
 		l, err := newLSTM(b.network, x, y, b.par(node, first), b.par(node, first+1), b.par(node, first+2), shape[0], reverse)
 		if err != nil {
-			return nil, fmt.Errorf("%w. Try: --engine cpu", err)
+			return nil, err
 		}
 		b.add(l)
 		return y, nil

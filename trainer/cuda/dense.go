@@ -1,6 +1,9 @@
 package cuda
 
 import (
+	"fmt"
+	"slices"
+
 	"github.com/degas-dns/degas/model"
 	"github.com/degas-dns/degas/trainer/cuda/device"
 )
@@ -13,7 +16,16 @@ const (
 	sigmoid
 )
 
-var activations = map[string]int{"": linear, model.Linear: linear, model.ReLU: relu, model.Tanh: tanh, model.Sigmoid: sigmoid}
+func activation(name string) (int, error) {
+	if name == "" {
+		return linear, nil
+	}
+	number := slices.Index([]string{model.Linear, model.ReLU, model.Tanh, model.Sigmoid}, name)
+	if number < 0 {
+		return 0, fmt.Errorf("no CUDA kernel does the activation %q", name)
+	}
+	return number, nil
+}
 
 // dense is x·W + b and an activation, x [rows, in] with rows a multiple of the batch.
 type dense struct {
@@ -36,16 +48,18 @@ func newDense(n *network, x, y *value, w, b param, activation int) *dense {
 	n.wantSplit(wide, units, rows)
 	n.wantScratch(sumShares * wide * min(units, narrowUnits))
 	n.wantScratch(sumShares * units)
-	return &dense{network: n, x: x, y: y, in: x.data, din: x.grad, w: w, b: b, rows: rows, wide: wide, units: units, act: activation}
+	return &dense{network: n, x: x, y: y, in: x.data, din: x.grad, w: w, b: b, rows: rows, wide: wide, units: units,
+		act: activation}
 }
 
 func (l *dense) forward(bool) {
 	if l.units < narrowUnits {
-		l.launch("narrow", device.Dim{X: (l.rows + 7) / 8}, device.Dim{X: 256}, 0, l.y.data, l.in, l.w.data, l.b.data, l.rows, l.wide, l.units, l.act)
+		l.launch("narrow", device.Dim{X: (l.rows + 7) / 8}, device.Dim{X: 256}, 0, l.y.data, l.in, l.w.data, l.b.data, l.rows,
+			l.wide, l.units, l.act)
 		return
 	}
-	l.gemm(l.precision, product{a: rowMajor(l.in, l.wide), b: rowMajor(l.w.data, l.units), weights: true, c: rowMajor(l.y.data, l.units),
-		m: l.rows, n: l.units, k: l.wide, bias: l.b.data, activation: l.act})
+	l.gemm(l.precision, product{a: rowMajor(l.in, l.wide), b: rowMajor(l.w.data, l.units), weights: true,
+		c: rowMajor(l.y.data, l.units), m: l.rows, n: l.units, k: l.wide, bias: l.b.data, activation: l.act})
 }
 
 func (l *dense) backward() {
@@ -55,8 +69,10 @@ func (l *dense) backward() {
 		return
 	}
 	d := rowMajor(l.y.grad, l.units)
-	l.gemmSplit(l.precision, product{a: rowMajor(l.in, l.wide).T(), b: d, c: rowMajor(l.w.grad, l.units), m: l.wide, n: l.units, k: l.rows})
-	l.gemm(l.precision, product{a: d, b: rowMajor(l.w.data, l.units).T(), weights: true, c: rowMajor(l.din, l.wide), m: l.rows, n: l.wide, k: l.units})
+	l.gemmSplit(l.precision, product{a: rowMajor(l.in, l.wide).T(), b: d, c: rowMajor(l.w.grad, l.units), m: l.wide,
+		n: l.units, k: l.rows})
+	l.gemm(l.precision, product{a: d, b: rowMajor(l.w.data, l.units).T(), weights: true, c: rowMajor(l.din, l.wide),
+		m: l.rows, n: l.wide, k: l.units})
 }
 
 func (l *dense) narrowBack() {
@@ -74,18 +90,21 @@ type conv struct {
 }
 
 func newConv(n *network, x, y *value, w, b param, before, activation int) *conv {
-	c := &conv{dense: newDense(n, x, y, w, b, activation), time: x.shape[0], steps: y.shape[0], kernel: w.Shape[0], before: before, channels: x.shape[1]}
+	c := &conv{dense: newDense(n, x, y, w, b, activation), time: x.shape[0], steps: y.shape[0], kernel: w.Shape[0],
+		before: before, channels: x.shape[1]}
 	size := n.batch * c.steps * c.kernel * c.channels
 	c.in, c.din = n.alloc(size), n.alloc(size)
 	return c
 }
 
 func (c *conv) forward(training bool) {
-	c.each("windows", c.batch*c.steps*c.kernel*c.channels, c.in, c.x.data, c.batch, c.time, c.steps, c.kernel, c.before, c.channels)
+	c.each("windows", c.batch*c.steps*c.kernel*c.channels, c.in, c.x.data, c.batch, c.time, c.steps, c.kernel, c.before,
+		c.channels)
 	c.dense.forward(training)
 }
 
 func (c *conv) backward() {
 	c.dense.backward()
-	c.each("windows_grad", c.batch*c.time*c.channels, c.x.grad, c.din, c.batch, c.time, c.steps, c.kernel, c.before, c.channels)
+	c.each("windows_grad", c.batch*c.time*c.channels, c.x.grad, c.din, c.batch, c.time, c.steps, c.kernel, c.before,
+		c.channels)
 }

@@ -1,18 +1,18 @@
 package cuda
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 
 	"github.com/degas-dns/degas/model"
 	"github.com/degas-dns/degas/trainer"
 	"github.com/degas-dns/degas/trainer/cuda/device"
 )
 
-func init() { trainer.RegisterEngine(engine{}) }
+func init() { trainer.Engines.Register("cuda", engine{}) }
 
 var (
 	_ trainer.Accelerator    = engine{}
@@ -21,8 +21,6 @@ var (
 
 // engine opens a device and builds sessions on it.
 type engine struct{}
-
-func (engine) Name() string { return "cuda" }
 
 // Available describes the first device.
 func (engine) Available() (string, error) {
@@ -38,6 +36,9 @@ func (engine) Available() (string, error) {
 
 // Start opens the first device and lays the network out on it.
 func (e engine) Start(ctx context.Context, s trainer.Setup) (trainer.Session, error) {
+	if err := s.Check(); err != nil {
+		return nil, fmt.Errorf("engine cuda: %w", err)
+	}
 	return trainer.Reachable(s, func(s trainer.Setup) (trainer.Session, error) { return e.open(ctx, s) })
 }
 
@@ -45,24 +46,11 @@ func (engine) open(ctx context.Context, s trainer.Setup) (trainer.Session, error
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if s.BatchSize < 1 {
-		return nil, fmt.Errorf("engine cuda: batch size %d: must be at least 1", s.BatchSize)
-	}
-	precision := s.Precision
-	if precision == "" {
-		precision = trainer.PrecisionBF16
-	}
-	if !slices.Contains([]string{trainer.PrecisionFP32, trainer.PrecisionTF32, trainer.PrecisionBF16}, precision) {
-		return nil, fmt.Errorf("engine cuda: unknown precision %q, known are %s, %s, %s", precision, trainer.PrecisionFP32, trainer.PrecisionTF32, trainer.PrecisionBF16)
-	}
-	if err := s.Weights.Check(s.Spec); err != nil {
-		return nil, err
-	}
 	dev, err := device.Open(0)
 	if err != nil {
 		return nil, fmt.Errorf("engine cuda: %w", err)
 	}
-	ses, err := newSession(dev, s, precision)
+	ses, err := newSession(dev, s, cmp.Or(s.Precision, trainer.PrecisionBF16))
 	if err != nil {
 		dev.Close()
 		return nil, fmt.Errorf("engine cuda: %w", err)
@@ -103,8 +91,10 @@ func newSession(dev device.Device, s trainer.Setup, precision string) (*session,
 	}
 	ses.network = n
 	ses.m, ses.v = n.alloc(n.size), n.alloc(n.size)
-	ses.labels, ses.shares, ses.losses, ses.sums = n.alloc(n.batch), n.alloc(n.batch), n.take(8*lossBlocks), n.take(sumsSize)
-	ses.hostCodes, ses.hostLabels, ses.hostWeights = make([]byte, n.batch*n.window), make([]int32, n.batch), make([]float32, n.batch)
+	ses.labels, ses.shares = n.alloc(n.batch), n.alloc(n.batch)
+	ses.losses, ses.sums = n.take(8*lossBlocks), n.take(sumsSize)
+	ses.hostCodes = make([]byte, n.batch*n.window)
+	ses.hostLabels, ses.hostWeights = make([]int32, n.batch), make([]float32, n.batch)
 	for i := range ses.ahead {
 		ses.ahead[i] = n.take(n.batch * n.window)
 		n.clear(ses.ahead[i], n.batch*n.window) // as n.codes
@@ -112,15 +102,6 @@ func newSession(dev device.Device, s trainer.Setup, precision string) (*session,
 	n.clear(ses.m, 4*n.size)
 	n.clear(ses.v, 4*n.size)
 	n.clear(ses.sums, sumsSize)
-	switch s.Optimizer {
-	case "", trainer.OptimizerAdam:
-	case trainer.OptimizerRMSProp:
-		if s.WeightDecay > 0 {
-			n.err = fmt.Errorf("optimizer %s has no weight decay", s.Optimizer)
-		}
-	default:
-		n.err = fmt.Errorf("unknown optimizer %q", s.Optimizer)
-	}
 	if n.err != nil {
 		n.close()
 		return nil, n.err
@@ -128,7 +109,6 @@ func newSession(dev device.Device, s trainer.Setup, precision string) (*session,
 	return ses, nil
 }
 
-// Step does one update.
 func (s *session) Step(ctx context.Context, b *trainer.Batch) (float64, error) {
 	if err := errors.Join(ctx.Err(), s.err); err != nil {
 		return 0, err
@@ -149,9 +129,8 @@ func (s *session) Step(ctx context.Context, b *trainer.Batch) (float64, error) {
 
 // load copies a batch to the device; a short one is filled up with padding of weight 0.
 func (s *session) load(b *trainer.Batch) error {
-	count := len(b.Labels)
-	if count < 1 || count > s.batch || len(b.Codes) != count*s.window || len(b.Weights) != count {
-		return fmt.Errorf("batch of %d labels, %d codes and %d weights: want 1 to %d samples of %d codes", count, len(b.Codes), len(b.Weights), s.batch, s.window)
+	if err := b.Check(s.batch, s.window, len(s.spec.Labels)); err != nil {
+		return err
 	}
 	for i := range s.hostCodes {
 		s.hostCodes[i] = byte(s.pad)
@@ -165,13 +144,11 @@ func (s *session) load(b *trainer.Batch) error {
 	clear(s.hostLabels)
 	clear(s.hostWeights)
 	for i, l := range b.Labels {
-		if l < 0 || l >= len(s.spec.Labels) {
-			return fmt.Errorf("sample %d has label %d of %d", i, l, len(s.spec.Labels))
-		}
 		s.hostLabels[i] = int32(l)
 	}
 	copy(s.hostWeights, b.Weights)
-	for at, data := range map[device.Address][]byte{s.codes: s.hostCodes, s.labels: bytesOf(s.hostLabels), s.shares: bytesOf(s.hostWeights)} {
+	for at, data := range map[device.Address][]byte{s.codes: s.hostCodes, s.labels: bytesOf(s.hostLabels),
+		s.shares: bytesOf(s.hostWeights)} {
 		if err := s.dev.Upload(at, data); err != nil {
 			return err
 		}
@@ -179,7 +156,6 @@ func (s *session) load(b *trainer.Batch) error {
 	return nil
 }
 
-// Gradients runs both passes over a batch without an update.
 func (s *session) Gradients(b *trainer.Batch) (float64, model.Weights, error) {
 	if err := s.load(b); err != nil {
 		return 0, nil, err
@@ -205,19 +181,18 @@ func (s *session) gradients(count int) {
 		wide /= 2
 	}
 	blocks := min(max(s.batch*outputs/(lossSamples*wide), 1), lossBlocks)
-	s.launch("cross_entropy", device.Dim{X: blocks}, device.Dim{X: wide}, 0, s.losses, s.logits.grad, s.logits.data, s.labels, s.shares,
-		s.batch, outputs, float32(s.setup.LabelSmoothing))
-	s.launch("add_loss", device.Dim{X: 1}, device.Dim{X: 1}, 0, s.sums+batchLoss, s.sums+epochLoss, s.losses, blocks, count)
+	s.launch("cross_entropy", device.Dim{X: blocks}, device.Dim{X: wide}, 0, s.losses, s.logits.grad, s.logits.data,
+		s.labels, s.shares, s.batch, outputs, float32(s.setup.LabelSmoothing))
+	s.launch("add_loss", device.Dim{X: 1}, device.Dim{X: 1}, 0, s.sums+batchLoss, s.sums+epochLoss, s.losses, blocks,
+		count)
 	s.backward()
 }
 
-// update queues a step.
 func (s *session) update(count int) {
 	s.gradients(count)
 	s.optimize()
 }
 
-// optimize queues the update of the parameters.
 func (s *session) optimize() {
 	s.folded = false
 	b1, b2, epsilon, rate, inverse := 0.9, 0.999, 1e-7, s.rate, 1.0
@@ -229,8 +204,8 @@ func (s *session) optimize() {
 		inverse = 1 / math.Sqrt(1-math.Pow(b2, t))
 	}
 	keep := float32(1 - s.rate*s.setup.WeightDecay)
-	s.each("adam", s.size, s.weights, s.grads, s.m, s.v, s.size, s.matrices, float32(b1), float32(1-b1), float32(b2), float32(1-b2),
-		float32(rate), float32(epsilon), float32(inverse), keep, s.sums+batchLoss)
+	s.each("adam", s.size, s.weights, s.grads, s.m, s.v, s.size, s.matrices, float32(b1), float32(1-b1), float32(b2),
+		float32(1-b2), float32(rate), float32(epsilon), float32(inverse), keep, s.sums+batchLoss)
 }
 
 // number waits for the device and reads one of the sums.
@@ -245,56 +220,44 @@ func (s *session) number(which device.Address) (float64, error) {
 	return out[0], nil
 }
 
-// Weights copies the parameters out. When the device is lost they are nil, and the next step tells.
-func (s *session) Weights() model.Weights { return s.copyOut(s.weights) }
+func (s *session) Weights() (model.Weights, error) { return s.copyOut(s.weights) }
 
-func (s *session) copyOut(base device.Address) model.Weights {
+// copyOut copies parameters or moments, after which the session has an error if the device was lost.
+func (s *session) copyOut(base device.Address) (model.Weights, error) {
 	w, err := s.get(base)
-	if err != nil && s.err == nil {
-		s.err = err
-	}
-	return w
+	s.err = cmp.Or(s.err, err)
+	return w, s.err
 }
 
-// State copies parameters and optimiser out.
-func (s *session) State() trainer.State {
-	st := trainer.State{Weights: s.Weights(), Steps: int(s.updates)}
-	if st.Steps == 0 {
-		return st
+func (s *session) State() (st trainer.State, err error) {
+	st.Steps = int(s.updates)
+	if st.Weights, err = s.Weights(); err != nil || st.Steps == 0 {
+		return st, err
 	}
-	st.V = s.copyOut(s.v)
-	if s.setup.Optimizer != trainer.OptimizerRMSProp {
-		st.M = s.copyOut(s.m)
+	if st.V, err = s.copyOut(s.v); err != nil || s.setup.Optimizer == trainer.OptimizerRMSProp {
+		return st, err
 	}
-	if s.err != nil {
-		return trainer.State{}
-	}
-	return st
+	st.M, err = s.copyOut(s.m)
+	return st, err
 }
 
-// Restore continues from st.
 func (s *session) Restore(st trainer.State) error {
-	if err := s.put(s.weights, st.Weights); err != nil {
-		return fmt.Errorf("restore: %w", err)
+	err := s.put(s.weights, st.Weights)
+	if err == nil && st.Steps > 0 {
+		err = s.put(s.v, st.V)
 	}
-	if st.Steps > 0 {
-		if err := s.put(s.v, st.V); err != nil {
-			return fmt.Errorf("restore: %w", err)
-		}
-		if s.setup.Optimizer != trainer.OptimizerRMSProp {
-			if err := s.put(s.m, st.M); err != nil {
-				return fmt.Errorf("restore: %w", err)
-			}
-		}
+	if err == nil && st.Steps > 0 && s.setup.Optimizer != trainer.OptimizerRMSProp {
+		err = s.put(s.m, st.M)
+	}
+	if err != nil {
+		return fmt.Errorf("restore: %w", err)
 	}
 	s.updates = uint64(st.Steps)
 	return nil
 }
 
-// SetLearningRate changes the step size.
 func (s *session) SetLearningRate(rate float64) { s.rate = rate }
 
-// Close gives the device back.
 func (s *session) Close() error {
 	s.close()
 	return s.dev.Close()

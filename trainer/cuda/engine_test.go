@@ -80,7 +80,7 @@ func TestMain(m *testing.M) {
 
 func start(t *testing.T, engine string, s trainer.Setup) trainer.Session {
 	t.Helper()
-	e, err := trainer.LookupEngine(engine)
+	e, err := trainer.Engines.Lookup(engine)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,11 +103,18 @@ func TestAgreesWithCPU(t *testing.T) {
 		units             int
 		tolerance         float64
 	}{
-		{"cnn", trainer.PrecisionFP32, 0, 1e-4}, {"cnn", trainer.PrecisionTF32, 0, 5e-3}, {"cnn", trainer.PrecisionBF16, 0, 3e-2},
-		{"degas", trainer.PrecisionFP32, 0, 1e-4}, {"degas", trainer.PrecisionBF16, 0, 3e-2},
-		{"lstm", trainer.PrecisionFP32, 10, 1e-4}, {"lstm", trainer.PrecisionBF16, 32, 3e-2}, {"lstm", trainer.PrecisionBF16, 10, 3e-2},
-		{"hybrid", trainer.PrecisionFP32, 40, 1e-4}, {"hybrid", trainer.PrecisionBF16, 32, 3e-2},
-		{"gta1", trainer.PrecisionFP32, 10, 1e-4}, {"gta1", trainer.PrecisionBF16, 64, 3e-2},
+		{"cnn", trainer.PrecisionFP32, 0, 1e-4},
+		{"cnn", trainer.PrecisionTF32, 0, 5e-3},
+		{"cnn", trainer.PrecisionBF16, 0, 3e-2},
+		{"degas", trainer.PrecisionFP32, 0, 1e-4},
+		{"degas", trainer.PrecisionBF16, 0, 3e-2},
+		{"lstm", trainer.PrecisionFP32, 10, 1e-4},
+		{"lstm", trainer.PrecisionBF16, 32, 3e-2},
+		{"lstm", trainer.PrecisionBF16, 10, 3e-2},
+		{"hybrid", trainer.PrecisionFP32, 40, 1e-4},
+		{"hybrid", trainer.PrecisionBF16, 32, 3e-2},
+		{"gta1", trainer.PrecisionFP32, 10, 1e-4},
+		{"gta1", trainer.PrecisionBF16, 64, 3e-2},
 	} {
 		t.Run(fmt.Sprintf("%s/%s/%d", c.preset, c.precision, c.units), func(t *testing.T) {
 			spec := narrow(t, c.preset, c.units)
@@ -115,7 +122,8 @@ func TestAgreesWithCPU(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			setup := trainer.Setup{Spec: &spec, Weights: w, BatchSize: 37, Workers: 1, Seed: 7, LearningRate: 3e-3, WeightDecay: 0.02, LabelSmoothing: 0.05}
+			setup := trainer.Setup{Spec: &spec, Weights: w, BatchSize: 37, Workers: 1, Seed: 7, LearningRate: 3e-3,
+				WeightDecay: 0.02, LabelSmoothing: 0.05}
 			cpu := start(t, "cpu", setup)
 			setup.Precision = c.precision
 			gpu := start(t, "cuda", setup)
@@ -139,10 +147,19 @@ func TestAgreesWithCPU(t *testing.T) {
 				}
 			}
 			if c.precision == trainer.PrecisionFP32 {
-				compareWeights(t, gpu.Weights(), cpu.Weights(), 2e-3, 1e-5)
+				compareWeights(t, weightsOf(t, gpu), weightsOf(t, cpu), 2e-3, 1e-5)
 			}
 		})
 	}
+}
+
+func weightsOf(t *testing.T, s trainer.Session) model.Weights {
+	t.Helper()
+	w, err := s.Weights()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
 }
 
 // compareWeights wants each tensor to differ by at most a share of its norm and what is added to that.
@@ -167,12 +184,16 @@ func TestRefusals(t *testing.T) {
 		change func(*trainer.Setup)
 		want   string
 	}{
-		"image":      {"mlbridge", func(*trainer.Setup) {}, `layer image: no CUDA kernel does a layer of kind "image". Try: --engine cpu`},
-		"units":      {"lstm", func(s *trainer.Setup) { s.Spec.Layers[1].Units = 200 }, "layer lstm: 200 units: at most 128. Try: --engine cpu"},
-		"memory":     {"cnn", func(s *trainer.Setup) { s.BatchSize = 1 << 24 }, "Try: a smaller --batch-size"},
-		"precision":  {"cnn", func(s *trainer.Setup) { s.Precision = "fp8" }, `unknown precision "fp8", known are fp32, tf32, bf16`},
+		"image": {"mlbridge", func(*trainer.Setup) {},
+			`layer image: no CUDA kernel does a layer of kind "image". Try: --engine cpu`},
+		"units": {"lstm", func(s *trainer.Setup) { s.Spec.Layers[1].Units = 200 },
+			"layer lstm: 200 units: at most 128. Try: --engine cpu"},
+		"memory": {"cnn", func(s *trainer.Setup) { s.BatchSize = 1 << 24 }, "Try: a smaller --batch-size"},
+		"precision": {"cnn", func(s *trainer.Setup) { s.Precision = "fp8" },
+			`unknown precision "fp8", known are fp32, tf32, bf16`},
 		"batch size": {"cnn", func(s *trainer.Setup) { s.BatchSize = 0 }, "batch size 0"},
-		"rmsprop":    {"cnn", func(s *trainer.Setup) { s.Optimizer, s.WeightDecay = trainer.OptimizerRMSProp, 0.1 }, "rmsprop has no weight decay"},
+		"rmsprop": {"cnn", func(s *trainer.Setup) { s.Optimizer, s.WeightDecay = trainer.OptimizerRMSProp, 0.1 },
+			"rmsprop has no weight decay"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			spec, err := model.Preset(c.preset)

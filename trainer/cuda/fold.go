@@ -7,8 +7,9 @@ import (
 	"github.com/degas-dns/degas/trainer/cuda/device"
 )
 
-// fold is an embedding times kernels [offsets, dim, filters], one or several that follow each other: a table [offsets, rows, filters] of
-// what each code adds at each offset, which readers of codes add up instead of multiplying (docs/ARCHITECTURE.md).
+// fold is an embedding times kernels [offsets, dim, filters], one or several that follow each other: a table [offsets,
+// rows, filters] of what each code adds at each offset. Readers of codes add its rows up instead of multiplying
+// (docs/ARCHITECTURE.md).
 type fold struct {
 	*network
 	offsets, dim, filters int
@@ -16,15 +17,16 @@ type fold struct {
 	table, grad           device.Address
 }
 
-// maxShares and walkShares are how many blocks share the names of a batch when gradients are added to a table, one a name or
-// one a position. They must not depend on the device: they decide the order of sums.
+// maxShares and walkShares are how many blocks share the names of a batch when gradients are added to a table, one a
+// name or one a position. They decide the order of sums, so they must not depend on the device.
 const maxShares, walkShares = 32, 128
 
 // newFold folds kernels from w on; a block of their readers has the part of most offsets.
 func newFold(n *network, w param, offsets, most, filters int) (*fold, error) {
 	f := &fold{network: n, offsets: offsets, dim: n.embedding.Shape[1], filters: filters, w: w.data, dw: w.grad}
 	if have, room := f.shared(most), n.dev.SharedMemory(); have > room {
-		return nil, fmt.Errorf("kernel %d over %d codes needs %d bytes of shared memory, a block is planned with %d", most, n.rows, have, room)
+		return nil, fmt.Errorf("kernel %d over %d codes needs %d bytes of shared memory, a block may have %d", most,
+			n.rows, have, room)
 	}
 	if most > 32 {
 		return nil, fmt.Errorf("kernel %d: at most 32 over an embedding", most)
@@ -43,18 +45,18 @@ func (f *fold) shared(offsets int) int { return 4 * 32 * offsets * f.rows }
 // slices is the grid of kernels that hold 32 filters a block.
 func (f *fold) slices(shares int) device.Dim { return device.Dim{X: (f.filters + 31) / 32, Y: shares} }
 
-// stacked is matrices one after the other, one for each offset.
 func (f *fold) stacked(at device.Address, rows, columns int) matrix {
 	return matrix{at, columns, 1, rows * columns}
 }
 
-// fill computes the table, unless that of the last pass is as good; a bias only for one offset, else it would be added for each.
+// fill computes the table, unless that of the last pass is as good; a bias only for one offset, else it would be added
+// for each.
 func (f *fold) fill(bias device.Address) {
 	if f.folded {
 		return
 	}
-	f.gemm(trainer.PrecisionFP32, product{a: rowMajor(f.embedding.data, f.dim), b: f.stacked(f.w, f.dim, f.filters), c: f.stacked(f.table, f.rows, f.filters),
-		m: f.rows, n: f.filters, k: f.dim, bias: bias, batches: f.offsets})
+	f.gemm(trainer.PrecisionFP32, product{a: rowMajor(f.embedding.data, f.dim), b: f.stacked(f.w, f.dim, f.filters),
+		c: f.stacked(f.table, f.rows, f.filters), m: f.rows, n: f.filters, k: f.dim, bias: bias, batches: f.offsets})
 }
 
 // collect adds up the shares of the table's gradient in scratch.
@@ -63,10 +65,10 @@ func (f *fold) collect(shares int) { f.addParts(f.grad, f.scratchAt, f.size(), s
 // unfold passes the table's gradient on to the embedding, whose readers add up, and to the kernels.
 func (f *fold) unfold() {
 	d := f.stacked(f.grad, f.rows, f.filters)
-	f.gemm(trainer.PrecisionFP32, product{a: rowMajor(f.embedding.data, f.dim).T(), b: d, c: f.stacked(f.dw, f.dim, f.filters),
-		m: f.dim, n: f.filters, k: f.rows, batches: f.offsets})
-	f.gemm(trainer.PrecisionFP32, product{a: d, b: f.stacked(f.w, f.dim, f.filters).T(), c: f.stacked(f.scratchAt, f.rows, f.dim),
-		m: f.rows, n: f.dim, k: f.filters, batches: f.offsets})
+	f.gemm(trainer.PrecisionFP32, product{a: rowMajor(f.embedding.data, f.dim).T(), b: d,
+		c: f.stacked(f.dw, f.dim, f.filters), m: f.dim, n: f.filters, k: f.rows, batches: f.offsets})
+	f.gemm(trainer.PrecisionFP32, product{a: d, b: f.stacked(f.w, f.dim, f.filters).T(),
+		c: f.stacked(f.scratchAt, f.rows, f.dim), m: f.rows, n: f.dim, k: f.filters, batches: f.offsets})
 	f.addParts(f.embedding.grad, f.scratchAt, f.rows*f.dim, f.offsets, true)
 }
 
@@ -94,7 +96,6 @@ func (l *embedConv) backward() {
 	l.unfold()
 }
 
-// wantWalk asks for what scatter needs.
 func (f *fold) wantWalk() *fold {
 	f.wantScratch(walkShares * f.size())
 	return f

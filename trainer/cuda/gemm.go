@@ -27,15 +27,14 @@ type product struct {
 	batches    int // 0 is 1
 }
 
-// tile is the rows and columns of c that a block computes, of the tensor kernels tensorRows and tensorColumns, of the small one half a
-// tile; splitDepth is the least of k worth a block of its own and maxSplits the most blocks that share k. They must not depend
-// on the device: they decide the order of sums.
+// A block computes tile rows and columns of c, half as many in the small kernel, tensorRows and tensorColumns in the
+// tensor kernels. splitDepth is the least of k worth a block of its own, maxSplits the most blocks that share k. They
+// decide the order of sums, so they must not depend on the device.
 const tile, tensorRows, tensorColumns, splitDepth, maxSplits = 64, 64, 128, 256, 64
 
 // fewBlocks is how many blocks leave most of a device idle: then smaller ones come sooner to the end.
 const fewBlocks = 256
 
-// gemm queues a product.
 func (n *network) gemm(precision string, p product) {
 	if n.tensorGemm(precision, p, max(p.batches, 1), p.c.batch, false) {
 		return
@@ -49,8 +48,8 @@ func (n *network) gemm(precision string, p product) {
 		p.a.batch, p.b.batch, p.c.batch, false, p.activation, p.accumulate)
 }
 
-// gemmSplit is gemm for products of few elements over a long k, as weight gradients are: blocks share k and their sums are
-// added up. c is dense.
+// gemmSplit is gemm for products of few elements over a long k, as weight gradients are: blocks share k and their sums
+// are added up. c is dense.
 func (n *network) gemmSplit(precision string, p product) {
 	splits := splitsOf(p.k)
 	shares := p
@@ -63,7 +62,8 @@ func (n *network) gemmSplit(precision string, p product) {
 	n.addParts(p.c.at, n.scratchAt, p.m*p.n, splits, p.accumulate)
 }
 
-// tensorGemm queues a product of one of gemm_tensor.cu's kernels and reports whether it could. With split its blocks share k.
+// tensorGemm queues a product of one of gemm_tensor.cu's kernels and reports whether it could. With split its blocks
+// share k.
 func (n *network) tensorGemm(precision string, p product, depth, cBatch int, split bool) bool {
 	a, aStride, aUsed := p.a.lines(p.m, p.k)
 	b, bStride, bUsed := p.b.lines(p.k, p.n)
@@ -83,13 +83,14 @@ func (n *network) tensorGemm(precision string, p product, depth, cBatch int, spl
 	if p.weights && name != "tn" && (p.b.at-n.weights)%32 == 0 && bStride%8 == 0 && bUsed%8 == 0 {
 		kernel, p.b.at = "gemm_rounded_", n.rounded+(p.b.at-n.weights)/2
 	}
-	n.launch(kernel+name, device.Dim{X: tiles(p.m, tensorRows), Y: tiles(p.n, tensorColumns), Z: depth}, device.Dim{X: 256}, 0,
-		p.c.at, p.a.at, p.b.at, p.bias, p.m, p.n, p.k, aStride, bStride, p.c.row, cBatch, split, p.activation, p.accumulate)
+	n.launch(kernel+name, device.Dim{X: tiles(p.m, tensorRows), Y: tiles(p.n, tensorColumns), Z: depth},
+		device.Dim{X: 256}, 0, p.c.at, p.a.at, p.b.at, p.bias, p.m, p.n, p.k, aStride, bStride, p.c.row, cBatch, split,
+		p.activation, p.accumulate)
 	return true
 }
 
-// lines says how a matrix [rows, columns] lies in memory: "n" row by row, "t" column by column; how many floats are from one to
-// the next, and how many of each are used. It is "" where neither is contiguous.
+// lines says how a matrix [rows, columns] lies in memory: "n" row by row, "t" column by column; how many floats are
+// from one to the next, and how many of each are used. It is "" where neither is contiguous.
 func (m matrix) lines(rows, columns int) (order string, stride, used int) {
 	switch {
 	case m.column == 1:
@@ -104,5 +105,4 @@ func tiles(n, side int) int { return (n + side - 1) / side }
 
 func splitsOf(k int) int { return min(max(k/splitDepth, 1), maxSplits) }
 
-// wantSplit asks for what gemmSplit needs.
 func (n *network) wantSplit(rows, columns, k int) { n.wantScratch(rows * columns * splitsOf(k)) }

@@ -12,7 +12,8 @@ import (
 	"github.com/degas-dns/degas/trainer/cuda/device"
 )
 
-// laid is a matrix [rows, columns] in memory that leaves gaps of other values between its lines, row by row or column by column.
+// laid is a matrix [rows, columns] in memory that leaves gaps of other values between its lines, row by row or column
+// by column.
 func laid(t *testing.T, n *network, rng *rand.Rand, rows, columns int, order byte) (matrix, func(i, j int) float64) {
 	t.Helper()
 	m := matrix{row: columns + 8, column: 1}
@@ -87,7 +88,8 @@ func product1(t *testing.T, dev device.Device, rng *rand.Rand, size [3]int, orde
 	if err := dev.Download(bytesOf(got), p.c.at); err != nil {
 		t.Fatal(err)
 	}
-	tolerance := map[string]float64{trainer.PrecisionFP32: 1e-6, trainer.PrecisionTF32: 1e-3, trainer.PrecisionBF16: 8e-3}[precision] * math.Sqrt(float64(p.k)+4)
+	tolerance := map[string]float64{trainer.PrecisionFP32: 1e-6, trainer.PrecisionTF32: 1e-3,
+		trainer.PrecisionBF16: 8e-3}[precision] * math.Sqrt(float64(p.k)+4)
 	for i := range p.m {
 		for j := range p.n {
 			want := before(i, j) + bias(0, j)

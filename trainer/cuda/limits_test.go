@@ -14,7 +14,8 @@ import (
 	"github.com/degas-dns/degas/trainer/cuda/device"
 )
 
-// Every preset in its own size must stay within a GPU's limits (threads, blocks, shared memory, 80 GB), whatever the batch.
+// Every preset in its own size must stay within a GPU's limits (threads, blocks, shared memory, 80 GB), whatever the
+// batch.
 func TestLimits(t *testing.T) {
 	if os.Getenv("DEGAS_EMULATED") == "" {
 		t.Skip("takes scripts/gpu-build --emulated, where launches need not run")
@@ -36,7 +37,8 @@ func TestLimits(t *testing.T) {
 		for _, precision := range []string{trainer.PrecisionFP32, trainer.PrecisionTF32, trainer.PrecisionBF16} {
 			for _, batch := range []int{1, 250, 4096, 16384} {
 				t.Run(fmt.Sprintf("%s/%s/%d", name, precision, batch), func(t *testing.T) {
-					if err := oneStep(&spec, w, precision, batch); err != nil && (name != "gta1" || !errors.Is(err, device.ErrMemory)) {
+					if err := oneStep(&spec, w, precision, batch); err != nil &&
+						(name != "gta1" || !errors.Is(err, device.ErrMemory)) {
 						t.Error(err)
 					}
 				})
@@ -56,12 +58,14 @@ func TestLostWhileScoring(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ses, err := engine{}.Start(context.Background(), trainer.Setup{Spec: &spec, Weights: w, BatchSize: 2, Workers: 1, Seed: 1, LearningRate: 1e-3})
+	ses, err := engine{}.Start(context.Background(), trainer.Setup{Spec: &spec, Weights: w, BatchSize: 2, Workers: 1,
+		Seed: 1, LearningRate: 1e-3})
 	if err != nil {
 		t.Fatal(err)
 	}
 	const names = 40
-	err = ses.(trainer.Resident).Probabilities(context.Background(), make([]byte, names*spec.Encoder.Window), make([]float32, 2*names))
+	err = ses.(trainer.Resident).Probabilities(context.Background(), make([]byte, names*spec.Encoder.Window),
+		make([]float32, 2*names))
 	if !errors.Is(err, device.ErrLost) {
 		t.Errorf("got %v, want ErrLost", err)
 	}
@@ -73,10 +77,12 @@ func TestLostWhileScoring(t *testing.T) {
 // oneStep queues a training step of a batch of names without characters.
 func oneStep(spec *model.Spec, w model.Weights, precision string, batch int) error {
 	ctx := context.Background()
-	ses, err := engine{}.Start(ctx, trainer.Setup{Spec: spec, Weights: w, BatchSize: batch, Workers: 1, Seed: 1, LearningRate: 1e-3, Precision: precision})
+	ses, err := engine{}.Start(ctx, trainer.Setup{Spec: spec, Weights: w, BatchSize: batch, Workers: 1, Seed: 1,
+		LearningRate: 1e-3, Precision: precision})
 	if err != nil {
 		return err
 	}
-	_, err = ses.Step(ctx, &trainer.Batch{Codes: make([]uint16, batch*spec.Encoder.Window), Labels: make([]int, batch), Weights: make([]float32, batch)})
+	_, err = ses.Step(ctx, &trainer.Batch{Codes: make([]uint16, batch*spec.Encoder.Window), Labels: make([]int, batch),
+		Weights: make([]float32, batch)})
 	return errors.Join(err, ses.Close())
 }

@@ -90,7 +90,6 @@ func (l *lstm) backward() {
 	l.input.backward()
 }
 
-// plainWalk is a walk in fp32.
 type plainWalk struct {
 	*lstm
 	z       device.Address // [batch, time, 4·units]: gates, then their gradients
@@ -105,7 +104,8 @@ func newPlainWalk(l *lstm) *plainWalk {
 		l.fold.wantWalk()
 	}
 	l.wantSplit(l.units, gates, cells)
-	return &plainWalk{lstm: l, z: l.alloc(cells * gates), hBefore: l.alloc(cells * l.units), cBefore: l.alloc(cells * l.units), turned: l.alloc(l.units * gates)}
+	return &plainWalk{lstm: l, z: l.alloc(cells * gates), hBefore: l.alloc(cells * l.units),
+		cBefore: l.alloc(cells * l.units), turned: l.alloc(l.units * gates)}
 }
 
 func (w *plainWalk) block() device.Dim { return device.Dim{X: (w.units + 31) / 32 * 32, Y: 4} }
@@ -118,8 +118,10 @@ func (w *plainWalk) forward(codes device.Address, training bool) {
 func (w *plainWalk) backward() {
 	gates, cells := 4*w.units, w.batch*w.time
 	w.each("transpose", w.units*gates, w.turned, w.u.data, w.units, gates)
-	w.launch("lstm_backward_fp32", w.grid(), w.block(), 4*names*gates, w.z, w.cBefore, w.y.grad, w.turned, w.batch, w.time, w.units, w.reverse)
-	w.gemmSplit(w.precision, product{a: rowMajor(w.hBefore, w.units).T(), b: rowMajor(w.z, gates), c: rowMajor(w.u.grad, gates), m: w.units, n: gates, k: cells})
+	w.launch("lstm_backward_fp32", w.grid(), w.block(), 4*names*gates, w.z, w.cBefore, w.y.grad, w.turned, w.batch, w.time,
+		w.units, w.reverse)
+	w.gemmSplit(w.precision, product{a: rowMajor(w.hBefore, w.units).T(), b: rowMajor(w.z, gates),
+		c: rowMajor(w.u.grad, gates), m: w.units, n: gates, k: cells})
 	if w.fold != nil {
 		w.fold.scatter(w.z, w.time, 0)
 	}

@@ -6,8 +6,8 @@ import (
 	"github.com/degas-dns/degas/trainer/cuda/device"
 )
 
-// tensorWalk is a walk of 32, 64 or 128 units on the tensor cores. Between the passes it keeps 20 bytes a unit of each cell, a
-// step of a name.
+// tensorWalk is a walk of 32, 64 or 128 units on the tensor cores. Between the passes it keeps 20 bytes a unit of each
+// cell, a step of a name.
 type tensorWalk struct {
 	*lstm
 	gates, states device.Address // as the kernels lay them out
@@ -19,7 +19,8 @@ type tensorWalk struct {
 
 func newTensorWalk(l *lstm) *tensorWalk {
 	cells, kept := l.batch*l.time, l.grid().X*names*l.time // whole blocks keep
-	w := &tensorWalk{lstm: l, gates: l.take(kept * l.units * 8), states: l.take(kept * l.units * 2), hBefore: l.take(cells * l.units * 2), dz: l.take(cells * l.units * 8)}
+	w := &tensorWalk{lstm: l, gates: l.take(kept * l.units * 8), states: l.take(kept * l.units * 2),
+		hBefore: l.take(cells * l.units * 2), dz: l.take(cells * l.units * 8)}
 	if l.fold != nil {
 		w.rowCount, w.table16 = l.rows, l.take(l.rows*l.units*8)
 	} else {
@@ -52,7 +53,8 @@ func (w *tensorWalk) forward(codes device.Address, training bool) {
 
 func (w *tensorWalk) backward() {
 	shared := names*(2*w.units+4)*4 + 2*4*16*w.block().X // dz and the gates' parts of each half
-	w.launch(w.kernel("backward"), w.grid(), w.block(), shared, w.dz, w.gates, w.states, w.y.grad, w.u.data, w.batch, w.time, w.reverse)
+	w.launch(w.kernel("backward"), w.grid(), w.block(), shared, w.dz, w.gates, w.states, w.y.grad, w.u.data, w.batch,
+		w.time, w.reverse)
 	if w.fold != nil {
 		w.weights(w.u.grad, w.fold.grad, w.codes)
 		return
@@ -62,15 +64,14 @@ func (w *tensorWalk) backward() {
 	w.each("widen_bf16", pairs, w.input.y.grad, w.dz, pairs)
 }
 
-// How lstm_weights_bf16 divides its product: see there. gradBlocks is about how many blocks there are in all; it must not depend on
-// the device, for it decides the order of sums.
+// How lstm_weights_bf16 divides its product: see there. gradBlocks is about how many blocks there are in all. It
+// decides the order of sums, so it must not depend on the device.
 const (
 	gradTiles, gradColumns, gradThreads = 12, 128, 256
 	gradShared                          = 4 * 32 * 2 * (gradTiles*16 + 8 + gradColumns + 8)
 	gradBlocks                          = 128
 )
 
-// weightsGrid is the grid of lstm_weights_bf16.
 func (w *tensorWalk) weightsGrid() device.Dim {
 	x, y := 4*w.units/gradColumns, (w.units+w.codeRows()+gradTiles*16-1)/(gradTiles*16)
 	return device.Dim{X: x, Y: y, Z: min(max(gradBlocks/(x*y), 1), max(w.batch*w.time/splitDepth, 1))}

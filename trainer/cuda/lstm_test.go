@@ -14,21 +14,27 @@ import (
 	"github.com/degas-dns/degas/trainer/cuda/device"
 )
 
-// An LSTM's gradients on the tensor cores must be the CPU's, but for bf16's rounding, whether it reads the embedding or a
-// sequence, forward or both ways, and for any number of names.
+// An LSTM's gradients on the tensor cores must be the CPU's, but for bf16's rounding, whether it reads the embedding or
+// a sequence, forward or both ways, and for any number of names.
 func TestTensorGradients(t *testing.T) {
 	for _, c := range []struct {
 		units, batch, window int
 		both, sequence       bool
 	}{
-		{32, 37, 12, false, false}, {64, 5, 12, true, false}, {128, 37, 9, false, false}, {32, 3, 1, true, false},
-		{32, 32, 12, false, true}, {64, 17, 5, true, true}, {128, 33, 12, false, true},
+		{32, 37, 12, false, false},
+		{64, 5, 12, true, false},
+		{128, 37, 9, false, false},
+		{32, 3, 1, true, false},
+		{32, 32, 12, false, true},
+		{64, 17, 5, true, true},
+		{128, 33, 12, false, true},
 	} {
 		t.Run(fmt.Sprintf("%+v", c), func(t *testing.T) {
 			spec := narrow(t, "lstm", c.units)
 			spec.Encoder.Window, spec.Layers[1].Bidirectional = c.window, c.both
 			if c.sequence {
-				spec.Layers = slices.Insert(spec.Layers, 1, model.Layer{Kind: model.KindConv1D, Filters: 12, Kernel: 3, Padding: model.Same, Activation: model.Tanh})
+				spec.Layers = slices.Insert(spec.Layers, 1, model.Layer{Kind: model.KindConv1D, Filters: 12, Kernel: 3,
+					Padding: model.Same, Activation: model.Tanh})
 			}
 			w, err := model.Initial(&spec, 5)
 			if err != nil {
@@ -58,7 +64,8 @@ func TestTensorGradients(t *testing.T) {
 	}
 }
 
-// Small whole numbers are exact in bf16, and so are their sums in fp32, so lstm_weights_bf16 must give what plain loops do.
+// Small whole numbers are exact in bf16, and so are their sums in fp32, so lstm_weights_bf16 must give what plain loops
+// do.
 func TestTensorWeights(t *testing.T) {
 	dev, err := device.Open(0)
 	if err != nil {
@@ -66,7 +73,13 @@ func TestTensorWeights(t *testing.T) {
 	}
 	defer dev.Close()
 	for _, c := range []struct{ batch, time, units, rows int }{
-		{37, 12, 32, 40}, {1, 1, 32, 1}, {300, 9, 64, 65}, {33, 64, 64, 256}, {11, 50, 128, 40}, {70, 8, 128, 200}, {70, 8, 128, 0},
+		{37, 12, 32, 40},
+		{1, 1, 32, 1},
+		{300, 9, 64, 65},
+		{33, 64, 64, 256},
+		{11, 50, 128, 40},
+		{70, 8, 128, 200},
+		{70, 8, 128, 0},
 	} {
 		t.Run(fmt.Sprintf("%+v", c), func(t *testing.T) {
 			n := &network{dev: dev, batch: c.batch, rows: c.rows}

@@ -8,7 +8,6 @@ import (
 	"github.com/degas-dns/degas/trainer/cuda/device"
 )
 
-// bytesOf is the memory of x.
 func bytesOf[T any](x []T) []byte {
 	var one T
 	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(x))), len(x)*int(unsafe.Sizeof(one)))

@@ -115,8 +115,8 @@ func (n *network) launch(kernel string, grid, block device.Dim, shared int, args
 	n.err = n.dev.Launch(kernel, grid, block, shared, boxed...)
 }
 
-// threads is the size of a block of kernels that take one thread a value; perThread is how many values a thread takes at
-// most before more blocks are worth it.
+// threads is the size of a block of kernels that take one thread a value; perThread is how many values a thread takes
+// at most before more blocks are worth it.
 const threads, perThread = 256, 4
 
 // each queues a kernel that takes one thread a value of n.
@@ -130,21 +130,24 @@ func (n *network) addParts(out, part device.Address, size, parts int, accumulate
 	n.each("add_parts", size*perThread, out, part, size, parts, accumulate)
 }
 
-// sumShares is how many blocks share the rows of a column sum. It must not depend on the device: it decides the order of sums.
+// sumShares is how many blocks share the rows of a column sum. It must not depend on the device: it decides the order
+// of sums.
 const sumShares = 32
 
 // columnSums adds up the rows of x [rows, width].
 func (n *network) columnSums(out, x device.Address, rows, width int) {
 	shares := min(sumShares, rows)
-	n.launch("column_sums", device.Dim{X: (width + 31) / 32, Y: shares}, device.Dim{X: 32, Y: 8}, 0, n.scratchAt, x, rows, width)
+	n.launch("column_sums", device.Dim{X: (width + 31) / 32, Y: shares}, device.Dim{X: 32, Y: 8}, 0, n.scratchAt, x, rows,
+		width)
 	n.addParts(out, n.scratchAt, width, shares, false)
 }
 
-// activationBack takes the gradient dy of y, [rows, width] with stride floats from row to row, back through an activation, in place, and
-// adds up that of the bias.
+// activationBack takes the gradient dy of y, [rows, width] with stride floats from row to row, back through an
+// activation, in place, and adds up that of the bias.
 func (n *network) activationBack(dy, y device.Address, stride, activation int, bias device.Address, rows, width int) {
 	shares := min(sumShares, rows)
-	n.launch("activation_sums", device.Dim{X: (width + 31) / 32, Y: shares}, device.Dim{X: 32, Y: 8}, 0, n.scratchAt, dy, y, stride, rows, width, activation)
+	n.launch("activation_sums", device.Dim{X: (width + 31) / 32, Y: shares}, device.Dim{X: 32, Y: 8}, 0, n.scratchAt, dy,
+		y, stride, rows, width, activation)
 	n.addParts(bias, n.scratchAt, width, shares, false)
 }
 
@@ -163,12 +166,11 @@ func (n *network) forward(training bool) {
 	n.folded = true // where a launch failed, no other comes to pass
 }
 
-// count counts the characters of each name.
 func (n *network) count() {
-	n.launch("characters", device.Dim{X: (n.batch*32 + threads - 1) / threads}, device.Dim{X: threads}, 0, n.chars, n.codes, n.batch, n.window, n.pad, n.left)
+	n.launch("characters", device.Dim{X: (n.batch*32 + threads - 1) / threads}, device.Dim{X: threads}, 0, n.chars,
+		n.codes, n.batch, n.window, n.pad, n.left)
 }
 
-// backward runs all layers back from the logits' gradient.
 func (n *network) backward() {
 	n.clear(n.embedding.grad, 4*n.embedding.Size()) // several layers add to it
 	for i := len(n.layers) - 1; i >= 0; i-- {
@@ -182,7 +184,6 @@ func (n *network) clear(a device.Address, bytes int) {
 	}
 }
 
-// close gives the memory back.
 func (n *network) close() {
 	for _, a := range n.allocated {
 		_ = n.dev.Free(a)

@@ -103,10 +103,12 @@ type maxPool struct {
 
 func (l *maxPool) forward(bool) {
 	time, channels := l.x.shape[0], l.x.shape[1]
-	l.each("max_pool", l.batch*l.windows*channels, l.y.data, l.arg, l.x.data, l.batch, time, l.windows, l.pool, l.before, channels)
+	l.each("max_pool", l.batch*l.windows*channels, l.y.data, l.arg, l.x.data, l.batch, time, l.windows, l.pool, l.before,
+		channels)
 }
 
 func (l *maxPool) backward() {
 	time, channels := l.x.shape[0], l.x.shape[1]
-	l.each("max_pool_grad", l.batch*time*channels, l.x.grad, l.y.grad, l.arg, l.batch, time, l.windows, l.pool, l.before, channels)
+	l.each("max_pool_grad", l.batch*time*channels, l.x.grad, l.y.grad, l.arg, l.batch, time, l.windows, l.pool, l.before,
+		channels)
 }

@@ -19,7 +19,6 @@ type resident struct {
 	codes, labels, weights device.Address // [n, window] bytes, [n] uint16, [n] float32
 }
 
-// Keep puts a training set on the device in place of what was there.
 func (s *session) Keep(codes []byte, labels []uint16, weights []float32) error {
 	if len(labels) == 0 || len(codes) != len(labels)*s.window || len(weights) != len(labels) {
 		return fmt.Errorf("%d labels, %d codes and %d weights: want as many weights as labels, and codes in windows of %d",
@@ -30,10 +29,10 @@ func (s *session) Keep(codes []byte, labels []uint16, weights []float32) error {
 			return err
 		}
 	}
-	return errors.Join(s.dev.Upload(s.set.codes, codes), s.dev.Upload(s.set.labels, bytesOf(labels)), s.dev.Upload(s.set.weights, bytesOf(weights)))
+	return errors.Join(s.dev.Upload(s.set.codes, codes), s.dev.Upload(s.set.labels, bytesOf(labels)),
+		s.dev.Upload(s.set.weights, bytesOf(weights)))
 }
 
-// makeRoom takes memory for n samples.
 func (s *session) makeRoom(n int) error {
 	if s.set.n > 0 {
 		if err := errors.Join(s.dev.Free(s.set.codes), s.dev.Free(s.set.labels), s.dev.Free(s.set.weights)); err != nil {
@@ -62,8 +61,8 @@ func (s *session) makeRoom(n int) error {
 // reportEvery is the steps between two looks at the loss, for which the host has to wait.
 const reportEvery = 256
 
-// Epoch does one epoch's steps over the set that is kept, in an order that key draws.
-func (s *session) Epoch(ctx context.Context, key uint64, before func(done int), report func(done int, loss float64) error) (float64, error) {
+func (s *session) Epoch(ctx context.Context, key uint64, before func(done int),
+	report func(done int, loss float64) error) (float64, error) {
 	if s.set.n == 0 {
 		return 0, errors.New("no training set is on the device")
 	}
@@ -94,18 +93,18 @@ func (s *session) Epoch(ctx context.Context, key uint64, before func(done int), 
 	return loss, nil
 }
 
-// takeBatch queues the copy of count samples, the first-th of key's order and on, into the batch.
+// takeBatch queues the copy of count names, the first-th of key's order and on, into the batch.
 func (s *session) takeBatch(first, count int, key uint64) {
-	s.launch("take_batch", device.Dim{X: s.batch}, device.Dim{X: 64}, 0, s.codes, s.labels, s.shares, s.set.codes, s.set.labels, s.set.weights,
-		s.set.n, first, count, s.window, s.pad, key)
+	s.launch("take_batch", device.Dim{X: s.batch}, device.Dim{X: 64}, 0, s.codes, s.labels, s.shares, s.set.codes,
+		s.set.labels, s.set.weights, s.set.n, first, count, s.window, s.pad, key)
 }
 
 // waiting is how many batches are on their way when the scores of the first are looked at: the device does not run dry
 // while the host is at one of them.
 const waiting = device.Fetches - 1
 
-// Probabilities scores codes [n, window] into out [n, labels]. The device works on one batch while the next is copied to it,
-// and scores that came back are turned into probabilities by other goroutines.
+// Probabilities works on one batch while the next is copied to the device and other goroutines turn the scores of the
+// last into probabilities.
 func (s *session) Probabilities(ctx context.Context, codes []byte, out []float32) error {
 	outputs, labels := s.spec.Outputs(), len(s.spec.Labels)
 	var came [2]scores

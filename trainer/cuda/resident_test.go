@@ -40,7 +40,8 @@ func TestEpochTakesEverySampleOnce(t *testing.T) {
 			labels[i], weights[i] = uint16(i%2), 1+2*float32(i%2)
 			codes[i*window], codes[i*window+1] = byte(i), byte(i>>8)
 		}
-		for at, data := range map[device.Address][]byte{s.set.codes: codes, s.set.labels: bytesOf(labels), s.set.weights: bytesOf(weights)} {
+		for at, data := range map[device.Address][]byte{s.set.codes: codes, s.set.labels: bytesOf(labels),
+			s.set.weights: bytesOf(weights)} {
 			if err := dev.Upload(at, data); err != nil {
 				t.Fatal(err)
 			}
@@ -50,7 +51,8 @@ func TestEpochTakesEverySampleOnce(t *testing.T) {
 			count := min(batch, n-done)
 			s.takeBatch(done, count, key)
 			gotCodes, gotLabels, gotWeights := make([]byte, batch*window), make([]int32, batch), make([]float32, batch)
-			for at, data := range map[device.Address][]byte{net.codes: gotCodes, s.labels: bytesOf(gotLabels), s.shares: bytesOf(gotWeights)} {
+			for at, data := range map[device.Address][]byte{net.codes: gotCodes, s.labels: bytesOf(gotLabels),
+				s.shares: bytesOf(gotWeights)} {
 				if err := dev.Download(data, at); err != nil {
 					t.Fatal(err)
 				}
@@ -79,7 +81,8 @@ func TestEpochTakesEverySampleOnce(t *testing.T) {
 	}
 }
 
-// A whole training on the device must come out as on the CPU, which draws the same orders and masks, and the same each time.
+// A whole training on the device must come out as on the CPU, which draws the same orders and masks, and the same each
+// time.
 func TestFitOnDevice(t *testing.T) {
 	spec := narrow(t, "cnn", 0)
 	rng := rand.New(rand.NewPCG(1, 2))
@@ -98,13 +101,15 @@ func TestFitOnDevice(t *testing.T) {
 	}
 	train, validation := trainer.NewSet(names[:500], labels[:500]), trainer.NewSet(names[500:], labels[500:])
 	fit := func(engine, precision string, augment float64) *trainer.Result {
-		e, err := trainer.LookupEngine(engine)
+		e, err := trainer.Engines.Lookup(engine)
 		if err != nil {
 			t.Fatal(err)
 		}
 		o := trainer.DefaultOptions()
-		o.Epochs, o.BatchSize, o.LearningRate, o.Augment, o.Schedule, o.Precision, o.Blend = 4, 32, 1e-2, augment, trainer.ScheduleCosine, precision, 0.3
-		r, err := trainer.Fit(context.Background(), trainer.Task{Spec: &spec, Engine: e, Train: train, Validation: validation}, o, trainer.Observer{})
+		o.Epochs, o.BatchSize, o.LearningRate, o.Augment, o.Schedule, o.Precision, o.Blend = 4, 32, 1e-2, augment,
+			trainer.ScheduleCosine, precision, 0.3
+		r, err := trainer.Fit(context.Background(), trainer.Task{Spec: &spec, Engine: e, Train: train,
+			Validation: validation}, o, trainer.Observer{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -112,13 +117,17 @@ func TestFitOnDevice(t *testing.T) {
 	}
 	cpu, exact := fit("cpu", "", 0.2), fit("cuda", trainer.PrecisionFP32, 0.2)
 	for i, want := range cpu.History {
-		if got := exact.History[i]; math.Abs(got.TrainLoss-want.TrainLoss) > 2e-4 || math.Abs(got.ValidationAUC-want.ValidationAUC) > 0.0005 {
-			t.Errorf("fp32, epoch %d: loss %v and AUC %v, on the CPU %v and %v", i+1, got.TrainLoss, got.ValidationAUC, want.TrainLoss, want.ValidationAUC)
+		if got := exact.History[i]; math.Abs(got.TrainLoss-want.TrainLoss) > 2e-4 ||
+			math.Abs(got.ValidationAUC-want.ValidationAUC) > 0.0005 {
+			t.Errorf("fp32, epoch %d: loss %v and AUC %v, on the CPU %v and %v", i+1, got.TrainLoss, got.ValidationAUC,
+				want.TrainLoss, want.ValidationAUC)
 		}
 	}
 	gpu, again := fit("cuda", "", 0.2), fit("cuda", "", 0.2)
-	if d := math.Abs(gpu.Best.ValidationAUC - cpu.Best.ValidationAUC); !(d < 0.02) || gpu.Best.ValidationLoss > 2*cpu.Best.ValidationLoss+0.05 {
-		t.Errorf("AUC %v and loss %v, on the CPU %v and %v", gpu.Best.ValidationAUC, gpu.Best.ValidationLoss, cpu.Best.ValidationAUC, cpu.Best.ValidationLoss)
+	if d := math.Abs(gpu.Best.ValidationAUC - cpu.Best.ValidationAUC); !(d < 0.02) ||
+		gpu.Best.ValidationLoss > 2*cpu.Best.ValidationLoss+0.05 {
+		t.Errorf("AUC %v and loss %v, on the CPU %v and %v", gpu.Best.ValidationAUC, gpu.Best.ValidationLoss,
+			cpu.Best.ValidationAUC, cpu.Best.ValidationLoss)
 	}
 	for name, w := range gpu.Weights {
 		for i, v := range w.Data {
@@ -174,19 +183,21 @@ func TestFitInPortions(t *testing.T) {
 	o := trainer.DefaultOptions()
 	o.Epochs, o.BatchSize = 2, 16
 	last := 0
-	r, err := trainer.Fit(context.Background(), trainer.Task{Spec: &spec, Engine: e, Train: set, Validation: set}, o, trainer.Observer{Step: func(_, done, total int, loss float64) {
-		if done <= last%total || total != 300 || math.IsNaN(loss) {
-			t.Errorf("%d of %d names after %d, loss %v", done, total, last, loss)
-		}
-		last = done
-	}})
+	r, err := trainer.Fit(context.Background(), trainer.Task{Spec: &spec, Engine: e, Train: set, Validation: set}, o,
+		trainer.Observer{Step: func(_, done, total int, loss float64) {
+			if done <= last%total || total != 300 || math.IsNaN(loss) {
+				t.Errorf("%d of %d names after %d, loss %v", done, total, last, loss)
+			}
+			last = done
+		}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if e.kept != 80 || e.calls != 8 || last != 300 || math.Abs(r.History[0].TrainLoss-0.69) > 0.1 {
 		t.Errorf("%d portions of at most %d names, %d done, loss %v", e.calls, e.kept, last, r.History[0].TrainLoss)
 	}
-	whole, err := trainer.Fit(context.Background(), trainer.Task{Spec: &spec, Engine: large, Train: set, Validation: set}, o, trainer.Observer{})
+	whole, err := trainer.Fit(context.Background(), trainer.Task{Spec: &spec, Engine: large, Train: set, Validation: set},
+		o, trainer.Observer{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -194,20 +205,24 @@ func TestFitInPortions(t *testing.T) {
 		t.Errorf("kept %d times: loss %v, in portions %v", large.calls, whole.Best.ValidationLoss, r.Best.ValidationLoss)
 	}
 	e.room = 10
-	if _, err := trainer.Fit(context.Background(), trainer.Task{Spec: &spec, Engine: e, Train: set, Validation: set}, o, trainer.Observer{}); !errors.Is(err, trainer.ErrTooLarge) {
+	if _, err := trainer.Fit(context.Background(), trainer.Task{Spec: &spec, Engine: e, Train: set, Validation: set}, o,
+		trainer.Observer{}); !errors.Is(err, trainer.ErrTooLarge) {
 		t.Errorf("no room for a batch: %v", err)
 	}
 }
 
-// What the device says of names must be what the classifier says with the same weights, in bf16 nearly so; a session put into
-// another's state must go on as that one.
+// What the device says of names must be what the classifier says with the same weights, in bf16 nearly so; a session
+// put into another's state must go on as that one.
 func TestScoresAndState(t *testing.T) {
 	for _, c := range []struct {
 		preset, precision string
 		tolerance         float64
 	}{
-		{"hybrid", trainer.PrecisionFP32, 1e-5}, {"hybrid", trainer.PrecisionBF16, 1e-2}, {"cnn", trainer.PrecisionBF16, 1e-2},
-		{"lstm", trainer.PrecisionBF16, 1e-2}, {"degas", trainer.PrecisionTF32, 1e-2},
+		{"hybrid", trainer.PrecisionFP32, 1e-5},
+		{"hybrid", trainer.PrecisionBF16, 1e-2},
+		{"cnn", trainer.PrecisionBF16, 1e-2},
+		{"lstm", trainer.PrecisionBF16, 1e-2},
+		{"degas", trainer.PrecisionTF32, 1e-2},
 	} {
 		t.Run(c.preset+"/"+c.precision, func(t *testing.T) { scoresAndState(t, c.preset, c.precision, c.tolerance) })
 	}
@@ -219,7 +234,8 @@ func scoresAndState(t *testing.T, preset, precision string, tolerance float64) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	setup := trainer.Setup{Spec: &spec, Weights: w, BatchSize: 16, Workers: 1, Seed: 7, LearningRate: 1e-2, Precision: precision}
+	setup := trainer.Setup{Spec: &spec, Weights: w, BatchSize: 16, Workers: 1, Seed: 7, LearningRate: 1e-2,
+		Precision: precision}
 	s := start(t, "cuda", setup)
 	rng := rand.New(rand.NewPCG(5, 6))
 	for range 3 {
@@ -234,7 +250,7 @@ func scoresAndState(t *testing.T, preset, precision string, tolerance float64) {
 	if err := on.Probabilities(context.Background(), codes, got); err != nil {
 		t.Fatal(err)
 	}
-	c, err := model.NewClassifier(&model.Model{Spec: spec, Weights: s.Weights(), Threshold: 0.5})
+	c, err := model.NewClassifier(&model.Model{Spec: spec, Weights: weightsOf(t, s), Threshold: 0.5})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -247,7 +263,8 @@ func scoresAndState(t *testing.T, preset, precision string, tolerance float64) {
 		}
 	}
 	other := start(t, "cuda", setup)
-	if err := other.Restore(s.State()); err != nil {
+	state, err := s.State()
+	if err := errors.Join(err, other.Restore(state)); err != nil {
 		t.Fatal(err)
 	}
 	next := batchOf(rng, &spec, 16)
@@ -261,9 +278,15 @@ func scoresAndState(t *testing.T, preset, precision string, tolerance float64) {
 // A training whose weights are no numbers must not look as if it went on: its loss is none either.
 func TestNaNIsSeen(t *testing.T) {
 	for _, c := range []struct{ preset, precision, param string }{
-		{"cnn", trainer.PrecisionFP32, "embedding/embeddings"}, {"cnn", trainer.PrecisionBF16, "embedding/embeddings"}, {"cnn", trainer.PrecisionBF16, "conv1d_2/kernel"},
-		{"cnn", trainer.PrecisionBF16, "dense/kernel"}, {"degas", trainer.PrecisionTF32, "conv1d/kernel"}, {"degas", trainer.PrecisionBF16, "conv1d_1/kernel"},
-		{"lstm", trainer.PrecisionBF16, "lstm/recurrent_kernel"}, {"lstm", trainer.PrecisionFP32, "lstm/kernel"}, {"lstm", trainer.PrecisionBF16, "lstm/kernel"},
+		{"cnn", trainer.PrecisionFP32, "embedding/embeddings"},
+		{"cnn", trainer.PrecisionBF16, "embedding/embeddings"},
+		{"cnn", trainer.PrecisionBF16, "conv1d_2/kernel"},
+		{"cnn", trainer.PrecisionBF16, "dense/kernel"},
+		{"degas", trainer.PrecisionTF32, "conv1d/kernel"},
+		{"degas", trainer.PrecisionBF16, "conv1d_1/kernel"},
+		{"lstm", trainer.PrecisionBF16, "lstm/recurrent_kernel"},
+		{"lstm", trainer.PrecisionFP32, "lstm/kernel"},
+		{"lstm", trainer.PrecisionBF16, "lstm/kernel"},
 	} {
 		t.Run(fmt.Sprintf("%+v", c), func(t *testing.T) {
 			spec := narrow(t, c.preset, 32)
@@ -271,7 +294,8 @@ func TestNaNIsSeen(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			s := start(t, "cuda", trainer.Setup{Spec: &spec, Weights: w, BatchSize: 16, Workers: 1, Seed: 7, LearningRate: 1e-2, Precision: c.precision}).(*session)
+			s := start(t, "cuda", trainer.Setup{Spec: &spec, Weights: w, BatchSize: 16, Workers: 1, Seed: 7, LearningRate: 1e-2,
+				Precision: c.precision}).(*session)
 			for _, p := range s.params {
 				if p.Name == c.param { // as an update that overflowed would leave it
 					nothing := slices.Repeat([]float32{float32(math.NaN())}, p.Size())
@@ -280,14 +304,16 @@ func TestNaNIsSeen(t *testing.T) {
 					}
 				}
 			}
-			if loss, err := s.Step(context.Background(), batchOf(rand.New(rand.NewPCG(5, 6)), &spec, 16)); err != nil || !math.IsNaN(loss) {
+			if loss, err := s.Step(context.Background(), batchOf(rand.New(rand.NewPCG(5, 6)), &spec, 16)); err != nil ||
+				!math.IsNaN(loss) {
 				t.Errorf("loss %v, %v", loss, err)
 			}
 		})
 	}
 }
 
-// Names scored in many batches at once must get what each gets alone, with the weights of now, and leave training as it was.
+// Names scored in many batches at once must get what each gets alone, with the weights of now, and leave training as it
+// was.
 func TestScoresInBatches(t *testing.T) {
 	for _, c := range []struct {
 		preset, precision, eager string
@@ -300,7 +326,8 @@ func TestScoresInBatches(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			setup := trainer.Setup{Spec: &spec, Weights: w, BatchSize: batch, Workers: 1, Seed: 7, LearningRate: 1e-2, Precision: c.precision}
+			setup := trainer.Setup{Spec: &spec, Weights: w, BatchSize: batch, Workers: 1, Seed: 7, LearningRate: 1e-2,
+				Precision: c.precision}
 			s, untouched := start(t, "cuda", setup).(*session), start(t, "cuda", setup).(*session)
 			rng := rand.New(rand.NewPCG(5, 6))
 			b := batchOf(rng, &spec, n)
@@ -324,13 +351,15 @@ func TestScoresInBatches(t *testing.T) {
 			if !slices.Equal(alone, before) {
 				t.Errorf("one by one %v, in batches %v", alone, before)
 			}
-			if err := errors.Join(s.Probabilities(context.Background(), nil, nil), s.Keep(codes, labels, b.Weights), untouched.Keep(codes, labels, b.Weights)); err != nil {
+			if err := errors.Join(s.Probabilities(context.Background(), nil, nil), s.Keep(codes, labels, b.Weights),
+				untouched.Keep(codes, labels, b.Weights)); err != nil {
 				t.Fatal(err)
 			}
 			for epoch := range 2 { // the second with tables of the weights that the first has left
 				var losses [2]float64
 				for i, s := range []*session{s, untouched} {
-					losses[i], err = s.Epoch(context.Background(), uint64(epoch+1), func(int) {}, func(int, float64) error { return nil })
+					losses[i], err = s.Epoch(context.Background(), uint64(epoch+1), func(int) {},
+						func(int, float64) error { return nil })
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -338,9 +367,10 @@ func TestScoresInBatches(t *testing.T) {
 				if losses[0] != losses[1] {
 					t.Errorf("epoch %d after scores has loss %v, without %v", epoch, losses[0], losses[1])
 				}
-				setup.Weights = s.Weights()
+				setup.Weights = weightsOf(t, s)
 				after := score(s, n)
-				if fresh := score(start(t, "cuda", setup).(*session), n); !slices.Equal(after, fresh) || slices.Equal(after, before) {
+				if fresh := score(start(t, "cuda", setup).(*session), n); !slices.Equal(after, fresh) ||
+					slices.Equal(after, before) {
 					t.Errorf("epoch %d: scores %v, with these weights from the start %v, before %v", epoch, after, fresh, before)
 				}
 			}
@@ -370,7 +400,8 @@ func TestScoresEnd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	setup := trainer.Setup{Spec: &spec, Weights: w, BatchSize: 4, Workers: 1, Seed: 7, LearningRate: 1e-2, Precision: trainer.PrecisionFP32}
+	setup := trainer.Setup{Spec: &spec, Weights: w, BatchSize: 4, Workers: 1, Seed: 7, LearningRate: 1e-2,
+		Precision: trainer.PrecisionFP32}
 	s := start(t, "cuda", setup).(*session)
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
@@ -397,7 +428,8 @@ func TestRandomSpecs(t *testing.T) {
 	for range 40 {
 		spec := modeltest.WithoutDropout(modeltest.Spec(rng))
 		w := modeltest.Weights(&spec, rng)
-		setup := trainer.Setup{Spec: &spec, Weights: w, BatchSize: 9, Workers: 1, Seed: 7, LearningRate: 1e-3, Precision: trainer.PrecisionFP32}
+		setup := trainer.Setup{Spec: &spec, Weights: w, BatchSize: 9, Workers: 1, Seed: 7, LearningRate: 1e-3,
+			Precision: trainer.PrecisionFP32}
 		gpu, err := engine{}.Start(context.Background(), setup)
 		if err != nil {
 			if !strings.Contains(err.Error(), "--engine cpu") {

@@ -1,7 +1,6 @@
 package cuda
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/degas-dns/degas/model"
@@ -18,8 +17,8 @@ type tower struct {
 	w, b       param
 }
 
-// towers are towers with as many filters and one activation, which does not fall, side by side in what may be a part of a wider
-// matrix.
+// towers are towers with as many filters and one activation, which does not fall, side by side in what may be a part of
+// a wider matrix.
 type towers struct {
 	*fold
 	kernels []int
@@ -30,19 +29,21 @@ type towers struct {
 	act     int
 }
 
-// tower finds the tower of a convolution.
 func (b *builder) tower(conv model.Node) (t tower, ok bool) {
-	if conv.Kind != model.KindConv1D || !b.embedded(conv) || conv.Layer.Padding == model.Same || b.readers[conv.Name] != 1 {
+	if conv.Kind != model.KindConv1D || !b.embedded(conv) || conv.Layer.Padding == model.Same ||
+		b.readers[conv.Name] != 1 {
 		return tower{}, false
 	}
-	at := slices.IndexFunc(b.nodes, func(n model.Node) bool { return n.Kind == model.KindGlobalMaxPool && n.Inputs[0] == conv.Name })
+	at := slices.IndexFunc(b.nodes, func(n model.Node) bool {
+		return n.Kind == model.KindGlobalMaxPool && n.Inputs[0] == conv.Name
+	})
 	if at < 0 {
 		return tower{}, false
 	}
 	return tower{conv: conv, pool: b.nodes[at], w: b.par(conv, 0), b: b.par(conv, 1)}, true
 }
 
-// group is a tower and those that a concatenation has right behind it, as far as one launch can do them: they have the same width,
+// group is a tower and those right behind it in a concatenation that the same launch can do: they have the same width,
 // their parameters follow each other. into is the concatenation, without a name where there is none.
 func (b *builder) group(first tower) (all []tower, into model.Node) {
 	all = []tower{first}
@@ -64,8 +65,10 @@ func (b *builder) group(first tower) (all []tower, into model.Node) {
 			break
 		}
 		next, ok := b.tower(b.byName[pool.Inputs[0]])
-		if !ok || next.conv.Layer.Filters != first.conv.Layer.Filters || next.conv.Layer.Activation != first.conv.Layer.Activation ||
-			next.w.data != last.w.data+device.Address(4*last.w.Size()) || next.b.data != last.b.data+device.Address(4*last.b.Size()) {
+		if !ok || next.conv.Layer.Filters != first.conv.Layer.Filters ||
+			next.conv.Layer.Activation != first.conv.Layer.Activation ||
+			next.w.data != last.w.data+device.Address(4*last.w.Size()) ||
+			next.b.data != last.b.data+device.Address(4*last.b.Size()) {
 			break
 		}
 		all = append(all, next)
@@ -84,7 +87,7 @@ func (b *builder) towers(first tower, act int) error {
 	}
 	f, err := newFold(b.network, first.w, offsets, most, filters)
 	if err != nil {
-		return fmt.Errorf("%w. Try: --engine cpu", err)
+		return err
 	}
 	l.fold, l.arg, l.stride = f, b.alloc(b.batch*len(all)*filters), filters
 	l.y = &value{shape: []int{len(all), filters}}
@@ -125,13 +128,15 @@ func (l *towers) kernelBytes() (k uint64) {
 	return k
 }
 
-// roomy is the bytes of shared memory with which three blocks fit a multiprocessor of Hopper, and one every device that the kernels run on.
+// roomy is the bytes of shared memory with which three blocks fit a multiprocessor of Hopper, and one every device that
+// the kernels run on.
 const roomy = 64 << 10
 
 func (l *towers) forward(training bool) {
 	l.fill(0)
 	kernel, columns, shared := "conv_max", 32, l.shared(slices.Max(l.kernels))
-	args := []any{l.y.data, l.stride, l.arg, l.table, l.b, l.codes, l.chars, l.batch, l.window, l.rows, l.kernelBytes(), l.filters, l.left, l.act}
+	args := []any{l.y.data, l.stride, l.arg, l.table, l.b, l.codes, l.chars, l.batch, l.window, l.rows, l.kernelBytes(),
+		l.filters, l.left, l.act}
 	if l.precision == trainer.PrecisionBF16 {
 		kernel, columns, args = "conv_max_f16", 64, append(args, training)
 		if l.filters > 64 && 2*shared <= roomy {

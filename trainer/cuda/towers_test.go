@@ -19,8 +19,9 @@ type towerCase struct {
 	precision                            string
 }
 
-// Small whole numbers are exact in f16, and so are their sums, so the towers must give what plain loops do: for filters in one
-// block and several, of one pair a lane and two, for all kernels, padding on either side and names of any length.
+// Small whole numbers are exact in f16, and so are their sums, so the towers must give what plain loops do: for filters
+// in one block and several, of one pair a lane and two, for all kernels, padding on either side and names of any
+// length.
 func TestTowers(t *testing.T) {
 	dev, err := device.Open(0)
 	if err != nil {
@@ -28,9 +29,12 @@ func TestTowers(t *testing.T) {
 	}
 	defer dev.Close()
 	for _, c := range []towerCase{
-		{37, 12, 40, 36, 80, []int{2, 3}, true, trainer.PrecisionBF16}, {37, 12, 40, 132, 528, []int{2, 3, 4, 5}, false, trainer.PrecisionBF16},
-		{5, 20, 39, 70, 281, []int{5, 1, 9, 6}, true, trainer.PrecisionBF16}, {600, 9, 40, 65, 65, []int{3}, true, trainer.PrecisionBF16},
-		{33, 16, 128, 130, 260, []int{12, 2}, false, trainer.PrecisionBF16}, {37, 12, 40, 70, 210, []int{2, 7, 5}, true, trainer.PrecisionFP32},
+		{37, 12, 40, 36, 80, []int{2, 3}, true, trainer.PrecisionBF16},
+		{37, 12, 40, 132, 528, []int{2, 3, 4, 5}, false, trainer.PrecisionBF16},
+		{5, 20, 39, 70, 281, []int{5, 1, 9, 6}, true, trainer.PrecisionBF16},
+		{600, 9, 40, 65, 65, []int{3}, true, trainer.PrecisionBF16},
+		{33, 16, 128, 130, 260, []int{12, 2}, false, trainer.PrecisionBF16},
+		{37, 12, 40, 70, 210, []int{2, 7, 5}, true, trainer.PrecisionFP32},
 		{3, 5, 2, 300, 2400, []int{1, 2, 3, 4, 5, 1, 2, 3}, false, trainer.PrecisionBF16},
 	} {
 		t.Run(fmt.Sprintf("%+v", c), func(t *testing.T) { c.check(t, dev) })
@@ -38,17 +42,20 @@ func TestTowers(t *testing.T) {
 }
 
 func (c towerCase) check(t *testing.T, dev device.Device) {
-	n := &network{dev: dev, batch: c.batch, window: c.window, rows: c.rows, left: c.left, precision: c.precision, folded: true}
+	n := &network{dev: dev, batch: c.batch, window: c.window, rows: c.rows, left: c.left, precision: c.precision,
+		folded: true}
 	defer n.close()
 	offsets := 0
 	for _, k := range c.kernels {
 		offsets += k
 	}
 	width := len(c.kernels) * c.filters
-	l := &towers{fold: &fold{network: n, offsets: offsets, filters: c.filters}, kernels: c.kernels, stride: c.stride, y: &value{}}
+	l := &towers{fold: &fold{network: n, offsets: offsets, filters: c.filters}, kernels: c.kernels, stride: c.stride,
+		y: &value{}}
 	n.wantScratch(maxShares * l.size())
 	n.codes, n.chars, l.table, l.grad = n.take(c.batch*c.window), n.alloc(c.batch), n.alloc(l.size()), n.alloc(l.size())
-	l.y.data, l.y.grad, l.arg, l.b, n.scratchAt = n.alloc(c.batch*c.stride), n.alloc(c.batch*c.stride), n.alloc(c.batch*width), n.alloc(width), n.alloc(n.scratchSize)
+	l.y.data, l.y.grad, l.arg, l.b, n.scratchAt = n.alloc(c.batch*c.stride), n.alloc(c.batch*c.stride),
+		n.alloc(c.batch*width), n.alloc(width), n.alloc(n.scratchSize)
 
 	rng := rand.New(rand.NewPCG(5, uint64(c.rows)))
 	table, bias, dy := smalls(rng, l.size()), smalls(rng, width), smalls(rng, c.batch*c.stride)
@@ -63,7 +70,8 @@ func (c towerCase) check(t *testing.T, dev device.Device) {
 			codes[b*c.window+at] = byte(1 + rng.IntN(c.rows-1))
 		}
 	}
-	for at, data := range map[device.Address][]byte{n.codes: codes, l.table: bytesOf(table), l.b: bytesOf(bias), l.y.grad: bytesOf(dy)} {
+	for at, data := range map[device.Address][]byte{n.codes: codes, l.table: bytesOf(table), l.b: bytesOf(bias),
+		l.y.grad: bytesOf(dy)} {
 		if err := dev.Upload(at, data); err != nil {
 			t.Fatal(err)
 		}

@@ -2,6 +2,7 @@ package graph
 
 import (
 	"context"
+	"errors"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -12,11 +13,11 @@ import (
 	"github.com/degas-dns/degas/trainer"
 )
 
-// narrow shrinks a preset's widths so that the reference engine is quick, keeping every layer.
+// narrow shrinks a preset's widths so that the stock operations are quick, keeping every layer.
 func narrow(spec model.Spec) model.Spec {
 	var shrink func(layers []model.Layer) []model.Layer
 	shrink = func(layers []model.Layer) []model.Layer {
-		out := append([]model.Layer(nil), layers...)
+		out := slices.Clone(layers)
 		for i, l := range out {
 			out[i].Dim, out[i].Filters = min(l.Dim, 8), min(l.Filters, 12)
 			if l.Units > 1 {
@@ -28,7 +29,7 @@ func narrow(spec model.Spec) model.Spec {
 		}
 		return out
 	}
-	if spec.Encoder.Codes() > 256 { // gta1's 10,000: the stock engine walks all rows of the table
+	if spec.Encoder.Codes() > 256 { // gta1's 10,000: stock operations walk all rows of the table
 		small, err := model.NamedEncoder("en2vec")
 		if err != nil {
 			panic(err)
@@ -66,9 +67,10 @@ func TestTrajectoriesAgree(t *testing.T) {
 			if spec.Layers[0].Kind == model.KindImage { // where a picture is empty, biases of 0 put a ReLU on its corner
 				w = modeltest.Weights(&spec, rng)
 			}
-			fused, stock := start(t, "cpu", &spec, w, 16, 2), start(t, "reference", &spec, w, 16, 1)
-			defer fused.Close()
-			defer stock.Close()
+			setup := trainer.Setup{Spec: &spec, Weights: w, BatchSize: 16, Workers: 2, Seed: 1, LearningRate: 1e-3}
+			fused := start(t, engine{}, setup)
+			setup.Workers = 1
+			stock := start(t, stockEngine{}, setup)
 			for i := range steps {
 				b := randomBatch(rng, &spec, 16-i%2)
 				for j := range b.Labels { // something to learn: does the name hold an 'a'
@@ -107,11 +109,8 @@ func BenchmarkStep(b *testing.B) {
 				b.Fatal(err)
 			}
 			const batch = 256
-			e, err := trainer.LookupEngine("cpu")
-			if err != nil {
-				b.Fatal(err)
-			}
-			s, err := e.Start(context.Background(), trainer.Setup{Spec: &spec, Weights: w, BatchSize: batch, Workers: 2, Seed: 1, LearningRate: 1e-3})
+			setup := trainer.Setup{Spec: &spec, Weights: w, BatchSize: batch, Workers: 2, Seed: 1, LearningRate: 1e-3}
+			s, err := engine{}.Start(context.Background(), setup)
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -142,18 +141,11 @@ func TestSmoothedTrajectoriesAgree(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		setup := trainer.Setup{Spec: &spec, Weights: w, BatchSize: 16, Workers: 2, Seed: 1, LearningRate: 1e-2, LabelSmoothing: 0.1, WeightDecay: 0.1}
+		setup := trainer.Setup{Spec: &spec, Weights: w, BatchSize: 16, Workers: 2, Seed: 1, LearningRate: 1e-2,
+			LabelSmoothing: 0.1, WeightDecay: 0.1}
 		var losses [2][]float64
-		for k, name := range []string{"cpu", "reference"} {
-			e, err := trainer.LookupEngine(name)
-			if err != nil {
-				t.Fatal(err)
-			}
-			s, err := e.Start(context.Background(), setup)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer s.Close()
+		for k, e := range []trainer.Engine{engine{}, stockEngine{}} {
+			s := start(t, e, setup)
 			rng := rand.New(rand.NewPCG(31, 32))
 			for range 40 {
 				loss, err := s.Step(context.Background(), randomBatch(rng, &spec, 16))
@@ -171,8 +163,8 @@ func TestSmoothedTrajectoriesAgree(t *testing.T) {
 	}
 }
 
-// An embedding of which names reach few rows trains like the stock engine's, which walks all of them, and goes on from its
-// state; rows out of reach stay as they began.
+// An embedding of which names reach few rows trains like that of stock operations, which walk all of them, and goes on
+// from its state; rows out of reach stay as they began.
 func TestRowsOutOfReach(t *testing.T) {
 	spec, err := model.Preset("gta1")
 	if err != nil {
@@ -191,31 +183,26 @@ func TestRowsOutOfReach(t *testing.T) {
 		t.Fatal(err)
 	}
 	rng := rand.New(rand.NewPCG(31, 32))
-	sessions := map[string]trainer.Session{}
-	for _, name := range []string{"cpu", "reference"} {
-		e, err := trainer.LookupEngine(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		s, err := e.Start(context.Background(), trainer.Setup{Spec: &spec, Weights: w, BatchSize: 8, Workers: 2, Seed: 1, LearningRate: 1e-2})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer s.Close()
-		sessions[name] = s
+	setup := trainer.Setup{Spec: &spec, Weights: w, BatchSize: 8, Workers: 2, Seed: 1, LearningRate: 1e-2}
+	fused, err := engine{}.Start(context.Background(), setup)
+	if err != nil {
+		t.Fatal(err)
 	}
+	defer fused.Close()
+	stock := start(t, stockEngine{}, setup)
 	for i := range 12 {
 		if i == 6 { // through a state and back
-			if err := sessions["cpu"].Restore(sessions["cpu"].State()); err != nil {
+			state, err := fused.State()
+			if err := errors.Join(err, fused.Restore(state)); err != nil {
 				t.Fatal(err)
 			}
 		}
 		b := randomBatch(rng, &spec, 8)
-		lf, err := sessions["cpu"].Step(context.Background(), b)
+		lf, err := fused.Step(context.Background(), b)
 		if err != nil {
 			t.Fatal(err)
 		}
-		ls, err := sessions["reference"].Step(context.Background(), b)
+		ls, err := stock.Step(context.Background(), b)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -223,7 +210,11 @@ func TestRowsOutOfReach(t *testing.T) {
 			t.Fatalf("step %d: fused loss %g, stock %g", i, lf, ls)
 		}
 	}
-	got, want := sessions["cpu"].Weights(), w
+	got, err := fused.Weights()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := w
 	const out = 500 // no byte has this code
 	dim := spec.Layers[0].Dim
 	for i := range dim {
@@ -232,12 +223,13 @@ func TestRowsOutOfReach(t *testing.T) {
 		}
 	}
 	a := int(table['a'])
-	if slices.Equal(got["embedding/embeddings"].Data[a*dim:(a+1)*dim], want["embedding/embeddings"].Data[a*dim:(a+1)*dim]) {
+	moved, began := got["embedding/embeddings"].Data[a*dim:], want["embedding/embeddings"].Data[a*dim:]
+	if slices.Equal(moved[:dim], began[:dim]) {
 		t.Error("the row of 'a' did not move")
 	}
 	wrong := randomBatch(rng, &spec, 1)
 	wrong.Codes[0] = out
-	if _, err := sessions["cpu"].Step(context.Background(), wrong); err == nil {
+	if _, err := fused.Step(context.Background(), wrong); err == nil {
 		t.Error("a code that no byte has: no error")
 	}
 }

@@ -2,8 +2,8 @@ package graph
 
 import "github.com/degas-dns/degas/model/kernels"
 
-// charTable is an embedding folded into a convolution. A linear map of a table's row is a row of another table, so
-// T_j = E·W_j is computed once a step, [codes, kernel·filters], and each position of a name costs kernel row additions.
+// charTable is an embedding folded into a convolution. A linear map of a table's row is a row of another table: T_j =
+// E·W_j is computed once a step, [codes, kernel·filters], and each position of a name costs kernel row additions.
 type charTable struct {
 	*step
 	codes, dim, kernel, filters int
@@ -13,7 +13,8 @@ type charTable struct {
 
 func newCharTable(s *step, codes, dim, kernel, filters int) charTable {
 	size := codes * kernel * filters
-	return charTable{step: s, codes: codes, dim: dim, kernel: kernel, filters: filters, values: make([]float32, size), parts: s.perWorker(size)}
+	return charTable{step: s, codes: codes, dim: dim, kernel: kernel, filters: filters, values: floats(size),
+		parts: s.perWorker(size)}
 }
 
 // row is what code contributes at offset j of the kernel, in the table or a part of its gradient.
@@ -25,7 +26,8 @@ func (t *charTable) row(table []float32, code uint16, j int) []float32 {
 func (t *charTable) fold(e, w []float32) {
 	t.split(t.filters, func(_, lo, hi int) {
 		for j := range t.kernel {
-			kernels.Gemm(t.codes, hi-lo, t.dim, rows(e, 0, t.dim), columns(w[j*t.dim*t.filters:], lo, t.filters), t.offset(t.values, j, lo), false)
+			kernels.Gemm(t.codes, hi-lo, t.dim, rows(e, 0, t.dim), columns(w[j*t.dim*t.filters:], lo, t.filters),
+				t.offset(t.values, j, lo), false)
 		}
 	})
 }
@@ -41,10 +43,12 @@ func (t *charTable) unfold(e, w, de, dw []float32) {
 			from, to := t.part(t.dim, k)
 			for j := range t.kernel {
 				if lo < hi {
-					kernels.Gemm(t.dim, hi-lo, t.codes, rows(e, 0, t.dim).T(), t.offset(grad, j, lo), columns(dw[j*t.dim*t.filters:], lo, t.filters), false)
+					kernels.Gemm(t.dim, hi-lo, t.codes, rows(e, 0, t.dim).T(), t.offset(grad, j, lo),
+						columns(dw[j*t.dim*t.filters:], lo, t.filters), false)
 				}
 				if from < to {
-					kernels.Gemm(t.codes, to-from, t.filters, t.offset(grad, j, 0), rows(w, j*t.dim+from, t.filters).T(), columns(de, from, t.dim), j > 0)
+					kernels.Gemm(t.codes, to-from, t.filters, t.offset(grad, j, 0), rows(w, j*t.dim+from, t.filters).T(),
+						columns(de, from, t.dim), j > 0)
 				}
 			}
 		}

@@ -10,19 +10,20 @@ type convShape struct {
 	*step
 	batch, inTime, outTime, kernel, filters, left int
 	activation                                    string
-	run                                           func(sample int) model.Span // equal rows of the output
-	db                                            [][]float32                 // a worker's part of the bias' gradient
-	y, dz                                         []float32                   // [batch·outTime, filters]
+	run                                           func(name int) model.Span // equal rows of the output
+	db                                            [][]float32               // a worker's part of the bias' gradient
+	y, dz                                         []float32                 // [batch·outTime, filters]
 }
 
 func newConvShape(s *step, batch int, n model.Node, inTime int, run func(int) model.Span) convShape {
-	c := convShape{step: s, batch: batch, inTime: inTime, outTime: n.Shape[0], kernel: n.Layer.Kernel, filters: n.Layer.Filters, activation: n.Layer.Activation, run: run}
+	c := convShape{step: s, batch: batch, inTime: inTime, outTime: n.Shape[0], kernel: n.Layer.Kernel,
+		filters: n.Layer.Filters, activation: n.Layer.Activation, run: run}
 	if n.Layer.Padding == model.Same {
 		c.left, _ = model.SamePadding(c.kernel)
 	}
 	size := batch * c.outTime * c.filters
-	if c.dz, c.db = make([]float32, size), s.perWorker(c.filters); !c.linear() {
-		c.y = make([]float32, size)
+	if c.dz, c.db = floats(size), s.perWorker(c.filters); !c.linear() {
+		c.y = floats(size)
 	}
 	return c
 }
@@ -32,23 +33,21 @@ func (c *convShape) reach(j int, s model.Span) (from, to int) {
 	return max(s.Lo, c.left-j), min(s.Hi, c.inTime+c.left-j)
 }
 
-// samples are the rows of y or dz that belong to samples lo to hi.
-func (c *convShape) samples(x []float32, lo, hi int) []float32 {
-	return x[lo*c.outTime*c.filters : hi*c.outTime*c.filters]
-}
+// ofName is what x, y or dz, has of name b.
+func (c *convShape) ofName(x []float32, b int) []float32 { return nth(x, b, c.outTime*c.filters) }
 
 // linear says that the output is needed for nothing afterwards.
 func (c *convShape) linear() bool { return c.activation == "" || c.activation == model.Linear }
 
-// target is where sample b's output is computed: kept for the way back, or out itself where that does not need it.
+// target is where name b's output is computed: kept for the way back, or out itself where that does not need it.
 func (c *convShape) target(b int, out []float32) []float32 {
 	if c.linear() {
-		return c.samples(out, b, b+1)
+		return c.ofName(out, b)
 	}
-	return c.samples(c.y, b, b+1)
+	return c.ofName(c.y, b)
 }
 
-// finish applies the activation to what was computed of sample b, repeats equal rows and hands the result out.
+// finish applies the activation to what was computed of name b, repeats equal rows and hands the result out.
 func (c *convShape) finish(b int, out []float32) {
 	y, run := c.target(b, out), c.run(b)
 	if !c.linear() {
@@ -58,28 +57,28 @@ func (c *convShape) finish(b int, out []float32) {
 	}
 	run.Repeat(y, c.filters)
 	if !c.linear() {
-		copy(c.samples(out, b, b+1), y)
+		copy(c.ofName(out, b), y)
 	}
 }
 
-// begin takes sample b's gradient behind the activation into dz, equal rows summed into their first, and adds it to the
+// begin takes name b's gradient behind the activation into dz, equal rows summed into their first, and adds it to the
 // bias' gradient of a worker.
 func (c *convShape) begin(worker, b int, dout []float32) (dz []float32, run model.Span) {
-	dz, run = c.samples(c.dz, b, b+1), c.run(b)
-	if dy := c.samples(dout, b, b+1); c.linear() {
+	dz, run = c.ofName(c.dz, b), c.run(b)
+	if dy := c.ofName(dout, b); c.linear() {
 		for _, s := range run.Segments(c.outTime) {
 			copy(dz[s.Lo*c.filters:s.Hi*c.filters], dy[s.Lo*c.filters:s.Hi*c.filters])
 		}
 		for t := run.Lo + 1; t < run.Hi && run.Shared(); t++ {
-			kernels.Add(dz[run.Lo*c.filters:(run.Lo+1)*c.filters], dy[t*c.filters:(t+1)*c.filters])
+			kernels.Add(nth(dz, run.Lo, c.filters), nth(dy, t, c.filters))
 		}
 	} else {
-		activateGrad(dz, c.samples(c.y, b, b+1), dy, c.filters, c.activation)
+		activateGrad(dz, c.ofName(c.y, b), dy, c.filters, c.activation)
 		gatherRow(dz, run, c.filters)
 	}
 	for _, s := range run.Segments(c.outTime) {
 		for t := s.Lo; t < s.Hi; t++ {
-			kernels.Add(c.db[worker], dz[t*c.filters:(t+1)*c.filters])
+			kernels.Add(c.db[worker], nth(dz, t, c.filters))
 		}
 	}
 	return dz, run
@@ -101,10 +100,10 @@ func (c *embedConv) forward(in []slot, out []float32) {
 	bias, codes := in[2].f, in[3].c
 	c.split(c.batch, func(_, lo, hi int) {
 		for b := lo; b < hi; b++ {
-			name, y := codes[b*c.inTime:(b+1)*c.inTime], c.target(b, out)
+			name, y := nth(codes, b, c.inTime), c.target(b, out)
 			for _, s := range c.run(b).Segments(c.outTime) {
 				for t := s.Lo; t < s.Hi; t++ {
-					row := y[t*c.filters : (t+1)*c.filters]
+					row := nth(y, t, c.filters)
 					copy(row, bias)
 					for j := max(0, c.left-t); j < min(c.kernel, c.inTime+c.left-t); j++ {
 						kernels.Add(row, c.table.row(c.table.values, name[t+j-c.left], j))
@@ -122,12 +121,12 @@ func (c *embedConv) backward(in []slot, dout []float32, grads [][]float32) {
 	c.split(c.batch, func(w, lo, hi int) {
 		clear(c.table.parts[w])
 		for b := lo; b < hi; b++ {
-			name := codes[b*c.inTime : (b+1)*c.inTime]
+			name := nth(codes, b, c.inTime)
 			dz, run := c.begin(w, b, dout)
 			for _, s := range run.Segments(c.outTime) {
 				for t := s.Lo; t < s.Hi; t++ {
 					for j := max(0, c.left-t); j < min(c.kernel, c.inTime+c.left-t); j++ {
-						kernels.Add(c.table.row(c.table.parts[w], name[t+j-c.left], j), dz[t*c.filters:(t+1)*c.filters])
+						kernels.Add(c.table.row(c.table.parts[w], name[t+j-c.left], j), nth(dz, t, c.filters))
 					}
 				}
 			}
@@ -143,12 +142,12 @@ type conv struct {
 	convShape
 	in              int
 	parts           [][]float32      // of W's gradient
-	packed, packedT []kernels.Packed // W at each offset, and its transpose: every sample is multiplied by them
+	packed, packedT []kernels.Packed // W at each offset, and its transpose: every name is multiplied by them
 	gathered        []gathered       // a worker's
 }
 
-// gathered are rows of several samples, for one product with all of them: a name has few, and a product for each would read
-// and write the whole of W's gradient.
+// gathered are rows of several names, for one product with all of them: a product for each name would read and write
+// the whole of W's gradient.
 type gathered struct {
 	patches []float32 // [gatheredRows, kernel·in]: what an output row sees
 	dz      []float32 // [gatheredRows, filters]
@@ -162,23 +161,24 @@ func newConv(s *step, batch int, n model.Node, inTime, in int, run func(int) mod
 	c.parts = s.perWorker(c.kernel * in * c.filters)
 	c.packed, c.packedT = make([]kernels.Packed, c.kernel), make([]kernels.Packed, c.kernel)
 	for range s.workers {
-		c.gathered = append(c.gathered, gathered{patches: make([]float32, gatheredRows*c.kernel*in), dz: make([]float32, gatheredRows*c.filters)})
+		c.gathered = append(c.gathered, gathered{patches: floats(gatheredRows * c.kernel * in),
+			dz: floats(gatheredRows * c.filters)})
 	}
 	return c
 }
 
-// gather takes output row t of sample b and adds what is gathered to W's gradient once there is no room for another.
+// gather takes output row t of name b and adds what is gathered to W's gradient once there is no room for another.
 func (c *conv) gather(g *gathered, x []float32, b, t int, dz, dw []float32) {
 	width := c.kernel * c.in
-	patch := g.patches[g.n*width : (g.n+1)*width]
+	patch := nth(g.patches, g.n, width)
 	for j := range c.kernel {
 		if at := t + j - c.left; at >= 0 && at < c.inTime {
-			copy(patch[j*c.in:(j+1)*c.in], x[(b*c.inTime+at)*c.in:])
+			copy(nth(patch, j, c.in), x[(b*c.inTime+at)*c.in:])
 		} else {
-			clear(patch[j*c.in : (j+1)*c.in])
+			clear(nth(patch, j, c.in))
 		}
 	}
-	copy(g.dz[g.n*c.filters:(g.n+1)*c.filters], dz)
+	copy(nth(g.dz, g.n, c.filters), dz)
 	if g.n++; g.n == gatheredRows {
 		c.addGathered(g, dw)
 	}
@@ -186,7 +186,8 @@ func (c *conv) gather(g *gathered, x []float32, b, t int, dz, dw []float32) {
 
 func (c *conv) addGathered(g *gathered, dw []float32) {
 	if width := c.kernel * c.in; g.n > 0 {
-		kernels.Gemm(width, c.filters, g.n, rows(g.patches, 0, width).T(), rows(g.dz, 0, c.filters), rows(dw, 0, c.filters), true)
+		kernels.Gemm(width, c.filters, g.n, rows(g.patches, 0, width).T(), rows(g.dz, 0, c.filters), rows(dw, 0, c.filters),
+			true)
 		g.n = 0
 	}
 }
@@ -201,7 +202,7 @@ func (c *conv) forward(in []slot, out []float32) {
 			y := c.target(b, out)
 			for _, s := range c.run(b).Segments(c.outTime) {
 				for t := s.Lo; t < s.Hi; t++ {
-					copy(y[t*c.filters:(t+1)*c.filters], bias)
+					copy(nth(y, t, c.filters), bias)
 				}
 				for j := range c.kernel {
 					if from, to := c.reach(j, s); from < to {
@@ -236,7 +237,7 @@ func (c *conv) backward(in []slot, dout []float32, grads [][]float32) {
 					kernels.GemmPacked(to-from, rows(dz, from, c.filters), &c.packedT[j], rows(dx, row, c.in), true)
 				}
 				for t := s.Lo; t < s.Hi; t++ {
-					c.gather(g, x, b, t, dz[t*c.filters:(t+1)*c.filters], dw)
+					c.gather(g, x, b, t, nth(dz, t, c.filters), dw)
 				}
 			}
 		}

@@ -23,7 +23,7 @@ type embedConvMax struct {
 func newEmbedConvMax(s *step, batch int, enc *model.Encoder, codes, dim, kernel, filters int) *embedConvMax {
 	return &embedConvMax{charTable: newCharTable(s, codes, dim, kernel, filters), batch: batch, window: enc.Window,
 		pad: uint16(enc.Pad), left: enc.PadSide == model.Left,
-		arg: make([]int32, batch*filters), y: make([]float32, batch*filters), masked: make([]float32, batch*filters)}
+		arg: make([]int32, batch*filters), y: floats(batch * filters), masked: floats(batch * filters)}
 }
 
 func (c *embedConvMax) forward(in []slot, out []float32) {
@@ -31,10 +31,10 @@ func (c *embedConvMax) forward(in []slot, out []float32) {
 	bias, codes := in[2].f, in[3].c
 	c.split(c.batch, func(_, lo, hi int) {
 		for b := lo; b < hi; b++ {
-			y := c.y[b*c.filters : (b+1)*c.filters]
-			name := codes[b*c.window : (b+1)*c.window]
+			y := nth(c.y, b, c.filters)
+			name := nth(codes, b, c.window)
 			walk, from := model.TrimPadding(name, model.Characters(name, c.pad, c.left), c.kernel, c.left)
-			kernels.ConvMax(c.values, c.kernel, c.filters, walk, from, y, c.arg[b*c.filters:(b+1)*c.filters])
+			kernels.ConvMax(c.values, c.kernel, c.filters, walk, from, y, nth(c.arg, b, c.filters))
 			kernels.Add(y, bias)
 			kernels.ReLU(y)
 		}
@@ -47,9 +47,10 @@ func (c *embedConvMax) backward(in []slot, dout []float32, grads [][]float32) {
 	c.split(c.batch, func(w, lo, hi int) {
 		clear(c.parts[w])
 		for b := lo; b < hi; b++ {
-			d := c.masked[b*c.filters : (b+1)*c.filters]
-			activateGrad(d, c.y[b*c.filters:(b+1)*c.filters], dout[b*c.filters:(b+1)*c.filters], c.filters, model.ReLU)
-			kernels.ConvMaxGrad(c.parts[w], c.kernel, c.filters, codes[b*c.window:(b+1)*c.window], c.arg[b*c.filters:(b+1)*c.filters], d)
+			d := nth(c.masked, b, c.filters)
+			activateGrad(d, nth(c.y, b, c.filters), nth(dout, b, c.filters), c.filters, model.ReLU)
+			kernels.ConvMaxGrad(c.parts[w], c.kernel, c.filters, nth(codes, b, c.window),
+				nth(c.arg, b, c.filters), d)
 		}
 	})
 	columnSums(grads[2], c.masked)

@@ -17,11 +17,11 @@ type dense struct {
 
 func newDense(s *step, batch, in, units int, activation string) *dense {
 	return &dense{step: s, batch: batch, in: in, units: units, activation: activation,
-		y: make([]float32, batch*units), dz: make([]float32, batch*units)}
+		y: floats(batch * units), dz: floats(batch * units)}
 }
 
-// columnsEach is the units a worker must get at least for a layer to be split over its units rather than over the batch:
-// each worker then packs its own columns of W instead of all.
+// columnsEach is the units a worker must get at least for a layer to be split over its units rather than over the
+// batch: each worker then packs its own columns of W instead of all.
 const columnsEach = 64
 
 func (d *dense) forward(in []slot, out []float32) {
@@ -30,7 +30,8 @@ func (d *dense) forward(in []slot, out []float32) {
 		for b := top; b < bottom; b++ {
 			copy(d.y[b*d.units+lo:b*d.units+hi], bias[lo:hi])
 		}
-		kernels.Gemm(bottom-top, hi-lo, d.in, rows(x, top, d.in), columns(w, lo, d.units), columns(d.y[top*d.units:], lo, d.units), true)
+		kernels.Gemm(bottom-top, hi-lo, d.in, rows(x, top, d.in), columns(w, lo, d.units),
+			columns(d.y[top*d.units:], lo, d.units), true)
 		for b := top; b < bottom; b++ {
 			y := d.y[b*d.units+lo : b*d.units+hi]
 			activate(y, hi-lo, d.activation)
@@ -58,6 +59,9 @@ func (d *dense) backward(in []slot, dout []float32, grads [][]float32) {
 		kernels.Gemm(hi-lo, d.units, d.batch, columns(x, lo, d.in).T(), rows(d.dz, 0, d.units), rows(dw, lo, d.units), false)
 	})
 }
+
+// nth is the i-th run of width values of x.
+func nth[T any](x []T, i, width int) []T { return x[i*width : (i+1)*width] }
 
 // rows views data as a matrix of width columns from row lo on.
 func rows(data []float32, lo, width int) kernels.Matrix {
@@ -119,8 +123,7 @@ func activateGrad(dz, y, dy []float32, width int, activation string) {
 	case model.ReLU:
 		dz, dy = dz[:len(y)], dy[:len(y)]
 		for i, v := range y { // y is never negative: its bits, negated, have the sign set unless it is 0
-			mask := uint32(int32(-math.Float32bits(v)) >> 31)
-			dz[i] = math.Float32frombits(math.Float32bits(dy[i]) & mask)
+			dz[i] = masked(dy[i], uint32(int32(-math.Float32bits(v))>>31))
 		}
 	case model.Tanh:
 		for i, v := range y {

@@ -8,11 +8,12 @@ import (
 	"github.com/degas-dns/degas/trainer"
 )
 
-// above is v where v > bound, else 0, without a branch that random data would mispredict half the time.
-func above(v, bound float32) float32 {
-	mask := uint32(int32(math.Float32bits(bound-v)) >> 31)
-	return math.Float32frombits(math.Float32bits(v) & mask)
-}
+// above is all ones where v > bound, else 0. With masked it does without branches, which random data would mispredict
+// half the time.
+func above(v, bound float32) uint32 { return uint32(int32(math.Float32bits(bound-v)) >> 31) }
+
+// masked is v where mask is all ones, 0 where it is 0.
+func masked(v float32, mask uint32) float32 { return math.Float32frombits(math.Float32bits(v) & mask) }
 
 // threshold is Keras' ThresholdedReLU: y = x where x > theta, else 0. Inputs and output [batch, width].
 type threshold struct {
@@ -25,7 +26,7 @@ func (l *threshold) forward(in []slot, out []float32) {
 	l.split(l.batch, func(_, lo, hi int) {
 		y := out[lo*l.width : hi*l.width]
 		for i, v := range in[0].f[lo*l.width : hi*l.width] {
-			y[i] = above(v, l.theta)
+			y[i] = masked(v, above(v, l.theta))
 		}
 	})
 }
@@ -34,8 +35,7 @@ func (l *threshold) backward(in []slot, dout []float32, grads [][]float32) {
 	l.split(l.batch, func(_, lo, hi int) {
 		x, dy, dx := in[0].f[lo*l.width:hi*l.width], dout[lo*l.width:hi*l.width], grads[0][lo*l.width:hi*l.width]
 		for i, v := range x {
-			mask := uint32(int32(math.Float32bits(l.theta-v)) >> 31)
-			dx[i] = math.Float32frombits(math.Float32bits(dy[i]) & mask)
+			dx[i] = masked(dy[i], above(v, l.theta))
 		}
 	})
 }
@@ -44,21 +44,21 @@ func (l *threshold) backward(in []slot, dout []float32, grads [][]float32) {
 // first window begins before steps ahead of the input; what a window has outside counts for nothing. The first of equal
 // values has the gradient.
 //
-// With thresholded set it is ThresholdedReLU and maximum in one: the former never decreases, so it may come last, on as
-// many values as the windows leave.
+// With thresholded set it is ThresholdedReLU too. That never decreases, so it may come last, on as many values as the
+// windows leave.
 type maxPool struct {
 	*step
 	batch, inTime, outTime, pool, before, features int
-	run                                            func(sample int) model.Span // equal rows of the output
+	run                                            func(name int) model.Span // equal rows of the output
 	thresholded                                    bool
 	theta                                          float32
-	arg                                            []int32  // winner's row within the sample
+	arg                                            []int32  // winner's row within the name
 	live                                           []uint32 // all ones where a gradient passes the threshold
 }
 
 func newMaxPool(s *step, batch, inTime, outTime, pool, before, features int, run func(int) model.Span) *maxPool {
-	return &maxPool{step: s, batch: batch, inTime: inTime, outTime: outTime, pool: pool, before: before, features: features, run: run,
-		arg: make([]int32, batch*outTime*features)}
+	return &maxPool{step: s, batch: batch, inTime: inTime, outTime: outTime, pool: pool, before: before,
+		features: features, run: run, arg: make([]int32, batch*outTime*features)}
 }
 
 // withThreshold puts a ThresholdedReLU before the pooling.
@@ -69,12 +69,12 @@ func (l *maxPool) withThreshold(theta float32) {
 func (l *maxPool) forward(in []slot, out []float32) {
 	l.split(l.batch, func(_, lo, hi int) {
 		for b := lo; b < hi; b++ {
-			l.sample(b, in[0].f, out)
+			l.forwardName(b, in[0].f, out)
 		}
 	})
 }
 
-func (l *maxPool) sample(b int, in, out []float32) {
+func (l *maxPool) forwardName(b int, in, out []float32) {
 	n := l.features
 	x, run := in[b*l.inTime*n:][:l.inTime*n], l.run(b)
 	for t := range l.outTime {
@@ -90,13 +90,13 @@ func (l *maxPool) sample(b int, in, out []float32) {
 			arg[f] = int32(from)
 		}
 		for r := from + 1; r < min((t+1)*l.pool-l.before, l.inTime); r++ {
-			takeLarger(y, arg, x[r*n:][:n], int32(r))
+			takeLarger(y, arg, nth(x, r, n), int32(r))
 		}
 		if l.thresholded {
 			live := l.live[at : at+n]
 			for f, v := range y {
-				live[f] = uint32(int32(math.Float32bits(l.theta-v)) >> 31)
-				y[f] = math.Float32frombits(math.Float32bits(v) & live[f])
+				live[f] = above(v, l.theta)
+				y[f] = masked(v, live[f])
 			}
 		}
 	}
@@ -106,7 +106,7 @@ func (l *maxPool) sample(b int, in, out []float32) {
 func takeLarger(y []float32, arg []int32, x []float32, row int32) {
 	y, arg = y[:len(x)], arg[:len(x)]
 	for f, v := range x {
-		mask := int32(math.Float32bits(y[f]-v)) >> 31
+		mask := int32(above(v, y[f]))
 		y[f] = math.Float32frombits(math.Float32bits(y[f])&^uint32(mask) | math.Float32bits(v)&uint32(mask))
 		arg[f] = arg[f]&^mask | row&mask
 	}
@@ -130,7 +130,7 @@ func (l *maxPool) backward(_ []slot, dout []float32, grads [][]float32) {
 				dy, arg := dout[at:at+n], l.arg[at:at+n]
 				if l.thresholded {
 					for f, m := range l.live[at : at+n] { // dout is this layer's to spoil: nobody reads it after
-						dy[f] = math.Float32frombits(math.Float32bits(dy[f]) & m)
+						dy[f] = masked(dy[f], m)
 					}
 				}
 				if l.pool > denseWindow {
@@ -140,7 +140,7 @@ func (l *maxPool) backward(_ []slot, dout []float32, grads [][]float32) {
 					continue
 				}
 				for r := max(0, t*l.pool-l.before); r < min((t+1)*l.pool-l.before, l.inTime); r++ {
-					putWhere(dx[r*n:][:n], dy, arg, int32(r))
+					putWhere(nth(dx, r, n), dy, arg, int32(r))
 				}
 			}
 		}
@@ -152,7 +152,7 @@ func putWhere(dx, dy []float32, arg []int32, row int32) {
 	dy, arg = dy[:len(dx)], arg[:len(dx)]
 	for f := range dx {
 		other := arg[f] ^ row
-		dx[f] = math.Float32frombits(math.Float32bits(dy[f]) &^ uint32((other|-other)>>31))
+		dx[f] = masked(dy[f], ^uint32((other|-other)>>31))
 	}
 }
 
@@ -164,33 +164,28 @@ type concat struct {
 }
 
 func (l *concat) forward(in []slot, out []float32) {
-	l.split(l.batch, func(_, lo, hi int) {
-		at := 0
-		for k, w := range l.widths {
-			for b := lo; b < hi; b++ {
-				copy(out[b*l.width+at:], in[k].f[b*w:(b+1)*w])
-			}
-			at += w
-		}
-	})
+	l.each(func(k, b int, joined []float32) { copy(joined, nth(in[k].f, b, l.widths[k])) }, out)
 }
 
 func (l *concat) backward(_ []slot, dout []float32, grads [][]float32) {
+	l.each(func(k, b int, joined []float32) { copy(nth(grads[k], b, l.widths[k]), joined) }, dout)
+}
+
+// each calls do with the part of x that belongs to input k of name b.
+func (l *concat) each(do func(k, b int, joined []float32), x []float32) {
 	l.split(l.batch, func(_, lo, hi int) {
-		at := 0
-		for k, w := range l.widths {
-			for b := lo; b < hi; b++ {
-				copy(grads[k][b*w:(b+1)*w], dout[b*l.width+at:])
+		for b := lo; b < hi; b++ {
+			joined := nth(x, b, l.width)
+			for k, w := range l.widths {
+				do(k, b, joined[:w])
+				joined = joined[w:]
 			}
-			at += w
 		}
 	})
 }
 
-// dropout zeroes a share of the values and scales the rest by 1/(1-rate). Which ones depends on the run's seed, the
-// update's number and the layer's name alone, so a resumed run draws what an uninterrupted one would have drawn.
-//
-// gorgonia's own Dropout scales its gradient by 1/rate, which is right only at one half, and seeds itself by the clock.
+// dropout zeroes a share of the values and scales the rest by 1/(1-rate). The seed, the update's number and the layer's
+// name alone decide which, so a resumed run draws what an uninterrupted one would have drawn.
 type dropout struct {
 	*step
 	rate float64
@@ -201,7 +196,7 @@ type dropout struct {
 func (l *dropout) forward(in []slot, out []float32) {
 	x := in[0].f
 	if len(l.mask) != len(x) {
-		l.mask = make([]float32, len(x))
+		l.mask = floats(len(x))
 	}
 	key := model.SubSeed(l.seed, "dropout/"+l.name) + l.number*0x9e3779b97f4a7c15
 	scale, bound := math.Float32bits(float32(1/(1-l.rate))), int64(l.rate*(1<<32))
@@ -228,19 +223,19 @@ type embedding struct{ dim int }
 
 func (l *embedding) forward(in []slot, out []float32) {
 	for i, c := range in[1].c {
-		copy(out[i*l.dim:(i+1)*l.dim], in[0].f[int(c)*l.dim:])
+		copy(nth(out, i, l.dim), in[0].f[int(c)*l.dim:])
 	}
 }
 
 func (l *embedding) backward(in []slot, dout []float32, grads [][]float32) {
 	clear(grads[0])
 	for i, c := range in[1].c {
-		kernels.Add(grads[0][int(c)*l.dim:][:l.dim], dout[i*l.dim:(i+1)*l.dim])
+		kernels.Add(grads[0][int(c)*l.dim:][:l.dim], nth(dout, i, l.dim))
 	}
 }
 
-// crossEntropy is the mean loss of logits [batch, outputs] for labels [batch], weighted a sample: binary cross-entropy
-// for one output, categorical for more. Samples of weight 0 fill up a last batch and count for nothing.
+// crossEntropy is the mean loss of logits [batch, outputs] for labels [batch], weighted a name: binary cross-entropy
+// for one output, categorical for more. Names of weight 0 fill up a last batch and count for nothing.
 type crossEntropy struct {
 	outputs int
 	smooth  float64
@@ -255,8 +250,8 @@ func (l *crossEntropy) forward(in []slot, out []float32) {
 	}
 	for b, label := range labels {
 		share := float64(weights[b]) / total
-		z := logits[b*l.outputs : (b+1)*l.outputs]
-		loss += share * sampleLoss(z, label, l.grad[b*l.outputs:(b+1)*l.outputs], share, l.smooth)
+		z := nth(logits, b, l.outputs)
+		loss += share * nameLoss(z, label, nth(l.grad, b, l.outputs), share, l.smooth)
 	}
 	for i, g := range l.grad {
 		if math.Abs(float64(g)) < nothing {
@@ -266,9 +261,8 @@ func (l *crossEntropy) forward(in []slot, out []float32) {
 	out[0] = float32(loss)
 }
 
-// nothing is a gradient too small to move a weight, whatever the optimiser's moments: its root is far below their epsilon.
-// Once a model is sure of everything, all gradients are, and the products that they go into are subnormal numbers, each of
-// which costs an Intel core a hundred cycles.
+// nothing is a gradient too small to move a weight: its root is far below the optimisers' epsilon. Once a model is sure
+// of everything, all gradients are, and products of subnormal numbers cost an Intel core a hundred cycles each.
 const nothing = 1e-20
 
 // smoothed is the target of output k for a label: 1 for its own and 0 for others, of which a share goes to all alike.
@@ -280,8 +274,8 @@ func smoothed(label, k, labels int, share float64) float64 {
 	return y
 }
 
-// sampleLoss is one sample's cross-entropy; grad receives its gradient times share.
-func sampleLoss(z []float32, label int, grad []float32, share, smooth float64) float64 {
+// nameLoss is one name's cross-entropy; grad receives its gradient times share.
+func nameLoss(z []float32, label int, grad []float32, share, smooth float64) float64 {
 	if len(z) == 1 {
 		x, y := float64(z[0]), smoothed(label, 1, 2, smooth)
 		p := 1 / (1 + math.Exp(-x))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/degas-dns/degas/model"
@@ -15,25 +16,21 @@ import (
 
 // withoutDropout returns spec with every dropout rate zero: finite differences need a function without chance.
 func withoutDropout(spec model.Spec) model.Spec {
-	layers := append([]model.Layer(nil), spec.Layers...)
-	for i := range layers {
-		layers[i].Rate = 0
+	spec.Layers = slices.Clone(spec.Layers)
+	for i := range spec.Layers {
+		spec.Layers[i].Rate = 0
 	}
-	spec.Layers = layers
 	return spec
 }
 
-func start(t testing.TB, engine string, spec *model.Spec, w model.Weights, batch, workers int) *session {
+func start(t testing.TB, e trainer.Engine, s trainer.Setup) trainer.Differentiator {
 	t.Helper()
-	e, err := trainer.LookupEngine(engine)
+	ses, err := e.Start(context.Background(), s)
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("%T on %+v: %v", e, s.Spec, err)
 	}
-	s, err := e.Start(context.Background(), trainer.Setup{Spec: spec, Weights: w, BatchSize: batch, Workers: workers, Seed: 1, LearningRate: 1e-3})
-	if err != nil {
-		t.Fatalf("%s on %+v: %v", engine, spec, err)
-	}
-	return s.(*session)
+	t.Cleanup(func() { ses.Close() })
+	return ses.(trainer.Differentiator)
 }
 
 func randomBatch(rng *rand.Rand, spec *model.Spec, n int) *trainer.Batch {
@@ -72,13 +69,13 @@ func exactLoss(spec *model.Spec, nodes []model.Node, w model.Exact, b *trainer.B
 	return loss / total
 }
 
-// checkGradients compares an engine's loss and gradients with central differences of the plain pass in float64.
-func checkGradients(t *testing.T, engine string, spec model.Spec, rng *rand.Rand, batch, rows, workers int) {
+// checkGradients compares a session's loss and gradients with central differences of the plain pass in float64.
+func checkGradients(t *testing.T, e trainer.Engine, spec model.Spec, rng *rand.Rand, batch, rows, workers int) {
 	t.Helper()
 	spec = withoutDropout(spec)
 	w := modeltest.Weights(&spec, rng)
-	s := start(t, engine, &spec, w, batch, workers)
-	defer s.Close()
+	s := start(t, e, trainer.Setup{Spec: &spec, Weights: w, BatchSize: batch, Workers: workers, Seed: 1,
+		LearningRate: 1e-3})
 	b := randomBatch(rng, &spec, rows)
 	loss, grads, err := s.Gradients(b)
 	if err != nil {
@@ -91,7 +88,7 @@ func checkGradients(t *testing.T, engine string, spec model.Spec, rng *rand.Rand
 	exact := w.Exact()
 	want := exactLoss(&spec, nodes, exact, b)
 	if math.Abs(loss-want) > 1e-4*(1+math.Abs(want)) {
-		t.Fatalf("%s: loss %g, want %g\n%+v", engine, loss, want, spec)
+		t.Fatalf("%T: loss %g, want %g\n%+v", e, loss, want, spec)
 	}
 	params, _ := spec.Params()
 	for _, p := range params {
@@ -104,7 +101,7 @@ func checkGradients(t *testing.T, engine string, spec model.Spec, rng *rand.Rand
 			d, smooth := difference(&spec, nodes, exact, b, p.Name, i, want)
 			got := float64(grads[p.Name].Data[i])
 			if smooth && math.Abs(got-d) > 1e-3*math.Abs(d)+1e-4*scale+1e-6 {
-				t.Fatalf("%s: d loss/d %s[%d] = %g, finite differences give %g\n%+v", engine, p.Name, i, got, d, spec)
+				t.Fatalf("%T: d loss/d %s[%d] = %g, finite differences give %g\n%+v", e, p.Name, i, got, d, spec)
 			}
 		}
 	}
@@ -112,7 +109,9 @@ func checkGradients(t *testing.T, engine string, spec model.Spec, rng *rand.Rand
 
 // difference is the central difference of the loss; smooth is false where a maximum or a ReLU changes hands within the
 // step, so that there is no derivative to compare with.
-func difference(spec *model.Spec, nodes []model.Node, w model.Exact, b *trainer.Batch, name string, i int, mid float64) (d float64, smooth bool) {
+func difference(
+	spec *model.Spec, nodes []model.Node, w model.Exact, b *trainer.Batch, name string, i int, mid float64,
+) (d float64, smooth bool) {
 	const h = 1e-5
 	x := w[name][i]
 	w[name][i] = x + h
@@ -130,7 +129,7 @@ func TestFusedGradients(t *testing.T) {
 	for i := range 200 {
 		spec := modeltest.Spec(rng)
 		rows := 1 + rng.IntN(7)
-		checkGradients(t, "cpu", spec, rng, rows+rng.IntN(3), rows, 1+i%3)
+		checkGradients(t, engine{}, spec, rng, rows+rng.IntN(3), rows, 1+i%3)
 	}
 }
 
@@ -138,11 +137,11 @@ func TestStockGradients(t *testing.T) {
 	rng := rand.New(rand.NewPCG(21, 22))
 	for range 40 {
 		rows := 2 + rng.IntN(4)
-		checkGradients(t, "reference", modeltest.Spec(rng), rng, rows+rng.IntN(2), rows, 1)
+		checkGradients(t, stockEngine{}, modeltest.Spec(rng), rng, rows+rng.IntN(2), rows, 1)
 	}
 }
 
-// FuzzSpecs feeds random Specs to both engines; each must have the plain pass' loss and gradients.
+// FuzzSpecs feeds random Specs to the engine and its judge; each must have the plain pass' loss and gradients.
 func FuzzSpecs(f *testing.F) {
 	f.Add(uint64(1), uint8(0), uint8(1))
 	f.Add(uint64(77), uint8(5), uint8(2))
@@ -150,7 +149,7 @@ func FuzzSpecs(f *testing.F) {
 		rng := rand.New(rand.NewPCG(seed, 1))
 		spec := modeltest.Spec(rng)
 		n := 2 + int(rows%6)
-		checkGradients(t, "cpu", spec, rng, n+int(seed%3), n, 1+int(workers%3))
-		checkGradients(t, "reference", spec, rng, n+int(seed%3), n, 1)
+		checkGradients(t, engine{}, spec, rng, n+int(seed%3), n, 1+int(workers%3))
+		checkGradients(t, stockEngine{}, spec, rng, n+int(seed%3), n, 1)
 	})
 }

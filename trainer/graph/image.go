@@ -25,14 +25,14 @@ func (l *image) backward([]slot, []float32, [][]float32) {}
 type conv2D struct {
 	*step
 	batch      int
-	shape      []int // of a sample: [height, width, in]
+	shape      []int // of a name: [height, width, in]
 	kernel     int
-	pixels     int // of a sample's output
+	pixels     int // of a name's output
 	depth      int // kernel·kernel·in
 	filters    int
 	activation string
 	y, dz      []float32   // [batch·pixels, filters]
-	patches    [][]float32 // a worker's, of one sample: [pixels, depth]
+	patches    [][]float32 // a worker's, of one name: [pixels, depth]
 	dw, db     [][]float32 // a worker's parts
 }
 
@@ -40,13 +40,10 @@ func newConv2D(s *step, batch int, n model.Node, shape []int) *conv2D {
 	c := &conv2D{step: s, batch: batch, shape: shape, kernel: n.Layer.Kernel, pixels: n.Shape[0] * n.Shape[1],
 		filters: n.Layer.Filters, activation: n.Layer.Activation}
 	c.depth = c.kernel * c.kernel * shape[2]
-	c.y, c.dz = make([]float32, batch*c.pixels*c.filters), make([]float32, batch*c.pixels*c.filters)
+	c.y, c.dz = floats(batch*c.pixels*c.filters), floats(batch*c.pixels*c.filters)
 	c.patches, c.dw, c.db = s.perWorker(c.pixels*c.depth), s.perWorker(c.depth*c.filters), s.perWorker(c.filters)
 	return c
 }
-
-// sample is a sample's part of x, whose samples have size values.
-func sample(x []float32, b, size int) []float32 { return x[b*size : (b+1)*size] }
 
 func (c *conv2D) size() int { return c.shape[0] * c.shape[1] * c.shape[2] }
 
@@ -55,11 +52,11 @@ func (c *conv2D) forward(in []slot, out []float32) {
 	c.split(c.batch, func(worker, lo, hi int) {
 		p := c.patches[worker]
 		for b := lo; b < hi; b++ {
-			y := sample(c.y, b, c.pixels*c.filters)
+			y := nth(c.y, b, c.pixels*c.filters)
 			for at := 0; at < len(y); at += c.filters {
 				copy(y[at:], bias)
 			}
-			model.Patches(p, sample(x, b, c.size()), c.shape, c.kernel)
+			model.Patches(p, nth(x, b, c.size()), c.shape, c.kernel)
 			kernels.Gemm(c.pixels, c.filters, c.depth, rows(p, 0, c.depth), rows(w, 0, c.filters), rows(y, 0, c.filters), true)
 			activate(y, c.filters, c.activation)
 		}
@@ -74,15 +71,17 @@ func (c *conv2D) backward(in []slot, dout []float32, grads [][]float32) {
 	c.split(c.batch, func(worker, lo, hi int) {
 		p, width := c.patches[worker], c.pixels*c.filters
 		for b := lo; b < hi; b++ {
-			dz := sample(c.dz, b, width)
-			activateGrad(dz, sample(c.y, b, width), sample(dout, b, width), c.filters, c.activation)
+			dz := nth(c.dz, b, width)
+			activateGrad(dz, nth(c.y, b, width), nth(dout, b, width), c.filters, c.activation)
 			for at := 0; at < width; at += c.filters {
 				kernels.Add(c.db[worker], dz[at:at+c.filters])
 			}
-			model.Patches(p, sample(x, b, c.size()), c.shape, c.kernel)
-			kernels.Gemm(c.depth, c.filters, c.pixels, rows(p, 0, c.depth).T(), rows(dz, 0, c.filters), rows(c.dw[worker], 0, c.filters), true)
-			kernels.Gemm(c.pixels, c.depth, c.filters, rows(dz, 0, c.filters), rows(w, 0, c.filters).T(), rows(p, 0, c.depth), false)
-			c.gather(sample(grads[0], b, c.size()), p)
+			model.Patches(p, nth(x, b, c.size()), c.shape, c.kernel)
+			kernels.Gemm(c.depth, c.filters, c.pixels, rows(p, 0, c.depth).T(), rows(dz, 0, c.filters),
+				rows(c.dw[worker], 0, c.filters), true)
+			kernels.Gemm(c.pixels, c.depth, c.filters, rows(dz, 0, c.filters), rows(w, 0, c.filters).T(), rows(p, 0, c.depth),
+				false)
+			c.gather(nth(grads[0], b, c.size()), p)
 		}
 	})
 	c.sumParts(grads[1], c.dw)
@@ -108,7 +107,7 @@ func (c *conv2D) gather(dx, patches []float32) {
 type maxPool2D struct {
 	*step
 	batch, pool int
-	shape, out  []int // of a sample: [height, width, features]
+	shape, out  []int // of a name: [height, width, features]
 	arg         []int32
 }
 
@@ -116,7 +115,7 @@ func (l *maxPool2D) forward(in []slot, out []float32) {
 	size, pixels, features := l.shape[0]*l.shape[1]*l.shape[2], l.out[0]*l.out[1], l.shape[2]
 	l.split(l.batch, func(_, lo, hi int) {
 		for b := lo; b < hi; b++ {
-			x := sample(in[0].f, b, size)
+			x := nth(in[0].f, b, size)
 			for p := range pixels {
 				from := (p/l.out[1]*l.pool*l.shape[1] + p%l.out[1]*l.pool) * features
 				at := (b*pixels + p) * features
@@ -139,9 +138,9 @@ func (l *maxPool2D) backward(_ []slot, dout []float32, grads [][]float32) {
 	size, width := l.shape[0]*l.shape[1]*l.shape[2], l.out[0]*l.out[1]*l.shape[2]
 	l.split(l.batch, func(_, lo, hi int) {
 		for b := lo; b < hi; b++ {
-			dx := sample(grads[0], b, size)
+			dx := nth(grads[0], b, size)
 			clear(dx)
-			for i, g := range sample(dout, b, width) {
+			for i, g := range nth(dout, b, width) {
 				dx[l.arg[b*width+i]] += g
 			}
 		}
@@ -149,43 +148,17 @@ func (l *maxPool2D) backward(_ []slot, dout []float32, grads [][]float32) {
 }
 
 // picture lowers the layers over pictures.
-func (f *fusedLowering) picture(n model.Node, in *G.Node) (*G.Node, error) {
-	out := tensor.Shape{f.batch * n.Shape[0] * n.Shape[1], n.Shape[2]}
+func (b *builder) picture(n model.Node, in *G.Node) (*G.Node, error) {
+	out := tensor.Shape{b.batch * n.Shape[0] * n.Shape[1], n.Shape[2]}
 	switch n.Kind {
 	case model.KindImage:
-		return apply(n.Name, &image{f.step}, out, f.codes)
+		return apply(n.Name, &image{b.step}, out, b.codesNode)
 	case model.KindConv2D:
-		return apply(n.Name, newConv2D(f.step, f.batch, n, f.inShape(n)), out, in, f.par(n, 0), f.par(n, 1))
+		return apply(n.Name, newConv2D(b.step, b.batch, n, b.inShape(n)), out, in, b.par(n, 0), b.par(n, 1))
 	case model.KindMaxPool2D:
-		l := &maxPool2D{step: f.step, batch: f.batch, pool: n.Layer.Pool, shape: f.inShape(n), out: n.Shape, arg: make([]int32, out.TotalSize())}
+		l := &maxPool2D{step: b.step, batch: b.batch, pool: n.Layer.Pool, shape: b.inShape(n), out: n.Shape,
+			arg: make([]int32, out.TotalSize())}
 		return apply(n.Name, l, out, in)
 	}
 	return nil, fmt.Errorf("kind %q is no picture", n.Kind)
-}
-
-// picture lowers the layers over pictures to gorgonia's own, which have the features before height and width.
-func (s *stockLowering) picture(c *chain, n model.Node, x *G.Node) *G.Node {
-	if n.Kind == model.KindImage {
-		t := tensor.New(tensor.WithShape(s.batch*s.inShape(n)[0], 1), tensor.Of(tensor.Float32))
-		s.feeds = append(s.feeds, func(codes []uint16) {
-			for i, v := range codes {
-				t.Data().([]float32)[i] = float32(v)
-			}
-		})
-		return s.constant("image", t)
-	}
-	in := s.inShape(n)
-	x = c.do(G.Transpose(c.do(G.Reshape(x, tensor.Shape{s.batch, in[0], in[1], in[2]})), 0, 3, 1, 2))
-	k := n.Layer.Kernel
-	if n.Kind == model.KindMaxPool2D {
-		x = c.do(G.MaxPool2D(x, tensor.Shape{n.Layer.Pool, n.Layer.Pool}, []int{0, 0}, []int{n.Layer.Pool, n.Layer.Pool}))
-	} else {
-		kernel := c.do(G.Transpose(c.do(G.Reshape(s.par(n, 0), tensor.Shape{k, k, in[2], n.Layer.Filters})), 3, 2, 0, 1))
-		x = c.do(G.Conv2d(x, kernel, tensor.Shape{k, k}, []int{0, 0}, []int{1, 1}, []int{1, 1}))
-	}
-	x = c.do(G.Reshape(c.do(G.Transpose(x, 0, 2, 3, 1)), tensor.Shape{s.batch * n.Shape[0] * n.Shape[1], n.Shape[2]}))
-	if n.Kind == model.KindMaxPool2D {
-		return x
-	}
-	return s.activation(c, s.addBias(c, x, s.par(n, 1)), n.Layer.Activation)
 }

@@ -5,12 +5,12 @@ import (
 	"github.com/degas-dns/degas/model/kernels"
 )
 
-// lstm runs one direction of an LSTM and gives its last output, [batch, units]. Its input half is a table look-up:
-// reading the embedding, the table is P = E·W + b, one row a code; reading any other sequence it is x·W + b, one row a
-// position. Inputs: E or x, W [in, 4·units], U [units, 4·units], b [4·units] and, for an embedding, the codes.
+// lstm runs one direction of an LSTM and gives its last output, [batch, units]. Its input half is a table look-up: over
+// the embedding P = E·W + b, one row a code; over any other sequence x·W + b, one row a position. Inputs: E or x, W
+// [in, 4·units], U [units, 4·units], b [4·units] and, for an embedding, the codes.
 //
-// Names padded on the left share their padded prefix: it is run once, each name starts from the state at its own first
-// character, and on the way back the gradients that arrive at each offset are summed and walk the prefix once.
+// Names padded on the left share their padded prefix. It is run once, and each name starts from the state at its own
+// first character. On the way back the gradients that arrive at each offset are summed and walk the prefix once.
 // Back-propagation through time is linear in the arriving gradient, so this is exact.
 type lstm struct {
 	*step
@@ -50,7 +50,8 @@ type prefix struct {
 
 func newLSTM(s *step, batch, time, in, units int, reverse bool) *lstm {
 	return &lstm{step: s, batch: batch, time: time, in: in, units: units, reverse: reverse,
-		row: make([]int32, batch*time), start: make([]int, batch), order: make([]int, batch), dU: make([]float32, units*4*units)}
+		row: make([]int32, batch*time), start: make([]int, batch), order: make([]int, batch),
+		dU: floats(units * 4 * units)}
 }
 
 // fromEmbedding makes the layer read codes.
@@ -67,17 +68,18 @@ func (l *lstm) prepare() {
 		l.tableRows = l.batch * l.time
 	}
 	g, u := 4*l.units, l.units
-	l.table, l.dtable = make([]float32, l.tableRows*g), make([]float32, l.tableRows*g)
-	l.prefix = prefix{h: make([]float32, (l.time+1)*u), c: make([]float32, (l.time+1)*u), tanh: make([]float32, l.time*u), z: make([]float32, l.time*g)}
+	l.table, l.dtable = floats(l.tableRows*g), floats(l.tableRows*g)
+	l.prefix = prefix{h: floats((l.time + 1) * u), c: floats((l.time + 1) * u), tanh: floats(l.time * u),
+		z: floats(l.time * g)}
 	for range l.workers {
 		n := (l.batch + l.workers - 1) / l.workers
 		cells := n * l.time
-		r := &run{offset: make([]int, l.time+1), z: make([]float32, cells*g),
-			h: make([]float32, cells*u), c: make([]float32, cells*u), tanh: make([]float32, cells*u),
-			endH: make([]float32, n*u), endC: make([]float32, n*u), dh: make([]float32, n*u), dc: make([]float32, n*u),
-			dU: make([]float32, u*g), dPreH: make([]float32, (l.time+1)*u), dPreC: make([]float32, (l.time+1)*u)}
+		r := &run{offset: make([]int, l.time+1), z: floats(cells * g),
+			h: floats(cells * u), c: floats(cells * u), tanh: floats(cells * u),
+			endH: floats(n * u), endC: floats(n * u), dh: floats(n * u), dc: floats(n * u),
+			dU: floats(u * g), dPreH: floats((l.time + 1) * u), dPreC: floats((l.time + 1) * u)}
 		if l.embedded { // rows of a table by position belong to one worker each; rows by code are shared
-			r.dtable = make([]float32, l.tableRows*g)
+			r.dtable = floats(l.tableRows * g)
 		} else {
 			r.dtable = l.dtable
 		}
@@ -91,7 +93,7 @@ func (l *lstm) forward(in []slot, out []float32) {
 	l.index(in)
 	g := 4 * l.units
 	for r := range l.tableRows {
-		copy(l.table[r*g:(r+1)*g], bias)
+		copy(nth(l.table, r, g), bias)
 	}
 	l.split(g, func(_, lo, hi int) {
 		kernels.Gemm(l.tableRows, hi-lo, l.in, rows(in[0].f, 0, l.in), columns(w, lo, g), columns(l.table, lo, g), true)
@@ -105,7 +107,7 @@ func (l *lstm) forward(in []slot, out []float32) {
 	})
 	for _, r := range l.runs {
 		for i, b := range r.names {
-			copy(out[b*l.units:(b+1)*l.units], r.endH[i*l.units:])
+			copy(nth(out, b, l.units), r.endH[i*l.units:])
 		}
 	}
 }
@@ -126,7 +128,7 @@ func (l *lstm) index(in []slot) {
 			}
 		}
 		if l.share {
-			l.start[b] = l.time - model.Characters(in[4].c[b*l.time:(b+1)*l.time], l.pad, !l.reverse)
+			l.start[b] = l.time - model.Characters(nth(in[4].c, b, l.time), l.pad, !l.reverse)
 		}
 	}
 	at := 0
@@ -163,11 +165,10 @@ func (l *lstm) runPrefix() {
 	p, n, g := &l.prefix, l.units, 4*l.units
 	pad := l.table[int(l.pad)*g:]
 	for t := range p.steps {
-		z := p.z[t*g : (t+1)*g]
+		z := nth(p.z, t, g)
 		copy(z, pad)
 		kernels.GemmPacked(1, rows(p.h, t, n), &l.packed, rows(z, 0, g), true)
-		cell := func(v []float32, at int) []float32 { return v[at*n : (at+1)*n] }
-		kernels.LSTMForward(z, cell(p.c, t), cell(p.c, t+1), cell(p.tanh, t), cell(p.h, t+1))
+		kernels.LSTMForward(z, nth(p.c, t, n), nth(p.c, t+1, n), nth(p.tanh, t, n), nth(p.h, t+1, n))
 	}
 }
 
@@ -181,12 +182,12 @@ func (l *lstm) runForward(r *run) {
 		}
 		// Rows that begin here take the prefix's state; the others' was written by the step before.
 		for i := before; i < active; i++ {
-			copy(r.h[(at+i)*n:(at+i+1)*n], l.prefix.h[t*n:])
-			copy(r.c[(at+i)*n:(at+i+1)*n], l.prefix.c[t*n:])
+			copy(nth(r.h, at+i, n), l.prefix.h[t*n:])
+			copy(nth(r.c, at+i, n), l.prefix.c[t*n:])
 		}
 		for i := range active {
 			row := int(l.row[r.names[i]*l.time+t])
-			copy(r.z[(at+i)*g:(at+i+1)*g], l.table[row*g:])
+			copy(nth(r.z, at+i, g), l.table[row*g:])
 		}
 		kernels.GemmPacked(active, rows(r.h, at, n), &l.packed, rows(r.z, at, g), true)
 		nextH, nextC := r.endH, r.endC
@@ -195,11 +196,11 @@ func (l *lstm) runForward(r *run) {
 		}
 		for i := range active {
 			k := at + i
-			kernels.LSTMForward(r.z[k*g:(k+1)*g], r.c[k*n:(k+1)*n], nextC[i*n:(i+1)*n], r.tanh[k*n:(k+1)*n], nextH[i*n:(i+1)*n])
+			kernels.LSTMForward(nth(r.z, k, g), nth(r.c, k, n), nth(nextC, i, n), nth(r.tanh, k, n), nth(nextH, i, n))
 		}
 	}
 	for i := r.active(l.time - 1); i < len(r.names); i++ { // names that are all padding
-		copy(r.endH[i*n:(i+1)*n], l.prefix.h[l.time*n:])
+		copy(nth(r.endH, i, n), l.prefix.h[l.time*n:])
 	}
 }
 
@@ -221,7 +222,8 @@ func (l *lstm) backward(in []slot, dout []float32, grads [][]float32) {
 	l.split(l.workers, func(_, first, last int) {
 		for k := first; k < last; k++ {
 			if lo, hi := l.part(g, k); lo < hi {
-				kernels.Gemm(l.in, hi-lo, l.tableRows, rows(in[0].f, 0, l.in).T(), columns(l.dtable, lo, g), columns(grads[1], lo, g), false)
+				kernels.Gemm(l.in, hi-lo, l.tableRows, rows(in[0].f, 0, l.in).T(), columns(l.dtable, lo, g),
+					columns(grads[1], lo, g), false)
 			}
 			if lo, hi := l.part(l.in, k); lo < hi {
 				kernels.Gemm(l.tableRows, hi-lo, g, rows(l.dtable, 0, g), rows(w, lo, g).T(), columns(grads[0], lo, l.in), false)
@@ -257,22 +259,22 @@ func (l *lstm) runBackward(r *run, dout []float32) {
 		clear(r.dtable)
 	}
 	for i, b := range r.names {
-		copy(r.dh[i*n:(i+1)*n], dout[b*n:(b+1)*n])
+		copy(nth(r.dh, i, n), nth(dout, b, n))
 	}
 	for i := r.active(l.time - 1); i < len(r.names); i++ {
-		kernels.Add(r.dPreH[l.time*n:(l.time+1)*n], r.dh[i*n:])
+		kernels.Add(nth(r.dPreH, l.time, n), r.dh[i*n:])
 	}
 	for t := l.time - 1; t >= 0; t-- {
 		at, active := r.offset[t], r.active(t)
 		for i := range active {
 			k := at + i
-			z := r.z[k*g : (k+1)*g]
-			kernels.LSTMBackward(z, r.c[k*n:(k+1)*n], r.tanh[k*n:(k+1)*n], r.dh[i*n:(i+1)*n], r.dc[i*n:(i+1)*n])
+			z := nth(r.z, k, g)
+			kernels.LSTMBackward(z, nth(r.c, k, n), nth(r.tanh, k, n), nth(r.dh, i, n), nth(r.dc, i, n))
 			row := int(l.row[r.names[i]*l.time+t])
 			if l.embedded {
-				kernels.Add(r.dtable[row*g:(row+1)*g], z)
+				kernels.Add(nth(r.dtable, row, g), z)
 			} else {
-				copy(r.dtable[row*g:(row+1)*g], z)
+				copy(nth(r.dtable, row, g), z)
 			}
 		}
 		kernels.GemmPacked(active, rows(r.z, at, g), &l.packedT, rows(r.dh, 0, n), false)
@@ -281,8 +283,8 @@ func (l *lstm) runBackward(r *run, dout []float32) {
 			before = r.active(t - 1)
 		}
 		for i := before; i < active; i++ {
-			kernels.Add(r.dPreH[t*n:(t+1)*n], r.dh[i*n:])
-			kernels.Add(r.dPreC[t*n:(t+1)*n], r.dc[i*n:])
+			kernels.Add(nth(r.dPreH, t, n), r.dh[i*n:])
+			kernels.Add(nth(r.dPreC, t, n), r.dc[i*n:])
 		}
 	}
 	total := r.offset[l.time]
@@ -296,7 +298,7 @@ func (l *lstm) prefixBackward() {
 		clear(l.dU)
 		return
 	}
-	dh, dc := make([]float32, n), make([]float32, n)
+	dh, dc := floats(n), floats(n)
 	arrive := func(t int) {
 		for _, r := range l.runs {
 			kernels.Add(dh, r.dPreH[t*n:])
@@ -305,8 +307,8 @@ func (l *lstm) prefixBackward() {
 	}
 	arrive(p.steps)
 	for t := p.steps - 1; t >= 0; t-- {
-		z := p.z[t*g : (t+1)*g]
-		kernels.LSTMBackward(z, p.c[t*n:(t+1)*n], p.tanh[t*n:(t+1)*n], dh, dc)
+		z := nth(p.z, t, g)
+		kernels.LSTMBackward(z, nth(p.c, t, n), nth(p.tanh, t, n), dh, dc)
 		kernels.Add(l.dtable[int(l.pad)*g:][:g], z)
 		kernels.GemmPacked(1, rows(z, 0, g), &l.packedT, rows(dh, 0, n), false)
 		arrive(t)

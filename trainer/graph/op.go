@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"hash"
 	"hash/fnv"
+	"io"
 	"slices"
 	"sync/atomic"
 
@@ -42,12 +43,24 @@ func slotOf(v G.Value) slot {
 	return slot{}
 }
 
-// fused puts a layer into gorgonia's graph with a symbolic gradient. Its gradient is one node that runs the whole
-// backward pass and yields the gradient of the first differentiable input, and one node more for every further input
-// that hands out what the pass has filled.
+// uniqueOp is an operation with a name of its own: gorgonia merges nodes whose operations have the same hash.
+type uniqueOp string
+
+func (o uniqueOp) String() string        { return string(o) }
+func (o uniqueOp) WriteHash(h hash.Hash) { io.WriteString(h, string(o)) }
+func (o uniqueOp) Hashcode() uint32 {
+	h := fnv.New32a()
+	o.WriteHash(h)
+	return h.Sum32()
+}
+func (o uniqueOp) ReturnsPtr() bool     { return true }
+func (o uniqueOp) CallsExtern() bool    { return false }
+func (o uniqueOp) OverwritesInput() int { return -1 }
+
+// fused puts a layer into gorgonia's graph. Of its gradient, one node runs the whole backward pass and yields the
+// gradient of the first differentiable input; each further input has a node that hands out what the pass has filled.
 type fused struct {
-	name  string
-	id    int64 // every instance hashes differently: gorgonia merges nodes of equal hash
+	uniqueOp
 	layer layer
 	types []hm.Type
 	out   hm.Type
@@ -66,7 +79,8 @@ var instances atomic.Int64
 
 // apply adds layer l to the graph of its inputs. A nil shape makes the output a scalar.
 func apply(name string, l layer, shape tensor.Shape, inputs ...*G.Node) (*G.Node, error) {
-	o := &fused{name: name, id: instances.Add(1), layer: l, shape: shape, inputs: slices.Clone(inputs)}
+	unique := uniqueOp(fmt.Sprintf("%s#%d", name, instances.Add(1)))
+	o := &fused{uniqueOp: unique, layer: l, shape: shape, inputs: slices.Clone(inputs)}
 	for _, n := range inputs {
 		o.types = append(o.types, n.Type())
 		float := n.Dtype() == tensor.Float32
@@ -79,7 +93,7 @@ func apply(name string, l layer, shape tensor.Shape, inputs ...*G.Node) (*G.Node
 		o.grads, o.flat = append(o.grads, t), append(o.flat, t.Data().([]float32))
 	}
 	if shape == nil {
-		o.out, o.shape, o.buf, o.scal = G.Float32, tensor.ScalarShape(), make([]float32, 1), G.NewF32(0)
+		o.out, o.shape, o.buf, o.scal = G.Float32, tensor.ScalarShape(), floats(1), G.NewF32(0)
 		o.value = o.scal
 	} else {
 		t := tensor.New(tensor.WithShape(shape...), tensor.Of(tensor.Float32))
@@ -108,13 +122,7 @@ func (o *fused) Do(values ...G.Value) (G.Value, error) {
 	return o.value, nil
 }
 
-func (o *fused) ReturnsPtr() bool      { return true }
-func (o *fused) CallsExtern() bool     { return false }
-func (o *fused) OverwritesInput() int  { return -1 }
-func (o *fused) WriteHash(h hash.Hash) { fmt.Fprint(h, o.String()) }
-func (o *fused) Hashcode() uint32      { return hashcode(o) }
-func (o *fused) String() string        { return fmt.Sprintf("%s#%d", o.name, o.id) }
-func (o *fused) DiffWRT(int) []bool    { return o.diff }
+func (o *fused) DiffWRT(int) []bool { return o.diff }
 
 // SymDiff gives the gradient's nodes.
 func (o *fused) SymDiff(inputs G.Nodes, _, grad *G.Node) (G.Nodes, error) {
@@ -127,10 +135,10 @@ func (o *fused) SymDiff(inputs G.Nodes, _, grad *G.Node) (G.Nodes, error) {
 		var err error
 		if first == nil {
 			// The backward pass reads the inputs again: as children their registers stay alive.
-			out[i], err = G.ApplyOp(&fusedGrad{o, i}, append(slices.Clone(inputs), grad)...)
+			out[i], err = G.ApplyOp(&fusedGrad{o.gradient("Grad", i)}, append(slices.Clone(inputs), grad)...)
 			first = out[i]
 		} else {
-			out[i], err = G.ApplyOp(&fusedTake{o, i, first.Type()}, first)
+			out[i], err = G.ApplyOp(&fusedTake{o.gradient("Take", i), first.Type()}, first)
 		}
 		if err != nil {
 			return nil, err
@@ -139,50 +147,43 @@ func (o *fused) SymDiff(inputs G.Nodes, _, grad *G.Node) (G.Nodes, error) {
 	return out, nil
 }
 
-// fusedGrad runs a layer's backward pass.
-type fusedGrad struct {
+// gradient is the gradient of a layer's i-th input.
+type gradient struct {
+	uniqueOp
 	o *fused
 	i int
 }
 
+func (o *fused) gradient(kind string, i int) gradient {
+	return gradient{uniqueOp(fmt.Sprintf("%s%s.%d", o, kind, i)), o, i}
+}
+
+func (g *gradient) InferShape(...G.DimSizer) (tensor.Shape, error) {
+	return g.o.grads[g.i].Shape().Clone(), nil
+}
+
+// fusedGrad runs a layer's backward pass.
+type fusedGrad struct{ gradient }
+
 func (g *fusedGrad) Arity() int { return len(g.o.types) + 1 }
 func (g *fusedGrad) Type() hm.Type {
 	return hm.NewFnType(append(slices.Clone(g.o.types), g.o.out, g.o.types[g.i])...)
-}
-func (g *fusedGrad) InferShape(...G.DimSizer) (tensor.Shape, error) {
-	return g.o.grads[g.i].Shape().Clone(), nil
 }
 func (g *fusedGrad) Do(values ...G.Value) (G.Value, error) {
 	n := len(values) - 1
 	g.o.layer.backward(slots(values[:n]), slotOf(values[n]).f, g.o.flat)
 	return g.o.grads[g.i], nil
 }
-func (g *fusedGrad) ReturnsPtr() bool      { return true }
-func (g *fusedGrad) CallsExtern() bool     { return false }
-func (g *fusedGrad) OverwritesInput() int  { return -1 }
-func (g *fusedGrad) WriteHash(h hash.Hash) { fmt.Fprint(h, g.String()) }
-func (g *fusedGrad) Hashcode() uint32      { return hashcode(g) }
-func (g *fusedGrad) String() string        { return fmt.Sprintf("%sGrad.%d", g.o, g.i) }
 
 // fusedTake hands out a gradient that fusedGrad, its only child, has filled.
 type fusedTake struct {
-	o     *fused
-	i     int
+	gradient
 	first hm.Type
 }
 
-func (g *fusedTake) Arity() int    { return 1 }
-func (g *fusedTake) Type() hm.Type { return hm.NewFnType(g.first, g.o.types[g.i]) }
-func (g *fusedTake) InferShape(...G.DimSizer) (tensor.Shape, error) {
-	return g.o.grads[g.i].Shape().Clone(), nil
-}
+func (g *fusedTake) Arity() int                     { return 1 }
+func (g *fusedTake) Type() hm.Type                  { return hm.NewFnType(g.first, g.o.types[g.i]) }
 func (g *fusedTake) Do(...G.Value) (G.Value, error) { return g.o.grads[g.i], nil }
-func (g *fusedTake) ReturnsPtr() bool               { return true }
-func (g *fusedTake) CallsExtern() bool              { return false }
-func (g *fusedTake) OverwritesInput() int           { return -1 }
-func (g *fusedTake) WriteHash(h hash.Hash)          { fmt.Fprint(h, g.String()) }
-func (g *fusedTake) Hashcode() uint32               { return hashcode(g) }
-func (g *fusedTake) String() string                 { return fmt.Sprintf("%sTake.%d", g.o, g.i) }
 
 func slots(values []G.Value) []slot {
 	out := make([]slot, len(values))
@@ -192,14 +193,4 @@ func slots(values []G.Value) []slot {
 	return out
 }
 
-func hashcode(o G.Op) uint32 {
-	h := fnv.New32a()
-	o.WriteHash(h)
-	return h.Sum32()
-}
-
-var (
-	_ G.SDOp = (*fused)(nil)
-	_ G.Op   = (*fusedGrad)(nil)
-	_ G.Op   = (*fusedTake)(nil)
-)
+var _ G.SDOp = (*fused)(nil)

@@ -24,8 +24,8 @@ func newStep(workers int, seed uint64) *step {
 	return s
 }
 
-// split runs work on contiguous parts of n items, one part a worker, none of them empty. Which items a worker gets depends
-// on n and the number of workers alone, so sums over workers taken in order are the same every time.
+// split runs work on contiguous parts of n items, one part a worker, none of them empty. The parts depend on n and the
+// number of workers alone, so sums over workers taken in order are the same every time.
 func (s *step) split(n int, work func(worker, lo, hi int)) {
 	workers := min(s.workers, n)
 	if workers < 2 {
@@ -50,8 +50,8 @@ func (s *step) split(n int, work func(worker, lo, hi int)) {
 	}
 }
 
-// helper is a goroutine that keeps looking for its next part for a while before it ends. A step has some forty splits,
-// each of a tenth of a millisecond, and waking a core that has gone to sleep takes a virtual machine half of that.
+// helper is a goroutine that looks for its next part for a while before it ends. A step has some forty splits of a
+// tenth of a millisecond; waking a sleeping core takes a virtual machine half of that.
 type helper struct {
 	state atomic.Int32
 	task  task
@@ -70,8 +70,8 @@ const (
 	busy
 )
 
-// patience is how often a helper looks before it gives up, and look how many times it reads before it lets other
-// goroutines have their turn: about a third of a millisecond, longer than most of what a step does on one core alone.
+// A helper looks patience times before it gives up, and reads look times before other goroutines have their turn: a
+// third of a millisecond in all, longer than most of what a step does on one core alone.
 const patience, look = 1000, 128
 
 func (h *helper) begin(t task) {
@@ -114,11 +114,13 @@ func (h *helper) awaits(states ...int32) bool {
 	return false
 }
 
+func floats(n int) []float32 { return make([]float32, n) }
+
 // perWorker allocates a buffer of n values for each worker.
 func (s *step) perWorker(n int) [][]float32 {
 	out := make([][]float32, s.workers)
 	for i := range out {
-		out[i] = make([]float32, n)
+		out[i] = floats(n)
 	}
 	return out
 }

@@ -5,19 +5,19 @@ import (
 	"github.com/degas-dns/degas/model/kernels"
 )
 
-// padding is the span of a sample's padding codes.
+// padding is the span of a name's padding codes.
 func padding(codes []uint16, pad uint16, left bool) model.Span {
 	return model.PaddingSpan(len(codes), model.Characters(codes, pad, left), left)
 }
 
-// spans gives each sample's span at the output of n, or one without any.
-func (b *builder) spans(n model.Node) func(sample int) model.Span {
+// spans gives each name's span at the output of n, or one without any.
+func (b *builder) spans(n model.Node) func(name int) model.Span {
 	f, ok := model.SpanOf(b.byName, n.Name)
 	if !ok {
 		return func(int) model.Span { return model.Span{} }
 	}
-	s := b.session
-	return func(sample int) model.Span { return f(s.pads[sample]) }
+	pads := b.pads
+	return func(name int) model.Span { return f(pads[name]) }
 }
 
 // gatherRow adds the rows of a span into its first. The others keep what they held and are to be ignored.
@@ -25,8 +25,8 @@ func gatherRow(x []float32, s model.Span, width int) {
 	if !s.Shared() {
 		return
 	}
-	row := x[s.Lo*width : (s.Lo+1)*width]
+	row := nth(x, s.Lo, width)
 	for t := s.Lo + 1; t < s.Hi; t++ {
-		kernels.Add(row, x[t*width:(t+1)*width])
+		kernels.Add(row, nth(x, t, width))
 	}
 }

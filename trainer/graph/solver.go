@@ -8,8 +8,8 @@ import (
 	G "gorgonia.org/gorgonia"
 )
 
-// optimizer is a gorgonia.Solver that makes one pass over the memory and whose state can be saved. Gradients that gorgonia
-// accumulates are zeroed after use.
+// optimizer is a gorgonia.Solver that makes one pass over the memory and whose state can be saved. Gradients that
+// gorgonia accumulates are zeroed after use.
 type optimizer interface {
 	G.Solver
 	setRate(rate float64)
@@ -19,39 +19,28 @@ type optimizer interface {
 	restore(steps int, m, v [][]float32)
 }
 
-// newOptimizer makes the optimiser of a name of package trainer.
-func newOptimizer(s trainer.Setup, split splitter) (optimizer, error) {
-	if s.Optimizer == trainer.OptimizerRMSProp && s.WeightDecay > 0 {
-		return nil, fmt.Errorf("optimizer %s has no weight decay", s.Optimizer)
+// newOptimizer makes the optimiser that a setup asks for.
+func newOptimizer(s trainer.Setup, workers *step) optimizer {
+	b := base{workers: workers, rate: s.LearningRate}
+	if s.Optimizer == trainer.OptimizerRMSProp {
+		return &rmsProp{b}
 	}
-	b := base{Rate: s.LearningRate, split: split}
-	switch s.Optimizer {
-	case "", trainer.OptimizerAdam:
-		return &Adam{base: b, Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-7, Decay: s.WeightDecay}, nil
-	case trainer.OptimizerRMSProp:
-		return &RMSProp{base: b, Rho: 0.9, Epsilon: 1e-7}, nil
-	}
-	return nil, fmt.Errorf("unknown optimizer %q", s.Optimizer)
+	return &adam{base: b, decay: s.WeightDecay}
 }
-
-// splitter spreads work on n values over workers.
-type splitter func(n int, work func(worker, lo, hi int))
 
 // base is what optimisers share.
 type base struct {
-	// Rate is the step size, Steps counts the updates done, V is the running mean of each gradient's square.
-	Rate  float64
-	Steps int
-	V     [][]float32
-
-	split splitter
+	workers *step
+	rate    float64
+	steps   int         // updates done
+	v       [][]float32 // the running mean of each gradient's square
 }
 
-func (b *base) setRate(rate float64) { b.Rate = rate }
+func (b *base) setRate(rate float64) { b.rate = rate }
 
 // each calls update for every parameter, in parts, and zeroes its gradient where gorgonia adds to it.
 func (b *base) each(params []G.ValueGrad, update func(i int, w, grad []float32, lo, hi int)) error {
-	b.Steps++
+	b.steps++
 	for i, p := range params {
 		w := p.Value().Data().([]float32)
 		g, err := p.Grad()
@@ -60,8 +49,8 @@ func (b *base) each(params []G.ValueGrad, update func(i int, w, grad []float32, 
 		}
 		grad := g.Data().([]float32)
 		_, sole := p.(soleGradient)
-		b.V = grown(b.V, i, len(w))
-		b.split(len(w), func(_, lo, hi int) {
+		b.v = grown(b.v, i, len(w))
+		b.workers.split(len(w), func(_, lo, hi int) {
 			update(i, w[lo:hi], grad[lo:hi], lo, hi)
 			if !sole {
 				clear(grad[lo:hi])
@@ -74,56 +63,49 @@ func (b *base) each(params []G.ValueGrad, update func(i int, w, grad []float32, 
 // grown makes sure that list has an i-th element, of n zeros when it is new.
 func grown(list [][]float32, i, n int) [][]float32 {
 	if len(list) <= i {
-		list = append(list, make([]float32, n))
+		list = append(list, floats(n))
 	}
 	return list
 }
 
-// Adam is Kingma and Ba's optimiser (arXiv:1412.6980) as a gorgonia.Solver, with torch.optim.Adam's conventions. Decay
+// epsilon is both optimisers'.
+const epsilon = 1e-7
+
+// adam is Kingma and Ba's optimiser (arXiv:1412.6980) as a gorgonia.Solver, with torch.optim.Adam's conventions. decay
 // shrinks matrices, not biases, as AdamW does.
-type Adam struct {
+type adam struct {
 	base
-	Beta1, Beta2, Epsilon, Decay float64
-	// M is the running mean of each gradient.
-	M [][]float32
+	decay float64
+	m     [][]float32 // the running mean of each gradient
 }
 
-var _ optimizer = (*Adam)(nil)
-
-// Step updates every parameter from its gradient.
-func (a *Adam) Step(params []G.ValueGrad) error {
+func (a *adam) Step(params []G.ValueGrad) error {
 	for i, p := range params {
-		a.M = grown(a.M, i, len(p.Value().Data().([]float32)))
+		a.m = grown(a.m, i, len(p.Value().Data().([]float32)))
 	}
 	return a.each(params, func(i int, w, grad []float32, lo, hi int) {
-		decay := a.Decay
+		decay := a.decay
 		if params[i].Value().Shape().Dims() < 2 {
 			decay = 0
 		}
-		kernels.Adam(w, grad, a.M[i][lo:hi], a.V[i][lo:hi], a.Rate, a.Beta1, a.Beta2, a.Epsilon, decay, a.Steps)
+		kernels.Adam(w, grad, a.m[i][lo:hi], a.v[i][lo:hi], a.rate, 0.9, 0.999, epsilon, decay, a.steps)
 	})
 }
 
-func (a *Adam) state() (int, [][]float32, [][]float32) { return a.Steps, a.M, a.V }
+func (a *adam) state() (int, [][]float32, [][]float32) { return a.steps, a.m, a.v }
 
-func (a *Adam) restore(steps int, m, v [][]float32) { a.Steps, a.M, a.V = steps, m, v }
+func (a *adam) restore(steps int, m, v [][]float32) { a.steps, a.m, a.v = steps, m, v }
 
-// RMSProp is Hinton's optimiser (Neural Networks for Machine Learning, lecture 6) as a gorgonia.Solver, with
+// rmsProp is Hinton's optimiser (Neural Networks for Machine Learning, lecture 6) as a gorgonia.Solver, with
 // torch.optim.RMSprop's conventions and Keras' defaults.
-type RMSProp struct {
-	base
-	Rho, Epsilon float64
-}
+type rmsProp struct{ base }
 
-var _ optimizer = (*RMSProp)(nil)
-
-// Step updates every parameter from its gradient.
-func (r *RMSProp) Step(params []G.ValueGrad) error {
+func (r *rmsProp) Step(params []G.ValueGrad) error {
 	return r.each(params, func(i int, w, grad []float32, lo, hi int) {
-		kernels.RMSProp(w, grad, r.V[i][lo:hi], r.Rate, r.Rho, r.Epsilon)
+		kernels.RMSProp(w, grad, r.v[i][lo:hi], r.rate, 0.9, epsilon)
 	})
 }
 
-func (r *RMSProp) state() (int, [][]float32, [][]float32) { return r.Steps, nil, r.V }
+func (r *rmsProp) state() (int, [][]float32, [][]float32) { return r.steps, nil, r.v }
 
-func (r *RMSProp) restore(steps int, _, v [][]float32) { r.Steps, r.V = steps, v }
+func (r *rmsProp) restore(steps int, _, v [][]float32) { r.steps, r.v = steps, v }

@@ -18,46 +18,44 @@ import (
 // Writer appends to one event file. It is used by one goroutine at a time.
 type Writer struct {
 	file *os.File
-	now  func() time.Time
-	err  error
+	err  error // the first
 }
 
-// Create begins an event file in dir under the name that TensorBoard looks for. An existing file is never touched: a run
-// that is resumed has several, which TensorBoard puts together by step.
+// Create begins an event file in dir under the name that TensorBoard looks for. An existing file is never touched: a
+// run that is resumed has several, which TensorBoard puts together by step.
 func Create(dir string) (*Writer, error) {
-	now := time.Now
 	for i := 0; ; i++ {
-		name := fmt.Sprintf("events.out.tfevents.%010d.degas.%d", now().Unix(), i)
+		name := fmt.Sprintf("events.out.tfevents.%010d.degas.%d", time.Now().Unix(), i)
 		f, err := os.OpenFile(filepath.Join(dir, name), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
 		if errors.Is(err, os.ErrExist) {
 			continue
 		} else if err != nil {
 			return nil, err
 		}
-		w := &Writer{file: f, now: now}
-		w.event(0, 3, []byte("brain.Event:2"))
+		w := &Writer{file: f}
+		w.event(0, eventVersion, []byte("brain.Event:2"))
 		return w, w.err
 	}
 }
 
-// Field numbers of the messages: Event, Summary, Summary.Value, SummaryMetadata, PluginData, TensorProto, TensorShapeProto.
+// Field numbers of the messages: Event, Summary, Summary.Value, SummaryMetadata, PluginData, TensorProto,
+// TensorShapeProto. The last line has values of fields.
 const (
-	eventTime, eventStep, eventSummary           = 1, 2, 5
-	summaryValue                                 = 1
-	valueTag, valueSimple                        = 1, 2
-	valueTensor, valueMetadata                   = 8, 9
-	metadataPlugin, metadataClass                = 1, 4
-	pluginName, pluginContent                    = 1, 2
-	tensorType, tensorShape, tensorContent       = 1, 2, 4
-	shapeDim, dimSize                            = 2, 1
-	prThresholds                           int32 = 2
-	typeFloat, classTensor                       = 1, 2
+	eventTime, eventStep, eventVersion, eventSummary = 1, 2, 3, 5
+	summaryValue                                     = 1
+	valueTag, valueSimple                            = 1, 2
+	valueTensor, valueMetadata                       = 8, 9
+	metadataPlugin, metadataClass                    = 1, 4
+	pluginName, pluginContent                        = 1, 2
+	tensorType, tensorShape, tensorContent           = 1, 2, 4
+	shapeDim, dimSize                                = 2, 1
+	prThresholds                                     = 2
+	typeFloat, classTensor                           = 1, 2
 )
 
 // Scalar writes one value of a tag.
 func (w *Writer) Scalar(step int, tag string, value float64) {
-	v := protowire.AppendTag(nil, valueTag, protowire.BytesType)
-	v = protowire.AppendString(v, tag)
+	v := message(nil, valueTag, []byte(tag))
 	v = protowire.AppendTag(v, valueSimple, protowire.Fixed32Type)
 	v = protowire.AppendFixed32(v, math.Float32bits(float32(value)))
 	w.event(step, eventSummary, message(nil, summaryValue, v))
@@ -70,16 +68,14 @@ const Thresholds = 127
 // scores are in [0, 1].
 func (w *Writer) PRCurve(step int, tag string, scores []float64, positive []bool) {
 	plugin := message(nil, pluginName, []byte("pr_curves"))
-	plugin = message(plugin, pluginContent, protowire.AppendVarint(protowire.AppendTag(nil, protowire.Number(prThresholds), protowire.VarintType), Thresholds))
-	meta := message(nil, metadataPlugin, plugin)
-	meta = protowire.AppendVarint(protowire.AppendTag(meta, metadataClass, protowire.VarintType), classTensor)
+	plugin = message(plugin, pluginContent, number(nil, prThresholds, Thresholds))
+	meta := number(message(nil, metadataPlugin, plugin), metadataClass, classTensor)
 
-	tensor := protowire.AppendVarint(protowire.AppendTag(nil, tensorType, protowire.VarintType), typeFloat)
 	var shape []byte
 	for _, n := range []uint64{6, Thresholds} {
-		shape = message(shape, shapeDim, protowire.AppendVarint(protowire.AppendTag(nil, dimSize, protowire.VarintType), n))
+		shape = message(shape, shapeDim, number(nil, dimSize, n))
 	}
-	tensor = message(tensor, tensorShape, shape)
+	tensor := message(number(nil, tensorType, typeFloat), tensorShape, shape)
 	var content []byte
 	for _, row := range counts(scores, positive) {
 		for _, x := range row {
@@ -122,15 +118,19 @@ func message(b []byte, field protowire.Number, content []byte) []byte {
 	return protowire.AppendBytes(protowire.AppendTag(b, field, protowire.BytesType), content)
 }
 
+// number appends a varint field.
+func number(b []byte, field protowire.Number, n uint64) []byte {
+	return protowire.AppendVarint(protowire.AppendTag(b, field, protowire.VarintType), n)
+}
+
 // event writes one record: an Event with a single length-delimited field.
 func (w *Writer) event(step int, field protowire.Number, content []byte) {
 	if w.err != nil {
 		return
 	}
-	seconds := float64(w.now().UnixNano()) / 1e9
+	seconds := float64(time.Now().UnixNano()) / 1e9
 	e := protowire.AppendFixed64(protowire.AppendTag(nil, eventTime, protowire.Fixed64Type), math.Float64bits(seconds))
-	e = protowire.AppendVarint(protowire.AppendTag(e, eventStep, protowire.VarintType), uint64(step))
-	e = message(e, field, content)
+	e = message(number(e, eventStep, uint64(step)), field, content)
 	record := binary.LittleEndian.AppendUint64(nil, uint64(len(e)))
 	record = binary.LittleEndian.AppendUint32(record, masked(record))
 	record = append(record, e...)
@@ -145,9 +145,6 @@ func masked(b []byte) uint32 {
 	sum := crc32.Checksum(b, castagnoli)
 	return (sum>>15 | sum<<17) + 0xa282ead8
 }
-
-// Err is the first error of any write.
-func (w *Writer) Err() error { return w.err }
 
 // Close ends the file and returns the first error.
 func (w *Writer) Close() error { return errors.Join(w.err, w.file.Close()) }

@@ -39,7 +39,8 @@ func TestRecords(t *testing.T) {
 	records := 0
 	for len(data) > 0 {
 		n := binary.LittleEndian.Uint64(data)
-		if masked(data[:8]) != binary.LittleEndian.Uint32(data[8:]) || masked(data[12:12+n]) != binary.LittleEndian.Uint32(data[12+n:]) {
+		if masked(data[:8]) != binary.LittleEndian.Uint32(data[8:]) ||
+			masked(data[12:12+n]) != binary.LittleEndian.Uint32(data[12+n:]) {
 			t.Fatalf("record %d: checksum", records)
 		}
 		data = data[16+n:]

@@ -1,5 +1,5 @@
-// Package tune searches for a recipe: trials with values drawn at random train for a few epochs, and only the best of them
-// go on to more (successive halving, Jamieson and Talwalkar 2016, arXiv:1502.07943). Validation alone decides.
+// Package tune searches for a recipe: trials with values drawn at random train for a few epochs, and only the best of
+// them go on to more (successive halving, Jamieson and Talwalkar 2016, arXiv:1502.07943). Validation alone decides.
 package tune
 
 import (
@@ -34,8 +34,8 @@ type Config struct {
 	Eta       int `yaml:"eta"`
 	// Budget is the time after which no training begins; 0 is none.
 	Budget time.Duration `yaml:"budget"`
-	// Options are train-model's, of every trial; Search replaces some of them. Its keys are arch, those of Options, and the
-	// parts of an architecture: dropout, embedding, filters, units, window.
+	// Options are train-model's, of every trial; Search replaces some of them. Its keys are arch, those of Options, and
+	// the parts of an architecture: dropout, embedding, filters, units, window.
 	Options trainer.Options  `yaml:"options"`
 	Search  map[string]Range `yaml:"search"`
 	// Release is the program's version, which goes into the trials.
@@ -55,8 +55,18 @@ func ReadConfig(path string) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Config{Data: "data/processed", Out: "runs/tune", Target: trainer.TargetBinary, Engine: trainer.EngineAuto, Seed: 1, Trials: 9, MinEpochs: 1, MaxEpochs: 9, Eta: 3,
-		Options: trainer.DefaultOptions()}
+	c := &Config{
+		Data:      "data/processed",
+		Out:       "runs/tune",
+		Target:    trainer.TargetBinary,
+		Engine:    trainer.EngineAuto,
+		Seed:      1,
+		Trials:    9,
+		MinEpochs: 1,
+		MaxEpochs: 9,
+		Eta:       3,
+		Options:   trainer.DefaultOptions(),
+	}
 	var before struct {
 		Target  string         `yaml:"target"`
 		Search  map[string]any `yaml:"search"`
@@ -71,7 +81,8 @@ func ReadConfig(path string) (*Config, error) {
 		}
 	}
 	if before.Search["blend"] != nil {
-		return nil, fmt.Errorf("read %s: search: blend would have no effect: it is for families that validation does not hold, and validation decides. Try: options, which every trial has", path)
+		return nil, fmt.Errorf("read %s: search: blend would have no effect: it is for families that validation "+
+			"does not hold, and validation decides. Try: options, which every trial has", path)
 	}
 	if before.Search["arch"] == nil { // the search is about auto and begins at its recipe
 		_, c.Options = trainer.Recipe(trainer.Auto, before.Target)
@@ -91,7 +102,8 @@ func (c *Config) check() error {
 	case c.Version != 1:
 		return fmt.Errorf("version %d, this degas reads 1", c.Version)
 	case c.Trials < 1 || c.MinEpochs < 1 || c.MaxEpochs < c.MinEpochs || c.Eta < 2:
-		return fmt.Errorf("%d trials, %d to %d epochs, eta %d: want at least one trial and epoch, and eta 2", c.Trials, c.MinEpochs, c.MaxEpochs, c.Eta)
+		return fmt.Errorf("%d trials, %d to %d epochs, eta %d: want at least one trial and epoch, and eta 2",
+			c.Trials, c.MinEpochs, c.MaxEpochs, c.Eta)
 	case len(c.Search) == 0:
 		return errors.New("search is empty: there is nothing to find")
 	}
@@ -190,7 +202,8 @@ func (c *Config) trial(i int) (*Trial, error) {
 func (c *Config) withOptions(values map[string]any) (trainer.Options, error) {
 	o, err := c.Options.With(values)
 	if err != nil {
-		return o, fmt.Errorf("search: neither an option of train-model nor one of %s: %w", strings.Join(slices.Sorted(maps.Keys(shapes)), ", "), err)
+		return o, fmt.Errorf("search: neither an option of train-model nor one of %s: %w",
+			strings.Join(slices.Sorted(maps.Keys(shapes)), ", "), err)
 	}
 	o.Epochs = c.MinEpochs
 	return o, o.Resolve()

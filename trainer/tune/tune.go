@@ -1,6 +1,7 @@
 package tune
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -18,6 +20,7 @@ import (
 
 	"github.com/degas-dns/degas/internal/atomicfile"
 	"github.com/degas-dns/degas/internal/chart"
+	"github.com/degas-dns/degas/internal/jsonl"
 	"github.com/degas-dns/degas/trainer"
 )
 
@@ -50,8 +53,8 @@ type Observer struct {
 	Trial func(t Trial, epochs int)
 }
 
-// Run searches. Interrupted, it goes on when it is called again with the same Config: trainings that are done are read, one
-// that is not is resumed.
+// Run searches. Interrupted, it goes on when it is called again with the same Config: trainings that are done are read,
+// one that is not is resumed.
 func Run(ctx context.Context, c *Config, obs Observer) (*Result, error) {
 	s := &search{Config: c, obs: obs, began: time.Now(), result: &Result{Format: 1, Out: c.Out}}
 	var alive []*Outcome
@@ -92,7 +95,8 @@ func Run(ctx context.Context, c *Config, obs Observer) (*Result, error) {
 		return nil, err
 	}
 	if best := s.result.Trials[0]; best.Error != "" {
-		return nil, fmt.Errorf("tune: none of %d trials came through, the first: %s. Try: lower learning rates", len(s.result.Trials), best.Error)
+		return nil, fmt.Errorf("tune: none of %d trials came through, the first: %s. Try: lower learning rates",
+			len(s.result.Trials), best.Error)
 	}
 	return s.result, nil
 }
@@ -121,7 +125,14 @@ func (s *search) train(ctx context.Context, o *Outcome, epochs int) error {
 	}
 	options := o.options
 	options.Epochs = epochs
-	r := trainer.Request{Dir: dir, Spec: o.spec, Config: trainer.Config{Arch: o.arch, Target: s.Target, Engine: o.engine, Data: s.Data, Options: options, Degas: s.Release}}
+	r := trainer.Request{Dir: dir, Spec: o.spec, Config: trainer.Config{
+		Arch:    o.arch,
+		Target:  s.Target,
+		Engine:  o.engine,
+		Data:    s.Data,
+		Options: options,
+		Degas:   s.Release,
+	}}
 	old, err := trainer.ReadConfig(dir)
 	if r.Resume = err == nil; r.Resume && !r.Continues(old) {
 		return fmt.Errorf("%s is a trial of another search. Try: another out than %s", dir, s.Out)
@@ -139,24 +150,15 @@ func (s *search) train(ctx context.Context, o *Outcome, epochs int) error {
 	return o.read(filepath.Join(dir, trainer.HistoryFile), epochs)
 }
 
-// read takes a trial's numbers from its history, as they were after some epochs: one of an earlier search may have gone on
-// for longer than those it is compared with.
+// read takes a trial's numbers from the first epochs of its history: one of an earlier search may have gone on for
+// longer than those it is compared with.
 func (o *Outcome) read(path string, epochs int) error {
-	f, err := os.Open(path)
+	history, err := jsonl.Read[trainer.Epoch](path)
 	if err != nil {
 		return err
 	}
-	defer f.Close()
 	o.Loss, o.Seconds, o.curve = math.MaxFloat64, 0, nil
-	d := json.NewDecoder(f)
-	for d.More() {
-		var e trainer.Epoch
-		if err := d.Decode(&e); err != nil {
-			return fmt.Errorf("read %s: %w", path, err)
-		}
-		if e.Epoch > epochs {
-			break
-		}
+	for _, e := range history[:min(epochs, len(history))] {
 		if o.Seconds += e.Seconds; e.ValidationLoss < o.Loss {
 			o.Loss, o.AUC = e.ValidationLoss, e.ValidationAUC
 		}
@@ -167,18 +169,10 @@ func (o *Outcome) read(path string, epochs int) error {
 
 // better sorts by what validation says; a trial given up comes last.
 func better(a, b *Outcome) int {
-	switch {
-	case (a.Error == "") != (b.Error == ""):
-		if a.Error == "" {
-			return -1
-		}
-		return 1
-	case a.Loss < b.Loss:
-		return -1
-	case a.Loss > b.Loss:
-		return 1
+	if (a.Error == "") != (b.Error == "") {
+		return strings.Compare(a.Error, b.Error)
 	}
-	return 0
+	return cmp.Compare(a.Loss, b.Loss)
 }
 
 // write leaves tune.json and trials.png.
@@ -193,13 +187,13 @@ func (r *Result) write() error {
 	p := chart.New("Trials", "epoch", "validation loss")
 	p.Add(plotter.NewGrid())
 	p.Legend.Top = true
+	longest := slices.MaxFunc(r.Trials, func(a, b Outcome) int { return a.Epochs - b.Epochs }).Epochs
 	var epochs []float64
-	for e := 1; e <= r.longest(); e++ {
-		epochs = append(epochs, float64(e))
+	for e := range longest {
+		epochs = append(epochs, float64(e+1))
 	}
 	p.X.Tick.Marker = chart.FixedTicks("%.0f", epochs...)
-	for i := len(r.Trials) - 1; i >= 0; i-- { // the best on top
-		t := r.Trials[i]
+	for i, t := range slices.Backward(r.Trials) { // the best on top
 		if len(t.curve) == 0 {
 			continue
 		}
@@ -215,15 +209,6 @@ func (r *Result) write() error {
 		p.Add(l, dots)
 	}
 	return chart.Save(p, 7, 4.5, filepath.Join(r.Out, "trials.png"))
-}
-
-// longest is the most epochs of any trial.
-func (r *Result) longest() int {
-	n := 0
-	for _, t := range r.Trials {
-		n = max(n, t.Epochs)
-	}
-	return n
 }
 
 // Print writes the table, best first.

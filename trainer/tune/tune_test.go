@@ -36,7 +36,8 @@ func config(t *testing.T, schedule string) *Config {
 		t.Fatal(err)
 	}
 	data := filepath.Join(dir, "processed")
-	if _, err := prepare.Run(context.Background(), filepath.Join(dir, "raw"), data, prepare.Options{Seed: 1, Test: 0.2, Validation: 0.2}); err != nil {
+	if _, err := prepare.Run(context.Background(), filepath.Join(dir, "raw"), data,
+		prepare.Options{Seed: 1, Test: 0.2, Validation: 0.2}); err != nil {
 		t.Fatal(err)
 	}
 	path := filepath.Join(dir, "tune.yaml")
@@ -123,7 +124,8 @@ func TestHalvingResumes(t *testing.T) {
 			}
 			other := *c
 			other.Seed++
-			if _, err := Run(context.Background(), &other, Observer{}); err == nil || !strings.Contains(err.Error(), "another search") {
+			if _, err := Run(context.Background(), &other, Observer{}); err == nil ||
+				!strings.Contains(err.Error(), "another search") {
 				t.Errorf("another search over the trials of this one: %v", err)
 			}
 			for _, f := range []string{"tune.json", "trials.png"} {
@@ -140,7 +142,8 @@ func sameTrials(t *testing.T, what string, got, want *Result) {
 	t.Helper()
 	for i, o := range want.Trials {
 		if r := got.Trials[i]; r.Number != o.Number || r.Loss != o.Loss || r.Epochs != o.Epochs {
-			t.Errorf("%s, place %d: trial %d, loss %g, %d epochs; in one go %d, %g, %d", what, i, r.Number, r.Loss, r.Epochs, o.Number, o.Loss, o.Epochs)
+			t.Errorf("%s, place %d: trial %d, loss %g, %d epochs; in one go %d, %g, %d", what, i, r.Number, r.Loss, r.Epochs,
+				o.Number, o.Loss, o.Epochs)
 		}
 	}
 }
@@ -173,7 +176,8 @@ func TestConfigErrors(t *testing.T) {
 // Without arch, the search is about auto.
 func TestSearchOfAutoBeginsAtItsRecipe(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "tune.yaml")
-	if err := os.WriteFile(path, []byte("version: 1\noptions: {augment: 0}\nsearch: {dropout: {choice: [0.1]}}\n"), 0o644); err != nil {
+	if err := os.WriteFile(path, []byte("version: 1\noptions: {augment: 0}\nsearch: {dropout: {choice: [0.1]}}\n"),
+		0o644); err != nil {
 		t.Fatal(err)
 	}
 	c, err := ReadConfig(path)
@@ -184,6 +188,39 @@ func TestSearchOfAutoBeginsAtItsRecipe(t *testing.T) {
 	want.Augment, want.Blend = 0, 0
 	if c.Options != want {
 		t.Errorf("options %+v, want %+v", c.Options, want)
+	}
+}
+
+// A run whose config.yaml names an engine of earlier versions is resumed with the CPU engine.
+func TestRunOfAFormerEngineResumes(t *testing.T) {
+	c := config(t, "plateau")
+	trial, err := c.trial(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := trainer.Request{Dir: c.Out, Spec: trial.spec, Config: trainer.Config{
+		Arch: trial.arch, Target: c.Target, Engine: "cpu", Data: c.Data, Options: trial.options,
+	}}
+	if _, err := trainer.Train(t.Context(), r, trainer.Observer{}); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(c.Out, trainer.ConfigFile)
+	text, err := os.ReadFile(path)
+	if err != nil || !strings.Contains(string(text), "engine: cpu\n") {
+		t.Fatalf("%s, %v", text, err)
+	}
+	text = []byte(strings.Replace(string(text), "engine: cpu\n", "engine: reference\n", 1))
+	if err := os.WriteFile(path, text, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	old, err := trainer.ReadConfig(c.Out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old.Options.Epochs++
+	s, err := trainer.Train(t.Context(), trainer.Request{Dir: c.Out, Config: *old, Resume: true}, trainer.Observer{})
+	if err != nil || s.Epochs != 2 {
+		t.Errorf("%+v, %v, want 2 epochs", s, err)
 	}
 }
 

@@ -1,18 +1,16 @@
-// Package device runs CUDA kernels: it holds the memory of one device and one queue of transfers and launches, which
-// are done in their order. What is behind it is chosen when the program is built: nothing, an NVIDIA driver (-tags gpu)
-// or an emulation on the CPU for tests (-tags emulate).
+// Package device runs CUDA kernels: it holds the memory of one device and one queue of transfers and launches. A build
+// tag chooses what is behind it: nothing, an NVIDIA driver (gpu) or, for tests, an emulation on the CPU (emulate).
 package device
 
-import (
-	"errors"
-	"math"
-)
+import "errors"
 
 // Errors that callers test with errors.Is.
 var (
 	ErrMemory = errors.New("device: out of memory")
-	ErrLost   = errors.New("device: lost")             // a kernel or the hardware failed; only a new process can use the device again
-	ErrNone   = errors.New("device: no usable device") // none there, or none that this binary can use
+	// ErrLost says that a kernel or the hardware failed. Only a new process can use the device again.
+	ErrLost = errors.New("device: lost")
+	// ErrNone says that there is no device, or none that this binary can use.
+	ErrNone = errors.New("device: no usable device")
 )
 
 // Address is a place in a device's memory; adding to it counts bytes. 0 is none.
@@ -54,18 +52,15 @@ type Device interface {
 	Ahead(to Address, data []byte) error
 	// Download waits for everything queued before it, and returns the errors of those kernels too.
 	Download(data []byte, from Address) error
-	// Fetch queues a copy of bytes to the host. collect waits for it, not for what was queued after it, puts it into data,
-	// which has room for all of it, and returns the errors of the kernels before it. It is called once, before there have
-	// been Fetches more Fetches, or not at all.
+	// Fetch queues a copy of bytes to the host. collect waits for that copy alone, puts it into data, which has room for
+	// all of it, and returns the errors of the kernels before it. It is called once, before there have been Fetches more
+	// Fetches, or not at all.
 	Fetch(from Address, bytes int) (collect func(data []byte) error, err error)
 	// Launch queues a kernel: shared is its bytes of dynamic shared memory, args are its parameters in their order, an
-	// Address or integer as it is, a float through Arg32. The kernel's own errors come with a later call.
+	// Address or integer as it is, a float32 as its bits. The kernel's own errors come with a later call.
 	Launch(kernel string, grid, block Dim, shared int, args ...uint64) error
 	// Sync waits for the queue and returns the errors of what was in it.
 	Sync() error
 	// Close frees all of the device's memory. No other method may be called after it.
 	Close() error
 }
-
-// Arg32 boxes a kernel's float parameter.
-func Arg32(f float32) uint64 { return uint64(math.Float32bits(f)) }

@@ -79,7 +79,8 @@ func TestAhead(t *testing.T) {
 				t.Fatal(err)
 			}
 			read := func(into, from Address) {
-				if err := d.Launch("copy_columns", Dim{}, Dim{X: 64}, 0, uint64(into), floats, uint64(from), floats, 1, floats, 0); err != nil {
+				if err := d.Launch("copy_columns", Dim{}, Dim{X: 64}, 0, uint64(into), floats, uint64(from), floats, 1, floats,
+					0); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -2,13 +2,7 @@
 
 package device
 
+import "cmp"
+
 // orOne returns the dimensions with 1 for what is 0.
-func (d Dim) orOne() Dim {
-	one := func(n int) int {
-		if n == 0 {
-			return 1
-		}
-		return n
-	}
-	return Dim{one(d.X), one(d.Y), one(d.Z)}
-}
+func (d Dim) orOne() Dim { return Dim{cmp.Or(d.X, 1), cmp.Or(d.Y, 1), cmp.Or(d.Z, 1)} }

@@ -33,7 +33,8 @@ var start = sync.OnceValue(func() error {
 	case problem != nil:
 		return fmt.Errorf("%w: there is no NVIDIA driver: %s", ErrNone, C.GoString(problem))
 	case code == C.CUDA_ERROR_NO_DEVICE:
-		return fmt.Errorf("%w: the NVIDIA driver sees none (CUDA_VISIBLE_DEVICES=%q)", ErrNone, os.Getenv("CUDA_VISIBLE_DEVICES"))
+		return fmt.Errorf("%w: the NVIDIA driver sees none (CUDA_VISIBLE_DEVICES=%q)", ErrNone,
+			os.Getenv("CUDA_VISIBLE_DEVICES"))
 	case code != C.CUDA_SUCCESS:
 		return fmt.Errorf("%w: the NVIDIA driver does not start: CUDA error %d", ErrNone, code)
 	}
@@ -122,7 +123,6 @@ type driver struct {
 	last    string // the kernel queued last
 }
 
-// kernel is a loaded kernel.
 type kernel struct {
 	function cu.Function
 	shared   int // bytes of dynamic shared memory it has been allowed
@@ -132,14 +132,16 @@ func open(index int) (*driver, error) {
 	at := cu.Device(index)
 	d := &driver{info: describe(index), kernels: map[string]*kernel{}}
 	if v := cu.Version(); v < leastDriver {
-		return nil, fmt.Errorf("its driver knows CUDA %s, the kernels need %s (driver 520 or newer)", version(v), version(leastDriver))
+		return nil, fmt.Errorf("its driver knows CUDA %s, the kernels need %s (driver 520 or newer)", version(v),
+			version(leastDriver))
 	}
 	major, minor, err := at.ComputeCapability()
 	if err != nil {
 		return nil, fmt.Errorf("read its compute capability: %w", err)
 	}
 	if major*10+minor < leastCompute {
-		return nil, fmt.Errorf("its compute capability is %d.%d, the kernels need %d.0 (Ampere or newer)", major, minor, leastCompute/10)
+		return nil, fmt.Errorf("its compute capability is %d.%d, the kernels need %d.0 (Ampere or newer)", major, minor,
+			leastCompute/10)
 	}
 	if d.shared, err = at.Attribute(C.CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN); err != nil {
 		return nil, fmt.Errorf("read its shared memory: %w", err)
@@ -335,8 +337,10 @@ func (d *driver) kernel(name string, shared int) (*kernel, error) {
 	}
 	if shared > k.shared { // unasked, a block gets 48 KiB less what it has beside
 		function := *(*C.CUfunction)(unsafe.Pointer(&k.function)) // all that a cu.Function holds
-		if code := C.cuFuncSetAttribute(function, C.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, C.int(shared)); code != C.CUDA_SUCCESS {
-			return nil, fmt.Errorf("give it %d bytes of shared memory, a block may have %d: CUDA error %d", shared, d.shared, code)
+		code := C.cuFuncSetAttribute(function, C.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, C.int(shared))
+		if code != C.CUDA_SUCCESS {
+			return nil, fmt.Errorf("give it %d bytes of shared memory, a block may have %d: CUDA error %d",
+				shared, d.shared, code)
 		}
 		k.shared = shared
 	}

@@ -80,7 +80,8 @@ func elsewhere(f func() error) error {
 	return <-result
 }
 
-// emulated skips a test that sets what the emulated driver (libcuda/libcuda.cpp) says and does, where there is another or none.
+// emulated skips a test that sets what the emulated driver (libcuda/libcuda.cpp) says and does, where there is another
+// or none.
 func emulated(t *testing.T) {
 	t.Helper()
 	if infos, err := List(); err != nil || !strings.HasPrefix(infos[0].Name, "CPU emulation") {
@@ -125,7 +126,8 @@ func TestSeveralDevices(t *testing.T) {
 	if err := d.Close(); err != nil {
 		t.Error(err)
 	}
-	if _, err := Open(3); !errors.Is(err, ErrNone) || !strings.Contains(err.Error(), "there is no device 3, they are 0 to 2") {
+	if _, err := Open(3); !errors.Is(err, ErrNone) || !strings.Contains(err.Error(),
+		"there is no device 3, they are 0 to 2") {
 		t.Errorf("Open(3): %v", err)
 	}
 }
@@ -151,11 +153,13 @@ func TestLost(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := collect(data); !errors.Is(err, ErrLost) || !strings.Contains(err.Error(), "the kernel queued last was add_loss") {
+	if err := collect(data); !errors.Is(err, ErrLost) || !strings.Contains(err.Error(),
+		"the kernel queued last was add_loss") {
 		t.Errorf("collect: %v, want ErrLost", err)
 	}
 	for range 2 {
-		if err := d.Download(data, a); !errors.Is(err, ErrLost) || !strings.Contains(err.Error(), "the kernel queued last was add_loss") {
+		if err := d.Download(data, a); !errors.Is(err, ErrLost) ||
+			!strings.Contains(err.Error(), "the kernel queued last was add_loss") {
 			t.Errorf("download: %v, want ErrLost", err)
 		}
 	}
@@ -181,7 +185,8 @@ func TestCollect(t *testing.T) {
 		collects = append(collects, collect)
 	}
 	data := make([]byte, 8)
-	if err := collects[0](data); err == nil || errors.Is(err, ErrLost) || !strings.Contains(err.Error(), "at most 4 may wait") {
+	if err := collects[0](data); err == nil || errors.Is(err, ErrLost) ||
+		!strings.Contains(err.Error(), "at most 4 may wait") {
 		t.Errorf("collect too late: %v", err)
 	}
 	other, err := Open(0) // the kernel that is lost takes its device with it
@@ -227,7 +232,8 @@ func TestRefusedLaunch(t *testing.T) {
 		{"blocks", Dim{Y: 65536}, Dim{X: 32}, 0},
 		{"shared memory", Dim{}, Dim{X: 32}, d.SharedMemory() + 1},
 	} {
-		if err := d.Launch("add_loss", test.grid, test.block, test.shared, 0, 0, 0, 0, 0); err == nil || errors.Is(err, ErrLost) {
+		if err := d.Launch("add_loss", test.grid, test.block, test.shared, 0, 0, 0, 0, 0); err == nil ||
+			errors.Is(err, ErrLost) {
 			t.Errorf("too many %s: %v", test.name, err)
 		}
 	}

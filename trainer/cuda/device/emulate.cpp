@@ -290,7 +290,8 @@ static void pass_barrier() {
 			report("waits at %s with mask %#x for lanes that do not come", thread.place, thread.mask);
 		} else if (thread.state == State::finished) {
 			report("left the kernel without the barrier at which %d of %d threads wait", machine.unfinished, machine.count);
-		} else if (first.state == State::at_barrier && (thread.line != first.line || strcmp(thread.place, first.place) != 0)) {
+		} else if (first.state == State::at_barrier &&
+			(thread.line != first.line || strcmp(thread.place, first.place) != 0)) {
 			report("waits at the barrier %s:%d, the first thread of the block at %s:%d", thread.place, thread.line,
 				first.place, first.line);
 		}

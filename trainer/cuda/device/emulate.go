@@ -150,42 +150,32 @@ func (e *emulation) Free(a Address) error {
 	return nil
 }
 
-// memory returns bytes of device memory, which must lie in one allocation.
-func (e *emulation) memory(a Address, bytes int) ([]byte, error) {
+// access gives use bytes of device memory, which must lie in one allocation.
+func (e *emulation) access(what string, a Address, bytes int, use func(memory []byte)) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	at, found := slices.BinarySearchFunc(e.blocks, a, byStart)
 	if !found {
 		at--
 	}
 	if at < 0 || at == len(e.blocks) || bytes < 0 {
-		return nil, fmt.Errorf("device: %#x was not allocated", a)
+		return fmt.Errorf("%s: device: %#x was not allocated", what, a)
 	}
 	b := e.blocks[at]
-	if from := int(a - b.start()); from+bytes <= b.bytes {
-		return b.all()[fence:][from : from+bytes : from+bytes], nil
+	from := int(a - b.start())
+	if from+bytes > b.bytes {
+		return fmt.Errorf("%s: device: %d bytes from byte %d of %v", what, bytes, from, b)
 	}
-	return nil, fmt.Errorf("device: %d bytes from byte %d of %v", bytes, a-b.start(), b)
+	use(b.all()[fence:][from : from+bytes : from+bytes])
+	return nil
 }
 
 func (e *emulation) Clear(a Address, bytes int) error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	memory, err := e.memory(a, bytes)
-	if err != nil {
-		return fmt.Errorf("clear: %w", err)
-	}
-	clear(memory)
-	return nil
+	return e.access("clear", a, bytes, func(memory []byte) { clear(memory) })
 }
 
 func (e *emulation) Upload(to Address, data []byte) error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	memory, err := e.memory(to, len(data))
-	if err != nil {
-		return fmt.Errorf("upload: %w", err)
-	}
-	copy(memory, data)
-	return nil
+	return e.access("upload", to, len(data), func(memory []byte) { copy(memory, data) })
 }
 
 func (e *emulation) Ahead(to Address, data []byte) error { return e.Upload(to, data) }
@@ -202,14 +192,7 @@ func (e *emulation) Fetch(from Address, bytes int) (func([]byte) error, error) {
 }
 
 func (e *emulation) Download(data []byte, from Address) error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	memory, err := e.memory(from, len(data))
-	if err != nil {
-		return fmt.Errorf("download: %w", err)
-	}
-	copy(data, memory)
-	return nil
+	return e.access("download", from, len(data), func(memory []byte) { copy(data, memory) })
 }
 
 func (e *emulation) Launch(kernel string, grid, threads Dim, shared int, args ...uint64) error {
@@ -237,10 +220,10 @@ func (e *emulation) Launch(kernel string, grid, threads Dim, shared int, args ..
 	return nil
 }
 
-// checkLaunch holds a launch against CUDA's limits.
 func checkLaunch(grid, threads Dim, shared int) error {
 	switch {
-	case min(grid.X, grid.Y, grid.Z, threads.X, threads.Y, threads.Z) < 1 || max(grid.Y, grid.Z) > 65535 || grid.X > 1<<31-1:
+	case min(grid.X, grid.Y, grid.Z, threads.X, threads.Y, threads.Z) < 1 || max(grid.Y, grid.Z) > 65535 ||
+		grid.X > 1<<31-1:
 		return fmt.Errorf("a grid of %v blocks", grid)
 	case threads.X*threads.Y*threads.Z > 1024 || threads.Z > 64:
 		return fmt.Errorf("a block of %v threads, at most 1024 are possible", threads)

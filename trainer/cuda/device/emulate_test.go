@@ -83,7 +83,7 @@ func TestArguments(t *testing.T) {
 	d := opened(t)
 	defer closed(t, d)
 	out := allocated(t, d, 40*4)
-	launch(t, d, "selftest_arguments", Dim{X: 4}, Dim{X: 5}, 0, uint64(out)+4, 2, Arg32(0.5), 7)
+	launch(t, d, "selftest_arguments", Dim{X: 4}, Dim{X: 5}, 0, uint64(out)+4, 2, uint64(math.Float32bits(0.5)), 7)
 	for i, got := range downloaded[float32](t, d, out, 40) {
 		switch {
 		case i%2 == 1 && got != float32(i/2)*0.5+7:
@@ -251,7 +251,8 @@ func TestMatrices(t *testing.T) {
 	const inside = 27
 	out := allocated(t, d, 160*4)
 	for trans := range 2 {
-		launch(t, d, "selftest_matrices", Dim{}, Dim{X: 32}, 512, uint64(uploaded(t, d, in)), uint64(out), inside, uint64(trans))
+		launch(t, d, "selftest_matrices", Dim{}, Dim{X: 32}, 512, uint64(uploaded(t, d, in)), uint64(out), inside,
+			uint64(trans))
 		got := downloaded[int32](t, d, out, 160)
 		for lane := range 32 {
 			for i := range 4 {
@@ -289,8 +290,10 @@ func TestMistakes(t *testing.T) {
 		want         []string
 	}{
 		{"a thread leaves before a barrier", "selftest_missed", 64, 0, []uint64{0}, []string{"thread (5,0,0)", "63 of 64"}},
-		{"a thread waits at another barrier", "selftest_missed", 64, 0, []uint64{1}, []string{"thread (5,0,0)", "selftest.cu"}},
-		{"a lane leaves before an exchange", "selftest_left", 64, 0, []uint64{out, 1}, []string{"__shfl_xor_sync", "lane 3 has left"}},
+		{"a thread waits at another barrier", "selftest_missed", 64, 0, []uint64{1},
+			[]string{"thread (5,0,0)", "selftest.cu"}},
+		{"a lane leaves before an exchange", "selftest_left", 64, 0, []uint64{out, 1},
+			[]string{"__shfl_xor_sync", "lane 3 has left"}},
 		{"a lane waits elsewhere", "selftest_left", 64, 0, []uint64{out, 0}, []string{"__shfl_xor_sync", "do not come"}},
 		{"a lane outside the mask is read", "selftest_absent", 32, 0, []uint64{out}, []string{"lane 15 reads lane 16"}},
 		{"past dynamic shared memory", "selftest_shared_overrun", 1, 64, []uint64{16}, []string{"byte 64 of its 64"}},
@@ -358,7 +361,7 @@ func TestMemory(t *testing.T) {
 	wantError(t, d.Free(b), "freed before")
 
 	// Thread 24 writes the first float past the allocation.
-	err = d.Launch("selftest_arguments", Dim{}, Dim{X: 26}, 0, uint64(a), 1, Arg32(1), 0)
+	err = d.Launch("selftest_arguments", Dim{}, Dim{X: 26}, 0, uint64(a), 1, uint64(math.Float32bits(1)), 0)
 	wantError(t, err, "selftest_arguments", "allocation 1 of 100 bytes", "1 bytes past its end")
 	wantError(t, d.Free(a), "past its end")
 	c := allocated(t, d, 4)

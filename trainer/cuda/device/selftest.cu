@@ -161,14 +161,15 @@ extern "C" __global__ void selftest_pairs(const float *in, float *out) {
 	int lo = -1, hi = -1;
 	note_larger_f16(a, b, 7, lo, hi);
 	const float2 same = unpack_f16(a), sum = unpack_f16(add_f16(a, b)), larger = unpack_f16(max_f16(a, b));
-	const float all[8] = {same.x, same.y, sum.x, sum.y, larger.x, larger.y, static_cast<float>(lo), static_cast<float>(hi)};
+	const float all[8] = {
+		same.x, same.y, sum.x, sum.y, larger.x, larger.y, static_cast<float>(lo), static_cast<float>(hi)};
 	for (int i = 0; i < 8; i++) {
 		out[i] = all[i];
 	}
 }
 
-// Four matrices in [32][4] words by way of shared memory, where all but the first `inside` rows are zeros: out [32][4] and
-// [32] of what is there before a copy is waited for.
+// Four matrices in [32][4] words by way of shared memory, where all but the first `inside` rows are zeros: out [32][4]
+// and [32] of what is there before a copy is waited for.
 extern "C" __global__ void selftest_matrices(const unsigned *in, unsigned *out, int inside, int trans) {
 	DYNAMIC_SHARED(uint4, rows);
 	const int lane = threadIdx.x;

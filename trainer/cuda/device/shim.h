@@ -172,7 +172,9 @@ inline float atomicAdd(float *to, float value) { return emulated_add(to, value);
 inline int atomicAdd(int *to, int value) { return emulated_add(to, value); }
 inline unsigned atomicAdd(unsigned *to, unsigned value) { return emulated_add(to, value); }
 inline double atomicAdd(double *to, double value) { return emulated_add(to, value); }
-inline unsigned long long atomicAdd(unsigned long long *to, unsigned long long value) { return emulated_add(to, value); }
+inline unsigned long long atomicAdd(unsigned long long *to, unsigned long long value) {
+	return emulated_add(to, value);
+}
 
 inline int atomicMax(int *to, int value) {
 	const int before = *to;

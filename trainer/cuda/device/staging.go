@@ -17,8 +17,8 @@ const (
 	stagingBytes = 4 << 20 // of a slot
 )
 
-// staging is two rings of pinned host memory, one for each direction: a copy there is queued like a kernel, while the
-// driver may make one from or to other memory wait for all that was queued before.
+// staging is two rings of pinned host memory, one for each direction. A copy there is queued like a kernel; the driver
+// may make one of other memory wait for all that was queued before.
 type staging struct {
 	stream  cu.Stream
 	slots   [stagingSlots]slot

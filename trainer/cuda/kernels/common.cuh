@@ -1,10 +1,11 @@
-// What all kernels share. Every kernel's result depends on its inputs alone, not on the order in which threads happen to
-// run: sums are taken in a fixed order, nothing is added atomically.
+// What all kernels share. Every kernel's result depends on its inputs alone, not on the order in which threads happen
+// to run: sums are taken in a fixed order, nothing is added atomically.
 #pragma once
 #include "mma.cuh"
 
 // EACH is a loop over n values that all threads of the grid share.
-#define EACH(i, n) for (long long i = blockIdx.x * (long long)blockDim.x + threadIdx.x; i < (n); i += (long long)gridDim.x * blockDim.x)
+#define EACH(i, n) \
+  for (long long i = blockIdx.x * (long long)blockDim.x + threadIdx.x; i < (n); i += (long long)gridDim.x * blockDim.x)
 
 // Activations, in the order of the engine's table.
 enum { LINEAR, RELU, TANH, SIGMOID };
@@ -61,8 +62,8 @@ inline float reciprocal(float x) { return 1.f / x; }
 inline float smaller(float x, float y) { return x < y || x != x ? x : y; }
 #endif
 
-// column_total sums up what the 8 rows of a block of [32, 8] threads bring for each column; the first row's threads get it. sums is the
-// block's, [8][33].
+// column_total sums up what the 8 rows of a block of [32, 8] threads bring for each column; the first row's threads get
+// it. sums is the block's, [8][33].
 __device__ __forceinline__ float column_total(float mine, float (*sums)[33]) {
   sums[threadIdx.y][threadIdx.x] = mine;
   __syncthreads();
@@ -78,4 +79,6 @@ __device__ __forceinline__ unsigned long long finalised(unsigned long long x) {
   return x ^ (x >> 31);
 }
 
-__device__ __forceinline__ unsigned long long mixed(unsigned long long x) { return finalised(x + 0x9e3779b97f4a7c15ull); }
+__device__ __forceinline__ unsigned long long mixed(unsigned long long x) {
+  return finalised(x + 0x9e3779b97f4a7c15ull);
+}

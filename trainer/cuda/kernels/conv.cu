@@ -1,5 +1,5 @@
-// Convolutions. Over the embedding they are sums of rows of a folded table T[offset][code][filter]: a block holds the part of some
-// filters in shared memory, and its lanes are filters.
+// Convolutions. Over the embedding they are sums of rows of a folded table T[offset][code][filter]: a block holds the
+// part of some filters in shared memory, and its lanes are filters.
 #include "common.cuh"
 
 // stage loads a block's 32 filters, [kernel][rows][32]; filters beyond the last are zero. Warps take lines.
@@ -15,7 +15,8 @@ __device__ __forceinline__ void finish(float* part, const float* slice, int rows
   __syncthreads();
   int f = blockIdx.x * 32 + threadIdx.x % 32;
   if (f < filters)
-    for (int line = threadIdx.x / 32; line < kernel * rows; line += blockDim.x / 32) part[line * filters + f] = slice[line * 32 + threadIdx.x % 32];
+    for (int line = threadIdx.x / 32; line < kernel * rows; line += blockDim.x / 32)
+      part[line * filters + f] = slice[line * 32 + threadIdx.x % 32];
 }
 
 __device__ __forceinline__ void zero(float* slice, int n) {
@@ -28,8 +29,9 @@ constexpr int AHEAD = 8;
 
 // embed_conv is a convolution over the embedding: y [batch, time, filters], its first window beginning before the name;
 // what lies beyond the name is zero. Warps take positions.
-extern "C" __global__ void embed_conv(float* y, const float* table, const float* bias, const unsigned char* codes, int batch, int time, int window, int rows,
-                                      int kernel, int filters, int before, int activation) {
+extern "C" __global__ void embed_conv(float* y, const float* table, const float* bias, const unsigned char* codes,
+                                      int batch, int time, int window, int rows, int kernel, int filters, int before,
+                                      int activation) {
   DYNAMIC_SHARED(float, slice);
   stage(slice, table, rows, kernel, filters);
   int lane = threadIdx.x % 32, f = blockIdx.x * 32 + lane, warps = blockDim.x / 32;
@@ -44,14 +46,16 @@ extern "C" __global__ void embed_conv(float* y, const float* table, const float*
   }
 }
 
-// scatter adds d [batch, time, filters] to the table rows that a convolution over the embedding reads at each position: its
-// gradient, and, with one offset, that of an LSTM's input half.
-extern "C" __global__ void __launch_bounds__(1024) scatter(float* part, const float* d, const unsigned char* codes, int batch, int time, int window, int rows, int kernel, int filters,
-                                   int before) {
+// scatter adds d [batch, time, filters] to the table rows that a convolution over the embedding reads at each position:
+// its gradient, and, with one offset, that of an LSTM's input half.
+extern "C" __global__ void __launch_bounds__(1024)
+    scatter(float* part, const float* d, const unsigned char* codes, int batch, int time, int window, int rows,
+            int kernel, int filters, int before) {
   DYNAMIC_SHARED(float, slice);
   zero(slice, kernel * rows * 32);
   int lane = threadIdx.x % 32, j = threadIdx.x / 32, f = blockIdx.x * 32 + lane;
-  int share = (batch + gridDim.y - 1) / gridDim.y, from = blockIdx.y * share, to = from + share < batch ? from + share : batch;
+  int share = (batch + gridDim.y - 1) / gridDim.y, from = blockIdx.y * share,
+      to = from + share < batch ? from + share : batch;
   if (f < filters)
     for (int b = from; b < to; b++) {
       const unsigned char* name = codes + (long long)b * window;
@@ -74,10 +78,10 @@ extern "C" __global__ void __launch_bounds__(1024) scatter(float* part, const fl
   finish(part + (long long)blockIdx.y * kernel * rows * filters, slice, rows, kernel, filters);
 }
 
-
 // windows lays out what each position of a convolution over x [batch, time, channels] reads: y [batch, steps, kernel,
 // channels], zeros beyond x.
-extern "C" __global__ void windows(float* y, const float* x, int batch, int time, int steps, int kernel, int before, int channels) {
+extern "C" __global__ void windows(float* y, const float* x, int batch, int time, int steps, int kernel, int before,
+                                   int channels) {
   EACH(i, (long long)batch * steps * kernel * channels) {
     int c = i % channels, j = i / channels % kernel, t = i / channels / kernel % steps + j - before;
     long long b = i / channels / kernel / steps;
@@ -86,7 +90,8 @@ extern "C" __global__ void windows(float* y, const float* x, int batch, int time
 }
 
 // windows_grad sums up for each position of x the gradients dy of the windows that read it.
-extern "C" __global__ void windows_grad(float* dx, const float* dy, int batch, int time, int steps, int kernel, int before, int channels) {
+extern "C" __global__ void windows_grad(float* dx, const float* dy, int batch, int time, int steps, int kernel,
+                                        int before, int channels) {
   EACH(i, (long long)batch * time * channels) {
     int c = i % channels, t = i / channels % time;
     long long b = i / channels / time;

@@ -14,7 +14,8 @@ extern "C" __global__ void add_parts(float* out, const float* part, long long n,
 extern "C" __global__ void column_sums(float* part, const float* x, long long rows, int n) {
   __shared__ float sums[8][33];
   int column = blockIdx.x * 32 + threadIdx.x;
-  long long share = (rows + gridDim.y - 1) / gridDim.y, from = blockIdx.y * share, end = from + share < rows ? from + share : rows;
+  long long share = (rows + gridDim.y - 1) / gridDim.y, from = blockIdx.y * share,
+            end = from + share < rows ? from + share : rows;
   float sum = 0.f;
   if (column < n)
     for (long long r = from + threadIdx.y; r < end; r += 8) sum += x[r * n + column];
@@ -22,12 +23,14 @@ extern "C" __global__ void column_sums(float* part, const float* x, long long ro
   if (threadIdx.y == 0 && column < n) part[(long long)blockIdx.y * n + column] = sum;
 }
 
-// activation_sums takes the gradient dy [rows, n], with that many floats from row to row, back through an activation whose value was y, in
-// place, and sums it up like column_sums.
-extern "C" __global__ void activation_sums(float* part, float* dy, const float* y, int stride, long long rows, int n, int activation) {
+// activation_sums takes the gradient dy [rows, n], with that many floats from row to row, back through an activation
+// whose value was y, in place, and sums it up like column_sums.
+extern "C" __global__ void activation_sums(float* part, float* dy, const float* y, int stride, long long rows, int n,
+                                           int activation) {
   __shared__ float sums[8][33];
   int column = blockIdx.x * 32 + threadIdx.x;
-  long long share = (rows + gridDim.y - 1) / gridDim.y, from = blockIdx.y * share, end = from + share < rows ? from + share : rows;
+  long long share = (rows + gridDim.y - 1) / gridDim.y, from = blockIdx.y * share,
+            end = from + share < rows ? from + share : rows;
   float sum = 0.f;
   if (column < n)
 #pragma unroll 4
@@ -46,7 +49,8 @@ extern "C" __global__ void transpose(float* y, const float* x, int m, int n) {
 }
 
 // copy_columns copies x [rows, width] of one row stride to y of another.
-extern "C" __global__ void copy_columns(float* y, int yStride, const float* x, int xStride, int rows, int width, int accumulate) {
+extern "C" __global__ void copy_columns(float* y, int yStride, const float* x, int xStride, int rows, int width,
+                                        int accumulate) {
   EACH(i, (long long)rows * width) {
     float v = x[i / width * xStride + i % width];
     float* at = y + i / width * yStride + i % width;
@@ -63,15 +67,17 @@ extern "C" __global__ void threshold_grad(float* dx, const float* dy, const floa
   EACH(i, n) dx[i] = x[i] > theta ? dy[i] : 0.f;
 }
 
-// dropout zeroes a share bound·2^-32 of x and scales up the rest. The mask is a function of the key, so the way back draws it again; it
-// is that of trainer/graph.
-extern "C" __global__ void dropout(float* y, const float* x, long long n, unsigned long long key, unsigned bound, float scale) {
+// dropout zeroes a share bound·2^-32 of x and scales up the rest. The mask is a function of the key, so the way back
+// draws it again; it is that of trainer/graph.
+extern "C" __global__ void dropout(float* y, const float* x, long long n, unsigned long long key, unsigned bound,
+                                   float scale) {
   EACH(i, n) y[i] = (unsigned)(finalised(key + i * 0xd1342543de82ef95ull) >> 32) < bound ? 0.f : x[i] * scale;
 }
 
 // max_pool takes the maximum of windows of pool positions of x [batch, time, channels], the first beginning before the
 // input; arg receives the positions.
-extern "C" __global__ void max_pool(float* y, int* arg, const float* x, int batch, int time, int windows, int pool, int before, int channels) {
+extern "C" __global__ void max_pool(float* y, int* arg, const float* x, int batch, int time, int windows, int pool,
+                                    int before, int channels) {
   EACH(i, (long long)batch * windows * channels) {
     int c = i % channels, w = i / channels % windows;
     long long b = i / channels / windows;
@@ -92,7 +98,8 @@ extern "C" __global__ void max_pool(float* y, int* arg, const float* x, int batc
 }
 
 // max_pool_grad is its gradient, one thread a position of x.
-extern "C" __global__ void max_pool_grad(float* dx, const float* dy, const int* arg, int batch, int time, int windows, int pool, int before, int channels) {
+extern "C" __global__ void max_pool_grad(float* dx, const float* dy, const int* arg, int batch, int time, int windows,
+                                         int pool, int before, int channels) {
   EACH(i, (long long)batch * time * channels) {
     int c = i % channels, t = i / channels % time, w = (t + before) / pool;
     long long b = i / channels / time, from = (b * windows + w) * channels + c;
@@ -100,7 +107,8 @@ extern "C" __global__ void max_pool_grad(float* dx, const float* dy, const int* 
   }
 }
 
-// total sums up what the threads of a block bring, in an order of its own; all get it. sums has a place for each thread.
+// total sums up what the threads of a block bring, in an order of its own; all get it. sums has a place for each
+// thread.
 __device__ __forceinline__ double total(double mine, double* sums) {
   __syncthreads(); // the last total has been read
   sums[threadIdx.x] = mine;
@@ -117,9 +125,10 @@ __device__ __forceinline__ float target(int label, int k, int labels, float smoo
   return smooth / labels + (k == label ? 1.f - smooth : 0.f);
 }
 
-// sample_loss is a sample's cross entropy times its share of the batch, and in grad its gradient by the logits z [outputs]: binary for one
-// output, categorical for more.
-__device__ __forceinline__ float sample_loss(float* grad, const float* z, int label, float share, int outputs, float smooth) {
+// sample_loss is a sample's cross entropy times its share of the batch, and in grad its gradient by the logits z
+// [outputs]: binary for one output, categorical for more.
+__device__ __forceinline__ float sample_loss(float* grad, const float* z, int label, float share, int outputs,
+                                             float smooth) {
   float sum = 0.f, own = 0.f, top = z[0];
   if (outputs == 1) {
     float y = target(label, 1, 2, smooth);
@@ -136,10 +145,11 @@ __device__ __forceinline__ float sample_loss(float* grad, const float* z, int la
   return (logf(sum) - own) * share;
 }
 
-// cross_entropy is the mean loss of a batch, weighted, in parts [gridDim.x], and its gradient by the logits [batch, outputs]. A block is a power
-// of two of threads; each sums the weights up for itself.
-extern "C" __global__ void __launch_bounds__(1024) cross_entropy(double* parts, float* grad, const float* logits, const int* labels, const float* weights,
-                                                                 int batch, int outputs, float smooth) {
+// cross_entropy is the mean loss of a batch, weighted, in parts [gridDim.x], and its gradient by the logits [batch,
+// outputs]. A block is a power of two of threads; each sums the weights up for itself.
+extern "C" __global__ void __launch_bounds__(1024)
+    cross_entropy(double* parts, float* grad, const float* logits, const int* labels, const float* weights, int batch,
+                  int outputs, float smooth) {
   __shared__ double sums[1024];
   double sum = 0;
   for (int b = threadIdx.x; b < batch; b += blockDim.x) sum += weights[b];
@@ -159,10 +169,11 @@ extern "C" __global__ void add_loss(double* loss, double* epoch, const double* p
   *epoch += sum * count;
 }
 
-// adam is package kernels' Adam; with b1 0 and d1 1 it is RMSProp. The first decayed parameters shrink by keep. A batch whose loss is no number
-// leaves everything alone.
-extern "C" __global__ void adam(float* w, const float* grad, float* m, float* v, long long n, long long decayed, float b1, float d1, float b2, float d2,
-                                float rate, float epsilon, float inverse, float keep, const double* loss) {
+// adam is package kernels' Adam; with b1 0 and d1 1 it is RMSProp. The first decayed parameters shrink by keep. A batch
+// whose loss is no number leaves everything alone.
+extern "C" __global__ void adam(float* w, const float* grad, float* m, float* v, long long n, long long decayed,
+                                float b1, float d1, float b2, float d2, float rate, float epsilon, float inverse,
+                                float keep, const double* loss) {
   if (!(*loss - *loss == 0)) return;
   EACH(i, n) {
     float g = grad[i], mi = b1 * m[i] + d1 * g, vi = b2 * v[i] + d2 * g * g;

@@ -18,10 +18,11 @@ __device__ unsigned permuted(unsigned i, unsigned n, unsigned long long key) {
   return i;
 }
 
-// take_batch gathers samples first to first+count-1 of an epoch's order, which key 0 leaves as it lies, into a batch, one block
-// a sample; rows beyond count are padding of weight 0.
-extern "C" __global__ void take_batch(unsigned char* codes, int* labels, float* weights, const unsigned char* allCodes, const unsigned short* allLabels,
-                                      const float* allWeights, int total, int first, int count, int window, int pad, unsigned long long key) {
+// take_batch gathers samples first to first+count-1 of an epoch's order, which key 0 leaves as it lies, into a batch,
+// one block a sample; rows beyond count are padding of weight 0.
+extern "C" __global__ void take_batch(unsigned char* codes, int* labels, float* weights, const unsigned char* allCodes,
+                                      const unsigned short* allLabels, const float* allWeights, int total, int first,
+                                      int count, int window, int pad, unsigned long long key) {
   int b = blockIdx.x;
   if (b >= count) {
     for (int t = threadIdx.x; t < window; t += blockDim.x) codes[(long long)b * window + t] = pad;
@@ -40,7 +41,8 @@ extern "C" __global__ void take_batch(unsigned char* codes, int* labels, float* 
 }
 
 // characters counts each name's codes without the padding at its one side. A warp has a name.
-extern "C" __global__ void characters(int* chars, const unsigned char* codes, int batch, int window, int pad, int left) {
+extern "C" __global__ void characters(int* chars, const unsigned char* codes, int batch, int window, int pad,
+                                      int left) {
   int lane = threadIdx.x % 32, b = (blockIdx.x * blockDim.x + threadIdx.x) / 32;
   if (b >= batch) return;
   const unsigned char* name = codes + (long long)b * window;

@@ -19,20 +19,22 @@ struct Output {
   }
 };
 
-// Part is a panel [DEPTH, SIDE] in shared memory. It is fetched into registers while the one before is being multiplied: LOADS values a
-// thread, all on their way at once. Beyond the edges it is zero.
+// Part is a panel [DEPTH, SIDE] in shared memory. It is fetched into registers while the one before is being
+// multiplied: LOADS values a thread, all on their way at once. Beyond the edges it is zero.
 template <int SIDE> struct Part {
   static constexpr int LOADS = DEPTH * SIDE / GEMM_THREADS;
   float at[DEPTH][SIDE + 4];
 
-  // spot is where thread-wise value s of a panel of x(i, k) = x[i*is + k*ks] lies: neighbouring threads read neighbours.
+  // spot is where thread-wise value s of a panel of x(i, k) = x[i*is + k*ks] lies: neighbouring threads read
+  // neighbours.
   static __device__ __forceinline__ void spot(int s, int ks, int& i, int& k) {
     unsigned e = threadIdx.x + s * GEMM_THREADS;
     i = ks == 1 ? e / DEPTH : e % SIDE;
     k = ks == 1 ? e % DEPTH : e / SIDE;
   }
 
-  static __device__ __forceinline__ void fetch(float (&v)[LOADS], const float* __restrict__ x, int is, int ks, int i0, int n, int k0, int end) {
+  static __device__ __forceinline__ void fetch(float (&v)[LOADS], const float* __restrict__ x, int is, int ks, int i0,
+                                               int n, int k0, int end) {
 #pragma unroll
     for (int s = 0; s < LOADS; s++) {
       int i, k;
@@ -126,11 +128,12 @@ template <int PRECISION> struct Tensor {
   }
 };
 
-// product computes one tile of c = a·b for a [m, k] and b [k, n]. The grid is [m tiles, n tiles, batches]; a batch moves a,
-// b and c on. With split, the third axis shares out k instead, and each share writes a c of its own.
+// product computes one tile of c = a·b for a [m, k] and b [k, n]. The grid is [m tiles, n tiles, batches]; a batch
+// moves a, b and c on. With split, the third axis shares out k instead, and each share writes a c of its own.
 template <class Tile>
-__device__ __forceinline__ void product(float* c, const float* a, const float* b, const float* bias, int m, int n, int k, int ars, int acs, int brs, int bcs,
-                                        int crs, long long aBatch, long long bBatch, long long cBatch, int split, int activation, int accumulate) {
+__device__ __forceinline__ void product(float* c, const float* a, const float* b, const float* bias, int m, int n,
+                                        int k, int ars, int acs, int brs, int bcs, int crs, long long aBatch,
+                                        long long bBatch, long long cBatch, int split, int activation, int accumulate) {
   using Panel = Part<Tile::EDGE>;
   __shared__ Panel pa, pb;
   int i0 = blockIdx.x * Tile::EDGE, j0 = blockIdx.y * Tile::EDGE, z = blockIdx.z;
@@ -164,11 +167,13 @@ __device__ __forceinline__ void product(float* c, const float* a, const float* b
   tile.store(Output{c, bias, m, n, crs, activation, accumulate}, i0, j0);
 }
 
-#define GEMM(name, Tile)                                                                                                                              \
-  extern "C" __global__ void __launch_bounds__(GEMM_THREADS, 4)                                                                                        \
-      name(float* c, const float* a, const float* b, const float* bias, int m, int n, int k, int ars, int acs, int brs, int bcs, int crs,             \
-           long long aBatch, long long bBatch, long long cBatch, int split, int activation, int accumulate) {                                         \
-    product<Tile>(c, a, b, bias, m, n, k, ars, acs, brs, bcs, crs, aBatch, bBatch, cBatch, split, activation, accumulate);                            \
+#define GEMM(name, Tile)                                                                                               \
+  extern "C" __global__ void __launch_bounds__(GEMM_THREADS, 4)                                                        \
+      name(float* c, const float* a, const float* b, const float* bias, int m, int n, int k, int ars, int acs,         \
+           int brs, int bcs, int crs, long long aBatch, long long bBatch, long long cBatch, int split, int activation, \
+           int accumulate) {                                                                                           \
+    product<Tile>(c, a, b, bias, m, n, k, ars, acs, brs, bcs, crs, aBatch, bBatch, cBatch, split, activation,          \
+                  accumulate);                                                                                         \
   }
 
 GEMM(gemm_fp32, Scalar<TILE>)

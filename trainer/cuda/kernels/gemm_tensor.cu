@@ -11,15 +11,17 @@ template <> struct VectorOf<unsigned short> { using Type = uint4; };
 __device__ __forceinline__ uint2 as_bf16(float4 v) { return make_uint2(pack_bf16(v.x, v.y), pack_bf16(v.z, v.w)); }
 __device__ __forceinline__ uint4 as_bf16(uint4 v) { return v; }
 
-// Lines is a part of a matrix x in shared memory as bf16, in x's own order: LINES lines of COLUMNS that are contiguous in x. The 8
-// keep the rows of ldmatrix in different banks. What lies beyond x is zero.
+// Lines is a part of a matrix x in shared memory as bf16, in x's own order: LINES lines of COLUMNS that are contiguous
+// in x. The 8 keep the rows of ldmatrix in different banks. What lies beyond x is zero.
 template <int LINES, int COLUMNS, class Element> struct Lines {
   using Vector = typename VectorOf<Element>::Type;
-  static constexpr int EACH = sizeof(Vector) / sizeof(Element), EACH_LINE = COLUMNS / EACH, PASS = TENSOR_THREADS / EACH_LINE;
+  static constexpr int EACH = sizeof(Vector) / sizeof(Element), EACH_LINE = COLUMNS / EACH,
+                       PASS = TENSOR_THREADS / EACH_LINE;
   static constexpr int STRIDE = COLUMNS + 8, LOADS = LINES / PASS;
 
   // fetch takes lines line0.. of lines and columns column0.. of columns; all loads are on their way at once.
-  static __device__ __forceinline__ void fetch(Vector (&v)[LOADS], const Element* __restrict__ x, int stride, int line0, int lines, int column0, int columns) {
+  static __device__ __forceinline__ void fetch(Vector (&v)[LOADS], const Element* __restrict__ x, int stride, int line0,
+                                               int lines, int column0, int columns) {
     int column = column0 + threadIdx.x % EACH_LINE * EACH;
 #pragma unroll
     for (int s = 0; s < LOADS; s++) {
@@ -34,7 +36,8 @@ template <int LINES, int COLUMNS, class Element> struct Lines {
 #pragma unroll
     for (int s = 0; s < LOADS; s++) {
       auto halves = as_bf16(v[s]);
-      *reinterpret_cast<decltype(halves)*>(panel + (threadIdx.x / EACH_LINE + s * PASS) * STRIDE + threadIdx.x % EACH_LINE * EACH) = halves;
+      *reinterpret_cast<decltype(halves)*>(panel + (threadIdx.x / EACH_LINE + s * PASS) * STRIDE +
+                                           threadIdx.x % EACH_LINE * EACH) = halves;
     }
   }
 };
@@ -60,7 +63,8 @@ struct Share {
 struct Accumulator {
   float acc[2][4][4];
 
-  // add takes the products of a step of 16 in k from the fragments of two tiles of rows and two pairs of tiles of columns.
+  // add takes the products of a step of 16 in k from the fragments of two tiles of rows and two pairs of tiles of
+  // columns.
   __device__ __forceinline__ void add(const unsigned (&a)[2][4], const unsigned (&b)[2][4]) {
 #pragma unroll
     for (int i = 0; i < 2; i++)
@@ -71,7 +75,8 @@ struct Accumulator {
       }
   }
 
-  __device__ __forceinline__ void store(float* c, int stride, const float* bias, int i0, int j0, int m, int n, int activation, int accumulate) const {
+  __device__ __forceinline__ void store(float* c, int stride, const float* bias, int i0, int j0, int m, int n,
+                                        int activation, int accumulate) const {
     int lane = threadIdx.x % 32;
 #pragma unroll
     for (int i = 0; i < 2; i++)
@@ -94,11 +99,12 @@ struct Accumulator {
   }
 };
 
-// tensor_product is one tile of c = a·b for a [m, k], with ACROSS lying as [k, m], and b [k, n], with B_ACROSS lying as [n, k]. The grid is
-// that of product in gemm.cu with tiles of its own. Element is b's.
+// tensor_product is one tile of c = a·b for a [m, k], with ACROSS lying as [k, m], and b [k, n], with B_ACROSS lying as
+// [n, k]. The grid is that of product in gemm.cu with tiles of its own. Element is b's.
 template <bool A_ACROSS, bool B_ACROSS, class Element>
-__device__ __forceinline__ void tensor_product(float* c, const float* a, const Element* b, const float* bias, int m, int n, int k, int aStride, int bStride,
-                                               int cStride, long long cBatch, int split, int activation, int accumulate) {
+__device__ __forceinline__ void tensor_product(float* c, const float* a, const Element* b, const float* bias, int m,
+                                               int n, int k, int aStride, int bStride, int cStride, long long cBatch,
+                                               int split, int activation, int accumulate) {
   using A = Lines<A_ACROSS ? TENSOR_K : TENSOR_M, A_ACROSS ? TENSOR_M : TENSOR_K, float>;
   using B = Lines<B_ACROSS ? TENSOR_N : TENSOR_K, B_ACROSS ? TENSOR_K : TENSOR_N, Element>;
   __shared__ __align__(16) unsigned short pa[TENSOR_M * TENSOR_K + 8 * 64], pb[TENSOR_N * TENSOR_K + 8 * 128];
@@ -143,11 +149,12 @@ __device__ __forceinline__ void tensor_product(float* c, const float* a, const E
   sum.store(c, cStride, bias, i0 + row, j0 + column, m, n, activation, accumulate);
 }
 
-#define TENSOR_GEMM(name, A_ACROSS, B_ACROSS, Element)                                                                                             \
-  extern "C" __global__ void __launch_bounds__(TENSOR_THREADS, 2)                                                                                          \
-      name(float* c, const float* a, const Element* b, const float* bias, int m, int n, int k, int aStride, int bStride, int cStride, long long cBatch,     \
-           int split, int activation, int accumulate) {                                                                                                    \
-    tensor_product<A_ACROSS, B_ACROSS>(c, a, b, bias, m, n, k, aStride, bStride, cStride, cBatch, split, activation, accumulate);                 \
+#define TENSOR_GEMM(name, A_ACROSS, B_ACROSS, Element)                                                               \
+  extern "C" __global__ void __launch_bounds__(TENSOR_THREADS, 2)                                                    \
+      name(float* c, const float* a, const Element* b, const float* bias, int m, int n, int k, int aStride,          \
+           int bStride, int cStride, long long cBatch, int split, int activation, int accumulate) {                  \
+    tensor_product<A_ACROSS, B_ACROSS>(c, a, b, bias, m, n, k, aStride, bStride, cStride, cBatch, split, activation, \
+                                       accumulate);                                                                  \
   }
 
 TENSOR_GEMM(gemm_tensor_nn, false, false, float)
@@ -156,8 +163,10 @@ TENSOR_GEMM(gemm_tensor_tn, true, false, float)
 TENSOR_GEMM(gemm_rounded_nn, false, false, unsigned short)
 TENSOR_GEMM(gemm_rounded_nt, false, true, unsigned short)
 
-// For products with few columns the lanes of a warp share the sum: y [rows, n] = x [rows, wide] · w [wide, n] + bias, a warp a row.
-extern "C" __global__ void __launch_bounds__(256) narrow(float* y, const float* x, const float* w, const float* bias, int rows, int wide, int n, int activation) {
+// For products with few columns the lanes of a warp share the sum: y [rows, n] = x [rows, wide] · w [wide, n] + bias, a
+// warp a row.
+extern "C" __global__ void __launch_bounds__(256)
+    narrow(float* y, const float* x, const float* w, const float* bias, int rows, int wide, int n, int activation) {
   int lane = threadIdx.x % 32, row = blockIdx.x * 8 + threadIdx.x / 32;
   if (row >= rows) return;
   for (int j = 0; j < n; j++) {
@@ -168,12 +177,14 @@ extern "C" __global__ void __launch_bounds__(256) narrow(float* y, const float* 
   }
 }
 
-// narrow_weights gives each share of the rows its part [gridDim.z, wide, n] of xᵀ·d for d [rows, n]; the grid's second axis is the
-// columns of d. A block is [32 columns of x, 8 rows].
-extern "C" __global__ void __launch_bounds__(256) narrow_weights(float* part, const float* x, const float* d, int rows, int wide, int n) {
+// narrow_weights gives each share of the rows its part [gridDim.z, wide, n] of xᵀ·d for d [rows, n]; the grid's second
+// axis is the columns of d. A block is [32 columns of x, 8 rows].
+extern "C" __global__ void __launch_bounds__(256)
+    narrow_weights(float* part, const float* x, const float* d, int rows, int wide, int n) {
   __shared__ float sums[8][33];
   int i = blockIdx.x * 32 + threadIdx.x, j = blockIdx.y;
-  int share = (rows + gridDim.z - 1) / gridDim.z, from = blockIdx.z * share, end = from + share < rows ? from + share : rows;
+  int share = (rows + gridDim.z - 1) / gridDim.z, from = blockIdx.z * share,
+      end = from + share < rows ? from + share : rows;
   float sum = 0.f;
   if (i < wide)
 #pragma unroll 4

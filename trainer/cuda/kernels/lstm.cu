@@ -28,10 +28,11 @@ struct Cell : Gates {
 constexpr int GROUPS = 4, EACH_ROWS = NAMES / GROUPS;
 
 // lstm_forward_fp32 takes up to 128 units: a block is [units rounded up to a warp, GROUPS] threads, each one unit of
-// EACH_ROWS names. With save it keeps the gates z and the states before each step for the way back; last [batch, units] is the
-// output.
-extern "C" __global__ void __launch_bounds__(512) lstm_forward_fp32(float* z, float* hBefore, float* cBefore, float* last, const float* table, const float* u,
-                                             const unsigned char* codes, int batch, int time, int units, int reverse, int save) {
+// EACH_ROWS names. With save it keeps the gates z and the states before each step for the way back; last [batch, units]
+// is the output.
+extern "C" __global__ void __launch_bounds__(512)
+    lstm_forward_fp32(float* z, float* hBefore, float* cBefore, float* last, const float* table, const float* u,
+                      const unsigned char* codes, int batch, int time, int units, int reverse, int save) {
   DYNAMIC_SHARED(float, h); // [NAMES, units]
   Walk walk{codes, batch, time, reverse};
   int q = threadIdx.x, r0 = threadIdx.y * EACH_ROWS;
@@ -85,9 +86,11 @@ extern "C" __global__ void __launch_bounds__(512) lstm_forward_fp32(float* z, fl
       if (walk.name(r) < batch) last[(long long)walk.name(r) * units + q] = h[r * units + q];
 }
 
-// lstm_backward_fp32 turns the gates z into the gradients of their pre-activations. ut is the recurrent matrix transposed,
-// [4·units, units].
-extern "C" __global__ void __launch_bounds__(512) lstm_backward_fp32(float* z, const float* cBefore, const float* dLast, const float* ut, int batch, int time, int units, int reverse) {
+// lstm_backward_fp32 turns the gates z into the gradients of their pre-activations. ut is the recurrent matrix
+// transposed, [4·units, units].
+extern "C" __global__ void __launch_bounds__(512)
+    lstm_backward_fp32(float* z, const float* cBefore, const float* dLast, const float* ut, int batch, int time,
+                       int units, int reverse) {
   DYNAMIC_SHARED(float, dz); // [NAMES, 4·units]
   Walk walk{nullptr, batch, time, reverse};
   int q = threadIdx.x, r0 = threadIdx.y * EACH_ROWS;

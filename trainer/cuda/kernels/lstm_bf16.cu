@@ -1,12 +1,13 @@
 // An LSTM of 32, 64 or 128 units on the tensor cores: products in bf16, sums and states in fp32.
 //
-// A block of 4·UNITS threads walks its names in two halves of 16, which do not depend on each other: while one half's gates are
-// computed, by the units for powers and quotients, the tensor cores have the other's products. The recurrent matrix stays in
-// registers.
+// A block of 4·UNITS threads walks its names in two halves of 16, which do not depend on each other: while one half's
+// gates are computed, by the units for powers and quotients, the tensor cores have the other's products. The recurrent
+// matrix stays in registers.
 //
-// What the way back needs is kept in the order in which threads hold it, so that every access is whole lines: gates [blocks,
-// time, 2 halves, 2, threads] of 16 bytes, the pairs i, f, g, o of a lane's two units of one name; states before each step
-// [blocks, time, 2 halves, threads] of 8 bytes. Both are f16: gates lie in [-1, 1], states within the number of steps.
+// What the way back needs is kept in the order in which threads hold it, so that every access is whole lines: gates
+// [blocks, time, 2 halves, 2, threads] of 16 bytes, the pairs i, f, g, o of a lane's two units of one name; states
+// before each step [blocks, time, 2 halves, threads] of 8 bytes. Both are f16: gates lie in [-1, 1], states within the
+// number of steps.
 #include "lstm.cuh"
 
 constexpr int HALF = NAMES / 2;
@@ -21,37 +22,41 @@ template <int UNITS> __device__ __forceinline__ unsigned gates_at(int time, int 
   return (((blockIdx.x * time + t) * 2 + half) * 2 + r) * (4 * UNITS) + threadIdx.x;
 }
 
-// The table is kept times what turns e^x to 2^x: negative for the gates 1 / (1 + e^-x), double for tanh(x) = 1 - 2 / (1 + e^2x).
+// The table is kept times what turns e^x to 2^x: negative for the gates 1 / (1 + e^-x), double for tanh(x) = 1 - 2 / (1
+// + e^2x).
 constexpr float SIGMA_SCALE = -1.4426950408889634f, TANH_SCALE = 2.885390081777927f;
 __device__ __forceinline__ constexpr float gate_scale(int gate) { return gate == 2 ? TANH_SCALE : SIGMA_SCALE; }
 
-// lstm_rows_bf16 writes the table [count, 4·units] as the forward kernels read it: [count, units/2] of 16 bytes, the scaled pairs
-// i, f, g, o of two units in f16, whose rounding is an eighth of bf16's.
+// lstm_rows_bf16 writes the table [count, 4·units] as the forward kernels read it: [count, units/2] of 16 bytes, the
+// scaled pairs i, f, g, o of two units in f16, whose rounding is an eighth of bf16's.
 extern "C" __global__ void lstm_rows_bf16(uint4* rows, const float* table, int count, int units) {
   EACH(i, (long long)count * (units / 2)) {
     const float* at = table + i / (units / 2) * 4 * units + i % (units / 2) * 2;
     unsigned pairs[4];
 #pragma unroll
-    for (int gate = 0; gate < 4; gate++) pairs[gate] = pack_f16(gate_scale(gate) * at[gate * units], gate_scale(gate) * at[gate * units + 1]);
+    for (int gate = 0; gate < 4; gate++)
+      pairs[gate] = pack_f16(gate_scale(gate) * at[gate * units], gate_scale(gate) * at[gate * units + 1]);
     rows[i] = make_uint4(pairs[0], pairs[1], pairs[2], pairs[3]);
   }
 }
 
-__device__ __forceinline__ float quick_tanh(float x) { return 1.f - 2.f * reciprocal(1.f + power_of_two(TANH_SCALE * x)); }
+__device__ __forceinline__ float quick_tanh(float x) {
+  return 1.f - 2.f * reciprocal(1.f + power_of_two(TANH_SCALE * x));
+}
 
 __device__ __forceinline__ float divisor(float z) { return 1.f + power_of_two(smaller(z, 30.f)); }
 
-// quick_gates takes scaled pre-activations. A step waits for powers and quotients more than for its products, so the four share one
-// quotient. The product of their divisors stays finite because powers end at 2^30: a gate below 1e-9 is 0. Absolute errors,
-// below 1e-6, vanish beside what products in bf16 lose.
+// quick_gates takes scaled pre-activations. A step waits for powers and quotients more than for its products, so the
+// four share one quotient. The product of their divisors stays finite because powers end at 2^30: a gate below 1e-9 is
+// 0. Absolute errors, below 1e-6, vanish beside what products in bf16 lose.
 __device__ __forceinline__ Gates quick_gates(float zi, float zf, float zg, float zo) {
   float a = divisor(zi), b = divisor(zf), c = divisor(zg), d = divisor(zo);
   float ab = a * b, cd = c * d, all = reciprocal(ab * cd), byAB = all * cd, byCD = all * ab;
   return {byAB * b, byAB * a, 1.f - 2.f * (byCD * d), byCD * c};
 }
 
-// Lane is a thread's place in the tiles of the tensor cores: of the warp's eight units it has two, of a half's names two, 8
-// apart.
+// Lane is a thread's place in the tiles of the tensor cores: of the warp's eight units it has two, of a half's names
+// two, 8 apart.
 struct Lane {
   int warp, g, t;
 
@@ -86,7 +91,8 @@ template <int UNITS> struct Onward {
       for (int gate = 0; gate < 4; gate++)
 #pragma unroll
         for (int r = 0; r < 2; r++) {
-          const float* from = u + (long long)(k * 16 + r * 8 + lane.t * 2) * 4 * UNITS + gate * UNITS + lane.warp * 8 + lane.g;
+          const float* from =
+              u + (long long)(k * 16 + r * 8 + lane.t * 2) * 4 * UNITS + gate * UNITS + lane.warp * 8 + lane.g;
           w[k][gate][r] = pack_bf16(gate_scale(gate) * from[0], gate_scale(gate) * from[4 * UNITS]);
         }
   }
@@ -99,14 +105,16 @@ template <int UNITS> struct Onward {
     codes = to;
     if (walk.codes)
       for (int e = threadIdx.x; e < NAMES * walk.time; e += THREADS)
-        to[e % walk.time * NAMES + e / walk.time] = walk.row(min(walk.name(e / walk.time), walk.batch - 1), e % walk.time);
+        to[e % walk.time * NAMES + e / walk.time] =
+            walk.row(min(walk.name(e / walk.time), walk.batch - 1), e % walk.time);
   }
 
   // ask asks for the rows of step t. Names beyond the last repeat it; nothing of theirs is used.
   __device__ __forceinline__ void ask(int half, int t) {
 #pragma unroll
     for (int r = 0; r < 2; r++) {
-      unsigned row = walk.codes ? codes[t * NAMES + half * HALF + r * 8 + lane.g] : walk.place(min(name(half, r), walk.batch - 1), t);
+      unsigned row = walk.codes ? codes[t * NAMES + half * HALF + r * 8 + lane.g]
+                                : walk.place(min(name(half, r), walk.batch - 1), t);
       next[half][r] = rows[row * (UNITS / 2) + lane.unit() / 2];
     }
   }
@@ -134,18 +142,21 @@ template <int UNITS> struct Onward {
     }
   }
 
-  // keep writes a half's states h before step t to hBefore [cells, UNITS], in bf16 as the products take them. Half of the
-  // threads do.
+  // keep writes a half's states h before step t to hBefore [cells, UNITS], in bf16 as the products take them. Half of
+  // the threads do.
   __device__ __forceinline__ void keep(uint4* hBefore, int half, int t) const {
     constexpr int ROW = UNITS / 8;
     int e = threadIdx.x - half * (THREADS / 2), row = e / ROW + half * HALF;
     if (e < 0 || e >= THREADS / 2 || walk.name(row) >= walk.batch) return;
-    hBefore[(unsigned)walk.place(walk.name(row), t) * ROW + e % ROW] = *reinterpret_cast<const uint4*>(&h[row][e % ROW * 4]);
+    hBefore[(unsigned)walk.place(walk.name(row), t) * ROW + e % ROW] =
+        *reinterpret_cast<const uint4*>(&h[row][e % ROW * 4]);
   }
 
   // step finishes step t of a half, and keeps what the way back needs.
   __device__ __forceinline__ void step(int half, int t, uint4* gates, uint2* states, int save) {
-    if (save) states[state_at<UNITS>(walk.time, t, half)] = make_uint2(pack_f16(c[half][0], c[half][1]), pack_f16(c[half][2], c[half][3]));
+    if (save)
+      states[state_at<UNITS>(walk.time, t, half)] =
+          make_uint2(pack_f16(c[half][0], c[half][1]), pack_f16(c[half][2], c[half][3]));
 #pragma unroll
     for (int r = 0; r < 2; r++) {
       Gates of[2];
@@ -162,7 +173,8 @@ template <int UNITS> struct Onward {
       next[half][r].y = __float_as_uint(out[1]);
       if (save)
         gates[gates_at<UNITS>(walk.time, t, half, r)] =
-            make_uint4(pack_f16(of[0].i, of[1].i), pack_f16(of[0].f, of[1].f), pack_f16(of[0].g, of[1].g), pack_f16(of[0].o, of[1].o));
+            make_uint4(pack_f16(of[0].i, of[1].i), pack_f16(of[0].f, of[1].f), pack_f16(of[0].g, of[1].g),
+                       pack_f16(of[0].o, of[1].o));
     }
   }
 
@@ -177,8 +189,9 @@ template <int UNITS> struct Onward {
 };
 
 template <int UNITS>
-__device__ __forceinline__ void forward(unsigned char* shared, uint4* gates, uint2* states, uint4* hBefore, float* last, const uint4* rows, const float* u,
-                                        const unsigned char* codes, int batch, int time, int reverse, int save) {
+__device__ __forceinline__ void forward(unsigned char* shared, uint4* gates, uint2* states, uint4* hBefore, float* last,
+                                        const uint4* rows, const float* u, const unsigned char* codes, int batch,
+                                        int time, int reverse, int save) {
   using Way = Onward<UNITS>;
   Way way = {Walk{codes, batch, time, reverse}, Lane(), rows, reinterpret_cast<unsigned (*)[Way::PITCH]>(shared)};
   way.read(shared + NAMES * Way::PITCH * 4);
@@ -209,9 +222,9 @@ __device__ __forceinline__ void forward(unsigned char* shared, uint4* gates, uin
   way.end(1, last);
 }
 
-// Back walks back. Of the product with the recurrent matrix transposed, [4·UNITS, UNITS], a warp has 32 units by one gate: with
-// eight units by all gates, as in Onward, every warp would read all of dz from shared memory, which took longer than the rest.
-// The four gates' parts meet in shared memory.
+// Back walks back. Of the product with the recurrent matrix transposed, [4·UNITS, UNITS], a warp has 32 units by one
+// gate: with eight units by all gates, as in Onward, every warp would read all of dz from shared memory, which took
+// longer than the rest. The four gates' parts meet in shared memory.
 template <int UNITS> struct Back {
   static constexpr int THREADS = 4 * UNITS, PITCH = 2 * UNITS + 4;
 
@@ -231,7 +244,8 @@ template <int UNITS> struct Back {
       for (int n = 0; n < 4; n++)
 #pragma unroll
         for (int r = 0; r < 2; r++) {
-          const float* from = u + (lane.warp / 4 * 32 + n * 8 + lane.g) * 4 * UNITS + lane.warp % 4 * UNITS + k * 16 + r * 8 + lane.t * 2;
+          const float* from = u + (lane.warp / 4 * 32 + n * 8 + lane.g) * 4 * UNITS + lane.warp % 4 * UNITS + k * 16 +
+                              r * 8 + lane.t * 2;
           w[k][n][r] = pack_bf16(from[0], from[1]);
         }
   }
@@ -297,7 +311,8 @@ template <int UNITS> struct Back {
     }
 #pragma unroll
     for (int n = 0; n < 4; n++) // to the warp of the same units
-      part[half][lane.warp % 4][(lane.warp / 4 * 4 + n) * 32 + threadIdx.x % 32] = make_float4(sum[n][0], sum[n][1], sum[n][2], sum[n][3]);
+      part[half][lane.warp % 4][(lane.warp / 4 * 4 + n) * 32 + threadIdx.x % 32] =
+          make_float4(sum[n][0], sum[n][1], sum[n][2], sum[n][3]);
   }
 
   // keep writes a half's dz of step t to out [cells, 4·UNITS].
@@ -307,13 +322,14 @@ template <int UNITS> struct Back {
     unsigned at = (unsigned)walk.place(walk.name(row), t) * ROW + threadIdx.x % ROW;
 #pragma unroll
     for (int s = 0; s < HALF; s += 8)
-      if (walk.name(row + s) < walk.batch) out[at + s * ROW * walk.time] = *reinterpret_cast<const uint4*>(&dz[row + s][threadIdx.x % ROW * 4]);
+      if (walk.name(row + s) < walk.batch)
+        out[at + s * ROW * walk.time] = *reinterpret_cast<const uint4*>(&dz[row + s][threadIdx.x % ROW * 4]);
   }
 };
 
 template <int UNITS>
-__device__ __forceinline__ void backward(unsigned char* shared, uint4* out, const uint4* gates, const uint2* states, const float* dLast, const float* u,
-                                         int batch, int time, int reverse) {
+__device__ __forceinline__ void backward(unsigned char* shared, uint4* out, const uint4* gates, const uint2* states,
+                                         const float* dLast, const float* u, int batch, int time, int reverse) {
   using Way = Back<UNITS>;
   Way way = {Walk{nullptr, batch, time, reverse}, Lane(), reinterpret_cast<unsigned (*)[Way::PITCH]>(shared),
              reinterpret_cast<float4 (*)[4][Way::THREADS]>(shared + NAMES * Way::PITCH * 4)};
@@ -341,17 +357,18 @@ __device__ __forceinline__ void backward(unsigned char* shared, uint4* out, cons
   }
 }
 
-#define LSTM(UNITS)                                                                                                                                          \
-  extern "C" __global__ void __launch_bounds__(4 * UNITS)                                                                                                    \
-      lstm_forward_bf16_##UNITS(uint4* gates, uint2* states, uint4* hBefore, float* last, const uint4* rows, const float* u, const unsigned char* codes,     \
-                                int batch, int time, int reverse, int save) {                                                                                \
-    DYNAMIC_SHARED(unsigned char, shared);                                                                                                                   \
-    forward<UNITS>(shared, gates, states, hBefore, last, rows, u, codes, batch, time, reverse, save);                                                        \
-  }                                                                                                                                                          \
-  extern "C" __global__ void __launch_bounds__(4 * UNITS)                                                                                                    \
-      lstm_backward_bf16_##UNITS(uint4* dz, const uint4* gates, const uint2* states, const float* dLast, const float* u, int batch, int time, int reverse) { \
-    DYNAMIC_SHARED(unsigned char, shared);                                                                                                                   \
-    backward<UNITS>(shared, dz, gates, states, dLast, u, batch, time, reverse);                                                                              \
+#define LSTM(UNITS)                                                                                      \
+  extern "C" __global__ void __launch_bounds__(4 * UNITS) lstm_forward_bf16_##UNITS(                     \
+      uint4* gates, uint2* states, uint4* hBefore, float* last, const uint4* rows, const float* u,       \
+      const unsigned char* codes, int batch, int time, int reverse, int save) {                          \
+    DYNAMIC_SHARED(unsigned char, shared);                                                               \
+    forward<UNITS>(shared, gates, states, hBefore, last, rows, u, codes, batch, time, reverse, save);    \
+  }                                                                                                      \
+  extern "C" __global__ void __launch_bounds__(4 * UNITS)                                                \
+      lstm_backward_bf16_##UNITS(uint4* dz, const uint4* gates, const uint2* states, const float* dLast, \
+                                 const float* u, int batch, int time, int reverse) {                     \
+    DYNAMIC_SHARED(unsigned char, shared);                                                               \
+    backward<UNITS>(shared, dz, gates, states, dLast, u, batch, time, reverse);                          \
   }
 
 LSTM(32)

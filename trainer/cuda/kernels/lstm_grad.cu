@@ -1,17 +1,18 @@
 // The gradients of an LSTM's matrices from those of its pre-activations, dz [cells, 4·units] in bf16.
 #include "lstm.cuh"
 
-// A block has GRAD_TILES tiles of 16 rows of the product and GRAD_COLUMNS of its columns, and goes through a share of the cells
-// slab by slab: STAGES - 1 of them are on their way while one is multiplied. Of the tiles a warp has every fourth, of the columns
-// half.
-constexpr int SLAB = 32, STAGES = 4, GRAD_TILES = 12, GRAD_COLUMNS = 128, GRAD_THREADS = 256, WARP_TILES = GRAD_TILES / 4, WARP_COLUMNS = GRAD_COLUMNS / 2;
+// A block has GRAD_TILES tiles of 16 rows of the product and GRAD_COLUMNS of its columns, and goes through a share of
+// the cells slab by slab: STAGES - 1 of them are on their way while one is multiplied. Of the tiles a warp has every
+// fourth, of the columns half.
+constexpr int SLAB = 32, STAGES = 4, GRAD_TILES = 12, GRAD_COLUMNS = 128, GRAD_THREADS = 256,
+              WARP_TILES = GRAD_TILES / 4, WARP_COLUMNS = GRAD_COLUMNS / 2;
 
 struct Slab {
   unsigned short left[SLAB][GRAD_TILES * 16 + 8], right[SLAB][GRAD_COLUMNS + 8]; // the 8 keep rows in different banks
 };
 
-// Gatherer brings cells into slabs: their states h before the step, a 1 in the column of their code, and their dz. Eight threads
-// bring a cell.
+// Gatherer brings cells into slabs: their states h before the step, a 1 in the column of their code, and their dz.
+// Eight threads bring a cell.
 struct Gatherer {
   const uint4 *h, *dz;        // of the block's first columns
   const unsigned char* codes; // null for none
@@ -30,20 +31,23 @@ struct Gatherer {
     bool inside = k < end;
     long long cell = inside ? k : 0;
 #pragma unroll
-    for (int j = 0; j < GRAD_COLUMNS / 64; j++) copies.start(&slab.right[row][(piece + j * 8) * 8], dz + cell * (units / 2) + piece + j * 8, inside);
+    for (int j = 0; j < GRAD_COLUMNS / 64; j++)
+      copies.start(&slab.right[row][(piece + j * 8) * 8], dz + cell * (units / 2) + piece + j * 8, inside);
     for (int p = piece; p < width / 8; p += 8) copies.start(&slab.left[row][p * 8], h + cell * (units / 8) + p, inside);
     copies.commit();
   }
 };
 
 // multiply_slab adds the product of a slab's halves to the warp's tiles, of which there are at most `tiles`.
-__device__ __forceinline__ void multiply_slab(float (&sum)[WARP_TILES][WARP_COLUMNS / 8][4], const Slab& slab, int tiles) {
+__device__ __forceinline__ void multiply_slab(float (&sum)[WARP_TILES][WARP_COLUMNS / 8][4], const Slab& slab,
+                                              int tiles) {
   int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
 #pragma unroll
   for (int k = 0; k < SLAB; k += 16) {
     unsigned b[WARP_COLUMNS / 16][4];
 #pragma unroll
-    for (int n = 0; n < WARP_COLUMNS / 16; n++) ldmatrix_trans(b[n], &slab.right[k + lane % 16][warp % 2 * WARP_COLUMNS + n * 16 + lane / 16 * 8]);
+    for (int n = 0; n < WARP_COLUMNS / 16; n++)
+      ldmatrix_trans(b[n], &slab.right[k + lane % 16][warp % 2 * WARP_COLUMNS + n * 16 + lane / 16 * 8]);
 #pragma unroll
     for (int i = 0; i < WARP_TILES; i++) {
       int tile = warp / 2 + i * 4;
@@ -56,16 +60,19 @@ __device__ __forceinline__ void multiply_slab(float (&sum)[WARP_TILES][WARP_COLU
   }
 }
 
-// lstm_weights_bf16 computes [h | one-hot codes]ᵀ·dz over all cells: the gradients of the recurrent matrix, [units, 4·units], and,
-// with codes, of the table, [rows, 4·units]. Both are shares to be added up: u and table [gridDim.z, ...]. The grid is [4·units /
-// GRAD_COLUMNS, tiles / GRAD_TILES rounded up, shares]: neighbours go through the same cells, so that one fetches for all. The
-// block needs STAGES slabs of shared memory.
+// lstm_weights_bf16 computes [h | one-hot codes]ᵀ·dz over all cells: the gradients of the recurrent matrix, [units,
+// 4·units], and, with codes, of the table, [rows, 4·units]. Both are shares to be added up: u and table [gridDim.z,
+// ...]. The grid is [4·units / GRAD_COLUMNS, tiles / GRAD_TILES rounded up, shares]: neighbours go through the same
+// cells, so that one fetches for all. The block needs STAGES slabs of shared memory.
 extern "C" __global__ void __launch_bounds__(GRAD_THREADS)
-    lstm_weights_bf16(float* u, float* table, const uint4* h, const uint4* dz, const unsigned char* codes, int cells, int units, int rows) {
+    lstm_weights_bf16(float* u, float* table, const uint4* h, const uint4* dz, const unsigned char* codes, int cells,
+                      int units, int rows) {
   DYNAMIC_SHARED(Slab, slabs);
   __shared__ short hot[STAGES][SLAB]; // the column of each cell's 1
-  int first = blockIdx.y * GRAD_TILES * 16, width = max(0, min(units - first, GRAD_TILES * 16)), all = units + (codes ? rows : 0);
-  int share = ((cells + gridDim.z - 1) / gridDim.z + SLAB - 1) / SLAB * SLAB, from = min(cells, (int)blockIdx.z * share), end = min(cells, from + share);
+  int first = blockIdx.y * GRAD_TILES * 16, width = max(0, min(units - first, GRAD_TILES * 16)),
+      all = units + (codes ? rows : 0);
+  int share = ((cells + gridDim.z - 1) / gridDim.z + SLAB - 1) / SLAB * SLAB,
+      from = min(cells, (int)blockIdx.z * share), end = min(cells, from + share);
   Gatherer gatherer = {h + first / 8, dz + blockIdx.x * (GRAD_COLUMNS / 8), codes, units, first, width, end};
   for (int e = threadIdx.x; e < STAGES * SLAB * (GRAD_TILES * 16 + 8); e += GRAD_THREADS) {
     int row = e / (GRAD_TILES * 16 + 8), m = e % (GRAD_TILES * 16 + 8);
@@ -107,9 +114,11 @@ extern "C" __global__ void __launch_bounds__(GRAD_THREADS)
     for (int r = 0; r < 2; r++) {
       int m = first + (warp / 2 + i * 4) * 16 + r * 8 + g;
       if (m >= all) continue;
-      float* row = (m < units ? u + (long long)m * 4 * units : table + (long long)(m - units) * 4 * units) + blockIdx.x * GRAD_COLUMNS + warp % 2 * WARP_COLUMNS + 2 * t;
+      float* row = (m < units ? u + (long long)m * 4 * units : table + (long long)(m - units) * 4 * units) +
+                   blockIdx.x * GRAD_COLUMNS + warp % 2 * WARP_COLUMNS + 2 * t;
 #pragma unroll
-      for (int n = 0; n < WARP_COLUMNS / 8; n++) *reinterpret_cast<float2*>(row + n * 8) = make_float2(sum[i][n][r * 2], sum[i][n][r * 2 + 1]);
+      for (int n = 0; n < WARP_COLUMNS / 8; n++)
+        *reinterpret_cast<float2*>(row + n * 8) = make_float2(sum[i][n][r * 2], sum[i][n][r * 2 + 1]);
     }
 }
 

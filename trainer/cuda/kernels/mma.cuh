@@ -29,16 +29,16 @@
 //
 // All 32 lanes of the warp must call them together.
 
-// ldmatrix and ldmatrix_trans load four matrices of 8 x 8 halves (bf16 or f16) from shared memory: lanes 8i to 8i + 7 bring
-// the places of the rows of matrix i, of 16 bytes each and aligned to as many.
+// ldmatrix and ldmatrix_trans load four matrices of 8 x 8 halves (bf16 or f16) from shared memory: lanes 8i to 8i + 7
+// bring the places of the rows of matrix i, of 16 bytes each and aligned to as many.
 //   ldmatrix:       r[i] = of matrix i, row g, columns 2t, 2t+1
 //   ldmatrix_trans: r[i] = of matrix i, rows 2t, 2t+1, column g
 //
 // All 32 lanes of the warp must call them together.
 
-// Copies is one thread's copies of 16 bytes from global to shared memory, both aligned to as many, that go on beside what it
-// computes: start begins one, of zeros where nothing is inside, commit closes a group of them, and after wait<n> all groups but
-// the last n have arrived. Other threads see them after a barrier that follows.
+// Copies is one thread's copies of 16 bytes from global to shared memory, both aligned to as many, that go on beside
+// what it computes: start begins one, of zeros where nothing is inside, commit closes a group of them, and after
+// wait<n> all groups but the last n have arrived. Other threads see them after a barrier that follows.
 
 // The two floats of a pair of bf16, exactly.
 __device__ __forceinline__ float bf16_lo(unsigned pair) { return __uint_as_float(pair << 16); }
@@ -66,7 +66,9 @@ __device__ __forceinline__ unsigned pack_f16(float lo, float hi) {
 
 __device__ __forceinline__ float2 unpack_f16(unsigned pair) {
 	float2 x;
-	asm("{.reg .f16 lo, hi; mov.b32 {lo, hi}, %2; cvt.f32.f16 %0, lo; cvt.f32.f16 %1, hi;}" : "=f"(x.x), "=f"(x.y) : "r"(pair));
+	asm("{.reg .f16 lo, hi; mov.b32 {lo, hi}, %2; cvt.f32.f16 %0, lo; cvt.f32.f16 %1, hi;}"
+		: "=f"(x.x), "=f"(x.y)
+		: "r"(pair));
 	return x;
 }
 
@@ -85,26 +87,39 @@ __device__ __forceinline__ unsigned max_f16(unsigned a, unsigned b) {
 
 // Where a half of a is larger than that of b, at becomes t.
 __device__ __forceinline__ void note_larger_f16(unsigned a, unsigned b, int t, int& atLo, int& atHi) {
-	asm("{.reg .pred p, q; setp.gt.f16x2 p|q, %2, %3; selp.b32 %0, %4, %0, p; selp.b32 %1, %4, %1, q;}" : "+r"(atLo), "+r"(atHi) : "r"(a), "r"(b), "r"(t));
+	asm("{.reg .pred p, q; setp.gt.f16x2 p|q, %2, %3; selp.b32 %0, %4, %0, p; selp.b32 %1, %4, %1, q;}"
+		: "+r"(atLo), "+r"(atHi)
+		: "r"(a), "r"(b), "r"(t));
 }
 
 __device__ __forceinline__ void ldmatrix(unsigned (&r)[4], const void* row) {
 	unsigned at = static_cast<unsigned>(__cvta_generic_to_shared(row));
-	asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];" : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]) : "r"(at) : "memory");
+	asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
+				 : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
+				 : "r"(at)
+				 : "memory");
 }
 
 __device__ __forceinline__ void ldmatrix_trans(unsigned (&r)[4], const void* row) {
 	unsigned at = static_cast<unsigned>(__cvta_generic_to_shared(row));
-	asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];" : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]) : "r"(at) : "memory");
+	asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
+				 : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
+				 : "r"(at)
+				 : "memory");
 }
 
 struct Copies {
 	__device__ __forceinline__ void start(void* to, const void* from, bool inside) {
 		unsigned at = static_cast<unsigned>(__cvta_generic_to_shared(to)), bytes = inside ? 16 : 0;
-		asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" : : "r"(at), "l"(__cvta_generic_to_global(from)), "r"(bytes) : "memory");
+		asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;"
+					 :
+					 : "r"(at), "l"(__cvta_generic_to_global(from)), "r"(bytes)
+					 : "memory");
 	}
 	__device__ __forceinline__ void commit() { asm volatile("cp.async.commit_group;" : : : "memory"); }
-	template <int n> __device__ __forceinline__ void wait() { asm volatile("cp.async.wait_group %0;" : : "n"(n) : "memory"); }
+	template <int n> __device__ __forceinline__ void wait() {
+		asm volatile("cp.async.wait_group %0;" : : "n"(n) : "memory");
+	}
 };
 
 // A float rounded to the nearest of 10 bits of mantissa, ties away from zero.
@@ -190,7 +205,8 @@ struct Rows {
 	unsigned r[4];
 };
 
-__attribute__((no_sanitize("alignment", "bounds"))) inline unsigned half_at(Rows *const *lanes, int matrix, int row, int column) {
+__attribute__((no_sanitize("alignment", "bounds"))) inline unsigned half_at(
+	Rows *const *lanes, int matrix, int row, int column) {
 	unsigned short half;
 	memcpy(&half, static_cast<const char *>(lanes[matrix * 8 + row]->row) + 2 * column, 2);
 	return half;
@@ -268,7 +284,9 @@ struct Fragments {
 };
 
 // Adds the product of the matrices a[16][depth] and b[depth][8] to the fragments of c.
-template <int depth> __attribute__((no_sanitize("alignment", "bounds"))) inline void emulated_product(Fragments *const *lanes, const float (*a)[depth], const float (*b)[8]) {
+template <int depth>
+__attribute__((no_sanitize("alignment", "bounds"))) inline void emulated_product(
+	Fragments *const *lanes, const float (*a)[depth], const float (*b)[8]) {
 	float sums[16][8] = {};
 	for (int row = 0; row < 16; row++) {
 		for (int k = 0; k < depth; k++) {

@@ -1,13 +1,16 @@
-// Towers are up to eight valid convolutions over the embedding side by side, with as many filters each, of which a global maximum alone
-// is wanted: y [batch, towers·filters]. Their tables follow each other by offset. The grid's third axis is the towers.
+// Towers are up to eight valid convolutions over the embedding side by side, with as many filters each, of which a
+// global maximum alone is wanted: y [batch, towers·filters]. Their tables follow each other by offset. The grid's third
+// axis is the towers.
 #include "common.cuh"
 
-// Tower is the block's: its place among the towers, the length of its windows and its first offset among all towers'. kernels has a byte
-// for each tower. The last come first: presets have the longest windows there, and blocks that take long should not be the last to begin.
+// Tower is the block's: its place among the towers, the length of its windows and its first offset among all towers'.
+// kernels has a byte for each tower. The last come first: presets have the longest windows there, and blocks that take
+// long should not be the last to begin.
 struct Tower {
   int place, kernel, first;
 
-  __device__ __forceinline__ Tower(unsigned long long kernels) : place(gridDim.z - 1 - blockIdx.z), kernel(kernels >> 8 * place & 255), first(0) {
+  __device__ __forceinline__ Tower(unsigned long long kernels)
+      : place(gridDim.z - 1 - blockIdx.z), kernel(kernels >> 8 * place & 255), first(0) {
     for (int z = 0; z < place; z++) first += kernels >> 8 * z & 255;
   }
 };
@@ -29,7 +32,8 @@ struct Best {
 };
 
 // best walks the windows of K codes, of which it keeps the places in registers. K 0 is any kernel.
-template <int K> __device__ __forceinline__ Best best(const float* slice, const unsigned char* name, Reach reach, int rows, int kernel) {
+template <int K>
+__device__ __forceinline__ Best best(const float* slice, const unsigned char* name, Reach reach, int rows, int kernel) {
   Best top = {0.f, reach.from};
   int place[K > 0 ? K : 1];
 #pragma unroll
@@ -50,11 +54,12 @@ template <int K> __device__ __forceinline__ Best best(const float* slice, const 
   return top;
 }
 
-// conv_max is the towers, a bias and an activation, which must not fall; arg [batch, towers·filters] is where the maxima are. A block has 32
-// filters; warps take names.
-extern "C" __global__ void __launch_bounds__(512) conv_max(float* y, int yStride, int* arg, const float* table, const float* bias, const unsigned char* codes,
-                                                           const int* chars, int batch, int window, int rows, unsigned long long kernels, int filters,
-                                                           int left, int activation) {
+// conv_max is the towers, a bias and an activation, which must not fall; arg [batch, towers·filters] is where the
+// maxima are. A block has 32 filters; warps take names.
+extern "C" __global__ void __launch_bounds__(512)
+    conv_max(float* y, int yStride, int* arg, const float* table, const float* bias, const unsigned char* codes,
+             const int* chars, int batch, int window, int rows, unsigned long long kernels, int filters, int left,
+             int activation) {
   DYNAMIC_SHARED(float, slice);
   Tower tower(kernels);
   int lane = threadIdx.x % 32, f = blockIdx.x * 32 + lane, warps = blockDim.x / 32, column = tower.place * filters + f;
@@ -78,8 +83,8 @@ extern "C" __global__ void __launch_bounds__(512) conv_max(float* y, int yStride
   }
 }
 
-// Where a table is kept in f16, which rounds it to as many bits as tf32 does and each sum again, a lane has PAIRS pairs of filters that lie side by side. LARGEST
-// keeps the sum of 32 rows of finite values finite.
+// Where a table is kept in f16, which rounds it to as many bits as tf32 does and each sum again, a lane has PAIRS pairs
+// of filters that lie side by side. LARGEST keeps the sum of 32 rows of finite values finite.
 constexpr float LARGEST = 2000.f;
 
 __device__ __forceinline__ float bounded(float x) {
@@ -129,9 +134,10 @@ template <int PAIRS, bool NOTE> struct Peak {
     }
   }
 
-  // walk takes the windows of K codes. place[j] is where the row of offset j is in the slice: from one window to the next a code moves one
-  // offset down.
-  template <int K> __device__ __forceinline__ void walk(const unsigned* slice, const unsigned char* name, Reach reach, int rows) {
+  // walk takes the windows of K codes. place[j] is where the row of offset j is in the slice: from one window to the
+  // next a code moves one offset down.
+  template <int K>
+  __device__ __forceinline__ void walk(const unsigned* slice, const unsigned char* name, Reach reach, int rows) {
     constexpr int ROW = 32 * PAIRS;
     int place[K], offset = rows * ROW, last = (K - 1) * offset;
     name += reach.from;
@@ -148,7 +154,8 @@ template <int PAIRS, bool NOTE> struct Peak {
     window<K>(slice, place, offset, coming * ROW + last, reach.to);
   }
 
-  template <int K> __device__ __forceinline__ void window(const unsigned* slice, int (&place)[K], int offset, int last, int t) {
+  template <int K>
+  __device__ __forceinline__ void window(const unsigned* slice, int (&place)[K], int offset, int last, int t) {
 #pragma unroll
     for (int j = 0; j + 1 < K; j++) place[j] = place[j + 1] - offset;
     place[K - 1] = last;
@@ -160,7 +167,8 @@ template <int PAIRS, bool NOTE> struct Peak {
   }
 
   // walk_any is walk for any kernel.
-  __device__ __forceinline__ void walk_any(const unsigned* slice, const unsigned char* name, Reach reach, int rows, int kernel) {
+  __device__ __forceinline__ void walk_any(const unsigned* slice, const unsigned char* name, Reach reach, int rows,
+                                           int kernel) {
     for (int t = reach.from; t <= reach.to; t++) {
       Pairs<PAIRS> sum;
       sum.load(slice + name[t] * 32 * PAIRS);
@@ -169,7 +177,8 @@ template <int PAIRS, bool NOTE> struct Peak {
     }
   }
 
-  __device__ __forceinline__ void find(const unsigned* slice, const unsigned char* name, Reach reach, int rows, int kernel) {
+  __device__ __forceinline__ void find(const unsigned* slice, const unsigned char* name, Reach reach, int rows,
+                                       int kernel) {
     switch (kernel) {
     case 2: walk<2>(slice, name, reach, rows); break;
     case 3: walk<3>(slice, name, reach, rows); break;
@@ -187,7 +196,8 @@ struct PairOutput {
   const float* bias;
   int left, activation; // filters from the lane's first on
 
-  template <int PAIRS, bool NOTE> __device__ __forceinline__ void put(const Peak<PAIRS, NOTE>& peak, long long yAt, long long argAt) const {
+  template <int PAIRS, bool NOTE>
+  __device__ __forceinline__ void put(const Peak<PAIRS, NOTE>& peak, long long yAt, long long argAt) const {
 #pragma unroll
     for (int i = 0; i < PAIRS; i++) {
       float2 sum = unpack_f16(peak.top.at[i]);
@@ -204,17 +214,20 @@ struct PairOutput {
 
 // towers_f16 is conv_max with tables in f16; a block has 64·PAIRS filters.
 template <int PAIRS>
-__device__ __forceinline__ void towers_f16(unsigned* slice, float* y, int yStride, int* arg, const float* table, const float* bias, const unsigned char* codes,
-                                           const int* chars, int batch, int window, int rows, unsigned long long kernels, int filters, int left, int activation,
-                                           int save) {
+__device__ __forceinline__ void towers_f16(unsigned* slice, float* y, int yStride, int* arg, const float* table,
+                                           const float* bias, const unsigned char* codes, const int* chars, int batch,
+                                           int window, int rows, unsigned long long kernels, int filters, int left,
+                                           int activation, int save) {
   Tower tower(kernels);
-  int lane = threadIdx.x % 32, warp = threadIdx.x / 32, warps = blockDim.x / 32, f = (blockIdx.x * 32 + lane) * 2 * PAIRS, column = tower.place * filters + f;
+  int lane = threadIdx.x % 32, warp = threadIdx.x / 32, warps = blockDim.x / 32,
+      f = (blockIdx.x * 32 + lane) * 2 * PAIRS, column = tower.place * filters + f;
   table += (long long)tower.first * rows * filters;
   for (int line = warp; line < tower.kernel * rows; line += warps)
 #pragma unroll
     for (int i = 0; i < PAIRS; i++) {
       const float* at = table + line * filters + f + 2 * i;
-      slice[(line * 32 + lane) * PAIRS + i] = pack_f16(f + 2 * i < filters ? bounded(at[0]) : 0.f, f + 2 * i + 1 < filters ? bounded(at[1]) : 0.f);
+      slice[(line * 32 + lane) * PAIRS + i] =
+          pack_f16(f + 2 * i < filters ? bounded(at[0]) : 0.f, f + 2 * i + 1 < filters ? bounded(at[1]) : 0.f);
     }
   __syncthreads();
   slice += lane * PAIRS;
@@ -235,25 +248,29 @@ __device__ __forceinline__ void towers_f16(unsigned* slice, float* y, int yStrid
 }
 
 // Without save nobody wants arg.
-#define TOWERS_F16(name, PAIRS)                                                                                                                              \
-  extern "C" __global__ void __launch_bounds__(512, 3)                                                                                                       \
-      name(float* y, int yStride, int* arg, const float* table, const float* bias, const unsigned char* codes, const int* chars, int batch, int window,      \
-           int rows, unsigned long long kernels, int filters, int left, int activation, int save) {                                                          \
-    DYNAMIC_SHARED(unsigned, slice); /* [kernel][rows][32][PAIRS] */                                                                                         \
-    towers_f16<PAIRS>(slice, y, yStride, arg, table, bias, codes, chars, batch, window, rows, kernels, filters, left, activation, save);                     \
+#define TOWERS_F16(name, PAIRS)                                                                                       \
+  extern "C" __global__ void __launch_bounds__(512, 3)                                                                \
+      name(float* y, int yStride, int* arg, const float* table, const float* bias, const unsigned char* codes,        \
+           const int* chars, int batch, int window, int rows, unsigned long long kernels, int filters, int left,      \
+           int activation, int save) {                                                                                \
+    DYNAMIC_SHARED(unsigned, slice); /* [kernel][rows][32][PAIRS] */                                                  \
+    towers_f16<PAIRS>(slice, y, yStride, arg, table, bias, codes, chars, batch, window, rows, kernels, filters, left, \
+                      activation, save);                                                                              \
   }
 
 TOWERS_F16(conv_max_f16, 1)
 TOWERS_F16(conv_max_f16_wide, 2)
 
-// Gains are what conv_max_grad adds for GAINS names. More would take registers and with them the blocks that are there at once.
+// Gains are what conv_max_grad adds for GAINS names. More would take registers and with them the blocks that are there
+// at once.
 constexpr int GAINS = 4;
 
 struct Gains {
   float g[GAINS];
   int at[GAINS]; // where the maximum was, then the table's row
 
-  // fetch takes the gradients of the next names and the places of their maxima. Only left of them are there; the others' give nothing.
+  // fetch takes the gradients of the next names and the places of their maxima. Only left of them are there; the
+  // others' give nothing.
   __device__ __forceinline__ void fetch(const float*& d, int dStride, const int*& arg, int argStride, int left) {
 #pragma unroll
     for (int i = 0; i < GAINS; i++) {
@@ -272,16 +289,19 @@ struct Gains {
   }
 };
 
-// conv_max_grad adds the gradient d [batch, towers·filters] of the sums to the table rows that won: part [gridDim.y, offsets, rows,
-// filters]. Warp j has the rows of offset j to itself, so that nothing is added atomically; a block takes a share of the names. What the
-// next names and those after them need is on its way meanwhile.
-extern "C" __global__ void __launch_bounds__(1024) conv_max_grad(float* part, const float* d, int dStride, const int* arg, const unsigned char* codes, int batch,
-                                                                 int window, int rows, unsigned long long kernels, int offsets, int filters) {
+// conv_max_grad adds the gradient d [batch, towers·filters] of the sums to the table rows that won: part [gridDim.y,
+// offsets, rows, filters]. Warp j has the rows of offset j to itself, so that nothing is added atomically; a block
+// takes a share of the names. What the next names and those after them need is on its way meanwhile.
+extern "C" __global__ void __launch_bounds__(1024)
+    conv_max_grad(float* part, const float* d, int dStride, const int* arg, const unsigned char* codes, int batch,
+                  int window, int rows, unsigned long long kernels, int offsets, int filters) {
   DYNAMIC_SHARED(float, slice);
   Tower tower(kernels);
   zero(slice, tower.kernel * rows * 32);
-  int lane = threadIdx.x % 32, j = threadIdx.x / 32, f = blockIdx.x * 32 + lane, argStride = gridDim.z * filters, column = tower.place * filters + f;
-  int share = (batch + gridDim.y - 1) / gridDim.y, from = blockIdx.y * share, to = from + share < batch ? from + share : batch;
+  int lane = threadIdx.x % 32, j = threadIdx.x / 32, f = blockIdx.x * 32 + lane, argStride = gridDim.z * filters,
+      column = tower.place * filters + f;
+  int share = (batch + gridDim.y - 1) / gridDim.y, from = blockIdx.y * share,
+      to = from + share < batch ? from + share : batch;
   if (f < filters && j < tower.kernel) {
     d += (long long)from * dStride + column;
     arg += (long long)from * argStride + column;

@@ -1,19 +1,20 @@
-// A libcuda.so.1 without a GPU: the driver's functions that degas calls, with ../emulate.cpp behind them. A program built
-// with -tags gpu loads it in the driver's place (scripts/gpu-build --emulated), so that everything of degas that has to do
-// with a driver runs on any machine: arguments and their sizes, contexts and threads, queues, pinned memory, errors.
+// A libcuda.so.1 without a GPU: the driver's functions that degas calls, with ../emulate.cpp behind them. A program
+// built with -tags gpu loads it in the driver's place (scripts/gpu-build --emulated), so that everything of degas that
+// has to do with a driver runs on any machine: arguments and their sizes, contexts and threads, queues, pinned memory,
+// errors.
 //
-// Where CUDA leaves open what happens, this driver does what finds most mistakes. What is queued runs as late as it may:
-// when somebody waits for it. Fresh memory holds NaN, and every allocation has fences that nobody may write. A kernel
-// takes its parameters, its largest block and its static shared memory from the PTX that was loaded. What a kernel did
-// wrong is written to stderr, and the context is lost from then on.
+// Where CUDA leaves open what happens, this driver does what finds most mistakes. What is queued runs as late as it
+// may: when somebody waits for it. Fresh memory holds NaN, and every allocation has fences that nobody may write. A
+// kernel takes its parameters, its largest block and its static shared memory from the PTX that was loaded. What a
+// kernel did wrong is written to stderr, and the context is lost from then on.
 //
-// Copies of other streams than a context's first run as late as what waits for them, or with DEGAS_EMULATED_EAGER=1 as soon
-// as they may, which finds the ones that should have waited.
+// Copies of other streams than a context's first run as late as what waits for them, or with DEGAS_EMULATED_EAGER=1 as
+// soon as they may, which finds the ones that should have waited.
 //
-// The environment says what the machine is: DEGAS_EMULATED_DEVICES (1), DEGAS_EMULATED_DRIVER (the CUDA version its driver
-// knows: 13000), DEGAS_EMULATED_COMPUTE (90), DEGAS_EMULATED_MEMORY (bytes of a device: 4 GiB) and DEGAS_EMULATED_LOST (the
-// launch of a context that fails, counted from 1: none). With DEGAS_EMULATED_DRY=1 launches are held against what a device
-// can do and not run, so that networks and batches of any size can be tried.
+// The environment says what the machine is: DEGAS_EMULATED_DEVICES (1), DEGAS_EMULATED_DRIVER (the CUDA version its
+// driver knows: 13000), DEGAS_EMULATED_COMPUTE (90), DEGAS_EMULATED_MEMORY (bytes of a device: 4 GiB) and
+// DEGAS_EMULATED_LOST (the launch of a context that fails, counted from 1: none). With DEGAS_EMULATED_DRY=1 launches
+// are held against what a device can do and not run, so that networks and batches of any size can be tried.
 
 #include "../emulate.cpp"
 
@@ -30,7 +31,8 @@
 
 namespace {
 
-constexpr size_t shared_of_block = 227 << 10, shared_unasked = 48 << 10; // bytes; more than the second only when asked for
+constexpr size_t shared_of_block = 227 << 10,
+				 shared_unasked = 48 << 10;	 // bytes; more than the second only when asked for
 constexpr size_t fence = 256;                                            // bytes before and after each allocation
 constexpr int threads_of_block = 1024;
 
@@ -162,11 +164,9 @@ CUresult trouble() {
 	return contexts.count(current) ? current->lost : CUDA_ERROR_CONTEXT_IS_DESTROYED;
 }
 
-#define IN_CONTEXT                                                                                                       \
-	std::lock_guard<std::recursive_mutex> alone(calls);                                                                  \
-	if (CUresult code = trouble()) {                                                                                     \
-		return code;                                                                                                     \
-	}
+#define IN_CONTEXT                                      \
+	std::lock_guard<std::recursive_mutex> alone(calls); \
+	if (CUresult code = trouble()) { return code; }
 
 bool owns(CUstream stream) {
 	for (const auto &s : current->streams) {
@@ -189,7 +189,9 @@ CUresult enqueue(CUstream stream, std::function<CUresult()> work) {
 }
 
 size_t bytes_of(const std::string &type) {
-	return type.empty() || type.back() < '0' || type.back() > '9' ? 0 : static_cast<size_t>(atoi(type.c_str() + type.find_first_of("0123456789"))) / 8;
+	return type.empty() || type.back() < '0' || type.back() > '9'
+		? 0
+		: static_cast<size_t>(atoi(type.c_str() + type.find_first_of("0123456789"))) / 8;
 }
 
 // Reads what the driver has to know of every kernel of a PTX module.
@@ -230,8 +232,9 @@ bool parse(const char *ptx, CUmod_st &module, CUcontext context) {
 
 CUresult run_kernel(CUfunction f, dim3 grid, dim3 block, size_t shared, const std::vector<uint64_t> &arguments) {
 	const unsigned blocks[] = {grid.x, grid.y, grid.z}, threads[] = {block.x, block.y, block.z};
+	const int count = static_cast<int>(f->parameters.size());
 	const std::unique_ptr<char, void (*)(void *)> failure(
-		degas_emulate(f->name.c_str(), blocks, threads, shared, arguments.data(), static_cast<int>(f->parameters.size())), free);
+		degas_emulate(f->name.c_str(), blocks, threads, shared, arguments.data(), count), free);
 	if (failure != nullptr) {
 		complain("kernel " + f->name + ": " + failure.get());
 		return CUDA_ERROR_LAUNCH_FAILED;
@@ -356,22 +359,25 @@ API cuModuleGetFunction(CUfunction *function, CUmodule module, const char *name)
 
 API cuFuncSetAttribute(CUfunction f, CUfunction_attribute attribute, int value) {
 	IN_CONTEXT
-	if (attribute != CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES || value < 0 || static_cast<size_t>(value) + f->shared > shared_of_block) {
+	if (attribute != CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES || value < 0 ||
+		static_cast<size_t>(value) + f->shared > shared_of_block) {
 		return CUDA_ERROR_INVALID_VALUE;
 	}
 	f->dynamic = static_cast<size_t>(value);
 	return CUDA_SUCCESS;
 }
 
-API cuLaunchKernel(CUfunction f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared,
-	CUstream stream, void **parameters, void **extra) {
+API cuLaunchKernel(CUfunction f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz,
+	unsigned shared, CUstream stream, void **parameters, void **extra) {
 	IN_CONTEXT
 	const dim3 grid = {gx, gy, gz}, block = {bx, by, bz};
-	if (f->context != current || extra != nullptr || gx < 1 || gy < 1 || gz < 1 || gx > INT32_MAX || gy > 65535 || gz > 65535 || bx < 1 || by < 1 ||
-		bz < 1 || bz > 64 || uint64_t{bx} * by * bz > static_cast<uint64_t>(f->most_threads) || shared > f->dynamic) {
-		complain("kernel " + f->name + " cannot have " + std::to_string(gx) + "x" + std::to_string(gy) + "x" + std::to_string(gz) + " blocks of " +
-			std::to_string(bx) + "x" + std::to_string(by) + "x" + std::to_string(bz) + " threads with " + std::to_string(shared) +
-			" bytes of shared memory; it may have " + std::to_string(f->most_threads) + " threads and " + std::to_string(f->dynamic) + " bytes");
+	if (f->context != current || extra != nullptr || gx < 1 || gy < 1 || gz < 1 || gx > INT32_MAX || gy > 65535 ||
+		gz > 65535 || bx < 1 || by < 1 || bz < 1 || bz > 64 ||
+		uint64_t{bx} * by * bz > static_cast<uint64_t>(f->most_threads) || shared > f->dynamic) {
+		complain("kernel " + f->name + " cannot have " + std::to_string(gx) + "x" + std::to_string(gy) + "x" +
+			std::to_string(gz) + " blocks of " + std::to_string(bx) + "x" + std::to_string(by) + "x" +
+			std::to_string(bz) + " threads with " + std::to_string(shared) + " bytes of shared memory; it may have " +
+			std::to_string(f->most_threads) + " threads and " + std::to_string(f->dynamic) + " bytes");
 		return CUDA_ERROR_INVALID_VALUE;
 	}
 	std::vector<uint64_t> arguments(f->parameters.size() + 1); // copied now: what they lie in may go
@@ -517,11 +523,13 @@ static bool is_pinned(const void *memory, size_t bytes) {
 	if (next == pinned.begin()) {
 		return false;
 	}
-	const size_t from = static_cast<size_t>(static_cast<const char *>(memory) - static_cast<const char *>(std::prev(next)->first));
+	const size_t from =
+		static_cast<size_t>(static_cast<const char *>(memory) - static_cast<const char *>(std::prev(next)->first));
 	return from + bytes <= std::prev(next)->second;
 }
 
-// Pinned memory is read when the copy's turn comes: who changes it before that is found out. Other memory is read at once.
+// Pinned memory is read when the copy's turn comes: who changes it before that is found out. Other memory is read at
+// once.
 API cuMemcpyHtoDAsync(CUdeviceptr to, const void *from, size_t bytes, CUstream stream) {
 	IN_CONTEXT
 	unsigned char *memory = current->at(to, bytes);

@@ -1,39 +1,95 @@
 package graph
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/degas-dns/degas/model"
+	"github.com/degas-dns/degas/trainer"
 	G "gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 )
 
-// stockLowering builds the graph from gorgonia's own operations, as a textbook would: rows gathered from the embedding,
-// Conv2d over [1, time, features] images, an LSTM unrolled over time. It is slow and judges the fused layers.
+// stock judges the fused layers. It builds the graph from gorgonia's own operations, as a textbook would: rows gathered
+// from the embedding, Conv2d over [1, time, features] images, an LSTM unrolled over time. It is slow.
 //
 // Four of gorgonia v0.9.18's operations give wrong results and are not used: Slice beyond 255 (its hash keeps one byte
 // of each bound, so different slices become one node), Dropout's gradient, Max's gradient where several positions tie
 // (all of them get it), and padding of MaxPool2D, which is even on both sides. In their place are a product with a
 // selection matrix, this package's dropout, MaxPool2D over the whole of time, and rows appended below any value.
-type stockLowering struct {
+type stock struct {
 	*builder
 	feeds []func(codes []uint16)
 	gates map[int][4]*G.Node // selection matrices by units
 	made  int
 }
 
-func newStock(b *builder) lowering {
-	s := &stockLowering{builder: b, gates: map[int][4]*G.Node{}}
-	b.feed = func(codes []uint16) {
-		for _, f := range s.feeds {
-			f(codes)
+// stockSession is a session whose graph has inputs of its own.
+type stockSession struct {
+	*session
+	feeds []func(codes []uint16)
+}
+
+var _ trainer.Differentiator = (*stockSession)(nil)
+
+// stockEngine starts such sessions. It walks all rows of an embedding.
+type stockEngine struct{}
+
+func (stockEngine) Start(_ context.Context, setup trainer.Setup) (trainer.Session, error) {
+	var s *stock
+	ses, err := open(setup, func(ses *session, w model.Weights) error {
+		building.Lock()
+		defer building.Unlock()
+		b, err := newBuilder(ses, w)
+		if err != nil {
+			return err
 		}
+		s = &stock{builder: b, gates: map[int][4]*G.Node{}}
+		logits, err := b.lay(s.node)
+		if err != nil {
+			return err
+		}
+		cost, err := s.loss(logits)
+		if err != nil {
+			return err
+		}
+		return b.compile(cost)
+	})
+	if err != nil {
+		return nil, err
 	}
-	return s
+	return &stockSession{ses, s.feeds}, nil
+}
+
+// fill loads a batch into the session's and the graph's own inputs.
+func (s *stockSession) fill(b *trainer.Batch) error {
+	if err := s.load(b); err != nil {
+		return err
+	}
+	for _, feed := range s.feeds {
+		feed(s.codes)
+	}
+	return nil
+}
+
+// Step does one update.
+func (s *stockSession) Step(ctx context.Context, b *trainer.Batch) (float64, error) {
+	if err := s.fill(b); err != nil {
+		return 0, err
+	}
+	return s.session.Step(ctx, b)
+}
+
+// Gradients runs the graph without an update.
+func (s *stockSession) Gradients(b *trainer.Batch) (float64, model.Weights, error) {
+	if err := s.fill(b); err != nil {
+		return 0, nil, err
+	}
+	return s.session.Gradients(b)
 }
 
 // loss is Σ w·l / Σ w with l = softplus(z) - y·z, or log Σ exp(z) - z_label by a one-hot product.
-func (s *stockLowering) loss(logits, _, _ *G.Node) (*G.Node, error) {
+func (s *stock) loss(logits *G.Node) (*G.Node, error) {
 	outputs := s.spec.Outputs()
 	target := tensor.New(tensor.WithShape(s.batch, outputs), tensor.Of(tensor.Float32))
 	y := s.constant("target", target)
@@ -83,7 +139,7 @@ func (c *chain) do(n *G.Node, err error) *G.Node {
 	return n
 }
 
-func (s *stockLowering) constant(name string, t *tensor.Dense) *G.Node {
+func (s *stock) constant(name string, t *tensor.Dense) *G.Node {
 	s.made++
 	name = fmt.Sprintf("%s.%d", name, s.made)
 	if t.Dims() == 1 {
@@ -92,7 +148,7 @@ func (s *stockLowering) constant(name string, t *tensor.Dense) *G.Node {
 	return G.NewTensor(s.graph, t.Dtype(), t.Dims(), G.WithName(name), G.WithShape(t.Shape()...), G.WithValue(t))
 }
 
-func (s *stockLowering) node(n model.Node, in []*G.Node) (*G.Node, error) {
+func (s *stock) node(n model.Node, in []*G.Node) (*G.Node, error) {
 	c := &chain{}
 	var out *G.Node
 	switch n.Kind {
@@ -127,7 +183,7 @@ func (s *stockLowering) node(n model.Node, in []*G.Node) (*G.Node, error) {
 }
 
 // indices is an input node of time codes a sample, taken from the batch at position(b, t).
-func (s *stockLowering) indices(position func(b, t int) int, time int) *G.Node {
+func (s *stock) indices(position func(b, t int) int, time int) *G.Node {
 	data := make([]int, s.batch*time)
 	n := s.constant("codes", tensor.New(tensor.WithShape(len(data)), tensor.WithBacking(data)))
 	s.feeds = append(s.feeds, func(codes []uint16) {
@@ -140,12 +196,12 @@ func (s *stockLowering) indices(position func(b, t int) int, time int) *G.Node {
 	return n
 }
 
-func (s *stockLowering) addBias(c *chain, x, bias *G.Node) *G.Node {
+func (s *stock) addBias(c *chain, x, bias *G.Node) *G.Node {
 	row := c.do(G.Reshape(bias, tensor.Shape{1, bias.Shape()[0]}))
 	return c.do(G.BroadcastAdd(x, row, nil, []byte{0}))
 }
 
-func (s *stockLowering) activation(c *chain, x *G.Node, name string) *G.Node {
+func (s *stock) activation(c *chain, x *G.Node, name string) *G.Node {
 	switch name {
 	case model.ReLU:
 		return c.do(G.Rectify(x))
@@ -161,7 +217,7 @@ func (s *stockLowering) activation(c *chain, x *G.Node, name string) *G.Node {
 
 // extend appends rows of one value before and after each sample of x [batch·time, features]; it gives
 // [batch, 1, time', features].
-func (s *stockLowering) extend(c *chain, x *G.Node, time, features, before, after int, value float32) *G.Node {
+func (s *stock) extend(c *chain, x *G.Node, time, features, before, after int, value float32) *G.Node {
 	parts := []*G.Node{}
 	fill := func(rows int) *G.Node {
 		t := tensor.New(tensor.WithShape(s.batch, 1, rows, features), tensor.Of(tensor.Float32))
@@ -184,7 +240,7 @@ func (s *stockLowering) extend(c *chain, x *G.Node, time, features, before, afte
 	return c.do(G.Concat(2, parts...))
 }
 
-func (s *stockLowering) conv(c *chain, n model.Node, x *G.Node) *G.Node {
+func (s *stock) conv(c *chain, n model.Node, x *G.Node) *G.Node {
 	shape := s.inShape(n)
 	k, filters := n.Layer.Kernel, n.Layer.Filters
 	left, right := 0, 0
@@ -194,13 +250,14 @@ func (s *stockLowering) conv(c *chain, n model.Node, x *G.Node) *G.Node {
 	image := s.extend(c, x, shape[0], shape[1], left, right, 0)
 	kernel := c.do(G.Transpose(s.par(n, 0), 1, 0)) // [filters, kernel·in]
 	kernel = c.do(G.Reshape(kernel, tensor.Shape{filters, 1, k, shape[1]}))
-	y := c.do(G.Conv2d(image, kernel, tensor.Shape{k, shape[1]}, []int{0, 0}, []int{1, 1}, []int{1, 1})) // [batch, filters, time, 1]
+	// [batch, filters, time, 1]
+	y := c.do(G.Conv2d(image, kernel, tensor.Shape{k, shape[1]}, []int{0, 0}, []int{1, 1}, []int{1, 1}))
 	y = c.do(G.Transpose(y, 0, 2, 1, 3))
 	y = c.do(G.Reshape(y, tensor.Shape{s.batch * n.Shape[0], filters}))
 	return s.activation(c, s.addBias(c, y, s.par(n, 1)), n.Layer.Activation)
 }
 
-func (s *stockLowering) pool(c *chain, n model.Node, x *G.Node) *G.Node {
+func (s *stock) pool(c *chain, n model.Node, x *G.Node) *G.Node {
 	shape := s.inShape(n)
 	outTime, pool, before := poolWindows(n, shape[0])
 	after := max(0, outTime*pool-shape[0]-before)
@@ -210,7 +267,7 @@ func (s *stockLowering) pool(c *chain, n model.Node, x *G.Node) *G.Node {
 }
 
 // selection gives four constant matrices [4·units, units] that pick the gates i, f, c, o out of a kernel.
-func (s *stockLowering) selection(units int) [4]*G.Node {
+func (s *stock) selection(units int) [4]*G.Node {
 	if g, ok := s.gates[units]; ok {
 		return g
 	}
@@ -226,7 +283,7 @@ func (s *stockLowering) selection(units int) [4]*G.Node {
 	return out
 }
 
-func (s *stockLowering) lstm(c *chain, n model.Node, x *G.Node) *G.Node {
+func (s *stock) lstm(c *chain, n model.Node, x *G.Node) *G.Node {
 	h := s.direction(c, n, x, 0, false)
 	if !n.Layer.Bidirectional {
 		return h
@@ -234,7 +291,7 @@ func (s *stockLowering) lstm(c *chain, n model.Node, x *G.Node) *G.Node {
 	return c.do(G.Concat(1, h, s.direction(c, n, x, 3, true)))
 }
 
-func (s *stockLowering) direction(c *chain, n model.Node, x *G.Node, first int, reverse bool) *G.Node {
+func (s *stock) direction(c *chain, n model.Node, x *G.Node, first int, reverse bool) *G.Node {
 	units, time := n.Layer.Units, s.inShape(n)[0]
 	var wx, wh, bias [4]*G.Node
 	for g, sel := range s.selection(units) {
@@ -265,7 +322,7 @@ func (s *stockLowering) direction(c *chain, n model.Node, x *G.Node, first int, 
 
 // stepInput is x at step t, [batch, features]: gathered from the embedding's table, or by a row index from any other
 // sequence.
-func (s *stockLowering) stepInput(c *chain, n model.Node, x *G.Node, t, time int) *G.Node {
+func (s *stock) stepInput(c *chain, n model.Node, x *G.Node, t, time int) *G.Node {
 	if s.readsEmbedding(n) {
 		e := s.nodes[1]
 		return c.do(G.ByIndices(s.par(e, 0), s.indices(func(b, _ int) int { return b*time + t }, 1), 0))
@@ -275,4 +332,31 @@ func (s *stockLowering) stepInput(c *chain, n model.Node, x *G.Node, t, time int
 		index[b] = b*time + t
 	}
 	return c.do(G.ByIndices(x, s.constant("rows", tensor.New(tensor.WithShape(s.batch), tensor.WithBacking(index))), 0))
+}
+
+// picture lowers the layers over pictures to gorgonia's own, which have the features before height and width.
+func (s *stock) picture(c *chain, n model.Node, x *G.Node) *G.Node {
+	if n.Kind == model.KindImage {
+		t := tensor.New(tensor.WithShape(s.batch*s.inShape(n)[0], 1), tensor.Of(tensor.Float32))
+		s.feeds = append(s.feeds, func(codes []uint16) {
+			for i, v := range codes {
+				t.Data().([]float32)[i] = float32(v)
+			}
+		})
+		return s.constant("image", t)
+	}
+	in := s.inShape(n)
+	x = c.do(G.Transpose(c.do(G.Reshape(x, tensor.Shape{s.batch, in[0], in[1], in[2]})), 0, 3, 1, 2))
+	k := n.Layer.Kernel
+	if n.Kind == model.KindMaxPool2D {
+		x = c.do(G.MaxPool2D(x, tensor.Shape{n.Layer.Pool, n.Layer.Pool}, []int{0, 0}, []int{n.Layer.Pool, n.Layer.Pool}))
+	} else {
+		kernel := c.do(G.Transpose(c.do(G.Reshape(s.par(n, 0), tensor.Shape{k, k, in[2], n.Layer.Filters})), 3, 2, 0, 1))
+		x = c.do(G.Conv2d(x, kernel, tensor.Shape{k, k}, []int{0, 0}, []int{1, 1}, []int{1, 1}))
+	}
+	x = c.do(G.Reshape(c.do(G.Transpose(x, 0, 2, 3, 1)), tensor.Shape{s.batch * n.Shape[0] * n.Shape[1], n.Shape[2]}))
+	if n.Kind == model.KindMaxPool2D {
+		return x
+	}
+	return s.activation(c, s.addBias(c, x, s.par(n, 1)), n.Layer.Activation)
 }
