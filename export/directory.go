@@ -49,9 +49,9 @@ type File struct {
 	SHA256 string `json:"sha256"` // lower-case hexadecimal
 }
 
-// Export writes m into the version directory to, which appears whole or not at all: it fills a hidden
-// sibling, which servers ignore, and renames that. Equal models give equal bytes. The error wraps ErrExists if to exists and
-// Overwrite is not set, and is ctx's if ctx ended between two formats.
+// Export writes m into the version directory to, which appears whole or not at all: it fills a hidden sibling, which
+// servers ignore, and renames that. Equal models give equal bytes. The error wraps ErrExists if to exists and Overwrite
+// is not set, and is ctx's if ctx ended between two formats.
 func Export(ctx context.Context, m *model.Model, to string, o Options) (Report, error) {
 	if o.Formats == nil {
 		o.Formats = DefaultFormats

@@ -12,8 +12,8 @@ import (
 	"golang.org/x/tools/go/packages"
 )
 
-// TestOtherPlatforms checks the types of degas and of all that it imports as they are on platforms that no test runs on. A
-// build would compile every dependency for each of them, minutes on a machine that never did; of dependencies the
+// TestOtherPlatforms checks the types of degas and of all that it imports as they are on platforms that no test runs
+// on. A build would compile every dependency for each of them, minutes on a machine that never did; of dependencies the
 // declarations are enough.
 func TestOtherPlatforms(t *testing.T) {
 	if testing.Short() {
@@ -27,7 +27,8 @@ func TestOtherPlatforms(t *testing.T) {
 		t.Run(platform, func(t *testing.T) {
 			system, arch, _ := strings.Cut(platform, "/")
 			config := &packages.Config{
-				Mode: packages.NeedName | packages.NeedFiles | packages.NeedCompiledGoFiles | packages.NeedImports | packages.NeedDeps |
+				Mode: packages.NeedName | packages.NeedFiles | packages.NeedCompiledGoFiles | packages.NeedImports |
+					packages.NeedDeps |
 					packages.NeedTypes | packages.NeedSyntax | packages.NeedTypesInfo | packages.NeedTypesSizes | packages.NeedModule,
 				Context: t.Context(),
 				Dir:     root,

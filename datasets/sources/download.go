@@ -147,8 +147,8 @@ func localPath(u *url.URL) string {
 	return path
 }
 
-// unpackURL unpacks the kinds of archive that process-data does not read as they are. fetch refuses .xz and .7z, with the
-// command that unpacks them.
+// unpackURL unpacks the kinds of archive that process-data does not read as they are. fetch refuses .xz and .7z, with
+// the command that unpacks them.
 func unpackURL(base string) *fetch.Extraction {
 	lower := strings.ToLower(base)
 	for _, ext := range []string{".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.zst"} {

@@ -7,7 +7,8 @@ import (
 
 func TestRegistry(t *testing.T) {
 	r := New[int]("export format")
-	if _, err := r.Lookup("onnx"); err == nil || err.Error() != `unknown export format "onnx": none is linked into this program` {
+	const none = `unknown export format "onnx": none is linked into this program`
+	if _, err := r.Lookup("onnx"); err == nil || err.Error() != none {
 		t.Errorf("empty: %v", err)
 	}
 	r.Register("onnx", 2)
