@@ -1,0 +1,67 @@
+// Package userfile reads files whose path a person names and whose content may be a stranger's: it never waits for a
+// named pipe, and never reads more than the caller expects.
+package userfile
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"syscall"
+)
+
+// Limits of small files, in bytes.
+const (
+	Config = 256 << 10 // a configuration that somebody wrote
+	Text   = 64 << 20  // a description that a program wrote: dataset.json, model.json, a history
+)
+
+// Open opens the regular file at path. Opening a named pipe waits for its other end, and a device may never end: both
+// are errors at once.
+func Open(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf("it is %s, not a file", kind(info.Mode()))}
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+func kind(m fs.FileMode) string {
+	switch {
+	case m.IsDir():
+		return "a directory"
+	case m&fs.ModeNamedPipe != 0:
+		return "a named pipe"
+	case m&fs.ModeDevice != 0:
+		return "a device"
+	}
+	return "no regular file"
+}
+
+const byteOrderMark = "\xef\xbb\xbf"
+
+// Read reads the regular file at path, which must have at most limit bytes, without a UTF-8 byte-order mark.
+func Read(path string, limit int64) ([]byte, error) {
+	f, err := Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(data)) > limit {
+		return nil, &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf("it has more than %d bytes", limit)}
+	}
+	return bytes.TrimPrefix(data, []byte(byteOrderMark)), nil
+}

@@ -1,0 +1,41 @@
+package userfile
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/lexer"
+	"github.com/goccy/go-yaml/token"
+)
+
+// maxNesting bounds how deeply a configuration's brackets nest. The YAML parser's memory grows with its square.
+const maxNesting = 100
+
+// YAML decodes one YAML document into v. It refuses what fills memory from few bytes (aliases, deep brackets), and what
+// would be ignored: a second document.
+func YAML(data []byte, v any, o ...yaml.DecodeOption) error {
+	depth, documents, content := 0, 1, false
+	for _, t := range lexer.Tokenize(string(data)) {
+		switch t.Type {
+		case token.AliasType, token.AnchorType:
+			return fmt.Errorf("line %d: anchors and aliases are not read. Try: write the value out", t.Position.Line)
+		case token.DocumentHeaderType:
+			if content {
+				documents++
+			}
+		case token.SequenceStartType, token.MappingStartType:
+			depth++
+		case token.SequenceEndType, token.MappingEndType:
+			depth--
+		}
+		content = content || t.Type != token.DocumentHeaderType && t.Type != token.CommentType
+		switch {
+		case depth > maxNesting:
+			return fmt.Errorf("line %d: more than %d brackets inside each other", t.Position.Line, maxNesting)
+		case documents > 1:
+			return errors.New("it holds a second document, after ---: only one is read")
+		}
+	}
+	return yaml.UnmarshalWithOptions(data, v, o...)
+}
