@@ -179,6 +179,28 @@ func TestArrowsGoDown(t *testing.T) {
 	}
 }
 
+var step = regexp.MustCompile(`\["([^"<, ]+\.go)[^"<]*<br><b>(\w+)</b>`)
+
+// Every function that a picture of docs/ARCHITECTURE.md names is in the file that it names.
+func TestPicturesNameFunctions(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(root, "docs", "ARCHITECTURE.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	steps := step.FindAllStringSubmatch(string(text), -1)
+	if len(steps) < 30 {
+		t.Fatalf("%d steps found", len(steps))
+	}
+	for _, s := range steps {
+		code, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(s[1])))
+		if err != nil {
+			t.Error(err)
+		} else if !regexp.MustCompile(`(?m)^func (\([^)]+\) )?` + s[2] + `\(`).Match(code) {
+			t.Errorf("%s has no function %s", s[1], s[2])
+		}
+	}
+}
+
 // registries are the packages of one-file entries, which may have any number of files: a command, a format, a source, a
 // family.
 var registries = []string{"cmd/degas", "datasets/formats", "datasets/sources", "datasets/synth"}
