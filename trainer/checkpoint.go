@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/degas-dns/degas/internal/atomicfile"
+	"github.com/degas-dns/degas/internal/userfile"
 	"github.com/degas-dns/degas/model"
 )
 
@@ -154,7 +155,7 @@ func (s *Store) prune(keep string) error {
 // Load reads the checkpoint and verifies its hash. It returns ErrNoCheckpoint when there is none.
 func (s *Store) Load() (*Checkpoint, error) {
 	path := filepath.Join(s.Dir, checkpointFile)
-	data, err := os.ReadFile(path)
+	data, err := userfile.Read(path, userfile.Text)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("%s: %w", s.Dir, ErrNoCheckpoint)
 	} else if err != nil {

@@ -14,12 +14,14 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/degas-dns/degas/datasets"
-	"github.com/degas-dns/degas/internal/atomicfile"
-	"github.com/degas-dns/degas/model"
-	"github.com/degas-dns/degas/trainer/tensorboard"
 	"github.com/goccy/go-yaml"
 	"github.com/gofrs/flock"
+
+	"github.com/degas-dns/degas/datasets"
+	"github.com/degas-dns/degas/internal/atomicfile"
+	"github.com/degas-dns/degas/internal/userfile"
+	"github.com/degas-dns/degas/model"
+	"github.com/degas-dns/degas/trainer/tensorboard"
 )
 
 // What a run directory holds.
@@ -279,12 +281,12 @@ func (c *Config) remove(dir string) error {
 // ReadConfig reads a run's config.yaml.
 func ReadConfig(dir string) (*Config, error) {
 	path := filepath.Join(dir, ConfigFile)
-	data, err := os.ReadFile(path)
+	data, err := userfile.Read(path, userfile.Config)
 	if err != nil {
 		return nil, err
 	}
 	var c Config
-	if err := yaml.UnmarshalWithOptions(data, &c, yaml.Strict()); err != nil {
+	if err := userfile.YAML(data, &c, yaml.Strict()); err != nil {
 		return nil, fmt.Errorf("read %s: %w", path, err)
 	}
 	if c.Version != 1 {

@@ -5,13 +5,14 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"os"
+
+	"github.com/degas-dns/degas/internal/userfile"
 )
 
 // Read reads every value of a file, in the order of the file. An empty file gives none. The error for a missing file
 // wraps fs.ErrNotExist. The error for a broken value names the file and the entry, counted from 1.
 func Read[T any](path string) ([]T, error) {
-	data, err := os.ReadFile(path)
+	data, err := userfile.Read(path, userfile.Text)
 	if err != nil {
 		return nil, err
 	}

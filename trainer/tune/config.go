@@ -8,13 +8,13 @@ import (
 	"maps"
 	"math"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/goccy/go-yaml"
 
+	"github.com/degas-dns/degas/internal/userfile"
 	"github.com/degas-dns/degas/model"
 	"github.com/degas-dns/degas/trainer"
 )
@@ -51,7 +51,7 @@ type Range struct {
 
 // ReadConfig reads a search. Unknown keys and ranges that make no sense are errors.
 func ReadConfig(path string) (*Config, error) {
-	data, err := os.ReadFile(path)
+	data, err := userfile.Read(path, userfile.Config)
 	if err != nil {
 		return nil, err
 	}
@@ -72,7 +72,7 @@ func ReadConfig(path string) (*Config, error) {
 		Search  map[string]any `yaml:"search"`
 		Options map[string]any `yaml:"options"`
 	}
-	if err := yaml.Unmarshal(data, &before); err != nil {
+	if err := userfile.YAML(data, &before); err != nil {
 		return nil, fmt.Errorf("read %s: %w", path, err)
 	}
 	for place, values := range map[string]map[string]any{"search": before.Search, "options": before.Options} {
@@ -88,7 +88,7 @@ func ReadConfig(path string) (*Config, error) {
 		_, c.Options = trainer.Recipe(trainer.Auto, before.Target)
 		c.Options.Blend = 0 // an epoch more for each trial, for families that validation does not hold
 	}
-	if err := yaml.UnmarshalWithOptions(data, c, yaml.Strict()); err != nil {
+	if err := userfile.YAML(data, c, yaml.Strict()); err != nil {
 		return nil, fmt.Errorf("read %s: %w", path, err)
 	}
 	if err := c.check(); err != nil {
