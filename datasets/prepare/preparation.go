@@ -7,9 +7,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 
@@ -179,19 +181,13 @@ func (p *preparation) clean(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	var next int
 	step := p.progress.stage(0.6, 0.8)
-	take := func() (part int, ok bool) {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		next++
-		return next - 1, next <= len(in.parts)
-	}
+	parts := dealt(len(in.parts))
 	all, ctx := errgroup.WithContext(ctx)
 	for range p.o.Workers {
 		all.Go(func() error {
 			w := newCleaner(p)
-			for part, ok := take(); ok; part, ok = take() {
+			for part := range parts {
 				if err := ctx.Err(); err != nil {
 					return err
 				}
@@ -207,6 +203,15 @@ func (p *preparation) clean(ctx context.Context) (err error) {
 		return err
 	}
 	return p.reportCleaned()
+}
+
+// dealt gives the numbers below n, each to one of the goroutines that range over it.
+func dealt(n int) iter.Seq[int] {
+	var next atomic.Int64
+	return func(yield func(int) bool) {
+		for i := int(next.Add(1)) - 1; i < n && yield(i); i = int(next.Add(1)) - 1 {
+		}
+	}
 }
 
 // reportCleaned fills the manifest with what clean counted, plans which training rows to leave out, and makes sure that
