@@ -44,7 +44,7 @@ func listFiles(ctx context.Context, root string) (files []*diskFile, skipped []d
 		if rel == "." {
 			rel = filepath.Base(root)
 		}
-		files = append(files, newDiskFile(name, rel, info.Size()))
+		files = append(files, &diskFile{path: name, rel: rel, size: info.Size()})
 		return nil
 	})
 	if err != nil {
