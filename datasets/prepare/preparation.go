@@ -3,7 +3,6 @@ package prepare
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -59,8 +58,7 @@ type cleaned struct {
 }
 
 func newPreparation(o Options, plan *Plan, temp string, in []*formats.Input, skipped []datasets.Skipped) *preparation {
-	p := &preparation{o: o, plan: plan, temp: temp}
-	p.families, p.sources = newInterner("families"), newInterner("sources")
+	p := &preparation{o: o, plan: plan, temp: temp, families: newInterner("families"), sources: newInterner("sources")}
 	var bytes int64
 	p.rows = &readPass{families: p.families, sources: p.sources, plan: plan, maxBad: o.MaxBad, tempDir: temp}
 	for _, input := range in {
@@ -272,8 +270,7 @@ func (p *preparation) fingerprint() error {
 	if err != nil {
 		return fmt.Errorf("fingerprint: %w", err)
 	}
-	sum := sha256.Sum256(data)
-	p.manifest.Fingerprint = hex.EncodeToString(sum[:])
+	p.manifest.Fingerprint = fmt.Sprintf("%x", sha256.Sum256(data))
 	return nil
 }
 

@@ -3,7 +3,6 @@ package sources
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -267,8 +266,7 @@ type urlNames map[string]string
 // name is base, or base behind eight digits of origin's checksum when another origin's file has that name.
 func (n urlNames) name(base, origin string) string {
 	if owner := n[base]; owner != "" && owner != origin {
-		sum := sha256.Sum256([]byte(origin))
-		base = hex.EncodeToString(sum[:4]) + "-" + base
+		base = fmt.Sprintf("%.4x-%s", sha256.Sum256([]byte(origin)), base)
 	}
 	n[base] = origin
 	return base
