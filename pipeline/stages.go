@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"github.com/degas-dns/degas/datasets"
+	"github.com/degas-dns/degas/datasets/fetch"
 	"github.com/degas-dns/degas/datasets/prepare"
 	"github.com/degas-dns/degas/datasets/sources"
 	"github.com/degas-dns/degas/evaluate"
@@ -18,7 +19,7 @@ import (
 
 // Hooks lets the caller show the progress of stages. Any function may be nil.
 type Hooks struct {
-	Download sources.Options // only its Progress counts
+	Download func(fetch.Event)
 	Process  func(done, total int64)
 	Train    trainer.Observer
 	Evaluate func(done, total int64)
@@ -29,9 +30,7 @@ func (c *Config) Stages(version string, h Hooks) []Stage {
 	var out []Stage
 	if d := c.Download; d != nil {
 		out = append(out, &step{"download-data", d, d.inputs, []string{d.To}, func(ctx context.Context) error {
-			o := h.Download
-			o.From = d.From
-			_, err := sources.Download(ctx, d.To, d.Sources, o)
+			_, err := sources.Download(ctx, d.To, d.Sources, sources.Options{From: d.From, Progress: h.Download})
 			return err
 		}})
 	}

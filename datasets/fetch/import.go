@@ -43,16 +43,11 @@ func (c *Client) ImportFile(ctx context.Context, source, dir string, f File) (Re
 	})
 }
 
-// HasLocal returns the first of the names that the folder in Options.From holds anywhere below it, as base name; ""
-// when none or when there is no such folder. A source uses it to see whether the user brought the archive or its
-// members.
-func (c *Client) HasLocal(names ...string) string {
+// HasLocal tells whether the folder in Options.From holds a file of this base name anywhere below it: a user may have
+// brought an archive or its members.
+func (c *Client) HasLocal(name string) bool {
 	index, err := c.index()
-	i := slices.IndexFunc(names, func(name string) bool { return len(index.byBase[name]) > 0 })
-	if err != nil || i < 0 {
-		return ""
-	}
-	return names[i]
+	return err == nil && len(index.byBase[name]) > 0
 }
 
 // folderIndex lists the regular files below a folder by base name.

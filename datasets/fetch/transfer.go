@@ -146,11 +146,10 @@ func (a *attempt) resume() (err error) {
 }
 
 func (a *attempt) request(ctx context.Context) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, a.url, nil)
+	req, err := a.c.newRequest(ctx, a.url)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errPermanent, err)
+		return nil, err
 	}
-	req.Header.Set("User-Agent", a.c.userAgent)
 	req.Header.Set("Accept-Encoding", "identity")
 	if a.reached > 0 {
 		req.Header.Set("Range", fmt.Sprintf("bytes=%d-", a.reached))

@@ -30,8 +30,6 @@ type Options struct {
 	UpdateChecksums bool
 	// Format, Class and Family describe the file of a URL argument, see process-data's sidecars.
 	Format, Class, Family string
-	// Version goes into the user agent.
-	Version string
 	// Progress, if not nil, is told what happens to each file, one call at a time.
 	Progress func(fetch.Event)
 	// Client, if not nil, is used in place of one made from the fields above.
@@ -73,7 +71,7 @@ func Download(ctx context.Context, out string, args []string, o Options) (*Repor
 	c := o.Client
 	if c == nil {
 		c = fetch.New(fetch.Options{
-			From: o.From, Mirror: o.Mirror, UpdateChecksums: o.UpdateChecksums, Version: o.Version, Progress: o.Progress,
+			From: o.From, Mirror: o.Mirror, UpdateChecksums: o.UpdateChecksums, Progress: o.Progress,
 		})
 	}
 	report := &Report{}
@@ -145,8 +143,8 @@ func LocalFile(arg string) (path string, ok bool) {
 	return path, true
 }
 
-// unpackURL unpacks the kinds of archive that process-data does not read as they are. fetch refuses .xz and .7z and names
-// the command that unpacks them.
+// unpackURL unpacks the kinds of archive that process-data does not read as they are. fetch refuses .xz and .7z, and
+// names the command that unpacks them.
 func unpackURL(base string) *fetch.Extraction {
 	lower := strings.ToLower(base)
 	for _, ext := range []string{".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.zst"} {
