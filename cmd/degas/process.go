@@ -69,7 +69,7 @@ func (c *command) processAction(ctx *cli.Context) error {
 		HoldoutFamilies: ctx.StringSlice("holdout-family"), Balance: balance, CapFamily: ctx.Int64("cap-family"),
 		Version: release, Progress: bar.counting("process", "B"),
 	}
-	if err := o.Check(); err != nil {
+	if _, err := o.Plan(); err != nil {
 		return usageError{err}
 	}
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(max(memory, 64<<20))) // collect garbage before the bound, not after

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"path/filepath"
 
-	"github.com/degas-dns/degas/datasets/sources"
 	"github.com/degas-dns/degas/pipeline"
 	"github.com/urfave/cli/v2"
 )
@@ -35,7 +34,7 @@ func (c *command) runAction(ctx *cli.Context) error {
 	bar := c.progress()
 	defer bar.close()
 	stages := cfg.Stages(release, pipeline.Hooks{
-		Download: sources.Options{Progress: bar.fetching()},
+		Download: bar.fetching(),
 		Process:  bar.counting("process", "B"),
 		Train:    bar.training(),
 		Evaluate: bar.counting("score", "names"),
