@@ -35,6 +35,9 @@ type (
 // attributes are the attributes of an operation by name.
 type attributes map[string]any
 
+// The attributes of most operations.
+var ofFloats, ofInts = attributes{"T": typeFloat}, attributes{"T": typeInt32}
+
 // operation is a NodeDef.
 type operation struct {
 	name, kind string

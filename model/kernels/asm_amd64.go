@@ -78,57 +78,18 @@ func adamAsm(n uintptr, w, grad, m, v, args ptr) {
 	}
 }
 
+// gemmTiles are the micro-kernels by instruction set and number of rows, from one row on.
+var gemmTiles = [...][]func(k uintptr, a ptr, ars, acs uintptr, b ptr, brs uintptr, c ptr, crs, acc uintptr){
+	avx2: {
+		gemm1x256, gemm2x256, gemm3x256, gemm4x256, gemm5x256, gemm6x256,
+	},
+	avx512: {
+		gemm1x512, gemm2x512, gemm3x512, gemm4x512, gemm5x512, gemm6x512,
+		gemm7x512, gemm8x512, gemm9x512, gemm10x512, gemm11x512, gemm12x512,
+	},
+}
+
 // gemmTile runs the micro-kernel for a tile of rows.
 func gemmTile(rows int, k uintptr, a ptr, ars, acs uintptr, b ptr, brs uintptr, c ptr, crs, acc uintptr) {
-	if level == avx512 {
-		gemmTile512(rows, k, a, ars, acs, b, brs, c, crs, acc)
-	} else {
-		gemmTile256(rows, k, a, ars, acs, b, brs, c, crs, acc)
-	}
-}
-
-func gemmTile512(rows int, k uintptr, a ptr, ars, acs uintptr, b ptr, brs uintptr, c ptr, crs, acc uintptr) {
-	switch rows {
-	case 1:
-		gemm1x512(k, a, ars, acs, b, brs, c, crs, acc)
-	case 2:
-		gemm2x512(k, a, ars, acs, b, brs, c, crs, acc)
-	case 3:
-		gemm3x512(k, a, ars, acs, b, brs, c, crs, acc)
-	case 4:
-		gemm4x512(k, a, ars, acs, b, brs, c, crs, acc)
-	case 5:
-		gemm5x512(k, a, ars, acs, b, brs, c, crs, acc)
-	case 6:
-		gemm6x512(k, a, ars, acs, b, brs, c, crs, acc)
-	case 7:
-		gemm7x512(k, a, ars, acs, b, brs, c, crs, acc)
-	case 8:
-		gemm8x512(k, a, ars, acs, b, brs, c, crs, acc)
-	case 9:
-		gemm9x512(k, a, ars, acs, b, brs, c, crs, acc)
-	case 10:
-		gemm10x512(k, a, ars, acs, b, brs, c, crs, acc)
-	case 11:
-		gemm11x512(k, a, ars, acs, b, brs, c, crs, acc)
-	case 12:
-		gemm12x512(k, a, ars, acs, b, brs, c, crs, acc)
-	}
-}
-
-func gemmTile256(rows int, k uintptr, a ptr, ars, acs uintptr, b ptr, brs uintptr, c ptr, crs, acc uintptr) {
-	switch rows {
-	case 1:
-		gemm1x256(k, a, ars, acs, b, brs, c, crs, acc)
-	case 2:
-		gemm2x256(k, a, ars, acs, b, brs, c, crs, acc)
-	case 3:
-		gemm3x256(k, a, ars, acs, b, brs, c, crs, acc)
-	case 4:
-		gemm4x256(k, a, ars, acs, b, brs, c, crs, acc)
-	case 5:
-		gemm5x256(k, a, ars, acs, b, brs, c, crs, acc)
-	case 6:
-		gemm6x256(k, a, ars, acs, b, brs, c, crs, acc)
-	}
+	gemmTiles[level][rows-1](k, a, ars, acs, b, brs, c, crs, acc)
 }

@@ -2,40 +2,17 @@
 
 package kernels
 
-//go:noescape
 func gemm1x512(k uintptr, a ptr, ars, acs uintptr, b ptr, brs uintptr, c ptr, crs, acc uintptr)
-
-//go:noescape
 func gemm2x512(k uintptr, a ptr, ars, acs uintptr, b ptr, brs uintptr, c ptr, crs, acc uintptr)
-
-//go:noescape
 func gemm3x512(k uintptr, a ptr, ars, acs uintptr, b ptr, brs uintptr, c ptr, crs, acc uintptr)
-
-//go:noescape
 func gemm4x512(k uintptr, a ptr, ars, acs uintptr, b ptr, brs uintptr, c ptr, crs, acc uintptr)
-
-//go:noescape
 func gemm5x512(k uintptr, a ptr, ars, acs uintptr, b ptr, brs uintptr, c ptr, crs, acc uintptr)
-
-//go:noescape
 func gemm6x512(k uintptr, a ptr, ars, acs uintptr, b ptr, brs uintptr, c ptr, crs, acc uintptr)
-
-//go:noescape
 func gemm7x512(k uintptr, a ptr, ars, acs uintptr, b ptr, brs uintptr, c ptr, crs, acc uintptr)
-
-//go:noescape
 func gemm8x512(k uintptr, a ptr, ars, acs uintptr, b ptr, brs uintptr, c ptr, crs, acc uintptr)
-
-//go:noescape
 func gemm9x512(k uintptr, a ptr, ars, acs uintptr, b ptr, brs uintptr, c ptr, crs, acc uintptr)
-
-//go:noescape
 func gemm10x512(k uintptr, a ptr, ars, acs uintptr, b ptr, brs uintptr, c ptr, crs, acc uintptr)
-
-//go:noescape
 func gemm11x512(k uintptr, a ptr, ars, acs uintptr, b ptr, brs uintptr, c ptr, crs, acc uintptr)
-
-//go:noescape
 func gemm12x512(k uintptr, a ptr, ars, acs uintptr, b ptr, brs uintptr, c ptr, crs, acc uintptr)
 
 //go:noescape
@@ -56,22 +33,11 @@ func lstmBackward512(n uintptr, z ptr, gate uintptr, prev, tanhC, dh, dc ptr)
 //go:noescape
 func adam512(n uintptr, w, grad, m, v, args ptr)
 
-//go:noescape
 func gemm1x256(k uintptr, a ptr, ars, acs uintptr, b ptr, brs uintptr, c ptr, crs, acc uintptr)
-
-//go:noescape
 func gemm2x256(k uintptr, a ptr, ars, acs uintptr, b ptr, brs uintptr, c ptr, crs, acc uintptr)
-
-//go:noescape
 func gemm3x256(k uintptr, a ptr, ars, acs uintptr, b ptr, brs uintptr, c ptr, crs, acc uintptr)
-
-//go:noescape
 func gemm4x256(k uintptr, a ptr, ars, acs uintptr, b ptr, brs uintptr, c ptr, crs, acc uintptr)
-
-//go:noescape
 func gemm5x256(k uintptr, a ptr, ars, acs uintptr, b ptr, brs uintptr, c ptr, crs, acc uintptr)
-
-//go:noescape
 func gemm6x256(k uintptr, a ptr, ars, acs uintptr, b ptr, brs uintptr, c ptr, crs, acc uintptr)
 
 //go:noescape
