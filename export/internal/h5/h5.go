@@ -62,14 +62,12 @@ func (g *Group) Float32(name string, shape []int, data []float32) error {
 	if err := checkName(name); err != nil {
 		return err
 	}
-	size := 1
+	size, fits := 1, len(shape) <= 32
 	for _, d := range shape {
-		if d < 0 || (d > 0 && size > len(data)) {
-			return fmt.Errorf("h5: %s: shape %v does not fit %d values", name, shape, len(data))
-		}
+		fits = fits && d >= 0 && (d == 0 || size <= len(data))
 		size *= d
 	}
-	if size != len(data) || len(shape) > 32 {
+	if !fits || size != len(data) {
 		return fmt.Errorf("h5: %s: shape %v does not fit %d values", name, shape, len(data))
 	}
 	if g.groups[name] != nil || g.datasets[name] != nil {
