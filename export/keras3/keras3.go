@@ -31,16 +31,14 @@ const File = "model.keras"
 // version is the Keras whose layout the file has.
 const version = "3.6.0"
 
-func init() { export.Register(Format) }
-
 // Format is the Keras 3 format.
-var Format = export.Format{
+var Format = export.Register(export.Format{
 	Name:    "keras",
 	Files:   []string{File},
 	Readers: "Keras 3 (load_model), on any of its backends",
 	Holds:   "the whole model; codes in, the head's probabilities out",
 	Write:   write,
-}
+})
 
 func write(dir string, m *model.Model) error {
 	layers, err := keras.Layers(m)
