@@ -49,9 +49,9 @@ type File struct {
 	SHA256 string `json:"sha256"` // lower-case hexadecimal
 }
 
-// Export writes m into the version directory to, which appears whole or not at all: it fills a hidden
-// sibling, which servers ignore, and renames that. Equal models give equal bytes. The error wraps ErrExists if to exists and
-// Overwrite is not set, and is ctx's if ctx ended between two formats.
+// Export writes m into the version directory to, which appears whole or not at all: it fills a hidden sibling, which
+// servers ignore, and renames that. Equal models give equal bytes. The error wraps ErrExists if to exists and Overwrite
+// is not set, and is ctx's if ctx ended between two formats.
 func Export(ctx context.Context, m *model.Model, to string, o Options) (Report, error) {
 	if o.Formats == nil {
 		o.Formats = DefaultFormats
@@ -135,16 +135,12 @@ func fill(ctx context.Context, dir string, m *model.Model, chosen []Format, o Op
 // sums reads every file below dir, in the order of their paths.
 func sums(dir string) ([]File, error) {
 	var out []File
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+	err := fs.WalkDir(os.DirFS(dir), ".", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
-		rel, err := filepath.Rel(dir, path)
-		if err != nil {
-			return err
-		}
-		f, err := sum(path)
-		f.Path = filepath.ToSlash(rel)
+		f, err := sum(filepath.Join(dir, filepath.FromSlash(path)))
+		f.Path = path
 		out = append(out, f)
 		return err
 	})

@@ -24,7 +24,7 @@ type Format struct {
 
 var formats = registry.New[Format]("export format")
 
-// Register adds a format and returns it. The package of a format keeps it in a variable. It panics if the name is taken.
+// Register adds a format and returns it for a variable of the format's package. It panics if the name is taken.
 func Register(f Format) Format {
 	formats.Register(f.Name, f)
 	return f

@@ -14,9 +14,9 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
-	"unicode"
 
 	"github.com/degas-dns/degas/export"
 	"github.com/degas-dns/degas/export/internal/h5"
@@ -117,18 +117,13 @@ func place(class string, i int) (holder string, number int) {
 	return "", i
 }
 
+// Where Keras begins another word: before a capital with small letters behind it, and between small and capital.
+var wordStarts = []*regexp.Regexp{regexp.MustCompile(`(.)([A-Z][a-z]+)`), regexp.MustCompile(`([a-z])([A-Z])`)}
+
 // snake writes a class as Keras does in paths: GlobalMaxPooling1D is global_max_pooling1d, LSTM lstm, ReLU re_lu.
 func snake(class string) string {
-	var b strings.Builder
-	r := []rune(class)
-	for i, c := range r {
-		if i > 0 && unicode.IsUpper(c) {
-			first := i+1 < len(r) && unicode.IsLower(r[i+1]) && !unicode.IsDigit(r[i-1]) // of a word
-			if unicode.IsLower(r[i-1]) || first {
-				b.WriteByte('_')
-			}
-		}
-		b.WriteRune(unicode.ToLower(c))
+	for _, start := range wordStarts {
+		class = start.ReplaceAllString(class, "${1}_$2")
 	}
-	return b.String()
+	return strings.ToLower(class)
 }

@@ -33,7 +33,7 @@ func (b *builder) rest(name, x string) string {
 // and the size are called from and size.
 func (b *builder) slice(name, x, from string, column int, size string, columns int) string {
 	pair := func(name string, rows, columns int) string {
-		return b.int32s(name, []int{2}, int32(rows), int32(columns))
+		return b.int32s(name, int32(rows), int32(columns))
 	}
 	return b.op("Slice", name, attributes{"T": typeFloat, "Index": typeInt32},
 		x, pair(from, 0, column), pair(size, -1, columns))

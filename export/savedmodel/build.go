@@ -103,7 +103,7 @@ func (b *builder) reshape(name, x string, kind dataType, sizes ...int) string {
 		shape, shared = append(shape, int32(d)), fmt.Sprintf("%s_%d", shared, d)
 	}
 	return b.op("Reshape", name, attributes{"T": kind, "Tshape": typeInt32},
-		x, b.int32s(shared, []int{len(shape)}, shape...))
+		x, b.int32s(shared, shape...))
 }
 
 func (b *builder) concat(name string, axis int, parts ...string) string {

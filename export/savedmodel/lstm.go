@@ -11,13 +11,13 @@ import (
 // Keras' i, f, c, o under other letters (the documentation says IFCO), with no forget bias added: version 1 of the
 // operation differs in both.
 func (b *builder) lstm(n model.Node, in value) string {
-	perm := b.int32s("const/perm_1_0_2", []int{3}, 1, 0, 2)
+	perm := b.int32s("const/perm_1_0_2", 1, 0, 2)
 	x := b.op("Transpose", n.Name+"/time_major", attributes{"T": typeFloat, "Tperm": typeInt32}, in.tensor, perm)
 	zeros := b.zeros(n, x)
 	if !n.Layer.Bidirectional {
 		return b.direction(n, n.Name, 0, x, zeros, in.shape[0])
 	}
-	axis := b.int32s("const/axes_0", []int{1}, 0)
+	axis := b.int32s("const/axes_0", 0)
 	back := b.op("ReverseV2", n.Name+"/reversed", attributes{"T": typeFloat, "Tidx": typeInt32}, x, axis)
 	return b.concat(n.Name+"/concat", 1,
 		b.direction(n, n.Name+"/forward", 0, x, zeros, in.shape[0]),

@@ -23,10 +23,10 @@ func (b *builder) codes(names string) string {
 	for i, c := range table {
 		values[i] = int32(c)
 	}
-	codes := b.gather("encode/table", b.int32s("const/codes", []int{len(values)}, values...), index, typeInt32)
+	codes := b.gather("encode/table", b.int32s("const/codes", values...), index, typeInt32)
 	if e.Reverse {
 		codes = b.op("ReverseV2", "encode/reversed", attributes{"Tidx": typeInt32, "T": typeInt32},
-			codes, b.int32s("const/reversed", []int{1}, 1))
+			codes, b.int32s("const/reversed", 1))
 	}
 	return b.reshape("encode/ids", codes, typeInt32, e.Window)
 }

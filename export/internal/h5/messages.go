@@ -93,7 +93,8 @@ func arrayMessage(a attribute) []byte {
 // datasetMessages describes d with its values at address.
 func datasetMessages(d *dataset, address uint64) []message {
 	layout := words([]byte{3, 1}, address, uint64(4*len(d.data))) // version 3, contiguous
-	fill := []byte{2, 2, 2, 1, 0, 0, 0, 0}                        // version 2: allocate late, write if set by the user, the default value
+	// version 2: allocate late, write if set by the user, the default value
+	fill := []byte{2, 2, 2, 1, 0, 0, 0, 0}
 	return []message{
 		{messageDataspace, dataspace(d.shape)},
 		{messageDatatype, float32Type},

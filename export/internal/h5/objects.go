@@ -74,10 +74,9 @@ func (o *Object) message(kind uint16, shared bool, data []byte) ([]block, error)
 
 // lookup finds the address of a child.
 func (o *Object) lookup(name string) (uint64, error) {
-	table, ok := o.find(messageSymbolTable)
-	if !ok {
-		_, links := o.find(messageLink)
-		if _, info := o.find(messageLinkInfo); links || info {
+	table := o.find(messageSymbolTable)
+	if table == nil {
+		if o.find(messageLink) != nil || o.find(messageLinkInfo) != nil {
 			return 0, fmt.Errorf("h5: group %s has no symbol table%s", o.Path(), repack)
 		}
 		return 0, o.missing(name)

@@ -65,42 +65,39 @@ func (i *isa) doubleLess1(x int) {
 	i.op("VSUBPS one<>(SB), v%[1]d, v%[1]d", x)
 }
 
-// gates loads or stores the four gates at AX, units apart in bytes (BX).
-var gates = []string{"(AX)", "(AX)(BX*1)", "(R9)", "(R9)(BX*1)"}
+// gates are the addresses of the gates i, f, g and o: from AX on, units apart in bytes (BX).
+const gates = "(AX) (AX)(BX*1) (R9) (R9)(BX*1)"
+
+// each writes an instruction for the k-th address and register k.
+func (i *isa) each(instruction, addresses string) {
+	for k, at := range strings.Fields(addresses) {
+		i.op(instruction, at, k)
+	}
+}
 
 func (i *isa) lstmForward() {
-	i.text("lstmForward", "n uintptr, z ptr, gate uintptr, prev, c, tanhC, h ptr", 0)
-	i.args("CX", "AX", "BX", "DX", "SI", "DI", "R8")
+	i.text("lstmForward", "n uintptr, z ptr, gate uintptr, prev, c, tanhC, h ptr", 0, "CX AX BX DX SI DI R8")
 	i.op("LEAQ (AX)(BX*2), R9\nloop:")
-	for k, at := range gates {
-		i.op("VMOVUPS %s, v%d", at, k)
-	}
+	i.each("VMOVUPS %s, v%d", gates)
 	i.activations()
-	for k, at := range gates {
-		i.op("VMOVUPS v%d, %s", k, at)
-	}
+	i.each("VMOVUPS v%[2]d, %[1]s", gates)
 	i.cell("DX", "SI")
 	i.op("VMOVUPS v4, (DI)")
 	i.output("R8")
-	i.next("AX", "R9", "DX", "SI", "DI", "R8")
+	i.next("AX R9 DX SI DI R8")
 	i.ret()
 }
 
 // lstmInfer is lstmForward with the two halves of the gates apart, keeping nothing for a gradient.
 func (i *isa) lstmInfer() {
-	i.text("lstmInfer", "n uintptr, x, z ptr, gate uintptr, c, h ptr", 0)
-	i.args("CX", "DX", "AX", "BX", "SI", "R8")
+	i.text("lstmInfer", "n uintptr, x, z ptr, gate uintptr, c, h ptr", 0, "CX DX AX BX SI R8")
 	i.op("LEAQ (AX)(BX*2), R9\nLEAQ (DX)(BX*2), DI\nloop:")
-	for k, at := range gates {
-		i.op("VMOVUPS %s, v%d", at, k)
-	}
-	for k, at := range []string{"(DX)", "(DX)(BX*1)", "(DI)", "(DI)(BX*1)"} {
-		i.op("VADDPS %s, v%d, v%d", at, k, k)
-	}
+	i.each("VMOVUPS %s, v%d", gates)
+	i.each("VADDPS %s, v%d, v%[2]d", "(DX) (DX)(BX*1) (DI) (DI)(BX*1)")
 	i.activations()
 	i.cell("SI", "SI")
 	i.output("R8")
-	i.next("DX", "DI", "AX", "R9", "SI", "R8")
+	i.next("DX DI AX R9 SI R8")
 	i.ret()
 }
 
@@ -108,7 +105,7 @@ func (i *isa) lstmInfer() {
 func (i *isa) activations() {
 	i.double(2)
 	var chains []chain
-	for k := range gates {
+	for k := range 4 {
 		chains = append(chains, chain{k, 8 + 2*k, 9 + 2*k})
 	}
 	i.logistic(chains...)
@@ -132,20 +129,17 @@ func (i *isa) output(h string) {
 }
 
 // next moves pointers by a register, counts CX down and ends the loop.
-func (i *isa) next(pointers ...string) {
-	for _, p := range pointers {
+func (i *isa) next(pointers string) {
+	for p := range strings.FieldsSeq(pointers) {
 		i.op("ADDQ $%d, %s", i.bytes(), p)
 	}
 	i.op("SUBQ $%d, CX\nJNZ loop", i.lanes)
 }
 
 func (i *isa) lstmBackward() {
-	i.text("lstmBackward", "n uintptr, z ptr, gate uintptr, prev, tanhC, dh, dc ptr", 0)
-	i.args("CX", "AX", "BX", "DX", "SI", "DI", "R8")
+	i.text("lstmBackward", "n uintptr, z ptr, gate uintptr, prev, tanhC, dh, dc ptr", 0, "CX AX BX DX SI DI R8")
 	i.op("LEAQ (AX)(BX*2), R9\nloop:")
-	for k, at := range gates { // 0 i, 1 f, 2 g, 3 o
-		i.op("VMOVUPS %s, v%d", at, k)
-	}
+	i.each("VMOVUPS %s, v%d", gates)
 	i.op(`VMOVUPS (SI), v5 // tanh c
 		VMOVUPS (DI), v6 // dh
 		VMULPS v5, v6, v8
@@ -167,10 +161,11 @@ func (i *isa) lstmBackward() {
 	}
 	i.op("VFNMADD231PS v2, v2, v10") // 1 - g²
 	i.op("VMULPS v10, v13, v13")
-	for k, r := range []int{11, 12, 13, 8} {
-		i.op("VMOVUPS v%d, %s", r, gates[k])
-	}
-	i.next("AX", "R9", "DX", "SI", "DI", "R8")
+	i.op(`VMOVUPS v11, (AX)
+		VMOVUPS v12, (AX)(BX*1)
+		VMOVUPS v13, (R9)
+		VMOVUPS v8, (R9)(BX*1)`)
+	i.next("AX R9 DX SI DI R8")
 	i.ret()
 }
 
@@ -179,13 +174,13 @@ func (i *isa) lstmBackward() {
 // has died out takes its moments through thousands of steps of them, each of which costs an Intel core a hundred
 // cycles.
 func (i *isa) adam() {
-	i.text("adam", "n uintptr, w, grad, m, v, args ptr", 8)
+	i.text("adam", "n uintptr, w, grad, m, v, args ptr", 8, "")
 	i.op(`STMXCSR saved-8(SP)
 		MOVL saved-8(SP), R9
 		ORL $0x8040, R9
 		MOVL R9, flush-4(SP)
 		LDMXCSR flush-4(SP)`)
-	i.args("CX", "AX", "BX", "DX", "SI", "DI")
+	i.args("CX AX BX DX SI DI")
 	for k := range 8 {
 		i.op("VBROADCASTSS %d(DI), v%d", 4*k, 8+k)
 	}
@@ -205,7 +200,7 @@ func (i *isa) adam() {
 		VMULPS (AX), v15, v3
 		VSUBPS v1, v3, v3
 		VMOVUPS v3, (AX)`)
-	i.next("AX", "BX", "DX", "SI")
+	i.next("AX BX DX SI")
 	i.op("LDMXCSR saved-8(SP)")
 	i.ret()
 }

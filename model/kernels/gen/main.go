@@ -72,15 +72,16 @@ func (i *isa) write(text string) {
 
 func (i *isa) op(format string, args ...any) { i.write(fmt.Sprintf(format, args...)) }
 
-// text opens a function with 8-byte parameters and a frame of that many bytes.
-func (i *isa) text(name, params string, frame int) {
+// text opens a function with 8-byte parameters and a frame of that many bytes, and loads arguments into registers.
+func (i *isa) text(name, params string, frame int, registers string) {
 	name, i.params = name+i.suffix, strings.Split(params, ", ")
 	fmt.Fprintf(i.out, "// func %s(%s)\nTEXT ·%s(SB), NOSPLIT, $%d-%d\n", name, params, name, frame, 8*len(i.params))
+	i.args(registers)
 }
 
 // args loads arguments into registers in order.
-func (i *isa) args(registers ...string) {
-	for k, r := range registers {
+func (i *isa) args(registers string) {
+	for k, r := range strings.Fields(registers) {
 		name, _, _ := strings.Cut(i.params[k], " ")
 		i.op("MOVQ %s+%d(FP), %s", name, 8*k, r)
 	}
@@ -125,9 +126,8 @@ func constants(out *bytes.Buffer) {
 // any two byte strides, B row by row with byte stride brs.
 func (i *isa) gemm(rows int) {
 	const params = "k uintptr, a ptr, ars, acs uintptr, b ptr, brs uintptr, c ptr, crs, acc uintptr"
-	i.text(fmt.Sprintf("gemm%dx", rows), params, 0)
-	i.args("R11", "AX", "SI", "R9", "R8", "R10", "R12", "R13")
-	bases := []string{"AX", "BX", "CX", "DX"}[:(rows+2)/3]
+	i.text(fmt.Sprintf("gemm%dx", rows), params, 0, "R11 AX SI R9 R8 R10 R12 R13")
+	bases := strings.Fields("AX BX CX DX")[:(rows+2)/3]
 	for k := 1; k < len(bases); k++ {
 		i.op("LEAQ (%s)(SI*2), %s\nADDQ SI, %[2]s", bases[k-1], bases[k])
 	}
@@ -135,17 +135,13 @@ func (i *isa) gemm(rows int) {
 		i.zero(r)
 	}
 	b0, b1 := 2*i.rows, 2*i.rows+1
-	temps := 2
-	if i.wide() {
-		temps = 4
-	}
 	i.op(`TESTQ R11, R11
 		JZ done
 		loop:
 		VMOVUPS (R8), v%d
 		VMOVUPS %d(R8), v%d`, b0, i.bytes(), b1)
 	for r := range rows {
-		t := 2*i.rows + 2 + r%temps
+		t := 2*i.rows + 2 + r%(i.lanes/4)
 		i.op(`VBROADCASTSS (%s)%s, v%d
 			VFMADD231PS v%d, v%[3]d, v%[5]d
 			VFMADD231PS v%d, v%[3]d, v%[7]d`,
@@ -178,13 +174,12 @@ func (i *isa) gemm(rows int) {
 
 // add is dst += src for n floats, a multiple of the register.
 func (i *isa) add() {
-	i.text("add", "n uintptr, dst, src ptr", 0)
-	i.args("CX", "AX", "BX")
+	i.text("add", "n uintptr, dst, src ptr", 0, "CX AX BX")
 	i.op(`loop:
 		VMOVUPS (AX), v0
 		VADDPS (BX), v0, v0
 		VMOVUPS v0, (AX)`)
-	i.next("AX", "BX")
+	i.next("AX BX")
 	i.ret()
 }
 
@@ -192,12 +187,9 @@ func (i *isa) add() {
 // for AVX2. times is the number of positions, row the bytes of a code's row of the table, js the bytes from one offset
 // of the kernel to the next, first the position written into arg for the first window.
 func (i *isa) convMax() {
-	n := 4
-	if i.wide() {
-		n = 8
-	}
-	i.text("convMax", "times, k uintptr, codes, table ptr, row, js uintptr, out, arg ptr, first uintptr", 0)
-	i.args("CX", "BX", "SI", "DI", "R13", "R8")
+	n := i.lanes / 2
+	i.text("convMax", "times, k uintptr, codes, table ptr, row, js uintptr, out, arg ptr, first uintptr", 0,
+		"CX BX SI DI R13 R8")
 	i.op("MOVQ first+64(FP), R9")
 	best, arg, sum := 0, n, 2*n
 	for r := range n {
