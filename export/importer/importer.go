@@ -178,21 +178,21 @@ func encoder(name string, window int, layers []model.Layer) (model.Encoder, erro
 	if len(layers) > 0 {
 		rows, image = layers[0].Rows, layers[0].Kind == model.KindImage
 	}
-	var fit []string
+	var fit []model.Encoder
 	for _, n := range model.Encoders() {
 		e, err := model.NamedEncoder(n)
 		if err != nil || e.Window != window || image != (n == "mlbridge") {
 			continue
 		}
 		if image || rows == e.Codes() || n == "degas" && rows == 128 || n == "gta1" && rows == e.Codes()+1 {
-			fit = append(fit, n)
+			fit = append(fit, e)
 		}
 	}
 	if len(fit) != 1 {
 		return model.Encoder{}, fmt.Errorf("it does not say how names become its %d codes below %d. "+
 			"Try: --encoder with one of %s", window, rows, strings.Join(model.Encoders(), ", "))
 	}
-	return model.NamedEncoder(fit[0])
+	return fit[0], nil
 }
 
 func defaultLabels(outputs int) []string {

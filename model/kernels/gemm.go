@@ -121,12 +121,10 @@ func (p *product) multiply(m, n, k int, a, b, c Matrix, accumulate bool) {
 	rows, columns := tileSize()
 	for q := 0; q < k; q += depth {
 		deep := min(depth, k-q)
-		add := accumulate || q > 0
 		p.packLeft(a, q, m, n, deep, rows)
 		for j := 0; j < n; j += columns {
-			wide := min(columns, n-j)
 			panel, stride := p.panel(b, q, j, deep, n, columns, m > rows)
-			p.strip(m, deep, q, a, panel, stride, j, wide, c, add)
+			p.strip(m, deep, q, a, panel, stride, j, min(columns, n-j), c, accumulate || q > 0)
 		}
 	}
 }

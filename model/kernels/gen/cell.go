@@ -83,7 +83,7 @@ func (i *isa) lstmForward() {
 	i.each("VMOVUPS v%[2]d, %[1]s", gates)
 	i.cell("DX", "SI")
 	i.op("VMOVUPS v4, (DI)")
-	i.output("R8")
+	i.output()
 	i.next("AX R9 DX SI DI R8")
 	i.ret()
 }
@@ -96,7 +96,7 @@ func (i *isa) lstmInfer() {
 	i.each("VADDPS %s, v%d, v%[2]d", "(DX) (DX)(BX*1) (DI) (DI)(BX*1)")
 	i.activations()
 	i.cell("SI", "SI")
-	i.output("R8")
+	i.output()
 	i.next("DX DI AX R9 SI R8")
 	i.ret()
 }
@@ -123,10 +123,7 @@ func (i *isa) cell(prev, c string) {
 }
 
 // output writes o times the state's tanh.
-func (i *isa) output(h string) {
-	i.op("VMULPS v3, v4, v4")
-	i.op("VMOVUPS v4, (%s)", h)
-}
+func (i *isa) output() { i.op("VMULPS v3, v4, v4\nVMOVUPS v4, (R8)") }
 
 // next moves pointers by a register, counts CX down and ends the loop.
 func (i *isa) next(pointers string) {
