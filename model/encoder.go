@@ -3,6 +3,7 @@ package model
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/degas-dns/degas/internal/registry"
 )
@@ -53,7 +54,7 @@ func (e *Encoder) Validate() error {
 	case e.Base < 0 || e.Pad < 0 || e.Unknown < 0 || e.Codes() > 1<<15:
 		return fmt.Errorf("encoder: codes outside 0..%d (base %d, pad %d, unknown %d)", 1<<15-1, e.Base, e.Pad, e.Unknown)
 	}
-	for i := 0; i < len(e.Alphabet); i++ {
+	for i := range len(e.Alphabet) {
 		if e.Alphabet[i] >= 0x80 || e.Alphabet[i] == 0 {
 			return fmt.Errorf("encoder: alphabet byte %d (%#x) is not a printable ASCII character", i, e.Alphabet[i])
 		}
@@ -73,7 +74,7 @@ func (e *Encoder) Table() [256]uint16 {
 		t[i] = uint16(e.Unknown)
 	}
 	t[0] = uint16(e.Pad)
-	for i := 0; i < len(e.Alphabet); i++ {
+	for i := range len(e.Alphabet) {
 		t[e.Alphabet[i]] = uint16(e.Base + i)
 	}
 	if e.Lower {
@@ -116,16 +117,14 @@ func (c *Coder) Encode(dst []uint16, name string) int {
 		at = c.window - len(name)
 		fill(dst[:at], c.pad)
 	}
-	if c.reverse {
-		for i := range len(name) {
-			dst[at+len(name)-1-i] = c.table[name[i]]
-		}
-	} else {
-		for i := 0; i < len(name); i++ {
-			dst[at+i] = c.table[name[i]]
-		}
+	end := at + len(name)
+	for i := range len(name) {
+		dst[at+i] = c.table[name[i]]
 	}
-	fill(dst[at+len(name):c.window], c.pad)
+	if c.reverse {
+		slices.Reverse(dst[at:end])
+	}
+	fill(dst[end:c.window], c.pad)
 	return len(name)
 }
 
