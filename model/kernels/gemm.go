@@ -121,27 +121,22 @@ func (p *product) multiply(m, n, k int, a, b, c Matrix, accumulate bool) {
 	rows, columns := tileSize()
 	for q := 0; q < k; q += depth {
 		deep := min(depth, k-q)
+		add := accumulate || q > 0
 		p.packLeft(a, q, m, n, deep, rows)
 		for j := 0; j < n; j += columns {
+			wide := min(columns, n-j)
 			panel, stride := p.panel(b, q, j, deep, n, columns, m > rows)
-			p.strip(m, deep, q, a, panel, stride, j, min(columns, n-j), c, accumulate || q > 0)
+			for i := 0; i < m; i += rows {
+				high := min(rows, m-i)
+				from, ars, acs := p.rows(a, q, i, deep, high)
+				if wide == columns {
+					tile(high, deep, from, ars, acs, panel, stride, at(c.Data, i*c.Stride+j), c.Stride, add)
+					continue
+				}
+				tile(high, deep, from, ars, acs, panel, stride, ptr(&p.tile), columns, false)
+				p.edge(c.Data[i*c.Stride+j:], c.Stride, high, wide, columns, add)
+			}
 		}
-	}
-}
-
-// strip multiplies the columns from q on of a by a panel [deep, columns] of B and writes, or adds, what lies in c: wide
-// columns from j on.
-func (p *product) strip(m, deep, q int, a Matrix, panel ptr, stride, j, wide int, c Matrix, add bool) {
-	rows, columns := tileSize()
-	for i := 0; i < m; i += rows {
-		high := min(rows, m-i)
-		from, ars, acs := p.rows(a, q, i, deep, high)
-		if wide == columns {
-			tile(high, deep, from, ars, acs, panel, stride, at(c.Data, i*c.Stride+j), c.Stride, add)
-			continue
-		}
-		tile(high, deep, from, ars, acs, panel, stride, ptr(&p.tile), columns, false)
-		p.edge(c.Data[i*c.Stride+j:], c.Stride, high, wide, columns, add)
 	}
 }
 

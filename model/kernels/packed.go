@@ -97,13 +97,24 @@ func GemmPacked(m int, a Matrix, b *Packed, c Matrix, accumulate bool) {
 	check(m, n, c)
 	p := products.Get().(*product)
 	defer products.Put(p)
-	p.left = p.left[:0]
-	_, columns := tileSize()
+	rows, columns := tileSize()
+	ars, acs := a.strides()
 	for q := 0; q < k; q += depth {
 		deep := min(depth, k-q)
+		add := accumulate || q > 0
 		for j := 0; j < n; j += columns {
+			wide := min(columns, n-j)
 			panel := at(b.data, j*k+q*columns)
-			p.strip(m, deep, q, a, panel, columns, j, min(columns, n-j), c, accumulate || q > 0)
+			for i := 0; i < m; i += rows {
+				high := min(rows, m-i)
+				from := at(a.Data, i*ars+q*acs)
+				if wide == columns {
+					tile(high, deep, from, ars, acs, panel, columns, at(c.Data, i*c.Stride+j), c.Stride, add)
+					continue
+				}
+				tile(high, deep, from, ars, acs, panel, columns, ptr(&p.tile), columns, false)
+				p.edge(c.Data[i*c.Stride+j:], c.Stride, high, wide, columns, add)
+			}
 		}
 	}
 }
