@@ -112,8 +112,8 @@ type pool2DStep struct {
 }
 
 func (st *pool2DStep) run(s *scratch, n int) {
-	size, row := sizeOf(st.shape), st.shape[1]*st.shape[2]
-	features, at := st.shape[2], 0
+	size, features := sizeOf(st.shape), st.shape[2]
+	row, at := st.shape[1]*features, 0
 	y := s.values[st.out]
 	for i := range n {
 		x := s.values[st.in][i*size : (i+1)*size]

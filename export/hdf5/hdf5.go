@@ -59,13 +59,13 @@ func tree(m *model.Model) (*h5.Group, error) {
 	if err != nil {
 		return nil, err
 	}
-	root := &h5.Group{}
-	stamp(root)
-	root.SetString("model_config", string(config))
 	own, err := json.Marshal(m)
 	if err != nil {
 		return nil, err
 	}
+	root := &h5.Group{}
+	stamp(root)
+	root.SetString("model_config", string(config))
 	root.SetString(keras.OwnAttribute, string(own))
 	weights, err := root.Group("model_weights")
 	if err != nil {

@@ -44,8 +44,7 @@ const (
 // firstWait is the pause before the second try; every further one is twice as long.
 var firstWait = time.Second
 
-// put uploads every file, SHA256SUMS last: who sees that sees all. It is asked for first, so that a version that is
-// there already stays.
+// put uploads every file. It asks for SHA256SUMS first, so that a version that is there already stays.
 func put(ctx context.Context, e *exported, base *url.URL, o Options) (r Result, err error) {
 	if o.Version == 0 {
 		return r, errors.New("no version: --version, or a directory whose name is a number")
@@ -58,7 +57,7 @@ func put(ctx context.Context, e *exported, base *url.URL, o Options) (r Result, 
 			return r, fmt.Errorf("%s: %w. Try: another --version, or --force", to.Redacted(), export.ErrExists)
 		}
 	}
-	for _, f := range append(slices.Clone(e.files), export.File{Path: export.SumsFile}) {
+	for _, f := range e.all() {
 		data, err := os.ReadFile(filepath.Join(e.dir, filepath.FromSlash(f.Path)))
 		if err != nil {
 			return r, err

@@ -73,9 +73,9 @@ func stored(base string) ([]storedVersion, error) {
 	return out, nil
 }
 
-// fill copies e's files, SHA256SUMS last, and checks what was written.
+// fill copies e's files and checks what was written.
 func fill(ctx context.Context, e *exported, to string) error {
-	for _, f := range append(slices.Clone(e.files), export.File{Path: export.SumsFile}) {
+	for _, f := range e.all() {
 		if err := ctx.Err(); err != nil {
 			return err
 		}

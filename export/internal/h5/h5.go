@@ -44,8 +44,8 @@ func (g *Group) Group(path string) (*Group, error) {
 		if _, taken := g.datasets[name]; taken {
 			return nil, fmt.Errorf("h5: %q of %q is a data set", name, path)
 		}
-		child, ok := g.groups[name]
-		if !ok {
+		child := g.groups[name]
+		if child == nil {
 			child = &Group{}
 			if g.groups == nil {
 				g.groups = map[string]*Group{}
