@@ -203,7 +203,8 @@ func (f *File) contents(layout []byte, size uint64) ([]byte, error) {
 		if n := c.uint16(); n != size {
 			return nil, fmt.Errorf("%d bytes where the shape needs %d", n, size)
 		}
-		return c.bytes(size), c.err
+		b := c.bytes(size)
+		return b, c.err
 	case class == 1: // contiguous
 		pos, n := c.uint64(), c.uint64()
 		if c.err != nil {
