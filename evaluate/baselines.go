@@ -10,26 +10,26 @@ import (
 )
 
 // baselines trains the plain classifiers on the data set's training names and measures them beside the model.
-func baselines(ctx context.Context, l *loaded, m *measured) ([]metrics.Baseline, error) {
-	if m.metrics.ROCAUC.Missing() {
+func (e *evaluation) baselines(ctx context.Context) ([]metrics.Baseline, error) {
+	if e.Metrics.ROCAUC.Missing() {
 		return nil, nil // nothing to compare by
 	}
-	names, malicious, err := trainingNames(ctx, l.options.Data)
+	names, malicious, err := trainingNames(ctx, e.DataDir)
 	if err != nil {
 		return nil, err
 	}
-	trained, err := baseline.TrainAll(ctx, names, malicious, l.run.Seed())
+	trained, err := baseline.TrainAll(ctx, names, malicious, e.Run.Seed())
 	if err != nil {
 		return nil, err
 	}
 	var out []metrics.Baseline
 	for _, t := range trained {
-		scores, err := baseline.ScoreAll(ctx, t, m.sample.Names)
+		scores, err := baseline.ScoreAll(ctx, t, e.Sample.Names)
 		if err != nil {
 			return nil, err
 		}
 		b := metrics.Baseline{Name: t.Name, Description: t.Description, Names: len(names)}
-		if b, err = m.metrics.MeasureBaseline(ctx, b, m.sample, scores, l.run.Seed()); err != nil {
+		if b, err = e.Metrics.MeasureBaseline(ctx, b, e.Sample, scores, e.Run.Seed()); err != nil {
 			return nil, err
 		}
 		out = append(out, b)

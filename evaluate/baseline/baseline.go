@@ -23,14 +23,10 @@ type Kind struct {
 	Train func(ctx context.Context, names []string, malicious []bool, seed uint64) (Scorer, error)
 }
 
-var kinds = registry.New[Kind]("baseline")
+// Kinds holds every kind by its name; files that have one register it in init.
+var Kinds = registry.New[Kind]("baseline")
 
-// Register adds a kind; files that have one call it from init. It panics on a second registration of a name, a
-// programmer's error.
-func Register(k Kind) { kinds.Register(k.Name, k) }
-
-// Lookup finds a kind by its name.
-func Lookup(name string) (Kind, error) { return kinds.Lookup(name) }
+func register(k Kind) { Kinds.Register(k.Name, k) }
 
 // Trained is a kind with what it learned.
 type Trained struct {
@@ -50,7 +46,7 @@ func TrainAll(ctx context.Context, names []string, malicious []bool, seed uint64
 		return nil, fmt.Errorf("baselines: %d names, %d of them malicious: both kinds are needed", len(names), positives)
 	}
 	var out []Trained
-	for _, k := range kinds.All() {
+	for _, k := range Kinds.All() {
 		s, err := k.Train(ctx, names, malicious, seed)
 		if err != nil {
 			return nil, fmt.Errorf("baseline %s: %w", k.Name, err)

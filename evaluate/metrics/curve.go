@@ -50,7 +50,7 @@ func curveOf(s *Sample, scores []float64) *Curve {
 	return newCurve(scores, func(i int) bool { return s.Truth[i] != 0 })
 }
 
-// newCurve is the curve of scores; malicious says what the i-th belongs to.
+// newCurve is the curve of scores; malicious tells the kind of the i-th.
 func newCurve(scores []float64, malicious func(i int) bool) *Curve {
 	c := &Curve{order: make([]int, len(scores))}
 	for i := range scores {

@@ -58,9 +58,7 @@ func processCommand(o datasets.ManifestOptions, dir string) []string {
 	for _, f := range o.HoldoutFamilies {
 		words = append(words, "--holdout-family", f)
 	}
-	if o.CapFamily > 0 {
-		words = append(words, "--cap-family", fmt.Sprint(o.CapFamily))
-	}
+	words = withFlag(words, "cap-family", o.CapFamily)
 	switch o.Balance {
 	case datasets.BalanceBinary:
 		words = append(words, "--balance")
@@ -98,9 +96,7 @@ func trainCommand(run *rundir.Run) []string {
 // tuneCommand is the command that did t to the run.
 func tuneCommand(t rundir.Tuning, run *rundir.Run) []string {
 	words := []string{"degas", t.Command, run.Dir, "--split", t.Split}
-	if t.FPR != 0 {
-		words = append(words, "--fpr", fmt.Sprint(t.FPR))
-	}
+	words = withFlag(words, "fpr", t.FPR)
 	if t.Data != run.Config.Data {
 		words = append(words, "--data", t.Data)
 	}
@@ -110,13 +106,15 @@ func tuneCommand(t rundir.Tuning, run *rundir.Run) []string {
 // protocolCommand is the command that asked for g of the run in dir.
 func protocolCommand(g metrics.Generalisation, dir string) []string {
 	words := []string{"degas", "evaluate-model", dir, "--protocol", g.Protocol, "--epochs", fmt.Sprint(g.Epochs)}
-	if g.Folds > 0 {
-		words = append(words, "--folds", fmt.Sprint(g.Folds))
+	return withFlag(withFlag(words, "folds", g.Folds), "names", g.Names)
+}
+
+// withFlag appends a flag unless its value is 0.
+func withFlag[T int | int64 | float64](words []string, name string, value T) []string {
+	if value == 0 {
+		return words
 	}
-	if g.Names > 0 {
-		words = append(words, "--names", fmt.Sprint(g.Names))
-	}
-	return words
+	return append(words, "--"+name, fmt.Sprint(value))
 }
 
 // plainWord is what a shell takes as it stands.

@@ -8,17 +8,18 @@ import (
 	"github.com/degas-dns/degas/datasets/sources"
 	"github.com/degas-dns/degas/evaluate/metrics"
 	"github.com/degas-dns/degas/internal/chart"
+	"github.com/degas-dns/degas/internal/printable"
 )
 
 // functions are what the templates write values with.
 var functions = map[string]any{
 	"cautions": cautions,
-	"cell":     cell,
 	"count":    chart.Grouped,
 	"count64":  func(n int64) string { return chart.Grouped(int(n)) },
 	"fine":     thresholdText,
 	"labels":   labelText,
 	"licence":  licence,
+	"md":       printable.Markdown,
 	"num":      num,
 	"passes":   passes,
 	"pct":      percent,
@@ -70,6 +71,3 @@ func licence(source string) string {
 	}
 	return "not known to degas"
 }
-
-// cell is a text as a cell of a Markdown table.
-func cell(text string) string { return strings.ReplaceAll(text, "|", `\|`) }

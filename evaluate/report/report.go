@@ -7,12 +7,10 @@ package report
 import (
 	"embed"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"html/template"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -58,22 +56,17 @@ var (
 
 // Write writes metrics.json, plots/*.png, report.md and report.html to dir, which exists.
 func Write(dir string, e *Evaluation) error {
-	plots := filepath.Join(dir, "plots")
-	if err := os.MkdirAll(plots, 0o755); err != nil {
-		return err
-	}
-	if err := errors.Join(writeJSON(filepath.Join(dir, MetricsFile), e.Metrics), e.draw(plots)); err != nil {
+	if err := rundir.WriteJSON(filepath.Join(dir, MetricsFile), e.Metrics); err != nil {
 		return err
 	}
 	p := e.page()
-	err := execute(markdownTemplate(), filepath.Join(dir, "report.md"), p)
-	if err != nil {
+	var err error
+	if p.Pictures, err = e.draw(filepath.Join(dir, "plots")); err != nil {
 		return err
 	}
-	if p.Pictures, err = e.pictures(plots); err != nil {
-		return err
-	}
-	return execute(pageTemplate(), filepath.Join(dir, PageFile), p)
+	return errors.Join(
+		execute(markdownTemplate(), filepath.Join(dir, "report.md"), p),
+		execute(pageTemplate(), filepath.Join(dir, PageFile), p))
 }
 
 // WriteComparison writes compare.json and roc.png to dir, which it makes.
@@ -81,15 +74,8 @@ func WriteComparison(dir string, c *metrics.Comparison) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	return errors.Join(writeJSON(filepath.Join(dir, "compare.json"), c), drawCurves(c, filepath.Join(dir, "roc.png")))
-}
-
-func writeJSON(path string, v any) error {
-	data, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		return err
-	}
-	return atomicfile.Write(path, append(data, '\n'))
+	return errors.Join(
+		rundir.WriteJSON(filepath.Join(dir, "compare.json"), c), drawCurves(c).save(filepath.Join(dir, "roc.png")))
 }
 
 // executor is a template of html/template or text/template.
@@ -101,57 +87,58 @@ func execute(t executor, path string, p *page) error {
 	return atomicfile.WriteFunc(path, func(w io.Writer) error { return t.Execute(w, p) })
 }
 
-// draw draws every picture the sample allows.
-func (e *Evaluation) draw(dir string) error {
-	at := func(name string) string { return filepath.Join(dir, name+".png") }
-	m := e.Metrics
-	drawn := []error{
-		drawCalibration(e.Sample, m.ECE, at("calibration")),
-		drawConfusion(m.Labels, m.Confusion, at("confusion")),
-		drawScores(e.Sample, m.Threshold, at("scores")),
-	}
-	if len(e.History) > 0 {
-		drawn = append(drawn, drawTraining(e.History, at("training")))
-	}
-	if !m.ROCAUC.Missing() {
-		c := metrics.NewCurve(e.Sample)
-		drawn = append(drawn, drawROC(c, m, at("roc")), drawPR(c, m, at("pr")))
-	}
-	if len(m.Families) > 0 {
-		drawn = append(drawn, drawFamilies(m, at("families")))
-	}
-	return errors.Join(drawn...)
-}
-
 // picture is a plot as the page embeds it.
 type picture struct {
 	Title, Note string
 	Data        template.URL
 }
 
-// pictures reads the plots in the order of the page; one that was not drawn is left out.
-func (e *Evaluation) pictures(dir string) ([]picture, error) {
-	calibration := "Each point is the names of one interval of scores. degas calibrate brings them nearer to the diagonal."
+// draw writes every plot that the sample allows to dir, which it makes, and gives them in the order of the page.
+func (e *Evaluation) draw(dir string) ([]picture, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	m := e.Metrics
+	var roc, pr, families, training *canvas
+	if !m.ROCAUC.Missing() {
+		c := metrics.NewCurve(e.Sample)
+		roc, pr = drawROC(c, m), drawPR(c, m)
+	}
+	if len(m.Families) > 0 {
+		families = drawFamilies(m)
+	}
+	if len(e.History) > 0 {
+		training = drawTraining(e.History)
+	}
+	calibration := "degas calibrate brings them nearer to the diagonal."
 	if t := e.Run.Model.Temperature; t != 0 {
-		calibration = fmt.Sprintf(
-			"Each point is the names of one interval of scores. The model was calibrated, by temperature %.3g.", t)
+		calibration = fmt.Sprintf("The model was calibrated, by temperature %.3g.", t)
 	}
 	var out []picture
-	for _, p := range []struct{ file, title, note string }{
-		{"roc", "ROC",
-			"The axis is logarithmic: what happens left of 0.001 decides how many false alarms a day there are."},
-		{"pr", "Precision and recall",
-			"At the base rate of this split; malicious names are far rarer in real traffic, so precision there is lower."},
-		{"scores", "Scores", ""},
-		{"calibration", "Calibration", calibration},
-		{"families", "Recall by family", ""},
-		{"confusion", "Confusion matrix", ""},
-		{"training", "Training", ""},
+	for _, p := range []struct {
+		file, title, note string
+		plot              *canvas
+	}{
+		{"roc", "ROC", "The axis is logarithmic:" +
+			" what happens left of 0.001 decides how many false alarms a day there are.", roc},
+		{"pr", "Precision and recall", "At the base rate of this split;" +
+			" malicious names are far rarer in real traffic, so precision there is lower.", pr},
+		{"scores", "Scores", "", drawScores(e.Sample, m.Threshold)},
+		{"calibration", "Calibration", "Each point is the names of one interval of scores. " + calibration,
+			drawCalibration(e.Sample, m.ECE)},
+		{"families", "Recall by family", "", families},
+		{"confusion", "Confusion matrix", "", drawConfusion(m.Labels, m.Confusion)},
+		{"training", "Training", "", training},
 	} {
-		data, err := os.ReadFile(filepath.Join(dir, p.file+".png"))
-		if errors.Is(err, fs.ErrNotExist) {
+		if p.plot == nil {
 			continue
-		} else if err != nil {
+		}
+		path := filepath.Join(dir, p.file+".png")
+		if err := p.plot.save(path); err != nil {
+			return nil, err
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
 			return nil, err
 		}
 		url := template.URL("data:image/png;base64," + base64.StdEncoding.EncodeToString(data))
