@@ -2,7 +2,6 @@ package evaluate
 
 import (
 	"context"
-	"errors"
 
 	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/evaluate/baseline"
@@ -38,12 +37,12 @@ func (e *evaluation) baselines(ctx context.Context) ([]metrics.Baseline, error) 
 }
 
 // trainingNames reads the training split.
-func trainingNames(ctx context.Context, data string) (names []string, malicious []bool, err error) {
+func trainingNames(ctx context.Context, data string) (names []string, malicious []bool, _ error) {
 	split, err := datasets.Open(data, "train")
 	if err != nil {
 		return nil, nil, err
 	}
-	defer func() { err = errors.Join(err, split.Close()) }()
+	defer split.Close()
 	for b, err := range split.Batches(ctx) {
 		if err != nil {
 			return nil, nil, err

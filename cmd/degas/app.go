@@ -209,6 +209,16 @@ func arguments(ctx *cli.Context, least, most int) error {
 	return nil
 }
 
+// action is do, after the check of arguments.
+func action(least, most int, do cli.ActionFunc) cli.ActionFunc {
+	return func(ctx *cli.Context) error {
+		if err := arguments(ctx, least, most); err != nil {
+			return err
+		}
+		return do(ctx)
+	}
+}
+
 // argument is the i-th positional argument or a default.
 func argument(ctx *cli.Context, i int, def string) string {
 	return cmp.Or(ctx.Args().Get(i), def)

@@ -20,18 +20,15 @@ McNemar's test of the verdicts at each one's threshold.
 Example: degas compare runs/cnn-1 runs/lstm-1 --out comparison`,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "data", Usage: "processed `DIR` (the first run's)"},
-			&cli.StringFlag{Name: "split", Value: "test", Usage: "train, validation or test"},
+			splitFlag,
 			&cli.StringFlag{Name: "out", Usage: "write compare.json and roc.png to `DIR`"},
 			jsonFlag,
 		},
-		Action: c.compareAction,
+		Action: action(2, -1, c.compareAction),
 	}
 }
 
 func (c *command) compareAction(ctx *cli.Context) error {
-	if err := arguments(ctx, 2, -1); err != nil {
-		return err
-	}
 	if err := oneOfSplits(ctx, splits); err != nil {
 		return err
 	}

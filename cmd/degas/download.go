@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -49,7 +50,6 @@ func (c *command) downloadAction(ctx *cli.Context) error {
 			"no source named: writing the built-in sample, which is for trying degas out. See degas download-data --list")
 	}
 	bar := c.progress()
-	defer bar.close()
 	report, err := sources.Download(ctx.Context, out, args, sources.Options{
 		From: ctx.String("from"), Mirror: ctx.String("mirror"), UpdateChecksums: ctx.Bool("update-checksums"),
 		Format: ctx.String("format"), Class: ctx.String("class"), Family: ctx.String("family"), Progress: bar.fetching(),
@@ -77,10 +77,7 @@ func downloadArgs(args []string, out string) ([]string, string) {
 			return args[:1], args[1]
 		}
 	}
-	if out == "" {
-		out = defaultRaw
-	}
-	return args, out
+	return args, cmp.Or(out, defaultRaw)
 }
 
 func (c *command) listSources(asJSON bool) error {
@@ -109,40 +106,33 @@ func (c *command) listSources(asJSON bool) error {
 		if r.Dead != "" {
 			good += " (link dead: " + r.Dead + ")"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", r.Name, known(r.Rows), bytesOrDash(r.Bytes), r.Licence, good)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", r.Name, shortOrDash(r.Rows, ""), shortOrDash(r.Bytes, "B"), r.Licence, good)
 	}
 	fmt.Fprintln(w, "\nCitations and addresses: degas download-data --list --json")
 	return w.Flush()
 }
 
-func known(n int64) string {
+func shortOrDash(n int64, unit string) string {
 	if n == 0 {
 		return "-"
 	}
-	return short(float64(n))
-}
-
-func bytesOrDash(n int64) string {
-	if n == 0 {
-		return "-"
-	}
-	return short(float64(n)) + "B"
+	return short(float64(n)) + unit
 }
 
 // fetching shows downloads: a bar a file, and one line for what a person should know.
 func (p *progress) fetching() func(fetch.Event) {
 	return func(e fetch.Event) {
+		note := ""
 		switch e.Kind {
 		case fetch.EventRetry:
 			p.line("%s: %v; again in %s", e.Path, e.Err, e.Wait)
-			p.set(e.Path, "B", e.Bytes, e.Size, "retrying")
+			note = "retrying"
 		case fetch.EventDone:
 			p.line("%s: %sB", e.Path, short(float64(e.Bytes)))
-			p.set(e.Path, "B", e.Bytes, max(e.Bytes, 1), "")
+			e.Size = max(e.Bytes, 1)
 		case fetch.EventExtract:
-			p.set(e.Path, "B", e.Bytes, e.Size, "unpacking")
-		default:
-			p.set(e.Path, "B", e.Bytes, e.Size, "")
+			note = "unpacking"
 		}
+		p.set(e.Path, "B", e.Bytes, e.Size, note)
 	}
 }

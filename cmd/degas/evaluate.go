@@ -28,7 +28,7 @@ Example: degas evaluate-model runs/first
 Example: degas evaluate-model runs/first --protocol leave-family-out --folds 8 --epochs 2`,
 		Flags: append([]cli.Flag{
 			&cli.StringFlag{Name: "data", Usage: "`DIR` of process-data's output (the run's own)"},
-			&cli.StringFlag{Name: "split", Value: "test", Usage: "train, validation or test"},
+			splitFlag,
 			&cli.StringSliceFlag{Name: "fail-if",
 				Usage: "end with status 1 when a `CONDITION` holds, such as auc<0.999 or tpr@fpr=1e-3<0.97"},
 			&cli.BoolFlag{Name: "no-baselines",
@@ -37,14 +37,11 @@ Example: degas evaluate-model runs/first --protocol leave-family-out --folds 8 -
 			&cli.StringFlag{Name: "out", Usage: "`DIR` to write to (RUN/evaluation)"},
 			jsonFlag,
 		}, protocolFlags...),
-		Action: c.evaluateAction,
+		Action: action(1, 1, c.evaluateAction),
 	}
 }
 
 func (c *command) evaluateAction(ctx *cli.Context) error {
-	if err := arguments(ctx, 1, 1); err != nil {
-		return err
-	}
 	var gates []metrics.Gate
 	for _, text := range ctx.StringSlice("fail-if") {
 		g, err := metrics.ParseGate(text)
@@ -63,7 +60,6 @@ func (c *command) evaluateAction(ctx *cli.Context) error {
 		return err
 	}
 	bar := c.progress()
-	defer bar.close()
 	o := runOptions(ctx)
 	o.Baselines, o.Progress = !ctx.Bool("no-baselines"), bar.counting("score", "names")
 	o.Out = cmp.Or(o.Out, filepath.Join(o.RunDir, "evaluation"))
@@ -75,7 +71,10 @@ func (c *command) evaluateAction(ctx *cli.Context) error {
 	if ctx.Bool("json") {
 		err = c.printJSON(m)
 	} else if ctx.Bool("markdown") {
-		err = c.printFile(filepath.Join(o.Out, "report.md"))
+		var text []byte
+		if text, err = os.ReadFile(filepath.Join(o.Out, "report.md")); err == nil {
+			_, err = c.out.Write(text)
+		}
 	} else if err = report.Print(c.out, m); err == nil {
 		_, err = fmt.Fprintf(c.out, "\nreport      %s\n", filepath.Join(o.Out, "report.html"))
 	}
@@ -85,19 +84,11 @@ func (c *command) evaluateAction(ctx *cli.Context) error {
 	return metrics.Check(m, gates)
 }
 
+var splitFlag = &cli.StringFlag{Name: "split", Value: "test", Usage: "train, validation or test"}
+
 // runOptions are what the flags of a command that measures a run say.
 func runOptions(ctx *cli.Context) evaluate.RunOptions {
 	return evaluate.RunOptions{
 		RunDir: ctx.Args().First(), Data: ctx.String("data"), Split: ctx.String("split"), Out: ctx.String("out"),
 	}
-}
-
-// printFile copies a text to stdout.
-func (c *command) printFile(path string) error {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	_, err = c.out.Write(data)
-	return err
 }

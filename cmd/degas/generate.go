@@ -2,10 +2,10 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -43,14 +43,11 @@ func (c *command) generate() *cli.Command {
 				Usage: "one JSON object a line in place of names; of --list and --layout umudga, the result as JSON",
 			},
 		},
-		Action: c.generateAction,
+		Action: action(0, 0, c.generateAction),
 	}
 }
 
 func (c *command) generateAction(ctx *cli.Context) error {
-	if err := arguments(ctx, 0, 0); err != nil {
-		return err
-	}
 	if ctx.Bool("list") {
 		return c.listFamilies(ctx.Bool("json"))
 	}
@@ -136,10 +133,7 @@ func chooseFamilies(names []string, variant string) ([]synth.Family, error) {
 
 // eachFamily gives write the names of one family after the other, and says on stderr if there are fewer than asked for.
 func (c *command) eachFamily(
-	ctx context.Context,
-	families []synth.Family,
-	p synth.Params,
-	write func(f synth.Family, names []string) error,
+	ctx context.Context, families []synth.Family, p synth.Params, write func(f synth.Family, names []string) error,
 ) error {
 	for _, f := range families {
 		if err := ctx.Err(); err != nil {
@@ -159,15 +153,13 @@ func (c *command) eachFamily(
 	return nil
 }
 
-// generated is one line of --json.
-type generated struct {
-	Domain string `json:"domain"`
-	Class  string `json:"class"`
-	Family string `json:"family"`
-}
-
 // writeNames prints families one after the other as lines, csv or json.
 func (c *command) writeNames(ctx context.Context, families []synth.Family, p synth.Params, layout string) error {
+	type line struct {
+		Domain string `json:"domain"`
+		Class  string `json:"class"`
+		Family string `json:"family"`
+	}
 	w := bufio.NewWriterSize(c.out, 1<<16)
 	e := json.NewEncoder(w)
 	if layout == "csv" {
@@ -180,7 +172,7 @@ func (c *command) writeNames(ctx context.Context, families []synth.Family, p syn
 			case "csv":
 				_, err = fmt.Fprintf(w, "%s,%s,%s\n", n, f.Class, f.Name)
 			case "json":
-				err = e.Encode(generated{n, f.Class, f.Name})
+				err = e.Encode(line{n, f.Class, f.Name})
 			default:
 				_, err = fmt.Fprintln(w, n)
 			}
@@ -201,11 +193,7 @@ var tiers = []int{1_000, 5_000, 10_000, 50_000, 100_000, 500_000, 1_000_000}
 
 // writeTree writes lists as UMUDGA lays them out, each tier a prefix of the next, and benign names as its legit folder.
 func (c *command) writeTree(
-	ctx context.Context,
-	families []synth.Family,
-	p synth.Params,
-	out string,
-	asJSON bool,
+	ctx context.Context, families []synth.Family, p synth.Params, out string, asJSON bool,
 ) error {
 	root := filepath.Join(out, "Fully Qualified Domain Names")
 	rows, err := synth.Sample(synth.SampleOptions{Seed: p.Seed + 1, Benign: p.Count})
@@ -237,22 +225,15 @@ func writeTiers(dir string, names []string, count int) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	sizes := []int{count}
-	for _, t := range tiers {
-		if t < count {
-			sizes = append(sizes, t)
+	for _, n := range append([]int{count}, tiers...) {
+		if n > count {
+			break
 		}
-	}
-	for _, n := range sizes {
-		err := atomicfile.WriteFunc(filepath.Join(dir, fmt.Sprintf("%d.txt", n)), func(w io.Writer) error {
-			for _, name := range names[:min(n, len(names))] {
-				if _, err := fmt.Fprintln(w, name); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		if err != nil {
+		var list bytes.Buffer
+		for _, name := range names[:min(n, len(names))] {
+			fmt.Fprintln(&list, name)
+		}
+		if err := atomicfile.Write(filepath.Join(dir, fmt.Sprintf("%d.txt", n)), list.Bytes()); err != nil {
 			return err
 		}
 	}

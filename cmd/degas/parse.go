@@ -9,25 +9,13 @@ import (
 // parseBytes reads a size: 1048576, 512MiB, 2GiB, 2G.
 func parseBytes(s string) (int64, error) {
 	number := strings.TrimRight(s, "KMGTiB")
-	unit := int64(1)
-	switch strings.TrimSuffix(strings.TrimSuffix(s[len(number):], "B"), "i") {
-	case "":
-	case "K":
-		unit = 1 << 10
-	case "M":
-		unit = 1 << 20
-	case "G":
-		unit = 1 << 30
-	case "T":
-		unit = 1 << 40
-	default:
-		return 0, fmt.Errorf("%q is no size such as 512MiB or 2GiB", s)
-	}
+	prefix := strings.TrimSuffix(strings.TrimSuffix(s[len(number):], "B"), "i")
+	unit := map[string]float64{"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}[prefix]
 	n, err := strconv.ParseFloat(number, 64)
-	if err != nil || n <= 0 || n*float64(unit) > 1<<62 {
+	if n *= unit; err != nil || !(n > 0 && n <= 1<<62) {
 		return 0, fmt.Errorf("%q is no size such as 512MiB or 2GiB", s)
 	}
-	return int64(n * float64(unit)), nil
+	return int64(n), nil
 }
 
 // parseShare reads a share: 0.01 or 1%.

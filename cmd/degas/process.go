@@ -39,14 +39,11 @@ func (c *command) process() *cli.Command {
 			&cli.IntFlag{Name: "workers", Usage: "0: one a core; the output does not depend on it"},
 			jsonFlag,
 		},
-		Action: c.processAction,
+		Action: action(0, 2, c.processAction),
 	}
 }
 
 func (c *command) processAction(ctx *cli.Context) error {
-	if err := arguments(ctx, 0, 2); err != nil {
-		return err
-	}
 	memory, err := parseBytes(ctx.String("memory"))
 	if err != nil {
 		return usagef("memory: %w", err)

@@ -51,7 +51,6 @@ func checkProtocol(ctx *cli.Context) error {
 // runProtocol does the trainings and prints the table.
 func (c *command) runProtocol(ctx *cli.Context) error {
 	bar := c.progress()
-	defer bar.close()
 	g, err := protocol.Run(ctx.Context, protocol.Options{
 		RunDir: ctx.Args().First(), Data: ctx.String("data"), Protocol: ctx.String("protocol"),
 		Folds: ctx.Int("folds"), Epochs: ctx.Int("epochs"), Names: ctx.Int("names"), Observer: bar.training(),

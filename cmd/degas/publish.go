@@ -35,14 +35,11 @@ func (c *command) publish() *cli.Command {
 			},
 			jsonFlag,
 		},
-		Action: c.publishAction,
+		Action: action(1, 1, c.publishAction),
 	}
 }
 
 func (c *command) publishAction(ctx *cli.Context) error {
-	if err := arguments(ctx, 1, 1); err != nil {
-		return err
-	}
 	if ctx.String("to") == "" {
 		return usagef("publish-model: --to TARGET is missing. Try: --to /srv/models")
 	}

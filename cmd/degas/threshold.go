@@ -19,14 +19,18 @@ func (c *command) threshold() *cli.Command {
 ones are called malicious. It is kept in the run's model: evaluate-model, predict and every export use it from then on.
 
 Example: degas choose-threshold runs/first --fpr 1e-3`,
-		Flags: []cli.Flag{
+		Flags: append([]cli.Flag{
 			&cli.Float64Flag{Name: "fpr", Value: 1e-3, Usage: "false alarms a benign name"},
-			&cli.StringFlag{Name: "data", Usage: "processed `DIR` (the run's own)"},
-			&cli.StringFlag{Name: "split", Value: "validation", Usage: "validation or train; test is for measuring"},
-			jsonFlag,
-		},
-		Action: c.thresholdAction,
+		}, tuningFlags...),
+		Action: action(1, 1, c.thresholdAction),
 	}
+}
+
+// tuningFlags belong to the commands that change a run's model by what they measure.
+var tuningFlags = []cli.Flag{
+	&cli.StringFlag{Name: "data", Usage: "processed `DIR` (the run's own)"},
+	&cli.StringFlag{Name: "split", Value: "validation", Usage: "validation or train; test is for measuring"},
+	jsonFlag,
 }
 
 // Splits to measure on, and those that something may be chosen on.
@@ -49,9 +53,6 @@ func oneOfSplits(ctx *cli.Context, known []string) error {
 }
 
 func (c *command) thresholdAction(ctx *cli.Context) error {
-	if err := arguments(ctx, 1, 1); err != nil {
-		return err
-	}
 	if err := oneOfSplits(ctx, tuningSplits); err != nil {
 		return err
 	}
@@ -84,19 +85,12 @@ head's weights: every export has it. The order of scores and, at the threshold t
 same; of more than two labels, the number of false alarms does.
 
 Example: degas calibrate runs/first`,
-		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "data", Usage: "processed `DIR` (the run's own)"},
-			&cli.StringFlag{Name: "split", Value: "validation", Usage: "validation or train; test is for measuring"},
-			jsonFlag,
-		},
-		Action: c.calibrateAction,
+		Flags:  tuningFlags,
+		Action: action(1, 1, c.calibrateAction),
 	}
 }
 
 func (c *command) calibrateAction(ctx *cli.Context) error {
-	if err := arguments(ctx, 1, 1); err != nil {
-		return err
-	}
 	if err := oneOfSplits(ctx, tuningSplits); err != nil {
 		return err
 	}

@@ -19,9 +19,11 @@ type Scorer interface {
 // Kind is a way to make a Scorer.
 type Kind struct {
 	Name, Description string
-	// Train learns from names, malicious[i] saying what names[i] is. Equal names, labels and seed give an equal Scorer.
-	Train func(ctx context.Context, names []string, malicious []bool, seed uint64) (Scorer, error)
+	Train             Trainer
 }
+
+// Trainer learns from names, malicious[i] saying what names[i] is. Equal names, labels and seed give an equal Scorer.
+type Trainer func(ctx context.Context, names []string, malicious []bool, seed uint64) (Scorer, error)
 
 // Kinds holds every kind by its name; files that have one register it in init.
 var Kinds = registry.New[Kind]("baseline")

@@ -20,15 +20,11 @@ func init() {
 	bagged := fmt.Sprintf("%d golearn trees, %d random names each, on ", forestTrees, forestRows)
 	register(Kind{
 		Name: "forest, 3 features", Description: bagged + "length, entropy and share of vowels (Devo's features)",
-		Train: func(ctx context.Context, names []string, malicious []bool, seed uint64) (Scorer, error) {
-			return trainForest(ctx, &view{features: len(devoFeatures)}, names, malicious, seed)
-		}})
+		Train: forestOn(len(devoFeatures))})
 	register(Kind{
 		Name: "forest, lexical", Description: fmt.Sprintf(
 			"%s%d lexical features, two of them how usual its n-grams are in benign names", bagged, len(wideFeatures)),
-		Train: func(ctx context.Context, names []string, malicious []bool, seed uint64) (Scorer, error) {
-			return trainForest(ctx, &view{len(wideFeatures), newGramTable(names, malicious)}, names, malicious, seed)
-		}})
+		Train: forestOn(len(wideFeatures))})
 }
 
 const (
@@ -74,23 +70,27 @@ func (f *forest) Score(name string) float64 {
 	return sum / float64(len(f.trees))
 }
 
-func trainForest(ctx context.Context, v *view, names []string, malicious []bool, seed uint64) (Scorer, error) {
-	f := &forest{v, make([][]node, forestTrees)}
-	var group errgroup.Group
-	group.SetLimit(runtime.GOMAXPROCS(0))
-	for t := range f.trees {
-		group.Go(func() (err error) {
-			if err = ctx.Err(); err == nil {
-				rng := rand.New(rand.NewPCG(seed, uint64(t)))
-				f.trees[t], err = newGrower(rng, v, names, malicious).tree(levelsAtOnce)
-			}
-			return err
-		})
+// forestOn trains forests on the first of wideFeatures.
+func forestOn(features int) Trainer {
+	return func(ctx context.Context, names []string, malicious []bool, seed uint64) (Scorer, error) {
+		v := &view{features: features}
+		if features > len(lexicalFeatures) {
+			v.grams = newGramTable(names, malicious)
+		}
+		f := &forest{v, make([][]node, forestTrees)}
+		group, ctx := errgroup.WithContext(ctx)
+		group.SetLimit(runtime.GOMAXPROCS(0))
+		for t := range f.trees {
+			group.Go(func() (err error) {
+				if err = ctx.Err(); err == nil {
+					rng := rand.New(rand.NewPCG(seed, uint64(t)))
+					f.trees[t], err = newGrower(rng, v, names, malicious).tree(levelsAtOnce)
+				}
+				return err
+			})
+		}
+		return f, group.Wait()
 	}
-	if err := group.Wait(); err != nil {
-		return nil, err
-	}
-	return f, nil
 }
 
 // levelsAtOnce that golearn grows of a tree on one grid. Below a split it looks at a grid through views, each of which

@@ -42,12 +42,7 @@ func NewCurve(s *Sample) *Curve {
 	for i := range scores {
 		scores[i] = s.Score(i)
 	}
-	return curveOf(s, scores)
-}
-
-// curveOf is NewCurve for other scores of the sample's names.
-func curveOf(s *Sample, scores []float64) *Curve {
-	return newCurve(scores, func(i int) bool { return s.Truth[i] != 0 })
+	return newCurve(scores, s.malicious)
 }
 
 // newCurve is the curve of scores; malicious tells the kind of the i-th.

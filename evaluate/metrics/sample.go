@@ -36,6 +36,8 @@ func (s *Sample) Score(i int) float64 { return model.ScoreOf(s.Row(i)) }
 // Predicted is the label the model gives name i at a threshold, as an index into Labels.
 func (s *Sample) Predicted(i int, threshold float64) int { return model.LabelOf(s.Row(i), threshold) }
 
+func (s *Sample) malicious(i int) bool { return s.Truth[i] != 0 }
+
 // validate reports what makes a sample unusable.
 func (s *Sample) validate() error {
 	n, k := len(s.Names), len(s.Labels)

@@ -39,6 +39,10 @@ func (c *canvas) save(path string) error {
 	return chart.Save(c.Plot, c.width, c.height, path)
 }
 
+func (c *canvas) limits(left, right, low, high float64) {
+	c.X.Min, c.X.Max, c.Y.Min, c.Y.Max = left, right, low, high
+}
+
 // line adds a line, with a dot at each point if dots is set, and its entry in the legend.
 func (c *canvas) line(xy plotter.XYs, paint color.Color, name string, dots bool) {
 	l, points, err := plotter.NewLinePoints(xy)

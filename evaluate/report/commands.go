@@ -24,27 +24,23 @@ func (e *Evaluation) Again() []string {
 	if run.Config.Data == "" {
 		return nil
 	}
-	var commands [][]string
-	var data []string
+	var out, data []string
+	add := func(words ...string) { out = append(out, shell(words)) }
 	if elsewhere := e.Elsewhere(); elsewhere != "" {
 		data = []string{"--data", elsewhere}
 	} else {
-		commands = append(commands, processCommand(e.Data.Options, run.Config.Data))
+		add(processCommand(e.Data.Options, run.Config.Data)...)
 	}
 	if len(e.History) > 0 {
-		commands = append(commands, trainCommand(run))
+		add(trainCommand(run)...)
 	}
 	for _, t := range e.Tunings {
-		commands = append(commands, tuneCommand(t, run))
+		add(tuneCommand(t, run)...)
 	}
 	for _, g := range e.Metrics.Generalisation {
-		commands = append(commands, append(protocolCommand(g, run.Dir), data...))
+		add(append(protocolCommand(g, run.Dir), data...)...)
 	}
-	commands = append(commands, append([]string{"degas", "evaluate-model", run.Dir, "--split", e.Split}, data...))
-	var out []string
-	for _, words := range commands {
-		out = append(out, shell(words))
-	}
+	add(append([]string{"degas", "evaluate-model", run.Dir, "--split", e.Split}, data...)...)
 	return out
 }
 

@@ -66,7 +66,7 @@ func drawConfusion(labels []string, count [][]int) *canvas {
 	p.X.Tick.Marker, p.Y.Tick.Marker = columns, rows
 	p.X.Tick.Length, p.Y.Tick.Length = vg.Points(5), vg.Points(5) // space between axis and label, without a line
 	p.X.Tick.LineStyle.Color, p.Y.Tick.LineStyle.Color = color.Transparent, color.Transparent
-	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = -0.5, float64(k)-0.5, -0.5, float64(k)-0.5
+	p.limits(-0.5, float64(k)-0.5, -0.5, float64(k)-0.5)
 	if k <= 8 {
 		p.width, p.height = 3+1.1*float64(k), 1.6+0.8*float64(k)
 		p.cellTexts(count)
@@ -127,8 +127,7 @@ func drawTraining(history rundir.History) *canvas {
 		fmt.Sprintf(kept, best.Epoch, best.ValidationAUC))
 	p.Legend.Top = true
 	from, to := history[0].Epoch, history[len(history)-1].Epoch
-	p.X.Min, p.X.Max = float64(from)-0.3, float64(to)+0.3
-	p.Y.Min, p.Y.Max = 0, max(p.Y.Max, 0)*1.25 // room for the legend
+	p.limits(float64(from)-0.3, float64(to)+0.3, 0, max(p.Y.Max, 0)*1.25) // room for the legend
 	var ticks []float64
 	for e := from; e <= to; e += 1 + (len(history)-1)/15 {
 		ticks = append(ticks, float64(e))
@@ -166,7 +165,7 @@ func drawScores(s *metrics.Sample, threshold float64) *canvas {
 	mark.Color, mark.Width, mark.Dashes = chart.Ink, vg.Points(1), []vg.Length{vg.Points(4), vg.Points(3)}
 	p.Add(mark)
 	p.Legend.Add(fmt.Sprintf("threshold %.7g", threshold), mark)
-	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = 0, 1, 0, top
+	p.limits(0, 1, 0, top)
 	p.X.Tick.Marker, p.Y.Tick.Marker = shares, chart.CountTicks{}
 	p.Legend.Top = true
 	p.Legend.XOffs = vg.Points(-120)
@@ -189,7 +188,7 @@ func drawCalibration(s *metrics.Sample, expected metrics.Number) *canvas {
 	}
 	p.line(plotter.XYs{{X: 0, Y: 0}, {X: 1, Y: 1}}, chart.Ink, "calibrated", false)
 	p.line(xy, chart.Blue, "this model", true)
-	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = 0, 1, 0, 1
+	p.limits(0, 1, 0, 1)
 	p.Legend.Top, p.Legend.Left = true, true
 	return p
 }
@@ -224,9 +223,8 @@ func drawFamilies(m *metrics.Metrics) *canvas {
 		p.marks(dots, draw.CircleGlyph{}, chart.Orange, vg.Points(3), name)
 	}
 	p.NominalY(names...)
-	p.X.Min, p.X.Max = 0, 1
 	p.X.Tick.Marker = shares
-	p.Y.Min, p.Y.Max = -0.7, float64(n)+1.1 // room for the legend above the bars
+	p.limits(0, 1, -0.7, float64(n)+1.1) // room for the legend above the bars
 	p.Legend.Top, p.Legend.Left = true, true
 	p.Legend.XOffs = vg.Points(6)
 	return p

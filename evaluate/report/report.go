@@ -5,7 +5,7 @@
 package report
 
 import (
-	"embed"
+	_ "embed"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -13,7 +13,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"sync"
 	texttemplate "text/template"
 
 	"github.com/degas-dns/degas/datasets"
@@ -40,19 +39,11 @@ const (
 	PageFile    = "report.html"
 )
 
-//go:embed report.html report.md.tmpl
-var templates embed.FS
+//go:embed report.html
+var pageTemplate string
 
-// The templates are parsed when the first report is written: most commands write none.
-var (
-	pageTemplate = sync.OnceValue(func() executor {
-		return template.Must(template.New("report.html").Funcs(functions).ParseFS(templates, "report.html"))
-	})
-	markdownTemplate = sync.OnceValue(func() executor {
-		t := texttemplate.New("report.md.tmpl").Funcs(functions)
-		return texttemplate.Must(t.ParseFS(templates, "report.md.tmpl"))
-	})
-)
+//go:embed report.md.tmpl
+var markdownTemplate string
 
 // Write writes metrics.json, plots/*.png, report.md and report.html to dir, which exists.
 func Write(dir string, e *Evaluation) error {
@@ -65,8 +56,12 @@ func Write(dir string, e *Evaluation) error {
 		return err
 	}
 	return errors.Join(
-		execute(markdownTemplate(), filepath.Join(dir, "report.md"), p),
-		execute(pageTemplate(), filepath.Join(dir, PageFile), p))
+		atomicfile.WriteFunc(filepath.Join(dir, "report.md"), func(w io.Writer) error {
+			return texttemplate.Must(texttemplate.New("").Funcs(functions).Parse(markdownTemplate)).Execute(w, p)
+		}),
+		atomicfile.WriteFunc(filepath.Join(dir, PageFile), func(w io.Writer) error {
+			return template.Must(template.New("").Funcs(functions).Parse(pageTemplate)).Execute(w, p)
+		}))
 }
 
 // WriteComparison writes compare.json and roc.png to dir, which it makes.
@@ -76,15 +71,6 @@ func WriteComparison(dir string, c *metrics.Comparison) error {
 	}
 	return errors.Join(
 		rundir.WriteJSON(filepath.Join(dir, "compare.json"), c), drawCurves(c).save(filepath.Join(dir, "roc.png")))
-}
-
-// executor is a template of html/template or text/template.
-type executor interface {
-	Execute(w io.Writer, data any) error
-}
-
-func execute(t executor, path string, p *page) error {
-	return atomicfile.WriteFunc(path, func(w io.Writer) error { return t.Execute(w, p) })
 }
 
 // picture is a plot as the page embeds it.

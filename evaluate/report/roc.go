@@ -46,7 +46,7 @@ func rocCanvas(title string, negatives int) *canvas {
 	p.Add(plotter.NewGrid())
 	p.X.Tick.Marker, p.Y.Tick.Marker = chart.PowerTicks{}, shares
 	p.Legend.XOffs, p.Legend.YOffs = vg.Points(-14), vg.Points(14) // at the lower right, where no curve of use comes by
-	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = low, 0, 0, 1.01
+	p.limits(low, 0, 0, 1.01)
 	return p
 }
 
@@ -78,7 +78,7 @@ func drawPR(c *metrics.Curve, m *metrics.Metrics) *canvas {
 	p.Add(plotter.NewGrid())
 	p.line(thin(xy), chart.Blue, "model", false)
 	p.line(plotter.XYs{{X: 0, Y: base}, {X: 1, Y: base}}, chart.Grey, "guessing", false)
-	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = 0, 1, 0, 1.01
+	p.limits(0, 1, 0, 1.01)
 	p.X.Tick.Marker, p.Y.Tick.Marker = shares, shares
 	p.Legend.Left = true
 	p.Legend.XOffs, p.Legend.YOffs = vg.Points(14), vg.Points(40)
