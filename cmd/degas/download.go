@@ -3,9 +3,9 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"io"
 	"path/filepath"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/degas-dns/degas/datasets/fetch"
 	"github.com/degas-dns/degas/datasets/sources"
@@ -37,7 +37,7 @@ func (c *command) download() *cli.Command {
 
 func (c *command) downloadAction(ctx *cli.Context) error {
 	if ctx.Bool("list") {
-		return c.listSources(ctx.Bool("json"))
+		return c.listSources(ctx)
 	}
 	args, out := downloadArgs(ctx.Args().Slice(), ctx.String("out"))
 	for _, arg := range args {
@@ -80,7 +80,7 @@ func downloadArgs(args []string, out string) ([]string, string) {
 	return args, cmp.Or(out, defaultRaw)
 }
 
-func (c *command) listSources(asJSON bool) error {
+func (c *command) listSources(ctx *cli.Context) error {
 	type row struct {
 		Name     string `json:"name"`
 		Title    string `json:"title"`
@@ -96,20 +96,18 @@ func (c *command) listSources(asJSON bool) error {
 	for _, s := range sources.All() {
 		rows = append(rows, row{s.Name, s.Title, s.Rows, s.Bytes, s.Licence, s.Citation, s.Homepage, s.Good, s.Dead})
 	}
-	if asJSON {
-		return c.printJSON(rows)
-	}
-	w := tabwriter.NewWriter(c.out, 2, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "NAME\tROWS\tSIZE\tLICENCE\tGOOD FOR")
-	for _, r := range rows {
-		good := r.Good
-		if r.Dead != "" {
-			good += " (link dead: " + r.Dead + ")"
+	return c.show(ctx, rows, func(w io.Writer) {
+		fmt.Fprintln(w, "NAME\tROWS\tSIZE\tLICENCE\tGOOD FOR")
+		for _, r := range rows {
+			good := r.Good
+			if r.Dead != "" {
+				good += " (link dead: " + r.Dead + ")"
+			}
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n",
+				r.Name, shortOrDash(r.Rows, ""), shortOrDash(r.Bytes, "B"), r.Licence, good)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", r.Name, shortOrDash(r.Rows, ""), shortOrDash(r.Bytes, "B"), r.Licence, good)
-	}
-	fmt.Fprintln(w, "\nCitations and addresses: degas download-data --list --json")
-	return w.Flush()
+		fmt.Fprintln(w, "\nCitations and addresses: degas download-data --list --json")
+	})
 }
 
 func shortOrDash(n int64, unit string) string {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
 	"path/filepath"
@@ -25,14 +26,10 @@ func (c *command) importModel() *cli.Command {
 			"measures the run, train-model --from trains it further, and export-model and predict use it.\n\n" +
 			"Example: degas import-model nyu_model.h5 --encoder degas --run original",
 		Flags: []cli.Flag{
-			&cli.StringFlag{
-				Name:  "encoder",
-				Usage: "how names become codes: " + strings.Join(model.Encoders(), ", ") + " (default: recognised by the input)",
-			},
-			&cli.StringSliceFlag{
-				Name:  "labels",
-				Usage: "names of the outputs in order, the benign one first (default: benign, malicious)",
-			},
+			&cli.StringFlag{Name: "encoder",
+				Usage: "how names become codes: " + strings.Join(model.Encoders(), ", ") + " (default: recognised by the input)"},
+			&cli.StringSliceFlag{Name: "labels",
+				Usage: "names of the outputs in order, the benign one first (default: benign, malicious)"},
 			&cli.Float64Flag{Name: "threshold", Value: 0.5, Usage: "lowest score that is not labelled benign"},
 			&cli.StringFlag{Name: "data", Value: "data/processed", Usage: "`DIR` of the data set that evaluate-model uses"},
 			&cli.StringFlag{Name: "run", Usage: "`NAME` of the run (default: the file's name and the next free number)"},
@@ -90,17 +87,15 @@ func (c *command) importAction(ctx *cli.Context) error {
 			"labels", labelsShort(strange), "data", ctx.String("data"))
 	}
 	done := imported{Run: dir, Labels: labels, Encoder: m.Spec.Encoder, Parameters: m.Weights.Size()}
-	if ctx.Bool("json") {
-		return c.printJSON(done)
-	}
 	next := "degas predict " + dir + " NAME"
 	if labels[0] == model.BinaryLabels[0] && len(strange) < len(labels)-1 {
 		next = "degas evaluate-model " + dir + " --data DIR, or " + next
 	}
-	_, err = fmt.Fprintf(c.out, "run         %s\nmodel       %s, %d parameters, %s\ninput       %d codes\n\nNext: %s\n",
-		dir, printable.Terminal(m.Spec.Name), done.Parameters,
-		printable.Terminal(strings.Join(labelsShort(labels), ", ")), m.Spec.Encoder.Window, next)
-	return err
+	return c.show(ctx, done, func(w io.Writer) {
+		fmt.Fprintf(w, "run         %s\nmodel       %s, %d parameters, %s\ninput       %d codes\n\nNext: %s\n",
+			dir, printable.Terminal(m.Spec.Name), done.Parameters,
+			printable.Terminal(strings.Join(labelsShort(labels), ", ")), m.Spec.Encoder.Window, next)
+	})
 }
 
 // targetOf returns the target that labels belong to.

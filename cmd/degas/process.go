@@ -7,7 +7,6 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/datasets/prepare"
@@ -75,10 +74,7 @@ func (c *command) processAction(ctx *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if ctx.Bool("json") {
-		return c.printJSON(m)
-	}
-	return printManifest(c.out, out, m)
+	return c.show(ctx, m, func(w io.Writer) { printManifest(w, out, m) })
 }
 
 // balanceOf is what --balance and --balance-classes ask for.
@@ -95,8 +91,7 @@ func balanceOf(ctx *cli.Context) (string, error) {
 }
 
 // printManifest prints what went in, what was left out and what came of it.
-func printManifest(out io.Writer, dir string, m *datasets.Manifest) error {
-	w := tabwriter.NewWriter(out, 2, 0, 2, ' ', 0)
+func printManifest(w io.Writer, dir string, m *datasets.Manifest) {
 	fmt.Fprintf(w, "rows in\t%d\tfrom %d files\n", m.RowsIn, len(m.Inputs))
 	for _, reason := range slices.Sorted(maps.Keys(m.RefusedBy)) {
 		fmt.Fprintf(w, "refused\t%d\t%s\n", m.RefusedBy[reason], reason)
@@ -115,8 +110,7 @@ func printManifest(out io.Writer, dir string, m *datasets.Manifest) error {
 			from("validation", d.ValidationFrom), from("test", d.TestFrom), d.Last)
 		fmt.Fprintf(w, "without\t%d\tsplit by registered domain\n", d.Undated)
 	}
-	fmt.Fprintln(w)
-	fmt.Fprintln(w, "split\trows\t"+strings.Join(datasets.ClassNames(), "\t")+"\tfamilies")
+	fmt.Fprintln(w, "\nsplit\trows\t"+strings.Join(datasets.ClassNames(), "\t")+"\tfamilies")
 	for _, s := range m.Splits {
 		fmt.Fprintf(w, "%s\t%d", s.Name, s.Rows)
 		for _, class := range datasets.ClassNames() {
@@ -129,7 +123,6 @@ func printManifest(out io.Writer, dir string, m *datasets.Manifest) error {
 	}
 	fmt.Fprintf(w, "\nfingerprint %.16s in %s\nNext: degas train-model%s\n", m.Fingerprint, dir,
 		map[bool]string{false: " " + dir}[dir == "data/processed"])
-	return w.Flush()
 }
 
 func from(split, day string) string {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"log/slog"
 	"slices"
 	"strings"
@@ -66,13 +67,11 @@ func (c *command) thresholdAction(ctx *cli.Context) error {
 	if t.TooFew {
 		slog.Warn("too few benign names for that rate: it is little more than a guess", "benign", t.Benign, "fpr", t.Wanted)
 	}
-	if ctx.Bool("json") {
-		return c.printJSON(t)
-	}
-	_, err = fmt.Fprintf(c.out, "threshold   %.6g\n"+
-		"%-11s %d of %d benign names called malicious (%.2g), %.1f %% of the malicious found\n",
-		t.Value, t.Split, t.Alarms, t.Benign, t.FPR, 100*t.TPR)
-	return err
+	return c.show(ctx, t, func(w io.Writer) {
+		fmt.Fprintf(w, "threshold   %.6g\n"+
+			"%-11s %d of %d benign names called malicious (%.2g), %.1f %% of the malicious found\n",
+			t.Value, t.Split, t.Alarms, t.Benign, t.FPR, 100*t.TPR)
+	})
 }
 
 func (c *command) calibrate() *cli.Command {
@@ -98,13 +97,11 @@ func (c *command) calibrateAction(ctx *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if ctx.Bool("json") {
-		return c.printJSON(r)
-	}
-	_, err = fmt.Fprintf(c.out, "temperature        %.4g\n"+
-		"log-likelihood     %.4f to %.4f a name\n"+
-		"calibration error  %.4f to %.4f on %d names of %s\n"+
-		"threshold          %.6g\n",
-		r.Temperature, -r.NLLBefore, -r.NLLAfter, r.ECEBefore, r.ECEAfter, r.Names, r.Split, r.Threshold)
-	return err
+	return c.show(ctx, r, func(w io.Writer) {
+		fmt.Fprintf(w, "temperature\t%.4g\n"+
+			"log-likelihood\t%.4f to %.4f a name\n"+
+			"calibration error\t%.4f to %.4f on %d names of %s\n"+
+			"threshold\t%.6g\n",
+			r.Temperature, -r.NLLBefore, -r.NLLAfter, r.ECEBefore, r.ECEAfter, r.Names, r.Split, r.Threshold)
+	})
 }

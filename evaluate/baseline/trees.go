@@ -35,8 +35,8 @@ const (
 	oneFeature  = 4    // of them by one feature, at least
 )
 
-// forest is a random forest (Breiman 2001): trees on names drawn with replacement, which choose among random features
-// at each node. Its score is the mean share of malicious training names in the leaves that a name falls into.
+// forest is a random forest (Breiman 2001). Its score is the mean share of malicious training names in the leaves that
+// a name falls into.
 type forest struct {
 	view  *view
 	trees [][]node
@@ -93,8 +93,8 @@ func forestOn(features int) Trainer {
 	}
 }
 
-// levelsAtOnce that golearn grows of a tree on one grid. Below a split it looks at a grid through views, each of which
-// asks the one above for every value, so that deep trees on one grid take many times as long.
+// levelsAtOnce of a tree grow on one grid. Below a split golearn looks at it through a view, which asks the view above
+// for every value: deep trees on one grid take many times as long.
 const levelsAtOnce = 3
 
 // grower grows a tree on names drawn with replacement.
@@ -218,8 +218,7 @@ func (g *grower) flatten(
 var classText = [2]string{"benign", "malicious"}
 
 // randomRule splits a node by the best of a few features drawn for it, where anything is gained. golearn's own
-// RandomTree draws from a generator that cannot be seeded, and its gain depends in the last digit on the order of a
-// map.
+// RandomTree cannot be seeded, and its gain depends in the last digit on the order of a map.
 type randomRule struct {
 	seed    uint64
 	choose  int

@@ -104,8 +104,8 @@ func (c *canvas) cellTexts(grid cells) {
 	c.Add(l)
 }
 
-// drawTraining draws both losses an epoch and marks the best, or the one that was blended with it: its training names
-// were others, so the lines end before it.
+// drawTraining draws both losses an epoch and marks the best epoch, or the blend with it. The lines end before a blend,
+// which is trained on other names.
 func drawTraining(history rundir.History) *canvas {
 	p := newCanvas("Training", "epoch", "loss", 8, 4.6)
 	var train, validation plotter.XYs
@@ -194,7 +194,7 @@ func drawCalibration(s *metrics.Sample, expected metrics.Number) *canvas {
 }
 
 // drawFamilies draws each family's recall as a bar, worst on top, and its recall at a false-positive rate of 1e-3 as a
-// dot. The picture grows with the number of families.
+// dot.
 func drawFamilies(m *metrics.Metrics) *canvas {
 	n := len(m.Families)
 	p := newCanvas("Recall by family, worst first", "share found", "", 8, 1.7+0.19*float64(n+2))

@@ -1,7 +1,6 @@
 // Package report shows what package metrics has measured: pictures, a page of HTML, the same as Markdown, and tables
-// for a terminal. Write makes a report's directory, WriteComparison a comparison's. The pictures are a file each
-// (roc.go, training.go, families.go, …); page.go says what the templates report.html and report.md.tmpl are given, and
-// commands.go which commands give the report once more.
+// for a terminal. Write makes a report's directory, WriteComparison a comparison's. page.go says what the
+// templates report.html and report.md.tmpl are given, and commands.go which commands give the report once more.
 package report
 
 import (

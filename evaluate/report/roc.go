@@ -18,8 +18,7 @@ import (
 // lowestRate is where the logarithmic axis of the ROC plot begins.
 const lowestRate = 1e-5
 
-// drawROC draws the ROC curve over a logarithmic false-positive rate, with the operating points and, shaded, the rates
-// for which the sample has fewer than ten benign names.
+// drawROC draws the ROC curve with the operating points.
 func drawROC(c *metrics.Curve, m *metrics.Metrics) *canvas {
 	title := fmt.Sprintf("ROC: area %.4f, 95 %% interval %.4f to %.4f", m.ROCAUC, m.ROCAUC95[0], m.ROCAUC95[1])
 	p := rocCanvas(title, c.Negatives)
@@ -32,9 +31,8 @@ func drawROC(c *metrics.Curve, m *metrics.Metrics) *canvas {
 	return p
 }
 
-// rocCanvas is a ROC plot without its curves. It shows the logarithm of the false-positive rate on a linear axis, since
-// gonum's own logarithmic one sets the label's space beside the plot, and a shade over the rates for which there are
-// fewer than ten benign names.
+// rocCanvas is a ROC plot without its curves: a linear axis of the logarithm of the false-positive rate (gonum's
+// logarithmic axis sets the label's space beside the plot), and a shade where there are fewer than ten benign names.
 func rocCanvas(title string, negatives int) *canvas {
 	p := newCanvas(title, "false-positive rate (benign names called malicious)", "true-positive rate", 8, 5)
 	low := math.Log10(lowestRate)
