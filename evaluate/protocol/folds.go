@@ -51,10 +51,9 @@ func (r *runner) leaveOut(key func(*row) string) []fold {
 	})
 	var out []fold
 	for _, held := range deal(groups, counts, r.Folds) {
-		// Lists of a source's kind hold the same names: the registered domains (as their parts) that a held-out source
-		// has names of are trained on from none. Families are told apart by more: what one has under a dynamic DNS service
-		// says nothing of another's names there.
-		shared := map[float64]bool{}
+		// Other sources have names of the same registered domains, and what was trained on would be measured. Families
+		// are told apart by more: what one has under a dynamic DNS service says nothing of another's names there.
+		shared := map[float64]bool{} // registered domains of held-out sources, as their parts
 		for _, w := range r.rows {
 			if r.Protocol == LeaveSourceOut && slices.Contains(held, key(&w)) {
 				shared[w.part] = true

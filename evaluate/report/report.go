@@ -1,6 +1,6 @@
 // Package report shows what package metrics has measured: pictures, a page of HTML, the same as Markdown, and tables
-// for a terminal. Write makes a report's directory, WriteComparison a comparison's. page.go says what the
-// templates report.html and report.md.tmpl are given, and commands.go which commands give the report once more.
+// for a terminal. Write makes a report's directory, WriteComparison a comparison's. page.go says what the templates
+// report.html and report.md.tmpl are given, and commands.go which commands give the report once more.
 package report
 
 import (
@@ -56,10 +56,10 @@ func Write(dir string, e *Evaluation) error {
 	}
 	return errors.Join(
 		atomicfile.WriteFunc(filepath.Join(dir, "report.md"), func(w io.Writer) error {
-			return texttemplate.Must(texttemplate.New("").Funcs(functions).Parse(markdownTemplate)).Execute(w, p)
+			return texttemplate.Must(texttemplate.New("report.md").Funcs(functions).Parse(markdownTemplate)).Execute(w, p)
 		}),
 		atomicfile.WriteFunc(filepath.Join(dir, PageFile), func(w io.Writer) error {
-			return template.Must(template.New("").Funcs(functions).Parse(pageTemplate)).Execute(w, p)
+			return template.Must(template.New(PageFile).Funcs(functions).Parse(pageTemplate)).Execute(w, p)
 		}))
 }
 
