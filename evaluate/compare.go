@@ -19,16 +19,10 @@ func Compare(ctx context.Context, runs []string, o RunOptions) (*metrics.Compari
 	out := o.Out // "" writes nothing
 	var scored []metrics.Compared
 	for _, dir := range runs {
-		run, err := rundir.Open(dir)
+		c, err := compared(ctx, dir, &o)
 		if err != nil {
 			return nil, fmt.Errorf("compare %s: %w", dir, err)
 		}
-		o = o.complete(run, "test") // the first run says which data set
-		c, err := compared(ctx, run, o)
-		if err != nil {
-			return nil, fmt.Errorf("compare %s: %w", dir, err)
-		}
-		c.Run = dir
 		scored = append(scored, c)
 	}
 	c, err := metrics.Compare(ctx, o.Data, o.Split, scored)
@@ -38,15 +32,20 @@ func Compare(ctx context.Context, runs []string, o RunOptions) (*metrics.Compari
 	return c, report.WriteComparison(out, c)
 }
 
-// compared scores the options' split for a comparison.
-func compared(ctx context.Context, run *rundir.Run, o RunOptions) (metrics.Compared, error) {
+// compared scores the options' split with the run in dir. The first run says what the options leave open.
+func compared(ctx context.Context, dir string, o *RunOptions) (c metrics.Compared, err error) {
+	run, err := rundir.Open(dir)
+	if err != nil {
+		return c, err
+	}
+	*o = o.complete(run, "test")
 	data, err := datasets.ReadManifest(o.Data)
 	if err != nil {
-		return metrics.Compared{}, err
+		return c, err
 	}
-	_, s, err := score(ctx, run, o)
+	_, s, err := score(ctx, run, *o)
 	return metrics.Compared{
-		Parameters: run.Model.Weights.Size(), Threshold: run.Model.Threshold, Sample: s,
+		Run: dir, Parameters: run.Model.Weights.Size(), Threshold: run.Model.Threshold, Sample: s,
 		Foreign: run.Model.Dataset != data.Fingerprint || run.BeganElsewhere(data.Fingerprint),
 	}, err
 }
