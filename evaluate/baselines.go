@@ -9,7 +9,7 @@ import (
 )
 
 // baselines trains the plain classifiers on the data set's training names and measures them beside the model.
-func (e *evaluation) baselines(ctx context.Context) ([]metrics.Baseline, error) {
+func (e evaluation) baselines(ctx context.Context) ([]metrics.Baseline, error) {
 	if e.Metrics.ROCAUC.Missing() {
 		return nil, nil // nothing to compare by
 	}

@@ -19,11 +19,11 @@ func Compare(ctx context.Context, runs []string, o RunOptions) (*metrics.Compari
 	out := o.Out // "" writes nothing
 	var scored []metrics.Compared
 	for _, dir := range runs {
-		c, err := compared(ctx, dir, &o)
+		c, completed, err := compared(ctx, dir, o)
 		if err != nil {
 			return nil, fmt.Errorf("compare %s: %w", dir, err)
 		}
-		scored = append(scored, c)
+		scored, o = append(scored, c), completed
 	}
 	c, err := metrics.Compare(ctx, o.Data, o.Split, scored)
 	if err != nil || out == "" {
@@ -32,20 +32,21 @@ func Compare(ctx context.Context, runs []string, o RunOptions) (*metrics.Compari
 	return c, report.WriteComparison(out, c)
 }
 
-// compared scores the options' split with the run in dir. The first run says what the options leave open.
-func compared(ctx context.Context, dir string, o *RunOptions) (c metrics.Compared, err error) {
+// compared scores the options' split with the run in dir. It also returns the options, in which the run fills in what
+// they leave open.
+func compared(ctx context.Context, dir string, o RunOptions) (c metrics.Compared, _ RunOptions, err error) {
 	run, err := rundir.Open(dir)
 	if err != nil {
-		return c, err
+		return c, o, err
 	}
-	*o = o.complete(run, "test")
+	o = o.complete(run, "test")
 	data, err := datasets.ReadManifest(o.Data)
 	if err != nil {
-		return c, err
+		return c, o, err
 	}
-	_, s, err := score(ctx, run, *o)
+	_, s, err := score(ctx, run, o)
 	return metrics.Compared{
 		Run: dir, Parameters: run.Model.Weights.Size(), Threshold: run.Model.Threshold, Sample: s,
 		Foreign: run.Model.Dataset != data.Fingerprint || run.BeganElsewhere(data.Fingerprint),
-	}, err
+	}, o, err
 }

@@ -43,7 +43,7 @@ func (o RunOptions) complete(run *rundir.Run, split string) RunOptions {
 
 func evaluationDir(run string) string { return filepath.Join(run, "evaluation") }
 
-// evaluation is a report under way.
+// evaluation is a report under way. Each step returns it with what the step adds.
 type evaluation struct {
 	report.Evaluation
 	options        RunOptions // filled in
@@ -55,75 +55,78 @@ type evaluation struct {
 // directory is replaced when all of it is complete; until then, and on any error, an earlier one stays as it was.
 func Run(ctx context.Context, o RunOptions) (*metrics.Metrics, error) {
 	e, err := load(o)
+	if err == nil {
+		e, err = e.measure(ctx)
+	}
+	if err == nil {
+		e, err = e.explain(ctx)
+	}
+	if err == nil {
+		err = ctx.Err() // do not replace the earlier evaluation after an interruption
+	}
 	if err != nil {
 		return nil, err
 	}
-	if err := e.measure(ctx); err != nil {
-		return nil, err
-	}
-	if err := e.explain(ctx); err != nil {
-		return nil, err
-	}
-	if err := ctx.Err(); err != nil { // interrupted while nobody looked: the earlier evaluation stays
-		return nil, err
-	}
-	return e.Metrics, atomicfile.ReplaceDir(e.options.Out, func(stage string) error {
-		return report.Write(stage, &e.Evaluation)
-	})
+	return e.Metrics, e.write()
+}
+
+// write replaces the output directory.
+func (e evaluation) write() error {
+	return atomicfile.ReplaceDir(e.options.Out, func(stage string) error { return report.Write(stage, &e.Evaluation) })
 }
 
 // load reads the run and describes what it is measured on. It refuses an output directory that it must not replace.
-func load(o RunOptions) (*evaluation, error) {
+func load(o RunOptions) (e evaluation, err error) {
 	run, err := rundir.Open(o.RunDir)
 	if err != nil {
-		return nil, err
+		return e, err
 	}
 	o = o.complete(run, "test")
 	if err := replaceable(o.Out); err != nil {
-		return nil, err
+		return e, err
 	}
-	e := &evaluation{Evaluation: report.Evaluation{Run: run, DataDir: o.Data, Split: o.Split}, options: o}
+	e = evaluation{Evaluation: report.Evaluation{Run: run, DataDir: o.Data, Split: o.Split}, options: o}
 	if e.Data, err = datasets.ReadManifest(o.Data); err != nil {
-		return nil, err
+		return e, err
 	}
 	if e.generalisation, err = run.Generalisations(e.Data.Fingerprint); err != nil {
-		return nil, err
+		return e, err
 	}
 	if e.History, err = run.History(); err != nil {
-		return nil, err
+		return e, err
 	}
 	e.Tunings, err = run.Tunings()
 	return e, err
 }
 
 // measure scores the split and computes its numbers.
-func (e *evaluation) measure(ctx context.Context) (err error) {
+func (e evaluation) measure(ctx context.Context) (_ evaluation, err error) {
 	if e.classifier, e.Sample, err = score(ctx, e.Run, e.options); err != nil {
-		return err
+		return e, err
 	}
-	m, err := metrics.Measure(ctx, e.Sample, e.Run.Model.Threshold, e.Run.Seed())
-	if err != nil {
-		return err
+	if e.Metrics, err = metrics.Measure(ctx, e.Sample, e.Run.Model.Threshold, e.Run.Seed()); err != nil {
+		return e, err
 	}
-	e.Metrics, m.Split, m.Dataset = m, e.Split, e.Data.Fingerprint
-	m.Model, err = e.Run.Model.Digest()
-	return err
+	e.Metrics.Split, e.Metrics.Dataset = e.Split, e.Data.Fingerprint
+	e.Metrics.Model, err = e.Run.Model.Digest()
+	return e, err
 }
 
 // explain adds what helps to judge the numbers: protocols, probes, plain classifiers, warnings.
-func (e *evaluation) explain(ctx context.Context) (err error) {
-	m := e.Metrics
+func (e evaluation) explain(ctx context.Context) (_ evaluation, err error) {
+	m := *e.Metrics
+	e.Metrics = &m
 	m.Generalisation = e.generalisation
 	if m.Probes, err = metrics.Probes(ctx, e.classifier, e.Sample, e.Run.Seed()); err != nil {
-		return err
+		return e, err
 	}
 	if e.options.Baselines {
 		if m.Baselines, err = e.baselines(ctx); err != nil {
-			return err
+			return e, err
 		}
 	}
 	m.Warnings = append(m.Warnings, e.warnings()...)
-	return nil
+	return e, nil
 }
 
 // score scores the options' split with the run's model.

@@ -9,7 +9,7 @@ import (
 const fewNames = 1000
 
 // warnings are what a reader must know before trusting the numbers.
-func (e *evaluation) warnings() (out []string) {
+func (e evaluation) warnings() (out []string) {
 	m, trained := e.Metrics, e.Run.Model
 	add := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
 	if !slices.ContainsFunc(e.Sample.Source, func(source string) bool { return source != "sample" }) {
