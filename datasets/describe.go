@@ -141,25 +141,23 @@ func Locate(path string) (dir string, splits []string, err error) {
 	if err != nil {
 		return "", nil, fmt.Errorf("open data set: %w", err)
 	}
-	if info.IsDir() {
-		m, err := ReadManifest(path)
-		if err != nil {
-			return "", nil, err
-		}
-		for _, s := range m.Splits {
-			splits = append(splits, s.Name)
-		}
-		return path, splits, nil
+	if dir = path; !info.IsDir() {
+		dir = filepath.Dir(path)
 	}
-	dir = filepath.Dir(path)
 	m, err := ReadManifest(dir)
+	if err != nil && !info.IsDir() {
+		err = fmt.Errorf("%s: only files of a data set are understood: %w", path, err)
+	}
 	if err != nil {
-		return "", nil, fmt.Errorf("%s: only files of a data set are understood: %w", path, err)
+		return "", nil, err
 	}
 	for _, s := range m.Splits {
-		if s.File == filepath.Base(path) {
-			return dir, []string{s.Name}, nil
+		if info.IsDir() || s.File == filepath.Base(path) {
+			splits = append(splits, s.Name)
 		}
+	}
+	if info.IsDir() || len(splits) > 0 {
+		return dir, splits, nil
 	}
 	return "", nil, fmt.Errorf("open data set: %s is no split of %s", path, filepath.Join(dir, ManifestName))
 }

@@ -58,16 +58,16 @@ func NormalizeFamily(s string) string {
 
 // plainFamily reports whether s has nothing to clean, which is the common case and costs no allocation.
 func plainFamily(s string) bool {
-	for i := 0; i < len(s); i++ {
-		if !familyByte(s[i]) {
+	return familyBytes(s) && !strings.HasSuffix(s, "dga")
+}
+
+func familyBytes(s string) bool {
+	for _, c := range []byte(s) {
+		if !(c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '_' || c == '-' || c == '.') {
 			return false
 		}
 	}
-	return !strings.HasSuffix(s, "dga")
-}
-
-func familyByte(c byte) bool {
-	return c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '_' || c == '-' || c == '.'
+	return true
 }
 
 func cleanFamily(s string) string {
@@ -75,11 +75,9 @@ func cleanFamily(s string) string {
 	for _, tail := range []string{" dga", "_dga", "-dga"} {
 		s = strings.TrimSuffix(s, tail)
 	}
-	s = strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r == ' ' || r == '\t' || r == '/' }), "_")
-	for i := 0; i < len(s); i++ {
-		if !familyByte(s[i]) {
-			return ""
-		}
+	s = strings.Join(strings.FieldsFunc(s, func(r rune) bool { return strings.ContainsRune(" \t/", r) }), "_")
+	if !familyBytes(s) {
+		return ""
 	}
 	return s
 }

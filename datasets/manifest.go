@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 // ManifestName is the file that describes a processed data set, beside its splits.
@@ -159,10 +160,8 @@ type LeakReport struct {
 
 // Split finds a split's report by name; nil when there is none.
 func (m *Manifest) Split(name string) *SplitReport {
-	for i := range m.Splits {
-		if m.Splits[i].Name == name {
-			return &m.Splits[i]
-		}
+	if i := slices.IndexFunc(m.Splits, func(s SplitReport) bool { return s.Name == name }); i >= 0 {
+		return &m.Splits[i]
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"sync"
 	"sync/atomic"
 
 	"github.com/apache/arrow/go/v15/arrow"
@@ -81,11 +82,10 @@ type SplitWriter struct {
 
 	classWords, familyWords, sourceWords arrow.Array // dictionaries
 
-	batch   *Columns
-	flushed bool
-	report  SplitReport
-	counts  struct{ class, family, source []int64 } // rows by number
-	words   struct{ families, sources []string }
+	batch  *Columns
+	report SplitReport
+	counts struct{ class, family, source []int64 } // rows by number
+	words  struct{ families, sources []string }
 }
 
 // SplitMeta is what a split's file says of itself: the metadata of its schema, and how it is compressed.
@@ -199,7 +199,7 @@ func (s *SplitWriter) flush() error {
 	err := s.w.Write(rec)
 	s.reset()
 	if errors.Is(err, errWriting) {
-		s.flushed, err = true, s.hashed.flush() // says why
+		err = s.hashed.flush() // says why
 	}
 	return s.named(err)
 }
@@ -222,11 +222,8 @@ func (s *SplitWriter) Finish() error {
 	if err == nil {
 		err = s.w.Close()
 	}
-	if !s.flushed {
-		s.flushed = true
-		if failed := s.hashed.flush(); failed != nil {
-			err = failed // which is why Arrow's writer failed, if it did
-		}
+	if failed := s.hashed.flush(); failed != nil {
+		err = failed // which is why Arrow's writer failed, if it did
 	}
 	return s.named(err)
 }
@@ -236,10 +233,7 @@ func (s *SplitWriter) Close() error { return s.named(errors.Join(s.f.Sync(), s.f
 
 // Abandon closes a file that is not finished; whoever made its folder removes it.
 func (s *SplitWriter) Abandon() {
-	if !s.flushed {
-		s.flushed = true
-		_ = s.hashed.flush() // there is an error already
-	}
+	_ = s.hashed.flush() // there is an error already
 	s.f.Close()
 }
 
@@ -272,14 +266,22 @@ type hashingWriter struct {
 	pos        int64
 	buf        []byte
 	full, free chan []byte
-	done       chan error // gets one when the goroutine ends
 	failed     atomic.Bool
+
+	// flush writes what is left, ends the goroutine and returns the first error of writing; again, the same error.
+	flush func() error
 }
 
 const hashingBuffer = 256 << 10
 
 func newHashingWriter(f io.Writer) *hashingWriter {
-	w := &hashingWriter{h: sha256.New(), full: make(chan []byte, 2), free: make(chan []byte, 3), done: make(chan error, 1)}
+	w := &hashingWriter{h: sha256.New(), full: make(chan []byte, 2), free: make(chan []byte, 3)}
+	done := make(chan error, 1) // gets one when the goroutine ends
+	w.flush = sync.OnceValue(func() error {
+		w.full <- w.buf
+		close(w.full)
+		return <-done
+	})
 	w.buf = make([]byte, 0, hashingBuffer)
 	w.free <- make([]byte, 0, hashingBuffer)
 	w.free <- make([]byte, 0, hashingBuffer)
@@ -294,7 +296,7 @@ func newHashingWriter(f io.Writer) *hashingWriter {
 			}
 			w.free <- b[:0]
 		}
-		w.done <- err
+		done <- err
 	}()
 	return w
 }
@@ -318,13 +320,6 @@ func (w *hashingWriter) Write(p []byte) (int, error) {
 		}
 	}
 	return n, nil
-}
-
-// flush writes what is left, ends the goroutine and returns the first error of writing. It may be called once.
-func (w *hashingWriter) flush() error {
-	w.full <- w.buf
-	close(w.full)
-	return <-w.done
 }
 
 // Seek answers where the writer is.

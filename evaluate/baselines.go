@@ -2,7 +2,6 @@ package evaluate
 
 import (
 	"context"
-	"errors"
 
 	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/evaluate/baseline"
@@ -10,26 +9,26 @@ import (
 )
 
 // baselines trains the plain classifiers on the data set's training names and measures them beside the model.
-func baselines(ctx context.Context, l *loaded, m *measured) ([]metrics.Baseline, error) {
-	if m.metrics.ROCAUC.Missing() {
+func (e evaluation) baselines(ctx context.Context) ([]metrics.Baseline, error) {
+	if e.Metrics.ROCAUC.Missing() {
 		return nil, nil // nothing to compare by
 	}
-	names, malicious, err := trainingNames(ctx, l.options.Data)
+	names, malicious, err := trainingNames(ctx, e.DataDir)
 	if err != nil {
 		return nil, err
 	}
-	trained, err := baseline.TrainAll(ctx, names, malicious, l.run.Seed())
+	trained, err := baseline.TrainAll(ctx, names, malicious, e.Run.Seed())
 	if err != nil {
 		return nil, err
 	}
 	var out []metrics.Baseline
 	for _, t := range trained {
-		scores, err := baseline.ScoreAll(ctx, t, m.sample.Names)
+		scores, err := baseline.ScoreAll(ctx, t, e.Sample.Names)
 		if err != nil {
 			return nil, err
 		}
 		b := metrics.Baseline{Name: t.Name, Description: t.Description, Names: len(names)}
-		if b, err = m.metrics.MeasureBaseline(ctx, b, m.sample, scores, l.run.Seed()); err != nil {
+		if b, err = e.Metrics.MeasureBaseline(ctx, b, e.Sample, scores, e.Run.Seed()); err != nil {
 			return nil, err
 		}
 		out = append(out, b)
@@ -38,12 +37,12 @@ func baselines(ctx context.Context, l *loaded, m *measured) ([]metrics.Baseline,
 }
 
 // trainingNames reads the training split.
-func trainingNames(ctx context.Context, data string) (names []string, malicious []bool, err error) {
+func trainingNames(ctx context.Context, data string) (names []string, malicious []bool, _ error) {
 	split, err := datasets.Open(data, "train")
 	if err != nil {
 		return nil, nil, err
 	}
-	defer func() { err = errors.Join(err, split.Close()) }()
+	defer split.Close()
 	for b, err := range split.Batches(ctx) {
 		if err != nil {
 			return nil, nil, err

@@ -19,17 +19,11 @@ func Compare(ctx context.Context, runs []string, o RunOptions) (*metrics.Compari
 	out := o.Out // "" writes nothing
 	var scored []metrics.Compared
 	for _, dir := range runs {
-		run, err := rundir.Open(dir)
+		c, completed, err := compared(ctx, dir, o)
 		if err != nil {
 			return nil, fmt.Errorf("compare %s: %w", dir, err)
 		}
-		o = o.complete(run, "test") // the first run says which data set
-		c, err := compared(ctx, run, o)
-		if err != nil {
-			return nil, fmt.Errorf("compare %s: %w", dir, err)
-		}
-		c.Run = dir
-		scored = append(scored, c)
+		scored, o = append(scored, c), completed
 	}
 	c, err := metrics.Compare(ctx, o.Data, o.Split, scored)
 	if err != nil || out == "" {
@@ -38,15 +32,21 @@ func Compare(ctx context.Context, runs []string, o RunOptions) (*metrics.Compari
 	return c, report.WriteComparison(out, c)
 }
 
-// compared scores the options' split for a comparison.
-func compared(ctx context.Context, run *rundir.Run, o RunOptions) (metrics.Compared, error) {
+// compared scores the options' split with the run in dir. It also returns the options, in which the run fills in what
+// they leave open.
+func compared(ctx context.Context, dir string, o RunOptions) (c metrics.Compared, _ RunOptions, err error) {
+	run, err := rundir.Open(dir)
+	if err != nil {
+		return c, o, err
+	}
+	o = o.complete(run, "test")
 	data, err := datasets.ReadManifest(o.Data)
 	if err != nil {
-		return metrics.Compared{}, err
+		return c, o, err
 	}
 	_, s, err := score(ctx, run, o)
 	return metrics.Compared{
-		Parameters: run.Model.Weights.Size(), Threshold: run.Model.Threshold, Sample: s,
+		Run: dir, Parameters: run.Model.Weights.Size(), Threshold: run.Model.Threshold, Sample: s,
 		Foreign: run.Model.Dataset != data.Fingerprint || run.BeganElsewhere(data.Fingerprint),
-	}, err
+	}, o, err
 }

@@ -43,100 +43,90 @@ func (o RunOptions) complete(run *rundir.Run, split string) RunOptions {
 
 func evaluationDir(run string) string { return filepath.Join(run, "evaluation") }
 
-// loaded is what an evaluation reads before it measures.
-type loaded struct {
+// evaluation is a report under way. Each step returns it with what the step adds.
+type evaluation struct {
+	report.Evaluation
 	options        RunOptions // filled in
-	run            *rundir.Run
-	history        rundir.History
-	tunings        []rundir.Tuning
 	generalisation []metrics.Generalisation
-	data           *datasets.Manifest
-}
-
-// measured is what a model says of a split, and the numbers that follow.
-type measured struct {
-	classifier *model.Classifier
-	sample     *metrics.Sample
-	metrics    metrics.Metrics
+	classifier     *model.Classifier
 }
 
 // Run scores a split with a run's model and writes metrics.json, plots/*.png, report.html and report.md. The output
 // directory is replaced when all of it is complete; until then, and on any error, an earlier one stays as it was.
 func Run(ctx context.Context, o RunOptions) (*metrics.Metrics, error) {
-	l, err := load(o)
+	e, err := load(o)
+	if err == nil {
+		e, err = e.measure(ctx)
+	}
+	if err == nil {
+		e, err = e.explain(ctx)
+	}
+	if err == nil {
+		err = ctx.Err() // do not replace the earlier evaluation after an interruption
+	}
 	if err != nil {
 		return nil, err
 	}
-	m, err := measure(ctx, l)
-	if err != nil {
-		return nil, err
-	}
-	explained, err := explain(ctx, l, m)
-	if err != nil {
-		return nil, err
-	}
-	if err := ctx.Err(); err != nil { // interrupted while nobody looked: the earlier evaluation stays
-		return nil, err
-	}
-	return explained, write(l.options.Out, &report.Evaluation{
-		Run: l.run, History: l.history, Tunings: l.tunings, DataDir: l.options.Data, Data: l.data, Split: l.options.Split,
-		Sample: m.sample, Metrics: explained,
-	})
+	return e.Metrics, e.write()
+}
+
+// write replaces the output directory.
+func (e evaluation) write() error {
+	return atomicfile.ReplaceDir(e.options.Out, func(stage string) error { return report.Write(stage, &e.Evaluation) })
 }
 
 // load reads the run and describes what it is measured on. It refuses an output directory that it must not replace.
-func load(o RunOptions) (*loaded, error) {
+func load(o RunOptions) (e evaluation, err error) {
 	run, err := rundir.Open(o.RunDir)
 	if err != nil {
-		return nil, err
+		return e, err
 	}
-	l := &loaded{options: o.complete(run, "test"), run: run}
-	if err := replaceable(l.options.Out); err != nil {
-		return nil, err
+	o = o.complete(run, "test")
+	if err := replaceable(o.Out); err != nil {
+		return e, err
 	}
-	if l.data, err = datasets.ReadManifest(l.options.Data); err != nil {
-		return nil, err
+	e = evaluation{Evaluation: report.Evaluation{Run: run, DataDir: o.Data, Split: o.Split}, options: o}
+	if e.Data, err = datasets.ReadManifest(o.Data); err != nil {
+		return e, err
 	}
-	if l.generalisation, err = run.Generalisations(l.data.Fingerprint); err != nil {
-		return nil, err
+	if e.generalisation, err = run.Generalisations(e.Data.Fingerprint); err != nil {
+		return e, err
 	}
-	if l.history, err = run.History(); err != nil {
-		return nil, err
+	if e.History, err = run.History(); err != nil {
+		return e, err
 	}
-	l.tunings, err = run.Tunings()
-	return l, err
+	e.Tunings, err = run.Tunings()
+	return e, err
 }
 
 // measure scores the split and computes its numbers.
-func measure(ctx context.Context, l *loaded) (*measured, error) {
-	c, s, err := score(ctx, l.run, l.options)
-	if err != nil {
-		return nil, err
+func (e evaluation) measure(ctx context.Context) (_ evaluation, err error) {
+	if e.classifier, e.Sample, err = score(ctx, e.Run, e.options); err != nil {
+		return e, err
 	}
-	m, err := metrics.Measure(ctx, s, l.run.Model.Threshold, l.run.Seed())
-	if err != nil {
-		return nil, err
+	if e.Metrics, err = metrics.Measure(ctx, e.Sample, e.Run.Model.Threshold, e.Run.Seed()); err != nil {
+		return e, err
 	}
-	m.Split, m.Dataset = l.options.Split, l.data.Fingerprint
-	m.Model, err = l.run.Model.Digest()
-	return &measured{c, s, *m}, err
+	e.Metrics.Split, e.Metrics.Dataset = e.Split, e.Data.Fingerprint
+	e.Metrics.Model, err = e.Run.Model.Digest()
+	return e, err
 }
 
-// explain gives the numbers with what helps to judge them: probes, protocols, plain classifiers, warnings.
-func explain(ctx context.Context, l *loaded, m *measured) (*metrics.Metrics, error) {
-	out := m.metrics
-	out.Generalisation = l.generalisation
-	var err error
-	if out.Probes, err = metrics.Probes(ctx, m.classifier, m.sample, l.run.Seed()); err != nil {
-		return nil, err
+// explain adds what helps to judge the numbers: protocols, probes, plain classifiers, warnings.
+func (e evaluation) explain(ctx context.Context) (_ evaluation, err error) {
+	m := *e.Metrics
+	e.Metrics = &m
+	m.Generalisation = e.generalisation
+	if m.Probes, err = metrics.Probes(ctx, e.classifier, e.Sample, e.Run.Seed()); err != nil {
+		return e, err
 	}
-	if l.options.Baselines {
-		if out.Baselines, err = baselines(ctx, l, m); err != nil {
-			return nil, err
+	if e.options.Baselines {
+		if m.Baselines, err = e.baselines(ctx); err != nil {
+			return e, err
 		}
 	}
-	out.Warnings = append(out.Warnings, warnings(l, m.sample, &out)...)
-	return &out, nil
+	m.Warnings = append(m.Warnings, e.warnings()...)
+	return e, nil
 }
 
 // score scores the options' split with the run's model.
@@ -173,9 +163,4 @@ func replaceable(out string) error {
 		}
 	}
 	return nil
-}
-
-// write makes the whole output beside its place and moves it there.
-func write(out string, e *report.Evaluation) error {
-	return atomicfile.ReplaceDir(out, func(stage string) error { return report.Write(stage, e) })
 }

@@ -11,8 +11,7 @@ import (
 )
 
 // ChooseThreshold scores a split of a run, validation unless o says otherwise, and keeps the threshold for a
-// false-positive rate in the run's model, which exports and predictions then use. A rate chosen on the split that is
-// reported later would be too good: the test split is refused.
+// false-positive rate in the run's model, which exports and predictions then use. The test split is refused.
 func ChooseThreshold(ctx context.Context, o RunOptions, fpr float64) (_ *metrics.Threshold, err error) {
 	defer addContext(&err, "choose a threshold for", o)
 	if !(fpr > 0 && fpr < 1) {

@@ -3,17 +3,16 @@ package evaluate
 import (
 	"fmt"
 	"slices"
-
-	"github.com/degas-dns/degas/evaluate/metrics"
 )
 
 // fewNames is where a test split is too small to say much.
 const fewNames = 1000
 
-// warnings are what a reader must know before trusting the numbers m of a sample.
-func warnings(l *loaded, s *metrics.Sample, m *metrics.Metrics) (out []string) {
+// warnings are what a reader must know before trusting the numbers.
+func (e evaluation) warnings() (out []string) {
+	m, trained := e.Metrics, e.Run.Model
 	add := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
-	if !slices.ContainsFunc(s.Source, func(source string) bool { return source != "sample" }) {
+	if !slices.ContainsFunc(e.Sample.Source, func(source string) bool { return source != "sample" }) {
 		add("All names come from the built-in sample, which is for trying degas out:" +
 			" these numbers say nothing about real traffic.")
 	}
@@ -24,14 +23,13 @@ func warnings(l *loaded, s *metrics.Sample, m *metrics.Metrics) (out []string) {
 		add("Validation names chose the epoch, and the threshold and the temperature if there are:" +
 			" the numbers are better than on names that chose nothing.")
 	}
-	trained := l.run.Model
 	if trained.Dataset == "" {
 		add("It is not known what the model was trained on: names may have been seen in training.")
 	} else if trained.Dataset != m.Dataset {
 		add("The model was trained on data set %.12s, measured on %.12s: names may have been seen in training.",
 			trained.Dataset, m.Dataset)
 	}
-	if n := l.data.Leaks.Crossing; n > 0 {
+	if n := e.Data.Leaks.Crossing; n > 0 {
 		add("%d groups of names cross the splits of this data set.", n)
 	}
 	if m.Benign < fewNames || m.Malicious < fewNames {
@@ -40,9 +38,9 @@ func warnings(l *loaded, s *metrics.Sample, m *metrics.Metrics) (out []string) {
 	if m.Unknown > 0 {
 		add("%d names were left out: their label does not occur in training.", m.Unknown)
 	}
-	if h := l.history; len(h) > 0 {
-		if l.run.BeganElsewhere(m.Dataset) {
-			add("Training began with the weights of %s, which may have seen these names.", l.run.Config.From)
+	if h := e.History; len(h) > 0 {
+		if e.Run.BeganElsewhere(m.Dataset) {
+			add("Training began with the weights of %s, which may have seen these names.", e.Run.Config.From)
 		}
 		if best := h.Best().Epoch; trained.Epoch != 0 && trained.Epoch != best {
 			add("The model is of epoch %d. Training went on to epoch %d, whose best is %d, and was interrupted:"+

@@ -135,16 +135,12 @@ func fill(ctx context.Context, dir string, m *model.Model, chosen []Format, o Op
 // sums reads every file below dir, in the order of their paths.
 func sums(dir string) ([]File, error) {
 	var out []File
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+	err := fs.WalkDir(os.DirFS(dir), ".", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
-		rel, err := filepath.Rel(dir, path)
-		if err != nil {
-			return err
-		}
-		f, err := sum(path)
-		f.Path = filepath.ToSlash(rel)
+		f, err := sum(filepath.Join(dir, filepath.FromSlash(path)))
+		f.Path = path
 		out = append(out, f)
 		return err
 	})

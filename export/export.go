@@ -24,8 +24,11 @@ type Format struct {
 
 var formats = registry.New[Format]("export format")
 
-// Register adds a format. The package of a format calls it from init. It panics if the name is taken.
-func Register(f Format) { formats.Register(f.Name, f) }
+// Register adds a format and returns it for a variable of the format's package. It panics if the name is taken.
+func Register(f Format) Format {
+	formats.Register(f.Name, f)
+	return f
+}
 
 // Formats lists the registered formats in the order of their names.
 func Formats() []Format { return formats.All() }

@@ -89,16 +89,16 @@ func Verify(ctx context.Context, dir string, m *model.Model) (Verified, error) {
 	return v, nil
 }
 
-func verify(ctx context.Context, dir string, m *model.Model) (Verified, error) {
+func verify(ctx context.Context, dir string, m *model.Model) (v Verified, err error) {
 	files, err := CheckSums(dir)
 	if err != nil {
-		return Verified{}, err
+		return v, err
 	}
-	v := Verified{Names: verifyNames, Differences: map[string]float64{}, Unread: []string{}}
+	v = Verified{Names: verifyNames, Differences: map[string]float64{}, Unread: []string{}}
 	names := namesOfAllLengths(verifyNames, 2*m.Spec.Encoder.Window)
 	want, err := score(ctx, m, names)
 	if err != nil {
-		return Verified{}, err
+		return v, err
 	}
 	for _, r := range readable {
 		if _, err := os.Stat(filepath.Join(dir, r.file)); errors.Is(err, fs.ErrNotExist) {
@@ -106,14 +106,14 @@ func verify(ctx context.Context, dir string, m *model.Model) (Verified, error) {
 		}
 		read, err := r.read(dir)
 		if err != nil {
-			return Verified{}, err
+			return v, err
 		}
 		got, err := score(ctx, read, names)
 		if err != nil {
-			return Verified{}, err
+			return v, err
 		}
 		if v.Differences[r.file], err = furthest(got, want); err != nil {
-			return Verified{}, fmt.Errorf("%s: %w", r.file, err)
+			return v, fmt.Errorf("%s: %w", r.file, err)
 		}
 	}
 	for _, f := range files {

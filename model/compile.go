@@ -100,9 +100,9 @@ func compile(spec *Spec, w Weights) (*compiled, error) {
 }
 
 func (b *compiler) alloc(n Node) int {
+	b.buffer[n.Name] = len(b.widths)
 	b.widths = append(b.widths, sizeOf(n.Shape))
-	b.buffer[n.Name] = len(b.widths) - 1
-	return len(b.widths) - 1
+	return b.buffer[n.Name]
 }
 
 // input returns the buffer and the shape of what n reads.

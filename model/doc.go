@@ -1,7 +1,6 @@
-// Package model is the noun the rest of degas shares: what a model is (Spec), how a name becomes numbers (Encoder),
-// the numbers it learned (Weights), and the forward pass that turns one into a score.
+// Package model holds what a model is (Spec), how a name becomes numbers (Encoder), the numbers that were learned
+// (Weights), and the forward pass that makes a score of them.
 //
-// A Spec is data. Engines turn it into something that learns, exporters into another runtime's file, and both are
-// checked against [Forward], the plain pass of this package. Whoever only runs a model needs this package alone: it
-// imports no gorgonia, no Arrow and no plotting.
+// A Spec is data. Engines train it, and exporters write it for other runtimes. Both are checked against [Forward], the
+// plain pass. To run a model takes this package alone, which imports no gorgonia, no Arrow and no plotting.
 package model

@@ -3,6 +3,9 @@ package model
 import (
 	"errors"
 	"fmt"
+	"slices"
+
+	"github.com/degas-dns/degas/internal/registry"
 )
 
 // Sides of a window.
@@ -51,7 +54,7 @@ func (e *Encoder) Validate() error {
 	case e.Base < 0 || e.Pad < 0 || e.Unknown < 0 || e.Codes() > 1<<15:
 		return fmt.Errorf("encoder: codes outside 0..%d (base %d, pad %d, unknown %d)", 1<<15-1, e.Base, e.Pad, e.Unknown)
 	}
-	for i := 0; i < len(e.Alphabet); i++ {
+	for i := range len(e.Alphabet) {
 		if e.Alphabet[i] >= 0x80 || e.Alphabet[i] == 0 {
 			return fmt.Errorf("encoder: alphabet byte %d (%#x) is not a printable ASCII character", i, e.Alphabet[i])
 		}
@@ -71,7 +74,7 @@ func (e *Encoder) Table() [256]uint16 {
 		t[i] = uint16(e.Unknown)
 	}
 	t[0] = uint16(e.Pad)
-	for i := 0; i < len(e.Alphabet); i++ {
+	for i := range len(e.Alphabet) {
 		t[e.Alphabet[i]] = uint16(e.Base + i)
 	}
 	if e.Lower {
@@ -114,16 +117,14 @@ func (c *Coder) Encode(dst []uint16, name string) int {
 		at = c.window - len(name)
 		fill(dst[:at], c.pad)
 	}
-	if c.reverse {
-		for i := range len(name) {
-			dst[at+len(name)-1-i] = c.table[name[i]]
-		}
-	} else {
-		for i := 0; i < len(name); i++ {
-			dst[at+i] = c.table[name[i]]
-		}
+	end := at + len(name)
+	for i := range len(name) {
+		dst[at+i] = c.table[name[i]]
 	}
-	fill(dst[at+len(name):c.window], c.pad)
+	if c.reverse {
+		slices.Reverse(dst[at:end])
+	}
+	fill(dst[end:c.window], c.pad)
 	return len(name)
 }
 
@@ -132,3 +133,27 @@ func fill(dst []uint16, v uint16) {
 		dst[i] = v
 	}
 }
+
+// encoders holds the encoders that a user can name.
+var encoders = registry.New[Encoder]("encoder")
+
+// Encoders lists the names of the known encoders in alphabetical order.
+func Encoders() []string { return encoders.Names() }
+
+// NamedEncoder returns an encoder by name.
+func NamedEncoder(name string) (Encoder, error) { return encoders.Lookup(name) }
+
+func init() {
+	encoders.Register("names", nameEncoder())
+	encoders.Register("degas", degasEncoder())
+	encoders.Register("gta1", gta1Encoder())
+	encoders.Register("mlbridge", mlbridgeEncoder())
+	// deep-lookup's en2vec: the last 256 characters, written last to first from the left. Code 0 is padding and every
+	// character outside the alphabet.
+	encoders.Register("en2vec",
+		Encoder{Alphabet: pythonPrintable, Base: 1, Window: 256, PadSide: Right, Keep: Last, Reverse: true})
+}
+
+// pythonPrintable is Python's string.printable.
+const pythonPrintable = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ" +
+	"!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~ \t\n\r\x0b\x0c"

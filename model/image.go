@@ -21,7 +21,7 @@ func inferConv2D(l Layer, in []int) ([]int, []Param, error) {
 		return nil, nil, fmt.Errorf("needs [height, width, features], filters and kernel, has %v, %d, %d",
 			in, l.Filters, l.Kernel)
 	}
-	if err := l.checkPicture(in); err != nil {
+	if err := l.checkPicture(); err != nil {
 		return nil, nil, err
 	}
 	out := []int{in[0] - l.Kernel + 1, in[1] - l.Kernel + 1, l.Filters}
@@ -35,7 +35,7 @@ func inferPool2D(l Layer, in []int) ([]int, []Param, error) {
 	if len(in) != 3 || l.Pool < 1 {
 		return nil, nil, fmt.Errorf("needs [height, width, features] and pool, has %v and %d", in, l.Pool)
 	}
-	if err := l.checkPicture(in); err != nil {
+	if err := l.checkPicture(); err != nil {
 		return nil, nil, err
 	}
 	out := []int{in[0] / l.Pool, in[1] / l.Pool, in[2]}
@@ -46,7 +46,7 @@ func inferPool2D(l Layer, in []int) ([]int, []Param, error) {
 }
 
 // checkPicture checks the padding and the activation of a layer over pictures.
-func (l *Layer) checkPicture(in []int) error {
+func (l *Layer) checkPicture() error {
 	if l.Padding != "" && l.Padding != Valid {
 		return fmt.Errorf("padding %q of pictures is not known", l.Padding)
 	}
@@ -112,8 +112,8 @@ type pool2DStep struct {
 }
 
 func (st *pool2DStep) run(s *scratch, n int) {
-	size, row := sizeOf(st.shape), st.shape[1]*st.shape[2]
-	features, at := st.shape[2], 0
+	size, features := sizeOf(st.shape), st.shape[2]
+	row, at := st.shape[1]*features, 0
 	y := s.values[st.out]
 	for i := range n {
 		x := s.values[st.in][i*size : (i+1)*size]

@@ -35,7 +35,7 @@ func Initial(spec *Spec, seed uint64) (Weights, error) {
 			orthogonal(t.Data, p.Shape[0], p.Shape[1], rng)
 		case name == "kernel":
 			uniform(t.Data, glorot(p.Shape), rng)
-		case name == "bias" && isLSTM(p.Name):
+		case name == "bias" && (strings.HasPrefix(p.Name, "lstm") || strings.HasPrefix(p.Name, "bidirectional")):
 			units := p.Shape[0] / 4
 			for i := units; i < 2*units; i++ {
 				t.Data[i] = 1
@@ -44,10 +44,6 @@ func Initial(spec *Spec, seed uint64) (Weights, error) {
 		w[p.Name] = t
 	}
 	return w, nil
-}
-
-func isLSTM(param string) bool {
-	return strings.HasPrefix(param, "lstm") || strings.HasPrefix(param, "bidirectional")
 }
 
 func uniform(x []float32, limit float64, rng *rand.Rand) {

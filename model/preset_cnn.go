@@ -7,18 +7,18 @@ func init() { presets.Register("cnn", cnn) }
 func cnn() Spec {
 	return binarySpec("cnn", nameEncoder(),
 		namesEmbedding(),
-		Layer{Kind: KindParallel, Branches: letterGroups(256)},
+		Layer{Kind: KindParallel, Branches: letterGroups(5, 256, ReLU)},
 		Layer{Kind: KindDense, Units: 256, Activation: ReLU},
 		Layer{Kind: KindDropout, Rate: 0.5},
 		Layer{Kind: KindDense, Units: 1, Activation: Sigmoid},
 	)
 }
 
-// letterGroups are parallel convolutions of 2 to 5 characters, each with its maximum over time.
-func letterGroups(filters int) (branches [][]Layer) {
-	for kernel := 2; kernel <= 5; kernel++ {
+// letterGroups are parallel convolutions of 2 to longest characters, each with its maximum over time.
+func letterGroups(longest, filters int, activation string) (branches [][]Layer) {
+	for kernel := 2; kernel <= longest; kernel++ {
 		branches = append(branches, []Layer{
-			{Kind: KindConv1D, Filters: filters, Kernel: kernel, Padding: Valid, Activation: ReLU},
+			{Kind: KindConv1D, Filters: filters, Kernel: kernel, Padding: Valid, Activation: activation},
 			{Kind: KindGlobalMaxPool},
 		})
 	}

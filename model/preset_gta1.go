@@ -27,18 +27,14 @@ func asciiCharacters() string {
 // activation beside a bidirectional LSTM, joined by dense layers into a softmax over legit and threat. 1,785,858
 // parameters.
 func gta1() Spec {
-	var windows [][]Layer
-	for kernel := 2; kernel <= 6; kernel++ {
-		windows = append(windows, []Layer{
-			{Kind: KindConv1D, Filters: 64, Kernel: kernel, Padding: Valid},
-			{Kind: KindGlobalMaxPool},
-		})
-	}
 	half := Layer{Kind: KindDropout, Rate: 0.5}
 	spec := binarySpec("gta1", gta1Encoder(),
 		Layer{Kind: KindEmbedding, Rows: gta1Codes + 1, Dim: 128},
 		Layer{Kind: KindParallel, Branches: [][]Layer{
-			{{Kind: KindParallel, Branches: windows}, half, {Kind: KindDense, Units: 64, Activation: ReLU}, half},
+			{
+				{Kind: KindParallel, Branches: letterGroups(6, 64, "")}, half,
+				{Kind: KindDense, Units: 64, Activation: ReLU}, half,
+			},
 			{{Kind: KindLSTM, Units: 128, Bidirectional: true}, half, {Kind: KindDense, Units: 128}},
 		}},
 		half,

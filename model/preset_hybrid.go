@@ -7,7 +7,7 @@ func init() { presets.Register("hybrid", hybrid) }
 func hybrid() Spec {
 	return binarySpec("hybrid", nameEncoder(),
 		namesEmbedding(),
-		Layer{Kind: KindParallel, Branches: append(letterGroups(192), []Layer{{Kind: KindLSTM, Units: 128}})},
+		Layer{Kind: KindParallel, Branches: append(letterGroups(5, 192, ReLU), []Layer{{Kind: KindLSTM, Units: 128}})},
 		Layer{Kind: KindDropout, Rate: 0.2},
 		Layer{Kind: KindDense, Units: 256, Activation: ReLU},
 		Layer{Kind: KindDropout, Rate: 0.5},

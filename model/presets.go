@@ -34,14 +34,5 @@ var BinaryLabels = []string{"benign", "malicious"}
 // nameEncoder is the encoder of degas' own presets. It pads on the left, so that a recurrent layer ends on the name
 // itself, and keeps the end of names of more than 64 characters.
 func nameEncoder() Encoder {
-	return Encoder{
-		Alphabet: NameAlphabet,
-		Base:     2,
-		Pad:      0,
-		Unknown:  1,
-		Window:   64,
-		PadSide:  Left,
-		Keep:     Last,
-		Lower:    true,
-	}
+	return Encoder{Alphabet: NameAlphabet, Base: 2, Unknown: 1, Window: 64, PadSide: Left, Keep: Last, Lower: true}
 }

@@ -2,6 +2,7 @@ package model
 
 import (
 	"math"
+	"slices"
 
 	"github.com/degas-dns/degas/model/kernels"
 )
@@ -115,14 +116,11 @@ type convMaxStep struct {
 }
 
 func (st *convMaxStep) run(s *scratch, n int) {
-	if cap(s.arg) < st.filters {
-		s.arg = make([]int32, st.filters)
-	}
-	arg := s.arg[:st.filters]
+	s.arg = slices.Grow(s.arg[:0], st.filters)[:st.filters]
 	for i := range n {
 		y := s.values[st.out][i*st.filters:][:st.filters]
 		codes, from := TrimPadding(s.codes[i*st.inTime:][:st.inTime], s.chars[i], st.kernel, st.leftPadded)
-		kernels.ConvMax(st.table, st.kernel, st.filters, codes, from, y, arg)
+		kernels.ConvMax(st.table, st.kernel, st.filters, codes, from, y, s.arg)
 		kernels.Add(y, st.bias)
 		kernels.ReLU(y)
 	}
@@ -345,15 +343,11 @@ func (st *lstmStep) project(s *scratch, n int) []float32 {
 		return nil
 	}
 	in, l := st.kernel.Shape[0], &s.lstm
-	size := n * st.time * 4 * st.units
-	if cap(l.x) < size {
-		l.x = make([]float32, size)
-	}
-	x := l.x[:size]
-	fillRows(x, st.bias)
 	g := 4 * st.units
-	kernels.Gemm(n*st.time, g, in, matrix(s.values[st.in], in), matrix(st.kernel.Data, g), matrix(x, g), true)
-	return x
+	l.x = slices.Grow(l.x[:0], n*st.time*g)[:n*st.time*g]
+	fillRows(l.x, st.bias)
+	kernels.Gemm(n*st.time, g, in, matrix(s.values[st.in], in), matrix(st.kernel.Data, g), matrix(l.x, g), true)
+	return l.x
 }
 
 // gates returns the input half of name i's gates at step t.

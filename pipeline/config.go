@@ -137,7 +137,7 @@ func (c *Config) defaults() error {
 	if p := c.Process; p != nil {
 		first(&p.In, raw)
 		processed = first(&p.Out, processed)
-		if err := p.options().Check(); err != nil {
+		if _, err := p.options().Plan(); err != nil {
 			return fmt.Errorf("process: %w", err)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"text/tabwriter"
 
 	"github.com/degas-dns/degas/internal/nearest"
 	"github.com/degas-dns/degas/internal/printable"
@@ -209,9 +210,29 @@ func arguments(ctx *cli.Context, least, most int) error {
 	return nil
 }
 
+// action is do, after the check of arguments.
+func action(least, most int, do cli.ActionFunc) cli.ActionFunc {
+	return func(ctx *cli.Context) error {
+		if err := arguments(ctx, least, most); err != nil {
+			return err
+		}
+		return do(ctx)
+	}
+}
+
 // argument is the i-th positional argument or a default.
 func argument(ctx *cli.Context, i int, def string) string {
 	return cmp.Or(ctx.Args().Get(i), def)
+}
+
+// show prints a result: v where --json asks for it, otherwise what text writes, whose tabs become columns.
+func (c *command) show(ctx *cli.Context, v any, text func(w io.Writer)) error {
+	if ctx.Bool("json") {
+		return c.printJSON(v)
+	}
+	w := tabwriter.NewWriter(c.out, 2, 0, 2, ' ', 0)
+	text(w)
+	return w.Flush()
 }
 
 func (c *command) printJSON(v any) error {

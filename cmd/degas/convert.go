@@ -23,7 +23,7 @@ func (c *command) convert() *cli.Command {
 			&cli.StringFlag{Name: "format", Usage: "csv, csv.gz or parquet (what OUT ends in; csv for a folder)"},
 			jsonFlag,
 		},
-		Action: c.convertAction,
+		Action: action(2, 2, c.convertAction),
 	}
 }
 
@@ -35,9 +35,6 @@ type converted struct {
 }
 
 func (c *command) convertAction(ctx *cli.Context) error {
-	if err := arguments(ctx, 2, 2); err != nil {
-		return err
-	}
 	in, out := ctx.Args().Get(0), ctx.Args().Get(1)
 	dir, splits, err := datasets.Locate(in)
 	if err != nil {

@@ -1,10 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
+	"io"
 	"path/filepath"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/degas-dns/degas/datasets/fetch"
 	"github.com/degas-dns/degas/datasets/sources"
@@ -36,7 +37,7 @@ func (c *command) download() *cli.Command {
 
 func (c *command) downloadAction(ctx *cli.Context) error {
 	if ctx.Bool("list") {
-		return c.listSources(ctx.Bool("json"))
+		return c.listSources(ctx)
 	}
 	args, out := downloadArgs(ctx.Args().Slice(), ctx.String("out"))
 	for _, arg := range args {
@@ -49,7 +50,6 @@ func (c *command) downloadAction(ctx *cli.Context) error {
 			"no source named: writing the built-in sample, which is for trying degas out. See degas download-data --list")
 	}
 	bar := c.progress()
-	defer bar.close()
 	report, err := sources.Download(ctx.Context, out, args, sources.Options{
 		From: ctx.String("from"), Mirror: ctx.String("mirror"), UpdateChecksums: ctx.Bool("update-checksums"),
 		Format: ctx.String("format"), Class: ctx.String("class"), Family: ctx.String("family"), Progress: bar.fetching(),
@@ -77,13 +77,10 @@ func downloadArgs(args []string, out string) ([]string, string) {
 			return args[:1], args[1]
 		}
 	}
-	if out == "" {
-		out = defaultRaw
-	}
-	return args, out
+	return args, cmp.Or(out, defaultRaw)
 }
 
-func (c *command) listSources(asJSON bool) error {
+func (c *command) listSources(ctx *cli.Context) error {
 	type row struct {
 		Name     string `json:"name"`
 		Title    string `json:"title"`
@@ -99,50 +96,41 @@ func (c *command) listSources(asJSON bool) error {
 	for _, s := range sources.All() {
 		rows = append(rows, row{s.Name, s.Title, s.Rows, s.Bytes, s.Licence, s.Citation, s.Homepage, s.Good, s.Dead})
 	}
-	if asJSON {
-		return c.printJSON(rows)
-	}
-	w := tabwriter.NewWriter(c.out, 2, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "NAME\tROWS\tSIZE\tLICENCE\tGOOD FOR")
-	for _, r := range rows {
-		good := r.Good
-		if r.Dead != "" {
-			good += " (link dead: " + r.Dead + ")"
+	return c.show(ctx, rows, func(w io.Writer) {
+		fmt.Fprintln(w, "NAME\tROWS\tSIZE\tLICENCE\tGOOD FOR")
+		for _, r := range rows {
+			good := r.Good
+			if r.Dead != "" {
+				good += " (link dead: " + r.Dead + ")"
+			}
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n",
+				r.Name, shortOrDash(r.Rows, ""), shortOrDash(r.Bytes, "B"), r.Licence, good)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", r.Name, known(r.Rows), bytesOrDash(r.Bytes), r.Licence, good)
-	}
-	fmt.Fprintln(w, "\nCitations and addresses: degas download-data --list --json")
-	return w.Flush()
+		fmt.Fprintln(w, "\nCitations and addresses: degas download-data --list --json")
+	})
 }
 
-func known(n int64) string {
+func shortOrDash(n int64, unit string) string {
 	if n == 0 {
 		return "-"
 	}
-	return short(float64(n))
-}
-
-func bytesOrDash(n int64) string {
-	if n == 0 {
-		return "-"
-	}
-	return short(float64(n)) + "B"
+	return short(float64(n)) + unit
 }
 
 // fetching shows downloads: a bar a file, and one line for what a person should know.
 func (p *progress) fetching() func(fetch.Event) {
 	return func(e fetch.Event) {
+		note := ""
 		switch e.Kind {
 		case fetch.EventRetry:
 			p.line("%s: %v; again in %s", e.Path, e.Err, e.Wait)
-			p.set(e.Path, "B", e.Bytes, e.Size, "retrying")
+			note = "retrying"
 		case fetch.EventDone:
 			p.line("%s: %sB", e.Path, short(float64(e.Bytes)))
-			p.set(e.Path, "B", e.Bytes, max(e.Bytes, 1), "")
+			e.Size = max(e.Bytes, 1)
 		case fetch.EventExtract:
-			p.set(e.Path, "B", e.Bytes, e.Size, "unpacking")
-		default:
-			p.set(e.Path, "B", e.Bytes, e.Size, "")
+			note = "unpacking"
 		}
+		p.set(e.Path, "B", e.Bytes, e.Size, note)
 	}
 }

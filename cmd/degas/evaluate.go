@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/degas-dns/degas/evaluate"
 	"github.com/degas-dns/degas/evaluate/metrics"
+	"github.com/degas-dns/degas/evaluate/protocol"
 	"github.com/degas-dns/degas/evaluate/report"
 	"github.com/urfave/cli/v2"
 )
@@ -28,7 +30,7 @@ Example: degas evaluate-model runs/first
 Example: degas evaluate-model runs/first --protocol leave-family-out --folds 8 --epochs 2`,
 		Flags: append([]cli.Flag{
 			&cli.StringFlag{Name: "data", Usage: "`DIR` of process-data's output (the run's own)"},
-			&cli.StringFlag{Name: "split", Value: "test", Usage: "train, validation or test"},
+			splitFlag,
 			&cli.StringSliceFlag{Name: "fail-if",
 				Usage: "end with status 1 when a `CONDITION` holds, such as auc<0.999 or tpr@fpr=1e-3<0.97"},
 			&cli.BoolFlag{Name: "no-baselines",
@@ -37,14 +39,11 @@ Example: degas evaluate-model runs/first --protocol leave-family-out --folds 8 -
 			&cli.StringFlag{Name: "out", Usage: "`DIR` to write to (RUN/evaluation)"},
 			jsonFlag,
 		}, protocolFlags...),
-		Action: c.evaluateAction,
+		Action: action(1, 1, c.evaluateAction),
 	}
 }
 
 func (c *command) evaluateAction(ctx *cli.Context) error {
-	if err := arguments(ctx, 1, 1); err != nil {
-		return err
-	}
 	var gates []metrics.Gate
 	for _, text := range ctx.StringSlice("fail-if") {
 		g, err := metrics.ParseGate(text)
@@ -63,7 +62,6 @@ func (c *command) evaluateAction(ctx *cli.Context) error {
 		return err
 	}
 	bar := c.progress()
-	defer bar.close()
 	o := runOptions(ctx)
 	o.Baselines, o.Progress = !ctx.Bool("no-baselines"), bar.counting("score", "names")
 	o.Out = cmp.Or(o.Out, filepath.Join(o.RunDir, "evaluation"))
@@ -75,7 +73,10 @@ func (c *command) evaluateAction(ctx *cli.Context) error {
 	if ctx.Bool("json") {
 		err = c.printJSON(m)
 	} else if ctx.Bool("markdown") {
-		err = c.printFile(filepath.Join(o.Out, "report.md"))
+		var text []byte
+		if text, err = os.ReadFile(filepath.Join(o.Out, "report.md")); err == nil {
+			_, err = c.out.Write(text)
+		}
 	} else if err = report.Print(c.out, m); err == nil {
 		_, err = fmt.Fprintf(c.out, "\nreport      %s\n", filepath.Join(o.Out, "report.html"))
 	}
@@ -85,6 +86,8 @@ func (c *command) evaluateAction(ctx *cli.Context) error {
 	return metrics.Check(m, gates)
 }
 
+var splitFlag = &cli.StringFlag{Name: "split", Value: "test", Usage: "train, validation or test"}
+
 // runOptions are what the flags of a command that measures a run say.
 func runOptions(ctx *cli.Context) evaluate.RunOptions {
 	return evaluate.RunOptions{
@@ -92,12 +95,98 @@ func runOptions(ctx *cli.Context) evaluate.RunOptions {
 	}
 }
 
-// printFile copies a text to stdout.
-func (c *command) printFile(path string) error {
-	data, err := os.ReadFile(path)
+// protocolFlags belong to evaluate-model: they train the run's recipe again without part of the data.
+var protocolFlags = []cli.Flag{
+	&cli.StringFlag{Name: "protocol", Usage: "train the run's recipe again and measure it on what it has not seen:" +
+		" leave-family-out, leave-source-out or kfold"},
+	&cli.IntFlag{Name: "folds", Usage: "`N` trainings for a protocol (0: one for each family or source, five for kfold)"},
+	&cli.IntFlag{Name: "epochs",
+		Usage: "at most `N` passes a training of a protocol, and the blend's where the recipe has one (the run's own)"},
+	&cli.IntFlag{Name: "names", Usage: "use about `N` names of each split for a protocol (0: all)"},
+}
+
+// checkProtocol refuses flags that do not go together.
+func checkProtocol(ctx *cli.Context) error {
+	name, folds := ctx.String("protocol"), ctx.Int("folds")
+	if name == "" {
+		for _, f := range []string{"folds", "epochs", "names"} {
+			if ctx.IsSet(f) {
+				return usagef("--%s belongs to --protocol", f)
+			}
+		}
+		return nil
+	}
+	for _, f := range []string{"split", "out", "fail-if", "markdown", "no-baselines"} {
+		if ctx.IsSet(f) {
+			return usagef("--%s belongs to the evaluation of a split: leave --protocol out", f)
+		}
+	}
+	if folds == 1 || folds < 0 {
+		return usagef("%d folds: at least 2 are needed", folds)
+	}
+	for _, f := range []string{"epochs", "names"} {
+		if n := ctx.Int(f); n < 0 || f == "epochs" && n == 0 && ctx.IsSet(f) {
+			return usagef("--%s %d: must be at least 1", f, n)
+		}
+	}
+	if !slices.Contains(protocol.Names(), name) {
+		return usagef("protocol %q: must be one of %v", name, protocol.Names())
+	}
+	return nil
+}
+
+// runProtocol does the trainings and prints the table.
+func (c *command) runProtocol(ctx *cli.Context) error {
+	bar := c.progress()
+	g, err := protocol.Run(ctx.Context, protocol.Options{
+		RunDir: ctx.Args().First(), Data: ctx.String("data"), Protocol: ctx.String("protocol"),
+		Folds: ctx.Int("folds"), Epochs: ctx.Int("epochs"), Names: ctx.Int("names"), Observer: bar.training(),
+		Fold: func(i, of int, what string) { bar.line("training %d of %d: without %s", i, of, what) },
+	})
+	bar.close()
 	if err != nil {
 		return err
 	}
-	_, err = c.out.Write(data)
+	if ctx.Bool("json") {
+		return c.printJSON(g)
+	}
+	return report.PrintGeneralisation(c.out, g)
+}
+
+func (c *command) compare() *cli.Command {
+	return &cli.Command{
+		Name:      "compare",
+		Usage:     "measure runs on the same names and say which differences are more than chance",
+		ArgsUsage: "RUN RUN…",
+		Description: `Every run is compared with the first: areas and rates with 95 % intervals of a paired bootstrap, and
+McNemar's test of the verdicts at each one's threshold.
+
+Example: degas compare runs/cnn-1 runs/lstm-1 --out comparison`,
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "data", Usage: "processed `DIR` (the first run's)"},
+			splitFlag,
+			&cli.StringFlag{Name: "out", Usage: "write compare.json and roc.png to `DIR`"},
+			jsonFlag,
+		},
+		Action: action(2, -1, c.compareAction),
+	}
+}
+
+func (c *command) compareAction(ctx *cli.Context) error {
+	if err := oneOfSplits(ctx, splits); err != nil {
+		return err
+	}
+	o := runOptions(ctx)
+	r, err := evaluate.Compare(ctx.Context, ctx.Args().Slice(), o)
+	if err != nil {
+		return err
+	}
+	if ctx.Bool("json") {
+		return c.printJSON(r)
+	}
+	if err := report.PrintComparison(c.out, r); err != nil || o.Out == "" {
+		return err
+	}
+	_, err = fmt.Fprintf(c.out, "\nplot  %s\n", filepath.Join(o.Out, "roc.png"))
 	return err
 }

@@ -2,12 +2,12 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/degas-dns/degas/evaluate"
 	"github.com/degas-dns/degas/export"
@@ -25,15 +25,10 @@ func (c *command) export() *cli.Command {
 			"Example: degas export-model runs/first --to models/degas/1",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "to", Usage: "version `DIR`, such as models/degas/1"},
-			&cli.StringFlag{
-				Name:  "format",
-				Value: strings.Join(export.DefaultFormats, ","),
-				Usage: "formats to write, or all; list shows them",
-			},
-			&cli.BoolFlag{
-				Name:  "verify",
-				Usage: "read back the files that degas can read, and compare the scores of 2,000 names",
-			},
+			&cli.StringFlag{Name: "format", Value: strings.Join(export.DefaultFormats, ","),
+				Usage: "formats to write, or all; list shows them"},
+			&cli.BoolFlag{Name: "verify",
+				Usage: "read back the files that degas can read, and compare the scores of 2,000 names"},
 			&cli.BoolFlag{Name: "overwrite", Usage: "replace an existing directory"},
 			jsonFlag,
 		},
@@ -43,12 +38,13 @@ func (c *command) export() *cli.Command {
 
 func (c *command) exportAction(ctx *cli.Context) error {
 	if ctx.String("format") == "list" {
-		return c.listFormats(ctx.Bool("json"))
+		return c.listFormats(ctx)
 	}
 	if err := arguments(ctx, 1, 1); err != nil {
 		return err
 	}
-	if ctx.String("to") == "" {
+	run, to := ctx.Args().First(), ctx.String("to")
+	if to == "" {
 		return usagef("export-model: --to DIR is missing. Try: --to models/degas/1")
 	}
 	formats := strings.Split(ctx.String("format"), ",")
@@ -63,58 +59,51 @@ func (c *command) exportAction(ctx *cli.Context) error {
 			return usageError{err}
 		}
 	}
-	m, err := model.LoadAny(ctx.Args().First())
+	m, err := model.LoadAny(run)
 	if err != nil {
 		return err
 	}
-	metrics, err := evaluate.ReadSummary(ctx.Args().First())
+	metrics, err := evaluate.ReadSummary(run)
 	if err != nil {
 		return err
 	}
-	if _, ok := tfserving.VersionNumber(filepath.Base(ctx.String("to"))); !ok {
+	if _, ok := tfserving.VersionNumber(filepath.Base(to)); !ok {
 		slog.Warn("TensorFlow Serving and publish-model look for versions in directories that are numbers, "+
-			"such as models/degas/1", "to", ctx.String("to"))
+			"such as models/degas/1", "to", to)
 	}
 	options := export.Options{Formats: formats, Metrics: metrics, Overwrite: ctx.Bool("overwrite")}
-	report, err := export.Export(ctx.Context, m, ctx.String("to"), options)
-	if err != nil {
+	var done struct {
+		export.Report
+		Verified *export.Verified `json:"verified,omitempty"`
+	}
+	if done.Report, err = export.Export(ctx.Context, m, to, options); err != nil {
 		return err
 	}
-	var verified *export.Verified
 	if ctx.Bool("verify") {
-		v, err := export.Verify(ctx.Context, ctx.String("to"), m)
+		v, err := export.Verify(ctx.Context, to, m)
 		if err != nil {
 			return err
 		}
-		verified = &v
+		done.Verified = &v
 	}
-	if ctx.Bool("json") {
-		return c.printJSON(struct {
-			export.Report
-			Verified *export.Verified `json:"verified,omitempty"`
-		}{report, verified})
-	}
-	w := tabwriter.NewWriter(c.out, 2, 0, 2, ' ', 0)
-	for _, f := range report.Files {
-		fmt.Fprintf(w, "%s\t%d bytes\t%.16s\n", filepath.Join(ctx.String("to"), f.Path), f.Bytes, f.SHA256)
-	}
-	if verified != nil {
-		for _, file := range slices.Sorted(maps.Keys(verified.Differences)) {
-			fmt.Fprintf(w, "verified\t%s\tdiffers by %.1g at most over %d names\n",
-				file, verified.Differences[file], verified.Names)
+	return c.show(ctx, done, func(w io.Writer) {
+		for _, f := range done.Files {
+			fmt.Fprintf(w, "%s\t%d bytes\t%.16s\n", filepath.Join(to, f.Path), f.Bytes, f.SHA256)
 		}
-	}
-	return w.Flush()
+		if v := done.Verified; v != nil {
+			for _, file := range slices.Sorted(maps.Keys(v.Differences)) {
+				fmt.Fprintf(w, "verified\t%s\tdiffers by %.1g at most over %d names\n", file, v.Differences[file], v.Names)
+			}
+		}
+	})
 }
 
-func (c *command) listFormats(asJSON bool) error {
-	if asJSON {
-		return c.printJSON(export.Formats())
-	}
-	w := tabwriter.NewWriter(c.out, 2, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "FORMAT\tFILES\tREAD BY\tHOLDS")
-	for _, f := range export.Formats() {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", f.Name, strings.Join(f.Files, ", "), f.Readers, f.Holds)
-	}
-	return w.Flush()
+func (c *command) listFormats(ctx *cli.Context) error {
+	formats := export.Formats()
+	return c.show(ctx, formats, func(w io.Writer) {
+		fmt.Fprintln(w, "FORMAT\tFILES\tREAD BY\tHOLDS")
+		for _, f := range formats {
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", f.Name, strings.Join(f.Files, ", "), f.Readers, f.Holds)
+		}
+	})
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -10,7 +11,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/degas-dns/degas/datasets/synth"
@@ -31,28 +31,20 @@ func (c *command) generate() *cli.Command {
 			&cli.Uint64Flag{Name: "seed", Usage: "as the malware's configuration sets it (0: the family's best known)"},
 			&cli.StringFlag{Name: "date", Usage: "`YYYY-MM-DD` the names are for (the family's own default)"},
 			&cli.IntFlag{Name: "count", Value: 100, Usage: "names a family"},
-			&cli.StringFlag{
-				Name:  "layout",
-				Value: "lines",
-				Usage: "lines, csv (domain,class,family), or umudga (a tree of lists below --out)",
-			},
+			&cli.StringFlag{Name: "layout", Value: "lines",
+				Usage: "lines, csv (domain,class,family), or umudga (a tree of lists below --out)"},
 			&cli.StringFlag{Name: "out", Usage: "`DIR` of --layout umudga"},
 			&cli.BoolFlag{Name: "list", Usage: "show the families and stop"},
-			&cli.BoolFlag{
-				Name:  "json",
-				Usage: "one JSON object a line in place of names; of --list and --layout umudga, the result as JSON",
-			},
+			&cli.BoolFlag{Name: "json",
+				Usage: "one JSON object a line in place of names; of --list and --layout umudga, the result as JSON"},
 		},
-		Action: c.generateAction,
+		Action: action(0, 0, c.generateAction),
 	}
 }
 
 func (c *command) generateAction(ctx *cli.Context) error {
-	if err := arguments(ctx, 0, 0); err != nil {
-		return err
-	}
 	if ctx.Bool("list") {
-		return c.listFamilies(ctx.Bool("json"))
+		return c.listFamilies(ctx)
 	}
 	families, err := chooseFamilies(ctx.StringSlice("family"), ctx.String("variant"))
 	if err != nil {
@@ -80,13 +72,13 @@ func (c *command) generateAction(ctx *cli.Context) error {
 		if ctx.String("out") == "" {
 			return usagef("layout umudga: --out DIR is missing")
 		}
-		return c.writeTree(ctx.Context, families, p, ctx.String("out"), ctx.Bool("json"))
+		return c.writeTree(ctx, families, p)
 	default:
 		return usagef("layout %q: must be lines, csv or umudga", layout)
 	}
 }
 
-func (c *command) listFamilies(asJSON bool) error {
+func (c *command) listFamilies(ctx *cli.Context) error {
 	type row struct {
 		Name      string   `json:"name"`
 		Class     string   `json:"class"`
@@ -98,15 +90,12 @@ func (c *command) listFamilies(asJSON bool) error {
 	for _, f := range synth.Families() {
 		rows = append(rows, row{f.Name, f.Class, f.Variants, f.Doc, f.Reference})
 	}
-	if asJSON {
-		return c.printJSON(rows)
-	}
-	w := tabwriter.NewWriter(c.out, 2, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "FAMILY\tCLASS\tVARIANTS\tWHAT IT IS")
-	for _, r := range rows {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", r.Name, r.Class, strings.Join(r.Variants, ", "), r.Doc)
-	}
-	return w.Flush()
+	return c.show(ctx, rows, func(w io.Writer) {
+		fmt.Fprintln(w, "FAMILY\tCLASS\tVARIANTS\tWHAT IT IS")
+		for _, r := range rows {
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", r.Name, r.Class, strings.Join(r.Variants, ", "), r.Doc)
+		}
+	})
 }
 
 // chooseFamilies resolves the names of --family.
@@ -136,10 +125,7 @@ func chooseFamilies(names []string, variant string) ([]synth.Family, error) {
 
 // eachFamily gives write the names of one family after the other, and says on stderr if there are fewer than asked for.
 func (c *command) eachFamily(
-	ctx context.Context,
-	families []synth.Family,
-	p synth.Params,
-	write func(f synth.Family, names []string) error,
+	ctx context.Context, families []synth.Family, p synth.Params, write func(f synth.Family, names []string) error,
 ) error {
 	for _, f := range families {
 		if err := ctx.Err(); err != nil {
@@ -159,15 +145,13 @@ func (c *command) eachFamily(
 	return nil
 }
 
-// generated is one line of --json.
-type generated struct {
-	Domain string `json:"domain"`
-	Class  string `json:"class"`
-	Family string `json:"family"`
-}
-
 // writeNames prints families one after the other as lines, csv or json.
 func (c *command) writeNames(ctx context.Context, families []synth.Family, p synth.Params, layout string) error {
+	type line struct {
+		Domain string `json:"domain"`
+		Class  string `json:"class"`
+		Family string `json:"family"`
+	}
 	w := bufio.NewWriterSize(c.out, 1<<16)
 	e := json.NewEncoder(w)
 	if layout == "csv" {
@@ -180,7 +164,7 @@ func (c *command) writeNames(ctx context.Context, families []synth.Family, p syn
 			case "csv":
 				_, err = fmt.Fprintf(w, "%s,%s,%s\n", n, f.Class, f.Name)
 			case "json":
-				err = e.Encode(generated{n, f.Class, f.Name})
+				err = e.Encode(line{n, f.Class, f.Name})
 			default:
 				_, err = fmt.Fprintln(w, n)
 			}
@@ -200,13 +184,8 @@ func (c *command) writeNames(ctx context.Context, families []synth.Family, p syn
 var tiers = []int{1_000, 5_000, 10_000, 50_000, 100_000, 500_000, 1_000_000}
 
 // writeTree writes lists as UMUDGA lays them out, each tier a prefix of the next, and benign names as its legit folder.
-func (c *command) writeTree(
-	ctx context.Context,
-	families []synth.Family,
-	p synth.Params,
-	out string,
-	asJSON bool,
-) error {
+func (c *command) writeTree(ctx *cli.Context, families []synth.Family, p synth.Params) error {
+	out := ctx.String("out")
 	root := filepath.Join(out, "Fully Qualified Domain Names")
 	rows, err := synth.Sample(synth.SampleOptions{Seed: p.Seed + 1, Benign: p.Count})
 	if err != nil {
@@ -219,17 +198,15 @@ func (c *command) writeTree(
 	if err := writeTiers(filepath.Join(root, "legit", "list"), legit, p.Count); err != nil {
 		return err
 	}
-	err = c.eachFamily(ctx, families, p, func(f synth.Family, names []string) error {
+	err = c.eachFamily(ctx.Context, families, p, func(f synth.Family, names []string) error {
 		return writeTiers(filepath.Join(root, f.Name, "list"), names, p.Count)
 	})
 	if err != nil {
 		return err
 	}
-	if asJSON {
-		return c.printJSON(map[string]any{"path": root, "families": len(families)})
-	}
-	_, err = fmt.Fprintf(c.out, "%s: %d families and legit\n\nNext: degas process-data %q\n", root, len(families), out)
-	return err
+	return c.show(ctx, map[string]any{"path": root, "families": len(families)}, func(w io.Writer) {
+		fmt.Fprintf(w, "%s: %d families and legit\n\nNext: degas process-data %q\n", root, len(families), out)
+	})
 }
 
 // writeTiers writes N.txt for every tier below count, and one for count itself.
@@ -237,22 +214,15 @@ func writeTiers(dir string, names []string, count int) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	sizes := []int{count}
-	for _, t := range tiers {
-		if t < count {
-			sizes = append(sizes, t)
+	for _, n := range append([]int{count}, tiers...) {
+		if n > count {
+			break
 		}
-	}
-	for _, n := range sizes {
-		err := atomicfile.WriteFunc(filepath.Join(dir, fmt.Sprintf("%d.txt", n)), func(w io.Writer) error {
-			for _, name := range names[:min(n, len(names))] {
-				if _, err := fmt.Fprintln(w, name); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		if err != nil {
+		var list bytes.Buffer
+		for _, name := range names[:min(n, len(names))] {
+			fmt.Fprintln(&list, name)
+		}
+		if err := atomicfile.Write(filepath.Join(dir, fmt.Sprintf("%d.txt", n)), list.Bytes()); err != nil {
 			return err
 		}
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
 	"path/filepath"
@@ -25,21 +26,17 @@ func (c *command) importModel() *cli.Command {
 			"measures the run, train-model --from trains it further, and export-model and predict use it.\n\n" +
 			"Example: degas import-model nyu_model.h5 --encoder degas --run original",
 		Flags: []cli.Flag{
-			&cli.StringFlag{
-				Name:  "encoder",
-				Usage: "how names become codes: " + strings.Join(model.Encoders(), ", ") + " (default: recognised by the input)",
-			},
-			&cli.StringSliceFlag{
-				Name:  "labels",
-				Usage: "names of the outputs in order, the benign one first (default: benign, malicious)",
-			},
+			&cli.StringFlag{Name: "encoder",
+				Usage: "how names become codes: " + strings.Join(model.Encoders(), ", ") + " (default: recognised by the input)"},
+			&cli.StringSliceFlag{Name: "labels",
+				Usage: "names of the outputs in order, the benign one first (default: benign, malicious)"},
 			&cli.Float64Flag{Name: "threshold", Value: 0.5, Usage: "lowest score that is not labelled benign"},
 			&cli.StringFlag{Name: "data", Value: "data/processed", Usage: "`DIR` of the data set that evaluate-model uses"},
 			&cli.StringFlag{Name: "run", Usage: "`NAME` of the run (default: the file's name and the next free number)"},
 			&cli.StringFlag{Name: "runs", Value: "runs", Usage: "`DIR` that holds runs"},
 			jsonFlag,
 		},
-		Action: c.importAction,
+		Action: action(1, 1, c.importAction),
 	}
 }
 
@@ -51,9 +48,6 @@ type imported struct {
 }
 
 func (c *command) importAction(ctx *cli.Context) error {
-	if err := arguments(ctx, 1, 1); err != nil {
-		return err
-	}
 	if name := ctx.String("encoder"); name != "" {
 		if _, err := model.NamedEncoder(name); err != nil {
 			return usageError{err}
@@ -80,29 +74,28 @@ func (c *command) importAction(ctx *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	target := targetOf(m.Spec.Labels)
+	labels := m.Spec.Labels
+	target := targetOf(labels)
 	source := filepath.Base(file) + ", sha256 " + sum
 	if err := trainer.Import(dir, m, target, source, ctx.String("data"), release); err != nil {
 		return err
 	}
-	strange := unmatched(m.Spec.Labels, target, ctx.String("data"))
+	strange := unmatched(labels, target, ctx.String("data"))
 	if len(strange) > 0 {
 		slog.Warn("evaluate-model finds no names for these labels: it knows benign, which comes first, and malicious, "+
 			"or dga and tunnel, or the data set's families. Try: --labels",
 			"labels", labelsShort(strange), "data", ctx.String("data"))
 	}
-	done := imported{Run: dir, Labels: m.Spec.Labels, Encoder: m.Spec.Encoder, Parameters: m.Weights.Size()}
-	if ctx.Bool("json") {
-		return c.printJSON(done)
-	}
+	done := imported{Run: dir, Labels: labels, Encoder: m.Spec.Encoder, Parameters: m.Weights.Size()}
 	next := "degas predict " + dir + " NAME"
-	if done.Labels[0] == model.BinaryLabels[0] && len(strange) < len(done.Labels)-1 {
+	if labels[0] == model.BinaryLabels[0] && len(strange) < len(labels)-1 {
 		next = "degas evaluate-model " + dir + " --data DIR, or " + next
 	}
-	_, err = fmt.Fprintf(c.out, "run         %s\nmodel       %s, %d parameters, %s\ninput       %d codes\n\nNext: %s\n",
-		dir, printable.Terminal(m.Spec.Name), done.Parameters,
-		printable.Terminal(strings.Join(labelsShort(done.Labels), ", ")), m.Spec.Encoder.Window, next)
-	return err
+	return c.show(ctx, done, func(w io.Writer) {
+		fmt.Fprintf(w, "run         %s\nmodel       %s, %d parameters, %s\ninput       %d codes\n\nNext: %s\n",
+			dir, printable.Terminal(m.Spec.Name), done.Parameters,
+			printable.Terminal(strings.Join(labelsShort(labels), ", ")), m.Spec.Encoder.Window, next)
+	})
 }
 
 // targetOf returns the target that labels belong to.

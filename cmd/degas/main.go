@@ -3,9 +3,14 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/signal"
+	"runtime"
+	"runtime/debug"
 	"syscall"
+
+	"github.com/urfave/cli/v2"
 )
 
 func main() {
@@ -13,4 +18,37 @@ func main() {
 	code := run(ctx, os.Args, os.Stdin, os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
+}
+
+// release is the version of this source. It takes part in the fingerprints of pipeline stages.
+const release = "0.1.0"
+
+// version is the release with the commit it was built from, where Go recorded one.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return release
+	}
+	commit, modified := "", ""
+	for _, s := range info.Settings {
+		switch s.Key {
+		case "vcs.revision":
+			commit = "+" + s.Value[:min(12, len(s.Value))]
+		case "vcs.modified":
+			if s.Value == "true" {
+				modified = ".modified"
+			}
+		}
+	}
+	if commit == "" {
+		return release
+	}
+	return release + commit + modified
+}
+
+func (c *command) version() *cli.Command {
+	return &cli.Command{Name: "version", Usage: "print the version", Action: func(*cli.Context) error {
+		_, err := fmt.Fprintf(c.out, "degas %s %s %s/%s\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+		return err
+	}}
 }

@@ -29,14 +29,11 @@ func (c *command) predict() *cli.Command {
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "json", Usage: "print one JSON object per line, with the probabilities of all labels"},
 		},
-		Action: c.predictAction,
+		Action: action(1, -1, c.predictAction),
 	}
 }
 
 func (c *command) predictAction(ctx *cli.Context) error {
-	if err := arguments(ctx, 1, -1); err != nil {
-		return err
-	}
 	m, err := model.LoadAny(ctx.Args().First())
 	if err != nil {
 		return err

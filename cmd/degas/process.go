@@ -6,8 +6,8 @@ import (
 	"maps"
 	"runtime/debug"
 	"slices"
+	"strconv"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/datasets/prepare"
@@ -39,14 +39,11 @@ func (c *command) process() *cli.Command {
 			&cli.IntFlag{Name: "workers", Usage: "0: one a core; the output does not depend on it"},
 			jsonFlag,
 		},
-		Action: c.processAction,
+		Action: action(0, 2, c.processAction),
 	}
 }
 
 func (c *command) processAction(ctx *cli.Context) error {
-	if err := arguments(ctx, 0, 2); err != nil {
-		return err
-	}
 	memory, err := parseBytes(ctx.String("memory"))
 	if err != nil {
 		return usagef("memory: %w", err)
@@ -69,7 +66,7 @@ func (c *command) processAction(ctx *cli.Context) error {
 		HoldoutFamilies: ctx.StringSlice("holdout-family"), Balance: balance, CapFamily: ctx.Int64("cap-family"),
 		Version: release, Progress: bar.counting("process", "B"),
 	}
-	if err := o.Check(); err != nil {
+	if _, err := o.Plan(); err != nil {
 		return usageError{err}
 	}
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(max(memory, 64<<20))) // collect garbage before the bound, not after
@@ -78,10 +75,7 @@ func (c *command) processAction(ctx *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if ctx.Bool("json") {
-		return c.printJSON(m)
-	}
-	return printManifest(c.out, out, m)
+	return c.show(ctx, m, func(w io.Writer) { printManifest(w, out, m) })
 }
 
 // balanceOf is what --balance and --balance-classes ask for.
@@ -98,8 +92,7 @@ func balanceOf(ctx *cli.Context) (string, error) {
 }
 
 // printManifest prints what went in, what was left out and what came of it.
-func printManifest(out io.Writer, dir string, m *datasets.Manifest) error {
-	w := tabwriter.NewWriter(out, 2, 0, 2, ' ', 0)
+func printManifest(w io.Writer, dir string, m *datasets.Manifest) {
 	fmt.Fprintf(w, "rows in\t%d\tfrom %d files\n", m.RowsIn, len(m.Inputs))
 	for _, reason := range slices.Sorted(maps.Keys(m.RefusedBy)) {
 		fmt.Fprintf(w, "refused\t%d\t%s\n", m.RefusedBy[reason], reason)
@@ -118,8 +111,7 @@ func printManifest(out io.Writer, dir string, m *datasets.Manifest) error {
 			from("validation", d.ValidationFrom), from("test", d.TestFrom), d.Last)
 		fmt.Fprintf(w, "without\t%d\tsplit by registered domain\n", d.Undated)
 	}
-	fmt.Fprintln(w)
-	fmt.Fprintln(w, "split\trows\t"+strings.Join(datasets.ClassNames(), "\t")+"\tfamilies")
+	fmt.Fprintln(w, "\nsplit\trows\t"+strings.Join(datasets.ClassNames(), "\t")+"\tfamilies")
 	for _, s := range m.Splits {
 		fmt.Fprintf(w, "%s\t%d", s.Name, s.Rows)
 		for _, class := range datasets.ClassNames() {
@@ -132,7 +124,6 @@ func printManifest(out io.Writer, dir string, m *datasets.Manifest) error {
 	}
 	fmt.Fprintf(w, "\nfingerprint %.16s in %s\nNext: degas train-model%s\n", m.Fingerprint, dir,
 		map[bool]string{false: " " + dir}[dir == "data/processed"])
-	return w.Flush()
 }
 
 func from(split, day string) string {
@@ -149,4 +140,29 @@ func families(rows map[string]int64) int {
 		n--
 	}
 	return n
+}
+
+// parseBytes reads a size: 1048576, 512MiB, 2GiB, 2G.
+func parseBytes(s string) (int64, error) {
+	number := strings.TrimRight(s, "KMGTiB")
+	prefix := strings.TrimSuffix(strings.TrimSuffix(s[len(number):], "B"), "i")
+	unit := map[string]float64{"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}[prefix]
+	n, err := strconv.ParseFloat(number, 64)
+	if n *= unit; err != nil || !(n > 0 && n <= 1<<62) {
+		return 0, fmt.Errorf("%q is no size such as 512MiB or 2GiB", s)
+	}
+	return int64(n), nil
+}
+
+// parseShare reads a share: 0.01 or 1%.
+func parseShare(s string) (float64, error) {
+	number, percent := strings.CutSuffix(s, "%")
+	x, err := strconv.ParseFloat(number, 64)
+	if percent {
+		x /= 100
+	}
+	if err != nil || !(x >= 0 && x <= 1) {
+		return 0, fmt.Errorf("%q is no share such as 1%% or 0.01", s)
+	}
+	return x, nil
 }

@@ -27,22 +27,15 @@ func (c *command) publish() *cli.Command {
 			&cli.StringFlag{Name: "auth", Value: "standalone", Usage: "how Devo gets the token: standalone or bearer"},
 			&cli.StringFlag{Name: "description", Usage: "the model's description at Devo"},
 			&cli.StringFlag{Name: "domain", Usage: "Devo's domain, for servers before 2.4.0"},
-			&cli.StringFlag{
-				Name:    "token",
-				Usage:   "see the environment variable",
-				EnvVars: []string{"DEGAS_PUBLISH_TOKEN"},
-				Hidden:  true,
-			},
+			&cli.StringFlag{Name: "token", EnvVars: []string{"DEGAS_PUBLISH_TOKEN"}, Hidden: true,
+				Usage: "see the environment variable"},
 			jsonFlag,
 		},
-		Action: c.publishAction,
+		Action: action(1, 1, c.publishAction),
 	}
 }
 
 func (c *command) publishAction(ctx *cli.Context) error {
-	if err := arguments(ctx, 1, 1); err != nil {
-		return err
-	}
 	if ctx.String("to") == "" {
 		return usagef("publish-model: --to TARGET is missing. Try: --to /srv/models")
 	}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"path/filepath"
 
-	"github.com/degas-dns/degas/datasets/sources"
 	"github.com/degas-dns/degas/pipeline"
 	"github.com/urfave/cli/v2"
 )
@@ -20,22 +19,18 @@ func (c *command) run() *cli.Command {
 			&cli.BoolFlag{Name: "force", Usage: "run every stage"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "say what would run"},
 		},
-		Action: c.runAction,
+		Action: action(1, 1, c.runAction),
 	}
 }
 
 func (c *command) runAction(ctx *cli.Context) error {
-	if err := arguments(ctx, 1, 1); err != nil {
-		return err
-	}
 	cfg, err := pipeline.ReadConfig(ctx.Args().First())
 	if err != nil {
 		return err
 	}
 	bar := c.progress()
-	defer bar.close()
 	stages := cfg.Stages(release, pipeline.Hooks{
-		Download: sources.Options{Progress: bar.fetching()},
+		Download: bar.fetching(),
 		Process:  bar.counting("process", "B"),
 		Train:    bar.training(),
 		Evaluate: bar.counting("score", "names"),
@@ -58,10 +53,11 @@ func (c *command) runAction(ctx *cli.Context) error {
 	if o.DryRun {
 		o.Started = say(verb)
 	}
-	if err := pipeline.Run(ctx.Context, stages, o); err != nil {
+	err = pipeline.Run(ctx.Context, stages, o)
+	bar.close()
+	if err != nil {
 		return err
 	}
-	bar.close()
 	if cfg.Evaluate != nil {
 		fmt.Fprintf(c.out, "report          %s\n", filepath.Join(cfg.Evaluate.Out, "report.html"))
 	}

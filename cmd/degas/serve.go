@@ -28,7 +28,7 @@ func (c *command) serve() *cli.Command {
 			&cli.StringFlag{Name: "addr", Value: "127.0.0.1:8501", Usage: "`ADDRESS` to listen on; port 0 takes a free one"},
 			&cli.StringFlag{Name: "name", Usage: "the model's `NAME` (default: the directory above the numbers)"},
 		},
-		Action: c.serveAction,
+		Action: action(1, 1, c.serveAction),
 	}
 }
 
@@ -37,9 +37,6 @@ func (c *command) serve() *cli.Command {
 var shutdownTime, readTime = 10 * time.Second, time.Minute
 
 func (c *command) serveAction(ctx *cli.Context) error {
-	if err := arguments(ctx, 1, 1); err != nil {
-		return err
-	}
 	name, versions, err := serving.Load(ctx.Args().First())
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"log/slog"
 	"slices"
 	"strings"
@@ -19,14 +20,18 @@ func (c *command) threshold() *cli.Command {
 ones are called malicious. It is kept in the run's model: evaluate-model, predict and every export use it from then on.
 
 Example: degas choose-threshold runs/first --fpr 1e-3`,
-		Flags: []cli.Flag{
+		Flags: append([]cli.Flag{
 			&cli.Float64Flag{Name: "fpr", Value: 1e-3, Usage: "false alarms a benign name"},
-			&cli.StringFlag{Name: "data", Usage: "processed `DIR` (the run's own)"},
-			&cli.StringFlag{Name: "split", Value: "validation", Usage: "validation or train; test is for measuring"},
-			jsonFlag,
-		},
-		Action: c.thresholdAction,
+		}, tuningFlags...),
+		Action: action(1, 1, c.thresholdAction),
 	}
+}
+
+// tuningFlags belong to the commands that change a run's model by what they measure.
+var tuningFlags = []cli.Flag{
+	&cli.StringFlag{Name: "data", Usage: "processed `DIR` (the run's own)"},
+	&cli.StringFlag{Name: "split", Value: "validation", Usage: "validation or train; test is for measuring"},
+	jsonFlag,
 }
 
 // Splits to measure on, and those that something may be chosen on.
@@ -49,9 +54,6 @@ func oneOfSplits(ctx *cli.Context, known []string) error {
 }
 
 func (c *command) thresholdAction(ctx *cli.Context) error {
-	if err := arguments(ctx, 1, 1); err != nil {
-		return err
-	}
 	if err := oneOfSplits(ctx, tuningSplits); err != nil {
 		return err
 	}
@@ -65,13 +67,11 @@ func (c *command) thresholdAction(ctx *cli.Context) error {
 	if t.TooFew {
 		slog.Warn("too few benign names for that rate: it is little more than a guess", "benign", t.Benign, "fpr", t.Wanted)
 	}
-	if ctx.Bool("json") {
-		return c.printJSON(t)
-	}
-	_, err = fmt.Fprintf(c.out, "threshold   %.6g\n"+
-		"%-11s %d of %d benign names called malicious (%.2g), %.1f %% of the malicious found\n",
-		t.Value, t.Split, t.Alarms, t.Benign, t.FPR, 100*t.TPR)
-	return err
+	return c.show(ctx, t, func(w io.Writer) {
+		fmt.Fprintf(w, "threshold   %.6g\n"+
+			"%-11s %d of %d benign names called malicious (%.2g), %.1f %% of the malicious found\n",
+			t.Value, t.Split, t.Alarms, t.Benign, t.FPR, 100*t.TPR)
+	})
 }
 
 func (c *command) calibrate() *cli.Command {
@@ -84,19 +84,12 @@ head's weights: every export has it. The order of scores and, at the threshold t
 same; of more than two labels, the number of false alarms does.
 
 Example: degas calibrate runs/first`,
-		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "data", Usage: "processed `DIR` (the run's own)"},
-			&cli.StringFlag{Name: "split", Value: "validation", Usage: "validation or train; test is for measuring"},
-			jsonFlag,
-		},
-		Action: c.calibrateAction,
+		Flags:  tuningFlags,
+		Action: action(1, 1, c.calibrateAction),
 	}
 }
 
 func (c *command) calibrateAction(ctx *cli.Context) error {
-	if err := arguments(ctx, 1, 1); err != nil {
-		return err
-	}
 	if err := oneOfSplits(ctx, tuningSplits); err != nil {
 		return err
 	}
@@ -104,13 +97,11 @@ func (c *command) calibrateAction(ctx *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if ctx.Bool("json") {
-		return c.printJSON(r)
-	}
-	_, err = fmt.Fprintf(c.out, "temperature        %.4g\n"+
-		"log-likelihood     %.4f to %.4f a name\n"+
-		"calibration error  %.4f to %.4f on %d names of %s\n"+
-		"threshold          %.6g\n",
-		r.Temperature, -r.NLLBefore, -r.NLLAfter, r.ECEBefore, r.ECEAfter, r.Names, r.Split, r.Threshold)
-	return err
+	return c.show(ctx, r, func(w io.Writer) {
+		fmt.Fprintf(w, "temperature\t%.4g\n"+
+			"log-likelihood\t%.4f to %.4f a name\n"+
+			"calibration error\t%.4f to %.4f on %d names of %s\n"+
+			"threshold\t%.6g\n",
+			r.Temperature, -r.NLLBefore, -r.NLLAfter, r.ECEBefore, r.ECEAfter, r.Names, r.Split, r.Threshold)
+	})
 }

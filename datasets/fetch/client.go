@@ -2,7 +2,9 @@ package fetch
 
 import (
 	"cmp"
+	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"runtime/debug"
@@ -42,8 +44,7 @@ type Options struct {
 // Client fetches files. It takes its proxy from the environment (HTTPS_PROXY, NO_PROXY …) and follows at most ten
 // redirects, none of them from https to http. It is safe for concurrent use; make one with New.
 type Client struct {
-	o         Options
-	userAgent string
+	o Options
 
 	// Tests replace these.
 	http   *http.Client
@@ -61,11 +62,10 @@ func New(o Options) *Client {
 	o.Mirror = strings.TrimRight(o.Mirror, "/")
 	o.Version = cmp.Or(o.Version, buildVersion())
 	return &Client{
-		o:         o,
-		userAgent: "degas/" + o.Version,
-		http:      &http.Client{Transport: newTransport(o), CheckRedirect: checkRedirect},
-		create:    openPart,
-		bounds:    usualBounds,
+		o:      o,
+		http:   &http.Client{Transport: newTransport(o), CheckRedirect: checkRedirect},
+		create: openPart,
+		bounds: usualBounds,
 	}
 }
 
@@ -74,6 +74,16 @@ func (c *Client) Options() Options { return c.o }
 
 // Offline tells whether files come from a folder or a mirror, so that asking their publisher for a listing is in vain.
 func (c *Client) Offline() bool { return c.o.From != "" || c.o.Mirror != "" }
+
+// newRequest begins a request. Accept headers and the like are the caller's.
+func (c *Client) newRequest(ctx context.Context, u string) (*http.Request, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u, nil)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errPermanent, err)
+	}
+	req.Header.Set("User-Agent", "degas/"+c.o.Version)
+	return req, nil
+}
 
 func newTransport(o Options) *http.Transport {
 	return &http.Transport{

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -93,8 +92,7 @@ func (u *unpacker) archive(f *os.File) error {
 		return u.zip(f)
 	}
 	stream, packed, err := unpack.Decompress(f.Name(), f, head)
-	var kind *unpack.KindError
-	if errors.As(err, &kind) {
+	if _, ok := errors.AsType[*unpack.KindError](err); ok {
 		return err
 	} else if err != nil {
 		return fmt.Errorf("%w: %w", ErrFormat, err)
@@ -176,18 +174,11 @@ func (u *unpacker) write(dest string, r io.Reader) error {
 	if err != nil {
 		return fmt.Errorf("member %q: %w", dest, err)
 	}
-	digest := sha256.New()
-	n, err := io.Copy(io.MultiWriter(out, digest), &boundedReader{u: u, r: r, total: &u.written})
-	if err == nil {
-		err = out.Sync()
-	}
-	if cerr := out.Close(); err == nil {
-		err = cerr
-	}
+	sum, n, err := fill(out, &boundedReader{u: u, r: r, total: &u.written})
 	if err != nil {
 		return fmt.Errorf("member %q: %w", dest, err)
 	}
-	u.members[dest] = Record{SHA256: hexSum(digest), Size: n}
+	u.members[dest] = Record{SHA256: sum, Size: n}
 	return nil
 }
 

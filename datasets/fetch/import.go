@@ -23,9 +23,8 @@ func (c *Client) importFiles(ctx context.Context, dir string, files []File) (Rep
 	if err != nil {
 		return Report{}, fmt.Errorf("read folder %s: %w", c.o.From, err)
 	}
-	names := newWanted(files)
 	return c.each(ctx, dir, files, func(ctx context.Context, j *job, res *FileResult) error {
-		source, err := index.find(ctx, j.f, names, j.want)
+		source, err := index.find(ctx, j.f, files, j.want)
 		if j.f.Optional && errors.Is(err, ErrNotFound) {
 			res.Status = Missing
 			return nil
@@ -44,16 +43,11 @@ func (c *Client) ImportFile(ctx context.Context, source, dir string, f File) (Re
 	})
 }
 
-// HasLocal returns the first of the names that the folder in Options.From holds anywhere below it, as base name; ""
-// when none or when there is no such folder. A source uses it to see whether the user brought the archive or its
-// members.
-func (c *Client) HasLocal(names ...string) string {
+// HasLocal tells whether the folder in Options.From holds a file of this base name anywhere below it: a user may have
+// brought an archive or its members.
+func (c *Client) HasLocal(name string) bool {
 	index, err := c.index()
-	i := slices.IndexFunc(names, func(name string) bool { return len(index.byBase[name]) > 0 })
-	if err != nil || i < 0 {
-		return ""
-	}
-	return names[i]
+	return err == nil && len(index.byBase[name]) > 0
 }
 
 // folderIndex lists the regular files below a folder by base name.
@@ -96,21 +90,6 @@ func (c *Client) foreign(rel string) bool {
 	return false
 }
 
-// wanted knows all files asked for, to tell how much of a path makes one of them unique.
-type wanted struct {
-	paths    []string
-	urlBases map[string]int
-}
-
-func newWanted(files []File) wanted {
-	w := wanted{urlBases: map[string]int{}}
-	for _, f := range files {
-		w.paths = append(w.paths, f.Path)
-		w.urlBases[urlBase(f.URL)]++
-	}
-	return w
-}
-
 // urlBase is the file name a URL ends in, "" when it has no extension and so is none.
 func urlBase(u string) string {
 	u, _, _ = strings.Cut(u, "?")
@@ -118,17 +97,6 @@ func urlBase(u string) string {
 		return base
 	}
 	return ""
-}
-
-// distinct is how many trailing path components tell p apart from every other wanted path.
-func (w wanted) distinct(p string) int {
-	n := 1
-	for _, other := range w.paths {
-		if other != p {
-			n = max(n, commonTail(p, other)+1)
-		}
-	}
-	return n
 }
 
 // commonTail counts the trailing components that a and b share.
@@ -141,9 +109,18 @@ func commonTail(a, b string) int {
 	return n
 }
 
-// find returns the local path of the file that is f.
-func (x folderIndex) find(ctx context.Context, f File, w wanted, want string) (string, error) {
-	need, best := w.distinct(f.Path), 0
+// find returns the local path of f, one of the files asked for. want is its checksum, "" when any.
+func (x folderIndex) find(ctx context.Context, f File, files []File, want string) (string, error) {
+	// need trailing components of f's path tell it from the other files. base is its URL's name, "" if others share it.
+	need, best, base := 1, 0, urlBase(f.URL)
+	for _, other := range files {
+		if other.Path != f.Path {
+			need = max(need, commonTail(f.Path, other.Path)+1)
+			if urlBase(other.URL) == base {
+				base = ""
+			}
+		}
+	}
 	need = min(need, strings.Count(f.Path, "/")+1)
 	var found []string
 	for _, rel := range x.byBase[path.Base(f.Path)] {
@@ -155,7 +132,7 @@ func (x folderIndex) find(ctx context.Context, f File, w wanted, want string) (s
 			found = append(found, rel)
 		}
 	}
-	if base := urlBase(f.URL); len(found) == 0 && base != "" && w.urlBases[base] == 1 {
+	if len(found) == 0 && base != "" {
 		found = x.byBase[base]
 	}
 	return x.pick(ctx, f, found, want)
@@ -213,18 +190,10 @@ func (c *Client) copy(ctx context.Context, source string, j *job, res *FileResul
 			dropPart(j.final)
 		}
 	}()
-	digest := sha256.New()
-	n, err := io.Copy(io.MultiWriter(out, digest), &watched{ctx: ctx, r: in, on: j.meter.add})
-	if err == nil {
-		err = out.Sync()
-	}
-	if cerr := out.Close(); err == nil {
-		err = cerr
-	}
+	sum, n, err := fill(out, unpack.Watch(ctx, in, j.meter.add))
 	if err != nil {
 		return fmt.Errorf("copy %s: %w", source, err)
 	}
-	sum := hexSum(digest)
 	if j.want != "" && sum != j.want {
 		return &checksumError{Path: j.f.Path, URL: source, Want: j.want, Got: sum}
 	}
@@ -235,18 +204,15 @@ func (c *Client) copy(ctx context.Context, source string, j *job, res *FileResul
 	return nil
 }
 
-// watched is a reader that stops when ctx ends and tells on how many bytes went through.
-type watched struct {
-	ctx context.Context
-	r   io.Reader
-	on  func(int64)
-}
-
-func (w *watched) Read(p []byte) (int, error) {
-	if err := w.ctx.Err(); err != nil {
-		return 0, err
+// fill writes what r gives to out, syncs and closes it, and returns the checksum and the length of it.
+func fill(out partFile, r io.Reader) (sum string, n int64, err error) {
+	digest := sha256.New()
+	n, err = io.Copy(io.MultiWriter(out, digest), r)
+	if err == nil {
+		err = out.Sync()
 	}
-	n, err := w.r.Read(p)
-	w.on(int64(n))
-	return n, err
+	if cerr := out.Close(); err == nil {
+		err = cerr
+	}
+	return hexSum(digest), n, err
 }

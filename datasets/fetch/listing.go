@@ -17,8 +17,7 @@ func (c *Client) Get(ctx context.Context, u, accept string, limit int64) ([]byte
 		body, err = c.getOnce(ctx, u, accept, limit)
 		return 0, err
 	}, func(time.Duration, error) {})
-	var status *statusError // names the URL itself
-	if err != nil && !errors.As(err, &status) {
+	if _, named := errors.AsType[*statusError](err); err != nil && !named {
 		err = fmt.Errorf("get %s: %w", redact(u), err)
 	}
 	return body, err
@@ -27,11 +26,10 @@ func (c *Client) Get(ctx context.Context, u, accept string, limit int64) ([]byte
 func (c *Client) getOnce(ctx context.Context, u, accept string, limit int64) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.o.StallTimeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u, nil)
+	req, err := c.newRequest(ctx, u)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errPermanent, err)
+		return nil, err
 	}
-	req.Header.Set("User-Agent", c.userAgent)
 	if accept != "" {
 		req.Header.Set("Accept", accept)
 	}

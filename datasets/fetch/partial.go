@@ -2,10 +2,8 @@ package fetch
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net/http"
 	"os"
 	"strings"
@@ -83,15 +81,6 @@ func settle(final string) error {
 	if err := atomicfile.Rename(final+partSuffix, final); err != nil {
 		return fmt.Errorf("put %s in place: %w", final, err)
 	}
-	if err := os.Remove(final + metaSuffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("put %s in place: %w", final, err)
-	}
+	os.Remove(final + metaSuffix) // nothing is resumed from it without the part
 	return nil
-}
-
-// dropEmptyPart removes a part that holds nothing to resume from.
-func dropEmptyPart(final string) {
-	if info, err := os.Stat(final + partSuffix); err == nil && info.Size() == 0 {
-		dropPart(final)
-	}
 }

@@ -48,11 +48,7 @@ func retryable(err error) bool {
 // retry calls attempt until it succeeds, or fails with an error that will not pass, or has failed Retries times in a
 // row without having come further, or ctx ends. attempt returns how many bytes it has reached. waiting is told of each
 // wait.
-func (c *Client) retry(
-	ctx context.Context,
-	attempt func() (reached int64, err error),
-	waiting func(time.Duration, error),
-) error {
+func (c *Client) retry(ctx context.Context, attempt func() (int64, error), waiting func(time.Duration, error)) error {
 	best, failures := int64(0), 0
 	for {
 		reached, err := attempt()
@@ -70,8 +66,10 @@ func (c *Client) retry(
 			return tooLong
 		}
 		waiting(wait, err)
-		if err := sleep(ctx, wait); err != nil {
-			return err
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(wait):
 		}
 	}
 }
@@ -91,36 +89,16 @@ func (e *statusError) Error() string {
 	return strings.TrimSpace(fmt.Sprintf("get %s: %d %s", e.url, e.code, http.StatusText(e.code)))
 }
 
-// backoff returns how long to wait before try number failures+1 (failures >= 1): exponential, half of it random.
-func (c *Client) backoff(failures int) time.Duration {
-	d := c.o.MaxBackoff
-	if shift := failures - 1; shift < 20 {
-		d = min(d, c.o.MinBackoff<<shift)
-	}
-	return d/2 + rand.N(d/2+1)
-}
-
-// waitFor returns the wait before the next try: the server's Retry-After when it gave one, else backoff. It fails when
-// the server asks for more than is sensible.
+// waitFor returns the wait after one or more failures: the server's Retry-After if it gave one, else a wait that grows
+// exponentially and is half random. It fails when the server asks for more than is sensible.
 func (c *Client) waitFor(err error, failures int) (time.Duration, error) {
 	var status *statusError
 	if !errors.As(err, &status) || status.retryAfter <= 0 {
-		return c.backoff(failures), nil
+		d := min(c.o.MaxBackoff, c.o.MinBackoff<<min(failures-1, 20))
+		return d/2 + rand.N(d/2+1), nil
 	}
 	if status.retryAfter > maxRetryAfter {
 		return 0, fmt.Errorf("%w; the server asks to come back in %s", err, status.retryAfter.Round(time.Second))
 	}
 	return status.retryAfter, nil
-}
-
-// sleep waits for d or until ctx ends, whichever is first.
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
-	}
 }

@@ -205,15 +205,14 @@ func (j *job) complete(ctx context.Context, res *FileResult) error {
 		return nil
 	}
 	j.meter.event(Event{Kind: EventExtract})
-	members, err := j.unpack(ctx)
-	if err != nil {
+	var err error
+	if rec.Members, err = j.unpack(ctx); err != nil {
 		return err
 	}
-	rec.Members = members
 	if err := j.book.put(j.f.Path, rec); err != nil {
 		return err
 	}
-	res.Extracted = slices.Sorted(maps.Keys(members))
+	res.Extracted = slices.Sorted(maps.Keys(rec.Members))
 	if err := os.Remove(j.final); err != nil {
 		return fmt.Errorf("remove unpacked archive: %w", err)
 	}
@@ -240,14 +239,16 @@ func (c *Client) download(ctx context.Context, j *job, res *FileResult) error {
 	}
 	sum, size, from, err := t.run(ctx)
 	res.Fetched, res.Resumed = t.fetched, t.resumed
-	var status *statusError
-	if j.f.Optional && errors.As(err, &status) && (status.code == http.StatusNotFound || status.code == http.StatusGone) {
+	if status, ok := errors.AsType[*statusError](err); j.f.Optional && ok &&
+		(status.code == http.StatusNotFound || status.code == http.StatusGone) {
 		dropPart(j.final)
 		res.Status = Missing
 		return nil
 	}
 	if err != nil {
-		dropEmptyPart(j.final)
+		if info, statErr := os.Stat(j.final + partSuffix); statErr == nil && info.Size() == 0 {
+			dropPart(j.final) // there is nothing to resume from
+		}
 		return err
 	}
 	res.SHA256, res.Size, res.URL, res.Status = sum, size, from, Downloaded

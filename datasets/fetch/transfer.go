@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"hash"
 	"io"
-	"io/fs"
 	"net/http"
 	"net/url"
 	"os"
@@ -30,18 +29,21 @@ type transfer struct {
 
 // run tries each URL until one gives the right bytes, and returns their checksum, length and origin.
 func (t *transfer) run(ctx context.Context) (sum string, size int64, from string, err error) {
-	var failures []error
+	var failed error // the first is the one to test for
 	for _, u := range t.c.urls(t.f) {
-		sum, size, err = t.get(ctx, u)
-		if err == nil {
+		if sum, size, err = t.get(ctx, u); err == nil {
 			return sum, size, redact(u), nil
 		}
-		failures = append(failures, err)
+		if failed == nil {
+			failed = err
+		} else {
+			failed = fmt.Errorf("%w; then %w", failed, err)
+		}
 		if ctx.Err() != nil || diskFull(err) {
 			break
 		}
 	}
-	return "", 0, "", joinShort(failures)
+	return "", 0, "", failed
 }
 
 // get downloads u with retries, records the file and puts it in place. Bytes that are wrong and bytes that fill a disk
@@ -144,11 +146,10 @@ func (a *attempt) resume() (err error) {
 }
 
 func (a *attempt) request(ctx context.Context) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, a.url, nil)
+	req, err := a.c.newRequest(ctx, a.url)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errPermanent, err)
+		return nil, err
 	}
-	req.Header.Set("User-Agent", a.c.userAgent)
 	req.Header.Set("Accept-Encoding", "identity")
 	if a.reached > 0 {
 		req.Header.Set("Range", fmt.Sprintf("bytes=%d-", a.reached))
@@ -173,8 +174,8 @@ func (a *attempt) accept(resp *http.Response) (total int64, err error) {
 		}
 		return resp.ContentLength, a.restart(resp, resp.ContentLength)
 	case http.StatusPartialContent:
-		start, total, ok := parseContentRange(resp.Header.Get("Content-Range"))
-		if !ok || start != a.reached || !a.meta.sameFile(metaOf("", resp.Header, total)) {
+		start, total := parseContentRange(resp.Header.Get("Content-Range"))
+		if start != a.reached || !a.meta.sameFile(metaOf("", resp.Header, total)) {
 			return 0, a.forget()
 		}
 		if start == 0 { // all of the file, in place of what another URL left
@@ -187,7 +188,7 @@ func (a *attempt) accept(resp *http.Response) (total int64, err error) {
 		if a.reached == 0 {
 			break // no range was asked for
 		}
-		if _, total, _ := parseContentRange(resp.Header.Get("Content-Range")); total != a.reached {
+		if _, total := parseContentRange(resp.Header.Get("Content-Range")); total != a.reached {
 			return 0, a.forget()
 		}
 		a.mixed = true
@@ -264,7 +265,7 @@ func (a *attempt) receive(ctx context.Context, body io.Reader, stall *time.Timer
 		if k > 0 {
 			stall.Reset(a.c.o.StallTimeout)
 			if _, err := a.part.Write(buf[:k]); err != nil {
-				return naming("write", a.final+partSuffix, err)
+				return err // names the file
 			}
 			a.digest.Write(buf[:k])
 			a.reached += int64(k)
@@ -313,21 +314,17 @@ func (c *Client) urls(f File) []string {
 }
 
 // parseContentRange reads "bytes 5-9/10" and "bytes */10"; unknown numbers are -1.
-func parseContentRange(v string) (start, total int64, ok bool) {
-	rest, found := strings.CutPrefix(v, "bytes ")
-	span, size, found2 := strings.Cut(rest, "/")
-	if !found || !found2 {
-		return -1, -1, false
-	}
-	total, start = -1, -1
-	if n, err := strconv.ParseInt(size, 10, 64); err == nil && n >= 0 {
-		total = n
-	}
+func parseContentRange(v string) (start, total int64) {
+	rest, inBytes := strings.CutPrefix(v, "bytes ")
+	span, size, whole := strings.Cut(rest, "/")
 	first, _, _ := strings.Cut(span, "-")
-	if n, err := strconv.ParseInt(first, 10, 64); err == nil && n >= 0 {
-		start = n
+	number := func(s string) int64 {
+		if n, err := strconv.ParseUint(s, 10, 63); err == nil && inBytes && whole {
+			return int64(n)
+		}
+		return -1
 	}
-	return start, total, start >= 0
+	return number(first), number(size)
 }
 
 func bytesText(n int64) string { return strconv.FormatInt(n, 10) + " bytes" }
@@ -343,29 +340,8 @@ func redact(u string) string {
 
 // bare takes the method and URL off a *url.Error: the caller names them.
 func bare(err error) error {
-	var ue *url.Error
-	if errors.As(err, &ue) {
+	if ue, ok := errors.AsType[*url.Error](err); ok {
 		return ue.Err
 	}
 	return err
-}
-
-// joinShort makes one line of several failures, the first being the one to test for.
-func joinShort(errs []error) error {
-	switch len(errs) {
-	case 0:
-		return errors.New("no URL to fetch from")
-	case 1:
-		return errs[0]
-	}
-	return fmt.Errorf("%w; then %w", errs[0], joinShort(errs[1:]))
-}
-
-// naming says what was done to which file, unless err says it already.
-func naming(verb, path string, err error) error {
-	var known *fs.PathError
-	if errors.As(err, &known) && known.Path == path {
-		return err
-	}
-	return fmt.Errorf("%s %s: %w", verb, path, err)
 }

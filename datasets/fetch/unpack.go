@@ -16,15 +16,12 @@ import (
 
 // unpack puts the members of the job's archive in place and returns them by path relative to the job's directory. They
 // are unpacked beside, and renamed when all of them are whole: a failure leaves the directory as it was.
-func (j *job) unpack(ctx context.Context) (map[string]Record, error) {
-	members, err := j.stageAndPlace(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("unpack %s: %w", j.final, err)
-	}
-	return members, nil
-}
-
-func (j *job) stageAndPlace(ctx context.Context) (map[string]Record, error) {
+func (j *job) unpack(ctx context.Context) (_ map[string]Record, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("unpack %s: %w", j.final, err)
+		}
+	}()
 	stage, err := atomicfile.Stage(j.dir) // in the directory, because only that one is locked
 	if err != nil {
 		return nil, err
@@ -44,10 +41,11 @@ func (j *job) stageAndPlace(ctx context.Context) (map[string]Record, error) {
 	into := filepath.Join(j.dir, filepath.FromSlash(j.f.Extract.Into))
 	for _, m := range slices.Sorted(maps.Keys(staged)) {
 		local := filepath.FromSlash(m)
-		if err := os.MkdirAll(filepath.Dir(filepath.Join(into, local)), 0o755); err != nil {
+		to := filepath.Join(into, local)
+		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
 			return nil, err
 		}
-		if err := atomicfile.Rename(filepath.Join(stage, local), filepath.Join(into, local)); err != nil {
+		if err := atomicfile.Rename(filepath.Join(stage, local), to); err != nil {
 			return nil, err
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"path/filepath"
 	"slices"
@@ -43,7 +44,7 @@ func listFiles(ctx context.Context, root string) (files []*diskFile, skipped []d
 		if rel == "." {
 			rel = filepath.Base(root)
 		}
-		files = append(files, newDiskFile(name, rel, info.Size()))
+		files = append(files, &diskFile{path: name, rel: rel, size: info.Size()})
 		return nil
 	})
 	if err != nil {
@@ -72,7 +73,8 @@ func aside(rel string) bool {
 	return false
 }
 
-func (f *diskFile) inputs(ctx context.Context) ([]*Input, []datasets.Skipped, error) {
+// inputs are f, or the members of the zip that it is, as far as they are recognised.
+func (f *diskFile) inputs(ctx context.Context) (inputs []*Input, skipped []datasets.Skipped, err error) {
 	if aside(f.rel) {
 		return nil, nil, nil
 	}
@@ -83,77 +85,69 @@ func (f *diskFile) inputs(ctx context.Context) ([]*Input, []datasets.Skipped, er
 	if side.Skip {
 		return nil, []datasets.Skipped{{Path: f.rel, Reason: "its sidecar says skip"}}, nil
 	}
+	found := []*Input{{file: f, path: unpack.TrimSuffix(f.rel)}}
 	if unpack.IsZip(f.path) {
-		return f.members(ctx, side)
-	}
-	in := &Input{file: f, path: unpack.TrimSuffix(f.rel), sidecar: side}
-	skip, detail, err := in.recognize(ctx)
-	if err != nil || skip != "" {
-		return nil, []datasets.Skipped{{Path: in.Label(), Reason: skip, Detail: detail}}, err
-	}
-	return []*Input{in}, nil, nil
-}
-
-// members makes an input of each file in a zip. A zip of one file goes by the zip's own name, because publishers call
-// the member top-1m.csv.
-func (f *diskFile) members(ctx context.Context, side sidecar) (inputs []*Input, skipped []datasets.Skipped, err error) {
-	if f.zip, err = zip.OpenReader(f.path); err != nil {
-		return nil, nil, err
-	}
-	var files []*zip.File
-	for _, m := range f.zip.File {
-		if m.Mode().IsRegular() && !aside(m.Name) && !strings.HasPrefix(path.Base(m.Name), ".") &&
-			!strings.HasPrefix(m.Name, "__MACOSX/") {
-			files = append(files, m)
+		if found, err = f.members(); err != nil {
+			return nil, nil, err
 		}
 	}
-	slices.SortFunc(files, func(a, b *zip.File) int { return strings.Compare(a.Name, b.Name) })
-	stem := unpack.TrimSuffix(f.rel)
-	for _, m := range files {
-		p := stem + "/" + strings.TrimLeft(unpack.TrimSuffix(m.Name), "/")
-		if len(files) == 1 {
-			p = stem
-			if path.Ext(p) == "" {
-				p += path.Ext(unpack.TrimSuffix(m.Name))
-			}
-		}
-		in := &Input{file: f, member: m, path: p, sidecar: side}
+	for _, in := range found {
+		in.sidecar = side
 		skip, detail, err := in.recognize(ctx)
-		if err != nil {
-			return nil, nil, fmt.Errorf("%s: %w", m.Name, err)
-		}
-		if skip != "" {
+		switch {
+		case err != nil && in.member != nil:
+			return nil, nil, fmt.Errorf("%s: %w", in.member.Name, err)
+		case err != nil:
+			return nil, nil, err
+		case skip != "":
 			skipped = append(skipped, datasets.Skipped{Path: in.Label(), Reason: skip, Detail: detail})
-			continue
+		default:
+			inputs = append(inputs, in)
 		}
-		inputs = append(inputs, in)
 	}
 	return inputs, skipped, nil
 }
 
+// members makes an input of each file in a zip. A zip of one file goes by the zip's own name, because publishers call
+// the member top-1m.csv.
+func (f *diskFile) members() (inputs []*Input, err error) {
+	if f.zip, err = zip.OpenReader(f.path); err != nil {
+		return nil, err
+	}
+	stem := unpack.TrimSuffix(f.rel)
+	for _, m := range f.zip.File {
+		if m.Mode().IsRegular() && !aside(m.Name) && !strings.HasPrefix(path.Base(m.Name), ".") &&
+			!strings.HasPrefix(m.Name, "__MACOSX/") {
+			p := stem + "/" + strings.TrimLeft(unpack.TrimSuffix(m.Name), "/")
+			inputs = append(inputs, &Input{file: f, member: m, path: p})
+		}
+	}
+	slices.SortFunc(inputs, func(a, b *Input) int { return strings.Compare(a.member.Name, b.member.Name) })
+	if len(inputs) == 1 {
+		only := inputs[0]
+		if only.path = stem; path.Ext(stem) == "" {
+			only.path += path.Ext(unpack.TrimSuffix(only.member.Name))
+		}
+	}
+	return inputs, nil
+}
+
 // supersede drops inputs that their readers say another one contains.
 func supersede(inputs []*Input) (kept []*Input, dropped []datasets.Skipped) {
-	by := map[Reader][]int{}
-	for i, in := range inputs {
-		if _, ok := in.reader.(Chooser); ok {
-			by[in.reader] = append(by[in.reader], i)
+	paths := map[Chooser][]string{}
+	for _, in := range inputs {
+		if c, ok := in.reader.(Chooser); ok {
+			paths[c] = append(paths[c], in.path)
 		}
 	}
-	gone := map[int]string{}
-	for r, list := range by {
-		paths := make([]string, len(list))
-		for j, i := range list {
-			paths[j] = inputs[i].path
-		}
-		for j, better := range r.(Chooser).Superseded(paths) {
-			if better != "" {
-				gone[list[j]] = better
-			}
-		}
+	better := map[string]string{}
+	for c, list := range paths {
+		maps.Copy(better, c.Superseded(list))
 	}
-	for i, in := range inputs {
-		if better, ok := gone[i]; ok {
-			dropped = append(dropped, datasets.Skipped{Path: in.Label(), Reason: "contained in " + path.Base(better)})
+	for _, in := range inputs {
+		if _, chosen := in.reader.(Chooser); chosen && better[in.path] != "" {
+			reason := "contained in " + path.Base(better[in.path])
+			dropped = append(dropped, datasets.Skipped{Path: in.Label(), Reason: reason})
 			continue
 		}
 		kept = append(kept, in)

@@ -93,7 +93,7 @@ func feedFamily(base string) string {
 	if !ok {
 		return ""
 	}
-	for _, w := range strings.FieldsFunc(family, func(r rune) bool { return r == '-' || r == '_' || r == '.' }) {
+	for _, w := range strings.FieldsFunc(family, func(r rune) bool { return strings.ContainsRune("-_.", r) }) {
 		switch w {
 		case "feed", "high", "list", "lists", "domains", "all", "data", "public":
 			return ""

@@ -31,9 +31,9 @@ type Reader interface {
 }
 
 // Chooser is a Reader that does not need every file it recognised: of files that repeat each other it keeps one.
-// Superseded returns, for each path, the path that makes it superfluous, or "".
+// Superseded gives, for each path that is superfluous, the path that makes it so.
 type Chooser interface {
-	Superseded(paths []string) []string
+	Superseded(paths []string) map[string]string
 }
 
 // Publisher is a Reader whose format belongs to one data set.

@@ -443,3 +443,12 @@ func TestRecognizeListsWhatIsMissing(t *testing.T) {
 		t.Errorf("%v\nwant %s", err, want)
 	}
 }
+
+// A sidecar may declare a file with a short name to be of UMUDGA's format.
+func TestSupersededShortName(t *testing.T) {
+	list := "Fully Qualified Domain Names/x/list/"
+	got := umudgaReader{}.Superseded([]string{"abc", list + "1000.txt", list + "5000.txt"})
+	if got["abc"] != "" || got[list+"1000.txt"] != list+"5000.txt" || got[list+"5000.txt"] != "" {
+		t.Errorf("superseded: %v", got)
+	}
+}

@@ -32,19 +32,9 @@ type diskFile struct {
 
 	zip *zip.ReadCloser // nil if it is no zip; open until Close
 
-	sum func(context.Context) (string, error)
-}
-
-func newDiskFile(path, rel string, size int64) *diskFile {
-	f := &diskFile{path: path, rel: rel, size: size}
-	var once sync.Once
-	var sum string
-	var err error
-	f.sum = func(ctx context.Context) (string, error) {
-		once.Do(func() { sum, _, err = unpack.SHA256(ctx, path) })
-		return sum, err
-	}
-	return f
+	once   sync.Once // reads the file for its checksum
+	sum    string
+	sumErr error
 }
 
 // Close closes the files of inputs.
@@ -79,7 +69,11 @@ func (in *Input) Bytes() int64 {
 }
 
 // SHA256 is the checksum of the input's file in hexadecimal. It is computed once for all inputs of a file.
-func (in *Input) SHA256(ctx context.Context) (string, error) { return in.file.sum(ctx) }
+func (in *Input) SHA256(ctx context.Context) (string, error) {
+	f := in.file
+	f.once.Do(func() { f.sum, _, f.sumErr = unpack.SHA256(ctx, f.path) })
+	return f.sum, f.sumErr
+}
 
 // Format is the name of the format that was recognised or declared.
 func (in *Input) Format() string { return in.reader.Name() }
@@ -134,8 +128,7 @@ func (in *Input) recognize(ctx context.Context) (skip, detail string, err error)
 		return "", "", err
 	}
 	head, err := in.head(ctx)
-	var kind *unpack.KindError
-	if errors.As(err, &kind) {
+	if _, ok := errors.AsType[*unpack.KindError](err); ok {
 		return err.Error(), "", nil
 	}
 	if err != nil {
@@ -210,7 +203,7 @@ func (l Location) Open() (*Input, error) {
 	if err != nil {
 		return nil, err
 	}
-	in := &Input{file: newDiskFile(name, l.File, info.Size()), path: l.Path}
+	in := &Input{file: &diskFile{path: name, rel: l.File, size: info.Size()}, path: l.Path}
 	if in.reader, err = Lookup(l.Format); err != nil {
 		return nil, err
 	}

@@ -20,10 +20,10 @@ type listReader struct{}
 func (listReader) Name() string { return "list" }
 
 func (listReader) Match(path string, head []byte) (int, string) {
-	found := lines.Head(head, 50)
+	found, hint := lines.Head(head, 50), hintOf(path)
 	names := 0
 	for _, l := range found {
-		if looksLikeName(l) || isTunnelPayload(path, l) {
+		if looksLikeName(l) || hint.known && hint.class == tunnel && isPayload(l) {
 			names++
 		}
 	}
@@ -32,18 +32,16 @@ func (listReader) Match(path string, head []byte) (int, string) {
 		return 0, missesLines
 	case names*10 < len(found)*9:
 		return 0, "its lines are not a name each"
-	case !hintOf(path).known:
+	case !hint.known:
 		return 0, "no folder or file name tells the class, such as dga, benign or tunnel"
 	}
 	return 40, ""
 }
 
-// isTunnelPayload accepts names without a dot below tunnel/: payloads whose zone was stripped. Their bytes above ASCII
-// may be written as two each.
-func isTunnelPayload(path string, line []byte) bool {
-	h := hintOf(path)
-	return h.known && h.class == tunnel && utf8.RuneCount(line) < 260 &&
-		!bytes.ContainsAny(line, " \t,;|<>{}()\x00")
+// isPayload accepts the names without a dot that are below tunnel/: payloads whose zone was stripped. Their bytes above
+// ASCII may be written as two each.
+func isPayload(line []byte) bool {
+	return utf8.RuneCount(line) < 260 && !bytes.ContainsAny(line, notInNames)
 }
 
 func (listReader) Read(ctx context.Context, in io.Reader, f FileInfo, sink Sink) error {

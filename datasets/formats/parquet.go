@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -183,7 +184,10 @@ func (t *parquetTable) group(ctx context.Context, group parquet.RowGroup, row *i
 			}
 			var err error
 			if values[i], err = c.next(); err != nil {
-				return fmt.Errorf("parquet: row %d: %w", *row, noEOF(err))
+				if err == io.EOF {
+					err = io.ErrUnexpectedEOF
+				}
+				return fmt.Errorf("parquet: row %d: %w", *row, err)
 			}
 			if values[i].RepetitionLevel() > 0 {
 				return errRepeated
@@ -194,13 +198,6 @@ func (t *parquetTable) group(ctx context.Context, group parquet.RowGroup, row *i
 		}
 	}
 	return nil
-}
-
-func noEOF(err error) error {
-	if err == io.EOF {
-		return io.ErrUnexpectedEOF
-	}
-	return err
 }
 
 func (t *parquetTable) record(row int64, values [3]parquet.Value, sink Sink) error {
@@ -258,9 +255,10 @@ func latin1(name []byte, c datasets.Class) []byte {
 
 // SourceOf is DGTA-BENCH's when the path says so.
 func (parquetReader) SourceOf(path string) string {
-	p := strings.ToLower(path)
-	if strings.Contains(p, "gta-v1") || strings.Contains(p, "dgta") || strings.Contains(p, "gta1") {
+	if dgtaPath.MatchString(path) {
 		return "dgta-bench"
 	}
 	return ""
 }
+
+var dgtaPath = regexp.MustCompile(`(?i)gta-v1|dgta|gta1`)

@@ -1,6 +1,7 @@
 package formats
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/degas-dns/degas/datasets"
@@ -44,9 +45,8 @@ var blockWords = map[string]bool{
 
 // hintOf reads a path from its end: a file's own name says more than its folder.
 func hintOf(path string) (h pathHint) {
-	parts := strings.Split(strings.ToLower(path), "/")
-	for i := len(parts) - 1; i >= 0; i-- {
-		words := strings.FieldsFunc(parts[i], func(r rune) bool { return strings.ContainsRune("-_. ", r) })
+	for _, part := range slices.Backward(strings.Split(strings.ToLower(path), "/")) {
+		words := strings.FieldsFunc(part, func(r rune) bool { return strings.ContainsRune("-_. ", r) })
 		for _, w := range words {
 			if c, ok := folderWords[w]; ok {
 				return pathHint{class: c, known: true}

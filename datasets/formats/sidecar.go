@@ -1,7 +1,6 @@
 package formats
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -42,26 +41,18 @@ func readSidecar(path string) (s sidecar, err error) {
 		return s, err
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, 64<<10))
+	d := json.NewDecoder(io.LimitReader(f, 64<<10))
+	d.DisallowUnknownFields()
+	err = d.Decode(&s)
+	if err == nil && s.Class != "" {
+		s.class = new(datasets.Class)
+		*s.class, err = datasets.ParseClass(s.Class)
+	}
+	if err == nil && s.Format != "" {
+		_, err = Lookup(s.Format)
+	}
 	if err != nil {
 		return s, fmt.Errorf("%s: %w", f.Name(), err)
-	}
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&s); err != nil {
-		return s, fmt.Errorf("%s: %w", f.Name(), err)
-	}
-	if s.Class != "" {
-		c, err := datasets.ParseClass(s.Class)
-		if err != nil {
-			return s, fmt.Errorf("%s: %w", f.Name(), err)
-		}
-		s.class = &c
-	}
-	if s.Format != "" {
-		if _, err := Lookup(s.Format); err != nil {
-			return s, fmt.Errorf("%s: %w", f.Name(), err)
-		}
 	}
 	s.Family = datasets.NormalizeFamily(s.Family)
 	return s, nil

@@ -101,19 +101,15 @@ func (tableReader) Match(path string, head []byte) (int, string) {
 }
 
 func (tableReader) Read(ctx context.Context, in io.Reader, f FileInfo, sink Sink) error {
-	var (
-		t      = table{labels: newLabeller(f.Path), hint: hintOf(f.Path)}
-		header = true
-	)
+	t := table{labels: newLabeller(f.Path), hint: hintOf(f.Path)}
+	header := true
 	return eachLine(in, sink, func(line int64, text []byte) error {
 		if header {
 			header = false
-			var ok bool
-			if t.columns, ok = tableColumns(text); ok {
+			if c, ok := tableColumns(text); ok {
+				t.columns = c
 				return nil
 			}
-			t.columns = columns{}
-			return sink.Refuse(line, "no header with a column of names")
 		}
 		if t.sep == 0 {
 			return sink.Refuse(line, "no header with a column of names")

@@ -44,8 +44,8 @@ func eachLine(in io.Reader, sink Sink, f func(line int64, text []byte) error) er
 // looksLikeName is a coarse test for recognising formats; dnsname decides later.
 func looksLikeName(b []byte) bool {
 	b = bytes.Trim(b, "\" \t")
-	if len(b) == 0 || len(b) > 260 || bytes.ContainsAny(b, " \t,;|<>{}()\x00") {
-		return false
-	}
-	return bytes.IndexByte(b, '.') > 0
+	return len(b) <= 260 && !bytes.ContainsAny(b, notInNames) && bytes.IndexByte(b, '.') > 0
 }
+
+// notInNames are characters that names have in no file.
+const notInNames = " \t,;|<>{}()\x00"

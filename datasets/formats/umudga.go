@@ -3,6 +3,7 @@ package formats
 import (
 	"context"
 	"io"
+	"path"
 	"regexp"
 	"strconv"
 
@@ -46,22 +47,21 @@ func (umudgaReader) Match(path string, head []byte) (int, string) {
 }
 
 // Superseded keeps the largest tier of each list folder.
-func (umudgaReader) Superseded(paths []string) []string {
+func (umudgaReader) Superseded(paths []string) map[string]string {
 	type best struct {
 		tier int64
 		path string
 	}
 	largest := map[string]best{} // by folder
-	folder := func(p string) string { return p[:len(p)-len(FileInfo{Path: p}.Base())-len(".txt")] }
 	for _, p := range paths {
-		if _, tier, ok := umudgaTier(p); ok && tier >= largest[folder(p)].tier {
-			largest[folder(p)] = best{tier, p}
+		if _, tier, ok := umudgaTier(p); ok && tier >= largest[path.Dir(p)].tier {
+			largest[path.Dir(p)] = best{tier, p}
 		}
 	}
-	out := make([]string, len(paths))
-	for i, p := range paths {
-		if b := largest[folder(p)]; b.path != p {
-			out[i] = b.path
+	out := map[string]string{}
+	for _, p := range paths {
+		if b := largest[path.Dir(p)]; b.path != p {
+			out[p] = b.path
 		}
 	}
 	return out

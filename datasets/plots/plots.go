@@ -2,8 +2,11 @@
 package plots
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"image/color"
+	"maps"
 	"slices"
 	"strings"
 
@@ -24,15 +27,12 @@ func Write(d *datasets.Description, path string) error {
 	if d.Split.Rows == 0 {
 		return fmt.Errorf("draw %s: %s has no rows", path, d.Split.Name)
 	}
-	lengths, err := lengths(d)
-	if err != nil {
+	above, err := lengths(d)
+	below, belowErr := characters(d)
+	if err = errors.Join(err, belowErr); err != nil {
 		return fmt.Errorf("draw %s: %w", path, err)
 	}
-	characters, err := characters(d)
-	if err != nil {
-		return fmt.Errorf("draw %s: %w", path, err)
-	}
-	return chart.SaveColumn([]*plot.Plot{lengths, characters}, 9, 4, path)
+	return chart.SaveColumn([]*plot.Plot{above, below}, 9, 4, path)
 }
 
 // lengths draws a line for each class. The axis ends where 99.9 % of every class do.
@@ -106,23 +106,11 @@ func used(d *datasets.Description) []string {
 			sum[key] += n
 		}
 	}
-	var keys []string
-	for key := range sum {
-		keys = append(keys, key)
-	}
-	slices.SortFunc(keys, func(a, b string) int {
-		if sum[a] != sum[b] {
-			return int(min(max(sum[b]-sum[a], -1), 1))
-		}
-		return strings.Compare(a, b)
+	keys := slices.SortedFunc(maps.Keys(sum), func(a, b string) int {
+		return cmp.Or(cmp.Compare(sum[b], sum[a]), strings.Compare(a, b))
 	})
 	keys = keys[:min(len(keys), mostCharacters)]
-	slices.SortFunc(keys, func(a, b string) int {
-		if x, y := kind(a), kind(b); x != y {
-			return x - y
-		}
-		return strings.Compare(a, b)
-	})
+	slices.SortFunc(keys, func(a, b string) int { return cmp.Or(kind(a)-kind(b), strings.Compare(a, b)) })
 	return keys
 }
 

@@ -42,11 +42,10 @@ func (p *Plan) cutDays(rows []int64) (*datasets.DateReport, error) {
 	if p.Test > 0 {
 		test = min(test, len(days)-1)
 	}
-	least := 1 // training has the oldest day
 	if p.Validation > 0 && test >= 2 {
 		validation = min(validation, test-1)
 	}
-	validation = max(min(validation, test), least)
+	validation = max(min(validation, test), 1) // training has the oldest day
 	if p.Validation > 0 && len(days) >= 3 {
 		test = max(test, validation+1)
 	}

@@ -72,12 +72,9 @@ func WriteShard(path string, rows []Placed, m datasets.SplitMeta) (datasets.Spli
 	})
 	columns := &datasets.Columns{}
 	for _, r := range rows {
-		family, err := families.id(r.Family)
-		if err != nil {
-			return datasets.SplitReport{}, fmt.Errorf("write %s: %w", path, err)
-		}
+		family, familyErr := families.id(r.Family)
 		source, err := sources.id(r.Source)
-		if err != nil {
+		if err = cmp.Or(familyErr, err); err != nil {
 			return datasets.SplitReport{}, fmt.Errorf("write %s: %w", path, err)
 		}
 		columns.Append(r.Name, r.Class, family, source)

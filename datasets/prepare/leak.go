@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 
@@ -91,13 +90,13 @@ func (c *leakCheck) scan(ctx context.Context, id datasets.SplitID, s datasets.Sp
 	for i, name := range f.Families() {
 		held[i] = id != datasets.TestSplit && name != "" && c.plan.held(name)
 	}
+	batches := dealt(f.NumBatches())
 	all, ctx := errgroup.WithContext(ctx)
-	var next atomic.Int64
 	for range c.o.Workers {
 		all.Go(func() error {
 			w := c.spill.writer(spillBuffer(c.o.Memory, c.o.Workers, c.parts))
 			var b datasets.Batch
-			for i := int(next.Add(1)) - 1; i < f.NumBatches(); i = int(next.Add(1)) - 1 {
+			for i := range batches {
 				if err := f.Read(ctx, i, &b); err != nil {
 					return err
 				}
@@ -133,12 +132,12 @@ func (c *leakCheck) key(name string) uint64 { return hash64(saltContent, c.plan.
 
 // compare looks for keys of a part that are in two splits, part by part.
 func (c *leakCheck) compare(ctx context.Context) error {
+	parts := dealt(c.parts)
 	all, ctx := errgroup.WithContext(ctx)
-	var next atomic.Int64
 	for range c.o.Workers {
 		all.Go(func() error {
 			set, buf := &keySet{}, []byte(nil)
-			for part := int(next.Add(1)) - 1; part < c.parts; part = int(next.Add(1)) - 1 {
+			for part := range parts {
 				if err := ctx.Err(); err != nil {
 					return err
 				}

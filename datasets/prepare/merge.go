@@ -188,18 +188,15 @@ func (m *merger) settle(rows []row, forced map[string]datasets.SplitID) (kept []
 		if n.merged {
 			st.FamilyMerges++
 		}
+		split := r.hashed
+		if forced != nil {
+			split = forced[m.plan.group(r.name)] % datasets.NumSplits
+		}
 		kept = append(kept, r)
-		m.placements = append(m.placements, placement{n.hash, m.splitOf(r, forced)})
+		m.placements = append(m.placements, placement{n.hash, split})
 	}
 	slices.Sort(st.Conflicts)
 	return kept, m.placements, st
-}
-
-func (m *merger) splitOf(r row, forced map[string]datasets.SplitID) datasets.SplitID {
-	if forced != nil {
-		return forced[m.plan.group(r.name)] % datasets.NumSplits
-	}
-	return r.hashed
 }
 
 // join moves one row of each name to the front of rows, with the family and source that win, and fills m.states.

@@ -3,13 +3,14 @@ package prepare
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 
@@ -57,8 +58,7 @@ type cleaned struct {
 }
 
 func newPreparation(o Options, plan *Plan, temp string, in []*formats.Input, skipped []datasets.Skipped) *preparation {
-	p := &preparation{o: o, plan: plan, temp: temp}
-	p.families, p.sources = newInterner("families"), newInterner("sources")
+	p := &preparation{o: o, plan: plan, temp: temp, families: newInterner("families"), sources: newInterner("sources")}
 	var bytes int64
 	p.rows = &readPass{families: p.families, sources: p.sources, plan: plan, maxBad: o.MaxBad, tempDir: temp}
 	for _, input := range in {
@@ -179,19 +179,13 @@ func (p *preparation) clean(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	var next int
 	step := p.progress.stage(0.6, 0.8)
-	take := func() (part int, ok bool) {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		next++
-		return next - 1, next <= len(in.parts)
-	}
+	parts := dealt(len(in.parts))
 	all, ctx := errgroup.WithContext(ctx)
 	for range p.o.Workers {
 		all.Go(func() error {
 			w := newCleaner(p)
-			for part, ok := take(); ok; part, ok = take() {
+			for part := range parts {
 				if err := ctx.Err(); err != nil {
 					return err
 				}
@@ -207,6 +201,15 @@ func (p *preparation) clean(ctx context.Context) (err error) {
 		return err
 	}
 	return p.reportCleaned()
+}
+
+// dealt gives the numbers below n, each to one of the goroutines that range over it.
+func dealt(n int) iter.Seq[int] {
+	var next atomic.Int64
+	return func(yield func(int) bool) {
+		for i := int(next.Add(1)) - 1; i < n && yield(i); i = int(next.Add(1)) - 1 {
+		}
+	}
 }
 
 // reportCleaned fills the manifest with what clean counted, plans which training rows to leave out, and makes sure that
@@ -267,8 +270,7 @@ func (p *preparation) fingerprint() error {
 	if err != nil {
 		return fmt.Errorf("fingerprint: %w", err)
 	}
-	sum := sha256.Sum256(data)
-	p.manifest.Fingerprint = hex.EncodeToString(sum[:])
+	p.manifest.Fingerprint = fmt.Sprintf("%x", sha256.Sum256(data))
 	return nil
 }
 

@@ -15,6 +15,7 @@
 package prepare
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -66,34 +67,22 @@ type Options struct {
 }
 
 // Plan is how the options split rows before anything is known of the data. Splits by family, source and date need
-// counts besides, which Run takes itself.
+// counts besides, which Run takes itself. The error is about an option that makes no sense.
 func (o Options) Plan() (*Plan, error) {
 	_, p, err := o.resolve()
 	return p, err
 }
 
-// Check reports an option that makes no sense, before anything is read or written.
-func (o Options) Check() error {
-	_, _, err := o.resolve()
-	return err
-}
-
 // resolve fills in defaults and refuses what makes no sense.
 func (o Options) resolve() (Options, *Plan, error) {
 	o.Validation, o.Test, o.MaxBad = shareOr(o.Validation, 0.1), shareOr(o.Test, 0.1), shareOr(o.MaxBad, 0.01)
-	if o.Memory == 0 {
-		o.Memory = 2 << 30
-	}
-	o.Memory = max(o.Memory, 64<<20)
+	o.Memory = max(cmp.Or(o.Memory, 2<<30), 64<<20)
 	if o.Workers <= 0 {
 		o.Workers = runtime.GOMAXPROCS(0)
 	}
-	if o.Split == "" {
-		o.Split = datasets.SplitByDomain
-	}
+	o.Split = cmp.Or(o.Split, datasets.SplitByDomain)
+	o.Compression = cmp.Or(o.Compression, "none")
 	switch o.Compression {
-	case "":
-		o.Compression = "none"
 	case "none", "lz4", "zstd":
 	default:
 		return o, nil, fmt.Errorf("unknown compression %q, known are: none, lz4, zstd", o.Compression)
@@ -160,12 +149,14 @@ func Run(ctx context.Context, in, out string, o Options) (_ *datasets.Manifest, 
 	if err := os.MkdirAll(out, 0o755); err != nil {
 		return nil, err
 	}
-	unlock, err := lockFolder(out)
-	if err != nil {
-		return nil, err
+	lock := flock.New(filepath.Join(out, ".degas-process.lock")) // it goes with the process, however that ends
+	if ok, err := lock.TryLock(); err != nil {
+		return nil, fmt.Errorf("lock %s: %w", out, err)
+	} else if !ok {
+		return nil, fmt.Errorf("another degas process-data is writing to %s", out)
 	}
-	defer unlock()
-	if err := atomicfile.Sweep(out); err != nil { // the lock is held: nobody else is writing
+	defer lock.Unlock()
+	if err := atomicfile.Sweep(out); err != nil {
 		return nil, err
 	}
 	temp, err := atomicfile.Stage(out)
@@ -187,19 +178,6 @@ func Run(ctx context.Context, in, out string, o Options) (_ *datasets.Manifest, 
 		return nil, err
 	}
 	return p.manifest, p.publish(out)
-}
-
-// lockFolder keeps two runs from one output. The lock goes with the process, however that ends.
-func lockFolder(out string) (unlock func(), err error) {
-	l := flock.New(filepath.Join(out, ".degas-process.lock"))
-	ok, err := l.TryLock()
-	if err != nil {
-		return nil, fmt.Errorf("lock %s: %w", out, err)
-	}
-	if !ok {
-		return nil, fmt.Errorf("another degas process-data is writing to %s", out)
-	}
-	return func() { l.Unlock() }, nil
 }
 
 // nothingRecognised says what is there, and what each format missed in the first file.

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gofrs/flock"
+
 	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/datasets/formats"
 	"github.com/degas-dns/degas/model/dnsname"
@@ -353,14 +355,16 @@ func TestProcessRemovesStaleWorkAndLocks(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(stale, "rows"), make([]byte, 100), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	unlock, err := lockFolder(out)
-	if err != nil {
-		t.Fatal(err)
+	lock := flock.New(filepath.Join(out, ".degas-process.lock"))
+	if ok, err := lock.TryLock(); !ok || err != nil {
+		t.Fatal(ok, err)
 	}
 	if _, err := Run(t.Context(), in, out, Options{}); err == nil || !strings.Contains(err.Error(), "another") {
 		t.Errorf("a second process was let in: %v", err)
 	}
-	unlock()
+	if err := lock.Unlock(); err != nil {
+		t.Fatal(err)
+	}
 	mustProcess(t, in, out, Options{})
 	if _, err := os.Stat(stale); !errors.Is(err, fs.ErrNotExist) {
 		t.Error("stale work is still there")

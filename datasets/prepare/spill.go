@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 
 	"github.com/degas-dns/degas/datasets"
@@ -184,18 +185,29 @@ func (s *spill) load(part int, buf []byte, f func(data []byte) error) ([]byte, e
 	}
 	rest := buf[:stored]
 	for _, c := range p.chunks {
-		data := c.data
-		if data == nil {
-			data, rest = rest[:c.size], rest[c.size:]
-			if _, err := s.f.ReadAt(data, c.offset); err != nil {
-				return buf, fmt.Errorf("read temporary file: %w", err)
-			}
+		data, err := s.chunk(c, rest)
+		if err == nil {
+			err = f(data)
 		}
-		if err := f(data); err != nil {
+		if err != nil {
 			return buf, err
+		}
+		if c.data == nil {
+			rest = rest[c.size:]
 		}
 	}
 	return buf, nil
+}
+
+// chunk is what c holds, read into buf if it is in the file.
+func (s *spill) chunk(c spillChunk, buf []byte) ([]byte, error) {
+	if c.data != nil {
+		return c.data, nil
+	}
+	if _, err := s.f.ReadAt(buf[:c.size], c.offset); err != nil {
+		return nil, fmt.Errorf("read temporary file: %w", err)
+	}
+	return buf[:c.size], nil
 }
 
 // release forgets a part and gives its memory away.
@@ -208,19 +220,14 @@ func (s *spill) release(part int) {
 func (s *spill) stream(part int, f func(data []byte) error) error {
 	var buf []byte
 	for _, c := range s.parts[part].chunks {
-		if c.data != nil {
-			if err := f(c.data); err != nil {
-				return err
-			}
-			continue
+		if c.data == nil {
+			buf = slices.Grow(buf[:0], c.size)
 		}
-		if cap(buf) < c.size {
-			buf = make([]byte, c.size)
+		data, err := s.chunk(c, buf)
+		if err == nil {
+			err = f(data)
 		}
-		if _, err := s.f.ReadAt(buf[:c.size], c.offset); err != nil {
-			return fmt.Errorf("read temporary file: %w", err)
-		}
-		if err := f(buf[:c.size]); err != nil {
+		if err != nil {
 			return err
 		}
 	}

@@ -3,7 +3,6 @@ package sources
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -31,8 +30,6 @@ type Options struct {
 	UpdateChecksums bool
 	// Format, Class and Family describe the file of a URL argument, see process-data's sidecars.
 	Format, Class, Family string
-	// Version goes into the user agent.
-	Version string
 	// Progress, if not nil, is told what happens to each file, one call at a time.
 	Progress func(fetch.Event)
 	// Client, if not nil, is used in place of one made from the fields above.
@@ -55,9 +52,13 @@ func Download(ctx context.Context, out string, args []string, o Options) (*Repor
 	if len(args) == 0 {
 		args = []string{"sample"}
 	}
-	names, err := newURLNames(filepath.Join(out, urlFolder))
+	records, err := fetch.ReadChecksums(filepath.Join(out, urlFolder))
 	if err != nil {
 		return nil, err
+	}
+	names := urlNames{}
+	for name, rec := range records {
+		names[name] = rec.URL
 	}
 	var wanted []target
 	for _, a := range args { // all names are looked up before the first byte is fetched
@@ -70,7 +71,7 @@ func Download(ctx context.Context, out string, args []string, o Options) (*Repor
 	c := o.Client
 	if c == nil {
 		c = fetch.New(fetch.Options{
-			From: o.From, Mirror: o.Mirror, UpdateChecksums: o.UpdateChecksums, Version: o.Version, Progress: o.Progress,
+			From: o.From, Mirror: o.Mirror, UpdateChecksums: o.UpdateChecksums, Progress: o.Progress,
 		})
 	}
 	report := &Report{}
@@ -98,7 +99,7 @@ type target struct {
 const urlFolder = "url"
 
 // target finds the named source, or makes one up for a URL.
-func (o Options) target(arg string, names *urlNames) (target, error) {
+func (o Options) target(arg string, names urlNames) (target, error) {
 	if !strings.Contains(arg, "://") {
 		s, err := Lookup(arg)
 		return target{Source: s}, err
@@ -111,12 +112,12 @@ func (o Options) target(arg string, names *urlNames) (target, error) {
 	if base == "." || base == "/" {
 		return target{}, fmt.Errorf("source %q: the URL names no file", arg)
 	}
-	t := target{Source: Source{Name: urlFolder, Title: u.Redacted()}}
 	origin := u.Redacted()
+	t := target{Source: Source{Name: urlFolder, Title: origin}}
 	switch u.Scheme {
 	case "http", "https":
 	case "file":
-		t.local = localPath(u)
+		t.local, _ = LocalFile(arg)
 		origin = t.local
 	default:
 		return target{}, fmt.Errorf("source %q: the scheme must be http, https or file", arg)
@@ -135,20 +136,15 @@ func LocalFile(arg string) (path string, ok bool) {
 	if err != nil || u.Scheme != "file" {
 		return "", false
 	}
-	return localPath(u), true
-}
-
-// localPath is the file that a file URL names.
-func localPath(u *url.URL) string {
-	path := filepath.FromSlash(u.Path)
+	path = filepath.FromSlash(u.Path)
 	if filepath.VolumeName(strings.TrimPrefix(path, string(filepath.Separator))) != "" { // file:///C:/x
-		return path[1:]
+		path = path[1:]
 	}
-	return path
+	return path, true
 }
 
-// unpackURL unpacks the kinds of archive that process-data does not read as they are. fetch refuses .xz and .7z, with
-// the command that unpacks them.
+// unpackURL unpacks the kinds of archive that process-data does not read as they are. fetch refuses .xz and .7z, and
+// names the command that unpacks them.
 func unpackURL(base string) *fetch.Extraction {
 	lower := strings.ToLower(base)
 	for _, ext := range []string{".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.zst"} {
@@ -262,29 +258,15 @@ func (t target) describe(dir string, results []fetch.FileResult) error {
 	return nil
 }
 
-// urlNames gives each URL's file a name of its own in the folder of URLs.
-type urlNames struct{ owner map[string]string }
-
-// newURLNames knows the files that earlier downloads put into dir.
-func newURLNames(dir string) (*urlNames, error) {
-	records, err := fetch.ReadChecksums(dir)
-	if err != nil {
-		return nil, err
-	}
-	n := &urlNames{owner: map[string]string{}}
-	for name, rec := range records {
-		n.owner[name] = rec.URL
-	}
-	return n, nil
-}
+// urlNames has the files in the folder of URLs by name: which URL or local file each came from.
+type urlNames map[string]string
 
 // name is base, or base behind eight digits of origin's checksum when another origin's file has that name.
-func (n *urlNames) name(base, origin string) string {
-	if owner, taken := n.owner[base]; taken && owner != "" && owner != origin {
-		sum := sha256.Sum256([]byte(origin))
-		base = hex.EncodeToString(sum[:4]) + "-" + base
+func (n urlNames) name(base, origin string) string {
+	if owner := n[base]; owner != "" && owner != origin {
+		base = fmt.Sprintf("%.4x-%s", sha256.Sum256([]byte(origin)), base)
 	}
-	n.owner[base] = origin
+	n[base] = origin
 	return base
 }
 
@@ -294,9 +276,8 @@ func (s Source) failed(err error) error {
 	if s.Dead != "" {
 		hint = "This source is " + s.Dead
 	}
-	var local *fs.PathError
-	var kind *unpack.KindError
-	if errors.As(err, &local) || errors.As(err, &kind) { // no other server would help
+	_, local := errors.AsType[*fs.PathError](err)
+	if _, kind := errors.AsType[*unpack.KindError](err); local || kind { // no other server would help
 		return fmt.Errorf("download %s: %w", s.Name, err)
 	}
 	return fmt.Errorf("download %s: %w\n%s", s.Name, err, hint)
@@ -305,7 +286,7 @@ func (s Source) failed(err error) error {
 // list adds the files now in dir.
 func (r *Report) list(out, dir string) error {
 	return filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || strings.HasPrefix(d.Name(), ".") || d.Name() == "checksums.json" {
+		if err != nil || d.IsDir() || strings.HasPrefix(d.Name(), ".") || d.Name() == fetch.ChecksumsName {
 			return err
 		}
 		rel, err := filepath.Rel(out, p)

@@ -79,32 +79,26 @@ func (m mendeley) files(complete bool, known ...fetch.File) func(context.Context
 // known by name, each of which may be missing.
 func (m mendeley) offline(c *fetch.Client, known []fetch.File) []fetch.File {
 	zip := m.zip()
-	if c.HasLocal(zip.Path) != "" || len(known)+len(m.names) == 0 {
+	if c.HasLocal(zip.Path) || len(known)+len(m.names) == 0 {
 		return []fetch.File{zip}
 	}
-	out := make([]fetch.File, 0, len(known)+len(m.names))
-	have := map[string]bool{}
-	for _, f := range known {
-		f.Optional, have[f.Path] = true, true
-		out = append(out, f)
-	}
+	out := slices.Clone(known)
 	for _, name := range m.names {
-		if !have[name] {
-			out = append(out, fetch.File{Path: name, URL: zip.URL, Size: -1, Optional: true})
+		if !slices.ContainsFunc(known, func(f fetch.File) bool { return f.Path == name }) {
+			out = append(out, fetch.File{Path: name, URL: zip.URL, Size: -1})
 		}
+	}
+	for i := range out {
+		out[i].Optional = true
 	}
 	return out
 }
 
 // pinned gives listed files the hashes that are known for them: should the two differ, the download says so.
 func pinned(listed, known []fetch.File) []fetch.File {
-	sums := map[string]fetch.File{}
-	for _, f := range known {
-		sums[f.Path] = f
-	}
 	for i, f := range listed {
-		if k, ok := sums[f.Path]; ok {
-			listed[i].SHA256, listed[i].Size = k.SHA256, k.Size
+		if k := slices.IndexFunc(known, func(k fetch.File) bool { return k.Path == f.Path }); k >= 0 {
+			listed[i].SHA256, listed[i].Size = known[k].SHA256, known[k].Size
 		}
 	}
 	return listed

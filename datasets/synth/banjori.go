@@ -11,14 +11,10 @@ var banjoriSeeds = []string{
 }
 
 func init() {
-	Register(Family{
-		Name:  "banjori",
-		Class: ClassDGA,
-		Doc: "Banjori (MultiBanker 2): rewrites the first four letters of the previous name. Seed n is the n-th " +
-			"known first domain.",
-		Reference: "https://johannesbader.ch/2015/02/the-dga-of-banjori/",
-		Generate:  banjori,
-	})
+	registerDGA("banjori", banjori,
+		"Banjori (MultiBanker 2): rewrites the first four letters of the previous name. Seed n is the n-th known first "+
+			"domain.",
+		"https://johannesbader.ch/2015/02/the-dga-of-banjori/")
 }
 
 // banjori follows Bader's "The DGA of Banjori". Default: the campaign of earnestnessbiophysicalohax.com,

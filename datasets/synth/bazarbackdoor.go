@@ -31,15 +31,11 @@ const (
 var bazarRanges = [6]string{"abcde", "cdef", "efgh", "ghi", "ijk", "klm"}
 
 func init() {
-	Register(Family{
-		Name:  "bazarbackdoor",
-		Class: ClassDGA,
-		Doc: "BazarBackdoor (BazarLoader): syllables chosen by month and year, under .bazar of EmerDNS. A seed " +
-			"shuffles the month's list, as the malware tries it in random order.",
-		Reference: "https://johannesbader.ch/blog/the-dga-of-bazarbackdoor/",
-		Variants:  []string{"v7", "v6", "v5", "beta"},
-		Generate:  bazarbackdoor,
-	})
+	registerDGA("bazarbackdoor", bazarbackdoor,
+		"BazarBackdoor (BazarLoader): syllables chosen by month and year, under .bazar of EmerDNS. A seed shuffles the "+
+			"month's list, as the malware tries it in random order.",
+		"https://johannesbader.ch/blog/the-dga-of-bazarbackdoor/",
+		"v7", "v6", "v5", "beta")
 }
 
 // bazarbackdoor follows Bader's series of posts on BazarBackdoor (2020 to 2022). Default: December 2021,

@@ -3,14 +3,10 @@ package synth
 import "encoding/binary"
 
 func init() {
-	Register(Family{
-		Name:  "bumblebee",
-		Class: ClassDGA,
-		Doc: "Bumblebee loader: 11 letters and digits under .life. The seed is the build's 8-byte magic; the date is " +
-			"not used by the known builds.",
-		Reference: "https://github.com/baderj/domain_generation_algorithms (bumblebee)",
-		Generate:  bumblebee,
-	})
+	registerDGA("bumblebee", bumblebee,
+		"Bumblebee loader: 11 letters and digits under .life. The seed is the build's 8-byte magic; the date is not used "+
+			"by the known builds.",
+		"https://github.com/baderj/domain_generation_algorithms (bumblebee)")
 }
 
 // bumblebee follows Bader's reconstruction. Default seed: the magic "TEST_SEE" with the constants

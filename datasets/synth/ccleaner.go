@@ -3,13 +3,9 @@ package synth
 import "fmt"
 
 func init() {
-	Register(Family{
-		Name:      "ccleaner",
-		Class:     ClassDGA,
-		Doc:       "The backdoor in CCleaner 5.33: ab and two hexadecimal numbers under .com, one name a month. No seed.",
-		Reference: "https://blog.talosintelligence.com/avast-distributes-malware/",
-		Generate:  ccleaner,
-	})
+	registerDGA("ccleaner", ccleaner,
+		"The backdoor in CCleaner 5.33: ab and two hexadecimal numbers under .com, one name a month. No seed.",
+		"https://blog.talosintelligence.com/avast-distributes-malware/")
 }
 
 // ccleaner follows Talos' "CCleanup: A Vast Number of Machines at Risk". Name i is that of i months after

@@ -3,13 +3,9 @@ package synth
 import "crypto/sha1"
 
 func init() {
-	Register(Family{
-		Name:      "chinad",
-		Class:     ClassDGA,
-		Doc:       "Chinad: SHA-1 of the date and a one-byte counter, 256 names a day.",
-		Reference: "https://github.com/360netlab/DGA/issues/1",
-		Generate:  chinad,
-	})
+	registerDGA("chinad", chinad,
+		"Chinad: SHA-1 of the date and a one-byte counter, 256 names a day.",
+		"https://github.com/360netlab/DGA/issues/1")
 }
 
 // chinad follows the analysis in 360 Netlab's issue. The malware asks for 1,000 names a day, of which

@@ -1,14 +1,9 @@
 package synth
 
 func init() {
-	Register(Family{
-		Name:  "corebot",
-		Class: ClassDGA,
-		Doc: "Corebot: 12 to 23 letters and digits under ddns.net, new every month. The seed is the configuration's " +
-			"core value.",
-		Reference: "https://johannesbader.ch/2015/09/the-dga-of-corebot/",
-		Generate:  corebot,
-	})
+	registerDGA("corebot", corebot,
+		"Corebot: 12 to 23 letters and digits under ddns.net, new every month. The seed is the configuration's core value.",
+		"https://johannesbader.ch/2015/09/the-dga-of-corebot/")
 }
 
 // corebot follows Bader's "The DGA of Corebot". The configuration fixes the day to 8 and the group

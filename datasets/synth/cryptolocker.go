@@ -1,13 +1,9 @@
 package synth
 
 func init() {
-	Register(Family{
-		Name:      "cryptolocker",
-		Class:     ClassDGA,
-		Doc:       "CryptoLocker: 12 to 15 letters under seven top-level domains, 1,000 names a day. No seed.",
-		Reference: "https://blog.fortinet.com/post/a-closer-look-at-cryptolocker-s-dga",
-		Generate:  cryptolocker,
-	})
+	registerDGA("cryptolocker", cryptolocker,
+		"CryptoLocker: 12 to 15 letters under seven top-level domains, 1,000 names a day. No seed.",
+		"https://blog.fortinet.com/post/a-closer-look-at-cryptolocker-s-dga")
 }
 
 // cryptolocker follows Fortinet's "A Closer Look at CryptoLocker's DGA": three shift registers, for day,

@@ -6,13 +6,9 @@ import (
 )
 
 func init() {
-	Register(Family{
-		Name:      "darkcracks",
-		Class:     ClassDGA,
-		Doc:       "DarkCracks: one name a day from year and day of month, so a year repeats after a month. No seed.",
-		Reference: "https://github.com/baderj/domain_generation_algorithms (darkcracks)",
-		Generate:  darkcracks,
-	})
+	registerDGA("darkcracks", darkcracks,
+		"DarkCracks: one name a day from year and day of month, so a year repeats after a month. No seed.",
+		"https://github.com/baderj/domain_generation_algorithms (darkcracks)")
 }
 
 // darkcracks follows Bader's reconstruction: base64 of "YYYYdd" with swapped case, exclusive-or

@@ -1,13 +1,9 @@
 package synth
 
 func init() {
-	Register(Family{
-		Name:      "dircrypt",
-		Class:     ClassDGA,
-		Doc:       "DirCrypt: 8 to 20 letters under .com from a 32-bit seed in the binary. No calendar.",
-		Reference: "https://johannesbader.ch/2015/03/the-dga-of-dircrypt/",
-		Generate:  dircrypt,
-	})
+	registerDGA("dircrypt", dircrypt,
+		"DirCrypt: 8 to 20 letters under .com from a 32-bit seed in the binary. No calendar.",
+		"https://johannesbader.ch/2015/03/the-dga-of-dircrypt/")
 }
 
 // dircrypt follows Bader's "The DGA of DirCrypt"; 30 names a run.

@@ -1,16 +1,11 @@
 package synth
 
 func init() {
-	Register(Family{
-		Name:  "dmsniff",
-		Class: ClassDGA,
-		Doc: "DMSniff: a two-letter tag and six letters made of multiples of a counter. The variant is the tag; no " +
-			"seed, no calendar.",
-		Reference: "https://www.flashpoint-intel.com/blog/dmsniff-pos-malware-actively-leveraged-target-medium-sized-" +
-			"businesses/",
-		Variants: []string{"al", "sn"},
-		Generate: dmsniff,
-	})
+	registerDGA("dmsniff", dmsniff,
+		"DMSniff: a two-letter tag and six letters made of multiples of a counter. The variant is the tag; no seed, no "+
+			"calendar.",
+		"https://www.flashpoint-intel.com/blog/dmsniff-pos-malware-actively-leveraged-target-medium-sized-businesses/",
+		"al", "sn")
 }
 
 // dmsniffOrder is where each variant puts the six multiples.

@@ -8,15 +8,10 @@ import (
 )
 
 func init() {
-	Register(Family{
-		Name:  "dns2tcp",
-		Class: ClassTunnel,
-		Doc: "dns2tcp: TCP over DNS in base64. Some resolvers lower the case of what they log; lower is what is left " +
-			"then.",
-		Reference: "https://github.com/alex-sector/dns2tcp",
-		Variants:  []string{"base64", "lower"},
-		Generate:  dns2tcp,
-	})
+	registerTunnel("dns2tcp", dns2tcp,
+		"dns2tcp: TCP over DNS in base64. Some resolvers lower the case of what they log; lower is what is left then.",
+		"https://github.com/alex-sector/dns2tcp",
+		"base64", "lower")
 }
 
 // dns2tcp writes a client's names: seven bytes of session, acknowledged and own number and type, then

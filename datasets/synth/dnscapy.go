@@ -6,13 +6,9 @@ import (
 )
 
 func init() {
-	Register(Family{
-		Name:      "dnscapy",
-		Class:     ClassTunnel,
-		Doc:       "DNScapy: SSH over DNS in base64, with counters in labels of their own.",
-		Reference: "https://code.google.com/archive/p/dnscapy/",
-		Generate:  dnscapy,
-	})
+	registerTunnel("dnscapy", dnscapy,
+		"DNScapy: SSH over DNS in base64, with counters in labels of their own.",
+		"https://code.google.com/archive/p/dnscapy/")
 }
 
 // dnscapy writes a client's names: up to four labels of base64, then fragment number, type, connection

@@ -6,14 +6,10 @@ import (
 )
 
 func init() {
-	Register(Family{
-		Name:      "dnscat2",
-		Class:     ClassTunnel,
-		Doc:       "dnscat2: a command channel in hex. encrypted (the default of the tool) or plain.",
-		Reference: "https://github.com/iagox86/dnscat2/blob/master/doc/protocol.md",
-		Variants:  []string{"encrypted", "plain"},
-		Generate:  dnscat2,
-	})
+	registerTunnel("dnscat2", dnscat2,
+		"dnscat2: a command channel in hex. encrypted (the default of the tool) or plain.",
+		"https://github.com/iagox86/dnscat2/blob/master/doc/protocol.md",
+		"encrypted", "plain")
 }
 
 // dnscat2 writes a client's names: packet number, type, session and content in hex, in labels of 60 or

@@ -1,13 +1,9 @@
 package synth
 
 func init() {
-	Register(Family{
-		Name:      "dnschanger",
-		Class:     ClassDGA,
-		Doc:       "DNSChanger (Alureon): ten letters under .com, five a run. The seed is the tick count at start.",
-		Reference: "https://johannesbader.ch/2016/01/the-dga-in-alureon-dnschanger/",
-		Generate:  dnschanger,
-	})
+	registerDGA("dnschanger", dnschanger,
+		"DNSChanger (Alureon): ten letters under .com, five a run. The seed is the tick count at start.",
+		"https://johannesbader.ch/2016/01/the-dga-in-alureon-dnschanger/")
 }
 
 // dnschanger follows Bader's "The DGA in Alureon/DNSChanger". No calendar.

@@ -1,6 +1,7 @@
 package synth
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -68,6 +69,16 @@ func Register(f Family) {
 	families.Register(f.Name, f)
 }
 
+// registerDGA registers a family of class ClassDGA. doc and reference are Family's.
+func registerDGA(name string, generate func(Params) ([]string, error), doc, reference string, variants ...string) {
+	Register(Family{name, ClassDGA, doc, reference, variants, generate})
+}
+
+// registerTunnel is registerDGA for ClassTunnel.
+func registerTunnel(name string, generate func(Params) ([]string, error), doc, reference string, variants ...string) {
+	Register(Family{name, ClassTunnel, doc, reference, variants, generate})
+}
+
 // Families lists every registered family, sorted by name.
 func Families() []Family { return families.All() }
 
@@ -76,14 +87,9 @@ func Lookup(name string) (Family, error) { return families.Lookup(name) }
 
 // or fills in a family's defaults where p leaves a zero.
 func (p Params) or(seed uint64, date time.Time, count int) Params {
-	if p.Seed == 0 {
-		p.Seed = seed
-	}
+	p.Seed, p.Count = cmp.Or(p.Seed, seed), cmp.Or(p.Count, count)
 	if p.Date.IsZero() {
 		p.Date = date
-	}
-	if p.Count == 0 {
-		p.Count = count
 	}
 	return p
 }

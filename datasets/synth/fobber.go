@@ -3,15 +3,11 @@ package synth
 import "math/bits"
 
 func init() {
-	Register(Family{
-		Name:  "fobber",
-		Class: ClassDGA,
-		Doc: "Fobber (Tinba v3): 17 letters under .net (v1) or 10 under .com (v2). The seed is the generator's first " +
-			"state; no calendar.",
-		Reference: "https://github.com/baderj/domain_generation_algorithms (fobber)",
-		Variants:  []string{"v1", "v2"},
-		Generate:  fobber,
-	})
+	registerDGA("fobber", fobber,
+		"Fobber (Tinba v3): 17 letters under .net (v1) or 10 under .com (v2). The seed is the generator's first state; "+
+			"no calendar.",
+		"https://github.com/baderj/domain_generation_algorithms (fobber)",
+		"v1", "v2")
 }
 
 // fobber follows Bader's reconstruction: one multiplication and a rotation a letter. Defaults are

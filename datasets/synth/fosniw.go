@@ -3,14 +3,10 @@ package synth
 import "strconv"
 
 func init() {
-	Register(Family{
-		Name:      "fosniw",
-		Class:     ClassDGA,
-		Doc:       "Fosniw: a counter from 0 to 100 behind a fixed name, the plainest DGA there is. The variant is the name.",
-		Reference: "https://github.com/baderj/domain_generation_algorithms (fosniw)",
-		Variants:  []string{"winsoft", "koreasys"},
-		Generate:  fosniw,
-	})
+	registerDGA("fosniw", fosniw,
+		"Fosniw: a counter from 0 to 100 behind a fixed name, the plainest DGA there is. The variant is the name.",
+		"https://github.com/baderj/domain_generation_algorithms (fosniw)",
+		"winsoft", "koreasys")
 }
 
 // fosniw follows Bader's notes; 101 names, no seed, no calendar.

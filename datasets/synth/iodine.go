@@ -6,15 +6,11 @@ import (
 )
 
 func init() {
-	Register(Family{
-		Name:  "iodine",
-		Class: ClassTunnel,
-		Doc: "iodine (protocol 0x502): IP over DNS. The variant is the upstream codec; base128 uses the characters " +
-			"U+00BC to U+00FD.",
-		Reference: "https://github.com/yarrick/iodine/blob/master/doc/proto_00000502.txt",
-		Variants:  []string{"base128", "base32", "base64", "base64u"},
-		Generate:  iodine,
-	})
+	registerTunnel("iodine", iodine,
+		"iodine (protocol 0x502): IP over DNS. The variant is the upstream codec; base128 uses the characters U+00BC to "+
+			"U+00FD.",
+		"https://github.com/yarrick/iodine/blob/master/doc/proto_00000502.txt",
+		"base128", "base32", "base64", "base64u")
 }
 
 const iodineLetters = lower + "ABCDEFGHIJKLMNOPQRSTUVWXYZ"

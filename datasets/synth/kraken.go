@@ -1,15 +1,11 @@
 package synth
 
 func init() {
-	Register(Family{
-		Name:  "kraken",
-		Class: ClassDGA,
-		Doc: "Kraken (Bobax, Oderoor): 6 to 12 letters. v1 has no calendar, v2 changes weekly. Odd seeds take the " +
-			"published set b, the others set a.",
-		Reference: "https://johannesbader.ch/2015/12/krakens-two-domain-generation-algorithms/",
-		Variants:  []string{"v1", "v2"},
-		Generate:  kraken,
-	})
+	registerDGA("kraken", kraken,
+		"Kraken (Bobax, Oderoor): 6 to 12 letters. v1 has no calendar, v2 changes weekly. Odd seeds take the published "+
+			"set b, the others set a.",
+		"https://johannesbader.ch/2015/12/krakens-two-domain-generation-algorithms/",
+		"v1", "v2")
 }
 
 // kraken follows Bader's "Kraken's two Domain Generation Algorithms". Both versions make two names for

@@ -3,14 +3,10 @@ package synth
 import "math/bits"
 
 func init() {
-	Register(Family{
-		Name:  "locky",
-		Class: ClassDGA,
-		Doc: "Locky: 5 to 15 letters under country domains, eight names for every two days. The seed is the " +
-			"campaign's affiliate number.",
-		Reference: "https://blogs.forcepoint.com/security-labs/lockys-new-dga-seeding-new-domains",
-		Generate:  locky,
-	})
+	registerDGA("locky", locky,
+		"Locky: 5 to 15 letters under country domains, eight names for every two days. The seed is the campaign's "+
+			"affiliate number.",
+		"https://blogs.forcepoint.com/security-labs/lockys-new-dga-seeding-new-domains")
 }
 
 // locky follows Forcepoint's "Locky's New DGA". Campaign 0 rotates by 5 and cycles through six names,

@@ -1,13 +1,9 @@
 package synth
 
 func init() {
-	Register(Family{
-		Name:      "m0yv",
-		Class:     ClassDGA,
-		Doc:       "m0yv (Expiro): 5 to 9 letters under .biz, 128 names for a 32-bit seed. No calendar.",
-		Reference: "https://malpedia.caad.fkie.fraunhofer.de/details/win.m0yv",
-		Generate:  m0yv,
-	})
+	registerDGA("m0yv", m0yv,
+		"m0yv (Expiro): 5 to 9 letters under .biz, 128 names for a 32-bit seed. No calendar.",
+		"https://malpedia.caad.fkie.fraunhofer.de/details/win.m0yv")
 }
 
 // m0yv follows the write-ups that Malpedia lists. Known seeds: 0x02484a18, 0x00128a0e, 0x7178af3f.

@@ -2,19 +2,14 @@ package synth
 
 import (
 	"crypto/md5"
-	"encoding/hex"
 	"fmt"
 )
 
 func init() {
-	Register(Family{
-		Name:  "monerodownloader",
-		Class: ClassDGA,
-		Doc: "A downloader of Monero miners: 13 hex digits of an MD5 of the day and a counter, under five top-level " +
-			"domains. No seed.",
-		Reference: "https://github.com/baderj/domain_generation_algorithms (monerodownloader)",
-		Generate:  monerodownloader,
-	})
+	registerDGA("monerodownloader", monerodownloader,
+		"A downloader of Monero miners: 13 hex digits of an MD5 of the day and a counter, under five top-level domains. "+
+			"No seed.",
+		"https://github.com/baderj/domain_generation_algorithms (monerodownloader)")
 }
 
 // monerodownloader follows Bader's reconstruction: 500 words a day, each under five top-level
@@ -27,7 +22,7 @@ func monerodownloader(p Params) ([]string, error) {
 		word := "31b4bd31fg1x2"
 		if i >= len(tlds) {
 			sum := md5.Sum(fmt.Appendf(nil, "jkhhksugrhtijys78g46-%d-%d", days, i/len(tlds)))
-			word = hex.EncodeToString(sum[:])[:len(word)]
+			word = fmt.Sprintf("%x", sum)[:len(word)]
 		}
 		return word + tlds[i%len(tlds)]
 	}), nil

@@ -6,38 +6,29 @@ import (
 )
 
 func init() {
-	Register(Family{
-		Name:  "murofet",
-		Class: ClassDGA,
-		Doc: "Murofet (LICAT), the DGA of Zeus: MD5 of a date and a counter. v1 and v3 change weekly, v2 daily with " +
-			"the seed as its key.",
-		Reference: "https://johannesbader.ch/2015/09/three-variants-of-murofets-dga/",
-		Variants:  []string{"v1", "v2", "v3"},
-		Generate:  murofet,
-	})
-	Register(Family{
-		Name:      "tufik",
-		Class:     ClassDGA,
-		Doc:       "Tufik: murofet's second variant with a key of its own, new names every day. The seed is the key.",
-		Reference: "https://github.com/baderj/domain_generation_algorithms (tufik)",
-		Generate:  tufik,
-	})
+	registerDGA("murofet", murofet,
+		"Murofet (LICAT), the DGA of Zeus: MD5 of a date and a counter. v1 and v3 change weekly, v2 daily with the seed "+
+			"as its key.",
+		"https://johannesbader.ch/2015/09/three-variants-of-murofets-dga/",
+		"v1", "v2", "v3")
+	registerDGA("tufik", tufik,
+		"Tufik: murofet's second variant with a key of its own, new names every day. The seed is the key.",
+		"https://github.com/baderj/domain_generation_algorithms (tufik)")
 }
 
 // murofet follows Bader's "Three Variants of Murofet's DGA". Known keys of v2: 0xd6d7a4be, 0xdeadc2de and
 // none. 1,000 names a week (v1, v3), 1,020 a day (v2).
 func murofet(p Params) ([]string, error) {
-	switch p.Variant {
-	case "v2":
+	if p.Variant == "v2" {
 		p = p.or(0, day(2015, 9, 3), 1020)
 		return collect(p.Count, func(i int) string { return murofetDaily(p, i) }), nil
-	case "v3":
-		p = p.or(0, day(2015, 9, 1), 1000)
-		return collect(p.Count, func(i int) string { return murofetPairs(murofetWeekly(p, i)) + murofetTLD(i, 6) }), nil
-	default:
-		p = p.or(0, day(2015, 9, 1), 1000)
-		return collect(p.Count, func(i int) string { return murofetFifths(murofetWeekly(p, i)) + murofetTLD(i, 6) }), nil
 	}
+	p = p.or(0, day(2015, 9, 1), 1000)
+	spelled := murofetFifths
+	if p.Variant == "v3" {
+		spelled = murofetPairs
+	}
+	return collect(p.Count, func(i int) string { return spelled(murofetWeekly(p, i)) + murofetTLD(i, 6) }), nil
 }
 
 // tufik follows Bader's reconstruction; 1,020 names a day.

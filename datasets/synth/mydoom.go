@@ -1,14 +1,9 @@
 package synth
 
 func init() {
-	Register(Family{
-		Name:  "mydoom",
-		Class: ClassDGA,
-		Doc: "Mydoom: ten letters of asnhreqwpm spelling a number in base ten, new names every day. The seed is the " +
-			"magic number.",
-		Reference: "https://github.com/baderj/domain_generation_algorithms (mydoom)",
-		Generate:  mydoom,
-	})
+	registerDGA("mydoom", mydoom,
+		"Mydoom: ten letters of asnhreqwpm spelling a number in base ten, new names every day. The seed is the magic number.",
+		"https://github.com/baderj/domain_generation_algorithms (mydoom)")
 }
 
 // mydoom follows Bader's reconstruction; 99 names a day. From the 51st name on the stream starts

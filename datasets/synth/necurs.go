@@ -1,14 +1,10 @@
 package synth
 
 func init() {
-	Register(Family{
-		Name:  "necurs",
-		Class: ClassDGA,
-		Doc: "Necurs: 7 to 21 letters under 43 top-level domains, 2,048 names for every four days. The seed is a " +
-			"small campaign number.",
-		Reference: "https://johannesbader.ch/2015/02/the-dgas-of-necurs/",
-		Generate:  necurs,
-	})
+	registerDGA("necurs", necurs,
+		"Necurs: 7 to 21 letters under 43 top-level domains, 2,048 names for every four days. The seed is a small "+
+			"campaign number.",
+		"https://johannesbader.ch/2015/02/the-dgas-of-necurs/")
 }
 
 var necursTLDs = []string{

@@ -7,13 +7,9 @@ import (
 )
 
 func init() {
-	Register(Family{
-		Name:      "newgoz",
-		Class:     ClassDGA,
-		Doc:       "newGOZ (Gameover Zeus): 21 to 28 letters and digits, 1,000 names a day. The seed is the 32-bit salt.",
-		Reference: "https://johannesbader.ch/2014/12/the-dga-of-newgoz/",
-		Generate:  newgoz,
-	})
+	registerDGA("newgoz", newgoz,
+		"newGOZ (Gameover Zeus): 21 to 28 letters and digits, 1,000 names a day. The seed is the 32-bit salt.",
+		"https://johannesbader.ch/2014/12/the-dga-of-newgoz/")
 }
 
 // newgoz follows Bader's "The DGA of newGOZ": MD5 over counter and salted date, its four words written

@@ -3,14 +3,10 @@ package synth
 import "strings"
 
 func init() {
-	Register(Family{
-		Name:  "ngioweb",
-		Class: ClassDGA,
-		Doc: "Ngioweb: pronounceable words of a prefix, syllables and a suffix, up to three joined by hyphens. The " +
-			"seed is the build's; no calendar.",
-		Reference: "https://blog.netlab.360.com/an-analysis-of-linux-ngioweb-botnet-en/",
-		Generate:  ngioweb,
-	})
+	registerDGA("ngioweb", ngioweb,
+		"Ngioweb: pronounceable words of a prefix, syllables and a suffix, up to three joined by hyphens. The seed is "+
+			"the build's; no calendar.",
+		"https://blog.netlab.360.com/an-analysis-of-linux-ngioweb-botnet-en/")
 }
 
 var (

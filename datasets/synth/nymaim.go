@@ -1,13 +1,9 @@
 package synth
 
 func init() {
-	Register(Family{
-		Name:      "nymaim",
-		Class:     ClassDGA,
-		Doc:       "Nymaim, first version: 6 to 11 letters, 128 names a day. No seed.",
-		Reference: "https://github.com/baderj/domain_generation_algorithms (nymaim)",
-		Generate:  nymaim,
-	})
+	registerDGA("nymaim", nymaim,
+		"Nymaim, first version: 6 to 11 letters, 128 names a day. No seed.",
+		"https://github.com/baderj/domain_generation_algorithms (nymaim)")
 }
 
 // nymaim follows Bader's reconstruction: a xorshift of four words that the date seeds. The second

@@ -7,13 +7,9 @@ import (
 )
 
 func init() {
-	Register(Family{
-		Name:      "ozymandns",
-		Class:     ClassTunnel,
-		Doc:       "OzymanDNS: SSH over DNS in base32, upwards in data labels, downwards in numbered polls.",
-		Reference: "https://dankaminsky.com/2004/07/29/51/",
-		Generate:  ozymandns,
-	})
+	registerTunnel("ozymandns", ozymandns,
+		"OzymanDNS: SSH over DNS in base32, upwards in data labels, downwards in numbered polls.",
+		"https://dankaminsky.com/2004/07/29/51/")
 }
 
 // ozymandns writes a client's names. Upwards: at most 110 bytes of content in base32, a number against

@@ -2,18 +2,13 @@ package synth
 
 import (
 	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 )
 
 func init() {
-	Register(Family{
-		Name:      "padcrypt",
-		Class:     ClassDGA,
-		Doc:       "PadCrypt: 16 letters spelling hex digits of a SHA-256 of the date, 24 names a day. No seed.",
-		Reference: "https://johannesbader.ch/2016/03/the-dga-of-padcrypt/",
-		Generate:  padcrypt,
-	})
+	registerDGA("padcrypt", padcrypt,
+		"PadCrypt: 16 letters spelling hex digits of a SHA-256 of the date, 24 names a day. No seed.",
+		"https://johannesbader.ch/2016/03/the-dga-of-padcrypt/")
 }
 
 // padcrypt follows Bader's "The DGA of PadCrypt", version 2.2.86.1.
@@ -23,7 +18,7 @@ func padcrypt(p Params) ([]string, error) {
 	year, month, dayOfMonth := p.Date.Date()
 	return collect(min(p.Count, 24), func(i int) string {
 		sum := sha256.Sum256(fmt.Appendf(nil, "%d-%d-%d:%d", dayOfMonth, int(month), year, i))
-		name := []byte(hex.EncodeToString(sum[:])[3:19])
+		name := fmt.Appendf(nil, "%x", sum)[3:19]
 		for j, c := range name {
 			if c <= '9' {
 				name[j] = "abcdnfolmk"[c-'0']

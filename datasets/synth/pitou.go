@@ -3,14 +3,10 @@ package synth
 import "strings"
 
 func init() {
-	Register(Family{
-		Name:  "pitou",
-		Class: ClassDGA,
-		Doc: "Pitou: 8 or 9 pronounceable letters from 20 counters, new names every ten days. The seed is the " +
-			"build's magic number.",
-		Reference: "https://johannesbader.ch/2019/07/the-dga-of-pitou/",
-		Generate:  pitou,
-	})
+	registerDGA("pitou", pitou,
+		"Pitou: 8 or 9 pronounceable letters from 20 counters, new names every ten days. The seed is the build's magic "+
+			"number.",
+		"https://johannesbader.ch/2019/07/the-dga-of-pitou/")
 }
 
 const (

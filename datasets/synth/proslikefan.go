@@ -6,15 +6,11 @@ import (
 )
 
 func init() {
-	Register(Family{
-		Name:  "proslikefan",
-		Class: ClassDGA,
-		Doc: "Proslikefan and its JavaScript relative: 6 to 12 letters from a string hash of word, date and " +
-			"top-level domain. The variant fixes the word; no seed.",
-		Reference: "https://johannesbader.ch/2016/06/proslikefan/",
-		Variants:  []string{"prospect", "javascript"},
-		Generate:  proslikefan,
-	})
+	registerDGA("proslikefan", proslikefan,
+		"Proslikefan and its JavaScript relative: 6 to 12 letters from a string hash of word, date and top-level domain. "+
+			"The variant fixes the word; no seed.",
+		"https://johannesbader.ch/2016/06/proslikefan/",
+		"prospect", "javascript")
 }
 
 // proslikefan follows Bader's post on Proslikefan (the word is "prospect", ten top-level domains,

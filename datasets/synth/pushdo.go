@@ -6,14 +6,9 @@ import (
 )
 
 func init() {
-	Register(Family{
-		Name:  "pushdo",
-		Class: ClassDGA,
-		Doc: "Pushdo (Cutwail): 9 to 12 letters in syllables under .kz, 30 names a day for 45 days around the date. " +
-			"No seed.",
-		Reference: "https://github.com/baderj/domain_generation_algorithms (pushdo)",
-		Generate:  pushdo,
-	})
+	registerDGA("pushdo", pushdo,
+		"Pushdo (Cutwail): 9 to 12 letters in syllables under .kz, 30 names a day for 45 days around the date. No seed.",
+		"https://github.com/baderj/domain_generation_algorithms (pushdo)")
 }
 
 // pushdo follows Bader's reconstruction: today's names first, then those of the past 30

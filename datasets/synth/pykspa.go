@@ -1,15 +1,11 @@
 package synth
 
 func init() {
-	Register(Family{
-		Name:  "pykspa",
-		Class: ClassDGA,
-		Doc: "Pykspa: 6 to 15 letters. improved takes the seed that a period of 20 days has, precursor the date in " +
-			"steps of two days.",
-		Reference: "https://johannesbader.ch/2015/03/the-dga-of-pykspa/",
-		Variants:  []string{"improved", "precursor"},
-		Generate:  pykspa,
-	})
+	registerDGA("pykspa", pykspa,
+		"Pykspa: 6 to 15 letters. improved takes the seed that a period of 20 days has, precursor the date in steps of "+
+			"two days.",
+		"https://johannesbader.ch/2015/03/the-dga-of-pykspa/",
+		"improved", "precursor")
 }
 
 // pykspa follows Bader's "The DGA of Pykspa" and "Pykspa's inferior DGA version". The seeds of improved

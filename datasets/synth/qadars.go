@@ -1,13 +1,9 @@
 package synth
 
 func init() {
-	Register(Family{
-		Name:      "qadars",
-		Class:     ClassDGA,
-		Doc:       "Qadars: twelve letters and digits, 200 names a week. The seed is the build's.",
-		Reference: "https://www.johannesbader.ch/2016/04/the-dga-of-qadars/",
-		Generate:  qadars,
-	})
+	registerDGA("qadars", qadars,
+		"Qadars: twelve letters and digits, 200 names a week. The seed is the build's.",
+		"https://www.johannesbader.ch/2016/04/the-dga-of-qadars/")
 }
 
 // qadars follows Bader's "The DGA of Qadars". Known seeds: 0x89f5 (default), 0x4449, 0xe1f1, 0xe1f2 and
@@ -25,7 +21,5 @@ func qadars(p Params) ([]string, error) {
 		state = (uint32(p.Seed) - 1043968403*state) & 0x7fffffff
 		return state
 	}
-	return collect(p.Count, func(int) string {
-		return spell(12, lowerDigits, next) + tlds[next()%3]
-	}), nil
+	return collect(p.Count, func(int) string { return spell(12, lowerDigits, next) + tlds[next()%3] }), nil
 }

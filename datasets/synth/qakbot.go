@@ -7,13 +7,9 @@ import (
 )
 
 func init() {
-	Register(Family{
-		Name:      "qakbot",
-		Class:     ClassDGA,
-		Doc:       "Qakbot (Qbot): 8 to 25 letters, 5,000 names for every ten days. Known seeds are 0 and 1.",
-		Reference: "https://johannesbader.ch/2016/02/the-dga-of-qakbot/",
-		Generate:  qakbot,
-	})
+	registerDGA("qakbot", qakbot,
+		"Qakbot (Qbot): 8 to 25 letters, 5,000 names for every ten days. Known seeds are 0 and 1.",
+		"https://johannesbader.ch/2016/02/the-dga-of-qakbot/")
 }
 
 // qakbot follows Bader's "The DGA of Qakbot": a Mersenne twister seeded with the CRC-32 of a date.

@@ -10,15 +10,10 @@ import (
 )
 
 func init() {
-	Register(Family{
-		Name:  "qsnatch",
-		Class: ClassDGA,
-		Doc: "QSnatch: 3 to 10 characters of a SHA-1 of a time interval, under some 145 top-level domains (a) or 30 " +
-			"(b). No seed.",
-		Reference: "https://johannesbader.ch/blog/the-dga-of-qsnatch/",
-		Variants:  []string{"a", "b"},
-		Generate:  qsnatch,
-	})
+	registerDGA("qsnatch", qsnatch,
+		"QSnatch: 3 to 10 characters of a SHA-1 of a time interval, under some 145 top-level domains (a) or 30 (b). No seed.",
+		"https://johannesbader.ch/blog/the-dga-of-qsnatch/",
+		"a", "b")
 }
 
 // The lists are in the order of the malware, slips included: "hk.org", "uy.com" and a ".com.bn" whose

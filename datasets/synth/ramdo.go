@@ -1,14 +1,9 @@
 package synth
 
 func init() {
-	Register(Family{
-		Name:  "ramdo",
-		Class: ClassDGA,
-		Doc: "Ramdo (Redyms): 16 letters, every other one of the alphabet, under .org. The seed is the build's; no " +
-			"calendar.",
-		Reference: "https://github.com/baderj/domain_generation_algorithms (ramdo)",
-		Generate:  ramdo,
-	})
+	registerDGA("ramdo", ramdo,
+		"Ramdo (Redyms): 16 letters, every other one of the alphabet, under .org. The seed is the build's; no calendar.",
+		"https://github.com/baderj/domain_generation_algorithms (ramdo)")
 }
 
 // ramdo follows Bader's reconstruction. Doubling its state at each step loses the lowest bit, which is

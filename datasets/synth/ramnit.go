@@ -1,13 +1,9 @@
 package synth
 
 func init() {
-	Register(Family{
-		Name:      "ramnit",
-		Class:     ClassDGA,
-		Doc:       "Ramnit: 8 to 19 letters under .com from a 32-bit seed in the binary. No calendar.",
-		Reference: "https://johannesbader.ch/2014/12/the-dga-of-ramnit/",
-		Generate:  ramnit,
-	})
+	registerDGA("ramnit", ramnit,
+		"Ramnit: 8 to 19 letters under .com from a 32-bit seed in the binary. No calendar.",
+		"https://johannesbader.ch/2014/12/the-dga-of-ramnit/")
 }
 
 // ramnit follows Bader's "The DGA of Ramnit". Known seeds: 0xef214bbf, 0x28488eea, 0x4bfcbc6a,

@@ -3,14 +3,10 @@ package synth
 import "encoding/binary"
 
 func init() {
-	Register(Family{
-		Name:      "ranbyus",
-		Class:     ClassDGA,
-		Doc:       "Ranbyus: 14 letters (may) or 17 (september), 40 names a day. The seed is the build's.",
-		Reference: "https://johannesbader.ch/2015/09/ranbyuss-dga-revisited/",
-		Variants:  []string{"may", "september"},
-		Generate:  ranbyus,
-	})
+	registerDGA("ranbyus", ranbyus,
+		"Ranbyus: 14 letters (may) or 17 (september), 40 names a day. The seed is the build's.",
+		"https://johannesbader.ch/2015/09/ranbyuss-dga-revisited/",
+		"may", "september")
 }
 
 var ranbyusTLDs = []string{".in", ".me", ".cc", ".su", ".tw", ".net", ".com", ".pw"}

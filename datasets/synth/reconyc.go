@@ -1,14 +1,10 @@
 package synth
 
 func init() {
-	Register(Family{
-		Name:  "reconyc",
-		Class: ClassDGA,
-		Doc: "Reconyc: ten letters and digits of both cases under .com. The seed is the tick count at start, so " +
-			"nobody can foretell it; no calendar.",
-		Reference: "https://github.com/baderj/domain_generation_algorithms (reconyc)",
-		Generate:  reconyc,
-	})
+	registerDGA("reconyc", reconyc,
+		"Reconyc: ten letters and digits of both cases under .com. The seed is the tick count at start, so nobody can "+
+			"foretell it; no calendar.",
+		"https://github.com/baderj/domain_generation_algorithms (reconyc)")
 }
 
 // reconyc follows Bader's reconstruction: a Mersenne twister over a shuffled alphabet; 100 names.

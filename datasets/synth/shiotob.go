@@ -3,14 +3,10 @@ package synth
 import "strings"
 
 func init() {
-	Register(Family{
-		Name:  "shiotob",
-		Class: ClassDGA,
-		Doc: "Shiotob (URLZone, Bebloh): each name comes out of the one before, .net and .com in turn. A seed makes " +
-			"up the first name; no calendar.",
-		Reference: "https://johannesbader.ch/2015/01/the-dga-of-shiotob/",
-		Generate:  shiotob,
-	})
+	registerDGA("shiotob", shiotob,
+		"Shiotob (URLZone, Bebloh): each name comes out of the one before, .net and .com in turn. A seed makes up the "+
+			"first name; no calendar.",
+		"https://johannesbader.ch/2015/01/the-dga-of-shiotob/")
 }
 
 // The last three characters cannot be reached.

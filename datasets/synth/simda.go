@@ -1,14 +1,10 @@
 package synth
 
 func init() {
-	Register(Family{
-		Name:  "simda",
-		Class: ClassDGA,
-		Doc: "Simda (Shiz): seven letters, consonant and vowel in turn, under .com. The seed is the configured base " +
-			"number; no calendar.",
-		Reference: "https://johannesbader.ch/2015/03/the-dga-of-simda-shiz/",
-		Generate:  simda,
-	})
+	registerDGA("simda", simda,
+		"Simda (Shiz): seven letters, consonant and vowel in turn, under .com. The seed is the configured base number; "+
+			"no calendar.",
+		"https://johannesbader.ch/2015/03/the-dga-of-simda-shiz/")
 }
 
 // simda follows Bader's "The DGA of Simda/Shiz". The configured key only adds up to a step width.

@@ -6,14 +6,9 @@ import (
 )
 
 func init() {
-	Register(Family{
-		Name:  "sisron",
-		Class: ClassDGA,
-		Doc: "Sisron (TOMB): base64 of the date in lower case, the last ten days under four top-level domains. No " +
-			"seed.",
-		Reference: "https://www.johannesbader.ch/2016/06/the-dga-of-sisron/",
-		Generate:  sisron,
-	})
+	registerDGA("sisron", sisron,
+		"Sisron (TOMB): base64 of the date in lower case, the last ten days under four top-level domains. No seed.",
+		"https://www.johannesbader.ch/2016/06/the-dga-of-sisron/")
 }
 
 // sisron follows Bader's "The DGA of Sisron"; 40 names a day.

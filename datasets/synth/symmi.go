@@ -1,14 +1,10 @@
 package synth
 
 func init() {
-	Register(Family{
-		Name:  "symmi",
-		Class: ClassDGA,
-		Doc: "Symmi (MewsSpy): 8 to 15 letters under ddns.net, vowels and consonants mostly in turn, new twice a " +
-			"month. The seed is the build's.",
-		Reference: "https://johannesbader.ch/2015/01/the-dga-of-symmi/",
-		Generate:  symmi,
-	})
+	registerDGA("symmi", symmi,
+		"Symmi (MewsSpy): 8 to 15 letters under ddns.net, vowels and consonants mostly in turn, new twice a month. The "+
+			"seed is the build's.",
+		"https://johannesbader.ch/2015/01/the-dga-of-symmi/")
 }
 
 // symmi follows Bader's "The DGA of Symmi"; 64 names for each half of a month. Default seed: 42.

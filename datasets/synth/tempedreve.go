@@ -1,13 +1,9 @@
 package synth
 
 func init() {
-	Register(Family{
-		Name:      "tempedreve",
-		Class:     ClassDGA,
-		Doc:       "Tempedreve: one name of 7 to 11 letters a day, from the date back into the past. No seed.",
-		Reference: "https://www.anubisnetworks.com/tempedreve-botnet-report",
-		Generate:  tempedreve,
-	})
+	registerDGA("tempedreve", tempedreve,
+		"Tempedreve: one name of 7 to 11 letters a day, from the date back into the past. No seed.",
+		"https://www.anubisnetworks.com/tempedreve-botnet-report")
 }
 
 // tempedreve follows Anubis Networks' report and Bader's notes on the version with a calendar. Name i is

@@ -1,14 +1,10 @@
 package synth
 
 func init() {
-	Register(Family{
-		Name:  "tinba",
-		Class: ClassDGA,
-		Doc: "Tinba (TinyBanker): twelve letters, each word from the one before. Seed n is the n-th known " +
-			"configuration, larger ones make up keys; no calendar.",
-		Reference: "https://johannesbader.ch/2015/04/new-top-level-domains-for-tinbas-dga/",
-		Generate:  tinba,
-	})
+	registerDGA("tinba", tinba,
+		"Tinba (TinyBanker): twelve letters, each word from the one before. Seed n is the n-th known configuration, "+
+			"larger ones make up keys; no calendar.",
+		"https://johannesbader.ch/2015/04/new-top-level-domains-for-tinbas-dga/")
 }
 
 // tinbaConfig is what a build carries: a key of 16 bytes, the first domain and the top-level domains that

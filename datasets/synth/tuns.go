@@ -6,13 +6,9 @@ import (
 )
 
 func init() {
-	Register(Family{
-		Name:      "tuns",
-		Class:     ClassTunnel,
-		Doc:       "TUNS: IP over DNS in base32 capitals, whole packets of at most 140 bytes, and short numbered polls.",
-		Reference: "Nussbaum, Neyron, Richard: On Robust Covert Channels Inside DNS (2009)",
-		Generate:  tuns,
-	})
+	registerTunnel("tuns", tuns,
+		"TUNS: IP over DNS in base32 capitals, whole packets of at most 140 bytes, and short numbered polls.",
+		"Nussbaum, Neyron, Richard: On Robust Covert Channels Inside DNS (2009)")
 }
 
 // tuns writes a client's names: d and a packet of the network, or r and a counter to fetch one.

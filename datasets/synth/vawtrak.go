@@ -1,14 +1,10 @@
 package synth
 
 func init() {
-	Register(Family{
-		Name:  "vawtrak",
-		Class: ClassDGA,
-		Doc: "Vawtrak (Neverquest), second version: 7 to 11 pronounceable letters under .com. The seed is the " +
-			"build's; no calendar.",
-		Reference: "http://www.threatgeek.com/2016/11/vawtrak-dga-round-2.html",
-		Generate:  vawtrak,
-	})
+	registerDGA("vawtrak", vawtrak,
+		"Vawtrak (Neverquest), second version: 7 to 11 pronounceable letters under .com. The seed is the build's; no "+
+			"calendar.",
+		"http://www.threatgeek.com/2016/11/vawtrak-dga-round-2.html")
 }
 
 // vawtrak follows Fidelis' "Vawtrak DGA Round 2". Known seeds: 0x5884c3c4 (default) and 0x5542b2; 100

@@ -1,13 +1,9 @@
 package synth
 
 func init() {
-	Register(Family{
-		Name:      "vidro",
-		Class:     ClassDGA,
-		Doc:       "Vidro: 7 to 12 letters under dyndns.org, .com and .net, 100 words a week. No seed.",
-		Reference: "https://github.com/360netlab/DGA (vidro)",
-		Generate:  vidro,
-	})
+	registerDGA("vidro", vidro,
+		"Vidro: 7 to 12 letters under dyndns.org, .com and .net, 100 words a week. No seed.",
+		"https://github.com/360netlab/DGA (vidro)")
 }
 
 // vidro follows 360 Netlab's reconstruction. The counter is taken modulo 100, so a stream repeats

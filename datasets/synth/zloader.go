@@ -11,13 +11,9 @@ var zloaderKeys = []string{
 }
 
 func init() {
-	Register(Family{
-		Name:      "zloader",
-		Class:     ClassDGA,
-		Doc:       "Zloader: twenty letters under .com, 32 names a day. Seed n is the n-th known RC4 key.",
-		Reference: "https://johannesbader.ch/blog/the-dga-of-zloader/",
-		Generate:  zloader,
-	})
+	registerDGA("zloader", zloader,
+		"Zloader: twenty letters under .com, 32 names a day. Seed n is the n-th known RC4 key.",
+		"https://johannesbader.ch/blog/the-dga-of-zloader/")
 }
 
 // zloader follows Bader's "The DGA of Zloader": the date's Unix time, encrypted with the configuration's

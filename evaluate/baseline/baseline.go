@@ -19,18 +19,16 @@ type Scorer interface {
 // Kind is a way to make a Scorer.
 type Kind struct {
 	Name, Description string
-	// Train learns from names, malicious[i] saying what names[i] is. Equal names, labels and seed give an equal Scorer.
-	Train func(ctx context.Context, names []string, malicious []bool, seed uint64) (Scorer, error)
+	Train             Trainer
 }
 
-var kinds = registry.New[Kind]("baseline")
+// Trainer learns from names, malicious[i] saying what names[i] is. Equal names, labels and seed give an equal Scorer.
+type Trainer func(ctx context.Context, names []string, malicious []bool, seed uint64) (Scorer, error)
 
-// Register adds a kind; files that have one call it from init. It panics on a second registration of a name, a
-// programmer's error.
-func Register(k Kind) { kinds.Register(k.Name, k) }
+// Kinds holds every kind by its name; files that have one register it in init.
+var Kinds = registry.New[Kind]("baseline")
 
-// Lookup finds a kind by its name.
-func Lookup(name string) (Kind, error) { return kinds.Lookup(name) }
+func register(k Kind) { Kinds.Register(k.Name, k) }
 
 // Trained is a kind with what it learned.
 type Trained struct {
@@ -50,7 +48,7 @@ func TrainAll(ctx context.Context, names []string, malicious []bool, seed uint64
 		return nil, fmt.Errorf("baselines: %d names, %d of them malicious: both kinds are needed", len(names), positives)
 	}
 	var out []Trained
-	for _, k := range kinds.All() {
+	for _, k := range Kinds.All() {
 		s, err := k.Train(ctx, names, malicious, seed)
 		if err != nil {
 			return nil, fmt.Errorf("baseline %s: %w", k.Name, err)

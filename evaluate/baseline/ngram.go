@@ -7,7 +7,7 @@ import (
 )
 
 func init() {
-	Register(Kind{
+	register(Kind{
 		Name: "n-grams", Description: "logistic regression on hashed character 1- to 4-grams", Train: trainNGrams,
 	})
 }

@@ -18,17 +18,13 @@ import (
 
 func init() {
 	bagged := fmt.Sprintf("%d golearn trees, %d random names each, on ", forestTrees, forestRows)
-	Register(Kind{
+	register(Kind{
 		Name: "forest, 3 features", Description: bagged + "length, entropy and share of vowels (Devo's features)",
-		Train: func(ctx context.Context, names []string, malicious []bool, seed uint64) (Scorer, error) {
-			return trainForest(ctx, &view{features: len(devoFeatures)}, names, malicious, seed)
-		}})
-	Register(Kind{
+		Train: forestOn(len(devoFeatures))})
+	register(Kind{
 		Name: "forest, lexical", Description: fmt.Sprintf(
 			"%s%d lexical features, two of them how usual its n-grams are in benign names", bagged, len(wideFeatures)),
-		Train: func(ctx context.Context, names []string, malicious []bool, seed uint64) (Scorer, error) {
-			return trainForest(ctx, &view{len(wideFeatures), newGramTable(names, malicious)}, names, malicious, seed)
-		}})
+		Train: forestOn(len(wideFeatures))})
 }
 
 const (
@@ -39,8 +35,8 @@ const (
 	oneFeature  = 4    // of them by one feature, at least
 )
 
-// forest is a random forest (Breiman 2001): trees on names drawn with replacement, which choose among random features
-// at each node. Its score is the mean share of malicious training names in the leaves that a name falls into.
+// forest is a random forest (Breiman 2001). Its score is the mean share of malicious training names in the leaves that
+// a name falls into.
 type forest struct {
 	view  *view
 	trees [][]node
@@ -74,27 +70,31 @@ func (f *forest) Score(name string) float64 {
 	return sum / float64(len(f.trees))
 }
 
-func trainForest(ctx context.Context, v *view, names []string, malicious []bool, seed uint64) (Scorer, error) {
-	f := &forest{v, make([][]node, forestTrees)}
-	var group errgroup.Group
-	group.SetLimit(runtime.GOMAXPROCS(0))
-	for t := range f.trees {
-		group.Go(func() (err error) {
-			if err = ctx.Err(); err == nil {
-				rng := rand.New(rand.NewPCG(seed, uint64(t)))
-				f.trees[t], err = newGrower(rng, v, names, malicious).tree(levelsAtOnce)
-			}
-			return err
-		})
+// forestOn trains forests on the first of wideFeatures.
+func forestOn(features int) Trainer {
+	return func(ctx context.Context, names []string, malicious []bool, seed uint64) (Scorer, error) {
+		v := &view{features: features}
+		if features > len(lexicalFeatures) {
+			v.grams = newGramTable(names, malicious)
+		}
+		f := &forest{v, make([][]node, forestTrees)}
+		group, ctx := errgroup.WithContext(ctx)
+		group.SetLimit(runtime.GOMAXPROCS(0))
+		for t := range f.trees {
+			group.Go(func() (err error) {
+				if err = ctx.Err(); err == nil {
+					rng := rand.New(rand.NewPCG(seed, uint64(t)))
+					f.trees[t], err = newGrower(rng, v, names, malicious).tree(levelsAtOnce)
+				}
+				return err
+			})
+		}
+		return f, group.Wait()
 	}
-	if err := group.Wait(); err != nil {
-		return nil, err
-	}
-	return f, nil
 }
 
-// levelsAtOnce that golearn grows of a tree on one grid. Below a split it looks at a grid through views, each of which
-// asks the one above for every value, so that deep trees on one grid take many times as long.
+// levelsAtOnce of a tree grow on one grid. Below a split golearn looks at it through a view, which asks the view above
+// for every value: deep trees on one grid take many times as long.
 const levelsAtOnce = 3
 
 // grower grows a tree on names drawn with replacement.
@@ -102,8 +102,7 @@ type grower struct {
 	rule      randomRule
 	levels    int // on one grid
 	features  int
-	values    []float64 // [rows, features]
-	packed    [][]byte  // the same as golearn takes them
+	packed    [][]byte // [rows, features], as golearn takes values
 	malicious []bool
 	// golearn's trees take an attribute once on each way down, so that every feature is there several times.
 	attributes []base.Attribute
@@ -118,7 +117,7 @@ func newGrower(rng *rand.Rand, v *view, names []string, malicious []bool) *growe
 		i := rng.IntN(len(names))
 		values = v.append(values[:0], names[i], !malicious[i])
 		for _, x := range values {
-			g.values, g.packed = append(g.values, x), append(g.packed, base.PackFloatToBytes(x))
+			g.packed = append(g.packed, base.PackFloatToBytes(x))
 		}
 		g.malicious[r] = malicious[i]
 	}
@@ -201,7 +200,7 @@ func (g *grower) flatten(
 	left := slices.DeleteFunc(slices.Clone(attributes), func(a base.Attribute) bool { return a == n.SplitRule.SplitAttr })
 	var low, high []int
 	for _, r := range rows {
-		if g.values[r*g.features+feature] > threshold {
+		if base.UnpackBytesToFloat(g.packed[r*g.features+feature]) > threshold {
 			high = append(high, r)
 		} else {
 			low = append(low, r)
@@ -219,8 +218,7 @@ func (g *grower) flatten(
 var classText = [2]string{"benign", "malicious"}
 
 // randomRule splits a node by the best of a few features drawn for it, where anything is gained. golearn's own
-// RandomTree draws from a generator that cannot be seeded, and its gain depends in the last digit on the order of a
-// map.
+// RandomTree cannot be seeded, and its gain depends in the last digit on the order of a map.
 type randomRule struct {
 	seed    uint64
 	choose  int
@@ -235,9 +233,12 @@ func (r *randomRule) GenerateSplitRule(f base.FixedDataGrid) *trees.DecisionTree
 	if rows < leafRows || columns <= r.columns {
 		return nil
 	}
-	positives := r.positives(f)
-	rng := rand.New(rand.NewPCG(r.seed, uint64(rows)<<32|uint64(positives)))
 	all := base.AttributeDifferenceReferences(f.AllAttributes(), f.AllClassAttributes())
+	positives := 0
+	for _, l := range r.labelled(f, all[0]) {
+		positives += toInt(l.malicious)
+	}
+	rng := rand.New(rand.NewPCG(r.seed, uint64(rows)<<32|uint64(positives)))
 	// golearn's order varies.
 	slices.SortFunc(all, func(a, b base.Attribute) int { return strings.Compare(a.GetName(), b.GetName()) })
 	rng.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
@@ -260,32 +261,26 @@ func (r *randomRule) GenerateSplitRule(f base.FixedDataGrid) *trees.DecisionTree
 	return rule
 }
 
-// positives counts malicious names. golearn's GetClassDistribution looks for the class anew at every name.
-func (r *randomRule) positives(f base.FixedDataGrid) (n int) {
-	bad := r.class.GetSysValFromString(classText[1])
-	specs := base.ResolveAttributes(f, []base.Attribute{r.class})
-	_ = f.MapOverRows(specs, func(row [][]byte, _ int) (bool, error) { // fails only where the function does
-		n += toInt(bytes.Equal(row[0], bad))
-		return true, nil
-	})
-	return n
-}
-
 // labelled is a feature's value and whether the name is malicious.
 type labelled struct {
 	value     float64
 	malicious bool
 }
 
-// split finds the threshold of one feature that leaves the least impurity.
-func (r *randomRule) split(f base.FixedDataGrid, a base.Attribute, rows, positives int) (at, left float64, ok bool) {
-	specs := base.ResolveAttributes(f, []base.Attribute{a, r.class})
+// labelled reads a feature of all names. golearn's GetClassDistribution looks for the class anew at every name.
+func (r *randomRule) labelled(f base.FixedDataGrid, a base.Attribute) (out []labelled) {
 	bad := r.class.GetSysValFromString(classText[1])
-	list := make([]labelled, 0, rows)
-	_ = f.MapOverRows(specs, func(row [][]byte, _ int) (bool, error) {
-		list = append(list, labelled{base.UnpackBytesToFloat(row[0]), bytes.Equal(row[1], bad)})
+	specs := base.ResolveAttributes(f, []base.Attribute{a, r.class})
+	_ = f.MapOverRows(specs, func(row [][]byte, _ int) (bool, error) { // fails only where the function does
+		out = append(out, labelled{base.UnpackBytesToFloat(row[0]), bytes.Equal(row[1], bad)})
 		return true, nil
 	})
+	return out
+}
+
+// split finds the threshold of one feature that leaves the least impurity.
+func (r *randomRule) split(f base.FixedDataGrid, a base.Attribute, rows, positives int) (at, left float64, ok bool) {
+	list := r.labelled(f, a)
 	slices.SortFunc(list, func(a, b labelled) int { return cmp.Compare(a.value, b.value) })
 	left = math.Inf(1)
 	below := 0 // malicious names so far

@@ -23,7 +23,7 @@ type Baseline struct {
 func (m *Metrics) MeasureBaseline(
 	ctx context.Context, b Baseline, s *Sample, scores []float64, seed uint64,
 ) (Baseline, error) {
-	c := curveOf(s, scores)
+	c := newCurve(scores, s.malicious)
 	b.ROCAUC, b.Operating = c.ROCAUC(), c.operatingPoints()
 	_, err := c.bootstrap(ctx, seed, b.Operating)
 	b.Beats = m.beatenBy(b)

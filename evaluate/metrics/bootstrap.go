@@ -93,8 +93,8 @@ func bootstrapTogether(ctx context.Context, runs []Compared) ([]*drawn, error) {
 	return out, err
 }
 
-// bootstrap gives the 95 % percentile intervals of the area under the ROC curve and of the true-positive rates of
-// points, which it sets, over resampled names. The rates of points fall.
+// bootstrap gives the 95 % interval of the area under the ROC curve over resampled names, and sets those of points,
+// whose rates fall.
 func (c *Curve) bootstrap(ctx context.Context, seed uint64, points []OperatingPoint) ([2]Number, error) {
 	var rates []float64
 	for _, p := range slices.Backward(points) {

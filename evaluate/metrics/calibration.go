@@ -90,9 +90,8 @@ func (c *Calibration) Applied(before, after *Sample, threshold float64) {
 	c.Threshold = move(before, after, threshold, c.Temperature)
 }
 
-// movedThreshold is where a threshold comes to lie when logits are divided by t, so that the verdicts on s stay. Scores
-// are float32, and near 1 a hundred logits share one of them, which t may take apart: the names' own scores after
-// decide then.
+// movedThreshold is where a threshold comes to lie when logits are divided by t, so that the verdicts on s stay. Near 1
+// a hundred logits share a float32 score, which t may take apart: the names' own scores after decide then.
 func movedThreshold(s, after *Sample, threshold, t float64) float64 {
 	called, rest := math.Inf(1), math.Inf(-1) // the lowest score after of those called malicious, the others' highest
 	for i := range s.Names {
@@ -112,8 +111,8 @@ func movedThreshold(s, after *Sample, threshold, t float64) float64 {
 // scaleLogit is a probability whose logit is divided by t.
 func scaleLogit(p, t float64) float64 { return 1 / (1 + math.Exp(-math.Log(p/(1-p))/t)) }
 
-// sameAlarms is movedThreshold for more than two labels, whose scores a temperature takes out of order: the threshold
-// moves along and stops where another number of benign names would be called malicious.
+// sameAlarms is movedThreshold for more than two labels, whose scores a temperature reorders: the threshold stops where
+// another number of benign names would be called malicious.
 func sameAlarms(s, after *Sample, threshold, t float64) float64 {
 	var scores []float64 // of benign names, after
 	alarms := 0
@@ -136,8 +135,7 @@ func sameAlarms(s, after *Sample, threshold, t float64) float64 {
 	return validThreshold(moved)
 }
 
-// logProbabilities are logits up to a constant. A float32 ends at 1e-7 below 1: what is surer than that counts as that
-// sure.
+// logProbabilities are logits up to a constant, bounded because a float32 ends at 1e-7 below 1.
 func logProbabilities(s *Sample) []float64 {
 	out := make([]float64, len(s.Probabilities))
 	for i, p := range s.Probabilities {

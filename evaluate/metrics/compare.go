@@ -111,10 +111,9 @@ func difference(a, b *Compared, roundsA, roundsB *drawn) Difference {
 	for i, truth := range a.Sample.Truth {
 		rightA := (a.Sample.Predicted(i, a.Threshold) != 0) == (truth != 0)
 		rightB := (b.Sample.Predicted(i, b.Threshold) != 0) == (truth != 0)
-		switch {
-		case rightA && !rightB:
+		if rightA && !rightB {
 			d.OnlyFirstRight++
-		case rightB && !rightA:
+		} else if rightB && !rightA {
 			d.OnlyRunRight++
 		}
 	}

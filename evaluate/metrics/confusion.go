@@ -48,21 +48,17 @@ func (m *Metrics) countConfusion(s *Sample) {
 // perLabel fills in each label's numbers and their means.
 func (m *Metrics) perLabel(matrix evaluation.ConfusionMatrix) {
 	var macro, weighted, used float64
-	for i, label := range m.Labels {
+	for _, label := range m.Labels {
 		tp := evaluation.GetTruePositives(label, matrix)
 		fp, fn := evaluation.GetFalsePositives(label, matrix), evaluation.GetFalseNegatives(label, matrix)
-		support := 0
-		for _, n := range m.Confusion[i] {
-			support += n
-		}
 		// golearn's own F1 is 0/0 for a label that is never right; 2tp/(2tp+fp+fn) is the same number with that case.
 		f1 := 2 * tp / (2*tp + fp + fn)
 		precision, recall := evaluation.GetPrecision(label, matrix), evaluation.GetRecall(label, matrix)
-		m.PerLabel = append(m.PerLabel, LabelMetrics{label, support, Number(precision), Number(recall), Number(f1)})
+		m.PerLabel = append(m.PerLabel, LabelMetrics{label, int(tp + fn), Number(precision), Number(recall), Number(f1)})
 		if tp+fp+fn > 0 {
 			used++
 			macro += f1
-			weighted += f1 * float64(support)
+			weighted += f1 * (tp + fn)
 		}
 	}
 	m.MacroF1, m.WeightedF1 = Number(macro/used), Number(weighted/float64(m.Names))

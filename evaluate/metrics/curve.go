@@ -42,15 +42,10 @@ func NewCurve(s *Sample) *Curve {
 	for i := range scores {
 		scores[i] = s.Score(i)
 	}
-	return curveOf(s, scores)
+	return newCurve(scores, s.malicious)
 }
 
-// curveOf is NewCurve for other scores of the sample's names.
-func curveOf(s *Sample, scores []float64) *Curve {
-	return newCurve(scores, func(i int) bool { return s.Truth[i] != 0 })
-}
-
-// newCurve is the curve of scores; malicious says what the i-th belongs to.
+// newCurve is the curve of scores; malicious tells the kind of the i-th.
 func newCurve(scores []float64, malicious func(i int) bool) *Curve {
 	c := &Curve{order: make([]int, len(scores))}
 	for i := range scores {

@@ -21,26 +21,29 @@ type Gate struct {
 	bar    float64
 }
 
-// gateMetrics are what a gate can ask for, beside tpr.
-var gateMetrics = map[string]func(m *Metrics) Number{
-	"auc":         func(m *Metrics) Number { return m.ROCAUC },
-	"pr-auc":      func(m *Metrics) Number { return m.PRAUC },
-	"accuracy":    func(m *Metrics) Number { return m.Accuracy },
-	"precision":   func(m *Metrics) Number { return m.Precision },
-	"recall":      func(m *Metrics) Number { return m.Recall },
-	"f1":          func(m *Metrics) Number { return m.F1 },
-	"mcc":         func(m *Metrics) Number { return m.MCC },
-	"macro-f1":    func(m *Metrics) Number { return m.MacroF1 },
-	"weighted-f1": func(m *Metrics) Number { return m.WeightedF1 },
-	"names":       func(m *Metrics) Number { return Number(m.Names) },
+// gateValues are what a gate can ask for, beside tpr.
+func (m *Metrics) gateValues() map[string]Number {
+	return map[string]Number{
+		"auc":         m.ROCAUC,
+		"pr-auc":      m.PRAUC,
+		"accuracy":    m.Accuracy,
+		"precision":   m.Precision,
+		"recall":      m.Recall,
+		"f1":          m.F1,
+		"mcc":         m.MCC,
+		"macro-f1":    m.MacroF1,
+		"weighted-f1": m.WeightedF1,
+		"names":       Number(m.Names),
+	}
 }
 
 var gateSyntax = regexp.MustCompile(`^\s*([a-z0-9-]+)(?:@fpr=([0-9.eE+-]+))?\s*([<>])\s*([0-9.eE+-]+)\s*$`)
 
 // ParseGate reads a condition.
 func ParseGate(text string) (Gate, error) {
+	values := new(Metrics).gateValues()
 	wrong := func(why string) (Gate, error) {
-		known := slices.AppendSeq([]string{"tpr@fpr=1e-2", "tpr@fpr=1e-3", "tpr@fpr=1e-4"}, maps.Keys(gateMetrics))
+		known := slices.AppendSeq([]string{"tpr@fpr=1e-2", "tpr@fpr=1e-3", "tpr@fpr=1e-4"}, maps.Keys(values))
 		slices.SortFunc(known, func(a, b string) int {
 			return cmp.Or(cmp.Compare(len(a), len(b)), strings.Compare(a, b))
 		})
@@ -62,7 +65,7 @@ func ParseGate(text string) (Gate, error) {
 		}
 		return g, nil
 	}
-	if gateMetrics[g.metric] == nil || f[2] != "" {
+	if _, known := values[g.metric]; !known || f[2] != "" {
 		return wrong("no such metric")
 	}
 	return g, nil
@@ -71,7 +74,7 @@ func ParseGate(text string) (Gate, error) {
 // value is what m has for the gate.
 func (g Gate) value(m *Metrics) float64 {
 	if g.metric != "tpr" {
-		return float64(gateMetrics[g.metric](m))
+		return float64(m.gateValues()[g.metric])
 	}
 	for _, o := range m.Operating {
 		if o.FPR == g.fpr {

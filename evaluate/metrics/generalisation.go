@@ -54,9 +54,8 @@ type Detections struct {
 	Plain Detection `json:"baseline"`
 }
 
-// Detection is how well a scorer tells held-out malicious names from benign ones. For a held-out source of benign names
-// the rates are the shares of them called malicious at the thresholds for 1e-2 and 1e-3 of other benign names, and
-// there is no area.
+// Detection is how well a scorer tells held-out malicious names from benign ones. For held-out benign names there is no
+// area, and the rates are the shares called malicious at the thresholds for 1e-2 and 1e-3 of other benign names.
 type Detection struct {
 	ROCAUC Number `json:"roc_auc"`
 	TPR2   Number `json:"tpr_at_fpr_1e-2"`

@@ -25,11 +25,9 @@ type GroupRecall struct {
 // groupKey is a family, source, top-level domain or range of lengths of one class.
 type groupKey struct{ name, class string }
 
-// groupCount counts a group's names and those judged right at the model's threshold and at the strict one.
-type groupCount struct{ names, right, strict int }
-
-// groupCounts are groups while they are counted.
-type groupCounts map[groupKey]groupCount
+// groupCounts hold for each group how many names it has, and how many of them are judged right at the model's threshold
+// and at the strict one.
+type groupCounts map[groupKey]struct{ names, right, strict int }
 
 func (g groupCounts) add(name, class string, right, strict bool) {
 	k := groupKey{name, class}
@@ -57,7 +55,7 @@ func (m *Metrics) countGroups(s *Sample) {
 		}
 		sources.add(s.Source[i], class, right, strict)
 		tld := tldOf(name)
-		if !common[tld] {
+		if !slices.Contains(common, tld) {
 			tld = "(others)"
 		}
 		tlds.add(tld, class, right, strict)
@@ -96,7 +94,7 @@ const tldsShown = 20
 func tldOf(name string) string { return name[strings.LastIndexByte(name, '.')+1:] }
 
 // commonTLDs are those of most names.
-func commonTLDs(names []string) map[string]bool {
+func commonTLDs(names []string) []string {
 	counts := map[string]int{}
 	for _, n := range names {
 		counts[tldOf(n)]++
@@ -104,11 +102,7 @@ func commonTLDs(names []string) map[string]bool {
 	order := slices.SortedFunc(maps.Keys(counts), func(a, b string) int {
 		return cmp.Or(cmp.Compare(counts[b], counts[a]), cmp.Compare(a, b))
 	})
-	out := map[string]bool{}
-	for _, t := range order[:min(tldsShown, len(order))] {
-		out[t] = true
-	}
-	return out
+	return order[:min(tldsShown, len(order))]
 }
 
 // lengthBounds end the ranges of lengths, in bytes.

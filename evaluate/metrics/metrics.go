@@ -85,10 +85,9 @@ var reportedRates = []float64{1e-2, 1e-3, 1e-4}
 // partialRate bounds the partial area, rareRate is the base rate of rare malicious names.
 const partialRate, rareRate = 1e-2, 1e-3
 
-// Measure computes all metrics of s at threshold, the score from which a name is called malicious.
-// seed draws the bootstrap: the same sample, threshold and seed give the same metrics. A sample without names, with
-// columns of different length or with a probability outside [0, 1] is an error; one without benign or without malicious
-// names gives nulls and a warning.
+// Measure computes all metrics of s at threshold, the score from which a name is called malicious. seed draws the
+// bootstrap; equal arguments give equal metrics. A sample without names, with columns of different length or with a
+// probability outside [0, 1] is an error; one of benign or of malicious names alone gives nulls and a warning.
 func Measure(ctx context.Context, s *Sample, threshold float64, seed uint64) (*Metrics, error) {
 	if err := s.validate(); err != nil {
 		return nil, err

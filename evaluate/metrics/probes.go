@@ -31,11 +31,25 @@ type Probe struct {
 // probeNames bounds the names a probe changes.
 const probeNames = 1000
 
-// change is one way to change names. It gives "" for a name that it does not fit.
+// change is one way to change names.
 type change struct {
 	name, what        string
 	benign, malicious bool // which names it is tried on
-	apply             func(rng *rand.Rand, name string, others []string) string
+	apply             changer
+}
+
+// changer changes a name, others being benign ones. It gives "" for a name that it does not fit.
+type changer func(rng *rand.Rand, name string, others []string) string
+
+// inLabel is a changer of the registered label, as f changes it.
+func inLabel(f changer) changer {
+	return func(rng *rand.Rand, name string, others []string) string {
+		host, label, suffix := dnsname.Parts(name)
+		if label = f(rng, label, others); label == "" {
+			return ""
+		}
+		return host + label + suffix
+	}
 }
 
 var changes = []change{
@@ -48,13 +62,13 @@ var changes = []change{
 		func(rng *rand.Rand, name string, _ []string) string {
 			return fmt.Sprintf("%012x.%s", rng.Uint64()>>16, name)
 		}},
-	{"international", "one vowel with an accent, in Punycode", true, false, accent},
-	{"look-alike", "one letter replaced by the digit it resembles", true, false, lookAlike},
+	{"international", "one vowel with an accent, in Punycode", true, false, inLabel(accent)},
+	{"look-alike", "one letter replaced by the digit it resembles", true, false, inLabel(lookAlike)},
 	{"CharBot", "two characters of the registered label replaced at random" +
-		" (Peck et al. 2019, doi:10.1109/ACCESS.2019.2927075)", true, false, charBot},
+		" (Peck et al. 2019, doi:10.1109/ACCESS.2019.2927075)", true, false, inLabel(charBot)},
 	{"word pair", "the registered labels of two benign names joined, as dictionary DGAs do", true, false, wordPair},
-	{"hyphenated", "a hyphen in the middle of the registered label", false, true, hyphenate},
-	{"padded", "a word of a benign name in front of the registered label", false, true, padWord},
+	{"hyphenated", "a hyphen in the middle of the registered label", false, true, inLabel(hyphenate)},
+	{"padded", "a word of a benign name in front of the registered label", false, true, inLabel(padWord)},
 }
 
 // Probes changes names of s and scores them before and after with c, at its threshold. seed draws names and changes.
@@ -144,32 +158,22 @@ func mixCase(rng *rand.Rand, name string, _ []string) string {
 
 var accents = strings.NewReplacer("a", "á", "e", "é", "i", "í", "o", "ö", "u", "ü")
 
-func accent(rng *rand.Rand, name string, _ []string) string {
-	host, label, suffix := dnsname.Parts(name)
-	at := anyOf(rng, label, "aeiou")
-	if at < 0 {
-		return ""
-	}
-	ascii, err := idna.Punycode.ToASCII(label[:at] + accents.Replace(label[at:at+1]) + label[at+1:])
+func accent(rng *rand.Rand, label string, _ []string) string {
+	ascii, err := idna.Punycode.ToASCII(replaceOne(rng, label, "aeiou", accents))
 	if err != nil {
 		return ""
 	}
-	return host + ascii + suffix
+	return ascii
 }
 
 var resembling = strings.NewReplacer("o", "0", "l", "1", "i", "1", "e", "3", "a", "4", "s", "5")
 
-func lookAlike(rng *rand.Rand, name string, _ []string) string {
-	host, label, suffix := dnsname.Parts(name)
-	at := anyOf(rng, label, "olieas")
-	if at < 0 {
-		return ""
-	}
-	return host + label[:at] + resembling.Replace(label[at:at+1]) + label[at+1:] + suffix
+func lookAlike(rng *rand.Rand, label string, _ []string) string {
+	return replaceOne(rng, label, "olieas", resembling)
 }
 
-// anyOf is a random place in label where one of chars stands, -1 when none does.
-func anyOf(rng *rand.Rand, label, chars string) int {
+// replaceOne replaces one of chars at a random place where one stands; the result is "" where none does.
+func replaceOne(rng *rand.Rand, label, chars string, by *strings.Replacer) string {
 	var places []int
 	for i := range len(label) {
 		if strings.IndexByte(chars, label[i]) >= 0 {
@@ -177,14 +181,14 @@ func anyOf(rng *rand.Rand, label, chars string) int {
 		}
 	}
 	if len(places) == 0 {
-		return -1
+		return ""
 	}
-	return places[rng.IntN(len(places))]
+	at := places[rng.IntN(len(places))]
+	return label[:at] + by.Replace(label[at:at+1]) + label[at+1:]
 }
 
-func charBot(rng *rand.Rand, name string, _ []string) string {
+func charBot(rng *rand.Rand, label string, _ []string) string {
 	const letters = "abcdefghijklmnopqrstuvwxyz0123456789"
-	host, label, suffix := dnsname.Parts(name)
 	if len(label) < 6 {
 		return "" // as the paper has it
 	}
@@ -192,28 +196,30 @@ func charBot(rng *rand.Rand, name string, _ []string) string {
 	for _, at := range rng.Perm(len(b))[:2] {
 		b[at] = letters[rng.IntN(len(letters))]
 	}
-	return host + string(b) + suffix
+	return string(b)
 }
 
 func wordPair(rng *rand.Rand, name string, others []string) string {
 	_, label, suffix := dnsname.Parts(name)
-	_, other, _ := dnsname.Parts(others[rng.IntN(len(others))])
-	return label + other + suffix
+	return label + wordOf(rng, others) + suffix
 }
 
-func hyphenate(_ *rand.Rand, name string, _ []string) string {
-	host, label, suffix := dnsname.Parts(name)
+// wordOf is the registered label of one of names.
+func wordOf(rng *rand.Rand, names []string) string {
+	_, label, _ := dnsname.Parts(names[rng.IntN(len(names))])
+	return label
+}
+
+func hyphenate(_ *rand.Rand, label string, _ []string) string {
 	if len(label) < 4 {
 		return ""
 	}
-	return host + label[:len(label)/2] + "-" + label[len(label)/2:] + suffix
+	return label[:len(label)/2] + "-" + label[len(label)/2:]
 }
 
-func padWord(rng *rand.Rand, name string, others []string) string {
+func padWord(rng *rand.Rand, label string, others []string) string {
 	if len(others) == 0 {
 		return ""
 	}
-	host, label, suffix := dnsname.Parts(name)
-	_, word, _ := dnsname.Parts(others[rng.IntN(len(others))])
-	return host + word + "-" + label + suffix
+	return wordOf(rng, others) + "-" + label
 }

@@ -75,11 +75,11 @@ func TestChanges(t *testing.T) {
 		change string
 		got    string
 	}{
-		{"accent", accent(rng, "xyz.com", nil)},
-		{"look-alike", lookAlike(rng, "xyz.com", nil)},
-		{"CharBot", charBot(rng, "short.com", nil)},
-		{"hyphenated", hyphenate(rng, "abc.com", nil)},
-		{"padded", padWord(rng, "abc.com", nil)},
+		{"accent", inLabel(accent)(rng, "xyz.com", nil)},
+		{"look-alike", inLabel(lookAlike)(rng, "xyz.com", nil)},
+		{"CharBot", inLabel(charBot)(rng, "short.com", nil)},
+		{"hyphenated", inLabel(hyphenate)(rng, "abc.com", nil)},
+		{"padded", inLabel(padWord)(rng, "abc.com", nil)},
 	} {
 		if tc.got != "" {
 			t.Errorf("%s changed a name that it does not fit: %s", tc.change, tc.got)

@@ -10,12 +10,6 @@ import (
 	"github.com/degas-dns/degas/model"
 )
 
-// Targets, as train-model names them.
-const (
-	targetBinary = "binary"
-	targetFamily = "family"
-)
-
 // Sample holds scored, labelled names, column by column.
 type Sample struct {
 	Labels []string // the model's, [0] is benign
@@ -41,6 +35,8 @@ func (s *Sample) Score(i int) float64 { return model.ScoreOf(s.Row(i)) }
 
 // Predicted is the label the model gives name i at a threshold, as an index into Labels.
 func (s *Sample) Predicted(i int, threshold float64) int { return model.LabelOf(s.Row(i), threshold) }
+
+func (s *Sample) malicious(i int) bool { return s.Truth[i] != 0 }
 
 // validate reports what makes a sample unusable.
 func (s *Sample) validate() error {
@@ -123,14 +119,14 @@ func (s *Sample) Rescored(ctx context.Context, m *model.Model) (*Sample, error) 
 	return &out, c.Probabilities(ctx, s.Names, out.Probabilities)
 }
 
-// labelOf is a name's label for a target.
+// labelOf is a name's label for a target, as train-model names targets.
 func labelOf(target string, class datasets.Class, family string) string {
 	switch {
 	case class == datasets.Benign:
 		return model.BinaryLabels[0]
-	case target == targetBinary:
+	case target == "binary":
 		return model.BinaryLabels[1]
-	case target == targetFamily && family != "":
+	case target == "family" && family != "":
 		return family
 	}
 	return class.String()

@@ -21,31 +21,25 @@ type Threshold struct {
 
 // ChooseThreshold finds the threshold for a false-positive rate in (0, 1) on a split's sample.
 func ChooseThreshold(s *Sample, split string, fpr float64) (*Threshold, error) {
-	t, err := NewCurve(s).threshold(fpr)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", split, err)
-	}
-	t.Split = split
-	return t, nil
-}
-
-// threshold is the operating point for a rate as a threshold that a model can have.
-func (c *Curve) threshold(fpr float64) (*Threshold, error) {
+	c := NewCurve(s)
 	p := c.operating(fpr)
 	switch {
 	case c.oneKind():
-		return nil, fmt.Errorf("%d malicious and %d benign names: both kinds are needed", c.Positives, c.Negatives)
+		return nil, fmt.Errorf("%s: %d malicious and %d benign names: both kinds are needed",
+			split, c.Positives, c.Negatives)
 	case math.IsInf(float64(p.Threshold), 1):
-		return nil, fmt.Errorf("at every threshold more than %g of %d benign names are called malicious", fpr, c.Negatives)
+		return nil, fmt.Errorf("%s: at every threshold more than %g of %d benign names are called malicious",
+			split, fpr, c.Negatives)
 	}
 	return &Threshold{
-		Value: validThreshold(float64(p.Threshold)), Wanted: fpr, FPR: float64(p.BenignAbove) / float64(c.Negatives),
-		TPR: float64(p.TPR), Benign: c.Negatives, Alarms: p.BenignAbove, TooFew: p.TooFew,
+		Value: validThreshold(float64(p.Threshold)), Wanted: fpr, Split: split,
+		FPR: float64(p.BenignAbove) / float64(c.Negatives), TPR: float64(p.TPR),
+		Benign: c.Negatives, Alarms: p.BenignAbove, TooFew: p.TooFew,
 	}, nil
 }
 
-// validThreshold brings a threshold into the open interval from 0 to 1, as a model has it: all scores are above 0,
-// where the lowest threshold may be any below them, and a score of 1 is above the largest number below 1.
+// validThreshold brings a threshold into the open interval from 0 to 1, as a model has it. Verdicts stay: all scores
+// are above 0, and a score of 1 is above the largest number below 1.
 func validThreshold(threshold float64) float64 {
 	return min(max(threshold, math.SmallestNonzeroFloat32), math.Nextafter(1, 0))
 }

@@ -51,7 +51,14 @@ func (r *runner) leaveOut(key func(*row) string) []fold {
 	})
 	var out []fold
 	for _, held := range deal(groups, counts, r.Folds) {
-		shared := r.domains(held, key)
+		// Other sources have names of the same registered domains, and what was trained on would be measured. Families
+		// are told apart by more: what one has under a dynamic DNS service says nothing of another's names there.
+		shared := map[float64]bool{} // registered domains of held-out sources, as their parts
+		for _, w := range r.rows {
+			if r.Protocol == LeaveSourceOut && slices.Contains(held, key(&w)) {
+				shared[w.part] = true
+			}
+		}
 		out = append(out, fold{without: strings.Join(held, ", "), use: func(w *row) use {
 			switch {
 			case slices.Contains(held, key(w)):
@@ -67,22 +74,6 @@ func (r *runner) leaveOut(key func(*row) string) []fold {
 			}
 			return leftOut
 		}})
-	}
-	return out
-}
-
-// domains are the registered domains that a source which is held out has names of, as their parts: other lists hold the
-// same ones, and what was trained on would be measured. Families are told apart by more: what one has under a dynamic
-// DNS service says nothing of another's names there.
-func (r *runner) domains(held []string, key func(*row) string) map[float64]bool {
-	if r.Protocol != LeaveSourceOut {
-		return nil
-	}
-	out := map[float64]bool{}
-	for i := range r.rows {
-		if w := &r.rows[i]; slices.Contains(held, key(w)) {
-			out[w.part] = true
-		}
 	}
 	return out
 }

@@ -181,21 +181,21 @@ func (r *runner) trainAndMeasure(ctx context.Context, f fold) error {
 		rng.Shuffle(len(parts[train]), func(i, j int) { parts[train][i], parts[train][j] = parts[train][j], parts[train][i] })
 		parts[train] = parts[train][:n]
 	}
-	score, err := r.train(ctx, parts[train], parts[validate])
+	scorer, err := r.train(ctx, parts[train], parts[validate])
 	if err != nil {
 		return err
 	}
-	plainScore, err := trainPlain(ctx, parts[train], r.config.Options.Seed)
+	plainScorer, err := trainPlain(ctx, parts[train], r.config.Options.Seed)
 	if err != nil {
 		return err
 	}
 	r.result.Trainings++
 	names := namesOf(slices.Concat(parts[benign], parts[heldOut]))
-	byModel, err := score(ctx, names)
+	byModel, err := baseline.ScoreAll(ctx, scorer, names)
 	if err != nil {
 		return err
 	}
-	byPlain, err := plainScore(ctx, names)
+	byPlain, err := baseline.ScoreAll(ctx, plainScorer, names)
 	if err != nil {
 		return err
 	}
@@ -223,7 +223,7 @@ func unusable(parts map[use][]*row) string {
 }
 
 // train fits the recipe and gives its scorer.
-func (r *runner) train(ctx context.Context, training, validation []*row) (scorer, error) {
+func (r *runner) train(ctx context.Context, training, validation []*row) (baseline.Scorer, error) {
 	labels := labelsOf(training, r.config.Target)
 	spec := r.spec.WithLabels(labels)
 	t := trainer.Task{Spec: &spec, Engine: r.engine}
@@ -238,38 +238,21 @@ func (r *runner) train(ctx context.Context, training, validation []*row) (scorer
 	if err != nil {
 		return nil, err
 	}
-	c, err := model.NewClassifier(&model.Model{Spec: spec, Weights: result.Weights, Threshold: 0.5})
-	if err != nil {
-		return nil, err
-	}
-	return func(ctx context.Context, names []string) ([]float64, error) {
-		p := make([]float32, len(names)*c.Width())
-		if err := c.Probabilities(ctx, names, p); err != nil {
-			return nil, err
-		}
-		out := make([]float64, len(names))
-		for i := range out {
-			out[i] = model.ScoreOf(p[i*c.Width() : (i+1)*c.Width()])
-		}
-		return out, nil
-	}, nil
+	return model.NewClassifier(&model.Model{Spec: spec, Weights: result.Weights, Threshold: 0.5})
 }
 
-// scorer gives the scores of names, higher for malicious ones.
-type scorer func(ctx context.Context, names []string) ([]float64, error)
-
-func trainPlain(ctx context.Context, rows []*row, seed uint64) (scorer, error) {
-	names, malicious := make([]string, len(rows)), make([]bool, len(rows))
+func trainPlain(ctx context.Context, rows []*row, seed uint64) (baseline.Scorer, error) {
+	malicious := make([]bool, len(rows))
 	for i, r := range rows {
-		names[i], malicious[i] = r.name, r.class != datasets.Benign
+		malicious[i] = r.class != datasets.Benign
 	}
-	kind, err := baseline.Lookup(plain)
+	kind, err := baseline.Kinds.Lookup(plain)
 	if err != nil {
 		return nil, err
 	}
-	s, err := kind.Train(ctx, names, malicious, seed)
+	s, err := kind.Train(ctx, namesOf(rows), malicious, seed)
 	if err != nil {
 		return nil, fmt.Errorf("baseline %s: %w", plain, err)
 	}
-	return func(ctx context.Context, names []string) ([]float64, error) { return baseline.ScoreAll(ctx, s, names) }, nil
+	return s, nil
 }

@@ -70,11 +70,7 @@ func (r *runner) save(key string, folds int, spent time.Duration) error {
 
 // finish writes the result in place of the partial one.
 func (r *runner) finish() error {
-	data, err := json.MarshalIndent(r.result, "", "  ")
-	if err != nil {
-		return err
-	}
-	if err := atomicfile.Write(filepath.Join(r.dir(), r.Protocol+".json"), append(data, '\n')); err != nil {
+	if err := rundir.WriteJSON(filepath.Join(r.dir(), r.Protocol+".json"), r.result); err != nil {
 		return err
 	}
 	return os.Remove(r.partialPath())

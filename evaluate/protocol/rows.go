@@ -2,7 +2,6 @@ package protocol
 
 import (
 	"context"
-	"errors"
 	"hash/fnv"
 	"maps"
 	"math"
@@ -36,12 +35,12 @@ func readRows(ctx context.Context, data string, limit int) ([]row, error) {
 	return out, nil
 }
 
-func readSplit(ctx context.Context, data, name string, limit int) (out []row, err error) {
+func readSplit(ctx context.Context, data, name string, limit int) (out []row, _ error) {
 	split, err := datasets.Open(data, name)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, split.Close()) }()
+	defer split.Close()
 	share := 1.0
 	if limit > 0 && split.Rows() > int64(limit) {
 		share = float64(limit) / float64(split.Rows())

@@ -15,10 +15,13 @@ import (
 // canvas is a plot under way. It keeps the first error until save.
 type canvas struct {
 	*plot.Plot
-	err error
+	width, height float64 // inches
+	err           error
 }
 
-func newCanvas(title, x, y string) *canvas { return &canvas{Plot: chart.New(title, x, y)} }
+func newCanvas(title, x, y string, width, height float64) *canvas {
+	return &canvas{Plot: chart.New(title, x, y), width: width, height: height}
+}
 
 // failed reports whether there has been an error, err among them.
 func (c *canvas) failed(err error) bool {
@@ -28,12 +31,16 @@ func (c *canvas) failed(err error) bool {
 	return c.err != nil
 }
 
-// save writes the plot as a PNG of the given size in inches.
-func (c *canvas) save(width, height float64, path string) error {
+// save writes the plot as a PNG.
+func (c *canvas) save(path string) error {
 	if c.err != nil {
 		return c.err
 	}
-	return chart.Save(c.Plot, width, height, path)
+	return chart.Save(c.Plot, c.width, c.height, path)
+}
+
+func (c *canvas) limits(left, right, low, high float64) {
+	c.X.Min, c.X.Max, c.Y.Min, c.Y.Max = left, right, low, high
 }
 
 // line adds a line, with a dot at each point if dots is set, and its entry in the legend.

@@ -24,27 +24,23 @@ func (e *Evaluation) Again() []string {
 	if run.Config.Data == "" {
 		return nil
 	}
-	var commands [][]string
-	var data []string
+	var out, data []string
+	add := func(words ...string) { out = append(out, shell(words)) }
 	if elsewhere := e.Elsewhere(); elsewhere != "" {
 		data = []string{"--data", elsewhere}
 	} else {
-		commands = append(commands, processCommand(e.Data.Options, run.Config.Data))
+		add(processCommand(e.Data.Options, run.Config.Data)...)
 	}
 	if len(e.History) > 0 {
-		commands = append(commands, trainCommand(run))
+		add(trainCommand(run)...)
 	}
 	for _, t := range e.Tunings {
-		commands = append(commands, tuneCommand(t, run))
+		add(tuneCommand(t, run)...)
 	}
 	for _, g := range e.Metrics.Generalisation {
-		commands = append(commands, append(protocolCommand(g, run.Dir), data...))
+		add(append(protocolCommand(g, run.Dir), data...)...)
 	}
-	commands = append(commands, append([]string{"degas", "evaluate-model", run.Dir, "--split", e.Split}, data...))
-	var out []string
-	for _, words := range commands {
-		out = append(out, shell(words))
-	}
+	add(append([]string{"degas", "evaluate-model", run.Dir, "--split", e.Split}, data...)...)
 	return out
 }
 
@@ -58,9 +54,7 @@ func processCommand(o datasets.ManifestOptions, dir string) []string {
 	for _, f := range o.HoldoutFamilies {
 		words = append(words, "--holdout-family", f)
 	}
-	if o.CapFamily > 0 {
-		words = append(words, "--cap-family", fmt.Sprint(o.CapFamily))
-	}
+	words = withFlag(words, "cap-family", o.CapFamily)
 	switch o.Balance {
 	case datasets.BalanceBinary:
 		words = append(words, "--balance")
@@ -98,9 +92,7 @@ func trainCommand(run *rundir.Run) []string {
 // tuneCommand is the command that did t to the run.
 func tuneCommand(t rundir.Tuning, run *rundir.Run) []string {
 	words := []string{"degas", t.Command, run.Dir, "--split", t.Split}
-	if t.FPR != 0 {
-		words = append(words, "--fpr", fmt.Sprint(t.FPR))
-	}
+	words = withFlag(words, "fpr", t.FPR)
 	if t.Data != run.Config.Data {
 		words = append(words, "--data", t.Data)
 	}
@@ -110,13 +102,15 @@ func tuneCommand(t rundir.Tuning, run *rundir.Run) []string {
 // protocolCommand is the command that asked for g of the run in dir.
 func protocolCommand(g metrics.Generalisation, dir string) []string {
 	words := []string{"degas", "evaluate-model", dir, "--protocol", g.Protocol, "--epochs", fmt.Sprint(g.Epochs)}
-	if g.Folds > 0 {
-		words = append(words, "--folds", fmt.Sprint(g.Folds))
+	return withFlag(withFlag(words, "folds", g.Folds), "names", g.Names)
+}
+
+// withFlag appends a flag unless its value is 0.
+func withFlag[T int | int64 | float64](words []string, name string, value T) []string {
+	if value == 0 {
+		return words
 	}
-	if g.Names > 0 {
-		words = append(words, "--names", fmt.Sprint(g.Names))
-	}
-	return words
+	return append(words, "--"+name, fmt.Sprint(value))
 }
 
 // plainWord is what a shell takes as it stands.

@@ -8,21 +8,22 @@ import (
 	"github.com/degas-dns/degas/datasets/sources"
 	"github.com/degas-dns/degas/evaluate/metrics"
 	"github.com/degas-dns/degas/internal/chart"
+	"github.com/degas-dns/degas/internal/printable"
 )
 
 // functions are what the templates write values with.
 var functions = map[string]any{
 	"cautions": cautions,
-	"cell":     cell,
 	"count":    chart.Grouped,
 	"count64":  func(n int64) string { return chart.Grouped(int(n)) },
-	"fine":     thresholdText,
+	"fine":     func(x metrics.Number) string { return formatted("%.7f", x) }, // thresholds near 1 differ late
 	"labels":   labelText,
 	"licence":  licence,
+	"md":       printable.Markdown,
 	"num":      num,
 	"passes":   passes,
 	"pct":      percent,
-	"rate":     rateText,
+	"rate":     func(fpr float64) string { return "1 in " + chart.Grouped(int(math.Round(1/fpr))) },
 	"span":     intervalText,
 	"wilson":   metrics.Wilson,
 }
@@ -41,9 +42,6 @@ func num(x metrics.Number) string { return formatted("%.4f", x) }
 // percent formats a share.
 func percent(x metrics.Number) string { return formatted("%.1f %%", 100*x) }
 
-// thresholdText formats a threshold with the digits it takes to deploy it: those near 1 differ late.
-func thresholdText(x metrics.Number) string { return formatted("%.7f", x) }
-
 // intervalText formats the interval of a share, for beside it.
 func intervalText(x [2]metrics.Number) string {
 	if x[0].Missing() {
@@ -51,9 +49,6 @@ func intervalText(x [2]metrics.Number) string {
 	}
 	return fmt.Sprintf("%.1f–%.1f", 100*float64(x[0]), 100*float64(x[1]))
 }
-
-// rateText says a false-positive rate in words a person deploys by.
-func rateText(fpr float64) string { return "1 in " + chart.Grouped(int(math.Round(1/fpr))) }
 
 // labelText lists a model's labels, few of them.
 func labelText(labels []string) string {
@@ -70,6 +65,3 @@ func licence(source string) string {
 	}
 	return "not known to degas"
 }
-
-// cell is a text as a cell of a Markdown table.
-func cell(text string) string { return strings.ReplaceAll(text, "|", `\|`) }

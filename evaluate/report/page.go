@@ -19,7 +19,7 @@ type page struct {
 	FalseAlarms, Missed []mistake
 	Confused            []confused
 	Loose, Strict       metrics.OperatingPoint
-	Pictures            []picture // none in Markdown
+	Pictures            []picture // for HTML
 }
 
 func (e *Evaluation) page() *page {

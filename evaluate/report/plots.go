@@ -50,9 +50,10 @@ func (shades) Colors() []color.Color {
 
 // drawConfusion draws the confusion matrix, rows the truth. Few labels have counts and shares in their cells; with many
 // the colour has to do, and the picture grows so that every label can be read.
-func drawConfusion(labels []string, count [][]int, path string) error {
+func drawConfusion(labels []string, count [][]int) *canvas {
 	k := len(labels)
-	p := newCanvas("Confusion: rows are the truth, columns what the model says", "", "")
+	side := 2.4 + 0.17*float64(k)
+	p := newCanvas("Confusion: rows are the truth, columns what the model says", "", "", side+0.4, side)
 	heat := plotter.NewHeatMap(cells(count), shades{})
 	heat.Min, heat.Max = 0, 1
 	p.Add(heat)
@@ -65,16 +66,16 @@ func drawConfusion(labels []string, count [][]int, path string) error {
 	p.X.Tick.Marker, p.Y.Tick.Marker = columns, rows
 	p.X.Tick.Length, p.Y.Tick.Length = vg.Points(5), vg.Points(5) // space between axis and label, without a line
 	p.X.Tick.LineStyle.Color, p.Y.Tick.LineStyle.Color = color.Transparent, color.Transparent
-	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = -0.5, float64(k)-0.5, -0.5, float64(k)-0.5
+	p.limits(-0.5, float64(k)-0.5, -0.5, float64(k)-0.5)
 	if k <= 8 {
+		p.width, p.height = 3+1.1*float64(k), 1.6+0.8*float64(k)
 		p.cellTexts(count)
-		return p.save(3+1.1*float64(k), 1.6+0.8*float64(k), path)
+		return p
 	}
 	style := &p.X.Tick.Label
 	style.Rotation, style.XAlign, style.YAlign = math.Pi/2, text.XRight, text.YCenter
 	p.X.Tick.Length = vg.Points(12)
-	side := 2.4 + 0.17*float64(k)
-	return p.save(side+0.4, side, path)
+	return p
 }
 
 // cellTexts writes each cell's count and share of its row.
@@ -103,10 +104,10 @@ func (c *canvas) cellTexts(grid cells) {
 	c.Add(l)
 }
 
-// drawTraining draws both losses an epoch and marks the best, or the one that was blended with it: its training names
-// were others, so the lines end before it.
-func drawTraining(history rundir.History, path string) error {
-	p := newCanvas("Training", "epoch", "loss")
+// drawTraining draws both losses an epoch and marks the best epoch, or the blend with it. The lines end before a blend,
+// which is trained on other names.
+func drawTraining(history rundir.History) *canvas {
+	p := newCanvas("Training", "epoch", "loss", 8, 4.6)
 	var train, validation plotter.XYs
 	best, kept := history.Best(), "best: epoch %d, AUC %.4f"
 	if best.Blend > 0 {
@@ -126,18 +127,17 @@ func drawTraining(history rundir.History, path string) error {
 		fmt.Sprintf(kept, best.Epoch, best.ValidationAUC))
 	p.Legend.Top = true
 	from, to := history[0].Epoch, history[len(history)-1].Epoch
-	p.X.Min, p.X.Max = float64(from)-0.3, float64(to)+0.3
-	p.Y.Min, p.Y.Max = 0, max(p.Y.Max, 0)*1.25 // room for the legend
+	p.limits(float64(from)-0.3, float64(to)+0.3, 0, max(p.Y.Max, 0)*1.25) // room for the legend
 	var ticks []float64
 	for e := from; e <= to; e += 1 + (len(history)-1)/15 {
 		ticks = append(ticks, float64(e))
 	}
 	p.X.Tick.Marker = chart.FixedTicks("%.0f", ticks...)
-	return p.save(8, 4.6, path)
+	return p
 }
 
 // drawScores draws how many names of each class have which score, counts on a logarithmic axis.
-func drawScores(s *metrics.Sample, threshold float64, path string) error {
+func drawScores(s *metrics.Sample, threshold float64) *canvas {
 	const bins = 40
 	classes := []struct {
 		name  string
@@ -147,7 +147,7 @@ func drawScores(s *metrics.Sample, threshold float64, path string) error {
 	for i, truth := range s.Truth {
 		classes[min(truth, 1)].count[min(int(s.Score(i)*bins), bins-1)]++
 	}
-	p := newCanvas("Scores", "score: probability that the name is not benign", "names")
+	p := newCanvas("Scores", "score: probability that the name is not benign", "names", 8, 4.6)
 	p.Add(plotter.NewGrid())
 	for _, c := range classes {
 		var xy plotter.XYs
@@ -160,25 +160,25 @@ func drawScores(s *metrics.Sample, threshold float64, path string) error {
 	top := p.Y.Max * 1.18
 	mark, err := plotter.NewLine(plotter.XYs{{X: threshold, Y: 0}, {X: threshold, Y: top}})
 	if p.failed(err) {
-		return p.err
+		return p
 	}
 	mark.Color, mark.Width, mark.Dashes = chart.Ink, vg.Points(1), []vg.Length{vg.Points(4), vg.Points(3)}
 	p.Add(mark)
 	p.Legend.Add(fmt.Sprintf("threshold %.7g", threshold), mark)
-	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = 0, 1, 0, top
+	p.limits(0, 1, 0, top)
 	p.X.Tick.Marker, p.Y.Tick.Marker = shares, chart.CountTicks{}
 	p.Legend.Top = true
 	p.Legend.XOffs = vg.Points(-120)
-	return p.save(8, 4.6, path)
+	return p
 }
 
 // drawCalibration draws the truth by confidence; a calibrated model is on the diagonal.
-func drawCalibration(s *metrics.Sample, expected metrics.Number, path string) error {
+func drawCalibration(s *metrics.Sample, expected metrics.Number) *canvas {
 	xLabel, yLabel := "score", "share of malicious names"
 	if len(s.Labels) > 2 {
 		xLabel, yLabel = "probability of the likeliest label", "share of names it is right for"
 	}
-	p := newCanvas(fmt.Sprintf("Calibration: error %.4f", expected), xLabel, yLabel)
+	p := newCanvas(fmt.Sprintf("Calibration: error %.4f", expected), xLabel, yLabel, 8, 4.6)
 	p.Add(plotter.NewGrid())
 	var xy plotter.XYs
 	for _, b := range metrics.CalibrationBins(s) {
@@ -188,16 +188,16 @@ func drawCalibration(s *metrics.Sample, expected metrics.Number, path string) er
 	}
 	p.line(plotter.XYs{{X: 0, Y: 0}, {X: 1, Y: 1}}, chart.Ink, "calibrated", false)
 	p.line(xy, chart.Blue, "this model", true)
-	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = 0, 1, 0, 1
+	p.limits(0, 1, 0, 1)
 	p.Legend.Top, p.Legend.Left = true, true
-	return p.save(8, 4.6, path)
+	return p
 }
 
 // drawFamilies draws each family's recall as a bar, worst on top, and its recall at a false-positive rate of 1e-3 as a
-// dot. The picture grows with the number of families.
-func drawFamilies(m *metrics.Metrics, path string) error {
-	p := newCanvas("Recall by family, worst first", "share found", "")
+// dot.
+func drawFamilies(m *metrics.Metrics) *canvas {
 	n := len(m.Families)
+	p := newCanvas("Recall by family, worst first", "share found", "", 8, 1.7+0.19*float64(n+2))
 	var names []string
 	bars, dots := make(plotter.Values, n), plotter.XYs{}
 	for i := range n {
@@ -209,8 +209,8 @@ func drawFamilies(m *metrics.Metrics, path string) error {
 		}
 	}
 	rows, err := plotter.NewBarChart(bars, vg.Points(9))
-	if err != nil {
-		return err
+	if p.failed(err) {
+		return p
 	}
 	rows.Horizontal, rows.Color, rows.LineStyle.Width = true, chart.Blue, 0
 	p.Add(plotter.NewGrid(), rows)
@@ -223,10 +223,9 @@ func drawFamilies(m *metrics.Metrics, path string) error {
 		p.marks(dots, draw.CircleGlyph{}, chart.Orange, vg.Points(3), name)
 	}
 	p.NominalY(names...)
-	p.X.Min, p.X.Max = 0, 1
 	p.X.Tick.Marker = shares
-	p.Y.Min, p.Y.Max = -0.7, float64(n)+1.1 // room for the legend above the bars
+	p.limits(0, 1, -0.7, float64(n)+1.1) // room for the legend above the bars
 	p.Legend.Top, p.Legend.Left = true, true
 	p.Legend.XOffs = vg.Points(6)
-	return p.save(8, 1.7+0.19*float64(n+2), path)
+	return p
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/evaluate/metrics"
 	"github.com/degas-dns/degas/evaluate/rundir"
+	"github.com/degas-dns/degas/model"
 )
 
 // drawn makes a sample as a good model would score it: malicious names of some families are hard.
@@ -99,8 +100,9 @@ func TestPlots(t *testing.T) {
 			if d := os.Getenv("DEGAS_PLOTS"); d != "" {
 				dir = filepath.Join(d, tc.name)
 			}
-			e := &Evaluation{Metrics: m, Sample: s, History: epochs(tc.epochs)}
-			if err := e.draw(dir); err != nil {
+			run := &rundir.Run{Model: &model.Model{}}
+			e := &Evaluation{Run: run, Metrics: m, Sample: s, History: epochs(tc.epochs)}
+			if _, err := e.draw(dir); err != nil {
 				t.Fatal(err)
 			}
 		})

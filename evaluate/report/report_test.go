@@ -2,7 +2,9 @@ package report
 
 import (
 	"slices"
+	"strings"
 	"testing"
+	"text/template"
 
 	"github.com/goccy/go-yaml"
 
@@ -10,6 +12,7 @@ import (
 	"github.com/degas-dns/degas/evaluate/metrics"
 	"github.com/degas-dns/degas/evaluate/rundir"
 	"github.com/degas-dns/degas/internal/chart"
+	"github.com/degas-dns/degas/model"
 )
 
 // The commands of the report are those of this run, wherever it is and whatever it was measured on.
@@ -87,6 +90,35 @@ func TestGrouped(t *testing.T) {
 	for n, want := range map[int]string{0: "0", 999: "999", 1000: "1,000", 1234567: "1,234,567", -1234: "-1,234"} {
 		if got := chart.Grouped(n); got != want {
 			t.Errorf("grouped(%d) = %q, want %q", n, got, want)
+		}
+	}
+}
+
+// Texts of strangers form nothing in Markdown.
+func TestMarkdownEscapes(t *testing.T) {
+	s := drawn(1, 50, 50, 1, false)
+	for i := range s.Names {
+		s.Family[i], s.Source[i] = "a_b|c", "<s>"
+	}
+	m, err := metrics.Measure(t.Context(), s, 0.999, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Warnings = []string{"began with my_model"}
+	run := &rundir.Run{Dir: "runs/my_run", Config: rundir.Config{Arch: "x*y"}, Model: &model.Model{}}
+	data := &datasets.Manifest{Inputs: []datasets.InputReport{{Path: "a`b", Source: "<s>"}}}
+	var page strings.Builder
+	text := template.Must(template.New("").Funcs(functions).Parse(markdownTemplate))
+	e := &Evaluation{Run: run, Sample: s, Metrics: m, Data: data, Split: "test"}
+	if err := text.Execute(&page, e.page()); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		`# my\_run`, `x\*y, measured`, `began with my\_model`, "| a\\`b | \\<s\\> |",
+		`| a\_b\|c | dga |`, `| a\_b\|c | \<s\> |`,
+	} {
+		if !strings.Contains(page.String(), want) {
+			t.Errorf("report.md lacks %q:\n%s", want, page.String())
 		}
 	}
 }

@@ -18,9 +18,8 @@ import (
 // lowestRate is where the logarithmic axis of the ROC plot begins.
 const lowestRate = 1e-5
 
-// drawROC draws the ROC curve over a logarithmic false-positive rate, with the operating points and, shaded, the rates
-// for which the sample has fewer than ten benign names.
-func drawROC(c *metrics.Curve, m *metrics.Metrics, path string) error {
+// drawROC draws the ROC curve with the operating points.
+func drawROC(c *metrics.Curve, m *metrics.Metrics) *canvas {
 	title := fmt.Sprintf("ROC: area %.4f, 95 %% interval %.4f to %.4f", m.ROCAUC, m.ROCAUC95[0], m.ROCAUC95[1])
 	p := rocCanvas(title, c.Negatives)
 	p.line(steps(c), chart.Blue, "model", false)
@@ -29,14 +28,13 @@ func drawROC(c *metrics.Curve, m *metrics.Metrics, path string) error {
 		points = append(points, plotter.XY{X: math.Log10(o.FPR), Y: float64(o.TPR)})
 	}
 	p.marks(points, draw.CircleGlyph{}, chart.Orange, vg.Points(4), "rates of the table")
-	return p.save(8, 5, path)
+	return p
 }
 
-// rocCanvas is a ROC plot without its curves. It shows the logarithm of the false-positive rate on a linear axis, since
-// gonum's own logarithmic one sets the label's space beside the plot, and a shade over the rates for which there are
-// fewer than ten benign names.
+// rocCanvas is a ROC plot without its curves: a linear axis of the logarithm of the false-positive rate (gonum's
+// logarithmic axis sets the label's space beside the plot), and a shade where there are fewer than ten benign names.
 func rocCanvas(title string, negatives int) *canvas {
-	p := newCanvas(title, "false-positive rate (benign names called malicious)", "true-positive rate")
+	p := newCanvas(title, "false-positive rate (benign names called malicious)", "true-positive rate", 8, 5)
 	low := math.Log10(lowestRate)
 	if few := math.Log10(math.Min(10/float64(negatives), 1)); few > low {
 		p.area(plotter.XYs{{X: low, Y: 0}, {X: few, Y: 0}, {X: few, Y: 1}, {X: low, Y: 1}},
@@ -46,7 +44,7 @@ func rocCanvas(title string, negatives int) *canvas {
 	p.Add(plotter.NewGrid())
 	p.X.Tick.Marker, p.Y.Tick.Marker = chart.PowerTicks{}, shares
 	p.Legend.XOffs, p.Legend.YOffs = vg.Points(-14), vg.Points(14) // at the lower right, where no curve of use comes by
-	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = low, 0, 0, 1.01
+	p.limits(low, 0, 0, 1.01)
 	return p
 }
 
@@ -66,10 +64,10 @@ func steps(c *metrics.Curve) plotter.XYs {
 }
 
 // drawPR draws precision over recall and the base rate that guessing would give.
-func drawPR(c *metrics.Curve, m *metrics.Metrics, path string) error {
+func drawPR(c *metrics.Curve, m *metrics.Metrics) *canvas {
 	base := c.BaseRate()
 	title := fmt.Sprintf("Precision and recall: average precision %.4f at %.1f %% malicious names", m.PRAUC, 100*base)
-	p := newCanvas(title, "recall", "precision")
+	p := newCanvas(title, "recall", "precision", 8, 5)
 	precision, recall := c.PR(base)
 	var xy plotter.XYs
 	for i := range precision {
@@ -78,11 +76,11 @@ func drawPR(c *metrics.Curve, m *metrics.Metrics, path string) error {
 	p.Add(plotter.NewGrid())
 	p.line(thin(xy), chart.Blue, "model", false)
 	p.line(plotter.XYs{{X: 0, Y: base}, {X: 1, Y: base}}, chart.Grey, "guessing", false)
-	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = 0, 1, 0, 1.01
+	p.limits(0, 1, 0, 1.01)
 	p.X.Tick.Marker, p.Y.Tick.Marker = shares, shares
 	p.Legend.Left = true
 	p.Legend.XOffs, p.Legend.YOffs = vg.Points(14), vg.Points(40)
-	return p.save(8, 5, path)
+	return p
 }
 
 // curveColors are those of the runs of a comparison, in their order.
@@ -98,7 +96,7 @@ var curveColors = []color.RGBA{
 }
 
 // drawCurves draws the ROC curves of a comparison with their intervals shaded.
-func drawCurves(c *metrics.Comparison, path string) error {
+func drawCurves(c *metrics.Comparison) *canvas {
 	title := fmt.Sprintf("ROC on %s names of %s, 95 %% intervals shaded", chart.Grouped(c.Names), c.Split)
 	p := rocCanvas(title, c.Runs[0].Curve.Negatives)
 	for i, r := range c.Runs {
@@ -108,7 +106,7 @@ func drawCurves(c *metrics.Comparison, path string) error {
 		name := fmt.Sprintf("%s, area %.4f", chart.Shorten(filepath.Base(r.Run), 30), r.ROCAUC)
 		p.line(steps(r.Curve), curveColors[i%len(curveColors)], name, false)
 	}
-	return p.save(8, 5, path)
+	return p
 }
 
 // band shades the interval of a ROC curve at metrics.BandRates; nothing where there is none.

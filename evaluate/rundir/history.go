@@ -31,10 +31,9 @@ type History []Epoch
 func (r *Run) History() (History, error) {
 	path := filepath.Join(r.Dir, "history.jsonl")
 	h, err := jsonl.Read[Epoch](path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
-	case err == nil && len(h) == 0:
+	} else if err == nil && len(h) == 0 {
 		return nil, fmt.Errorf("read %s: no epoch in it", path)
 	}
 	return h, err

@@ -30,16 +30,14 @@ const File = "model.h5"
 // kerasVersion is the version whose layout the file follows. Keras 2 takes a file without one for Keras 1's.
 const kerasVersion = "2.15.0"
 
-func init() { export.Register(Format) }
-
 // Format is the Keras HDF5 format.
-var Format = export.Format{
+var Format = export.Register(export.Format{
 	Name:    "hdf5",
 	Files:   []string{File},
 	Readers: "Keras 3, tf-keras and Keras 2 (load_model), h5py",
 	Holds:   "the whole model; codes in, the head's probabilities out",
 	Write:   write,
-}
+})
 
 func write(dir string, m *model.Model) error {
 	root, err := tree(m)
@@ -61,13 +59,13 @@ func tree(m *model.Model) (*h5.Group, error) {
 	if err != nil {
 		return nil, err
 	}
-	root := &h5.Group{}
-	stamp(root)
-	root.SetString("model_config", string(config))
 	own, err := json.Marshal(m)
 	if err != nil {
 		return nil, err
 	}
+	root := &h5.Group{}
+	stamp(root)
+	root.SetString("model_config", string(config))
 	root.SetString(keras.OwnAttribute, string(own))
 	weights, err := root.Group("model_weights")
 	if err != nil {

@@ -132,22 +132,14 @@ func parseFunctional(data json.RawMessage) (*kerasModel, error) {
 			return nil, fmt.Errorf("layer %s is used %d times; shared layers are not read", l.Name, len(raw.Inbound))
 		}
 		if len(raw.Inbound) == 1 {
-			var v any
-			err := json.Unmarshal(raw.Inbound[0], &v)
-			if err == nil {
-				l.Inputs, err = sources(v, nil)
-			}
-			if err != nil {
+			var err error
+			if l.Inputs, err = parseSources(raw.Inbound[0]); err != nil {
 				return nil, fmt.Errorf("layer %s: inbound_nodes: %w", l.Name, err)
 			}
 		}
 		m.Layers = append(m.Layers, l)
 	}
-	var out any
-	if err := json.Unmarshal(c.Output, &out); err != nil {
-		return nil, fmt.Errorf("output_layers: %w", err)
-	}
-	ends, err := sources(out, nil) // [["name", 0, 0]]; Keras 3 writes ["name", 0, 0] for one output
+	ends, err := parseSources(c.Output) // [["name", 0, 0]]; Keras 3 writes ["name", 0, 0] for one output
 	if err != nil {
 		return nil, fmt.Errorf("output_layers: %w", err)
 	}
@@ -189,6 +181,14 @@ func plainCall(v any) error {
 	return nil
 }
 
+func parseSources(raw json.RawMessage) ([]string, error) {
+	var v any
+	if err := json.Unmarshal(raw, &v); err != nil {
+		return nil, err
+	}
+	return sources(v, nil)
+}
+
 // sources adds the layers that an inbound node names, in order. Keras 2 writes [["a", 0, 0, {}], …]. Keras 3 writes
 // tensors with a keras_history of ["a", 0, 0] in "args", beside "kwargs".
 func sources(v any, out []string) ([]string, error) {
@@ -217,10 +217,13 @@ func sources(v any, out []string) ([]string, error) {
 	return out, nil
 }
 
-func (s settings) text(names ...string) (v string) {
-	s.first(&v, names)
-	return v
+// get decodes the first of the names that is set; fallback if none is.
+func get[T any](s settings, fallback T, names ...string) T {
+	s.first(&fallback, names)
+	return fallback
 }
+
+func (s settings) text(names ...string) string { return get(s, "", names...) }
 
 // number is an integer setting, or a list of one, and fallback if there is none.
 func (s settings) number(fallback int, names ...string) int {
@@ -242,18 +245,6 @@ func (o *oneOrMore) UnmarshalJSON(data []byte) error {
 		return nil
 	}
 	return json.Unmarshal(data, (*[]int)(o))
-}
-
-func (s settings) float(fallback float64, names ...string) float64 {
-	v := fallback
-	s.first(&v, names)
-	return v
-}
-
-func (s settings) flag(fallback bool, name string) bool {
-	v := fallback
-	s.first(&v, []string{name})
-	return v
 }
 
 // square is a setting of both axes of a picture, which must be equal, and fallback if there is none.

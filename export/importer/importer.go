@@ -83,7 +83,7 @@ func Parse(data []byte, o Options) (*model.Model, error) {
 	}
 	m := &model.Model{Threshold: cmp.Or(o.Threshold, 0.5), Producer: o.Producer}
 	m.Spec = model.Spec{Version: model.SpecVersion, Name: k.Name, Layers: layers(chain)}
-	if shape := k.picture(); shape != nil {
+	if _, _, shape := k.input(); shape != nil {
 		image := model.Layer{Kind: model.KindImage, Height: shape[0], Width: shape[1]}
 		m.Spec.Layers = slices.Insert(m.Spec.Layers, 0, image)
 	}
@@ -110,7 +110,7 @@ func describe(m *model.Model, k *kerasModel, root *h5.Object, o Options) error {
 			m.Threshold, m.ThresholdFPR = o.Threshold, 0
 		}
 	} else {
-		input, window := k.input()
+		input, window, _ := k.input()
 		m.Spec.InputName = input
 		var err error
 		if m.Spec.Encoder, err = encoder(o.Encoder, window, m.Spec.Layers); err != nil {
@@ -126,37 +126,24 @@ func describe(m *model.Model, k *kerasModel, root *h5.Object, o Options) error {
 	return m.Spec.Validate()
 }
 
-// input returns the name and the length of the model's input, 0 if the file does not say.
-func (k *kerasModel) input() (name string, window int) {
-	l := k.inputLayer()
-	if l == nil {
-		return "", 0
-	}
-	switch shape := l.inputShape(); len(shape) {
-	case 1:
-		return l.Name, shape[0]
-	case 3:
-		return l.Name, shape[0] * shape[1]
-	}
-	return l.Name, l.Config.number(0, "input_length")
-}
-
-// picture returns the shape of a model's input, [height, width, 1], if it is a picture.
-func (k *kerasModel) picture() []int {
-	if l := k.inputLayer(); l != nil {
-		if shape := l.inputShape(); len(shape) == 3 && shape[2] == 1 {
-			return shape
-		}
-	}
-	return nil
-}
-
-func (k *kerasModel) inputLayer() *kerasLayer {
+// input returns the name and the length of the model's input, 0 if the file does not say, and the shape of a picture,
+// [height, width, 1].
+func (k *kerasModel) input() (name string, window int, picture []int) {
 	i := slices.IndexFunc(k.Layers, func(l kerasLayer) bool { return l.Class == "InputLayer" })
 	if i < 0 {
-		return nil
+		return "", 0, nil
 	}
-	return &k.Layers[i]
+	l := &k.Layers[i]
+	switch shape := l.inputShape(); len(shape) {
+	case 1:
+		return l.Name, shape[0], nil
+	case 3:
+		if shape[2] == 1 {
+			picture = shape
+		}
+		return l.Name, shape[0] * shape[1], picture
+	}
+	return l.Name, l.Config.number(0, "input_length"), nil
 }
 
 // inputShape returns an input's shape without the batch, nil if it is incomplete or beyond reason.
@@ -191,21 +178,21 @@ func encoder(name string, window int, layers []model.Layer) (model.Encoder, erro
 	if len(layers) > 0 {
 		rows, image = layers[0].Rows, layers[0].Kind == model.KindImage
 	}
-	var fit []string
+	var fit []model.Encoder
 	for _, n := range model.Encoders() {
 		e, err := model.NamedEncoder(n)
 		if err != nil || e.Window != window || image != (n == "mlbridge") {
 			continue
 		}
 		if image || rows == e.Codes() || n == "degas" && rows == 128 || n == "gta1" && rows == e.Codes()+1 {
-			fit = append(fit, n)
+			fit = append(fit, e)
 		}
 	}
 	if len(fit) != 1 {
 		return model.Encoder{}, fmt.Errorf("it does not say how names become its %d codes below %d. "+
 			"Try: --encoder with one of %s", window, rows, strings.Join(model.Encoders(), ", "))
 	}
-	return model.NamedEncoder(fit[0])
+	return fit[0], nil
 }
 
 func defaultLabels(outputs int) []string {

@@ -20,7 +20,7 @@ func (l *kerasLayer) convert() (out model.Layer, ok bool, err error) {
 	c := l.Config
 	switch l.Class {
 	case "Embedding":
-		if c.flag(false, "mask_zero") {
+		if get(c, false, "mask_zero") {
 			err = errors.New("mask_zero is not read")
 		}
 		out = model.Layer{Kind: model.KindEmbedding, Rows: c.number(0, "input_dim"), Dim: c.number(0, "output_dim")}
@@ -40,12 +40,12 @@ func (l *kerasLayer) convert() (out model.Layer, ok bool, err error) {
 		stride, wrong := c.square(out.Pool, "strides")
 		err = cmp.Or(wrong, c.stride(stride, out.Pool), c.channelsLast())
 	case "ThresholdedReLU":
-		out = model.Layer{Kind: model.KindThresholdedReLU, Theta: c.float(1, "theta")}
+		out = model.Layer{Kind: model.KindThresholdedReLU, Theta: get(c, 1.0, "theta")}
 	case "ReLU":
-		if c.float(0, "max_value") != 0 || c.float(0, "negative_slope") != 0 {
+		if get(c, 0.0, "max_value") != 0 || get(c, 0.0, "negative_slope") != 0 {
 			err = errors.New("a maximum or a negative slope is not read")
 		}
-		out = model.Layer{Kind: model.KindThresholdedReLU, Theta: c.float(0, "threshold")}
+		out = model.Layer{Kind: model.KindThresholdedReLU, Theta: get(c, 0.0, "threshold")}
 	case "GlobalMaxPooling1D", "GlobalMaxPool1D":
 		out, err = model.Layer{Kind: model.KindGlobalMaxPool}, c.channelsLast()
 	case "Flatten":
@@ -55,7 +55,7 @@ func (l *kerasLayer) convert() (out model.Layer, ok bool, err error) {
 	case "Bidirectional":
 		out, err = l.bidirectional()
 	case "Dropout", "SpatialDropout1D", "AlphaDropout":
-		out = model.Layer{Kind: model.KindDropout, Rate: c.float(0, "rate", "p")}
+		out = model.Layer{Kind: model.KindDropout, Rate: get(c, 0.0, "rate", "p")}
 		return out, out.Rate > 0, nil
 	case "Dense":
 		out = model.Layer{Kind: model.KindDense, Units: c.number(0, "units", "output_dim"), Activation: c.activation()}
@@ -143,7 +143,7 @@ func (l *kerasLayer) conv2D() (out model.Layer, err error) {
 func (l *kerasLayer) lstm() (out model.Layer, err error) {
 	c := l.Config
 	for _, wrong := range []string{"return_sequences", "return_state", "go_backwards", "stateful", "time_major"} {
-		if c.flag(false, wrong) {
+		if get(c, false, wrong) {
 			return out, fmt.Errorf("%s is not read", wrong)
 		}
 	}

@@ -62,7 +62,7 @@ func (l *kerasLayer) read(group *h5.Object, n model.Node, out model.Weights) err
 		return err
 	}
 	params := n.Params
-	withBias := l.Config.flag(true, "use_bias")
+	withBias := get(l.Config, true, "use_bias")
 	if err := l.Config.err(); err != nil {
 		return err
 	}

@@ -14,9 +14,9 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
-	"unicode"
 
 	"github.com/degas-dns/degas/export"
 	"github.com/degas-dns/degas/export/internal/h5"
@@ -31,16 +31,14 @@ const File = "model.keras"
 // version is the Keras whose layout the file has.
 const version = "3.6.0"
 
-func init() { export.Register(Format) }
-
 // Format is the Keras 3 format.
-var Format = export.Format{
+var Format = export.Register(export.Format{
 	Name:    "keras",
 	Files:   []string{File},
 	Readers: "Keras 3 (load_model), on any of its backends",
 	Holds:   "the whole model; codes in, the head's probabilities out",
 	Write:   write,
-}
+})
 
 func write(dir string, m *model.Model) error {
 	layers, err := keras.Layers(m)
@@ -119,18 +117,13 @@ func place(class string, i int) (holder string, number int) {
 	return "", i
 }
 
+// Where Keras begins another word: before a capital with small letters behind it, and between small and capital.
+var wordStarts = []*regexp.Regexp{regexp.MustCompile(`(.)([A-Z][a-z]+)`), regexp.MustCompile(`([a-z])([A-Z])`)}
+
 // snake writes a class as Keras does in paths: GlobalMaxPooling1D is global_max_pooling1d, LSTM lstm, ReLU re_lu.
 func snake(class string) string {
-	var b strings.Builder
-	r := []rune(class)
-	for i, c := range r {
-		if i > 0 && unicode.IsUpper(c) {
-			first := i+1 < len(r) && unicode.IsLower(r[i+1]) && !unicode.IsDigit(r[i-1]) // of a word
-			if unicode.IsLower(r[i-1]) || first {
-				b.WriteByte('_')
-			}
-		}
-		b.WriteRune(unicode.ToLower(c))
+	for _, start := range wordStarts {
+		class = start.ReplaceAllString(class, "${1}_$2")
 	}
-	return b.String()
+	return strings.ToLower(class)
 }

@@ -38,16 +38,14 @@ const (
 	OutputProbabilities = "probabilities"
 )
 
-func init() { export.Register(Format) }
-
 // Format is the ONNX format.
-var Format = export.Format{
+var Format = export.Register(export.Format{
 	Name:    "onnx",
 	Files:   []string{File},
 	Readers: "onnxruntime and other ONNX runtimes (opset 13)",
 	Holds:   "the network; codes in, score and probabilities out, the encoder as metadata",
 	Write:   write,
-}
+})
 
 func write(dir string, m *model.Model) error {
 	data, err := encode(m)

@@ -46,13 +46,13 @@ type devo struct {
 
 // toDevo uploads model.onnx and makes a model of it. A model of that name is an error unless o.Force is set, which
 // gives it the new file.
-func toDevo(ctx context.Context, e *exported, base *url.URL, o Options) (Result, error) {
+func toDevo(ctx context.Context, e *exported, base *url.URL, o Options) (r Result, err error) {
 	i := slices.IndexFunc(e.files, func(f export.File) bool { return f.Path == devoFile })
 	if i < 0 {
-		return Result{}, fmt.Errorf("the directory holds no %s. Try: export-model --format onnx", devoFile)
+		return r, fmt.Errorf("the directory holds no %s. Try: export-model --format onnx", devoFile)
 	}
 	if o.Token == "" {
-		return Result{}, errors.New("no token. Try: DEGAS_PUBLISH_TOKEN")
+		return r, errors.New("no token. Try: DEGAS_PUBLISH_TOKEN")
 	}
 	if o.Description == "" {
 		o.Description = fmt.Sprintf("%s by %s, threshold %g", e.manifest.Name, e.manifest.Producer, e.manifest.Threshold)
@@ -63,17 +63,17 @@ func toDevo(ctx context.Context, e *exported, base *url.URL, o Options) (Result,
 	}
 	id, err := d.find(ctx)
 	if err != nil {
-		return Result{}, err
+		return r, err
 	}
 	if id != nil && !o.Force {
-		return Result{}, fmt.Errorf("model %s: %w. Try: another --name, or --force", o.Name, export.ErrExists)
+		return r, fmt.Errorf("model %s: %w. Try: another --name, or --force", o.Name, export.ErrExists)
 	}
 	image, err := d.upload(ctx, filepath.Join(e.dir, devoFile))
 	if err != nil {
-		return Result{}, err
+		return r, err
 	}
 	if err := d.create(ctx, image, id); err != nil {
-		return Result{}, err
+		return r, err
 	}
 	return Result{URL: d.base.JoinPath("models", o.Name).Redacted(), Name: o.Name, Files: 1, Bytes: e.files[i].Bytes}, nil
 }

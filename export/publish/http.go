@@ -44,31 +44,30 @@ const (
 // firstWait is the pause before the second try; every further one is twice as long.
 var firstWait = time.Second
 
-// put uploads every file, SHA256SUMS last: who sees that sees all. It is asked for first, so that a version that is
-// there already stays.
-func put(ctx context.Context, e *exported, base *url.URL, o Options) (Result, error) {
+// put uploads every file. It asks for SHA256SUMS first, so that a version that is there already stays.
+func put(ctx context.Context, e *exported, base *url.URL, o Options) (r Result, err error) {
 	if o.Version == 0 {
-		return Result{}, errors.New("no version: --version, or a directory whose name is a number")
+		return r, errors.New("no version: --version, or a directory whose name is a number")
 	}
 	to := base.JoinPath(o.Name, strconv.Itoa(o.Version))
 	if !o.Force {
 		if there, err := exists(ctx, to.JoinPath(export.SumsFile), o); err != nil {
-			return Result{}, err
+			return r, err
 		} else if there {
-			return Result{}, fmt.Errorf("%s: %w. Try: another --version, or --force", to.Redacted(), export.ErrExists)
+			return r, fmt.Errorf("%s: %w. Try: another --version, or --force", to.Redacted(), export.ErrExists)
 		}
 	}
-	for _, f := range append(slices.Clone(e.files), export.File{Path: export.SumsFile}) {
+	for _, f := range e.all() {
 		data, err := os.ReadFile(filepath.Join(e.dir, filepath.FromSlash(f.Path)))
 		if err != nil {
-			return Result{}, err
+			return r, err
 		}
 		header := http.Header{"Content-Type": {"application/octet-stream"}}
 		if f.SHA256 != "" {
 			header.Set("X-Checksum-Sha256", f.SHA256) // Artifactory and Nexus check it
 		}
 		if _, err := send(ctx, http.MethodPut, to.JoinPath(f.Path), data, o, header); err != nil {
-			return Result{}, err
+			return r, err
 		}
 	}
 	return e.result(to.Redacted(), o), nil

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/degas-dns/degas/export"
@@ -135,6 +136,11 @@ func open(dir string) (*exported, error) {
 		e.version, e.name = n, filepath.Base(filepath.Dir(abs))
 	}
 	return e, nil
+}
+
+// all lists the files with SHA256SUMS last: who sees that sees all.
+func (e *exported) all() []export.File {
+	return append(slices.Clone(e.files), export.File{Path: export.SumsFile})
 }
 
 // result starts a Result with what is published.

@@ -18,11 +18,11 @@ import (
 
 // toStore copies e to root/NAME/VERSION. Servers that watch root see the version whole: it is written into a sibling
 // that they pass over, and renamed.
-func toStore(ctx context.Context, e *exported, root string, o Options) (Result, error) {
+func toStore(ctx context.Context, e *exported, root string, o Options) (r Result, err error) {
 	base := filepath.Join(root, o.Name)
 	there, err := stored(base)
 	if err != nil {
-		return Result{}, err
+		return r, err
 	}
 	if o.Version == 0 {
 		o.Version = 1
@@ -41,9 +41,9 @@ func toStore(ctx context.Context, e *exported, root string, o Options) (Result, 
 		return nil
 	})
 	if err != nil {
-		return Result{}, err
+		return r, err
 	}
-	r := e.result(to, o)
+	r = e.result(to, o)
 	if there, err = stored(base); err != nil {
 		return r, err
 	}
@@ -73,9 +73,9 @@ func stored(base string) ([]storedVersion, error) {
 	return out, nil
 }
 
-// fill copies e's files, SHA256SUMS last, and checks what was written.
+// fill copies e's files and checks what was written.
 func fill(ctx context.Context, e *exported, to string) error {
-	for _, f := range append(slices.Clone(e.files), export.File{Path: export.SumsFile}) {
+	for _, f := range e.all() {
 		if err := ctx.Err(); err != nil {
 			return err
 		}

@@ -26,17 +26,17 @@ func (b *builder) answers(head model.Node) {
 
 // rest is 1 - x.
 func (b *builder) rest(name, x string) string {
-	return b.op("Sub", name, []string{b.scalar("const/1.0", 1), x}, attributes{"T": typeFloat})
+	return b.op("Sub", name, ofFloats, b.scalar("const/1.0", 1), x)
 }
 
 // slice takes a number of columns, -1 for all, of x, [batch, …], from the given one on. The constants with the start
 // and the size are called from and size.
 func (b *builder) slice(name, x, from string, column int, size string, columns int) string {
 	pair := func(name string, rows, columns int) string {
-		return b.int32s(name, []int{2}, int32(rows), int32(columns))
+		return b.int32s(name, int32(rows), int32(columns))
 	}
-	inputs := []string{x, pair(from, 0, column), pair(size, -1, columns)}
-	return b.op("Slice", name, inputs, attributes{"T": typeFloat, "Index": typeInt32})
+	return b.op("Slice", name, attributes{"T": typeFloat, "Index": typeInt32},
+		x, pair(from, 0, column), pair(size, -1, columns))
 }
 
 // column is column i of x, [batch, 1].
@@ -53,18 +53,15 @@ func (b *builder) label(score, benign, scores string) {
 	if len(labels) > 2 { // a float32 has fewer digits for 1 - P(benign) than for P(benign)
 		compare, compared, bound = "LessEqual", benign, benignUpTo(b.m.Threshold)
 	}
-	above := b.op(compare, "answers/above", []string{compared, b.scalar("const/threshold", bound)},
-		attributes{"T": typeFloat})
-	index := b.op("Cast", "answers/verdict", []string{above}, attributes{"SrcT": typeBool, "DstT": typeInt32})
-	flat := b.op("Squeeze", "answers/verdicts", []string{index},
-		attributes{"T": typeInt32, "squeeze_dims": intsValue{1}})
+	above := b.op(compare, "answers/above", ofFloats, compared, b.scalar("const/threshold", bound))
+	index := b.op("Cast", "answers/verdict", attributes{"SrcT": typeBool, "DstT": typeInt32}, above)
+	flat := b.op("Squeeze", "answers/verdicts", attributes{"T": typeInt32, "squeeze_dims": intsValue{1}}, index)
 	if len(labels) > 2 {
 		others := b.slice("answers/others", scores, "const/others", 1, "const/others_size", -1)
-		best := b.op("ArgMax", "answers/best", []string{others, b.number(1)},
-			attributes{"T": typeFloat, "Tidx": typeInt32, "output_type": typeInt32})
-		ints := attributes{"T": typeInt32}
-		after := b.op("AddV2", "answers/likeliest", []string{best, b.number(1)}, ints)
-		flat = b.op("Mul", "answers/index", []string{flat, after}, ints)
+		best := b.op("ArgMax", "answers/best",
+			attributes{"T": typeFloat, "Tidx": typeInt32, "output_type": typeInt32}, others, b.number(1))
+		after := b.op("AddV2", "answers/likeliest", ofInts, best, b.number(1))
+		flat = b.op("Mul", "answers/index", ofInts, flat, after)
 	}
 	b.gather("answers/label", names, flat, typeString)
 }

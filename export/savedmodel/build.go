@@ -23,7 +23,7 @@ type builder struct {
 }
 
 // op adds an operation that belongs to this copy.
-func (b *builder) op(kind, name string, inputs []string, a attributes) string {
+func (b *builder) op(kind, name string, a attributes, inputs ...string) string {
 	return b.add(kind, b.prefix+name, inputs, a)
 }
 
@@ -62,13 +62,12 @@ func (b *builder) node(n model.Node, in value) (string, error) {
 	case model.KindMaxPool:
 		return b.pool(n, in), nil
 	case model.KindGlobalMaxPool:
-		return b.op("Max", n.Name+"/Max", []string{in.tensor, b.number(1)},
-			attributes{"T": typeFloat, "Tidx": typeInt32, "keep_dims": false}), nil
+		return b.op("Max", n.Name+"/Max", attributes{"T": typeFloat, "Tidx": typeInt32, "keep_dims": false},
+			in.tensor, b.number(1)), nil
 	case model.KindFlatten:
 		return b.reshape(n.Name+"/Reshape", in.tensor, typeFloat, n.Shape[0]), nil
 	case model.KindImage:
-		numbers := b.op("Cast", n.Name+"/Cast", []string{in.tensor},
-			attributes{"SrcT": typeInt32, "DstT": typeFloat})
+		numbers := b.op("Cast", n.Name+"/Cast", attributes{"SrcT": typeInt32, "DstT": typeFloat}, in.tensor)
 		return b.reshape(n.Name+"/Reshape", numbers, typeFloat, n.Shape...), nil
 	case model.KindConv2D:
 		return b.activate(n, b.bias(n, b.convolve(n, in.tensor, b.param(n, 0)))), nil
@@ -79,7 +78,7 @@ func (b *builder) node(n model.Node, in value) (string, error) {
 	case model.KindDropout: // nothing in inference
 		return in.tensor, nil
 	case model.KindDense:
-		y := b.op("MatMul", n.Name+"/MatMul", []string{in.tensor, b.param(n, 0)}, attributes{"T": typeFloat})
+		y := b.op("MatMul", n.Name+"/MatMul", ofFloats, in.tensor, b.param(n, 0))
 		return b.activate(n, b.bias(n, y)), nil
 	case model.KindConcatenate:
 		var parts []string
@@ -93,8 +92,8 @@ func (b *builder) node(n model.Node, in value) (string, error) {
 
 // gather takes rows of params.
 func (b *builder) gather(name, params, indices string, kind dataType) string {
-	return b.op("GatherV2", name, []string{params, indices, b.number(0)},
-		attributes{"Tparams": kind, "Tindices": typeInt32, "Taxis": typeInt32})
+	return b.op("GatherV2", name, attributes{"Tparams": kind, "Tindices": typeInt32, "Taxis": typeInt32},
+		params, indices, b.number(0))
 }
 
 // reshape makes x [batch, sizes…]. All sizes are written out, so that an empty batch has a shape too.
@@ -103,17 +102,17 @@ func (b *builder) reshape(name, x string, kind dataType, sizes ...int) string {
 	for _, d := range sizes {
 		shape, shared = append(shape, int32(d)), fmt.Sprintf("%s_%d", shared, d)
 	}
-	return b.op("Reshape", name, []string{x, b.int32s(shared, []int{len(shape)}, shape...)},
-		attributes{"T": kind, "Tshape": typeInt32})
+	return b.op("Reshape", name, attributes{"T": kind, "Tshape": typeInt32},
+		x, b.int32s(shared, shape...))
 }
 
 func (b *builder) concat(name string, axis int, parts ...string) string {
-	return b.op("ConcatV2", name, append(slices.Clip(parts), b.number(axis)),
-		attributes{"N": len(parts), "T": typeFloat, "Tidx": typeInt32})
+	return b.op("ConcatV2", name, attributes{"N": len(parts), "T": typeFloat, "Tidx": typeInt32},
+		append(slices.Clip(parts), b.number(axis))...)
 }
 
 func (b *builder) bias(n model.Node, x string) string {
-	return b.op("BiasAdd", n.Name+"/BiasAdd", []string{x, b.param(n, 1)}, attributes{"T": typeFloat})
+	return b.op("BiasAdd", n.Name+"/BiasAdd", ofFloats, x, b.param(n, 1))
 }
 
 func (b *builder) activate(n model.Node, x string) string {
@@ -121,18 +120,17 @@ func (b *builder) activate(n model.Node, x string) string {
 	if op == "" {
 		return x
 	}
-	return b.op(op, n.Name+"/"+op, []string{x}, attributes{"T": typeFloat})
+	return b.op(op, n.Name+"/"+op, ofFloats, x)
 }
 
 // image turns a sequence into a picture one pixel high, [batch, 1, time, features], and sequence undoes that:
 // TensorFlow convolves and pools pictures only.
 func (b *builder) image(n model.Node, x string) string {
-	return b.op("ExpandDims", n.Name+"/ExpandDims", []string{x, b.number(1)},
-		attributes{"T": typeFloat, "Tdim": typeInt32})
+	return b.op("ExpandDims", n.Name+"/ExpandDims", attributes{"T": typeFloat, "Tdim": typeInt32}, x, b.number(1))
 }
 
 func (b *builder) sequence(n model.Node, x string) string {
-	return b.op("Squeeze", n.Name+"/Squeeze", []string{x}, attributes{"T": typeFloat, "squeeze_dims": intsValue{1}})
+	return b.op("Squeeze", n.Name+"/Squeeze", attributes{"T": typeFloat, "squeeze_dims": intsValue{1}}, x)
 }
 
 func (b *builder) conv(n model.Node, in value) string {
@@ -145,8 +143,8 @@ func (b *builder) conv(n model.Node, in value) string {
 // convolve convolves pictures.
 func (b *builder) convolve(n model.Node, pictures, kernel string) string {
 	ones := intsValue{1, 1, 1, 1}
-	return b.op("Conv2D", n.Name+"/Conv2D", []string{pictures, kernel}, attributes{
-		"T": typeFloat, "strides": ones, "dilations": ones, "padding": padding(n.Layer), "data_format": "NHWC"})
+	return b.op("Conv2D", n.Name+"/Conv2D", attributes{"T": typeFloat, "strides": ones, "dilations": ones,
+		"padding": padding(n.Layer), "data_format": "NHWC"}, pictures, kernel)
 }
 
 func (b *builder) pool(n model.Node, in value) string {
@@ -156,8 +154,8 @@ func (b *builder) pool(n model.Node, in value) string {
 // largest takes the maximum over height·width pixels of pictures.
 func (b *builder) largest(n model.Node, pictures string, height, width int) string {
 	size := intsValue{1, height, width, 1}
-	return b.op("MaxPool", n.Name+"/MaxPool", []string{pictures}, attributes{
-		"T": typeFloat, "ksize": size, "strides": size, "padding": padding(n.Layer), "data_format": "NHWC"})
+	return b.op("MaxPool", n.Name+"/MaxPool", attributes{"T": typeFloat, "ksize": size, "strides": size,
+		"padding": padding(n.Layer), "data_format": "NHWC"}, pictures)
 }
 
 func padding(l model.Layer) string {
@@ -168,8 +166,7 @@ func padding(l model.Layer) string {
 }
 
 func (b *builder) threshold(n model.Node, in value) string {
-	t := attributes{"T": typeFloat}
 	theta := b.scalar(n.Name+"/theta", float32(n.Layer.Theta))
-	above := b.op("Greater", n.Name+"/Greater", []string{in.tensor, theta}, t)
-	return b.op("SelectV2", n.Name+"/SelectV2", []string{above, in.tensor, b.scalar("const/0.0", 0)}, t)
+	above := b.op("Greater", n.Name+"/Greater", ofFloats, in.tensor, theta)
+	return b.op("SelectV2", n.Name+"/SelectV2", ofFloats, above, in.tensor, b.scalar("const/0.0", 0))
 }

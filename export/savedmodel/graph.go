@@ -35,6 +35,9 @@ type (
 // attributes are the attributes of an operation by name.
 type attributes map[string]any
 
+// The attributes of most operations.
+var ofFloats, ofInts = attributes{"T": typeFloat}, attributes{"T": typeInt32}
+
 // operation is a NodeDef.
 type operation struct {
 	name, kind string
@@ -67,13 +70,13 @@ func (g *graph) floats(name string, shape []int, v []float32) string {
 	return g.constant(name, tensor{kind: typeFloat, shape: shape, raw: protowire.Raw(v...)})
 }
 
-func (g *graph) int32s(name string, shape []int, v ...int32) string {
-	return g.constant(name, tensor{kind: typeInt32, shape: shape, raw: protowire.Raw(v...)})
+func (g *graph) int32s(name string, v ...int32) string {
+	return g.constant(name, tensor{kind: typeInt32, shape: []int{len(v)}, raw: protowire.Raw(v...)})
 }
 
 // number is an int32 scalar, shared under its value.
 func (g *graph) number(v int) string {
-	return g.int32s(fmt.Sprintf("const/%d", v), nil, int32(v))
+	return g.constant(fmt.Sprintf("const/%d", v), tensor{kind: typeInt32, raw: protowire.Raw(int32(v))})
 }
 
 func (g *graph) placeholder(t tfserving.Tensor) string {

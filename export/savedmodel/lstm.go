@@ -11,14 +11,14 @@ import (
 // Keras' i, f, c, o under other letters (the documentation says IFCO), with no forget bias added: version 1 of the
 // operation differs in both.
 func (b *builder) lstm(n model.Node, in value) string {
-	perm := b.int32s("const/perm_1_0_2", []int{3}, 1, 0, 2)
-	x := b.op("Transpose", n.Name+"/time_major", []string{in.tensor, perm}, attributes{"T": typeFloat, "Tperm": typeInt32})
+	perm := b.int32s("const/perm_1_0_2", 1, 0, 2)
+	x := b.op("Transpose", n.Name+"/time_major", attributes{"T": typeFloat, "Tperm": typeInt32}, in.tensor, perm)
 	zeros := b.zeros(n, x)
 	if !n.Layer.Bidirectional {
 		return b.direction(n, n.Name, 0, x, zeros, in.shape[0])
 	}
-	axis := b.int32s("const/axes_0", []int{1}, 0)
-	back := b.op("ReverseV2", n.Name+"/reversed", []string{x, axis}, attributes{"T": typeFloat, "Tidx": typeInt32})
+	axis := b.int32s("const/axes_0", 0)
+	back := b.op("ReverseV2", n.Name+"/reversed", attributes{"T": typeFloat, "Tidx": typeInt32}, x, axis)
 	return b.concat(n.Name+"/concat", 1,
 		b.direction(n, n.Name+"/forward", 0, x, zeros, in.shape[0]),
 		b.direction(n, n.Name+"/backward", 3, back, zeros, in.shape[0]))
@@ -34,18 +34,17 @@ func (b *builder) direction(n model.Node, name string, first int, x, zeros strin
 	peephole := b.floats(n.Name+"/no_peephole", []int{units}, make([]float32, units))
 	length := b.constant(n.Name+"/steps", tensor{kind: typeInt64, raw: protowire.Raw(int64(steps))})
 	block := b.op("BlockLSTMV2", name+"/BlockLSTMV2",
-		[]string{length, x, zeros, zeros, weights, peephole, peephole, peephole, b.param(n, first+2)},
-		attributes{"T": typeFloat, "cell_clip": float32(0), "use_peephole": false})
+		attributes{"T": typeFloat, "cell_clip": float32(0), "use_peephole": false},
+		length, x, zeros, zeros, weights, peephole, peephole, peephole, b.param(n, first+2))
 	const hidden = ":6" // the output at each step, [time, batch, units]
 	return b.gather(name+"/last", block+hidden, b.number(steps-1), typeFloat)
 }
 
 // zeros is the state to start from, [batch, units].
 func (b *builder) zeros(n model.Node, x string) string {
-	shape := b.op("Shape", n.Name+"/Shape", []string{x}, attributes{"T": typeFloat, "out_type": typeInt32})
+	shape := b.op("Shape", n.Name+"/Shape", attributes{"T": typeFloat, "out_type": typeInt32}, x)
 	batch := b.gather(n.Name+"/batch", shape, b.number(1), typeInt32)
-	dims := b.op("Pack", n.Name+"/state", []string{batch, b.number(n.Layer.Units)},
-		attributes{"N": 2, "T": typeInt32, "axis": 0})
-	return b.op("Fill", n.Name+"/zeros", []string{dims, b.scalar("const/0.0", 0)},
-		attributes{"T": typeFloat, "index_type": typeInt32})
+	dims := b.op("Pack", n.Name+"/state", attributes{"N": 2, "T": typeInt32, "axis": 0}, batch, b.number(n.Layer.Units))
+	return b.op("Fill", n.Name+"/zeros", attributes{"T": typeFloat, "index_type": typeInt32},
+		dims, b.scalar("const/0.0", 0))
 }

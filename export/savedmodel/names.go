@@ -12,10 +12,10 @@ import (
 func (b *builder) codes(names string) string {
 	e := &b.m.Spec.Encoder
 	// As in package dnsname, the final dots of a fully qualified name do not count.
-	text := b.op("StaticRegexReplace", "encode/undotted", []string{names}, attributes{"pattern": `\.+$`, "rewrite": ""})
+	text := b.op("StaticRegexReplace", "encode/undotted", attributes{"pattern": `\.+$`, "rewrite": ""}, names)
 	window := b.window(e, text)
-	raw := b.op("DecodeRaw", "encode/bytes", []string{window}, attributes{"out_type": typeUint8})
-	index := b.op("Cast", "encode/index", []string{raw}, attributes{"SrcT": typeUint8, "DstT": typeInt32})
+	raw := b.op("DecodeRaw", "encode/bytes", attributes{"out_type": typeUint8}, window)
+	index := b.op("Cast", "encode/index", attributes{"SrcT": typeUint8, "DstT": typeInt32}, raw)
 	folding := *e
 	folding.Lower = true
 	table := folding.Table()
@@ -23,10 +23,10 @@ func (b *builder) codes(names string) string {
 	for i, c := range table {
 		values[i] = int32(c)
 	}
-	codes := b.gather("encode/table", b.int32s("const/codes", []int{len(values)}, values...), index, typeInt32)
+	codes := b.gather("encode/table", b.int32s("const/codes", values...), index, typeInt32)
 	if e.Reverse {
-		codes = b.op("ReverseV2", "encode/reversed", []string{codes, b.int32s("const/reversed", []int{1}, 1)},
-			attributes{"Tidx": typeInt32, "T": typeInt32})
+		codes = b.op("ReverseV2", "encode/reversed", attributes{"Tidx": typeInt32, "T": typeInt32},
+			codes, b.int32s("const/reversed", 1))
 	}
 	return b.reshape("encode/ids", codes, typeInt32, e.Window)
 }
@@ -52,18 +52,17 @@ func (b *builder) window(e *model.Encoder, text string) string {
 
 // tail keeps the last e.Window bytes. Substr refuses a start before a short name, so the start is computed for each.
 func (b *builder) tail(e *model.Encoder, text string) string {
-	length := b.op("StringLength", "encode/length", []string{text}, nil)
-	ints := attributes{"T": typeInt32}
-	over := b.op("Sub", "encode/over", []string{length, b.number(e.Window)}, ints)
-	start := b.op("Maximum", "encode/start", []string{over, b.number(0)}, ints)
-	size := b.op("Minimum", "encode/size", []string{length, b.number(e.Window)}, ints)
-	return b.op("Substr", "encode/kept", []string{text, start, size}, ints)
+	length := b.op("StringLength", "encode/length", nil, text)
+	over := b.op("Sub", "encode/over", ofInts, length, b.number(e.Window))
+	start := b.op("Maximum", "encode/start", ofInts, over, b.number(0))
+	size := b.op("Minimum", "encode/size", ofInts, length, b.number(e.Window))
+	return b.op("Substr", "encode/kept", ofInts, text, start, size)
 }
 
 func (b *builder) join(first, second string) string {
-	return b.op("StringJoin", "encode/joined", []string{first, second}, attributes{"N": 2})
+	return b.op("StringJoin", "encode/joined", attributes{"N": 2}, first, second)
 }
 
 func (b *builder) substr(name, text string, start, size int) string {
-	return b.op("Substr", name, []string{text, b.number(start), b.number(size)}, attributes{"T": typeInt32})
+	return b.op("Substr", name, ofInts, text, b.number(start), b.number(size))
 }

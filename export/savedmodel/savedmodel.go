@@ -35,16 +35,14 @@ const (
 	producer          = 1645
 )
 
-func init() { export.Register(Format) }
-
 // Format is the SavedModel format.
-var Format = export.Format{
+var Format = export.Register(export.Format{
 	Name:    "savedmodel",
 	Files:   []string{File, VariablesDir + "/"},
 	Readers: "TensorFlow 2, TensorFlow Serving, keras.layers.TFSMLayer",
 	Holds:   "the network and the encoder; names or codes in, score, scores and label out",
 	Write:   write,
-}
+})
 
 // write writes dir/saved_model.pb and the empty directory dir/variables.
 func write(dir string, m *model.Model) error {

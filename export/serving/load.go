@@ -41,8 +41,8 @@ func Load(dir string) (name string, versions []Version, err error) {
 	if len(versions) > 0 {
 		return filepath.Base(dir), versions, nil
 	}
-	number, ok := tfserving.VersionNumber(filepath.Base(dir))
 	name = filepath.Base(dir)
+	number, ok := tfserving.VersionNumber(name)
 	if ok {
 		name = filepath.Base(filepath.Dir(dir))
 	} else {

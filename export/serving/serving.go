@@ -19,6 +19,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/degas-dns/degas/export/tfserving"
 	"github.com/degas-dns/degas/model"
@@ -74,11 +75,8 @@ func New(name string, versions []Version, log *slog.Logger) (*Server, error) {
 	return s, nil
 }
 
-// Paths as TensorFlow Serving has them (http_rest_api_util.cc).
-var (
-	predictPath = regexp.MustCompile(`(?i)^/v1/models/([^/:]+)(?:/versions/(\d+))?:predict$`)
-	statusPath  = regexp.MustCompile(`(?i)^/v1/models/([^/:]+)(?:/versions/(\d+))?(/metadata)?$`)
-)
+// modelPath is a path as TensorFlow Serving has it (http_rest_api_util.cc).
+var modelPath = regexp.MustCompile(`(?i)^/v1/models/([^/:]+)(?:/versions/(\d+))?(:predict|/metadata)?$`)
 
 // ServeHTTP implements http.Handler. A client sees the text of a failure and the log its cause. Any other error is an
 // "internal error" to the client. A request whose client went away gets no answer.
@@ -123,21 +121,21 @@ func (s *Server) logFailure(r *http.Request, f failure) {
 }
 
 func (s *Server) answer(w http.ResponseWriter, r *http.Request) (any, error) {
-	if m := predictPath.FindStringSubmatch(r.URL.Path); m != nil && r.Method == http.MethodPost {
-		v, err := s.find(m[1], m[2])
-		if err != nil {
-			return nil, err
-		}
-		return v.predict(r.Context(), http.MaxBytesReader(w, r.Body, maxBody))
+	m := modelPath.FindStringSubmatch(r.URL.Path)
+	predict := m != nil && strings.EqualFold(m[3], ":predict")
+	method := http.MethodGet
+	if predict {
+		method = http.MethodPost
 	}
-	m := statusPath.FindStringSubmatch(r.URL.Path)
-	if m == nil || r.Method != http.MethodGet {
+	if m == nil || r.Method != method {
 		return nil, badRequest("Malformed request: %s %s", r.Method, r.URL.Path)
 	}
 	v, err := s.find(m[1], m[2])
 	switch {
 	case err != nil:
 		return nil, err
+	case predict:
+		return v.predict(r.Context(), http.MaxBytesReader(w, r.Body, maxBody))
 	case m[3] != "":
 		return s.metadata(v), nil
 	case m[2] != "":
@@ -148,11 +146,8 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request) (any, error) {
 
 // find looks up a version of the model, the highest for "".
 func (s *Server) find(name, version string) (servedVersion, error) {
-	if name == s.name && version == "" {
-		return s.versions[len(s.versions)-1], nil
-	}
-	for _, v := range s.versions {
-		if name == s.name && version == strconv.Itoa(v.Number) {
+	for _, v := range slices.Backward(s.versions) {
+		if name == s.name && (version == "" || version == strconv.Itoa(v.Number)) {
 			return v, nil
 		}
 	}

@@ -28,16 +28,14 @@ const (
 	shardFile = "group1-shard1of1.bin"
 )
 
-func init() { export.Register(Format) }
-
 // Format is the TensorFlow.js format.
-var Format = export.Format{
+var Format = export.Register(export.Format{
 	Name:    "tfjs",
 	Files:   []string{Dir + "/"},
 	Readers: "TensorFlow.js (loadLayersModel), in browsers and node",
 	Holds:   "the whole model; codes in, the head's probabilities out",
 	Write:   write,
-}
+})
 
 // entry is one weight of the manifest.
 type entry struct {

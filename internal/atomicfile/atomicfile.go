@@ -71,17 +71,10 @@ func WriteFunc(path string, write func(io.Writer) error) (err error) {
 	if err := write(buf); err != nil {
 		return err
 	}
-	if err := buf.Flush(); err != nil {
-		return err
-	}
-	if err := f.Chmod(0o644); err != nil {
-		return err
-	}
-	if err := f.Sync(); err != nil {
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
+	for _, step := range []func() error{buf.Flush, func() error { return f.Chmod(0o644) }, f.Sync, f.Close} {
+		if err := step(); err != nil {
+			return err
+		}
 	}
 	return Rename(f.Name(), path)
 }

@@ -11,11 +11,11 @@ import (
 // errors.ErrUnsupported where the file system cannot do that.
 func exchangeNames(a, b string) error {
 	err := unix.RenamexNp(a, b, unix.RENAME_SWAP)
-	switch {
-	case err == nil:
+	if err == nil {
 		return nil
-	case errors.Is(err, unix.EINVAL), errors.Is(err, errors.ErrUnsupported):
-		return fmt.Errorf("exchange %s and %s: %w", a, b, errors.ErrUnsupported)
+	}
+	if errors.Is(err, unix.EINVAL) {
+		err = errors.ErrUnsupported
 	}
 	return fmt.Errorf("exchange %s and %s: %w", a, b, err)
 }

@@ -11,11 +11,11 @@ import (
 // errors.ErrUnsupported where the kernel, the file system or a sandbox does not let it.
 func exchangeNames(a, b string) error {
 	err := unix.Renameat2(unix.AT_FDCWD, a, unix.AT_FDCWD, b, unix.RENAME_EXCHANGE)
-	switch {
-	case err == nil:
+	if err == nil {
 		return nil
-	case errors.Is(err, unix.EINVAL), errors.Is(err, unix.EPERM), errors.Is(err, errors.ErrUnsupported):
-		return fmt.Errorf("exchange %s and %s: %w", a, b, errors.ErrUnsupported)
+	}
+	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EPERM) {
+		err = errors.ErrUnsupported
 	}
 	return fmt.Errorf("exchange %s and %s: %w", a, b, err)
 }

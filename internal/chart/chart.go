@@ -94,9 +94,9 @@ type CountTicks struct{}
 
 func (CountTicks) Ticks(_, hi float64) []plot.Tick {
 	out := []plot.Tick{{Value: 0, Label: "0"}}
-	for e := 0; float64(e) <= hi+0.1; e++ {
-		out = append(out, plot.Tick{Value: math.Log10(1 + math.Pow(10, float64(e))),
-			Label: Grouped(int(math.Pow(10, float64(e))))})
+	for e := 0.0; e <= hi+0.1; e++ {
+		n := math.Pow(10, e)
+		out = append(out, plot.Tick{Value: math.Log10(1 + n), Label: Grouped(int(n))})
 	}
 	return out
 }
@@ -119,7 +119,7 @@ func Grouped(n int) string {
 	return s
 }
 
-// Shorten cuts long labels in the middle.
+// Shorten cuts the end off a label that is longer than most characters.
 func Shorten(s string, most int) string {
 	r := []rune(s)
 	if len(r) <= most {

@@ -12,9 +12,12 @@ import (
 // footerGuard walks a footer, which is in Thrift's compact protocol, and counts the elements of its lists. It knows no
 // fields.
 type footerGuard struct {
-	data []byte
+	cursor
 	left int // list elements that are still allowed
 }
+
+// cursor is what is left to read. Its methods fail with io.ErrUnexpectedEOF at the end.
+type cursor []byte
 
 // elementBytes is more than any element of a footer's lists takes in memory.
 const elementBytes = 1 << 10
@@ -33,8 +36,8 @@ func Footer(at io.ReaderAt, size int64) error {
 	if string(tail[4:]) != "PAR1" || n > size-12 {
 		return errors.New("no footer at the end: the file is truncated")
 	}
-	g := footerGuard{data: make([]byte, n), left: int((64<<20 + 4*size) / elementBytes)}
-	_, err := at.ReadAt(g.data, size-8-n)
+	g := footerGuard{make([]byte, n), int((64<<20 + 4*size) / elementBytes)}
+	_, err := at.ReadAt(g.cursor, size-8-n)
 	if err == nil {
 		err = g.structure(0)
 	}
@@ -65,10 +68,11 @@ func (g *footerGuard) structure(depth int) error {
 		return errors.New("nested too deeply")
 	}
 	for {
-		head, err := g.byte()
-		if err != nil || head == 0 {
+		field, err := g.take(1)
+		if err != nil || field[0] == 0 {
 			return err
 		}
+		head := field[0]
 		if head>>4 == 0 {
 			if _, err := g.uvarint(); err != nil { // field number
 				return err
@@ -85,18 +89,20 @@ func (g *footerGuard) structure(depth int) error {
 func (g *footerGuard) value(kind byte, depth int) error {
 	switch kind {
 	case thriftTrue, thriftFalse, thriftByte: // booleans have a byte of their own in lists
-		return g.skip(1)
+		_, err := g.take(1)
+		return err
 	case thriftI16, thriftI32, thriftI64:
 		_, err := g.uvarint()
 		return err
 	case thriftDouble:
-		return g.skip(8)
+		_, err := g.take(8)
+		return err
 	case thriftBinary:
 		n, err := g.uvarint()
-		if err != nil {
-			return err
+		if err == nil {
+			_, err = g.take(n)
 		}
-		return g.skip(n)
+		return err
 	case thriftList, thriftSet:
 		return g.list(depth)
 	case thriftStruct:
@@ -106,50 +112,52 @@ func (g *footerGuard) value(kind byte, depth int) error {
 }
 
 func (g *footerGuard) list(depth int) error {
-	head, err := g.byte()
+	head, err := g.take(1)
 	if err != nil {
 		return err
 	}
-	n := uint64(head >> 4)
+	n := uint64(head[0] >> 4)
 	if n == 15 {
 		if n, err = g.uvarint(); err != nil {
 			return err
 		}
 	}
-	if n > uint64(len(g.data)) || n > uint64(g.left) { // every element has a byte or more
+	if n > uint64(len(g.cursor)) || n > uint64(g.left) { // every element has a byte or more
 		return fmt.Errorf("a list of %d elements", n)
 	}
 	g.left -= int(n)
 	for range n {
-		if err := g.value(head&15, depth); err != nil {
+		if err := g.value(head[0]&15, depth); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (g *footerGuard) byte() (byte, error) {
-	if len(g.data) == 0 {
-		return 0, io.ErrUnexpectedEOF
-	}
-	b := g.data[0]
-	g.data = g.data[1:]
-	return b, nil
-}
-
-func (g *footerGuard) uvarint() (uint64, error) {
-	u, n := binary.Uvarint(g.data)
+func (c *cursor) uvarint() (uint64, error) {
+	u, n := binary.Uvarint(*c)
 	if n <= 0 {
 		return 0, io.ErrUnexpectedEOF
 	}
-	g.data = g.data[n:]
+	*c = (*c)[n:]
 	return u, nil
 }
 
-func (g *footerGuard) skip(n uint64) error {
-	if n > uint64(len(g.data)) {
-		return io.ErrUnexpectedEOF
+// take cuts off the next n bytes.
+func (c *cursor) take(n uint64) ([]byte, error) {
+	if n > uint64(len(*c)) {
+		return nil, io.ErrUnexpectedEOF
 	}
-	g.data = g.data[n:]
-	return nil
+	head := (*c)[:n]
+	*c = (*c)[n:]
+	return head, nil
+}
+
+// prefixed cuts off what the length in the next four bytes says.
+func (c *cursor) prefixed() ([]byte, error) {
+	n, err := c.take(4)
+	if err != nil {
+		return nil, err
+	}
+	return c.take(uint64(binary.LittleEndian.Uint32(n)))
 }

@@ -3,7 +3,6 @@ package parquetguard
 import (
 	"bufio"
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -54,40 +53,46 @@ const (
 	headerSize = 64 << 10
 )
 
-// chunk checks the pages in r, which holds a column chunk and no more.
-func (g *pageGuard) chunk(r io.Reader, bytesIn int64) error {
-	left := bytesIn
+// chunk checks the pages in r, which holds a column chunk of left bytes and no more.
+func (g *pageGuard) chunk(r io.Reader, left int64) error {
 	buf := &bytes.Buffer{} // what was read and not yet used
 	for n := 0; ; n++ {
-		if _, err := io.CopyN(buf, r, min(int64(headerSize-min(buf.Len(), headerSize)), left)); err != nil && err != io.EOF {
+		more := min(int64(headerSize-min(buf.Len(), headerSize)), left)
+		if _, err := io.CopyN(buf, r, more); err != nil && err != io.EOF {
 			return err
 		}
 		if buf.Len() == 0 {
 			return nil
 		}
-		header, used, err := pageHeader(buf.Bytes()[:min(buf.Len(), headerSize)])
+		used, err := g.next(buf, r, left)
 		if err != nil {
 			return fmt.Errorf("page %d: %w", n, err)
 		}
-		buf.Next(used)
-		left -= int64(used)
-		body := int64(header.CompressedPageSize)
-		switch {
-		case body < 0 || body > left:
-			return fmt.Errorf("page %d: %d bytes where %d are left", n, body, left)
-		case header.UncompressedPageSize < 0 || int(header.UncompressedPageSize) > g.size || body > int64(g.size):
-			return fmt.Errorf("page %d: %d bytes, more than %d", n, header.UncompressedPageSize, g.size)
-		}
-		if more := body - int64(buf.Len()); more > 0 {
-			if _, err := io.CopyN(buf, r, more); err != nil {
-				return fmt.Errorf("page %d: the file is truncated: %w", n, err)
-			}
-		}
-		if err := g.page(header, buf.Next(int(body))); err != nil {
-			return fmt.Errorf("page %d: %w", n, err)
-		}
-		left -= body
+		left -= used
 	}
+}
+
+// next checks the page that begins in buf, of left bytes in buf and r, and returns its size with its header.
+func (g *pageGuard) next(buf *bytes.Buffer, r io.Reader, left int64) (int64, error) {
+	header, used, err := pageHeader(buf.Bytes()[:min(buf.Len(), headerSize)])
+	if err != nil {
+		return 0, err
+	}
+	buf.Next(used)
+	left -= int64(used)
+	body := int64(header.CompressedPageSize)
+	switch {
+	case body < 0 || body > left:
+		return 0, fmt.Errorf("%d bytes where %d are left", body, left)
+	case header.UncompressedPageSize < 0 || int(header.UncompressedPageSize) > g.size || body > int64(g.size):
+		return 0, fmt.Errorf("%d bytes, more than %d", header.UncompressedPageSize, g.size)
+	}
+	if more := body - int64(buf.Len()); more > 0 {
+		if _, err := io.CopyN(buf, r, more); err != nil {
+			return 0, fmt.Errorf("the file is truncated: %w", err)
+		}
+	}
+	return int64(used) + body, g.page(header, buf.Next(int(body)))
 }
 
 // pageHeader reads a header at the start of data and returns its size.
@@ -138,14 +143,13 @@ func (g *pageGuard) pageV1(h *format.PageHeader, body []byte) error {
 		if p.DefinitionLevelEncoding != format.RLE {
 			return fmt.Errorf("definition levels in %v, which is deprecated, are not read", p.DefinitionLevelEncoding)
 		}
-		levels, rest, err := prefixed(data)
+		levels, err := data.prefixed()
+		if err == nil {
+			err = checkRuns(levels, 1, values)
+		}
 		if err != nil {
 			return err
 		}
-		if err := checkRuns(levels, 1, values); err != nil {
-			return err
-		}
-		data = rest
 	}
 	return g.values(p.Encoding, data, values)
 }
@@ -167,7 +171,7 @@ func (g *pageGuard) pageV2(h *format.PageHeader, body []byte) error {
 	if err := checkRuns(body[p.RepetitionLevelsByteLength:levels], 1, values); g.optional && err != nil {
 		return err
 	}
-	data := body[levels:]
+	data := cursor(body[levels:])
 	if !p.IsCompressed.Valid || p.IsCompressed.V {
 		if data, err = g.decompress(data, int(int64(h.UncompressedPageSize)-levels)); err != nil {
 			return err
@@ -183,20 +187,8 @@ func valueCount(n int32) (int, error) {
 	return int(n), nil
 }
 
-// prefixed cuts data at the length in its first four bytes.
-func prefixed(data []byte) (part, rest []byte, err error) {
-	if len(data) < 4 {
-		return nil, nil, io.ErrUnexpectedEOF
-	}
-	n := int64(binary.LittleEndian.Uint32(data))
-	if data = data[4:]; n > int64(len(data)) {
-		return nil, nil, io.ErrUnexpectedEOF
-	}
-	return data[:n], data[n:], nil
-}
-
 // decompress gives the page as the library will see it. size is what the header says it becomes.
-func (g *pageGuard) decompress(data []byte, size int) ([]byte, error) {
+func (g *pageGuard) decompress(data []byte, size int) (out cursor, err error) {
 	switch g.codec {
 	case format.Uncompressed:
 		return data, nil
@@ -204,43 +196,35 @@ func (g *pageGuard) decompress(data []byte, size int) ([]byte, error) {
 		if n, err := snappy.DecodedLen(data); err != nil || n != size {
 			return nil, fmt.Errorf("snappy: %d bytes where the header says %d (%w)", n, size, errDamaged)
 		}
-		return snappy.Decode(nil, data)
+		out, err = snappy.Decode(nil, data)
 	case format.Zstd:
 		if g.zstd == nil {
-			d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
-				zstd.WithDecoderMaxMemory(uint64(g.size)+1<<20))
-			if err != nil {
+			if g.zstd, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
+				zstd.WithDecoderMaxMemory(uint64(g.size)+1<<20)); err != nil {
 				return nil, err
 			}
-			g.zstd = d
 		}
-		return sized(g.zstd.DecodeAll(data, nil))(size)
+		out, err = g.zstd.DecodeAll(data, nil)
 	case format.Gzip:
-		z, err := gzip.NewReader(bytes.NewReader(data))
-		if err != nil {
-			return nil, err
+		var z *gzip.Reader
+		if z, err = gzip.NewReader(bytes.NewReader(data)); err == nil {
+			out, err = io.ReadAll(io.LimitReader(z, int64(size)+1))
 		}
-		return sized(io.ReadAll(io.LimitReader(z, int64(size)+1)))(size)
 	case format.Brotli:
-		return sized(io.ReadAll(io.LimitReader(brotli.NewReader(bytes.NewReader(data)), int64(size)+1)))(size)
+		out, err = io.ReadAll(io.LimitReader(brotli.NewReader(bytes.NewReader(data)), int64(size)+1))
+	default:
+		return nil, notRead(g.codec)
 	}
-	return nil, notRead(g.codec)
+	if err == nil && len(out) != size {
+		err = fmt.Errorf("%d bytes where the header says %d (%w)", len(out), size, errDamaged)
+	}
+	return out, err
 }
 
 var errDamaged = errors.New("damaged")
 
-// sized passes on what has the size that it was said to have.
-func sized(data []byte, err error) func(size int) ([]byte, error) {
-	return func(size int) ([]byte, error) {
-		if err == nil && len(data) != size {
-			err = fmt.Errorf("%d bytes where the header says %d (%w)", len(data), size, errDamaged)
-		}
-		return data, err
-	}
-}
-
 // values checks the counts that an encoding keeps among its data.
-func (g *pageGuard) values(e format.Encoding, data []byte, most int) error {
+func (g *pageGuard) values(e format.Encoding, data cursor, most int) error {
 	switch e {
 	case format.Plain, format.ByteStreamSplit:
 		return nil
@@ -251,7 +235,7 @@ func (g *pageGuard) values(e format.Encoding, data []byte, most int) error {
 		}
 		return checkRuns(data[1:], int(data[0]), most)
 	case format.RLE:
-		runs, _, err := prefixed(data)
+		runs, err := data.prefixed()
 		if err != nil {
 			return err
 		}
@@ -276,17 +260,16 @@ func (g *pageGuard) values(e format.Encoding, data []byte, most int) error {
 }
 
 // checkRuns walks the hybrid of run lengths and bit packing (Encodings.md of parquet-format).
-func checkRuns(data []byte, width, most int) error {
+func checkRuns(data cursor, width, most int) error {
 	if width > 32 {
 		return fmt.Errorf("values of %d bits", width)
 	}
 	sum := uint64(0)
 	for len(data) > 0 {
-		u, n := binary.Uvarint(data)
-		if n <= 0 {
-			return io.ErrUnexpectedEOF
+		u, err := data.uvarint()
+		if err != nil {
+			return err
 		}
-		data = data[n:]
 		size, count := uint64(width+7)/8, u>>1
 		if u&1 != 0 {
 			size, count = u>>1*uint64(width), u>>1*8
@@ -295,23 +278,21 @@ func checkRuns(data []byte, width, most int) error {
 		if sum += count; u>>1 > uint64(most)+8 || sum > uint64(most)+8 {
 			return fmt.Errorf("runs of %d values where the header says %d", sum, most)
 		}
-		if size > uint64(len(data)) {
-			return io.ErrUnexpectedEOF
+		if _, err := data.take(size); err != nil {
+			return err
 		}
-		data = data[size:]
 	}
 	return nil
 }
 
 // checkDelta looks at the header of delta-packed integers: block size, mini-blocks, count.
-func checkDelta(data []byte, most int) error {
+func checkDelta(data cursor, most int) error {
 	var fields [3]uint64
 	for i := range fields {
-		u, n := binary.Uvarint(data)
-		if n <= 0 {
-			return io.ErrUnexpectedEOF
+		var err error
+		if fields[i], err = data.uvarint(); err != nil {
+			return err
 		}
-		fields[i], data = u, data[n:]
 	}
 	if fields[0] > 1<<16 || fields[1] > fields[0] || fields[2] > uint64(most) {
 		return fmt.Errorf("%d values in blocks of %d where the header says %d values", fields[2], fields[0], most)

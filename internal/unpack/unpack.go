@@ -14,6 +14,7 @@ import (
 	"io"
 	"os"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/klauspost/compress/gzip"
@@ -35,8 +36,8 @@ type Plain struct {
 
 // Close closes the file.
 func (s *Stream) Close() (err error) {
-	for i := len(s.closers) - 1; i >= 0; i-- {
-		err = errors.Join(err, s.closers[i]())
+	for _, closer := range slices.Backward(s.closers) {
+		err = errors.Join(err, closer())
 	}
 	return err
 }
@@ -51,8 +52,7 @@ func File(ctx context.Context, path string, progress func(int64)) (*Stream, erro
 	s := &Stream{closers: []func() error{f.Close}}
 	info, err := f.Stat()
 	if err == nil {
-		counted := &countingReader{ctx: ctx, r: f, progress: progress, scale: 1}
-		err = s.decompress(path, counted, &Plain{ReaderAt: f, Size: info.Size()})
+		err = s.decompress(path, Watch(ctx, f, progress), &Plain{ReaderAt: f, Size: info.Size()})
 	}
 	return s.orClosed(err)
 }
@@ -65,7 +65,7 @@ func Member(ctx context.Context, m *zip.File, progress func(int64)) (*Stream, er
 	}
 	s := &Stream{closers: []func() error{r.Close}}
 	scale := float64(m.CompressedSize64) / float64(max(m.UncompressedSize64, 1))
-	return s.orClosed(s.decompress(m.Name, &countingReader{ctx: ctx, r: r, progress: progress, scale: scale}, nil))
+	return s.orClosed(s.decompress(m.Name, &countingReader{ctx, r, progress, scale}, nil))
 }
 
 // orClosed is s, or err after closing s.
@@ -172,14 +172,19 @@ func SHA256(ctx context.Context, path string) (sum string, size int64, err error
 	}
 	defer f.Close()
 	h := sha256.New()
-	size, err = io.CopyBuffer(h, &countingReader{ctx: ctx, r: f}, make([]byte, 1<<20))
+	size, err = io.CopyBuffer(h, Watch(ctx, f, nil), make([]byte, 1<<20))
 	if err != nil {
 		return "", 0, fmt.Errorf("read %s: %w", path, err)
 	}
 	return hex.EncodeToString(h.Sum(nil)), size, nil
 }
 
-// countingReader reports what is read and ends with ctx.
+// Watch reads from r until ctx is done. progress, if not nil, is told the bytes read.
+func Watch(ctx context.Context, r io.Reader, progress func(int64)) io.Reader {
+	return &countingReader{ctx, r, progress, 1}
+}
+
+// countingReader is Watch's Reader.
 type countingReader struct {
 	ctx      context.Context
 	r        io.Reader

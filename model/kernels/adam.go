@@ -17,7 +17,7 @@ func Adam(w, grad, m, v []float32, rate, beta1, beta2, epsilon, decay float64, s
 	n := whole(len(w))
 	if n > 0 {
 		args := [8]float32{b1, d1, b2, d2, alpha, eps, inv, keep}
-		adamAsm(uintptr(n), at(w, 0), at(grad, 0), at(m, 0), at(v, 0), ptr(&args))
+		assembly[level].adam(uintptr(n), at(w, 0), at(grad, 0), at(m, 0), at(v, 0), ptr(&args))
 	}
 	for i := n; i < len(w); i++ {
 		g := grad[i]
@@ -37,7 +37,7 @@ func RMSProp(w, grad, v []float32, rate, rho, epsilon float64) {
 	n := whole(len(w))
 	if n > 0 {
 		args := [8]float32{0, 1, r, d, alpha, eps, 1, 1}
-		adamAsm(uintptr(n), at(w, 0), at(grad, 0), at(grad, 0), at(v, 0), ptr(&args))
+		assembly[level].adam(uintptr(n), at(w, 0), at(grad, 0), at(grad, 0), at(v, 0), ptr(&args))
 	}
 	for i := n; i < len(w); i++ {
 		g := grad[i]

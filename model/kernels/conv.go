@@ -47,8 +47,8 @@ func convMaxWide(table []float32, kernel, filters int, codes []uint16, from int,
 	out, arg = out[:filters], arg[:filters]
 	lo := 0
 	for ; lo+block <= filters; lo += block {
-		convMaxAsm(uintptr(times), uintptr(kernel), ptr(&codes[from]), at(table, lo), uintptr(row)*4, uintptr(filters)*4,
-			at(out, lo), ptr(&arg[lo]), uintptr(from))
+		assembly[level].convMax(uintptr(times), uintptr(kernel), ptr(&codes[from]), at(table, lo),
+			uintptr(row)*4, uintptr(filters)*4, at(out, lo), ptr(&arg[lo]), uintptr(from))
 	}
 	return lo
 }

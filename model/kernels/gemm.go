@@ -146,7 +146,7 @@ func tile(rows, k int, a ptr, ars, acs int, b ptr, brs int, c ptr, crs int, accu
 	if accumulate {
 		acc = 1
 	}
-	gemmTile(rows, uintptr(k), a, uintptr(ars)*4, uintptr(acs)*4, b, uintptr(brs)*4, c, uintptr(crs)*4, acc)
+	assembly[level].gemm[rows-1](uintptr(k), a, uintptr(ars)*4, uintptr(acs)*4, b, uintptr(brs)*4, c, uintptr(crs)*4, acc)
 }
 
 // packedColumns is how many columns of B, in whole panels, are packed at once, so that rows are read in one piece and

@@ -14,6 +14,20 @@ const (
 	avx512
 )
 
+// functions are the assembly of an instruction set. They work unchecked.
+type functions struct {
+	add          func(n uintptr, dst, src ptr)
+	adam         func(n uintptr, w, grad, m, v, args ptr)
+	convMax      func(times, k uintptr, codes, table ptr, row, js uintptr, out, arg ptr, first uintptr)
+	lstmForward  func(n uintptr, z ptr, gate uintptr, prev, c, tanhC, h ptr)
+	lstmInfer    func(n uintptr, x, z ptr, gate uintptr, c, h ptr)
+	lstmBackward func(n uintptr, z ptr, gate uintptr, prev, tanhC, dh, dc ptr)
+	gemm         []gemmFunction // for one row and more
+}
+
+// gemmFunction is a micro-kernel of the matrix product. Strides are in bytes.
+type gemmFunction func(k uintptr, a ptr, ars, acs uintptr, b ptr, brs uintptr, c ptr, crs, acc uintptr)
+
 func (l isa) String() string { return [...]string{"portable", "avx2", "avx512"}[l] }
 
 // Name is the instruction set that the kernels use on this machine: "avx512", "avx2" or "portable".

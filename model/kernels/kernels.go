@@ -16,7 +16,7 @@ func Add(dst, src []float32) {
 	src = src[:len(dst)]
 	n := whole(len(dst))
 	if n > 0 {
-		addAsm(uintptr(n), at(dst, 0), at(src, 0))
+		assembly[level].add(uintptr(n), at(dst, 0), at(src, 0))
 	}
 	for i := n; i < len(dst); i++ {
 		dst[i] += src[i]

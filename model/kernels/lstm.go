@@ -8,7 +8,7 @@ func LSTMForward(z, prev, c, tanhC, h []float32) {
 	n := whole(u)
 	if n > 0 {
 		z, prev, c, tanhC = z[:4*u], prev[:u], c[:u], tanhC[:u] // the assembly writes unchecked
-		lstmForwardAsm(uintptr(n), at(z, 0), uintptr(4*u), at(prev, 0), at(c, 0), at(tanhC, 0), at(h, 0))
+		assembly[level].lstmForward(uintptr(n), at(z, 0), uintptr(4*u), at(prev, 0), at(c, 0), at(tanhC, 0), at(h, 0))
 	}
 	zi, zf, zg, zo := z[:u], z[u:2*u], z[2*u:3*u], z[3*u:4*u]
 	for q := n; q < u; q++ {
@@ -28,7 +28,7 @@ func LSTMInfer(x, z, c, h []float32) {
 	n := whole(u)
 	x, z, c = x[:4*u], z[:4*u], c[:u] // the assembly works unchecked
 	if n > 0 {
-		lstmInferAsm(uintptr(n), at(x, 0), at(z, 0), uintptr(4*u), at(c, 0), at(h, 0))
+		assembly[level].lstmInfer(uintptr(n), at(x, 0), at(z, 0), uintptr(4*u), at(c, 0), at(h, 0))
 	}
 	for q := n; q < u; q++ {
 		i, f := Logistic(x[q]+z[q]), Logistic(x[u+q]+z[u+q])
@@ -46,7 +46,7 @@ func LSTMBackward(z, prev, tanhC, dh, dc []float32) {
 	n := whole(u)
 	if n > 0 {
 		z, prev, tanhC, dc = z[:4*u], prev[:u], tanhC[:u], dc[:u] // the assembly writes unchecked
-		lstmBackwardAsm(uintptr(n), at(z, 0), uintptr(4*u), at(prev, 0), at(tanhC, 0), at(dh, 0), at(dc, 0))
+		assembly[level].lstmBackward(uintptr(n), at(z, 0), uintptr(4*u), at(prev, 0), at(tanhC, 0), at(dh, 0), at(dc, 0))
 	}
 	zi, zf, zg, zo := z[:u], z[u:2*u], z[2*u:3*u], z[3*u:4*u]
 	for q := n; q < u; q++ {

@@ -2,6 +2,7 @@
 package modeltest
 
 import (
+	"errors"
 	"math/rand/v2"
 
 	"github.com/degas-dns/degas/model"
@@ -15,6 +16,16 @@ func Spec(rng *rand.Rand) model.Spec {
 			return s
 		}
 	}
+}
+
+// Encoder is that of degas' own presets with another window.
+func Encoder(window int) model.Encoder {
+	enc, err := model.NamedEncoder("names")
+	if err != nil {
+		panic("modeltest: " + err.Error())
+	}
+	enc.Window = window
+	return enc
 }
 
 // WithoutDropout sets all dropout rates in spec, whose layers must be the caller's own, to zero and returns it. Engines
@@ -34,15 +45,7 @@ func drop(layers []model.Layer) {
 }
 
 func draw(rng *rand.Rand) model.Spec {
-	enc := model.Encoder{
-		Alphabet: model.NameAlphabet,
-		Base:     2,
-		Unknown:  1,
-		Window:   5 + rng.IntN(20),
-		PadSide:  model.Left,
-		Keep:     model.Last,
-		Lower:    true,
-	}
+	enc := Encoder(5 + rng.IntN(20))
 	if rng.IntN(3) == 0 {
 		enc.PadSide = model.Right
 	}
@@ -130,11 +133,12 @@ func pick(rng *rand.Rand, of ...string) string { return of[rng.IntN(len(of))] }
 
 // Weights draws weights large enough that scores spread over the whole range.
 func Weights(spec *model.Spec, rng *rand.Rand) model.Weights {
-	w, err := model.Initial(spec, rng.Uint64())
-	if err != nil {
+	params, err := spec.Params()
+	w, wrong := model.Initial(spec, rng.Uint64())
+	if err := errors.Join(err, wrong); err != nil {
 		panic("modeltest: " + err.Error())
 	}
-	for _, p := range mustParams(spec) {
+	for _, p := range params {
 		t := w[p.Name]
 		for i := range t.Data {
 			switch {
@@ -148,14 +152,6 @@ func Weights(spec *model.Spec, rng *rand.Rand) model.Weights {
 		}
 	}
 	return w
-}
-
-func mustParams(spec *model.Spec) []model.Param {
-	params, err := spec.Params()
-	if err != nil {
-		panic("modeltest: " + err.Error())
-	}
-	return params
 }
 
 // Names draws n names of 0 to twice the window characters, some with bytes outside any alphabet.

@@ -9,6 +9,7 @@
 package beam
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,30 +38,22 @@ type Options struct {
 }
 
 func (o *Options) resolve() (*prepare.Plan, error) {
-	if o.Partitions == 0 {
-		o.Partitions = 64
-	}
-	if o.Shards == 0 {
-		o.Shards = 8
-	}
+	o.Partitions, o.Shards = cmp.Or(o.Partitions, 64), cmp.Or(o.Shards, 8)
+	o.Process.MaxBad = cmp.Or(o.Process.MaxBad, 0.01)
 	if o.Partitions < 1 || o.Shards < 1 || o.Shards > 99999 {
 		return nil, fmt.Errorf("%d partitions and %d shards: must be at least 1", o.Partitions, o.Shards)
 	}
 	if o.Process.Balance != "" || o.Process.CapFamily != 0 {
 		return nil, errors.New("balancing and caps need the counts of the whole input: use degas process-data")
 	}
-	if o.Process.MaxBad == 0 {
-		o.Process.MaxBad = 0.01
-	}
 	plan, err := o.Process.Plan()
 	if err != nil {
 		return nil, err
 	}
-	switch plan.By {
-	case datasets.SplitByDomain, datasets.SplitRandom:
-		return plan, nil
+	if plan.By != datasets.SplitByDomain && plan.By != datasets.SplitRandom {
+		return nil, fmt.Errorf("split by %s needs the counts of the whole input: use degas process-data", plan.By)
 	}
-	return nil, fmt.Errorf("split by %s needs the counts of the whole input: use degas process-data", plan.By)
+	return plan, nil
 }
 
 // Build adds the pipeline to s. It lists the input folder, so that is done on the machine that starts the pipeline.

@@ -77,15 +77,7 @@ func First(t testing.TB, m *model.Model) (layer string, tensor *model.Tensor) {
 // Branches is a Spec whose branches have unequal depths and equal shapes, the order of which only Keras' own rule gets
 // right, with every activation, paddings of even and odd kernels and both kinds of LSTM.
 func Branches() model.Spec {
-	enc := model.Encoder{
-		Alphabet: model.NameAlphabet,
-		Base:     2,
-		Unknown:  1,
-		Window:   20,
-		PadSide:  model.Left,
-		Keep:     model.Last,
-		Lower:    true,
-	}
+	enc := modeltest.Encoder(20)
 	conv := func(kernel int, padding, activation string) model.Layer {
 		return model.Layer{Kind: model.KindConv1D, Filters: 6, Kernel: kernel, Padding: padding, Activation: activation}
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 	"strings"
 )
 
@@ -137,12 +136,14 @@ func (f *File) object(path string, pos uint64) (*Object, error) {
 // Path is the object's place in the file, "/" for the root.
 func (o *Object) Path() string { return "/" + o.path }
 
-func (o *Object) find(kind uint16) ([]byte, bool) {
-	i := slices.IndexFunc(o.messages, func(m message) bool { return m.kind == kind })
-	if i < 0 {
-		return nil, false
+// find returns the first message of a kind, nil if there is none.
+func (o *Object) find(kind uint16) []byte {
+	for _, m := range o.messages {
+		if m.kind == kind {
+			return m.data
+		}
 	}
-	return o.messages[i].data, true
+	return nil
 }
 
 // Child opens the object at a path below o, with names separated by '/'. The error wraps ErrMissing if there is none.
@@ -164,10 +165,8 @@ func (o *Object) Float32() (shape []int, values []float32, err error) {
 	fail := func(err error) ([]int, []float32, error) {
 		return nil, nil, fmt.Errorf("h5: data set %s: %w", o.Path(), err)
 	}
-	kind, ok := o.find(messageDatatype)
-	space, ok2 := o.find(messageDataspace)
-	layout, ok3 := o.find(messageLayout)
-	if !ok || !ok2 || !ok3 {
+	kind, space, layout := o.find(messageDatatype), o.find(messageDataspace), o.find(messageLayout)
+	if kind == nil || space == nil || layout == nil {
 		return fail(errors.New("is not one"))
 	}
 	size, decode, err := floatType(kind)
@@ -204,7 +203,8 @@ func (f *File) contents(layout []byte, size uint64) ([]byte, error) {
 		if n := c.uint16(); n != size {
 			return nil, fmt.Errorf("%d bytes where the shape needs %d", n, size)
 		}
-		return c.bytes(size), c.err
+		b := c.bytes(size)
+		return b, c.err
 	case class == 1: // contiguous
 		pos, n := c.uint64(), c.uint64()
 		if c.err != nil {

@@ -44,8 +44,8 @@ func (g *Group) Group(path string) (*Group, error) {
 		if _, taken := g.datasets[name]; taken {
 			return nil, fmt.Errorf("h5: %q of %q is a data set", name, path)
 		}
-		child, ok := g.groups[name]
-		if !ok {
+		child := g.groups[name]
+		if child == nil {
 			child = &Group{}
 			if g.groups == nil {
 				g.groups = map[string]*Group{}
@@ -62,14 +62,12 @@ func (g *Group) Float32(name string, shape []int, data []float32) error {
 	if err := checkName(name); err != nil {
 		return err
 	}
-	size := 1
+	size, fits := 1, len(shape) <= 32
 	for _, d := range shape {
-		if d < 0 || (d > 0 && size > len(data)) {
-			return fmt.Errorf("h5: %s: shape %v does not fit %d values", name, shape, len(data))
-		}
+		fits = fits && d >= 0 && (d == 0 || size <= len(data))
 		size *= d
 	}
-	if size != len(data) || len(shape) > 32 {
+	if !fits || size != len(data) {
 		return fmt.Errorf("h5: %s: shape %v does not fit %d values", name, shape, len(data))
 	}
 	if g.groups[name] != nil || g.datasets[name] != nil {

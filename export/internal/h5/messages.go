@@ -1,8 +1,6 @@
 package h5
 
-import (
-	"encoding/binary"
-)
+import "encoding/binary"
 
 // Types of header messages.
 const (
@@ -16,6 +14,22 @@ const (
 
 var le = binary.LittleEndian
 
+// words appends 64-bit integers.
+func words(b []byte, values ...uint64) []byte {
+	for _, v := range values {
+		b = le.AppendUint64(b, v)
+	}
+	return b
+}
+
+// shorts appends 16-bit integers.
+func shorts(b []byte, values ...int) []byte {
+	for _, v := range values {
+		b = le.AppendUint16(b, uint16(v))
+	}
+	return b
+}
+
 type message struct {
 	kind uint16
 	data []byte
@@ -25,13 +39,10 @@ func header(messages []message) []byte {
 	var body []byte
 	for _, m := range messages {
 		data := padded(m.data)
-		body = le.AppendUint16(body, m.kind)
-		body = le.AppendUint16(body, uint16(len(data)))
-		body = append(body, 0, 0, 0, 0) // flags, reserved
+		body = shorts(body, int(m.kind), len(data), 0, 0) // flags, reserved
 		body = append(body, data...)
 	}
-	out := []byte{1, 0}
-	out = le.AppendUint16(out, uint16(len(messages)))
+	out := shorts([]byte{1, 0}, len(messages))
 	out = le.AppendUint32(out, 1) // references
 	out = le.AppendUint32(out, uint32(len(body)))
 	out = append(out, 0, 0, 0, 0)
@@ -60,10 +71,7 @@ var variableString = []byte{0x19, 1, 1, 0, 16, 0, 0, 0, 0x13, 0, 0, 0, 1, 0, 0, 
 
 // attributeMessage is a version 1 attribute: the name, type and space are each padded to eight bytes.
 func attributeMessage(name string, datatype, space, data []byte) []byte {
-	out := []byte{1, 0}
-	out = le.AppendUint16(out, uint16(len(name)+1))
-	out = le.AppendUint16(out, uint16(len(datatype)))
-	out = le.AppendUint16(out, uint16(len(space)))
+	out := shorts([]byte{1, 0}, len(name)+1, len(datatype), len(space))
 	out = append(out, padded(append([]byte(name), 0))...)
 	out = append(out, padded(datatype)...)
 	out = append(out, padded(space)...)
@@ -84,10 +92,9 @@ func arrayMessage(a attribute) []byte {
 
 // datasetMessages describes d with its values at address.
 func datasetMessages(d *dataset, address uint64) []message {
-	layout := []byte{3, 1} // version 3, contiguous
-	layout = le.AppendUint64(layout, address)
-	layout = le.AppendUint64(layout, uint64(4*len(d.data)))
-	fill := []byte{2, 2, 2, 1, 0, 0, 0, 0} // version 2: allocate late, write if set by the user, the default value
+	layout := words([]byte{3, 1}, address, uint64(4*len(d.data))) // version 3, contiguous
+	// version 2: allocate late, write if set by the user, the default value
+	fill := []byte{2, 2, 2, 1, 0, 0, 0, 0}
 	return []message{
 		{messageDataspace, dataspace(d.shape)},
 		{messageDatatype, float32Type},

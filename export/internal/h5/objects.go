@@ -74,10 +74,9 @@ func (o *Object) message(kind uint16, shared bool, data []byte) ([]block, error)
 
 // lookup finds the address of a child.
 func (o *Object) lookup(name string) (uint64, error) {
-	table, ok := o.find(messageSymbolTable)
-	if !ok {
-		_, links := o.find(messageLink)
-		if _, info := o.find(messageLinkInfo); links || info {
+	table := o.find(messageSymbolTable)
+	if table == nil {
+		if o.find(messageLink) != nil || o.find(messageLinkInfo) != nil {
 			return 0, fmt.Errorf("h5: group %s has no symbol table%s", o.Path(), repack)
 		}
 		return 0, o.missing(name)
@@ -97,8 +96,8 @@ func (o *Object) lookup(name string) (uint64, error) {
 	if h.err != nil || n.err != nil {
 		return 0, errors.Join(h.err, n.err)
 	}
-	pos, found, err := o.search(tree, text, name, 0)
-	if err == nil && !found {
+	pos, err := o.search(tree, text, name, 0)
+	if err == nil && pos == 0 {
 		err = o.missing(name)
 	}
 	return pos, err
@@ -108,44 +107,44 @@ func (o *Object) missing(name string) error {
 	return fmt.Errorf("h5: %s has no %q: %w", o.Path(), name, ErrMissing)
 }
 
-// search walks a group's B-tree and its symbol nodes. Trees are small, so it looks at every entry.
-func (o *Object) search(pos uint64, names []byte, name string, depth int) (uint64, bool, error) {
+// search walks a group's B-tree and its symbol nodes. Trees are small, so it looks at every entry. 0, where the file
+// begins, is the address of a name that is not there.
+func (o *Object) search(pos uint64, names []byte, name string, depth int) (uint64, error) {
 	if o.f.objects--; depth > 8 || o.f.objects < 0 {
-		return 0, false, errors.New("h5: group is nested without end")
+		return 0, errors.New("h5: group is nested without end")
 	}
 	c := o.f.at(pos)
 	c.signature("TREE")
 	kind, level, entries := c.byte(), c.byte(), c.uint16()
 	c.skip(16) // siblings
 	if c.err == nil && kind != 0 {
-		return 0, false, fmt.Errorf("h5: B-tree of type %d in a group", kind)
+		return 0, fmt.Errorf("h5: B-tree of type %d in a group", kind)
 	}
 	for range entries {
 		c.skip(8) // key
 		child := c.uint64()
 		if c.err != nil {
-			return 0, false, c.err
+			return 0, c.err
 		}
 		if err := o.f.step(len(name)); err != nil {
-			return 0, false, err
+			return 0, err
 		}
 		var at uint64
-		var found bool
 		var err error
 		if level > 0 {
-			at, found, err = o.search(child, names, name, depth+1)
+			at, err = o.search(child, names, name, depth+1)
 		} else {
-			at, found, err = o.symbols(child, names, name)
+			at, err = o.symbols(child, names, name)
 		}
-		if found || err != nil {
-			return at, found, err
+		if at != 0 || err != nil {
+			return at, err
 		}
 	}
-	return 0, false, c.err
+	return 0, c.err
 }
 
-// symbols looks through one symbol node.
-func (o *Object) symbols(pos uint64, names []byte, name string) (uint64, bool, error) {
+// symbols looks through one symbol node as search does.
+func (o *Object) symbols(pos uint64, names []byte, name string) (uint64, error) {
 	c := o.f.at(pos)
 	c.signature("SNOD")
 	c.skip(2)
@@ -153,19 +152,19 @@ func (o *Object) symbols(pos uint64, names []byte, name string) (uint64, bool, e
 		offset, at := c.uint64(), c.uint64()
 		c.skip(24)
 		if c.err != nil {
-			return 0, false, c.err
+			return 0, c.err
 		}
 		if err := o.f.step(len(name)); err != nil {
-			return 0, false, err
+			return 0, err
 		}
 		if offset > uint64(len(names)) {
-			return 0, false, errors.New("h5: a name lies outside its heap")
+			return 0, errors.New("h5: a name lies outside its heap")
 		}
 		if rest := names[offset:]; len(rest) > len(name) && string(rest[:len(name)]) == name && rest[len(name)] == 0 {
-			return at, true, nil
+			return at, nil
 		}
 	}
-	return 0, false, c.err
+	return 0, c.err
 }
 
 // Strings reads an attribute of strings of fixed or variable length: one for a scalar, the elements of an array. An

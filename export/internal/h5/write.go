@@ -110,8 +110,7 @@ func (l *layout) dataset(d *dataset) object {
 }
 
 func (l *layout) groupMessages(g *Group, self object) ([]message, error) {
-	table := le.AppendUint64(nil, self.btree)
-	out := []message{{messageSymbolTable, le.AppendUint64(table, self.names)}}
+	out := []message{{messageSymbolTable, words(nil, self.btree, self.names)}}
 	for _, a := range g.attributes {
 		data := arrayMessage
 		if !a.array {
@@ -129,8 +128,7 @@ func (l *layout) groupMessages(g *Group, self object) ([]message, error) {
 // scalarMessage puts the string of a into the global heap and refers to it.
 func (l *layout) scalarMessage(a attribute) []byte {
 	l.heap = append(l.heap, a.values[0])
-	data := le.AppendUint32(nil, uint32(len(a.values[0])))
-	data = le.AppendUint64(data, l.heapAt)
+	data := words(le.AppendUint32(nil, uint32(len(a.values[0]))), l.heapAt)
 	data = le.AppendUint32(data, uint32(len(l.heap)))
 	return attributeMessage(a.name, variableString, dataspace(nil), data)
 }
@@ -147,47 +145,35 @@ func nameHeap(names []string) (heap []byte, offsets []uint64) {
 
 // heapOfNames is the header of a local heap whose data is at address.
 func heapOfNames(address uint64, size int) []byte {
-	out := []byte("HEAP\x00\x00\x00\x00")
-	out = le.AppendUint64(out, uint64(size))
-	out = le.AppendUint64(out, 1) // no free block
-	return le.AppendUint64(out, address)
+	return words([]byte("HEAP\x00\x00\x00\x00"), uint64(size), 1, address) // 1: no free block
 }
 
 // tree is the version 1 B-tree of a group, with at most one leaf: the symbol node it places.
 func (l *layout) tree(names []string, offsets []uint64, children []object) []byte {
 	leaves := min(len(names), 1)
-	out := []byte("TREE\x00\x00")
-	out = le.AppendUint16(out, uint16(leaves))
-	for _, v := range []uint64{undefined, undefined, 0} { // no siblings, and the first key is the empty name
-		out = le.AppendUint64(out, v)
-	}
+	// No siblings, and the first key is the empty name.
+	out := words(shorts([]byte("TREE\x00\x00"), leaves), undefined, undefined, 0)
 	if leaves > 0 {
-		out = le.AppendUint64(out, l.place(l.symbols(offsets, children)))
-		out = le.AppendUint64(out, offsets[len(offsets)-1])
+		out = words(out, l.place(l.symbols(offsets, children)), offsets[len(offsets)-1])
 	}
 	return append(out, make([]byte, btreeSize-len(out))...)
 }
 
 // symbols is a symbol node: an entry a child, in the order of their names.
 func (l *layout) symbols(offsets []uint64, children []object) []byte {
-	out := []byte("SNOD\x01\x00")
-	out = le.AppendUint16(out, uint16(len(children)))
+	out := shorts([]byte("SNOD\x01\x00"), len(children))
 	for i, c := range children {
-		out = le.AppendUint64(out, offsets[i])
-		out = append(out, c.symbol()...)
+		out = c.symbol(words(out, offsets[i]))
 	}
 	return append(out, make([]byte, 8+2*l.leafK*symbolEntry-len(out))...)
 }
 
-// symbol is the part of a symbol table entry behind the name: for groups it repeats where their children are.
-func (o object) symbol() []byte {
-	out := le.AppendUint64(nil, o.header)
+// symbol appends the part of a symbol table entry behind the name: for groups it repeats where their children are.
+func (o object) symbol(out []byte) []byte {
 	if o.btree == 0 {
-		return append(out, make([]byte, 24)...)
+		return words(out, o.header, 0, 0, 0)
 	}
-	out = append(out, 1, 0, 0, 0, 0, 0, 0, 0)
-	out = le.AppendUint64(out, o.btree)
-	return le.AppendUint64(out, o.names)
+	return words(out, o.header, 1, o.btree, o.names)
 }
 
 // widest is the largest number of children of any group from g down.
@@ -218,30 +204,20 @@ func heapSize(g *Group) uint64 {
 }
 
 func globalHeap(values []string, size uint64) []byte {
-	out := []byte("GCOL\x01\x00\x00\x00")
-	out = le.AppendUint64(out, size)
+	out := words([]byte("GCOL\x01\x00\x00\x00"), size)
 	for i, v := range values {
-		out = le.AppendUint16(out, uint16(i+1))
-		out = append(out, 1, 0, 0, 0, 0, 0) // one reference
-		out = le.AppendUint64(out, uint64(len(v)))
-		out = padded(append(out, v...))
+		out = shorts(out, i+1, 1, 0, 0) // one reference
+		out = padded(append(words(out, uint64(len(v))), v...))
 	}
-	free := size - uint64(len(out))
-	out = append(out, 0, 0, 0, 0, 0, 0, 0, 0) // object 0: what is free
-	return le.AppendUint64(out, free)
+	return words(out, 0, size-uint64(len(out))) // object 0: what is free
 }
 
 // superblock is version 0, which every reader knows.
 func (l *layout) superblock(root object) []byte {
 	out := []byte("\x89HDF\r\n\x1a\n\x00\x00\x00\x00\x00\x08\x08\x00") // versions 0, addresses and lengths of 8 bytes
-	out = le.AppendUint16(out, uint16(l.leafK))
-	out = le.AppendUint16(out, internalK)
-	out = append(out, 0, 0, 0, 0)
+	out = shorts(out, l.leafK, internalK, 0, 0)
 	// base address, free space, end of file, driver; then the root's symbol table entry, its name at 0
-	for _, v := range []uint64{0, undefined, l.next, undefined, 0} {
-		out = le.AppendUint64(out, v)
-	}
-	return append(out, root.symbol()...)
+	return root.symbol(words(out, 0, undefined, l.next, undefined, 0))
 }
 
 // write puts the sections out in order, zeros between them.

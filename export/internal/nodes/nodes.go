@@ -25,15 +25,16 @@ func Of(m *model.Model) ([]model.Node, error) {
 	if err := m.Weights.Check(&m.Spec); err != nil {
 		return nil, err
 	}
-	if name := list[0].Name; !inputName.MatchString(name) {
+	name := list[0].Name
+	if !inputName.MatchString(name) {
 		return nil, fmt.Errorf("input name %q: letters, digits and '_' only, a letter first", name)
 	}
-	if name := list[0].Name; slices.Contains(reserved, name) {
+	if slices.Contains(reserved, name) {
 		return nil, fmt.Errorf("input name %q means something else in exported files", name)
 	}
 	for _, n := range list[1:] {
-		if n.Name == list[0].Name {
-			return nil, fmt.Errorf("the input and a layer are both called %q", n.Name)
+		if n.Name == name {
+			return nil, fmt.Errorf("the input and a layer are both called %q", name)
 		}
 	}
 	return list, nil
