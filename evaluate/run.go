@@ -37,11 +37,12 @@ type RunOptions struct {
 // complete fills in what o leaves open for a run.
 func (o RunOptions) complete(run *rundir.Run, split string) RunOptions {
 	o.Data, o.Split = cmp.Or(o.Data, run.Config.Data), cmp.Or(o.Split, split)
-	o.Out = cmp.Or(o.Out, evaluationDir(o.RunDir))
+	o.Out = cmp.Or(o.Out, OutputDir(o.RunDir))
 	return o
 }
 
-func evaluationDir(run string) string { return filepath.Join(run, "evaluation") }
+// OutputDir is where Run puts the evaluation of the run in dir, unless its options say otherwise.
+func OutputDir(run string) string { return filepath.Join(run, "evaluation") }
 
 // evaluation is a report under way. Each step returns it with what the step adds.
 type evaluation struct {
@@ -156,11 +157,16 @@ func replaceable(out string) error {
 	if err != nil {
 		return fmt.Errorf("write the evaluation to %s: %w", out, err)
 	}
-	for _, name := range []string{report.MetricsFile, report.PageFile} {
-		if _, err := os.Stat(filepath.Join(out, name)); err != nil {
-			return fmt.Errorf("write the evaluation to %s: it holds no %s and so is no evaluation, which could be replaced: %w",
-				out, name, fs.ErrExist)
-		}
+	if !IsOutput(out) {
+		return fmt.Errorf("write the evaluation to %s: it holds no %s and %s and so is no evaluation, which could be "+
+			"replaced: %w", out, report.MetricsFile, report.PageFile, fs.ErrExist)
 	}
 	return nil
+}
+
+// IsOutput reports whether dir is a directory that Run wrote.
+func IsOutput(dir string) bool {
+	_, numbers := os.Stat(filepath.Join(dir, report.MetricsFile))
+	_, page := os.Stat(filepath.Join(dir, report.PageFile))
+	return numbers == nil && page == nil
 }

@@ -61,7 +61,7 @@ func ReadSummary(run string) (map[string]float64, error) {
 }
 
 // SummaryFile is what ReadSummary reads.
-func SummaryFile(run string) string { return filepath.Join(evaluationDir(run), report.MetricsFile) }
+func SummaryFile(run string) string { return filepath.Join(OutputDir(run), report.MetricsFile) }
 
 // unfit is why m holds no numbers to put on the label of a model that was trained on a data set; "" when it does.
 func unfit(m *metrics.Metrics, trainedOn, digest string) string {

@@ -95,12 +95,18 @@ func replaceable(to string, overwrite bool) error {
 	if !overwrite {
 		return fmt.Errorf("%w: choose a new version number, or allow it to be overwritten", ErrExists)
 	}
-	for _, name := range []string{SumsFile, model.SpecFile} {
-		if _, err := os.Stat(filepath.Join(to, name)); err != nil {
-			return fmt.Errorf("it holds no %s and so is no export, which is not overwritten: %w", name, ErrExists)
-		}
+	if !IsOutput(to) {
+		return fmt.Errorf("it holds no %s and %s and so is no export, which is not overwritten: %w", SumsFile,
+			model.SpecFile, ErrExists)
 	}
 	return nil
+}
+
+// IsOutput reports whether dir is a directory that Export wrote.
+func IsOutput(dir string) bool {
+	_, sums := os.Stat(filepath.Join(dir, SumsFile))
+	_, spec := os.Stat(filepath.Join(dir, model.SpecFile))
+	return sums == nil && spec == nil
 }
 
 func fill(ctx context.Context, dir string, m *model.Model, chosen []Format, o Options) ([]File, error) {

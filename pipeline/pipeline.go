@@ -8,9 +8,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/degas-dns/degas/internal/atomicfile"
 	"github.com/gofrs/flock"
@@ -22,9 +24,15 @@ type Stage interface {
 	Name() string
 	// Params is what the result depends on besides the contents of the inputs. It is marshalled to JSON.
 	Params() any
-	// Inputs and Outputs are files or directories. A stage owns its outputs.
+	// Inputs and Outputs are files or directories.
 	Inputs() []string
 	Outputs() []string
+	// Replaces are the files and directories that Run replaces whole, whatever is in them.
+	Replaces() []string
+	// Left is asked after a kill, which may have come between putting the output in its place and writing that down:
+	// own is set if what stands there is an output of this kind of stage, whole if it is the output of just these
+	// parameters and inputs, so that nothing is left to do.
+	Left() (own, whole bool)
 	// Run does the work. If it is stopped, earlier outputs stay whole, and running it again finishes the work.
 	Run(ctx context.Context) error
 }
@@ -42,16 +50,18 @@ type Options struct {
 	State string
 	// Version is the program's; a stage done by another version is done again.
 	Version string
-	// Force runs every stage.
+	// Force runs every stage, and lets it replace what this pipeline did not make.
 	Force bool
 	// DryRun runs none: Started is called for those that would run.
 	DryRun bool
 	Observer
 }
 
-// record is what the state file keeps of a finished stage.
+// record is what the state file keeps of a stage: the fingerprint of its last success, "" since it began to run again,
+// and the outputs of that success. The outputs are what the pipeline owns and may replace.
 type record struct {
 	Fingerprint string          `json:"fingerprint"`
+	Begun       string          `json:"begun,omitempty"` // the fingerprint with which it began to run again
 	Outputs     map[string]stat `json:"outputs"`
 }
 
@@ -70,6 +80,8 @@ type state struct {
 }
 
 // Run runs stages in order and stops at the first that fails. Another process that runs on the same state is refused.
+// Before any stage runs, Run refuses to replace what the pipeline did not make, or what somebody has changed since,
+// unless o.Force is set.
 func Run(ctx context.Context, stages []Stage, o Options) error {
 	if err := os.MkdirAll(filepath.Dir(o.State), 0o755); err != nil {
 		return err
@@ -82,6 +94,11 @@ func Run(ctx context.Context, stages []Stage, o Options) error {
 	}
 	defer lock.Unlock()
 	r := &runner{Options: o, state: readState(o.State)}
+	if !o.Force {
+		if err := r.checkOwned(ctx, stages); err != nil {
+			return err
+		}
+	}
 	for _, s := range stages {
 		if err := r.stage(ctx, s); err != nil {
 			return fmt.Errorf("%s: %w", s.Name(), err)
@@ -123,7 +140,11 @@ func (r *runner) stage(ctx context.Context, s Stage) error {
 	if r.DryRun {
 		return nil
 	}
-	delete(r.state.Stages, s.Name())
+	if _, whole := s.Left(); whole && !r.Force && r.interrupted(s, print) {
+		call(r.Finished, s)
+		return r.remember(ctx, s, print)
+	}
+	r.state.Stages[s.Name()] = record{Begun: print, Outputs: r.state.Stages[s.Name()].Outputs}
 	if err := r.save(); err != nil {
 		return err
 	}
@@ -153,8 +174,72 @@ func (r *runner) done(ctx context.Context, s Stage) (print string, done bool, er
 	if errors.Is(err, os.ErrNotExist) {
 		return print, false, nil
 	}
-	same := func(a, b stat) bool { return a.SHA256 == b.SHA256 }
-	return print, err == nil && maps.EqualFunc(now, rec.Outputs, same), err
+	for path, made := range rec.Outputs { // what else is there does not count
+		if now[path].SHA256 != made.SHA256 {
+			return print, false, err
+		}
+	}
+	return print, err == nil, err
+}
+
+// checkOwned is an error if a stage that will run would replace a file that no stage of this pipeline made, or that has
+// changed since.
+func (r *runner) checkOwned(ctx context.Context, stages []Stage) error {
+	made := map[string]stat{}
+	for _, rec := range r.state.Stages {
+		maps.Copy(made, rec.Outputs)
+	}
+	runs := false
+	for _, s := range stages {
+		print, done, err := r.done(ctx, s)
+		runs = runs || !done || err != nil // later stages run too: their inputs change
+		if !runs || r.interrupted(s, print) {
+			continue
+		}
+		for _, root := range s.Replaces() {
+			if err := r.owned(ctx, root, made); err != nil {
+				return fmt.Errorf("%s would replace %s, but %w. To keep it, move it away. To replace it, use --force",
+					s.Name(), root, err)
+			}
+		}
+	}
+	return nil
+}
+
+// interrupted reports whether s was killed when it ran with these parameters and inputs, and what stands in its place may
+// be its output.
+func (r *runner) interrupted(s Stage, print string) bool {
+	own, _ := s.Left()
+	return own && print != "" && r.state.Stages[s.Name()].Begun == print
+}
+
+// owned is an error that names a file at or below root which is not one that was made.
+func (r *runner) owned(ctx context.Context, root string, made map[string]stat) error {
+	return filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil
+		case err != nil:
+			return err
+		case path != root && strings.HasPrefix(d.Name(), ".degas-"): // a lock, unfinished work
+			return nil
+		case d.IsDir():
+			return nil
+		}
+		was, ours := made[filepath.ToSlash(path)]
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		if !ours || !info.Mode().IsRegular() {
+			return fmt.Errorf("this pipeline did not make %s", path)
+		}
+		now, err := digest(ctx, path, info, was)
+		if err == nil && now.SHA256 != was.SHA256 {
+			err = fmt.Errorf("%s has changed since this pipeline made it", path)
+		}
+		return err
+	})
 }
 
 // remember writes down that s is done, with the fingerprint that it began with: an input that has changed since may not
@@ -164,7 +249,7 @@ func (r *runner) remember(ctx context.Context, s Stage, print string) error {
 	if err != nil {
 		return err
 	}
-	r.state.Stages[s.Name()] = record{print, outputs}
+	r.state.Stages[s.Name()] = record{Fingerprint: print, Outputs: outputs}
 	return r.save()
 }
 
@@ -192,7 +277,7 @@ func (r *runner) fingerprint(ctx context.Context, s Stage) (string, error) {
 		"stage":   s.Name(),
 		"params":  s.Params(),
 		"inputs":  sums,
-		"outputs": s.Outputs(),
+		"outputs": s.Replaces(),
 	})
 	if err != nil {
 		return "", err

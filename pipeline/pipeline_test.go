@@ -18,10 +18,12 @@ type copyStage struct {
 	fail           error
 }
 
-func (s *copyStage) Name() string      { return s.name }
-func (s *copyStage) Params() any       { return s.suffix }
-func (s *copyStage) Inputs() []string  { return []string{s.from} }
-func (s *copyStage) Outputs() []string { return []string{s.to} }
+func (s *copyStage) Name() string            { return s.name }
+func (s *copyStage) Params() any             { return s.suffix }
+func (s *copyStage) Inputs() []string        { return []string{s.from} }
+func (s *copyStage) Outputs() []string       { return []string{s.to} }
+func (s *copyStage) Replaces() []string      { return []string{s.to} }
+func (s *copyStage) Left() (own, whole bool) { return true, false }
 func (s *copyStage) Run(context.Context) error {
 	s.runs++
 	if s.fail != nil {
@@ -56,10 +58,22 @@ func TestRunSkipsWhatIsDone(t *testing.T) {
 		{what: "again", before: func() {}, want: []int{1, 1}},
 		{what: "input changed", before: func() { write("a", "22") }, want: []int{2, 2}},
 		{what: "output lost", before: func() { os.Remove(at("c")) }, want: []int{2, 3}},
-		{what: "output changed", before: func() { write("b", "other") }, want: []int{3, 3}},
+		{
+			what:   "output changed",
+			before: func() { write("b", "other") },
+			want:   []int{2, 3},
+			err:    "b has changed since this pipeline made it. To keep it, move it away. To replace it, use --force",
+		},
+		{what: "output moved away", before: func() { os.Remove(at("b")) }, want: []int{3, 3}},
 		{what: "parameter changed", before: func() { bc.suffix = "!" }, want: []int{3, 4}},
 		{what: "other version", before: func() { o.Version = "2" }, want: []int{4, 5}},
-		{what: "damaged state", before: func() { write("state/s.json", "{") }, want: []int{5, 6}},
+		{
+			what:   "damaged state",
+			before: func() { write("state/s.json", "{") },
+			want:   []int{4, 5},
+			err:    "ab would replace " + at("b") + ", but this pipeline did not make " + at("b"),
+		},
+		{what: "outputs moved away", before: func() { os.Remove(at("b")); os.Remove(at("c")) }, want: []int{5, 6}},
 		{
 			what:   "failure",
 			before: func() { write("a", "333"); bc.fail = errors.New("disk on fire") },
@@ -67,17 +81,50 @@ func TestRunSkipsWhatIsDone(t *testing.T) {
 			err:    "bc: disk on fire",
 		},
 		{what: "after the failure", before: func() { bc.fail = nil }, want: []int{6, 8}},
+		{
+			what:   "a later stage's output changed",
+			before: func() { write("a", "4"); write("c", "precious") },
+			want:   []int{6, 8},
+			err:    "c has changed since",
+		},
 		{what: "forced", before: func() { o.Force = true }, want: []int{7, 9}},
 		{what: "dry", before: func() { o.DryRun = true }, want: []int{7, 9}},
 	} {
 		step.before()
 		err := Run(context.Background(), []Stage{ab, bc}, o)
-		if (err == nil) != (step.err == "") || err != nil && err.Error() != step.err {
+		if (err == nil) != (step.err == "") || err != nil && !strings.Contains(err.Error(), step.err) {
 			t.Fatalf("%s: error %v, want %q", step.what, err, step.err)
 		}
 		if got := []int{ab.runs, bc.runs}; !slices.Equal(got, step.want) {
 			t.Fatalf("%s: runs %v, want %v", step.what, got, step.want)
 		}
+	}
+}
+
+// Whatever stands where a stage puts its output stays, and no stage runs.
+func TestRunKeepsWhatItDidNotMake(t *testing.T) {
+	for name, files := range map[string][]string{
+		"a file":                {"to"},
+		"a folder":              {"to/notes.txt", "to/more/thesis.tex"},
+		"a repository":          {"to/.git/HEAD"},
+		"a file in a subfolder": {"to/a/b/c"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			for _, f := range append(files, "from") {
+				path := filepath.Join(dir, filepath.FromSlash(f))
+				if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte("x"), 0o644)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			first := &copyStage{name: "first", from: filepath.Join(dir, "from"), to: filepath.Join(dir, "between")}
+			last := &copyStage{name: "last", from: first.to, to: filepath.Join(dir, "to")}
+			err := Run(t.Context(), []Stage{first, last}, Options{State: filepath.Join(dir, "s.json")})
+			if err == nil || !strings.Contains(err.Error(), "this pipeline did not make "+last.to) ||
+				!strings.Contains(err.Error(), "--force") || first.runs+last.runs > 0 {
+				t.Errorf("%v after %d and %d runs", err, first.runs, last.runs)
+			}
+		})
 	}
 }
 

@@ -29,14 +29,22 @@ type Hooks struct {
 func (c *Config) Stages(version string, h Hooks) []Stage {
 	var out []Stage
 	if d := c.Download; d != nil {
-		out = append(out, &step{"download-data", d, d.inputs, []string{d.To}, func(ctx context.Context) error {
+		to := func() []string { return []string{d.To} }
+		out = append(out, &step{"download-data", d, d.inputs, to, nil, nil, func(ctx context.Context) error {
 			_, err := sources.Download(ctx, d.To, d.Sources, sources.Options{From: d.From, Progress: h.Download})
 			return err
 		}})
 	}
 	if p := c.Process; p != nil {
 		inputs := func() []string { return []string{p.In} }
-		out = append(out, &step{"process-data", p, inputs, []string{p.Out}, func(ctx context.Context) error {
+		outputs := func() []string {
+			return inside(p.Out, "train.arrow", "validation.arrow", "test.arrow", datasets.ManifestName)
+		}
+		left := func() (own, whole bool) {
+			_, err := datasets.ReadManifest(p.Out)
+			return err == nil, false
+		}
+		out = append(out, &step{"process-data", p, inputs, outputs, outputs(), left, func(ctx context.Context) error {
 			o := p.options()
 			o.Version, o.Progress = version, h.Process
 			_, err := prepare.Run(ctx, p.In, p.Out, o)
@@ -46,9 +54,15 @@ func (c *Config) Stages(version string, h Hooks) []Stage {
 	if t := c.Train; t != nil {
 		// The manifest holds the hashes of the splits, which are verified when they are opened.
 		inputs := func() []string { return inside(t.Data, datasets.ManifestName) }
-		// Not all of the run's directory: a later stage puts the evaluation there.
-		outputs := inside(t.Run, trainer.ConfigFile, trainer.HistoryFile, trainer.ModelDir)
-		out = append(out, &step{"train-model", t, inputs, outputs, func(ctx context.Context) error {
+		left := func() (own, whole bool) {
+			old, err := trainer.ReadConfig(t.Run)
+			if err != nil {
+				return false, false
+			}
+			r, err := t.request(t.Run, version)
+			return true, err == nil && r.Resume && old.Degas == version
+		}
+		out = append(out, &step{"train-model", t, inputs, t.outputs, []string{t.Run}, left, func(ctx context.Context) error {
 			return t.train(ctx, version, h.Train)
 		}})
 	}
@@ -57,7 +71,9 @@ func (c *Config) Stages(version string, h Hooks) []Stage {
 			return append(inside(e.Run, trainer.ModelDir, trainer.HistoryFile, trainer.ConfigFile),
 				inside(e.Data, datasets.ManifestName)...)
 		}
-		out = append(out, &step{"evaluate-model", e, inputs, []string{e.Out}, func(ctx context.Context) error {
+		to := func() []string { return []string{e.Out} }
+		left := func() (own, whole bool) { return evaluate.IsOutput(e.Out), false }
+		out = append(out, &step{"evaluate-model", e, inputs, to, to(), left, func(ctx context.Context) error {
 			_, err := evaluate.Run(ctx, evaluate.RunOptions{
 				RunDir: e.Run, Data: e.Data, Out: e.Out, Baselines: true, Progress: h.Evaluate,
 			})
@@ -65,25 +81,37 @@ func (c *Config) Stages(version string, h Hooks) []Stage {
 		}})
 	}
 	if e := c.Export; e != nil {
-		out = append(out, &step{"export-model", e, e.inputs, []string{e.To}, e.export})
+		to := func() []string { return []string{e.To} }
+		left := func() (own, whole bool) { return export.IsOutput(e.To), false }
+		out = append(out, &step{"export-model", e, e.inputs, to, to(), left, e.export})
 	}
 	return out
 }
 
 // step is a Stage from its parts. params is a section of the configuration.
 type step struct {
-	name    string
-	params  any
-	inputs  func() []string
-	outputs []string
-	run     func(context.Context) error
+	name            string
+	params          any
+	inputs, outputs func() []string
+	replaces        []string
+	left            func() (own, whole bool)
+	run             func(context.Context) error
 }
 
 func (s *step) Name() string                  { return s.name }
 func (s *step) Params() any                   { return s.params }
 func (s *step) Inputs() []string              { return s.inputs() }
-func (s *step) Outputs() []string             { return s.outputs }
+func (s *step) Outputs() []string             { return s.outputs() }
+func (s *step) Replaces() []string            { return s.replaces }
 func (s *step) Run(ctx context.Context) error { return s.run(ctx) }
+
+// Left implements Stage.
+func (s *step) Left() (own, whole bool) {
+	if s.left == nil {
+		return false, false
+	}
+	return s.left()
+}
 
 // inside gives the paths of names in dir.
 func inside(dir string, names ...string) (paths []string) {
@@ -120,23 +148,25 @@ func (p *ProcessConfig) options() prepare.Options {
 	}
 }
 
+// outputs is all that the run's directory holds but the evaluation, which a later stage puts there.
+func (t *TrainConfig) outputs() []string {
+	out := inside(t.Run, trainer.ConfigFile)
+	entries, _ := os.ReadDir(t.Run) // if it cannot be read, the configuration is missing too
+	for _, e := range entries {
+		if e.Name() != trainer.ConfigFile && filepath.Join(t.Run, e.Name()) != evaluate.OutputDir(t.Run) {
+			out = append(out, filepath.Join(t.Run, e.Name()))
+		}
+	}
+	return out
+}
+
 // train trains beside the run's directory and takes its place when done. Until then an earlier run stays whole. A
 // training that was stopped is resumed.
 func (t *TrainConfig) train(ctx context.Context, version string, o trainer.Observer) error {
 	final := filepath.Clean(t.Run)
 	work := filepath.Join(filepath.Dir(final), "."+filepath.Base(final)+".partial")
-	spec, err := model.Preset(t.Arch)
+	r, err := t.request(work, version)
 	if err != nil {
-		return err
-	}
-	engine, _, err := trainer.ChooseEngine(t.Engine, &spec)
-	if err != nil {
-		return err
-	}
-	r := trainer.Request{Dir: work, Config: trainer.Config{
-		Arch: t.Arch, Target: t.Target, Engine: engine, Data: t.Data, Options: t.Options, Degas: version,
-	}}
-	if r.Resume, err = resumable(r); err != nil {
 		return err
 	}
 	if !r.Resume {
@@ -151,6 +181,23 @@ func (t *TrainConfig) train(ctx context.Context, version string, o trainer.Obser
 		return fmt.Errorf("the finished run stays in %s: %w", work, err)
 	}
 	return nil
+}
+
+// request asks for a training in dir, which is resumed if dir holds one of the same configuration and data.
+func (t *TrainConfig) request(dir, version string) (r trainer.Request, err error) {
+	spec, err := model.Preset(t.Arch)
+	if err != nil {
+		return r, err
+	}
+	engine, _, err := trainer.ChooseEngine(t.Engine, &spec)
+	if err != nil {
+		return r, err
+	}
+	r = trainer.Request{Dir: dir, Config: trainer.Config{
+		Arch: t.Arch, Target: t.Target, Engine: engine, Data: t.Data, Options: t.Options, Degas: version,
+	}}
+	r.Resume, err = resumable(r)
+	return r, err
 }
 
 // resumable reports whether r.Dir holds an interrupted training of the same configuration and data.
