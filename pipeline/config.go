@@ -146,9 +146,11 @@ func (c *Config) defaults() error {
 		run = first(&t.Run, "runs/"+c.Name)
 		first(&t.Target, trainer.TargetBinary)
 		first(&t.Engine, trainer.EngineAuto)
+		asked := t.Options.Workers // what is not asked for is no parameter: machines differ in their cores
 		if err := t.Options.Resolve(); err != nil {
 			return fmt.Errorf("train: %w", err)
 		}
+		t.Options.Workers = asked
 	}
 	if e := c.Evaluate; e != nil {
 		if first(&e.Run, run) == "" {

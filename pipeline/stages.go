@@ -210,7 +210,9 @@ func resumable(r trainer.Request) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	return r.Continues(old) && old.Options == r.Config.Options && old.Fingerprint == m.Fingerprint, nil
+	want := r.Config.Options
+	return r.Continues(old) && old.Options.Epochs == want.Epochs && old.Options.Patience == want.Patience &&
+		old.Fingerprint == m.Fingerprint, nil
 }
 
 // inputs are the model and its evaluation, whose numbers go into the model card.

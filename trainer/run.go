@@ -244,6 +244,9 @@ func store(dir string) *Store {
 func (r *Request) Continues(old *Config) bool {
 	c, options := r.Config, old.Options
 	options.Epochs, options.Patience = c.Options.Epochs, c.Options.Patience
+	if c.Options.Workers == 0 { // not asked for: whatever machine the run began on decided
+		options.Workers = 0
+	}
 	mine, err := json.Marshal(r.Spec)
 	theirs, oldErr := json.Marshal(old.spec)
 	return err == nil && oldErr == nil && bytes.Equal(mine, theirs) && c.Arch == old.Arch && c.Target == old.Target &&
