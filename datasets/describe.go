@@ -34,14 +34,14 @@ type ClassDescription struct {
 	Labels []int64 `json:"labels"`
 	// Characters counts each character's occurrences in all names.
 	Characters map[string]int64 `json:"characters"`
-	// Samples are the first rows of the class; the order of a file is random, so they are a random choice.
-	Samples []SampleRow `json:"samples"`
+	// Examples are the first rows of the class; the order of a file is random, so they are a random choice.
+	Examples []ExampleRow `json:"samples"`
 
 	bytes [256]int64
 }
 
-// SampleRow is a row shown as it is.
-type SampleRow struct {
+// ExampleRow is a row shown as it is.
+type ExampleRow struct {
 	Name   string `json:"name"`
 	Family string `json:"family,omitempty"`
 	Source string `json:"source"`
@@ -69,8 +69,8 @@ func (c *ClassDescription) LengthQuantile(q float64) int {
 
 const mostLabels = 127 // a name has 253 bytes
 
-// Describe reads a split whole and describes it, with up to samples rows of each class.
-func Describe(ctx context.Context, dir, split string, samples int) (*Description, error) {
+// Describe reads a split whole and describes it, with up to examples rows of each class.
+func Describe(ctx context.Context, dir, split string, examples int) (*Description, error) {
 	s, err := Open(dir, split)
 	if err != nil {
 		return nil, err
@@ -93,14 +93,15 @@ func Describe(ctx context.Context, dir, split string, samples int) (*Description
 		for i, name := range b.Names {
 			c := &classes[b.Class[i]]
 			c.add(name)
-			if len(c.Samples) < samples {
-				c.Samples = append(c.Samples, SampleRow{strings.Clone(name), s.families[b.Family[i]], s.sources[b.Source[i]]})
+			if len(c.Examples) < examples {
+				row := ExampleRow{strings.Clone(name), s.families[b.Family[i]], s.sources[b.Source[i]]}
+				c.Examples = append(c.Examples, row)
 			}
 		}
 	}
 	for i := range classes {
 		if c := &classes[i]; c.Rows > 0 {
-			c.name()
+			c.fillCharacters()
 			d.Classes[classNames[i]] = c
 		}
 	}
@@ -120,8 +121,8 @@ func (c *ClassDescription) add(name string) {
 	c.Labels[min(labels, mostLabels)]++
 }
 
-// name fills Characters: a byte that is no ASCII is written \xNN.
-func (c *ClassDescription) name() {
+// fillCharacters sets Characters. A space, a control character and a byte above ASCII are written \xNN.
+func (c *ClassDescription) fillCharacters() {
 	c.Characters = map[string]int64{}
 	for b, n := range c.bytes {
 		if n == 0 {

@@ -96,8 +96,8 @@ type InputReport struct {
 	// Rows counts what the reader found, refused rows included.
 	Rows    int64            `json:"rows"`
 	Refused map[string]int64 `json:"refused,omitempty"`
-	// Samples are the first refused rows as "file:line: reason".
-	Samples []string `json:"samples,omitempty"`
+	// BadLines are the first refused rows as "file:line: reason".
+	BadLines []string `json:"samples,omitempty"`
 }
 
 // Skipped is a file that was not read.

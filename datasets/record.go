@@ -74,8 +74,8 @@ type Record struct {
 const BlocklistFamily = "blocklist"
 
 // SplitID is the part of a data set that a row belongs to. The order matters: if the rows of one registered domain
-// disagree, the whole domain goes to the larger one, because a held-out row must not be seen in training, and a
-// training row may be missed.
+// disagree, the whole domain goes to the larger one. A held-out row must never reach training; losing a training row
+// does no harm.
 type SplitID uint8
 
 // The splits.

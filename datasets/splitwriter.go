@@ -204,7 +204,7 @@ func (s *SplitWriter) flush() error {
 	return s.named(err)
 }
 
-// named says which file an error is about, unless it does.
+// named adds the file name unless the error has one.
 func (s *SplitWriter) named(err error) error {
 	var known *fs.PathError
 	if err == nil || errors.As(err, &known) {
@@ -213,7 +213,7 @@ func (s *SplitWriter) named(err error) error {
 	return fmt.Errorf("write %s: %w", s.path, err)
 }
 
-// Finish completes the file, which Close then brings to the disk.
+// Finish writes the rest. Call Close afterwards.
 func (s *SplitWriter) Finish() error {
 	var err error
 	if s.batch.Rows() > 0 || s.report.Rows == 0 { // an empty split has an empty batch, which carries its dictionaries
@@ -228,7 +228,7 @@ func (s *SplitWriter) Finish() error {
 	return s.named(err)
 }
 
-// Close waits until a finished file is on the disk, and closes it.
+// Close syncs and closes a finished file.
 func (s *SplitWriter) Close() error { return s.named(errors.Join(s.f.Sync(), s.f.Close())) }
 
 // Abandon closes a file that is not finished; whoever made its folder removes it.

@@ -14,9 +14,8 @@ import (
 	"github.com/degas-dns/degas/model"
 )
 
-// ReadSummary reads the numbers of a run's evaluation that belong on a label: areas, rates, F1. It returns none when
-// the run, as it is now, has not been evaluated on the test split of its data, and says so where it was on something
-// else.
+// ReadSummary reads the numbers for the model card from a run's evaluation: areas, rates, F1. It returns none if the
+// run, as it is now, has not been evaluated on the test split of its data, and warns if it was on something else.
 func ReadSummary(run string) (map[string]float64, error) {
 	path := SummaryFile(run)
 	data, err := os.ReadFile(path)
@@ -63,7 +62,7 @@ func ReadSummary(run string) (map[string]float64, error) {
 // SummaryFile is what ReadSummary reads.
 func SummaryFile(run string) string { return filepath.Join(OutputDir(run), report.MetricsFile) }
 
-// unfit is why m holds no numbers to put on the label of a model that was trained on a data set; "" when it does.
+// unfit is why m's numbers do not belong on the model card; "" if they do.
 func unfit(m *metrics.Metrics, trainedOn, digest string) string {
 	switch {
 	case m.Split != "test":

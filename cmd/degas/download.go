@@ -101,7 +101,7 @@ func (c *command) listSources(ctx *cli.Context) error {
 		for _, r := range rows {
 			good := r.Good
 			if r.Dead != "" {
-				good += " (link dead: " + r.Dead + ")"
+				good += ". " + r.Dead
 			}
 			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n",
 				r.Name, shortOrDash(r.Rows, ""), shortOrDash(r.Bytes, "B"), r.Licence, good)

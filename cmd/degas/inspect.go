@@ -130,12 +130,12 @@ func printDescription(w io.Writer, d *datasets.Description, most int) {
 	head := "class\tfamily\tname\n"
 	for _, class := range datasets.ClassNames() {
 		c := d.Classes[class]
-		if c == nil || len(c.Samples) == 0 {
+		if c == nil || len(c.Examples) == 0 {
 			continue
 		}
 		fmt.Fprint(w, head)
 		head = ""
-		for _, s := range c.Samples {
+		for _, s := range c.Examples {
 			fmt.Fprintf(w, "%s\t%s\t%s\n", class, cmp.Or(s.Family, "-"), s.Name)
 		}
 	}

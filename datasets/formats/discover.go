@@ -57,8 +57,8 @@ func listFiles(ctx context.Context, root string) (files []*diskFile, skipped []d
 	return files, skipped, nil
 }
 
-// aside are files that come with data sets and hold no rows.
-func aside(rel string) bool {
+// ignoredFile reports whether to leave out a file that comes with data sets and holds no rows (README, checksums, …).
+func ignoredFile(rel string) bool {
 	base := strings.ToUpper(path.Base(rel))
 	for _, p := range []string{"LICENSE", "LICENCE", "README", "COPYING", "NOTICE", "CITATION", "SHA256SUMS",
 		"CHANGELOG"} {
@@ -75,7 +75,7 @@ func aside(rel string) bool {
 
 // inputs are f, or the members of the zip that it is, as far as they are recognised.
 func (f *diskFile) inputs(ctx context.Context) (inputs []*Input, skipped []datasets.Skipped, err error) {
-	if aside(f.rel) {
+	if ignoredFile(f.rel) {
 		return nil, nil, nil
 	}
 	side, err := readSidecar(f.path)
@@ -116,7 +116,7 @@ func (f *diskFile) members() (inputs []*Input, err error) {
 	}
 	stem := unpack.TrimSuffix(f.rel)
 	for _, m := range f.zip.File {
-		if m.Mode().IsRegular() && !aside(m.Name) && !strings.HasPrefix(path.Base(m.Name), ".") &&
+		if m.Mode().IsRegular() && !ignoredFile(m.Name) && !strings.HasPrefix(path.Base(m.Name), ".") &&
 			!strings.HasPrefix(m.Name, "__MACOSX/") {
 			p := stem + "/" + strings.TrimLeft(unpack.TrimSuffix(m.Name), "/")
 			inputs = append(inputs, &Input{file: f, member: m, path: p})

@@ -31,14 +31,14 @@ type Reader interface {
 }
 
 // Chooser is a Reader that does not need every file it recognised: of files that repeat each other it keeps one.
-// Superseded gives, for each path that is superfluous, the path that makes it so.
+// Superseded returns, for each path that another file contains, the path of that file.
 type Chooser interface {
 	Superseded(paths []string) map[string]string
 }
 
 // Publisher is a Reader whose format belongs to one data set.
 type Publisher interface {
-	// SourceOf names the data set of a file, "" if its path tells it as well as any.
+	// SourceOf names the data set of a file, or is "" to use the first folder or file name.
 	SourceOf(path string) string
 }
 

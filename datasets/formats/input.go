@@ -86,8 +86,8 @@ func (in *Input) Source() string {
 	return datasets.NormalizeSource(defaultSource(in.reader, in.path))
 }
 
-// Declare lets the sidecar override what the reader found. source is Source's, for records that name none.
-func (in *Input) Declare(rec *datasets.Record, source string) {
+// ApplySidecar lets the sidecar override what the reader found. source is Source's, for records that name none.
+func (in *Input) ApplySidecar(rec *datasets.Record, source string) {
 	if c := in.sidecar.class; c != nil {
 		rec.Class, rec.Weak = *c, false
 	}
@@ -139,7 +139,7 @@ func (in *Input) recognize(ctx context.Context) (skip, detail string, err error)
 	}
 	in.reader, err = Recognize(in.path, head)
 	if err != nil && in.sidecar.class != nil {
-		// A declared class is as good as the folder that would have told it.
+		// A class in the sidecar counts like a class folder, so try again as if the file lay in one.
 		in.reader, err = Recognize(in.sidecar.class.String()+"/"+in.path, head)
 	}
 	if err == nil {

@@ -7,7 +7,7 @@ import (
 	"github.com/degas-dns/degas/datasets"
 )
 
-// The classes, in short for the tables of this package.
+// Short names for the classes.
 const (
 	benign = datasets.Benign
 	dga    = datasets.DGA

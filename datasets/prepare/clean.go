@@ -31,7 +31,7 @@ func newCleaner(p *preparation) *cleaner {
 	return &cleaner{
 		p: p, merger: newMerger(p.plan, p.families.list, p.sources.list),
 		out: p.kept.writer(spillBuffer(p.o.Memory, p.o.Workers, len(p.kept.parts))),
-		// Half of memory for the partitions in work: the garbage collector may let as much again pile up.
+		// A quarter of memory, because the garbage collector may let as much again pile up.
 		budget:     p.o.Memory / 4 / int64(p.o.Workers),
 		familyHash: hashes(p.families.list), sourceHash: hashes(p.sources.list),
 	}

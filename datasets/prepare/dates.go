@@ -8,8 +8,8 @@ import (
 )
 
 // cutDays sets the plan's first days of validation and test, from the rows of each day (index = Day). A day is never
-// cut in two: it goes where the middle of its rows falls. Every split that has a share gets a day while there are
-// enough, the oldest days staying with training.
+// cut in two: it goes to the split that contains its middle row. Every split that has a share gets a day while there
+// are enough, the oldest days staying with training.
 func (p *Plan) cutDays(rows []int64) (*datasets.DateReport, error) {
 	r := &datasets.DateReport{}
 	var days []datasets.Day

@@ -43,7 +43,7 @@ type scanSink struct {
 
 // Record implements formats.Sink.
 func (s *scanSink) Record(line int64, rec datasets.Record) error {
-	s.Declare(&rec, s.source)
+	s.ApplySidecar(&rec, s.source)
 	name, err := normalize(rec.Class, rec.Name)
 	if err != nil {
 		return s.Refuse(line, reasonOf(err))

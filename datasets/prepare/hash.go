@@ -14,7 +14,6 @@ const (
 	saltContent   uint64 = 0x27d4eb2f165667c5
 	saltCap       uint64 = 0x85ebca77c2b2ae63
 	saltBalance   uint64 = 0xd6e8feb86659fd93
-	saltSample    uint64 = 0xa24baed4963ee407
 )
 
 // hash64 hashes s under a seed, eight bytes a step with a folded 128-bit product. Its values decide splits and the

@@ -56,8 +56,8 @@ func (in *interner) named(counts []int64) map[string]int64 {
 	return out
 }
 
-// dictionary returns the strings that count above zero, in order and "" first, and the new number of each old one:
-// numbers depend on timing, the dictionary in the output must not. Without counts it takes all strings.
+// dictionary returns the strings that count above zero, in order and "" first, and the new number of each old one.
+// Numbers depend on timing. The dictionary must not, so it is sorted. Without counts it takes all strings.
 func (in *interner) dictionary(counts []int64) (list []string, number []uint16) {
 	in.mu.RLock()
 	defer in.mu.RUnlock()

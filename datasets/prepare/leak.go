@@ -14,8 +14,8 @@ import (
 	"github.com/degas-dns/degas/datasets"
 )
 
-// checkLeaks reads the finished files and makes sure that nothing is in two splits that must not be. It trusts
-// nothing of how they were made. Keys are compared by 62 bits of their hash: a set of all keys as text would not fit.
+// checkLeaks reads the finished files and checks that no key is in two splits and no held-out family outside test. It
+// trusts nothing of how they were made. Keys are compared by 62 bits of their hash: all keys as text would not fit.
 func (p *preparation) checkLeaks(ctx context.Context) error {
 	c := &leakCheck{preparation: p, report: &p.manifest.Leaks}
 	c.report.Key = "registered domain"
@@ -47,7 +47,7 @@ type leakCheck struct {
 
 const (
 	leakParts = 64
-	setBytes  = 20 // what a key takes in a keySet that is as empty as it gets
+	setBytes  = 20 // bytes per key in the emptiest keySet
 )
 
 func (c *leakCheck) run(ctx context.Context) (err error) {

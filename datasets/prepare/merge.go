@@ -29,7 +29,7 @@ type Placed struct {
 //   - A name that comes again with the same class is a duplicate. Its family and source are merged to the more
 //     specific family (kraken_v1 before kraken, then alphabetically) and the first source by name.
 //   - A name with two classes is a conflict and is dropped, unless all but one class come from Weak records.
-//   - Of a name's days the last one stays.
+//   - The latest day of a name is kept.
 //   - The plan puts a registered domain into one split.
 func MergePartition(records []datasets.Record, p *Plan) ([]Placed, MergeStats) {
 	families, sources := newInterner("families"), newInterner("sources")
@@ -56,8 +56,8 @@ func MergePartition(records []datasets.Record, p *Plan) ([]Placed, MergeStats) {
 type merger struct {
 	plan                   *Plan
 	familyRank, sourceRank []int32 // by number: the smaller wins a merge
-	// demanded is the split that a row's family, source or day asks for, and whether it does.
-	demanded func(r row) (datasets.SplitID, bool)
+	// demanded returns the split that a row's family, source or day requires; ok is false if none does.
+	demanded func(r row) (_ datasets.SplitID, ok bool)
 
 	table      []uint64 // high half: hash, low half: index of the name + 1
 	states     []nameState
@@ -145,15 +145,17 @@ func (m *merger) forcedSplits(rows []row) map[string]datasets.SplitID {
 	return f
 }
 
+// force sets the split in f of r's group to r's, if that outranks the one that f has.
 func (m *merger) force(f map[string]datasets.SplitID, r row) {
 	group := m.plan.group(r.name)
 	s, fixed := m.demanded(r)
 	if !fixed {
 		s = r.hashed
 	} else if m.plan.By == datasets.SplitByDate {
-		s += datasets.NumSplits // rows without a date have no say where others have one
+		s += datasets.NumSplits // a dated row outranks an undated one
 	}
-	// The row's memory is reused. A map takes over the pointer of a key that is assigned again, so both need a copy.
+	// The row's memory is reused. Assigning to an existing key may keep the new key's pointer, so clone the key every
+	// time.
 	if old, ok := f[group]; !ok || s > old {
 		f[strings.Clone(group)] = s
 	}
@@ -242,7 +244,7 @@ func (n *nameState) add(r row) {
 	}
 }
 
-// absorb merges r into the row kept for its name so far. n does not count r yet.
+// absorb merges r into the row kept for its name so far. Call it before n.add(r).
 func (m *merger) absorb(kept *row, r row, n *nameState) {
 	kept.day = max(kept.day, r.day)
 	switch {

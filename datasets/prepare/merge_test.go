@@ -65,7 +65,7 @@ func TestMergePartition(t *testing.T) {
 }
 
 // A held-out family takes its registered domains along, whatever else they hold.
-func TestResolvePartitionHoldsOutDomains(t *testing.T) {
+func TestMergePartitionHoldsOutDomains(t *testing.T) {
 	var in []datasets.Record
 	for i := range 200 {
 		in = append(in, datasets.Record{Name: fmt.Sprintf("a.d%d.com", i), Class: datasets.DGA, Family: "kraken_v1"},

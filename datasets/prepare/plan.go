@@ -24,15 +24,15 @@ type Plan struct {
 	ValidationFrom, TestFrom datasets.Day
 }
 
-// Partition is the partition of parts in which all rows are that decide about name's split.
+// Partition returns the index, below parts, of the partition that holds every row relevant to name's split.
 func (p *Plan) Partition(name string, parts int) int {
 	return partition(p.hash(p.group(name)), parts)
 }
 
-// hash is a group's hash, which decides about its split and partition.
+// hash is a group's hash, from which its split and partition follow.
 func (p *Plan) hash(group string) uint64 { return hash64(p.Seed^saltSplit, group) }
 
-// partition is the partition of parts of a group whose hash is h.
+// partition returns the index, below parts, of the partition of a group with hash h.
 func partition(h uint64, parts int) int { return bucket(derive(h, saltPartition), parts) }
 
 // held reports whether a family is held out.
@@ -46,7 +46,7 @@ func (p *Plan) held(family string) bool {
 	return false
 }
 
-// hashed is the split that a group falls into by its hash.
+// hashed returns the split for a group's hash when nothing else decides.
 func (p *Plan) hashed(h uint64) datasets.SplitID {
 	switch u := share(h); {
 	case u < p.Test:
@@ -57,8 +57,8 @@ func (p *Plan) hashed(h uint64) datasets.SplitID {
 	return datasets.TrainSplit
 }
 
-// fixed is the split that a family or source demands, and whether it does.
-func (p *Plan) fixed(family, source string) (datasets.SplitID, bool) {
+// fixed returns the split that a family or source requires; ok is false if neither does.
+func (p *Plan) fixed(family, source string) (_ datasets.SplitID, ok bool) {
 	if family != "" && p.held(family) {
 		return datasets.TestSplit, true
 	}
@@ -73,7 +73,7 @@ func (p *Plan) fixed(family, source string) (datasets.SplitID, bool) {
 	return 0, false
 }
 
-// group is what stays together: the registered domain, or with a random split the name.
+// group returns the key whose rows share a split: the registered domain, or the name in a random split.
 func (p *Plan) group(name string) string {
 	if p.By == datasets.SplitRandom {
 		return name
@@ -87,9 +87,9 @@ func (p *Plan) grouped() bool {
 		len(p.Holdout) > 0
 }
 
-// assign puts whole items (families, sources) into splits so that the shares are met as well as whole items allow:
-// in an order that depends on the seed, each goes where most rows are missing. Splits that have a share get at least
-// one item while there are enough.
+// assign puts whole items (families, sources) into splits so that the shares are met as well as whole items allow.
+// In an order that depends on the seed, each item goes to the split that is furthest below its share. Splits that have
+// a share get at least one item while there are enough.
 func (p *Plan) assign(rows map[string]int64) map[string]datasets.SplitID {
 	items, total := make([]string, 0, len(rows)), int64(0)
 	for s, n := range rows {

@@ -1,8 +1,8 @@
 // Package prepare makes a data set of raw files. [Run] reads every input, normalises the names, settles duplicates and
 // label conflicts, draws the splits so that none leaks into another, and writes them as Arrow.
 //
-// Rows are partitioned by registered domain, so all that one decision needs is in one partition, and a partition fits
-// in memory. The walk of a row, file by file:
+// Rows are partitioned by registered domain, so all that one decision needs is in one partition. A partition fits in
+// memory; one that does not is cleaned in slices. The walk of a row, file by file:
 //
 //	read.go   the name is normalised; a refused row is counted by reason
 //	plan.go   the split is drawn: a hash of the registered domain, or the split of a whole family, source or day
@@ -53,8 +53,8 @@ type Options struct {
 	Split string
 	// HoldoutFamilies are in test only, with their variants: "vawtrak" holds out vawtrak_v1 too.
 	HoldoutFamilies []string
-	// Balance is "" (default), BalanceBinary or BalanceClass: training rows of what is more numerous are left out, a
-	// random choice by the seed, until there are equally many. Validation and test keep all their rows.
+	// Balance is "" (default), BalanceBinary or BalanceClass. It drops random training rows of the larger classes, drawn
+	// by the seed, until the classes are equal. Validation and test keep all their rows.
 	Balance string
 	// CapFamily, when not 0, is how many names of a family training keeps, also a random choice by the seed; it comes
 	// before Balance. Variants (kraken_v1, kraken_v2) count by themselves, names without a family are not limited.
@@ -108,7 +108,7 @@ func (o Options) resolve() (Options, *Plan, error) {
 	return o, p, p.check()
 }
 
-// Share is a share as Options has it, where 0 stands for the default: none is below 0.
+// Share converts a share for Options, where 0 means the default and a negative number none.
 func Share(x float64) float64 {
 	if x == 0 {
 		return -1

@@ -22,9 +22,9 @@ const (
 	blockRows = 4096
 	blockSize = 128 << 10
 
-	badLines     = 10      // as many are quoted in dataset.json
+	badLines     = 10      // maximum number of refused lines quoted in dataset.json
 	toleratedBad = 10      // a small file may have this many bad rows whatever their share
-	earlyCheck   = 100_000 // rows after which a bad file is given up before its end
+	earlyCheck   = 100_000 // rows after which a bad file is abandoned before its end
 	maxSpellings = 4096    // bounds the families that an inputRead remembers
 )
 
@@ -141,8 +141,8 @@ func (p *readPass) run(ctx context.Context, workers, bufferSize int) error {
 	return nil
 }
 
-// readAndSum reads the input and computes its checksum beside that, on a core of its own if there is one: a large file
-// is parsed by one goroutine.
+// readAndSum reads the input and computes its checksum in a second goroutine, because one goroutine parses the whole
+// file.
 func (r *inputRead) readAndSum(ctx context.Context) error {
 	both, inner := errgroup.WithContext(ctx)
 	both.Go(func() (err error) {
@@ -178,8 +178,8 @@ func (r *inputRead) Record(line int64, rec datasets.Record) error {
 	if r.gaveUp.Load() != nil {
 		return errGiveUp
 	}
-	r.Declare(&rec, r.source)
-	if err := r.number(&rec); err != nil {
+	r.ApplySidecar(&rec, r.source)
+	if err := r.setNumbers(&rec); err != nil {
 		return err
 	}
 	b := r.block
@@ -198,8 +198,8 @@ func (r *inputRead) Record(line int64, rec datasets.Record) error {
 	return nil
 }
 
-// number sets the numbers of the record's family and source. They are usually those of the record before.
-func (r *inputRead) number(rec *datasets.Record) (err error) {
+// setNumbers sets the numbers of the record's family and source. They are usually those of the record before.
+func (r *inputRead) setNumbers(rec *datasets.Record) (err error) {
 	if rec.Family != r.family.text {
 		if r.family, err = r.spelled(rec.Family); err != nil {
 			return err
@@ -274,8 +274,8 @@ func tolerable(n badRows, maxBad float64) bool {
 	return n.bad == 0 || float64(n.bad) <= maxBad*float64(n.all) || n.bad <= toleratedBad && n.bad < n.all
 }
 
-// tooBad is the error of an input with too many bad rows. An input that was given up has it whatever the rows that were
-// on their way are like: the rest of the file was not read.
+// tooBad is the error of an input with too many bad rows. An abandoned input always fails, even if the rows still
+// queued turn out good, because the rest was not read.
 func (r *inputRead) tooBad(n badRows) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -296,7 +296,7 @@ func (r *inputRead) report() datasets.InputReport {
 		out.Refused = r.refusedBy
 	}
 	for _, l := range r.first {
-		out.Samples = append(out.Samples, l.text)
+		out.BadLines = append(out.BadLines, l.text)
 	}
 	return out
 }
@@ -344,7 +344,7 @@ func (p *readPass) work(ctx context.Context, bufferSize int) error {
 	return w.flush()
 }
 
-// normalize is the name of a class as the data set has it.
+// normalize returns a name as the data set stores it; tunnel names may hold bytes above ASCII.
 func normalize(c datasets.Class, raw string) (string, error) {
 	if c == datasets.Tunnel {
 		return dnsname.NormalizeTunnel(raw)

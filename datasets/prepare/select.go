@@ -9,10 +9,10 @@ import (
 // selection thins out the training split while it is written: first families that are over the cap, then the classes
 // that are over the smallest. Validation and test are never touched: they measure, and must look like the world.
 //
-// Each choice is Knuth's Algorithm S (The Art of Computer Programming 3.4.2): of a group of known size, walked in the
-// file's order, it takes exactly as many as wanted, every row with the same chance, and needs no memory. Its random
-// numbers are hashes of the seed and the name, and the file's order depends on nothing but the rows, so neither
-// workers nor memory change what is chosen. Groups keep their spread over the whole file.
+// Each choice is Knuth's Algorithm S (The Art of Computer Programming 3.4.2): from a group of known size, walked in the
+// file's order, it picks exactly draw.need rows, each with equal probability, and needs no memory. Its random numbers
+// are hashes of the seed and the name, and the file's order depends on nothing but the rows, so neither workers nor
+// memory change what is chosen. Groups keep their spread over the whole file.
 type selection struct {
 	seed    uint64
 	family  [datasets.NumClasses][]draw // by family number; families of one name in two classes share the cap
@@ -58,8 +58,8 @@ func newSelection(o Options, train [datasets.NumClasses][]int64, families []stri
 	return s, s.balance(o.Balance, size)
 }
 
-// limit makes the draws of a family take no more than most rows, divided among its classes by their rows. It returns
-// the rows left out.
+// limit makes the draws of a family take no more than most rows, in proportion to the rows of each class. It returns
+// the number of rows left out.
 func (s *selection) limit(id int, most int64) (out int64) {
 	var rows int64
 	for c := range s.family {

@@ -108,8 +108,8 @@ func (s *spill) flush(part int, data []byte, rows int64) (next []byte, err error
 	return next, nil
 }
 
-// row is a record in the compact form that spills hold. Family and source are numbers of an interner. hashed is the
-// split that the row's group falls into by its hash: finding the registered domain is the dearest step of all.
+// row is a record in the compact form that spills hold. Family and source are numbers of an interner. hashed is
+// Plan.hashed of the row's group. It is stored because finding the registered domain is the most expensive step.
 type row struct {
 	name           string
 	class          datasets.Class
@@ -210,7 +210,7 @@ func (s *spill) chunk(c spillChunk, buf []byte) ([]byte, error) {
 	return buf[:c.size], nil
 }
 
-// release forgets a part and gives its memory away.
+// release drops a part's rows and returns its memory to the pool.
 func (s *spill) release(part int) {
 	s.pool.put(s.parts[part].chunks)
 	s.parts[part].chunks = nil

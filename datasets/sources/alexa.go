@@ -9,7 +9,7 @@ func init() {
 		Homepage: "https://www.alexa.com",
 		Good:     "benign names of published experiments",
 		Rows:     1_000_000,
-		Dead:     "discontinued, the last file may be gone: take tranco, or a copy of yours with --from DIR",
+		Dead:     "The list was discontinued and its last file may be gone: take tranco, or a copy of yours with --from DIR",
 		Files:    single("top-1m.csv.zip", "http://s3.amazonaws.com/alexa-static/top-1m.csv.zip"),
 	})
 }

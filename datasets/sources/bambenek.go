@@ -8,7 +8,7 @@ func init() {
 		Citation: "OSINT DGA feed, Bambenek Consulting",
 		Homepage: "https://osint.bambenekconsulting.com/feeds/",
 		Good:     "DGA names with their families, by date",
-		Dead:     "needs a licence now: ask the publisher, then --from DIR",
+		Dead:     "The feed needs a licence now: ask the publisher, then use --from DIR",
 		Files:    single("dga-feed.txt", "https://osint.bambenekconsulting.com/feeds/dga-feed.txt"),
 	})
 }

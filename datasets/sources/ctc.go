@@ -9,7 +9,7 @@ func init() {
 		Homepage: "https://www.cyberthreatcoalition.org",
 		Good:     "malicious names that no algorithm made",
 		Rows:     15_000,
-		Dead:     "the project ended: take a copy of yours with --from DIR",
+		Dead:     "The project ended: take a copy of yours with --from DIR",
 		Files: single("domain.txt", "https://blocklist.cyberthreatcoalition.org/vetted/domain.txt",
 			"https://blacklist.cyberthreatcoalition.org/vetted/domain.txt"),
 	})

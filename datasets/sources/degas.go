@@ -16,7 +16,7 @@ func init() {
 		Homepage: "https://github.com/matthoffman/degas",
 		Good:     "repeating the original's training",
 		Rows:     14_900_000,
-		Dead:     "of 2019 and not seen since: take dgta, umudga and tranco, or a copy of yours with --from DIR",
+		Dead:     "The 2019 file has not been seen since: take dgta, umudga and tranco, or a copy of yours with --from DIR",
 		Files: func(context.Context, *fetch.Client) ([]fetch.File, error) {
 			return []fetch.File{{
 				Path: "dga_data_public.tar.gz", URL: "https://s3.amazonaws.com/dga-data/dga_data_public.tar.gz", Size: -1,

@@ -77,7 +77,7 @@ func Download(ctx context.Context, out string, args []string, o Options) (*Repor
 	report := &Report{}
 	var failures []error
 	for _, t := range wanted {
-		if err := report.bring(ctx, c, out, t); err != nil {
+		if err := report.fetchSource(ctx, c, out, t); err != nil {
 			failures = append(failures, err)
 		}
 		if ctx.Err() != nil {
@@ -174,8 +174,8 @@ func (o Options) sidecar() ([]byte, error) {
 	return append(data, '\n'), err
 }
 
-// bring fetches or writes one source.
-func (r *Report) bring(ctx context.Context, c *fetch.Client, out string, t target) error {
+// fetchSource fetches or writes one source.
+func (r *Report) fetchSource(ctx context.Context, c *fetch.Client, out string, t target) error {
 	dir := filepath.Join(out, t.Name)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
@@ -189,7 +189,7 @@ func (r *Report) bring(ctx context.Context, c *fetch.Client, out string, t targe
 	c = t.client(c)
 	files, err := t.Files(ctx, c)
 	if err != nil {
-		return t.failed(err)
+		return t.withHint(err)
 	}
 	var got fetch.Report
 	if t.local != "" {
@@ -205,16 +205,15 @@ func (r *Report) bring(ctx context.Context, c *fetch.Client, out string, t targe
 		err = fmt.Errorf("%w: none of %d files, such as %s", fetch.ErrNotFound, len(files), files[0].Path)
 	}
 	if err == nil {
-		err = t.describe(dir, got.Files)
+		err = t.writeSidecars(dir, got.Files)
 	}
 	if err != nil {
-		return t.failed(err)
+		return t.withHint(err)
 	}
 	return r.list(out, dir)
 }
 
-// client is c, told what of a copy of out is this source's: a mirror is one, with a folder for each source, and the
-// folder to copy from may be one.
+// client narrows c to this source's folder in a mirror or a --from directory.
 func (t target) client(c *fetch.Client) *fetch.Client {
 	o := c.Options()
 	switch {
@@ -233,8 +232,8 @@ func (t target) client(c *fetch.Client) *fetch.Client {
 	return fetch.New(o)
 }
 
-// describe writes the sidecar beside the files that came: the file of the URL, or what it was unpacked to.
-func (t target) describe(dir string, results []fetch.FileResult) error {
+// writeSidecars writes the sidecar beside the file of the URL, or beside each file that was unpacked from it.
+func (t target) writeSidecars(dir string, results []fetch.FileResult) error {
 	if t.sidecar == nil {
 		return nil
 	}
@@ -261,7 +260,7 @@ func (t target) describe(dir string, results []fetch.FileResult) error {
 // urlNames has the files in the folder of URLs by name: which URL or local file each came from.
 type urlNames map[string]string
 
-// name is base, or base behind eight digits of origin's checksum when another origin's file has that name.
+// name returns base. If another URL already uses base, name prefixes it with eight digits of origin's checksum.
 func (n urlNames) name(base, origin string) string {
 	if owner := n[base]; owner != "" && owner != origin {
 		base = fmt.Sprintf("%.4x-%s", sha256.Sum256([]byte(origin)), base)
@@ -270,11 +269,11 @@ func (n urlNames) name(base, origin string) string {
 	return base
 }
 
-// failed says what to do when a source cannot be had.
-func (s Source) failed(err error) error {
+// withHint adds to err what to do when the source cannot be had.
+func (s Source) withHint(err error) error {
 	hint := "Try: the same command again, --mirror URL, or --from DIR with a copy of the files"
 	if s.Dead != "" {
-		hint = "This source is " + s.Dead
+		hint = s.Dead
 	}
 	_, local := errors.AsType[*fs.PathError](err)
 	if _, kind := errors.AsType[*unpack.KindError](err); local || kind { // no other server would help

@@ -51,8 +51,8 @@ type mendeleyFolder struct {
 	Parent string `json:"parent_id"`
 }
 
-// files lists what to fetch. known are files whose ids and hashes are pinned; their hashes win over the listing's. If
-// there is no listing, they stand in for it if complete says that they are all there is to want, else the zip does.
+// files lists what to fetch. known are files whose ids and hashes are pinned; their hashes win over the listing's.
+// Without a listing, it is the known files if complete is set, otherwise the zip.
 func (m mendeley) files(complete bool, known ...fetch.File) func(context.Context, *fetch.Client) ([]fetch.File, error) {
 	return func(ctx context.Context, c *fetch.Client) ([]fetch.File, error) {
 		if c.Offline() {

@@ -16,9 +16,9 @@ type Source struct {
 	Name string
 	// Title, Licence, Citation, Homepage and Good (what it is good for) are for a person.
 	Title, Licence, Citation, Homepage, Good string
-	// Rows and Bytes say how large it is, about; 0 where nobody said.
+	// Rows and Bytes say how large it is, about; 0 if unknown.
 	Rows, Bytes int64
-	// Dead says what to do instead, if the publisher's link is gone or may be.
+	// Dead is a sentence without its full stop: why the publisher's link may be dead, and what to do instead.
 	Dead string
 	// Files lists what to fetch; paths are relative to the source's folder. Nil for a built-in source.
 	Files func(ctx context.Context, c *fetch.Client) ([]fetch.File, error)
@@ -31,7 +31,7 @@ var known = registry.New[Source]("source")
 // Register makes s known under its name. It panics if s is registered twice, or has not one of Files and Write.
 func Register(s Source) {
 	if (s.Files == nil) == (s.Write == nil) {
-		panic("sources: " + s.Name + " has neither files nor a writer")
+		panic("sources: " + s.Name + " needs either Files or Write")
 	}
 	known.Register(s.Name, s)
 }

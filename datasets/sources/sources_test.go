@@ -26,11 +26,22 @@ func TestSourcesAreDescribed(t *testing.T) {
 		if s.Title == "" || s.Licence == "" || s.Citation == "" || !strings.HasPrefix(s.Homepage, "http") || s.Good == "" {
 			t.Errorf("%s: title, licence, citation, homepage or use is missing", s.Name)
 		}
+		if s.Dead == "" {
+			continue
+		}
+		_, err := Download(context.Background(), t.TempDir(), []string{s.Name}, Options{From: t.TempDir()})
+		if err == nil || !strings.HasSuffix(err.Error(), "\n"+s.Dead) || s.Dead[0] < 'A' || s.Dead[0] > 'Z' {
+			t.Errorf("the error of a dead source ends with no sentence about it: %v", err)
+		}
 	}
 	want := []string{"alexa", "bambenek", "ctc", "degas", "dgta", "domcop", "dtqbc-v1", "dtqbc-v2", "legit_dga",
 		"majestic", "netlab360", "sample", "tranco", "umbrella", "umudga", "umudga-1000", "umudga-10000", "umudga-1000000"}
 	if !slices.Equal(names, want) {
 		t.Errorf("sources %v, want %v", names, want)
+	}
+	dead := "The feed needs a licence now: ask the publisher, then use --from DIR"
+	if s, err := Lookup("bambenek"); err != nil || s.Dead != dead {
+		t.Errorf("bambenek: %q, %v", s.Dead, err)
 	}
 	if _, err := Lookup("trancoo"); err == nil || !strings.Contains(err.Error(), "did you mean tranco?") {
 		t.Errorf("a misspelt source: %v", err)

@@ -13,8 +13,8 @@ type Baseline struct {
 	Names       int              `json:"names"` // that it had to train on
 	ROCAUC      Number           `json:"roc_auc"`
 	Operating   []OperatingPoint `json:"operating_points"`
-	// Beats says that the model does not beat it: it finds as much or more at the lowest rate of false alarms that the
-	// sample has names enough for.
+	// Beats says that at the lowest FPR that the sample can measure, the baseline's TPR is at least the model's. The
+	// ROC-AUC decides where the sample can measure none.
 	Beats bool `json:"beats_the_model"`
 }
 
@@ -30,7 +30,7 @@ func (m *Metrics) MeasureBaseline(
 	return b, err
 }
 
-// beatenBy compares at the strictest rate that can be trusted, or by area where none can.
+// beatenBy computes Baseline.Beats.
 func (m *Metrics) beatenBy(b Baseline) bool {
 	for i, ours := range slices.Backward(m.Operating) {
 		if !ours.TooFew {

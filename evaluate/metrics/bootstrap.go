@@ -120,7 +120,7 @@ func percentiles(x []float64) [2]Number {
 
 // weighted gives the area under the curve, which is the share of pairs in which the malicious name scores higher, and
 // the true-positive rate at each of some false-positive rates, rising, when name i, in the curve's order, counts
-// weights[i] times. Of names that score alike all or none are above a threshold.
+// weights[i] times. Names with equal scores are on the same side of every threshold.
 func (c *Curve) weighted(weights, rates []float64) (area float64, tpr []float64) {
 	var found, alarms, pairs, negatives float64
 	for i, x := range weights {

@@ -90,8 +90,8 @@ func (c *Calibration) Applied(before, after *Sample, threshold float64) {
 	c.Threshold = move(before, after, threshold, c.Temperature)
 }
 
-// movedThreshold is where a threshold comes to lie when logits are divided by t, so that the verdicts on s stay. Near 1
-// a hundred logits share a float32 score, which t may take apart: the names' own scores after decide then.
+// movedThreshold is the threshold that keeps the verdicts on s when logits are divided by t. Near 1 many logits round
+// to one float32 score. After scaling they may differ, so the new scores decide.
 func movedThreshold(s, after *Sample, threshold, t float64) float64 {
 	called, rest := math.Inf(1), math.Inf(-1) // the lowest score after of those called malicious, the others' highest
 	for i := range s.Names {
@@ -135,7 +135,7 @@ func sameAlarms(s, after *Sample, threshold, t float64) float64 {
 	return validThreshold(moved)
 }
 
-// logProbabilities are logits up to a constant, bounded because a float32 ends at 1e-7 below 1.
+// logProbabilities are logits up to a constant. Probabilities are clipped at 1e-8.
 func logProbabilities(s *Sample) []float64 {
 	out := make([]float64, len(s.Probabilities))
 	for i, p := range s.Probabilities {

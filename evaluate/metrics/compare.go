@@ -46,8 +46,7 @@ type Difference struct {
 	TPR95          [2]Number `json:"tpr_at_fpr_1e-3_95"`
 	OnlyRunRight   int       `json:"only_it_right"` // names, at each one's threshold
 	OnlyFirstRight int       `json:"only_first_right"`
-	// McNemar is the chance of so uneven a division of the names that one of them alone gets right, if neither were
-	// better (McNemar 1947, exact).
+	// McNemar is the exact p-value of the names that only one of the two runs gets right (McNemar 1947).
 	McNemar Number `json:"mcnemar_p"`
 }
 
@@ -103,10 +102,11 @@ func difference(a, b *Compared, roundsA, roundsB *drawn) Difference {
 		}
 		return percentiles(out)
 	}
-	fpr := reportedRates[Strict]
+	fpr := reportedRates[AtFPR1e3]
 	d := Difference{
 		Run: b.Run, AUC: b.ROCAUC - a.ROCAUC, AUC95: minus(roundsB.areas, roundsA.areas),
-		TPR: b.Operating[Strict].TPR - a.Operating[Strict].TPR, TPR95: minus(roundsB.tprAt(fpr), roundsA.tprAt(fpr)),
+		TPR:   b.Operating[AtFPR1e3].TPR - a.Operating[AtFPR1e3].TPR,
+		TPR95: minus(roundsB.tprAt(fpr), roundsA.tprAt(fpr)),
 	}
 	for i, truth := range a.Sample.Truth {
 		rightA := (a.Sample.Predicted(i, a.Threshold) != 0) == (truth != 0)
@@ -121,7 +121,7 @@ func difference(a, b *Compared, roundsA, roundsB *drawn) Difference {
 	return d
 }
 
-// mcNemar is the two-sided probability of a division of a+b as uneven as a to b by fair coins.
+// mcNemar is the two-sided probability that a+b fair coins divide at least as unevenly as a to b.
 func mcNemar(a, b int) float64 {
 	if a == b {
 		return 1

@@ -22,26 +22,26 @@ func (m *Metrics) countConfusion(s *Sample) {
 		m.Confusion = append(m.Confusion, make([]int, len(s.Labels)))
 		matrix[l] = map[string]int{}
 	}
-	var found, missed, alarms, quiet float64
+	var tp, fn, fp, tn float64
 	for i, truth := range s.Truth {
 		got := s.Predicted(i, m.Threshold)
 		m.Confusion[truth][got]++
 		matrix[s.Labels[truth]][s.Labels[got]]++
 		switch {
 		case truth != 0 && got != 0:
-			found++
+			tp++
 		case truth != 0:
-			missed++
+			fn++
 		case got != 0:
-			alarms++
+			fp++
 		default:
-			quiet++
+			tn++
 		}
 	}
 	m.Accuracy = Number(evaluation.GetAccuracy(matrix))
-	m.Precision, m.Recall = Number(found/(found+alarms)), Number(found/(found+missed))
-	m.F1 = Number(2 * found / (2*found + alarms + missed))
-	m.MCC = Number(matthews(found, missed, alarms, quiet))
+	m.Precision, m.Recall = Number(tp/(tp+fp)), Number(tp/(tp+fn))
+	m.F1 = Number(2 * tp / (2*tp + fp + fn))
+	m.MCC = Number(matthews(tp, fn, fp, tn))
 	m.perLabel(matrix)
 }
 

@@ -31,7 +31,7 @@ func ExampleMeasure() {
 	for _, f := range m.Families {
 		fmt.Printf("%s: %.0f %% of %d found\n", f.Name, 100*f.Recall, f.Names)
 	}
-	loose := m.Operating[metrics.Loose]
+	loose := m.Operating[metrics.AtFPR1e2]
 	fmt.Printf("at 1 false alarm in 100: %.3f found, too few benign names: %v\n", loose.TPR, loose.TooFew)
 	// Output:
 	// ROC-AUC 0.889, recall 0.667, precision 0.667

@@ -18,7 +18,7 @@ type Generalisation struct {
 	Epochs   int    `json:"epochs"` // at most, a training
 	// Blend is the recipe's: above 0, each training has an epoch more.
 	Blend float64 `json:"blend,omitempty"`
-	// Folds and Names are as they were asked for, 0 for a training a group and for all names.
+	// Folds and Names are as asked for. Folds 0: one training per group. Names 0: all names.
 	Folds       int     `json:"folds,omitempty"`
 	Names       int     `json:"names,omitempty"`
 	Fingerprint string  `json:"dataset"`
@@ -58,8 +58,8 @@ type Detections struct {
 // area, and the rates are the shares called malicious at the thresholds for 1e-2 and 1e-3 of other benign names.
 type Detection struct {
 	ROCAUC Number `json:"roc_auc"`
-	TPR2   Number `json:"tpr_at_fpr_1e-2"`
-	TPR3   Number `json:"tpr_at_fpr_1e-3"`
+	TPR1e2 Number `json:"tpr_at_fpr_1e-2"`
+	TPR1e3 Number `json:"tpr_at_fpr_1e-3"`
 }
 
 // ClassDetection is how well names of one class, dga or tunnel, are told from benign ones, with the bootstrap's 95 %
@@ -68,9 +68,9 @@ type ClassDetection struct {
 	Class string `json:"class"`
 	Names int    `json:"names"`
 	Detection
-	ROCAUC95 [2]Number `json:"roc_auc_95"`
-	TPR295   [2]Number `json:"tpr_at_fpr_1e-2_95"`
-	TPR395   [2]Number `json:"tpr_at_fpr_1e-3_95"`
+	ROCAUC95       [2]Number `json:"roc_auc_95"`
+	TPR1e2Interval [2]Number `json:"tpr_at_fpr_1e-2_95"`
+	TPR1e3Interval [2]Number `json:"tpr_at_fpr_1e-3_95"`
 }
 
 // Detect measures the scores of held-out malicious names against those of benign ones.
@@ -80,7 +80,7 @@ func Detect(benign, malicious []float64) Detection {
 
 // Alarms is the share of held-out benign names at or above the thresholds for 1e-2 and 1e-3 of other benign names.
 func Alarms(benign, held []float64) Detection {
-	d := Detect(benign, held) // what is found of names called malicious is the same count
+	d := Detect(benign, held) // the FPR on held-out benign names is computed like a TPR
 	d.ROCAUC = none
 	return d
 }
@@ -91,7 +91,7 @@ func curveBetween(benign, malicious []float64) *Curve {
 }
 
 func (c *Curve) detection() Detection {
-	return Detection{c.ROCAUC(), c.operating(reportedRates[Loose]).TPR, c.operating(reportedRates[Strict]).TPR}
+	return Detection{c.ROCAUC(), c.operating(1e-2).TPR, c.operating(1e-3).TPR}
 }
 
 // detectClasses measures each class of malicious names against all benign ones. seed draws the bootstrap.
@@ -109,13 +109,13 @@ func detectClasses(ctx context.Context, s *Sample, seed uint64) ([]ClassDetectio
 			continue
 		}
 		c := curveBetween(scores[datasets.Benign], scores[class])
-		points := c.operatingPoints()[:Strict+1]
+		points := c.operatingPoints()[:AtFPR1e3+1]
 		interval, err := c.bootstrap(ctx, seed, points)
 		if err != nil {
 			return nil, err
 		}
 		out = append(out, ClassDetection{
-			class.String(), c.Positives, c.detection(), interval, points[Loose].TPR95, points[Strict].TPR95,
+			class.String(), c.Positives, c.detection(), interval, points[AtFPR1e2].TPR95, points[AtFPR1e3].TPR95,
 		})
 	}
 	return out, nil
@@ -124,7 +124,7 @@ func detectClasses(ctx context.Context, s *Sample, seed uint64) ([]ClassDetectio
 // Summarise sorts the groups, unless they are folds, and fills in means and deviations.
 func (g *Generalisation) Summarise() {
 	if g.Protocol != "kfold" {
-		slices.SortStableFunc(g.Groups, func(a, b HeldOut) int { return cmp.Compare(a.Model.TPR3, b.Model.TPR3) })
+		slices.SortStableFunc(g.Groups, func(a, b HeldOut) int { return cmp.Compare(a.Model.TPR1e3, b.Model.TPR1e3) })
 	}
 	mean, sd := g.Mean.columns(), g.SD.columns()
 	for k := range mean {
@@ -141,7 +141,8 @@ func (g *Generalisation) Summarise() {
 
 // columns are the numbers of a row of the table.
 func (d *Detections) columns() []*Number {
-	return []*Number{&d.Model.ROCAUC, &d.Model.TPR2, &d.Model.TPR3, &d.Plain.ROCAUC, &d.Plain.TPR2, &d.Plain.TPR3}
+	m, p := &d.Model, &d.Plain
+	return []*Number{&m.ROCAUC, &m.TPR1e2, &m.TPR1e3, &p.ROCAUC, &p.TPR1e2, &p.TPR1e3}
 }
 
 // FewestBenign is the least number of benign names that a group's thresholds were read off.

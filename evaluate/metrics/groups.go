@@ -26,7 +26,7 @@ type GroupRecall struct {
 type groupKey struct{ name, class string }
 
 // groupCounts hold for each group how many names it has, and how many of them are judged right at the model's threshold
-// and at the strict one.
+// and at the strict one, for a false-positive rate of 1e-3.
 type groupCounts map[groupKey]struct{ names, right, strict int }
 
 func (g groupCounts) add(name, class string, right, strict bool) {
@@ -45,7 +45,7 @@ func (g groupCounts) add(name, class string, right, strict bool) {
 // countGroups fills in the recall of each family, source, top-level domain and range of lengths.
 func (m *Metrics) countGroups(s *Sample) {
 	families, sources, tlds, lengths := groupCounts{}, groupCounts{}, groupCounts{}, groupCounts{}
-	common, threshold := commonTLDs(s.Names), m.Operating[Strict].Threshold
+	common, threshold := commonTLDs(s.Names), m.Operating[AtFPR1e3].Threshold
 	for i, name := range s.Names {
 		malicious, class := s.Truth[i] != 0, s.Class[i].String()
 		right := (s.Predicted(i, m.Threshold) != 0) == malicious
@@ -93,7 +93,7 @@ const tldsShown = 20
 // tldOf is the last label of a name.
 func tldOf(name string) string { return name[strings.LastIndexByte(name, '.')+1:] }
 
-// commonTLDs are those of most names.
+// commonTLDs are the tldsShown most frequent TLDs.
 func commonTLDs(names []string) []string {
 	counts := map[string]int{}
 	for _, n := range names {

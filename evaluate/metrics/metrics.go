@@ -76,8 +76,8 @@ type Metrics struct {
 	Warnings       []string         `json:"warnings"`
 }
 
-// Loose and Strict are the places in Metrics.Operating of the false-positive rates 1e-2 and 1e-3.
-const Loose, Strict = 0, 1
+// Indices of the false-positive rates 1e-2 and 1e-3 in Metrics.Operating.
+const AtFPR1e2, AtFPR1e3 = 0, 1
 
 // reportedRates are the false-positive rates of Metrics.Operating, falling.
 var reportedRates = []float64{1e-2, 1e-3, 1e-4}

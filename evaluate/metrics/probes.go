@@ -38,7 +38,7 @@ type change struct {
 	apply             changer
 }
 
-// changer changes a name, others being benign ones. It gives "" for a name that it does not fit.
+// changer changes a name; others are benign ones. It returns "" if it does not apply to the name.
 type changer func(rng *rand.Rand, name string, others []string) string
 
 // inLabel is a changer of the registered label, as f changes it.

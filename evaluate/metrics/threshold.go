@@ -38,8 +38,8 @@ func ChooseThreshold(s *Sample, split string, fpr float64) (*Threshold, error) {
 	}, nil
 }
 
-// validThreshold brings a threshold into the open interval from 0 to 1, as a model has it. Verdicts stay: all scores
-// are above 0, and a score of 1 is above the largest number below 1.
+// validThreshold moves a threshold of 0 or 1 inside (0, 1), as a model has it. Verdicts stay: all scores are above 0,
+// and a score of 1 is above the largest number below 1.
 func validThreshold(threshold float64) float64 {
 	return min(max(threshold, math.SmallestNonzeroFloat32), math.Nextafter(1, 0))
 }

@@ -105,7 +105,7 @@ func TestProtocols(t *testing.T) {
 			seen := map[string]int{}
 			for _, h := range g.Groups {
 				seen[h.Name+" "+h.Class]++
-				if h.Names == 0 || h.Benign == 0 || math.IsNaN(float64(h.Model.TPR2)) {
+				if h.Names == 0 || h.Benign == 0 || math.IsNaN(float64(h.Model.TPR1e2)) {
 					t.Errorf("%+v", h)
 				}
 			}

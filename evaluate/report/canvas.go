@@ -23,7 +23,7 @@ func newCanvas(title, x, y string, width, height float64) *canvas {
 	return &canvas{Plot: chart.New(title, x, y), width: width, height: height}
 }
 
-// failed reports whether there has been an error, err among them.
+// failed records err if it is the first error, and reports whether any occurred.
 func (c *canvas) failed(err error) bool {
 	if c.err == nil {
 		c.err = err

@@ -17,8 +17,8 @@ import (
 // unflagged are options that only a pipeline's file can set.
 var unflagged = []string{"plateau_patience", "plateau_factor", "min_rate"}
 
-// Again lists the commands that give this report once more, in their order; of data sets as they are where it was
-// measured on another than the run's own. How an imported file was read is not known.
+// Again lists the commands that give this report once more, in their order. If the report used another data set than
+// the run's own, the process-data step is left out. How an imported file was read is not known.
 func (e *Evaluation) Again() []string {
 	run := e.Run
 	if run.Config.Data == "" {

@@ -14,11 +14,11 @@ import (
 // page is what the templates are given.
 type page struct {
 	*Evaluation
-	Kept                rundir.Epoch // whose weights the model has
+	Kept                rundir.Epoch // the epoch of the saved weights
 	Hardest             []metrics.GroupRecall
 	FalseAlarms, Missed []mistake
 	Confused            []confused
-	Loose, Strict       metrics.OperatingPoint
+	At1e2, At1e3        metrics.OperatingPoint
 	Pictures            []picture // for HTML
 }
 
@@ -27,7 +27,7 @@ func (e *Evaluation) page() *page {
 	return &page{
 		Evaluation: e, Kept: e.History.Kept(e.Run.Model.Epoch), Hardest: worstRows(m.Families),
 		FalseAlarms: e.worst(false), Missed: e.worst(true), Confused: e.confused(),
-		Loose: m.Operating[metrics.Loose], Strict: m.Operating[metrics.Strict],
+		At1e2: m.Operating[metrics.AtFPR1e2], At1e3: m.Operating[metrics.AtFPR1e3],
 	}
 }
 

@@ -104,8 +104,8 @@ func (c *canvas) cellTexts(grid cells) {
 	c.Add(l)
 }
 
-// drawTraining draws both losses an epoch and marks the best epoch, or the blend with it. The lines end before a blend,
-// which is trained on other names.
+// drawTraining draws both losses an epoch and marks the best epoch, or the blend with it. A blended epoch has no
+// comparable loss, so the lines stop before it.
 func drawTraining(history rundir.History) *canvas {
 	p := newCanvas("Training", "epoch", "loss", 8, 4.6)
 	var train, validation plotter.XYs
@@ -217,7 +217,7 @@ func drawFamilies(m *metrics.Metrics) *canvas {
 	p.Legend.Add(fmt.Sprintf("at threshold %.7g", m.Threshold), rows)
 	if len(dots) > 0 {
 		name := "at 1 false alarm in 1,000"
-		if m.Operating[metrics.Strict].TooFew {
+		if m.Operating[metrics.AtFPR1e3].TooFew {
 			name += " (too few benign names to trust)"
 		}
 		p.marks(dots, draw.CircleGlyph{}, chart.Orange, vg.Points(3), name)

@@ -42,7 +42,7 @@ func Print(out io.Writer, m *metrics.Metrics) error {
 			beats = "NOT BEATEN BY THE MODEL"
 		}
 		fmt.Fprintf(w, "%s\t%s\tTPR at FPR 1e-02 %s, 1e-03 %s  %s\n", b.Name, num(b.ROCAUC),
-			num(b.Operating[metrics.Loose].TPR), num(b.Operating[metrics.Strict].TPR), beats)
+			num(b.Operating[metrics.AtFPR1e2].TPR), num(b.Operating[metrics.AtFPR1e3].TPR), beats)
 	}
 	return w.Flush()
 }
@@ -57,14 +57,14 @@ func PrintComparison(out io.Writer, c *metrics.Comparison) error {
 		}
 		return ""
 	}
-	const loose, strict = metrics.Loose, metrics.Strict
+	const at1e2, at1e3 = metrics.AtFPR1e2, metrics.AtFPR1e3
 	fmt.Fprintf(w, "RUN\tPARAMETERS\tROC-AUC\t95 %%\tUP TO 1E-2\tTPR AT 1E-2%s\tAT 1E-3%s\t95 %%\tCALIBRATION ERROR\n",
-		few(loose), few(strict))
+		few(at1e2), few(at1e3))
 	for _, r := range c.Runs {
-		interval := r.Operating[strict].TPR95
+		interval := r.Operating[at1e3].TPR95
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s to %s\t%s\t%s\t%s\t%s to %s\t%s\n", r.Run, chart.Grouped(r.Parameters),
 			num(r.ROCAUC), num(r.ROCAUC95[0]), num(r.ROCAUC95[1]), num(r.PartialAUC),
-			num(r.Operating[loose].TPR), num(r.Operating[strict].TPR), num(interval[0]), num(interval[1]), num(r.ECE))
+			num(r.Operating[at1e2].TPR), num(r.Operating[at1e3].TPR), num(interval[0]), num(interval[1]), num(r.ECE))
 	}
 	for _, r := range c.Runs {
 		if r.Foreign {
@@ -73,7 +73,7 @@ func PrintComparison(out io.Writer, c *metrics.Comparison) error {
 		}
 	}
 	fmt.Fprintf(w, "\nAGAINST %s\tROC-AUC\t95 %%\tTPR AT 1E-3%s\t95 %%\tONLY IT RIGHT\tONLY THE FIRST\tMCNEMAR P\n",
-		c.Runs[0].Run, few(strict))
+		c.Runs[0].Run, few(at1e3))
 	for _, d := range c.Pairs {
 		fmt.Fprintf(w, "%s\t%+.4f\t%+.4f to %+.4f\t%+.4f\t%+.4f to %+.4f\t%d\t%d\t%.2g\n", d.Run,
 			d.AUC, d.AUC95[0], d.AUC95[1], d.TPR, d.TPR95[0], d.TPR95[1], d.OnlyRunRight, d.OnlyFirstRight, d.McNemar)
@@ -92,10 +92,10 @@ func passes(g metrics.Generalisation) string {
 // cautions are what a reader must know before trusting the table of a protocol.
 func cautions(g metrics.Generalisation) []string {
 	var out []string
-	if m := g.Mean; m.Plain.TPR3 >= m.Model.TPR3 || m.Plain.ROCAUC >= m.Model.ROCAUC {
+	if m := g.Mean; m.Plain.TPR1e3 >= m.Model.TPR1e3 || m.Plain.ROCAUC >= m.Model.ROCAUC {
 		out = append(out, fmt.Sprintf("A plain classifier does better than this model on what neither has seen, or as well:"+
 			" %s, mean ROC-AUC %s and %s found at 1 false alarm in 1,000; the model %s and %s.",
-			g.Baseline, num(m.Plain.ROCAUC), percent(m.Plain.TPR3), num(m.Model.ROCAUC), percent(m.Model.TPR3)))
+			g.Baseline, num(m.Plain.ROCAUC), percent(m.Plain.TPR1e3), num(m.Model.ROCAUC), percent(m.Model.TPR1e3)))
 	}
 	for _, rate := range []float64{1e-2, 1e-3} {
 		if few := rate * float64(g.FewestBenign()); few < 10 {
@@ -114,7 +114,7 @@ func PrintGeneralisation(out io.Writer, g *metrics.Generalisation) error {
 	row := func(name, names string, d metrics.Detections) {
 		fmt.Fprintf(w, "%s\t%s", name, names)
 		for _, x := range []metrics.Detection{d.Model, d.Plain} {
-			fmt.Fprintf(w, "\t%s\t%s\t%s", num(x.ROCAUC), percent(x.TPR2), percent(x.TPR3))
+			fmt.Fprintf(w, "\t%s\t%s\t%s", num(x.ROCAUC), percent(x.TPR1e2), percent(x.TPR1e3))
 		}
 		fmt.Fprintln(w)
 	}

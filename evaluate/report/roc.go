@@ -48,8 +48,7 @@ func rocCanvas(title string, negatives int) *canvas {
 	return p
 }
 
-// steps is the ROC curve over the logarithm of its rate: at a rate below the next one only what is reached already
-// counts.
+// steps is the ROC curve over the logarithm of the FPR. It is a step function: TPR rises only at a measured FPR.
 func steps(c *metrics.Curve) plotter.XYs {
 	xy, height := plotter.XYs{}, 0.0
 	for i, f := range c.FPR {

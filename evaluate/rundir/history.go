@@ -47,7 +47,8 @@ func (h History) Best() Epoch {
 	return slices.MinFunc(h, func(a, b Epoch) int { return cmp.Compare(a.ValidationLoss, b.ValidationLoss) })
 }
 
-// Kept is the epoch whose weights a model of an epoch has; zero for an imported model, which has no history.
+// Kept is the epoch of the saved weights; epoch is the number that the model gives. Zero for an imported model, which
+// has no history.
 func (h History) Kept(epoch int) Epoch {
 	if len(h) == 0 {
 		return Epoch{}
@@ -82,8 +83,8 @@ func (r *Run) AddTuning(t Tuning) error {
 	return atomicfile.Write(r.tuningFile(), append(append(before, line...), '\n'))
 }
 
-// Tunings reads what led to the threshold of r.Model; nothing where the threshold is another one since, as after a
-// training that went on.
+// Tunings reads what led to the threshold of r.Model. It returns nothing if the threshold has changed since, for
+// example after more training.
 func (r *Run) Tunings() ([]Tuning, error) {
 	out, err := jsonl.Read[Tuning](r.tuningFile())
 	if errors.Is(err, fs.ErrNotExist) {

@@ -81,7 +81,7 @@ func (r *Run) Arch() string {
 	return r.Config.Arch
 }
 
-// Option is one of the run's by its name; nil where it is zero or missing.
+// Option returns the named training option, nil if zero or missing.
 func (r *Run) Option(name string) any {
 	v := r.Config.Options.ToMap()[name]
 	if fmt.Sprint(v) == "0" {
