@@ -6,9 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
+
+	"github.com/degas-dns/degas/internal/userfile"
 )
 
 // ManifestName is the file that describes a processed data set, beside its splits.
@@ -169,7 +170,7 @@ func (m *Manifest) Split(name string) *SplitReport {
 // ReadManifest reads dataset.json in dir. The error names the file and what to do.
 func ReadManifest(dir string) (*Manifest, error) {
 	path := filepath.Join(dir, ManifestName)
-	data, err := os.ReadFile(path)
+	data, err := userfile.Read(path, userfile.Text)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("open data set: no %s in %s: %w. Try: degas process-data", ManifestName, dir, fs.ErrNotExist)
 	}

@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"os"
 	"path/filepath"
 
 	"github.com/degas-dns/degas/evaluate/metrics"
 	"github.com/degas-dns/degas/evaluate/report"
+	"github.com/degas-dns/degas/internal/userfile"
 	"github.com/degas-dns/degas/model"
 )
 
@@ -18,7 +18,7 @@ import (
 // run, as it is now, has not been evaluated on the test split of its data, and warns if it was on something else.
 func ReadSummary(run string) (map[string]float64, error) {
 	path := SummaryFile(run)
-	data, err := os.ReadFile(path)
+	data, err := userfile.Read(path, userfile.Text)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	} else if err != nil {

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 
 	"github.com/degas-dns/degas/internal/atomicfile"
+	"github.com/degas-dns/degas/internal/userfile"
 )
 
 // Names of the two files in a model directory.
@@ -40,6 +41,9 @@ type Model struct {
 	Producer string `json:"producer,omitempty"`
 }
 
+// maxSpecBytes bounds a file with a Spec: one with thousands of labels has a few hundred kilobytes.
+const maxSpecBytes = 4 << 20
+
 // modelJSON is the layout of model.json.
 type modelJSON struct {
 	FormatVersion int `json:"format_version"`
@@ -51,7 +55,7 @@ type modelJSON struct {
 // ErrNoModel if dir has no SpecFile.
 func Load(dir string) (*Model, error) {
 	path := filepath.Join(dir, SpecFile)
-	data, err := os.ReadFile(path)
+	data, err := userfile.Read(path, maxSpecBytes)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("%s %w: %w", dir, ErrNoModel, err)
 	} else if err != nil {
@@ -62,7 +66,15 @@ func Load(dir string) (*Model, error) {
 		return nil, fmt.Errorf("read %s: %w", path, err)
 	}
 	path = filepath.Join(dir, WeightsFile)
-	if data, err = os.ReadFile(path); err != nil {
+	params, err := m.Spec.Params()
+	if err != nil {
+		return nil, err
+	}
+	limit := int64(maxHeader)
+	for _, p := range params {
+		limit += 4 * int64(p.Size())
+	}
+	if data, err = userfile.Read(path, limit); err != nil {
 		return nil, err
 	}
 	if m.Weights, err = ReadWeights(data); err != nil {

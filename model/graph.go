@@ -15,10 +15,19 @@ var kerasNames = map[string]string{
 	KindMaxPool2D:       "max_pooling2d",
 }
 
+// Bounds of what a Spec may ask for, in values of 4 bytes. They are far above any model for names, and keep a
+// stranger's file from taking the machine's memory.
+const (
+	MaxActivations = 1 << 24 // of all nodes together, for one name: 64 MiB
+	MaxParameters  = 1 << 28 // of all layers together: 1 GiB
+	maxSize        = 1 << 24 // of one field of a layer
+)
+
 // builder lays layers out as nodes.
 type builder struct {
-	nodes []Node
-	seen  map[string]int // how many nodes have a name with this base
+	nodes               []Node
+	seen                map[string]int // how many nodes have a name with this base
+	activations, params float64        // values so far
 }
 
 func (b *builder) add(n Node) Node {
@@ -83,8 +92,14 @@ func (b *builder) single(l Layer, in Node) (Node, error) {
 		return Node{}, errors.New("it reads codes, so only the first layer can be one")
 	}
 	n := Node{Kind: l.Kind, Layer: l, Inputs: []string{in.Name}}
+	if err := l.checkSizes(); err != nil {
+		return Node{}, err
+	}
 	shape, params, err := infer(l, in.Shape)
 	if err != nil {
+		return Node{}, err
+	}
+	if err := b.count(shape, params); err != nil {
 		return Node{}, err
 	}
 	base := l.Kind
@@ -97,6 +112,38 @@ func (b *builder) single(l Layer, in Node) (Node, error) {
 		n.Params = append(n.Params, p)
 	}
 	return b.add(n), nil
+}
+
+// checkSizes refuses fields whose products could overflow.
+func (l *Layer) checkSizes() error {
+	for _, n := range []int{l.Rows, l.Dim, l.Height, l.Width, l.Filters, l.Kernel, l.Pool, l.Units} {
+		if n > maxSize {
+			return fmt.Errorf("a size of %d is more than %d", n, maxSize)
+		}
+	}
+	return nil
+}
+
+// count adds a layer's values to those so far and refuses more than the bounds.
+func (b *builder) count(shape []int, params []Param) error {
+	size := func(shape []int) float64 {
+		n := 1.0
+		for _, d := range shape {
+			n *= float64(d)
+		}
+		return n
+	}
+	b.activations += size(shape)
+	for _, p := range params {
+		b.params += size(p.Shape)
+	}
+	switch {
+	case b.activations > MaxActivations:
+		return fmt.Errorf("one name takes %.3g values up to here, more than %d", b.activations, MaxActivations)
+	case b.params > MaxParameters:
+		return fmt.Errorf("%.3g parameters up to here, more than %d", b.params, MaxParameters)
+	}
+	return nil
 }
 
 // infer returns a layer's output shape and parameters for an input shape.

@@ -6,8 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
+
+	"github.com/degas-dns/degas/internal/userfile"
 )
 
 // SpecVersion is the version of the Spec's JSON written by this package. Readers refuse a higher one.
@@ -134,7 +135,7 @@ func (s *Spec) Graph() ([]Node, error) {
 // ReadSpec reads a Spec from a JSON file. An unknown field is an error, because it is most likely mistyped. Without
 // labels the Spec gets BinaryLabels.
 func ReadSpec(path string) (*Spec, error) {
-	data, err := os.ReadFile(path)
+	data, err := userfile.Read(path, maxSpecBytes)
 	if err != nil {
 		return nil, err
 	}

@@ -139,12 +139,10 @@ func ReadWeights(data []byte) (Weights, error) {
 		return nil, fmt.Errorf("safetensors: header: %w", err)
 	}
 	body := data[8+n:]
-	w := Weights{}
+	delete(header, "__metadata__")
+	w, left := Weights{}, int64(len(body))
 	for name, raw := range header {
-		if name == "__metadata__" {
-			continue
-		}
-		t, err := readTensor(raw, body)
+		t, err := readTensor(raw, body, &left)
 		if err != nil {
 			return nil, fmt.Errorf("safetensors: %s: %w", name, err)
 		}
@@ -153,7 +151,9 @@ func ReadWeights(data []byte) (Weights, error) {
 	return w, nil
 }
 
-func readTensor(raw json.RawMessage, body []byte) (*Tensor, error) {
+// readTensor reads a tensor of the body. left counts the bytes of it that no tensor has had: tensors that share bytes
+// would take more memory than the file.
+func readTensor(raw json.RawMessage, body []byte, left *int64) (*Tensor, error) {
 	var h tensorHeader
 	if err := json.Unmarshal(raw, &h); err != nil {
 		return nil, err
@@ -171,6 +171,9 @@ func readTensor(raw json.RawMessage, body []byte) (*Tensor, error) {
 	from, to := h.Offsets[0], h.Offsets[1]
 	if from < 0 || to < from || to > int64(len(body)) || to-from != 4*size {
 		return nil, fmt.Errorf("bytes %d to %d for shape %v in a body of %d", from, to, h.Shape, len(body))
+	}
+	if *left -= to - from; *left < 0 {
+		return nil, errors.New("tensors share bytes")
 	}
 	t := &Tensor{Shape: h.Shape, Data: make([]float32, size)}
 	for i := range t.Data {

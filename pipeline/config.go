@@ -4,15 +4,17 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"os"
 	"reflect"
 	"regexp"
 	"slices"
 	"strings"
 
-	"github.com/degas-dns/degas/internal/nearest"
-	"github.com/degas-dns/degas/trainer"
 	"github.com/goccy/go-yaml"
+
+	"github.com/degas-dns/degas/internal/nearest"
+	"github.com/degas-dns/degas/internal/userfile"
+	"github.com/degas-dns/degas/internal/yamlfile"
+	"github.com/degas-dns/degas/trainer"
 )
 
 // Config is a pipeline as written in configs/*.yaml. A stage whose section is missing does not run. Paths are relative
@@ -75,12 +77,12 @@ type ExportConfig struct {
 // ReadConfig reads a pipeline. An unknown key is an error that names its line and the nearest known key. Keys that are
 // left out have the defaults of the commands.
 func ReadConfig(path string) (*Config, error) {
-	data, err := os.ReadFile(path)
+	data, err := userfile.Read(path, userfile.Config)
 	if err != nil {
 		return nil, err
 	}
 	var present map[string]any
-	if err := yaml.Unmarshal(data, &present); err != nil {
+	if err := yamlfile.Decode(data, &present); err != nil {
 		return nil, fmt.Errorf("read %s: %w", path, err)
 	}
 	for section, v := range present {
@@ -101,7 +103,7 @@ func ReadConfig(path string) (*Config, error) {
 		c.Train = &TrainConfig{}
 		preset, c.Train.Options = trainer.Recipe(cmp.Or(arch, trainer.Auto), target)
 	}
-	if err := yaml.UnmarshalWithOptions(data, c, yaml.Strict()); err != nil {
+	if err := yamlfile.Decode(data, c, yaml.Strict()); err != nil {
 		return nil, fmt.Errorf("read %s: %w%s", path, err, suggest(err))
 	}
 	if c.Train != nil {

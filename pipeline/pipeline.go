@@ -14,8 +14,10 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/degas-dns/degas/internal/atomicfile"
 	"github.com/gofrs/flock"
+
+	"github.com/degas-dns/degas/internal/atomicfile"
+	"github.com/degas-dns/degas/internal/userfile"
 )
 
 // Stage is one step from files to files.
@@ -110,7 +112,7 @@ func Run(ctx context.Context, stages []Stage, o Options) error {
 // readState reads the state file. If it is missing or unreadable, nothing counts as done.
 func readState(path string) state {
 	var old state
-	data, err := os.ReadFile(path)
+	data, err := userfile.Read(path, userfile.Text)
 	if err != nil || json.Unmarshal(data, &old) != nil || old.Version != 1 || old.Stages == nil || old.Files == nil {
 		return state{Version: 1, Stages: map[string]record{}, Files: map[string]stat{}}
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/internal/atomicfile"
 	"github.com/degas-dns/degas/internal/userfile"
+	"github.com/degas-dns/degas/internal/yamlfile"
 	"github.com/degas-dns/degas/model"
 	"github.com/degas-dns/degas/trainer/tensorboard"
 )
@@ -289,7 +290,7 @@ func ReadConfig(dir string) (*Config, error) {
 		return nil, err
 	}
 	var c Config
-	if err := userfile.YAML(data, &c, yaml.Strict()); err != nil {
+	if err := yamlfile.Decode(data, &c, yaml.Strict()); err != nil {
 		return nil, fmt.Errorf("read %s: %w", path, err)
 	}
 	if c.Version != 1 {

@@ -3,15 +3,16 @@ package main
 import (
 	"cmp"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
+
+	"github.com/urfave/cli/v2"
 
 	"github.com/degas-dns/degas/evaluate"
 	"github.com/degas-dns/degas/evaluate/metrics"
 	"github.com/degas-dns/degas/evaluate/protocol"
 	"github.com/degas-dns/degas/evaluate/report"
-	"github.com/urfave/cli/v2"
+	"github.com/degas-dns/degas/internal/userfile"
 )
 
 func (c *command) evaluate() *cli.Command {
@@ -74,7 +75,7 @@ func (c *command) evaluateAction(ctx *cli.Context) error {
 		err = c.printJSON(m)
 	} else if ctx.Bool("markdown") {
 		var text []byte
-		if text, err = os.ReadFile(filepath.Join(o.Out, "report.md")); err == nil {
+		if text, err = userfile.Read(filepath.Join(o.Out, "report.md"), userfile.Text); err == nil {
 			_, err = c.out.Write(text)
 		}
 	} else if err = report.Print(c.out, m); err == nil {

@@ -42,6 +42,9 @@ func (c *command) generate() *cli.Command {
 	}
 }
 
+// mostNames is how many names of a family generate makes: it holds them in memory.
+const mostNames = 10_000_000
+
 func (c *command) generateAction(ctx *cli.Context) error {
 	if ctx.Bool("list") {
 		return c.listFamilies(ctx)
@@ -51,8 +54,8 @@ func (c *command) generateAction(ctx *cli.Context) error {
 		return usageError{err}
 	}
 	p := synth.Params{Seed: ctx.Uint64("seed"), Count: ctx.Int("count"), Variant: ctx.String("variant")}
-	if p.Count < 1 {
-		return usagef("count %d: must be at least 1", p.Count)
+	if p.Count < 1 || p.Count > mostNames {
+		return usagef("count %d: must be 1 to %d", p.Count, mostNames)
 	}
 	if d := ctx.String("date"); d != "" {
 		if p.Date, err = time.Parse(time.DateOnly, d); err != nil {

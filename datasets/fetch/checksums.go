@@ -8,12 +8,12 @@ import (
 	"fmt"
 	"hash"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 
 	"github.com/degas-dns/degas/internal/atomicfile"
+	"github.com/degas-dns/degas/internal/userfile"
 )
 
 // ChecksumsName is the name of the file, in the directory given to Fetch, that remembers checksums.
@@ -39,7 +39,7 @@ type checksumFile struct {
 // ReadChecksums returns the records of dir by file path; none when dir has no checksums.json.
 func ReadChecksums(dir string) (map[string]Record, error) {
 	name := filepath.Join(dir, ChecksumsName)
-	data, err := os.ReadFile(name)
+	data, err := userfile.Read(name, userfile.Text)
 	if errors.Is(err, fs.ErrNotExist) {
 		return map[string]Record{}, nil
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/degas-dns/degas/internal/atomicfile"
+	"github.com/degas-dns/degas/internal/userfile"
 )
 
 const (
@@ -55,7 +56,7 @@ func (m partMeta) sameFile(o partMeta) bool {
 
 func readMeta(final string) (partMeta, bool) {
 	var m partMeta
-	data, err := os.ReadFile(final + metaSuffix)
+	data, err := userfile.Read(final+metaSuffix, userfile.Text)
 	if err != nil || json.Unmarshal(data, &m) != nil {
 		return partMeta{}, false
 	}

@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 
 	"github.com/degas-dns/degas/datasets"
+	"github.com/degas-dns/degas/internal/userfile"
 )
 
 // SidecarSuffix ends the name of a sidecar: beside names.txt, names.txt.degas.json says what names.txt is.
@@ -33,7 +33,7 @@ type sidecar struct {
 
 // readSidecar reads the sidecar of the file at path. Without one everything is left to the readers.
 func readSidecar(path string) (s sidecar, err error) {
-	f, err := os.Open(path + SidecarSuffix)
+	f, err := userfile.Open(path + SidecarSuffix)
 	if errors.Is(err, fs.ErrNotExist) {
 		return s, nil
 	}

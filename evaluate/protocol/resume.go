@@ -12,6 +12,7 @@ import (
 	"github.com/degas-dns/degas/evaluate/metrics"
 	"github.com/degas-dns/degas/evaluate/rundir"
 	"github.com/degas-dns/degas/internal/atomicfile"
+	"github.com/degas-dns/degas/internal/userfile"
 )
 
 // partial is what a stopped protocol leaves beside its results: another call that is asked the same goes on behind it.
@@ -41,7 +42,7 @@ func (r *runner) key(folds []fold) (string, error) {
 
 // resume reads what an earlier call has measured, if it was asked the same, and gives the number of folds done.
 func (r *runner) resume(key string) (done int, err error) {
-	data, err := os.ReadFile(r.partialPath())
+	data, err := userfile.Read(r.partialPath(), userfile.Text)
 	if errors.Is(err, os.ErrNotExist) {
 		return 0, nil
 	} else if err != nil {

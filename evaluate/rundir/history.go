@@ -6,12 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 
 	"github.com/degas-dns/degas/internal/atomicfile"
 	"github.com/degas-dns/degas/internal/jsonl"
+	"github.com/degas-dns/degas/internal/userfile"
 )
 
 // Epoch is what an evaluation reads of a line of history.jsonl.
@@ -72,7 +72,7 @@ func (r *Run) tuningFile() string { return filepath.Join(r.Dir, "tuning.jsonl") 
 
 // AddTuning notes what was done to the run's model.
 func (r *Run) AddTuning(t Tuning) error {
-	before, err := os.ReadFile(r.tuningFile())
+	before, err := userfile.Read(r.tuningFile(), userfile.Text)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}

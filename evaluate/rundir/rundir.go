@@ -14,6 +14,8 @@ import (
 
 	"github.com/degas-dns/degas/evaluate/metrics"
 	"github.com/degas-dns/degas/internal/atomicfile"
+	"github.com/degas-dns/degas/internal/userfile"
+	"github.com/degas-dns/degas/internal/yamlfile"
 	"github.com/degas-dns/degas/model"
 )
 
@@ -47,13 +49,13 @@ type Config struct {
 func Open(dir string) (*Run, error) {
 	r := &Run{Dir: filepath.Clean(dir)}
 	path := filepath.Join(dir, "config.yaml")
-	data, err := os.ReadFile(path)
+	data, err := userfile.Read(path, userfile.Text)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%s is no run: %w. Try: degas train-model", dir, err)
 	} else if err != nil {
 		return nil, err
 	}
-	if err := yaml.Unmarshal(data, &r.Config); err != nil {
+	if err := yamlfile.Decode(data, &r.Config); err != nil {
 		return nil, fmt.Errorf("read %s: %w", path, err)
 	}
 	_, err = os.Stat(r.SpecFile())
@@ -125,7 +127,7 @@ func (r *Run) Generalisations(fingerprint string) ([]metrics.Generalisation, err
 		if filepath.Ext(path) != ".json" {
 			continue
 		}
-		data, err := os.ReadFile(path)
+		data, err := userfile.Read(path, userfile.Text)
 		if err != nil {
 			return nil, err
 		}

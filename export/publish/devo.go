@@ -9,11 +9,11 @@ import (
 	"mime/multipart"
 	"net/http"
 	"net/url"
-	"os"
 	"path/filepath"
 	"slices"
 
 	"github.com/degas-dns/degas/export"
+	"github.com/degas-dns/degas/internal/userfile"
 )
 
 // standAloneToken is the header of a token made for the ML Model Manager.
@@ -101,7 +101,7 @@ func (d devo) find(ctx context.Context) (id json.RawMessage, err error) {
 
 // upload gives the manager the model's file and returns what the manager found in it.
 func (d devo) upload(ctx context.Context, path string) (*devoImage, error) {
-	data, err := os.ReadFile(path)
+	data, err := userfile.Read(path, userfile.Text)
 	if err != nil {
 		return nil, err
 	}

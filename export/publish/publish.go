@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io/fs"
 	"net/url"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/degas-dns/degas/export"
 	"github.com/degas-dns/degas/export/tfserving"
+	"github.com/degas-dns/degas/internal/userfile"
 )
 
 // Options say under which name, version and rights a model is published. The zero Options take name and version from
@@ -119,7 +119,7 @@ func open(dir string) (*exported, error) {
 		return nil, err
 	}
 	e := &exported{dir: abs}
-	data, err := os.ReadFile(filepath.Join(abs, export.ManifestFile))
+	data, err := userfile.Read(filepath.Join(abs, export.ManifestFile), userfile.Text)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("it is no version directory of export-model: %w", err)
 	} else if err != nil {

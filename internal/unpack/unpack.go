@@ -12,13 +12,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path"
 	"slices"
 	"strings"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/degas-dns/degas/internal/userfile"
 )
 
 // Stream is an opened file: its bytes after decompression. Its Reader is a *Plain if the file was not compressed.
@@ -45,7 +46,7 @@ func (s *Stream) Close() (err error) {
 // File opens the file at path. progress, if not nil, is told the bytes read from disk. Reading stops with ctx's error
 // once ctx is done.
 func File(ctx context.Context, path string, progress func(int64)) (*Stream, error) {
-	f, err := os.Open(path)
+	f, err := userfile.Open(path)
 	if err != nil {
 		return nil, err
 	}
@@ -154,7 +155,7 @@ func TrimSuffix(name string) string {
 
 // IsZip reports whether the file at path begins as a zip does; false if it cannot be opened.
 func IsZip(path string) bool {
-	f, err := os.Open(path)
+	f, err := userfile.Open(path)
 	if err != nil {
 		return false // opening it again reports why
 	}
@@ -166,7 +167,7 @@ func IsZip(path string) bool {
 
 // SHA256 is the checksum of the file at path as it lies on disk, in hexadecimal, and the file's size in bytes.
 func SHA256(ctx context.Context, path string) (sum string, size int64, err error) {
-	f, err := os.Open(path)
+	f, err := userfile.Open(path)
 	if err != nil {
 		return "", 0, err
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"github.com/degas-dns/degas/internal/userfile"
+	"github.com/degas-dns/degas/internal/yamlfile"
 	"github.com/degas-dns/degas/model"
 	"github.com/degas-dns/degas/trainer"
 )
@@ -72,7 +73,7 @@ func ReadConfig(path string) (*Config, error) {
 		Search  map[string]any `yaml:"search"`
 		Options map[string]any `yaml:"options"`
 	}
-	if err := userfile.YAML(data, &before); err != nil {
+	if err := yamlfile.Decode(data, &before); err != nil {
 		return nil, fmt.Errorf("read %s: %w", path, err)
 	}
 	for place, values := range map[string]map[string]any{"search": before.Search, "options": before.Options} {
@@ -88,7 +89,7 @@ func ReadConfig(path string) (*Config, error) {
 		_, c.Options = trainer.Recipe(trainer.Auto, before.Target)
 		c.Options.Blend = 0 // an epoch more for each trial, for families that validation does not hold
 	}
-	if err := userfile.YAML(data, c, yaml.Strict()); err != nil {
+	if err := yamlfile.Decode(data, c, yaml.Strict()); err != nil {
 		return nil, fmt.Errorf("read %s: %w", path, err)
 	}
 	if err := c.check(); err != nil {

@@ -1,4 +1,5 @@
-package userfile
+// Package yamlfile decodes YAML that a stranger may have written.
+package yamlfile
 
 import (
 	"errors"
@@ -12,9 +13,9 @@ import (
 // maxNesting bounds how deeply a configuration's brackets nest. The YAML parser's memory grows with its square.
 const maxNesting = 100
 
-// YAML decodes one YAML document into v. It refuses what fills memory from few bytes (aliases, deep brackets), and what
+// Decode decodes one YAML document into v. It refuses what fills memory from few bytes (aliases, deep brackets), and what
 // would be ignored: a second document.
-func YAML(data []byte, v any, o ...yaml.DecodeOption) error {
+func Decode(data []byte, v any, o ...yaml.DecodeOption) error {
 	depth, documents, content := 0, 1, false
 	for _, t := range lexer.Tokenize(string(data)) {
 		switch t.Type {
