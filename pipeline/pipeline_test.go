@@ -208,6 +208,10 @@ func TestReadConfig(t *testing.T) {
 		"empty":        {"version: 1\nname: x\ntrain:\nprocess: {}\n", "train: is empty"},
 		"no run":       {"version: 1\nname: x\nevaluate: {}\n", "give run"},
 		"not a config": {"- 1\n", "read "},
+		"no number":    {"version: 1\nname: x\nprocess: {max_bad: .nan}\n", "share of bad rows NaN"},
+		"two":          {"version: 1\nname: x\ntrain: {}\n---\nfoo: 1\n", "a second document"},
+		"alias":        {"version: 1\nname: &a x\ntrain: {}\n", "line 2: anchors and aliases"},
+		"a BOM":        {"\xef\xbb\xbfversion: 1\nname: x\ntrain: {arch: lstm}\nexport: {}\n", ""},
 		"fine":         {"version: 1\nname: x\ntrain: {arch: lstm}\nexport: {}\n", ""},
 	} {
 		path := filepath.Join(t.TempDir(), "c.yaml")

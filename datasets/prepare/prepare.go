@@ -88,6 +88,8 @@ func (o Options) resolve() (Options, *Plan, error) {
 		return o, nil, fmt.Errorf("unknown compression %q, known are: none, lz4, zstd", o.Compression)
 	}
 	switch {
+	case !(o.MaxBad >= 0 && o.MaxBad <= 1): // NaN too
+		return o, nil, fmt.Errorf("share of bad rows %g: must be 0 to 1", o.MaxBad)
 	case o.Balance != "" && o.Balance != datasets.BalanceBinary && o.Balance != datasets.BalanceClass:
 		return o, nil, fmt.Errorf("unknown balance %q, known are: %s, %s", o.Balance, datasets.BalanceBinary,
 			datasets.BalanceClass)
