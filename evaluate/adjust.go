@@ -8,6 +8,7 @@ import (
 
 	"github.com/degas-dns/degas/evaluate/metrics"
 	"github.com/degas-dns/degas/evaluate/rundir"
+	"github.com/degas-dns/degas/internal/dirlock"
 )
 
 // ChooseThreshold scores a split of a run, validation unless o says otherwise, and keeps the threshold for a
@@ -21,6 +22,7 @@ func ChooseThreshold(ctx context.Context, o RunOptions, fpr float64) (_ *metrics
 	if err != nil {
 		return nil, err
 	}
+	defer tuned.unlock()
 	t, err := metrics.ChooseThreshold(tuned.sample, tuned.options.Split, fpr)
 	if err != nil {
 		return nil, err
@@ -39,6 +41,7 @@ func Calibrate(ctx context.Context, o RunOptions) (_ *metrics.Calibration, err e
 	if err != nil {
 		return nil, err
 	}
+	defer tuned.unlock()
 	c, err := metrics.FitTemperature(tuned.sample, tuned.options.Split)
 	if err != nil {
 		return nil, err
@@ -71,24 +74,34 @@ func addContext(err *error, what string, o RunOptions) {
 
 // tuning is a run whose model is about to change, with a split that it has scored.
 type tuning struct {
+	unlock  func()
 	options RunOptions // filled in
 	run     *rundir.Run
 	sample  *metrics.Sample
 }
 
-// loadForTuning scores a split that a model may be tuned on: validation, or train, but not test.
+// loadForTuning scores a split that a model may be tuned on: validation, or train, but not test. It locks the run until
+// unlock is called, so that what is saved follows from what was read.
 func loadForTuning(ctx context.Context, o RunOptions) (*tuning, error) {
 	if o.Split == "test" {
 		return nil, errors.New("the test split is for measuring: what is chosen on it would look better than it is." +
 			" Try: --split validation")
 	}
-	run, err := rundir.Open(o.RunDir)
+	unlock, err := dirlock.Lock(o.RunDir)
 	if err != nil {
 		return nil, err
 	}
-	o = o.complete(run, "validation")
-	_, s, err := score(ctx, run, o)
-	return &tuning{o, run, s}, err
+	run, err := rundir.Open(o.RunDir)
+	var s *metrics.Sample
+	if err == nil {
+		o = o.complete(run, "validation")
+		_, s, err = score(ctx, run, o)
+	}
+	if err != nil {
+		unlock()
+		return nil, err
+	}
+	return &tuning{unlock, o, run, s}, nil
 }
 
 // save writes the changed model and notes which command changed it.

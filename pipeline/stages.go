@@ -13,6 +13,7 @@ import (
 	"github.com/degas-dns/degas/evaluate"
 	"github.com/degas-dns/degas/export"
 	"github.com/degas-dns/degas/internal/atomicfile"
+	"github.com/degas-dns/degas/internal/dirlock"
 	"github.com/degas-dns/degas/model"
 	"github.com/degas-dns/degas/trainer"
 )
@@ -164,6 +165,11 @@ func (t *TrainConfig) outputs() []string {
 // training that was stopped is resumed.
 func (t *TrainConfig) train(ctx context.Context, version string, o trainer.Observer) error {
 	final := filepath.Clean(t.Run)
+	unlock, err := dirlock.Lock(final)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	work := filepath.Join(filepath.Dir(final), "."+filepath.Base(final)+".partial")
 	r, err := t.request(work, version)
 	if err != nil {

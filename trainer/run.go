@@ -15,10 +15,10 @@ import (
 	"strings"
 
 	"github.com/goccy/go-yaml"
-	"github.com/gofrs/flock"
 
 	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/internal/atomicfile"
+	"github.com/degas-dns/degas/internal/dirlock"
 	"github.com/degas-dns/degas/internal/userfile"
 	"github.com/degas-dns/degas/internal/yamlfile"
 	"github.com/degas-dns/degas/model"
@@ -82,16 +82,14 @@ var ErrRunExists = errors.New("a run of that name exists")
 // Train does a whole run: reads the splits, fits the model, and leaves config.yaml, history.jsonl, a checkpoint and the
 // best epoch's model in the run's directory.
 func Train(ctx context.Context, r Request, obs Observer) (*Summary, error) {
+	unlock, err := dirlock.Lock(r.Dir)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
 	if err := os.MkdirAll(r.Dir, 0o755); err != nil {
 		return nil, err
 	}
-	lock := flock.New(filepath.Join(r.Dir, ".lock"))
-	if ok, err := lock.TryLock(); err != nil {
-		return nil, fmt.Errorf("lock %s: %w", r.Dir, err)
-	} else if !ok {
-		return nil, fmt.Errorf("run %s is being trained by another process", r.Dir)
-	}
-	defer lock.Unlock()
 	cfg, err := r.config()
 	if err != nil {
 		return nil, err
@@ -327,6 +325,11 @@ func (c *Config) begin() (*model.Model, error) {
 // Import makes a run of a model that was trained elsewhere: config.yaml and the model, no history. from says where the
 // model came from, data is the data set to measure it on.
 func Import(dir string, m *model.Model, target, from, data, version string) error {
+	unlock, err := dirlock.Lock(dir)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	if _, err := os.Stat(filepath.Join(dir, ConfigFile)); err == nil {
 		return fmt.Errorf("%s: %w. Try: another --run", dir, ErrRunExists)
 	}

@@ -6,15 +6,15 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 
+	"github.com/urfave/cli/v2"
+
+	"github.com/degas-dns/degas/internal/dirlock"
 	"github.com/degas-dns/degas/model"
 	"github.com/degas-dns/degas/trainer"
 	"github.com/degas-dns/degas/trainer/cuda/device"
-	"github.com/gofrs/flock"
-	"github.com/urfave/cli/v2"
 )
 
 func (c *command) train() *cli.Command {
@@ -253,19 +253,11 @@ func runDir(runs, name, arch string, resume bool) (string, error) {
 // removeIfEmpty takes back the directory of a run that failed before it had anything to keep, unless another process
 // has locked it.
 func removeIfEmpty(dir string) {
-	lock := flock.New(filepath.Join(dir, ".lock"))
-	if ok, err := lock.TryLock(); err != nil || !ok {
+	unlock, err := dirlock.Lock(dir)
+	if err != nil {
 		return
 	}
-	defer lock.Unlock()
-	entries, err := os.ReadDir(dir)
-	if err != nil || len(entries) > 1 || len(entries) == 1 && entries[0].Name() != ".lock" {
-		return
-	}
-	if runtime.GOOS == "windows" { // which removes no file that is open, here or in another process
-		lock.Unlock()
-	}
-	os.Remove(filepath.Join(dir, ".lock"))
-	os.Remove(dir)
-	os.Remove(filepath.Dir(dir)) // stays unless it is empty
+	os.Remove(dir) // stays unless it is empty, and so does its parent
+	unlock()
+	os.Remove(filepath.Dir(dir))
 }

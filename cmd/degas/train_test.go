@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gofrs/flock"
+	"github.com/degas-dns/degas/internal/dirlock"
 )
 
 // A failed run leaves nothing behind, unless the directory has something in it or is another process's.
@@ -18,8 +18,7 @@ func TestRemoveIfEmpty(t *testing.T) {
 		stays  bool
 	}{
 		"empty":             {},
-		"unlocked":          {file: ".lock"},
-		"locked by another": {file: ".lock", locked: true, stays: true},
+		"locked by another": {locked: true, stays: true},
 		"a run":             {file: "config.yaml", stays: true},
 	} {
 		dir := filepath.Join(t.TempDir(), "runs", "x")
@@ -31,14 +30,15 @@ func TestRemoveIfEmpty(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		lock := flock.New(filepath.Join(dir, ".lock"))
+		unlock := func() {}
 		if tc.locked {
-			if ok, err := lock.TryLock(); err != nil || !ok {
-				t.Fatalf("lock: %v, %v", ok, err)
+			var err error
+			if unlock, err = dirlock.Lock(dir); err != nil {
+				t.Fatal(err)
 			}
 		}
 		removeIfEmpty(dir)
-		lock.Unlock()
+		unlock()
 		if _, err := os.Stat(filepath.Join(dir, tc.file)); (err == nil) != tc.stays {
 			t.Errorf("%s: stays %v, want %v", name, err == nil, tc.stays)
 		}

@@ -11,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/degas-dns/degas/internal/dirlock"
 )
 
 const (
@@ -91,8 +93,14 @@ func Rename(from, to string) error {
 func Stage(parent string) (string, error) { return os.MkdirTemp(parent, unfinished) }
 
 // ReplaceDir lets fill write the directory that becomes to, whose parent it makes if need be. fill gets the path of an
-// empty directory beside to. If fill fails, to stays as it was and nothing of the attempt is left.
+// empty directory beside to. If fill fails, to stays as it was and nothing of the attempt is left. Two processes that
+// replace to at once do not mix: the second gets dirlock.ErrLocked.
 func ReplaceDir(to string, fill func(stage string) error) error {
+	unlock, err := dirlock.Lock(to)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	parent := filepath.Dir(filepath.Clean(to))
 	if err := errors.Join(Recover(to), os.MkdirAll(parent, 0o755)); err != nil {
 		return err

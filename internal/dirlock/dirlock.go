@@ -1,0 +1,46 @@
+// Package dirlock keeps two processes from working on one directory. The lock is a file beside the directory, so that it
+// stays when the directory is replaced.
+package dirlock
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/gofrs/flock"
+)
+
+// ErrLocked is the error of a directory that another process, or another part of this one, works on.
+var ErrLocked = errors.New("another degas works on it")
+
+// Lock takes dir, which need not exist, until unlock is called or the process ends. It makes dir's parent. It does not
+// wait: the error wraps ErrLocked if another holder has dir.
+func Lock(dir string) (unlock func(), err error) {
+	dir = filepath.Clean(dir)
+	path := filepath.Join(filepath.Dir(dir), ".degas-"+filepath.Base(dir)+".lock")
+	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
+		return nil, err
+	}
+	l := flock.New(path)
+	ok, err := l.TryLock()
+	if err != nil {
+		return nil, fmt.Errorf("lock %s: %w", dir, err)
+	}
+	if !ok || !current(l, path) {
+		l.Unlock() //nolint:errcheck // nothing was done
+		return nil, fmt.Errorf("%s: %w. Try: again when that is done", dir, ErrLocked)
+	}
+	return func() {
+		os.Remove(path) // fails on Windows, where the file stays
+		l.Unlock()      //nolint:errcheck // the lock goes with the file in any case
+	}, nil
+}
+
+// current reports whether the file that was locked is still the one at path: its last holder may have removed it after
+// this process had opened it.
+func current(l *flock.Flock, path string) bool {
+	mine, err := l.Stat()
+	there, otherErr := os.Stat(path)
+	return err == nil && otherErr == nil && os.SameFile(mine, there)
+}
