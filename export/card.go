@@ -11,6 +11,7 @@ import (
 	"text/template"
 
 	"github.com/degas-dns/degas/internal/atomicfile"
+	"github.com/degas-dns/degas/internal/printable"
 	"github.com/degas-dns/degas/model"
 )
 
@@ -76,7 +77,8 @@ func describe(dir string, m *model.Model, metrics map[string]float64) error {
 // cardPage is the model card: Hugging Face's form, YAML first (https://huggingface.co/docs/hub/model-cards).
 var cardPage = template.Must(template.New("card").Funcs(template.FuncMap{
 	"keys": func(m map[string]float64) []string { return slices.Sorted(maps.Keys(m)) },
-	"join": func(s []string) string { return strings.Join(s, ", ") },
+	"join": func(s []string) string { return printable.Markdown(strings.Join(s, ", ")) },
+	"md":   printable.Markdown,
 	"json": func(v any) (string, error) { b, err := json.Marshal(v); return string(b), err },
 }).Parse(`---
 library_name: degas
@@ -95,13 +97,13 @@ model-index:
 {{- end}}
 ---
 
-# {{.Name}}
+# {{md .Name}}
 
-A classifier for DNS names, made by {{or .Producer "degas"}}. It tells apart: {{join .Labels}}.` +
+A classifier for DNS names, made by {{md (or .Producer "degas")}}. It tells apart: {{join .Labels}}.` +
 	` {{.Parameters}} parameters.
 
-- **Score**: the probability that a name is not {{index .Labels 0}}. From {{.Threshold}} on a name is called ` +
-	`{{if eq (len .Labels) 2}}{{index .Labels 1}}{{else}}by the likeliest of the other labels{{end}}` +
+- **Score**: the probability that a name is not {{md (index .Labels 0)}}. From {{.Threshold}} on a name is called ` +
+	`{{if eq (len .Labels) 2}}{{md (index .Labels 1)}}{{else}}by the likeliest of the other labels{{end}}` +
 	`{{with .ThresholdFPR}}; that was chosen for a rate of {{.}} false alarms a benign name{{end}}.
 - **Input**: {{.Encoder.Window}} codes a name, called ` + "`{{.Input}}`; `manifest.json`" +
 	` says how a name becomes codes. The SavedModel also takes names.

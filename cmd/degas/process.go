@@ -9,9 +9,11 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/urfave/cli/v2"
+
 	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/datasets/prepare"
-	"github.com/urfave/cli/v2"
+	"github.com/degas-dns/degas/internal/printable"
 )
 
 func (c *command) process() *cli.Command {
@@ -120,7 +122,7 @@ func printManifest(w io.Writer, dir string, m *datasets.Manifest) {
 		fmt.Fprintf(w, "\t%d\n", families(s.ByFamily))
 	}
 	for _, s := range m.Skipped {
-		fmt.Fprintf(w, "skipped\t%s\t%s\n", s.Path, s.Reason)
+		fmt.Fprintf(w, "skipped\t%s\t%s\n", printable.Terminal(s.Path), printable.Terminal(s.Reason))
 	}
 	fmt.Fprintf(w, "\nfingerprint %.16s in %s\nNext: degas train-model%s\n", m.Fingerprint, dir,
 		map[bool]string{false: " " + dir}[dir == "data/processed"])

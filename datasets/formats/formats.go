@@ -7,7 +7,7 @@ package formats
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"io"
 	"path"
 	"strings"
@@ -91,7 +91,7 @@ func Recognize(path string, head []byte) (best Reader, err error) {
 		missed = append(missed, r.Name()+": "+why)
 	}
 	if best == nil {
-		return nil, fmt.Errorf("not recognised (%s)", strings.Join(missed, "; "))
+		return nil, errors.New(strings.Join(missed, "; "))
 	}
 	return best, nil
 }

@@ -430,7 +430,7 @@ func TestNoTies(t *testing.T) {
 
 // Whoever has a file that no format fits learns what each of them missed.
 func TestRecognizeListsWhatIsMissing(t *testing.T) {
-	const want = "not recognised (degas-subset: its lines are not three fields separated by chr(1); " +
+	const want = "degas-subset: its lines are not three fields separated by chr(1); " +
 		"dtqbc: its lines are not a label, 0 or 1, and a name; " +
 		"feed: it is not called bambenek.* or dga-*, and no family is described behind the names; " +
 		"list: no folder or file name tells the class, such as dga, benign or tunnel; " +
@@ -438,7 +438,7 @@ func TestRecognizeListsWhatIsMissing(t *testing.T) {
 		"parquet: it does not begin with PAR1; " +
 		"ranked: its lines are not a rank and a name each; " +
 		"table: no header names a column of names, such as domain; " +
-		"umudga: its path is not that of a list in UMUDGA)"
+		"umudga: its path is not that of a list in UMUDGA"
 	if _, err := Recognize("notes/words.txt", []byte("google.com\n")); err == nil || err.Error() != want {
 		t.Errorf("%v\nwant %s", err, want)
 	}

@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -123,8 +124,8 @@ func TestUMUDGAReadsTheLargestTier(t *testing.T) {
 	}
 }
 
-func TestCompressions(t *testing.T) {
-	const text = "a.com\nb.com\nc.org\n"
+func zstandard(t testing.TB, text string) string {
+	t.Helper()
 	var z bytes.Buffer
 	w, err := zstd.NewWriter(&z)
 	if err != nil {
@@ -132,15 +133,49 @@ func TestCompressions(t *testing.T) {
 	}
 	w.Write([]byte(text))
 	w.Close()
+	return z.String()
+}
+
+// bzipped is text as Python's bz2 compresses it.
+const bzipped = "\x42\x5a\x68\x39\x31\x41\x59\x26\x53\x59\x47\x8d\xf6\x80\x00\x00\x03\x51\x80\x00\x10\x00\x01\x38" +
+	"\x82\x90\x00\x20\x00\x21\xa0\xc4\xd0\x83\x26\x21\x30\x53\x54\xc4\x80\x8d\xcf\x17\x72\x45\x38\x50" +
+	"\x90\x47\x8d\xf6\x80"
+
+// A compressed file that was cut off is an error wherever the cut is, in a zip too: not an empty file, nor a short
+// list.
+func TestCutOffInputs(t *testing.T) {
+	ranking := ""
+	for i := range 900 {
+		ranking += fmt.Sprintf("%d,name%d.com\n", i+1, i)
+	}
+	for name, whole := range map[string]string{
+		"dga/a.txt.bz2": bzipped, "dga/a.txt.zst": zstandard(t, "a.com\nb.com\n"),
+		"dga/a.txt.gz.x": string(gzipped([]byte("a.com\nb.com\n"))), "benign/top.csv.gz.x": string(gzipped([]byte(ranking))),
+		"benign/top.csv.zst": zstandard(t, ranking),
+	} {
+		for _, size := range []int{4, 12, len(whole) / 2, len(whole) * 9 / 10, len(whole) - 1} {
+			cut := whole[:size]
+			for where, files := range map[string]map[string]string{
+				"a file":       {name: cut, "benign/good.txt": "good.com\n"},
+				"a zip member": {"x.zip": zipped(t, map[string]string{name: cut, "benign/good.txt": "good.com\n"})},
+			} {
+				_, err := Run(t.Context(), tree(t, files), t.TempDir(), Options{})
+				if err == nil || !strings.Contains(err.Error(), filepath.Base(name)) {
+					t.Errorf("%s, %d of %d bytes in %s: %v", name, size, len(whole), where, err)
+				}
+			}
+		}
+	}
+}
+
+func TestCompressions(t *testing.T) {
+	const text = "a.com\nb.com\nc.org\n"
 	files := map[string]string{
 		"dga/one.txt.gz":  text,
-		"dga/two.txt.zst": z.String(),
+		"dga/two.txt.zst": zstandard(t, text),
 		"dga/three.txt":   text,
-		// Made by Python's bz2.
-		"dga/seven.bz2": "\x42\x5a\x68\x39\x31\x41\x59\x26\x53\x59\x47\x8d\xf6\x80\x00\x00\x03\x51\x80\x00\x10\x00\x01\x38" +
-			"\x82\x90\x00\x20\x00\x21\xa0\xc4\xd0\x83\x26\x21\x30\x53\x54\xc4\x80\x8d\xcf\x17\x72\x45\x38\x50" +
-			"\x90\x47\x8d\xf6\x80",
-		"dga/four.zip": zipped(t, map[string]string{"inner.txt": text}),
+		"dga/seven.bz2":   bzipped,
+		"dga/four.zip":    zipped(t, map[string]string{"inner.txt": text}),
 		"many.zip": zipped(t, map[string]string{"root/dga/five.txt": text,
 			"root/dga/six.txt.gz": string(gzipped([]byte(text))),
 			"root/LICENSE":        "MIT", "root/notes.txt": "nothing"}),

@@ -29,7 +29,6 @@ import (
 
 	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/datasets/formats"
-	"github.com/degas-dns/degas/internal/atomicfile"
 )
 
 // Options are the options of Run. The zero value is a good default.
@@ -158,10 +157,10 @@ func Run(ctx context.Context, in, out string, o Options) (_ *datasets.Manifest, 
 		return nil, fmt.Errorf("another degas process-data is writing to %s", out)
 	}
 	defer lock.Unlock()
-	if err := atomicfile.Sweep(out); err != nil {
+	if err := removeStale(out); err != nil {
 		return nil, err
 	}
-	temp, err := atomicfile.Stage(out)
+	temp, err := os.MkdirTemp(out, unfinished)
 	if err != nil {
 		return nil, err
 	}
@@ -182,6 +181,23 @@ func Run(ctx context.Context, in, out string, o Options) (_ *datasets.Manifest, 
 	return p.manifest, p.publish(out)
 }
 
+// unfinished are the folders in out for rows and files on their way. Other commands have other names for theirs.
+const unfinished = ".degas-process-*"
+
+// removeStale removes what killed processes left in out. The caller holds the lock, so nobody is using it.
+func removeStale(out string) error {
+	entries, err := os.ReadDir(out)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if ours, _ := filepath.Match(unfinished, e.Name()); ours && e.IsDir() {
+			err = errors.Join(err, os.RemoveAll(filepath.Join(out, e.Name())))
+		}
+	}
+	return err
+}
+
 // nothingRecognised says what is there, and what each format missed in the first file.
 func nothingRecognised(in string, skipped []datasets.Skipped) error {
 	if len(skipped) == 0 {
@@ -192,7 +208,7 @@ func nothingRecognised(in string, skipped []datasets.Skipped) error {
 	for _, s := range skipped[:min(len(skipped), 5)] {
 		names = append(names, s.Path+" ("+s.Reason+")")
 		if detail == "" && s.Detail != "" {
-			detail = fmt.Sprintf(" %s is %s.", s.Path, s.Detail)
+			detail = fmt.Sprintf(" What %s misses: %s.", s.Path, s.Detail)
 		}
 	}
 	if n := len(skipped) - len(names); n > 0 {

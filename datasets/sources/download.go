@@ -147,7 +147,7 @@ func LocalFile(arg string) (path string, ok bool) {
 // names the command that unpacks them.
 func unpackURL(base string) *fetch.Extraction {
 	lower := strings.ToLower(base)
-	for _, ext := range []string{".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.zst"} {
+	for _, ext := range []string{".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.zst", ".xz", ".txz", ".7z"} {
 		if strings.HasSuffix(lower, ext) && len(lower) > len(ext) {
 			return &fetch.Extraction{Into: base + ".d"}
 		}

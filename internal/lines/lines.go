@@ -71,14 +71,10 @@ func trimEnd(line []byte) []byte {
 	return line[:n]
 }
 
-// Peek reads a stream's first HeadSize bytes, and gives them back with a reader that still has them.
+// Peek reads a stream's first HeadSize bytes, and gives them back with a reader that still has them. The error is the
+// stream's: one that was cut off is not one that ends.
 func Peek(in io.Reader) (head []byte, again io.Reader, err error) {
-	head = make([]byte, HeadSize)
-	n, err := io.ReadFull(in, head)
-	head = head[:n]
-	if err == io.EOF || err == io.ErrUnexpectedEOF {
-		return head, bytes.NewReader(head), nil
-	}
+	head, err = io.ReadAll(io.LimitReader(in, HeadSize))
 	return head, io.MultiReader(bytes.NewReader(head), in), err
 }
 

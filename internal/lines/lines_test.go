@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"testing/iotest"
 )
 
 func TestReader(t *testing.T) {
@@ -38,6 +39,16 @@ func TestPeekAndHead(t *testing.T) {
 	}
 	if got := Head([]byte("a\nb\nc"), 2); len(got) != 2 {
 		t.Errorf("%d lines of 2", len(got))
+	}
+}
+
+// A stream that was cut off must not look like one that ends.
+func TestPeekKeepsErrors(t *testing.T) {
+	for _, text := range []string{"", "a.com\n"} {
+		in := io.MultiReader(strings.NewReader(text), iotest.ErrReader(io.ErrUnexpectedEOF))
+		if head, _, err := Peek(in); string(head) != text || err != io.ErrUnexpectedEOF {
+			t.Errorf("%q: %q, %v", text, head, err)
+		}
 	}
 }
 

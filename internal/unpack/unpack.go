@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -66,13 +67,18 @@ func Member(ctx context.Context, m *zip.File, progress func(int64)) (*Stream, er
 	}
 	s := &Stream{closers: []func() error{r.Close}}
 	scale := float64(m.CompressedSize64) / float64(max(m.UncompressedSize64, 1))
-	return s.orClosed(s.decompress(m.Name, &countingReader{ctx, r, progress, scale}, nil))
+	s, err = s.orClosed(s.decompress(m.Name, &countingReader{ctx, r, progress, scale}, nil))
+	if kind := (&KindError{}); errors.As(err, &kind) {
+		return nil, &KindError{kind.Kind, "unpack the archive that it is in, then " + kind.Command}
+	}
+	return s, err
 }
 
 // orClosed is s, or err after closing s.
 func (s *Stream) orClosed(err error) (*Stream, error) {
 	if err != nil {
-		return nil, errors.Join(err, s.Close())
+		s.Close() // which has the same error, or none that matters
+		return nil, err
 	}
 	return s, nil
 }
@@ -130,18 +136,21 @@ func Decompress(name string, r io.Reader, head []byte) (stream io.ReadCloser, pa
 			stream = d.IOReadCloser()
 		}
 	case magic == "7z\xbc\xaf\x27\x1c":
-		return nil, false, &KindError{"7z", fmt.Sprintf("7z x %q", name)}
+		return nil, false, &KindError{"7z", fmt.Sprintf("7z x -o%s %s", quote(filepath.Dir(name)), quote(name))}
 	case magic == "\xfd7zXZ\x00":
-		command := "xz -d %q"
+		command := "xz -d " + quote(name)
 		if lower := strings.ToLower(name); strings.HasSuffix(lower, ".txz") || strings.HasSuffix(lower, ".tar.xz") {
-			command = "tar -xJf %q"
+			command = fmt.Sprintf("tar -C %s -xJf %s", quote(filepath.Dir(name)), quote(name))
 		}
-		return nil, false, &KindError{"xz", fmt.Sprintf(command, name)}
+		return nil, false, &KindError{"xz", command}
 	default:
 		return io.NopCloser(r), false, nil
 	}
 	return stream, true, err
 }
+
+// quote quotes a path for a shell: names of files come from strangers, and users paste commands.
+func quote(path string) string { return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'" }
 
 var suffixes = map[string]bool{".gz": true, ".zip": true, ".zst": true, ".bz2": true}
 
