@@ -20,10 +20,12 @@ func TestSpecsWithinBounds(t *testing.T) {
 		layers []Layer
 		want   string
 	}{
-		"filters that overflow": {[]Layer{embedding, {Kind: KindConv1D, Filters: 1 << 62, Kernel: 3}, pool, head}, "a size of"},
-		"dim that overflows":    {[]Layer{{Kind: KindEmbedding, Rows: 41, Dim: 1 << 61}, pool, head}, "a size of"},
-		"units that overflow":   {[]Layer{embedding, {Kind: KindLSTM, Units: 1 << 62}, head}, "a size of"},
-		"a kernel that wraps":   {[]Layer{embedding, {Kind: KindConv1D, Filters: 1, Kernel: 1 << 62}, pool, head}, "a size of"},
+		"filters that overflow": {[]Layer{embedding, {Kind: KindConv1D, Filters: 1 << 62, Kernel: 3}, pool, head},
+			"a size of"},
+		"dim that overflows":  {[]Layer{{Kind: KindEmbedding, Rows: 41, Dim: 1 << 61}, pool, head}, "a size of"},
+		"units that overflow": {[]Layer{embedding, {Kind: KindLSTM, Units: 1 << 62}, head}, "a size of"},
+		"a kernel that wraps": {[]Layer{embedding, {Kind: KindConv1D, Filters: 1, Kernel: 1 << 62}, pool, head},
+			"a size of"},
 		"wide activations": {
 			[]Layer{embedding, {Kind: KindConv1D, Filters: 1 << 20, Kernel: 1}, pool, head},
 			"one name takes 6.71e+07 values",

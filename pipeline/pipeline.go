@@ -208,8 +208,8 @@ func (r *runner) checkOwned(ctx context.Context, stages []Stage) error {
 	return nil
 }
 
-// interrupted reports whether s was killed when it ran with these parameters and inputs, and what stands in its place may
-// be its output.
+// interrupted reports whether s was killed when it ran with these parameters and inputs, and what stands in its place
+// may be its output.
 func (r *runner) interrupted(s Stage, print string) bool {
 	own, _ := s.Left()
 	return own && print != "" && r.state.Stages[s.Name()].Begun == print
@@ -223,7 +223,7 @@ func (r *runner) owned(ctx context.Context, root string, made map[string]stat) e
 			return nil
 		case err != nil:
 			return err
-		case path != root && strings.HasPrefix(d.Name(), ".degas-"): // a lock, unfinished work
+		case path != root && (strings.HasPrefix(d.Name(), ".degas-") || d.Name() == ".lock"): // locks, unfinished work
 			return nil
 		case d.IsDir():
 			return nil

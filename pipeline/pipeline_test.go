@@ -227,7 +227,8 @@ func TestReadConfig(t *testing.T) {
 		}
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
-		} else if c.Train.Options.Workers != 0 || c.Train.Options.Epochs != 100 || c.Export.Run != "runs/x" || c.Export.To != "models/x/1" {
+		} else if c.Train.Options.Workers != 0 || c.Train.Options.Epochs != 100 || c.Export.Run != "runs/x" ||
+			c.Export.To != "models/x/1" {
 			t.Errorf("%s: defaults %+v %+v", name, c.Train, c.Export)
 		}
 	}

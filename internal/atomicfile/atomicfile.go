@@ -105,7 +105,11 @@ func ReplaceDir(to string, fill func(stage string) error) error {
 	if err := errors.Join(Recover(to), os.MkdirAll(parent, 0o755)); err != nil {
 		return err
 	}
-	stage, err := Stage(parent)
+	prefix := ".degas-" + filepath.Base(filepath.Clean(to)) + "-"
+	if err := removeStages(parent, prefix); err != nil {
+		return err
+	}
+	stage, err := os.MkdirTemp(parent, prefix+"*.tmp")
 	if err != nil {
 		return err
 	}
@@ -114,6 +118,23 @@ func ReplaceDir(to string, fill func(stage string) error) error {
 		return err
 	}
 	return PlaceDir(stage, to)
+}
+
+// removeStages removes what a killed ReplaceDir of the same directory left in parent. The caller holds the directory's
+// lock. MkdirTemp puts digits between prefix and suffix.
+func removeStages(parent, prefix string) error {
+	entries, err := os.ReadDir(parent)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		rest, ours := strings.CutPrefix(e.Name(), prefix)
+		digits, whole := strings.CutSuffix(rest, ".tmp")
+		if ours && whole && digits != "" && strings.Trim(digits, "0123456789") == "" {
+			err = errors.Join(err, removeAll(filepath.Join(parent, e.Name())))
+		}
+	}
+	return err
 }
 
 // PlaceDir syncs the directory stage and moves it to to, beside it. What was at to is removed: a process that is killed

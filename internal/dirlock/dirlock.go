@@ -1,5 +1,5 @@
-// Package dirlock keeps two processes from working on one directory. The lock is a file beside the directory, so that it
-// stays when the directory is replaced.
+// Package dirlock keeps two processes from working on one directory. The lock is a file beside the directory, so that
+// it stays when the directory is replaced.
 package dirlock
 
 import (

@@ -13,8 +13,8 @@ import (
 // maxNesting bounds how deeply a configuration's brackets nest. The YAML parser's memory grows with its square.
 const maxNesting = 100
 
-// Decode decodes one YAML document into v. It refuses what fills memory from few bytes (aliases, deep brackets), and what
-// would be ignored: a second document.
+// Decode decodes one YAML document into v. It refuses what fills memory from few bytes (aliases, deep brackets), and
+// what would be ignored: a second document.
 func Decode(data []byte, v any, o ...yaml.DecodeOption) error {
 	depth, documents, content := 0, 1, false
 	for _, t := range lexer.Tokenize(string(data)) {
