@@ -14,36 +14,34 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/gofrs/flock"
-
 	"github.com/degas-dns/degas/internal/atomicfile"
+	"github.com/degas-dns/degas/internal/dirlock"
 	"github.com/degas-dns/degas/internal/userfile"
 )
 
 // Stage is one step from files to files.
-type Stage interface {
+type Stage struct {
 	// Name is unique in a pipeline.
-	Name() string
+	Name string
 	// Params is what the result depends on besides the contents of the inputs. It is marshalled to JSON.
-	Params() any
-	// Inputs and Outputs are files or directories.
-	Inputs() []string
-	Outputs() []string
+	Params any
+	// Inputs and Outputs give files or directories.
+	Inputs, Outputs func() []string
 	// Replaces are the files and directories that Run replaces whole, whatever is in them.
-	Replaces() []string
+	Replaces []string
 	// Left is asked after a kill, which may have come between putting the output in its place and writing that down:
 	// own is set if what stands there is an output of this kind of stage, whole if it is the output of just these
-	// parameters and inputs, so that nothing is left to do.
-	Left() (own, whole bool)
+	// parameters and inputs, so that nothing is left to do. Nil means neither.
+	Left func() (own, whole bool)
 	// Run does the work. If it is stopped, earlier outputs stay whole, and running it again finishes the work.
-	Run(ctx context.Context) error
+	Run func(ctx context.Context) error
 }
 
-// Observer is told what happens to each stage. Any function may be nil.
+// Observer is told what happens to each stage, by its name. Any function may be nil.
 type Observer struct {
-	Skipped  func(s Stage)
-	Started  func(s Stage)
-	Finished func(s Stage)
+	Skipped  func(stage string)
+	Started  func(stage string)
+	Finished func(stage string)
 }
 
 // Options of a run.
@@ -85,16 +83,11 @@ type state struct {
 // Before any stage runs, Run refuses to replace what the pipeline did not make, or what somebody has changed since,
 // unless o.Force is set.
 func Run(ctx context.Context, stages []Stage, o Options) error {
-	if err := os.MkdirAll(filepath.Dir(o.State), 0o755); err != nil {
+	unlock, err := dirlock.Lock(o.State)
+	if err != nil {
 		return err
 	}
-	lock := flock.New(o.State + ".lock")
-	if ok, err := lock.TryLock(); err != nil {
-		return fmt.Errorf("lock %s: %w", o.State, err)
-	} else if !ok {
-		return fmt.Errorf("another process runs this pipeline (%s.lock)", o.State)
-	}
-	defer lock.Unlock()
+	defer unlock()
 	r := &runner{Options: o, state: readState(o.State)}
 	if !o.Force {
 		if err := r.checkOwned(ctx, stages); err != nil {
@@ -103,7 +96,7 @@ func Run(ctx context.Context, stages []Stage, o Options) error {
 	}
 	for _, s := range stages {
 		if err := r.stage(ctx, s); err != nil {
-			return fmt.Errorf("%s: %w", s.Name(), err)
+			return fmt.Errorf("%s: %w", s.Name, err)
 		}
 	}
 	return nil
@@ -142,11 +135,11 @@ func (r *runner) stage(ctx context.Context, s Stage) error {
 	if r.DryRun {
 		return nil
 	}
-	if _, whole := s.Left(); whole && !r.Force && r.interrupted(s, print) {
+	if own, whole := r.left(s, print); own && whole && !r.Force {
 		call(r.Finished, s)
 		return r.remember(ctx, s, print)
 	}
-	r.state.Stages[s.Name()] = record{Begun: print, Outputs: r.state.Stages[s.Name()].Outputs}
+	r.state.Stages[s.Name] = record{Begun: print, Outputs: r.state.Stages[s.Name].Outputs}
 	if err := r.save(); err != nil {
 		return err
 	}
@@ -157,9 +150,9 @@ func (r *runner) stage(ctx context.Context, s Stage) error {
 	return r.remember(ctx, s, print)
 }
 
-func call(f func(Stage), s Stage) {
+func call(f func(string), s Stage) {
 	if f != nil {
-		f(s)
+		f(s.Name)
 	}
 }
 
@@ -168,7 +161,7 @@ func (r *runner) done(ctx context.Context, s Stage) (print string, done bool, er
 	if print, err = r.fingerprint(ctx, s); err != nil {
 		return "", false, err
 	}
-	rec, ok := r.state.Stages[s.Name()]
+	rec, ok := r.state.Stages[s.Name]
 	if !ok || rec.Fingerprint != print {
 		return print, false, nil
 	}
@@ -195,24 +188,25 @@ func (r *runner) checkOwned(ctx context.Context, stages []Stage) error {
 	for _, s := range stages {
 		print, done, err := r.done(ctx, s)
 		runs = runs || !done || err != nil // later stages run too: their inputs change
-		if !runs || r.interrupted(s, print) {
+		if own, _ := r.left(s, print); own || !runs {
 			continue
 		}
-		for _, root := range s.Replaces() {
+		for _, root := range s.Replaces {
 			if err := r.owned(ctx, root, made); err != nil {
 				return fmt.Errorf("%s would replace %s, but %w. To keep it, move it away. To replace it, use --force",
-					s.Name(), root, err)
+					s.Name, root, err)
 			}
 		}
 	}
 	return nil
 }
 
-// interrupted reports whether s was killed when it ran with these parameters and inputs, and what stands in its place
-// may be its output.
-func (r *runner) interrupted(s Stage, print string) bool {
-	own, _ := s.Left()
-	return own && print != "" && r.state.Stages[s.Name()].Begun == print
+// left is s.Left if s was killed when it ran with these parameters and inputs.
+func (r *runner) left(s Stage, print string) (own, whole bool) {
+	if s.Left == nil || print == "" || r.state.Stages[s.Name].Begun != print {
+		return false, false
+	}
+	return s.Left()
 }
 
 // owned is an error that names a file at or below root which is not one that was made.
@@ -251,7 +245,7 @@ func (r *runner) remember(ctx context.Context, s Stage, print string) error {
 	if err != nil {
 		return err
 	}
-	r.state.Stages[s.Name()] = record{Fingerprint: print, Outputs: outputs}
+	r.state.Stages[s.Name] = record{Fingerprint: print, Outputs: outputs}
 	return r.save()
 }
 
@@ -276,10 +270,10 @@ func (r *runner) fingerprint(ctx context.Context, s Stage) (string, error) {
 	}
 	data, err := json.Marshal(map[string]any{
 		"version": r.Version,
-		"stage":   s.Name(),
-		"params":  s.Params(),
+		"stage":   s.Name,
+		"params":  s.Params,
 		"inputs":  sums,
-		"outputs": s.Replaces(),
+		"outputs": s.Replaces,
 	})
 	if err != nil {
 		return "", err

@@ -18,12 +18,14 @@ type copyStage struct {
 	fail           error
 }
 
-func (s *copyStage) Name() string            { return s.name }
-func (s *copyStage) Params() any             { return s.suffix }
-func (s *copyStage) Inputs() []string        { return []string{s.from} }
-func (s *copyStage) Outputs() []string       { return []string{s.to} }
-func (s *copyStage) Replaces() []string      { return []string{s.to} }
-func (s *copyStage) Left() (own, whole bool) { return true, false }
+func (s *copyStage) stage() Stage {
+	to := func() []string { return []string{s.to} }
+	return Stage{
+		s.name, s.suffix, func() []string { return []string{s.from} }, to, to(),
+		func() (own, whole bool) { return true, false }, s.Run,
+	}
+}
+
 func (s *copyStage) Run(context.Context) error {
 	s.runs++
 	if s.fail != nil {
@@ -91,7 +93,7 @@ func TestRunSkipsWhatIsDone(t *testing.T) {
 		{what: "dry", before: func() { o.DryRun = true }, want: []int{7, 9}},
 	} {
 		step.before()
-		err := Run(context.Background(), []Stage{ab, bc}, o)
+		err := Run(context.Background(), []Stage{ab.stage(), bc.stage()}, o)
 		if (err == nil) != (step.err == "") || err != nil && !strings.Contains(err.Error(), step.err) {
 			t.Fatalf("%s: error %v, want %q", step.what, err, step.err)
 		}
@@ -119,7 +121,7 @@ func TestRunKeepsWhatItDidNotMake(t *testing.T) {
 			}
 			first := &copyStage{name: "first", from: filepath.Join(dir, "from"), to: filepath.Join(dir, "between")}
 			last := &copyStage{name: "last", from: first.to, to: filepath.Join(dir, "to")}
-			err := Run(t.Context(), []Stage{first, last}, Options{State: filepath.Join(dir, "s.json")})
+			err := Run(t.Context(), []Stage{first.stage(), last.stage()}, Options{State: filepath.Join(dir, "s.json")})
 			if err == nil || !strings.Contains(err.Error(), "this pipeline did not make "+last.to) ||
 				!strings.Contains(err.Error(), "--force") || first.runs+last.runs > 0 {
 				t.Errorf("%v after %d and %d runs", err, first.runs, last.runs)
@@ -136,7 +138,7 @@ func TestInputChangesWhileRunning(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := &copyStage{name: "ab", from: from, to: filepath.Join(dir, "b")}
-	o := Options{State: filepath.Join(dir, "s.json"), Version: "1", Observer: Observer{Finished: func(Stage) {
+	o := Options{State: filepath.Join(dir, "s.json"), Version: "1", Observer: Observer{Finished: func(string) {
 		if s.runs == 1 {
 			if err := os.WriteFile(from, []byte("333"), 0o644); err != nil {
 				t.Error(err)
@@ -144,7 +146,7 @@ func TestInputChangesWhileRunning(t *testing.T) {
 		}
 	}}}
 	for i, want := range []int{1, 2, 2} {
-		if err := Run(context.Background(), []Stage{s}, o); err != nil || s.runs != want {
+		if err := Run(context.Background(), []Stage{s.stage()}, o); err != nil || s.runs != want {
 			t.Fatalf("call %d: %d runs, %v; want %d", i+1, s.runs, err, want)
 		}
 	}

@@ -31,7 +31,7 @@ func (c *Config) Stages(version string, h Hooks) []Stage {
 	var out []Stage
 	if d := c.Download; d != nil {
 		to := func() []string { return []string{d.To} }
-		out = append(out, &step{"download-data", d, d.inputs, to, nil, nil, func(ctx context.Context) error {
+		out = append(out, Stage{"download-data", d, d.inputs, to, nil, nil, func(ctx context.Context) error {
 			_, err := sources.Download(ctx, d.To, d.Sources, sources.Options{From: d.From, Progress: h.Download})
 			return err
 		}})
@@ -45,7 +45,7 @@ func (c *Config) Stages(version string, h Hooks) []Stage {
 			_, err := datasets.ReadManifest(p.Out)
 			return err == nil, false
 		}
-		out = append(out, &step{"process-data", p, inputs, outputs, outputs(), left, func(ctx context.Context) error {
+		out = append(out, Stage{"process-data", p, inputs, outputs, outputs(), left, func(ctx context.Context) error {
 			o := p.options()
 			o.Version, o.Progress = version, h.Process
 			_, err := prepare.Run(ctx, p.In, p.Out, o)
@@ -63,7 +63,7 @@ func (c *Config) Stages(version string, h Hooks) []Stage {
 			r, err := t.request(t.Run, version)
 			return true, err == nil && r.Resume && old.Degas == version
 		}
-		out = append(out, &step{"train-model", t, inputs, t.outputs, []string{t.Run}, left, func(ctx context.Context) error {
+		out = append(out, Stage{"train-model", t, inputs, t.outputs, []string{t.Run}, left, func(ctx context.Context) error {
 			return t.train(ctx, version, h.Train)
 		}})
 	}
@@ -74,7 +74,7 @@ func (c *Config) Stages(version string, h Hooks) []Stage {
 		}
 		to := func() []string { return []string{e.Out} }
 		left := func() (own, whole bool) { return evaluate.IsOutput(e.Out), false }
-		out = append(out, &step{"evaluate-model", e, inputs, to, to(), left, func(ctx context.Context) error {
+		out = append(out, Stage{"evaluate-model", e, inputs, to, to(), left, func(ctx context.Context) error {
 			_, err := evaluate.Run(ctx, evaluate.RunOptions{
 				RunDir: e.Run, Data: e.Data, Out: e.Out, Baselines: true, Progress: h.Evaluate,
 			})
@@ -84,34 +84,9 @@ func (c *Config) Stages(version string, h Hooks) []Stage {
 	if e := c.Export; e != nil {
 		to := func() []string { return []string{e.To} }
 		left := func() (own, whole bool) { return export.IsOutput(e.To), false }
-		out = append(out, &step{"export-model", e, e.inputs, to, to(), left, e.export})
+		out = append(out, Stage{"export-model", e, e.inputs, to, to(), left, e.export})
 	}
 	return out
-}
-
-// step is a Stage from its parts. params is a section of the configuration.
-type step struct {
-	name            string
-	params          any
-	inputs, outputs func() []string
-	replaces        []string
-	left            func() (own, whole bool)
-	run             func(context.Context) error
-}
-
-func (s *step) Name() string                  { return s.name }
-func (s *step) Params() any                   { return s.params }
-func (s *step) Inputs() []string              { return s.inputs() }
-func (s *step) Outputs() []string             { return s.outputs() }
-func (s *step) Replaces() []string            { return s.replaces }
-func (s *step) Run(ctx context.Context) error { return s.run(ctx) }
-
-// Left implements Stage.
-func (s *step) Left() (own, whole bool) {
-	if s.left == nil {
-		return false, false
-	}
-	return s.left()
 }
 
 // inside gives the paths of names in dir.

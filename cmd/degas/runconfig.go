@@ -39,8 +39,8 @@ func (c *command) runAction(ctx *cli.Context) error {
 	if ctx.Bool("dry-run") {
 		verb = "would run"
 	}
-	say := func(what string) func(pipeline.Stage) {
-		return func(s pipeline.Stage) { fmt.Fprintf(c.out, "%-16s%s\n", s.Name(), what) }
+	say := func(what string) func(string) {
+		return func(stage string) { fmt.Fprintf(c.out, "%-16s%s\n", stage, what) }
 	}
 	o := pipeline.Options{
 		State:    filepath.Join(".degas", cfg.Name+".json"),
@@ -49,7 +49,7 @@ func (c *command) runAction(ctx *cli.Context) error {
 		DryRun:   ctx.Bool("dry-run"),
 		Observer: pipeline.Observer{Skipped: say("up to date"), Finished: say(verb)},
 	}
-	o.Started = func(s pipeline.Stage) { bar.line("%s …", s.Name()) }
+	o.Started = func(stage string) { bar.line("%s …", stage) }
 	if o.DryRun {
 		o.Started = say(verb)
 	}

@@ -35,8 +35,6 @@ type Options struct {
 	Others []string
 	// UpdateChecksums fetches files again and records what came, instead of enforcing what was known.
 	UpdateChecksums bool
-	// Version ends up in the user agent, "degas/<version>"; "" means the version of this build.
-	Version string
 	// Progress is called with each Event, never concurrently; nil means nobody watches.
 	Progress func(Event)
 }
@@ -60,7 +58,6 @@ func New(o Options) *Client {
 	o.MaxBackoff = cmp.Or(o.MaxBackoff, 30*time.Second)
 	o.StallTimeout = cmp.Or(o.StallTimeout, time.Minute)
 	o.Mirror = strings.TrimRight(o.Mirror, "/")
-	o.Version = cmp.Or(o.Version, buildVersion())
 	return &Client{
 		o:      o,
 		http:   &http.Client{Transport: newTransport(o), CheckRedirect: checkRedirect},
@@ -81,7 +78,7 @@ func (c *Client) newRequest(ctx context.Context, u string) (*http.Request, error
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errPermanent, err)
 	}
-	req.Header.Set("User-Agent", "degas/"+c.o.Version)
+	req.Header.Set("User-Agent", "degas/"+buildVersion())
 	return req, nil
 }
 
