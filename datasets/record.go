@@ -41,6 +41,19 @@ func (c Class) String() string {
 	return fmt.Sprintf("class(%d)", uint8(c))
 }
 
+// Label is what a model's target, "binary", "class" or "family", calls a name of class c. family is "" if nobody gave
+// one: such a malicious name has its class for a label.
+func (c Class) Label(target, family string) string {
+	switch {
+	case c == Benign:
+	case target == "binary":
+		return "malicious"
+	case target == "family" && family != "":
+		return family
+	}
+	return c.String()
+}
+
 // ParseClass reads a name that String gives, in any case. An unknown name's error lists the known ones.
 func ParseClass(s string) (Class, error) {
 	for i, n := range classNames {

@@ -80,7 +80,7 @@ func Labels(ctx context.Context, split *datasets.Split, target string) ([]string
 }
 
 func labelOf(split *datasets.Split, b *datasets.Batch, i int, target string) string {
-	return LabelOf(target, b.Class[i], familyOf(split, b, i))
+	return b.Class[i].Label(target, familyOf(split, b, i))
 }
 
 // familyOf is the family of row i of b, "" for a benign name.
@@ -89,20 +89,6 @@ func familyOf(split *datasets.Split, b *datasets.Batch, i int) string {
 		return ""
 	}
 	return split.Families()[b.Family[i]]
-}
-
-// LabelOf is what a target calls a name of a class and a family, "" where nobody gave one: such a malicious name has
-// its class for a label.
-func LabelOf(target string, c datasets.Class, family string) string {
-	switch {
-	case c == datasets.Benign:
-		return model.BinaryLabels[0]
-	case target == TargetBinary:
-		return model.BinaryLabels[1]
-	case target == TargetFamily && family != "":
-		return family
-	}
-	return c.String()
 }
 
 // maxText is the most text a Set holds: its offsets have 32 bits.

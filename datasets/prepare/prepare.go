@@ -29,6 +29,7 @@ import (
 
 	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/datasets/formats"
+	"github.com/degas-dns/degas/internal/atomicfile"
 )
 
 // Options are the options of Run. The zero value is a good default.
@@ -157,10 +158,7 @@ func Run(ctx context.Context, in, out string, o Options) (_ *datasets.Manifest, 
 		return nil, fmt.Errorf("another degas process-data is writing to %s", out)
 	}
 	defer lock.Unlock()
-	if err := removeStale(out); err != nil {
-		return nil, err
-	}
-	temp, err := os.MkdirTemp(out, unfinished)
+	temp, err := atomicfile.StageFor(out, "process")
 	if err != nil {
 		return nil, err
 	}
@@ -179,23 +177,6 @@ func Run(ctx context.Context, in, out string, o Options) (_ *datasets.Manifest, 
 		return nil, err
 	}
 	return p.manifest, p.publish(out)
-}
-
-// unfinished are the folders in out for rows and files on their way. Other commands have other names for theirs.
-const unfinished = ".degas-process-*"
-
-// removeStale removes what killed processes left in out. The caller holds the lock, so nobody is using it.
-func removeStale(out string) error {
-	entries, err := os.ReadDir(out)
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		if ours, _ := filepath.Match(unfinished, e.Name()); ours && e.IsDir() {
-			err = errors.Join(err, os.RemoveAll(filepath.Join(out, e.Name())))
-		}
-	}
-	return err
 }
 
 // nothingRecognised says what is there, and what each format missed in the first file.

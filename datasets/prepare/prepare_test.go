@@ -348,7 +348,7 @@ func TestProcessCancelled(t *testing.T) {
 
 func TestProcessRemovesStaleWorkAndLocks(t *testing.T) {
 	in, out := sampleTree(t), t.TempDir()
-	stale := filepath.Join(out, ".degas-process-123")
+	stale := filepath.Join(out, ".degas-process-123.partial")
 	if err := os.MkdirAll(stale, 0o755); err != nil {
 		t.Fatal(err)
 	}

@@ -86,7 +86,7 @@ func ScoreSplit(
 			if b.Class[i] != datasets.Benign {
 				family = split.Families()[b.Family[i]]
 			}
-			truth, ok := index[labelOf(target, b.Class[i], family)]
+			truth, ok := index[b.Class[i].Label(target, family)]
 			if !ok {
 				s.Unknown++
 				continue
@@ -117,17 +117,4 @@ func (s *Sample) Rescored(ctx context.Context, m *model.Model) (*Sample, error) 
 	out := *s
 	out.Probabilities = make([]float32, len(s.Probabilities))
 	return &out, c.Probabilities(ctx, s.Names, out.Probabilities)
-}
-
-// labelOf is a name's label for a target, as train-model names targets.
-func labelOf(target string, class datasets.Class, family string) string {
-	switch {
-	case class == datasets.Benign:
-		return model.BinaryLabels[0]
-	case target == "binary":
-		return model.BinaryLabels[1]
-	case target == "family" && family != "":
-		return family
-	}
-	return class.String()
 }

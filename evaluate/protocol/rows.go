@@ -79,7 +79,7 @@ func namesOf(rows []*row) []string {
 }
 
 // label is what a run with a target calls a row.
-func (r *row) label(target string) string { return trainer.LabelOf(target, r.class, r.family) }
+func (r *row) label(target string) string { return r.class.Label(target, r.family) }
 
 // labelsOf are the labels that rows have, benign first.
 func labelsOf(rows []*row, target string) []string {

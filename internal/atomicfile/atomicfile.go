@@ -101,15 +101,11 @@ func ReplaceDir(to string, fill func(stage string) error) error {
 		return err
 	}
 	defer unlock()
-	parent := filepath.Dir(filepath.Clean(to))
-	if err := errors.Join(Recover(to), os.MkdirAll(parent, 0o755)); err != nil {
+	if err := Recover(to); err != nil {
 		return err
 	}
-	prefix := ".degas-" + filepath.Base(filepath.Clean(to)) + "-"
-	if err := removeStages(parent, prefix); err != nil {
-		return err
-	}
-	stage, err := os.MkdirTemp(parent, prefix+"*.tmp")
+	to = filepath.Clean(to)
+	stage, err := StageFor(filepath.Dir(to), filepath.Base(to))
 	if err != nil {
 		return err
 	}
@@ -120,21 +116,25 @@ func ReplaceDir(to string, fill func(stage string) error) error {
 	return PlaceDir(stage, to)
 }
 
-// removeStages removes what a killed ReplaceDir of the same directory left in parent. The caller holds the directory's
-// lock. MkdirTemp puts digits between prefix and suffix.
-func removeStages(parent, prefix string) error {
+// StageFor is Stage for the one process that does such work there, as a lock makes sure. It removes what a killed one
+// left, which Sweep does not.
+func StageFor(parent, work string) (string, error) {
 	entries, err := os.ReadDir(parent)
 	if err != nil {
-		return err
+		return "", err
 	}
+	prefix := ".degas-" + work + "-"
 	for _, e := range entries {
 		rest, ours := strings.CutPrefix(e.Name(), prefix)
-		digits, whole := strings.CutSuffix(rest, ".tmp")
+		digits, whole := strings.CutSuffix(rest, ".partial") // MkdirTemp puts digits between
 		if ours && whole && digits != "" && strings.Trim(digits, "0123456789") == "" {
 			err = errors.Join(err, removeAll(filepath.Join(parent, e.Name())))
 		}
 	}
-	return err
+	if err != nil {
+		return "", err
+	}
+	return os.MkdirTemp(parent, prefix+"*.partial")
 }
 
 // PlaceDir syncs the directory stage and moves it to to, beside it. What was at to is removed: a process that is killed
