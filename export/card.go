@@ -60,11 +60,7 @@ func describe(dir string, m *model.Model, metrics map[string]float64) error {
 		Metrics:      metrics,
 		Files:        files,
 	}
-	data, err := json.MarshalIndent(c, "", "  ")
-	if err != nil {
-		return fmt.Errorf("describe: %w", err)
-	}
-	if err := atomicfile.Write(filepath.Join(dir, ManifestFile), append(data, '\n')); err != nil {
+	if err := atomicfile.WriteJSON(filepath.Join(dir, ManifestFile), c); err != nil {
 		return err
 	}
 	var card bytes.Buffer

@@ -250,11 +250,7 @@ func (r *runner) remember(ctx context.Context, s Stage, print string) error {
 }
 
 func (r *runner) save() error {
-	data, err := json.MarshalIndent(r.state, "", " ")
-	if err != nil {
-		return err
-	}
-	return atomicfile.Write(r.State, data)
+	return atomicfile.WriteJSON(r.State, r.state)
 }
 
 // fingerprint hashes the program's version, the stage's parameters and the contents of its inputs.

@@ -109,11 +109,7 @@ func (s *Store) Save(c Checkpoint) error {
 	if err := atomicfile.Write(filepath.Join(s.Dir, head.Tensors), buf.Bytes()); err != nil {
 		return err
 	}
-	data, err := json.MarshalIndent(head, "", "  ")
-	if err != nil {
-		return fmt.Errorf("save checkpoint: %w", err)
-	}
-	if err := atomicfile.Write(filepath.Join(s.Dir, checkpointFile), append(data, '\n')); err != nil {
+	if err := atomicfile.WriteJSON(filepath.Join(s.Dir, checkpointFile), head); err != nil {
 		return err
 	}
 	if s.History != "" {

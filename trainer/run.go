@@ -259,11 +259,7 @@ func (c *Config) write(dir string) error {
 		return err
 	}
 	if c.spec != nil {
-		text, err := json.MarshalIndent(c.spec, "", "  ")
-		if err != nil {
-			return err
-		}
-		if err := atomicfile.Write(filepath.Join(dir, SpecFile), append(text, '\n')); err != nil {
+		if err := atomicfile.WriteJSON(filepath.Join(dir, SpecFile), c.spec); err != nil {
 			return err
 		}
 	}

@@ -82,11 +82,7 @@ func (l *ledger) put(path string, r Record) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.files[path] = r
-	data, err := json.MarshalIndent(checksumFile{Version: 1, Files: l.files}, "", "  ")
-	if err != nil {
-		return err
-	}
-	return atomicfile.Write(filepath.Join(l.dir, ChecksumsName), append(data, '\n'))
+	return atomicfile.WriteJSON(filepath.Join(l.dir, ChecksumsName), checksumFile{Version: 1, Files: l.files})
 }
 
 // want returns the checksum that f must have, "" when any is right.

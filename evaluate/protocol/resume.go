@@ -71,7 +71,7 @@ func (r *runner) save(key string, folds int, spent time.Duration) error {
 
 // finish writes the result in place of the partial one.
 func (r *runner) finish() error {
-	if err := rundir.WriteJSON(filepath.Join(r.dir(), r.Protocol+".json"), r.result); err != nil {
+	if err := atomicfile.WriteJSON(filepath.Join(r.dir(), r.Protocol+".json"), r.result); err != nil {
 		return err
 	}
 	return os.Remove(r.partialPath())

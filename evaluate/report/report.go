@@ -46,7 +46,7 @@ var markdownTemplate string
 
 // Write writes metrics.json, plots/*.png, report.md and report.html to dir, which exists.
 func Write(dir string, e *Evaluation) error {
-	if err := rundir.WriteJSON(filepath.Join(dir, MetricsFile), e.Metrics); err != nil {
+	if err := atomicfile.WriteJSON(filepath.Join(dir, MetricsFile), e.Metrics); err != nil {
 		return err
 	}
 	p := e.page()
@@ -69,7 +69,7 @@ func WriteComparison(dir string, c *metrics.Comparison) error {
 		return err
 	}
 	return errors.Join(
-		rundir.WriteJSON(filepath.Join(dir, "compare.json"), c), drawCurves(c).save(filepath.Join(dir, "roc.png")))
+		atomicfile.WriteJSON(filepath.Join(dir, "compare.json"), c), drawCurves(c).save(filepath.Join(dir, "roc.png")))
 }
 
 // picture is a plot as the page embeds it.

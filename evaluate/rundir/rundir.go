@@ -13,7 +13,6 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"github.com/degas-dns/degas/evaluate/metrics"
-	"github.com/degas-dns/degas/internal/atomicfile"
 	"github.com/degas-dns/degas/internal/userfile"
 	"github.com/degas-dns/degas/internal/yamlfile"
 	"github.com/degas-dns/degas/model"
@@ -103,15 +102,6 @@ func (r *Run) Seed() uint64 {
 func (r *Run) BeganElsewhere(fingerprint string) bool {
 	c := r.Config
 	return c.From != "" && c.Fingerprint != "" && c.FromDataset != fingerprint
-}
-
-// WriteJSON writes v, indented, to a file that appears whole or not at all.
-func WriteJSON(path string, v any) error {
-	data, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		return err
-	}
-	return atomicfile.Write(path, append(data, '\n'))
 }
 
 // Generalisations reads what protocols found for the run on the data set with a fingerprint.

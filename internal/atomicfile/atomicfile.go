@@ -4,6 +4,7 @@ package atomicfile
 
 import (
 	"bufio"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -53,6 +54,15 @@ func Sweep(dir string) error {
 // Write puts data at path.
 func Write(path string, data []byte) error {
 	return WriteFunc(path, func(w io.Writer) error { _, err := w.Write(data); return err })
+}
+
+// WriteJSON puts v at path as indented JSON.
+func WriteJSON(path string, v any) error {
+	data, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	return Write(path, append(data, '\n'))
 }
 
 // WriteFunc lets write fill the file that becomes path. If write fails, path stays as it was and nothing of the attempt

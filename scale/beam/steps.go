@@ -165,9 +165,5 @@ func (f *summaryFn) ProcessElement(_ string, counts func(*count) bool, shards fu
 		s.Shards = append(s.Shards, r)
 	}
 	slices.SortFunc(s.Shards, func(a, b datasets.SplitReport) int { return strings.Compare(a.File, b.File) })
-	data, err := json.MarshalIndent(s, "", "  ")
-	if err != nil {
-		return fmt.Errorf("summary: %w", err)
-	}
-	return atomicfile.Write(filepath.Join(f.Dir, SummaryFile), append(data, '\n'))
+	return atomicfile.WriteJSON(filepath.Join(f.Dir, SummaryFile), s)
 }

@@ -3,7 +3,6 @@ package tune
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -177,11 +176,7 @@ func better(a, b *Outcome) int {
 
 // write leaves tune.json and trials.png.
 func (r *Result) write() error {
-	data, err := json.MarshalIndent(r, "", "  ")
-	if err != nil {
-		return err
-	}
-	if err := atomicfile.Write(filepath.Join(r.Out, "tune.json"), append(data, '\n')); err != nil {
+	if err := atomicfile.WriteJSON(filepath.Join(r.Out, "tune.json"), r); err != nil {
 		return err
 	}
 	p := chart.New("Trials", "epoch", "validation loss")
