@@ -1,7 +1,6 @@
 package export
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -14,41 +13,50 @@ import (
 	"strings"
 
 	"github.com/degas-dns/degas/export/importer"
+	"github.com/degas-dns/degas/internal/userfile"
 	"github.com/degas-dns/degas/model"
 )
 
-// CheckSums reads dir's SHA256SUMS and every file in it. The error names the file that is missing or has changed.
+// CheckSums compares dir with its SHA256SUMS and returns the files of both, sorted by path. The error names a file that
+// is missing, has changed or is not listed: a list cut short must not pass for a whole one.
 func CheckSums(dir string) ([]File, error) {
-	f, err := os.Open(filepath.Join(dir, SumsFile))
+	list, err := userfile.Read(filepath.Join(dir, SumsFile), userfile.Text)
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	var out []File
-	lines := bufio.NewScanner(f)
-	for n := 1; lines.Scan(); n++ {
-		want, path, ok := strings.Cut(lines.Text(), "  ")
+	want := map[string]string{} // SHA-256 by path
+	n := 0
+	for line := range strings.Lines(string(list)) {
+		n++
+		sum, path, ok := strings.Cut(strings.TrimRight(line, "\r\n"), "  ")
 		if !ok || !filepath.IsLocal(filepath.FromSlash(path)) {
 			return nil, fmt.Errorf("%s: line %d is no checksum of a file in the directory", SumsFile, n)
 		}
-		file, err := sum(filepath.Join(dir, filepath.FromSlash(path)))
-		if err != nil {
-			return nil, err
-		}
-		if file.SHA256 != want {
+		want[path] = sum
+	}
+	files, err := sums(dir)
+	if err != nil {
+		return nil, err
+	}
+	files = slices.DeleteFunc(files, func(f File) bool { return f.Path == SumsFile })
+	for _, f := range files {
+		switch sum, listed := want[f.Path]; {
+		case !listed:
+			return nil, fmt.Errorf("%s is not listed in %s: the list was cut short, or the file came after the export. "+
+				"Try: export-model --overwrite, or move the file away", f.Path, SumsFile)
+		case sum != f.SHA256:
 			return nil, fmt.Errorf("%s has changed since it was exported: its SHA-256 is %s, %s says %s. "+
-				"Try: export-model --overwrite", path, file.SHA256, SumsFile, want)
+				"Try: export-model --overwrite", f.Path, f.SHA256, SumsFile, sum)
 		}
-		file.Path = path
-		out = append(out, file)
+		delete(want, f.Path)
 	}
-	if err := lines.Err(); err != nil {
-		return nil, fmt.Errorf("%s: %w", SumsFile, err)
+	for path := range want {
+		return nil, fmt.Errorf("%s, which %s lists, is missing. Try: export-model --overwrite", path, SumsFile)
 	}
-	if len(out) == 0 {
+	if len(files) == 0 {
 		return nil, fmt.Errorf("%s lists no files", SumsFile)
 	}
-	return out, nil
+	return files, nil
 }
 
 // Verified is the result of Verify.

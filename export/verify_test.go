@@ -1,7 +1,9 @@
 package export_test
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -61,5 +63,43 @@ func TestVerifyFindsChanges(t *testing.T) {
 	}
 	if _, err := export.CheckSums(dir); err == nil || !strings.Contains(err.Error(), "line 1") {
 		t.Errorf("a path outside: %v", err)
+	}
+}
+
+// A list of checksums that was cut short, and a file that came later, are errors. What a person put beside an export
+// stays.
+func TestUnlistedFiles(t *testing.T) {
+	m := exporttest.Cases(t, rand.New(rand.NewPCG(5, 6)), 1)[0].Model
+	dir := filepath.Join(t.TempDir(), "1")
+	again := func() error {
+		_, err := export.Export(t.Context(), m, dir, export.Options{Overwrite: true})
+		return err
+	}
+	if err := again(); err != nil {
+		t.Fatal(err)
+	}
+	list, err := os.ReadFile(filepath.Join(dir, export.SumsFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cut := bytes.LastIndexByte(bytes.TrimSpace(list), '\n') + 1
+	if err := os.WriteFile(filepath.Join(dir, export.SumsFile), list[:cut], 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := export.CheckSums(dir); err == nil || !strings.Contains(err.Error(), "is not listed in SHA256SUMS") {
+		t.Errorf("a list cut short: %v", err)
+	}
+	if err := again(); err != nil {
+		t.Errorf("to mend it: %v", err)
+	}
+	warmup := filepath.Join(dir, "assets.extra", "tf_serving_warmup_requests")
+	if err := errors.Join(os.Mkdir(filepath.Dir(warmup), 0o755), os.WriteFile(warmup, nil, 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	if err := again(); !errors.Is(err, export.ErrExists) || !strings.Contains(err.Error(), "assets.extra/tf_serving") {
+		t.Errorf("beside warm-up requests: %v", err)
+	}
+	if _, err := os.Stat(warmup); err != nil {
+		t.Error(err)
 	}
 }
