@@ -71,8 +71,11 @@ func Run(ctx context.Context, o RunOptions) (*metrics.Metrics, error) {
 	return e.Metrics, e.write()
 }
 
-// write replaces the output directory.
+// write replaces the output directory. Something may have been put there since load looked.
 func (e evaluation) write() error {
+	if err := replaceable(e.options.Out); err != nil {
+		return err
+	}
 	return atomicfile.ReplaceDir(e.options.Out, func(stage string) error { return report.Write(stage, &e.Evaluation) })
 }
 
@@ -160,6 +163,9 @@ func replaceable(out string) error {
 	if !IsOutput(out) {
 		return fmt.Errorf("write the evaluation to %s: it holds no %s and %s and so is no evaluation, which could be "+
 			"replaced: %w", out, report.MetricsFile, report.PageFile, fs.ErrExist)
+	}
+	if err := atomicfile.HoldsOnly(out, report.Files...); err != nil {
+		return fmt.Errorf("write the evaluation to %s: %w", out, err)
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"image/png"
 	"math/rand/v2"
@@ -215,5 +216,35 @@ func TestRunKeepsEarlierOutputOnFailure(t *testing.T) {
 	_, err = evaluate.Run(context.Background(), evaluate.RunOptions{RunDir: filepath.Join(run, "none")})
 	if err == nil || !strings.Contains(err.Error(), "is no run") {
 		t.Errorf("a directory that is no run: %v", err)
+	}
+}
+
+// An evaluation replaces an earlier one, but nothing that somebody else put there.
+func TestRunKeepsWhatOthersWrote(t *testing.T) {
+	run, _ := newRun(t, 4, "binary")
+	o := evaluate.RunOptions{RunDir: run, Out: filepath.Join(t.TempDir(), "out")}
+	notes := filepath.Join(o.Out, "notes.md")
+	write := func() {
+		if err := errors.Join(os.MkdirAll(o.Out, 0o755), os.WriteFile(notes, []byte("mine"), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, tc := range []struct{ before, err string }{
+		{"notes", "is no evaluation, which could be replaced"},
+		{"", ""},
+		{"", ""},
+		{"notes", "it holds notes.md, which degas did not write. Try: move that away first"},
+	} {
+		os.Remove(notes)
+		if tc.before != "" {
+			write()
+		}
+		_, err := evaluate.Run(t.Context(), o)
+		if tc.err == "" && err != nil || tc.err != "" && (err == nil || !strings.Contains(err.Error(), tc.err)) {
+			t.Errorf("error %v, want %q", err, tc.err)
+		}
+		if _, err := os.Stat(notes); (err == nil) != (tc.before != "") {
+			t.Errorf("notes: %v", err)
+		}
 	}
 }

@@ -100,29 +100,14 @@ func replaceable(to string, overwrite bool) error {
 		return fmt.Errorf("it holds no %s and %s and so is no export, which is not overwritten: %w", SumsFile,
 			model.SpecFile, ErrExists)
 	}
-	return onlyOurs(to)
-}
-
-// onlyOurs returns an error that names a file in dir which no Export wrote, such as warm-up requests for TensorFlow
-// Serving.
-func onlyOurs(dir string) error {
 	ours := []string{SumsFile, ManifestFile, CardFile, model.SpecFile, model.WeightsFile}
 	for _, f := range Formats() {
 		ours = append(ours, f.Files...)
 	}
-	return fs.WalkDir(os.DirFS(dir), ".", func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		top, _, below := strings.Cut(path, "/")
-		if below {
-			top += "/"
-		}
-		if !slices.Contains(ours, top) {
-			return fmt.Errorf("it holds %s, which is no part of an export. Move that away, then try again: %w", path, ErrExists)
-		}
-		return nil
-	})
+	if err := atomicfile.HoldsOnly(to, ours...); err != nil {
+		return fmt.Errorf("%w: %w", ErrExists, err)
+	}
+	return nil
 }
 
 // IsOutput reports whether dir is a directory that Export wrote.

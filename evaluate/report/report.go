@@ -38,6 +38,9 @@ const (
 	PageFile    = "report.html"
 )
 
+// Files are the files that Write makes, and the directory of pictures.
+var Files = []string{MetricsFile, PageFile, "report.md", "plots/"}
+
 //go:embed report.html
 var pageTemplate string
 

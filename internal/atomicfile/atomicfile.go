@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/degas-dns/degas/internal/dirlock"
@@ -124,6 +125,21 @@ func ReplaceDir(to string, fill func(stage string) error) error {
 		return err
 	}
 	return PlaceDir(stage, to)
+}
+
+// HoldsOnly returns an error that names a file in dir which is none of ours: what a person put there is not replaced.
+// Names have slashes; one with a slash at its end is a directory of which all is ours.
+func HoldsOnly(dir string, ours ...string) error {
+	return fs.WalkDir(os.DirFS(dir), ".", func(path string, d fs.DirEntry, err error) error {
+		top, _, below := strings.Cut(path, "/")
+		switch {
+		case err != nil || d.IsDir():
+			return err
+		case slices.Contains(ours, path) || below && slices.Contains(ours, top+"/"):
+			return nil
+		}
+		return fmt.Errorf("it holds %s, which degas did not write. Try: move that away first", path)
+	})
 }
 
 // StageFor is Stage for the one process that does such work there, as a lock makes sure. It removes what a killed one
