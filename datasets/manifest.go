@@ -167,8 +167,12 @@ func (m *Manifest) Split(name string) *SplitReport {
 	return nil
 }
 
-// ReadManifest reads dataset.json in dir. The error names the file and what to do.
+// ReadManifest reads dataset.json in dir. The error names the file and what to do. If a process was killed while it put
+// a new version in its place, ReadManifest finishes that first.
 func ReadManifest(dir string) (*Manifest, error) {
+	if err := finish(dir); err != nil {
+		return nil, fmt.Errorf("open data set: finish what a killed process-data began: %w", err)
+	}
 	path := filepath.Join(dir, ManifestName)
 	data, err := userfile.Read(path, userfile.Text)
 	if errors.Is(err, fs.ErrNotExist) {

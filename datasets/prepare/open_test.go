@@ -3,6 +3,7 @@ package prepare
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -133,6 +134,46 @@ func TestBatchesEndWithContext(t *testing.T) {
 	for _, err := range s.Batches(ctx) {
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("error %v", err)
+		}
+	}
+}
+
+// A process that is killed at any step of putting a new version in place leaves the old one, or what the next reader
+// makes the new one of.
+func TestKilledPlacing(t *testing.T) {
+	in := sampleTree(t)
+	want := t.TempDir()
+	mustProcess(t, in, want, Options{Seed: 2})
+	files := []string{"train.arrow", "validation.arrow", "test.arrow", datasets.ManifestName}
+	for moved := range len(files) + 1 {
+		out := t.TempDir()
+		mustProcess(t, in, out, Options{Seed: 1})
+		ready := filepath.Join(out, ".degas-process-ready")
+		if err := os.Mkdir(ready, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		for i, name := range files {
+			to := filepath.Join(ready, name)
+			if i < moved {
+				to = filepath.Join(out, name)
+			}
+			data, err := os.ReadFile(filepath.Join(want, name))
+			if err := errors.Join(err, os.WriteFile(to, data, 0o644)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, name := range datasets.SplitNames() {
+			s, err := datasets.Open(out, name)
+			if err != nil {
+				t.Fatalf("%d moved: %v", moved, err)
+			}
+			s.Close()
+		}
+		if outputBytes(t, out) != outputBytes(t, want) {
+			t.Errorf("%d moved: not the new version", moved)
+		}
+		if _, err := os.Stat(ready); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%d moved: %v", moved, err)
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -274,25 +275,25 @@ func (p *preparation) fingerprint() error {
 	return nil
 }
 
-// publish puts the finished files in place, dataset.json last.
+// publish puts the finished files in place.
 func (p *preparation) publish(out string) error {
 	data, err := p.manifest.Encode()
 	if err != nil {
 		return err
 	}
-	if err := atomicfile.Write(filepath.Join(p.temp, datasets.ManifestName), data); err != nil {
+	stage := filepath.Join(p.temp, "finished")
+	if err := os.Mkdir(stage, 0o755); err != nil {
 		return err
 	}
-	var files []string
-	for _, s := range p.manifest.Splits {
-		files = append(files, s.File)
+	if err := atomicfile.Write(filepath.Join(stage, datasets.ManifestName), data); err != nil {
+		return err
 	}
-	for _, f := range append(files, datasets.ManifestName) {
-		if err := atomicfile.Rename(filepath.Join(p.temp, f), filepath.Join(out, f)); err != nil {
-			return fmt.Errorf("put %s in place: %w", f, err)
+	for _, s := range p.manifest.Splits {
+		if err := atomicfile.Rename(filepath.Join(p.temp, s.File), filepath.Join(stage, s.File)); err != nil {
+			return err
 		}
 	}
-	return nil
+	return datasets.Place(stage, out)
 }
 
 // meter turns the passes' progress into one number.

@@ -133,8 +133,8 @@ func shareOr(v, fallback float64) float64 {
 // dataset.json. Memory is bounded whatever the size of the input; rows wait on the disk of out. The same inputs, seed
 // and options give the same bytes, whatever the number of workers and the memory.
 //
-// What was in out stays as it is until the new files are complete; dataset.json is put in place last. If Run is killed,
-// the next one removes what it left behind. A second Run into the same folder is refused.
+// What was in out stays as it is until the new files are complete, see datasets.Place. If Run is killed, the next one
+// removes what it left behind. A second Run into the same folder is refused.
 func Run(ctx context.Context, in, out string, o Options) (_ *datasets.Manifest, err error) {
 	defer func() {
 		if err != nil {
