@@ -118,7 +118,7 @@ func IsOutput(dir string) bool {
 }
 
 func fill(ctx context.Context, dir string, m *model.Model, chosen []Format, o Options) ([]File, error) {
-	if err := m.Save(dir); err != nil {
+	if err := m.Write(dir); err != nil {
 		return nil, err
 	}
 	for _, f := range chosen {

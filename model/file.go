@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -139,18 +140,25 @@ func (m *Model) Digest() (string, error) {
 	return hex.EncodeToString(sum[:]), nil
 }
 
-// Save writes the model into dir and creates dir if it is missing. Each file appears whole or not at all.
+// Save makes dir the model's directory, in one step: a reader finds the old model or the new one. It refuses a directory
+// that holds anything else.
 func (m *Model) Save(dir string) error {
-	spec, weights, err := m.Files()
+	err := atomicfile.HoldsOnly(dir, SpecFile, WeightsFile)
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		err = atomicfile.ReplaceDir(dir, m.Write)
+	}
 	if err != nil {
 		return fmt.Errorf("save model to %s: %w", dir, err)
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	return nil
+}
+
+// Write writes SpecFile and WeightsFile into the directory dir, each whole or not at all.
+func (m *Model) Write(dir string) error {
+	spec, weights, err := m.Files()
+	if err != nil {
 		return err
 	}
-	// Weights first: a reader that finds model.json finds the weights as well.
-	if err := atomicfile.Write(filepath.Join(dir, WeightsFile), weights); err != nil {
-		return err
-	}
-	return atomicfile.Write(filepath.Join(dir, SpecFile), spec)
+	return errors.Join(atomicfile.Write(filepath.Join(dir, WeightsFile), weights),
+		atomicfile.Write(filepath.Join(dir, SpecFile), spec))
 }
