@@ -8,7 +8,7 @@ import (
 
 	"github.com/degas-dns/degas/evaluate/metrics"
 	"github.com/degas-dns/degas/evaluate/rundir"
-	"github.com/degas-dns/degas/internal/dirlock"
+	"github.com/degas-dns/degas/internal/atomicfile"
 )
 
 // ChooseThreshold scores a split of a run, validation unless o says otherwise, and keeps the threshold for a
@@ -87,7 +87,10 @@ func loadForTuning(ctx context.Context, o RunOptions) (*tuning, error) {
 		return nil, errors.New("the test split is for measuring: what is chosen on it would look better than it is." +
 			" Try: --split validation")
 	}
-	unlock, err := dirlock.Lock(o.RunDir)
+	if _, err := rundir.Open(o.RunDir); err != nil { // else the lock would make the directory
+		return nil, err
+	}
+	unlock, err := atomicfile.Claim(o.RunDir)
 	if err != nil {
 		return nil, err
 	}
@@ -104,12 +107,14 @@ func loadForTuning(ctx context.Context, o RunOptions) (*tuning, error) {
 	return &tuning{unlock, o, run, s}, nil
 }
 
-// save writes the changed model and notes which command changed it.
+// save notes which command changes the model, then writes it: after a kill in between, running the command again makes
+// the same of both.
 func (t *tuning) save(command string, fpr float64) error {
-	if err := t.run.SaveModel(); err != nil {
-		return err
-	}
-	return t.run.AddTuning(rundir.Tuning{
+	err := t.run.AddTuning(rundir.Tuning{
 		Command: command, FPR: fpr, Data: t.options.Data, Split: t.options.Split, Threshold: t.run.Model.Threshold,
 	})
+	if err != nil {
+		return err
+	}
+	return t.run.SaveModel()
 }

@@ -140,8 +140,8 @@ func (m *Model) Digest() (string, error) {
 	return hex.EncodeToString(sum[:]), nil
 }
 
-// Save makes dir the model's directory, in one step: a reader finds the old model or the new one. It refuses a directory
-// that holds anything else.
+// Save makes dir the model's directory, in one step: a reader finds the old model or the new one. It refuses a
+// directory that holds anything else.
 func (m *Model) Save(dir string) error {
 	err := atomicfile.HoldsOnly(dir, SpecFile, WeightsFile)
 	if err == nil || errors.Is(err, fs.ErrNotExist) {

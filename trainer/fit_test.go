@@ -15,8 +15,9 @@ import (
 	"github.com/degas-dns/degas/model"
 	"github.com/degas-dns/degas/trainer"
 
-	_ "github.com/degas-dns/degas/trainer/graph"
 	_ "go4.org/unsafe/assume-no-moving-gc"
+
+	_ "github.com/degas-dns/degas/trainer/graph"
 )
 
 // tiny is a Spec that trains in milliseconds and has every source of randomness: weights, order and dropout.
@@ -283,6 +284,22 @@ func TestDamagedCheckpoint(t *testing.T) {
 	if _, err := trainer.Fit(context.Background(), task, options(2), trainer.Observer{}); err == nil ||
 		!strings.Contains(err.Error(), path) {
 		t.Errorf("error %v does not name %s", err, path)
+	}
+}
+
+// A kill between the checkpoint and the history loses no epoch of the history.
+func TestResumeWritesHistory(t *testing.T) {
+	task := task(t, t.TempDir())
+	task.Store.History = filepath.Join(t.TempDir(), "history.jsonl")
+	for range 2 {
+		if _, err := trainer.Fit(t.Context(), task, options(1), trainer.Observer{}); err != nil {
+			t.Fatal(err)
+		}
+		if data, err := os.ReadFile(task.Store.History); err != nil || bytes.Count(data, []byte("\n")) != 1 {
+			t.Errorf("history %q, %v", data, err)
+		}
+		task.Resume = true
+		os.Remove(task.Store.History)
 	}
 }
 

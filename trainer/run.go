@@ -18,7 +18,6 @@ import (
 
 	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/internal/atomicfile"
-	"github.com/degas-dns/degas/internal/dirlock"
 	"github.com/degas-dns/degas/internal/userfile"
 	"github.com/degas-dns/degas/internal/yamlfile"
 	"github.com/degas-dns/degas/model"
@@ -82,14 +81,11 @@ var ErrRunExists = errors.New("a run of that name exists")
 // Train does a whole run: reads the splits, fits the model, and leaves config.yaml, history.jsonl, a checkpoint and the
 // best epoch's model in the run's directory.
 func Train(ctx context.Context, r Request, obs Observer) (*Summary, error) {
-	unlock, err := dirlock.Lock(r.Dir)
+	unlock, err := atomicfile.Claim(r.Dir)
 	if err != nil {
 		return nil, err
 	}
 	defer unlock()
-	if err := os.MkdirAll(r.Dir, 0o755); err != nil {
-		return nil, err
-	}
 	cfg, err := r.config()
 	if err != nil {
 		return nil, err
@@ -321,7 +317,7 @@ func (c *Config) begin() (*model.Model, error) {
 // Import makes a run of a model that was trained elsewhere: config.yaml and the model, no history. from says where the
 // model came from, data is the data set to measure it on.
 func Import(dir string, m *model.Model, target, from, data, version string) error {
-	unlock, err := dirlock.Lock(dir)
+	unlock, err := atomicfile.Claim(dir)
 	if err != nil {
 		return err
 	}

@@ -2,12 +2,13 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"strings"
+
+	"github.com/urfave/cli/v2"
 
 	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/datasets/convert"
-	"github.com/urfave/cli/v2"
+	"github.com/degas-dns/degas/internal/atomicfile"
 )
 
 func (c *command) convert() *cli.Command {
@@ -45,9 +46,11 @@ func (c *command) convertAction(ctx *cli.Context) error {
 		return usageError{err}
 	}
 	if dir == in {
-		if err := os.MkdirAll(out, 0o755); err != nil {
+		unlock, err := atomicfile.Claim(out)
+		if err != nil {
 			return fmt.Errorf("convert %s: %w", in, err)
 		}
+		defer unlock()
 	}
 	var done []converted
 	for _, split := range splits {

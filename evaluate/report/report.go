@@ -68,9 +68,11 @@ func Write(dir string, e *Evaluation) error {
 
 // WriteComparison writes compare.json and roc.png to dir, which it makes.
 func WriteComparison(dir string, c *metrics.Comparison) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	unlock, err := atomicfile.Claim(dir)
+	if err != nil {
 		return err
 	}
+	defer unlock()
 	return errors.Join(
 		atomicfile.WriteJSON(filepath.Join(dir, "compare.json"), c), drawCurves(c).save(filepath.Join(dir, "roc.png")))
 }

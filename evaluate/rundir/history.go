@@ -1,6 +1,7 @@
 package rundir
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
@@ -70,7 +71,7 @@ type Tuning struct {
 
 func (r *Run) tuningFile() string { return filepath.Join(r.Dir, "tuning.jsonl") }
 
-// AddTuning notes what was done to the run's model.
+// AddTuning notes what is done to the run's model, unless that is the last note already.
 func (r *Run) AddTuning(t Tuning) error {
 	before, err := userfile.Read(r.tuningFile(), userfile.Text)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -80,7 +81,11 @@ func (r *Run) AddTuning(t Tuning) error {
 	if err != nil {
 		return err
 	}
-	return atomicfile.Write(r.tuningFile(), append(append(before, line...), '\n'))
+	line = append(line, '\n')
+	if rest, ok := bytes.CutSuffix(before, line); ok && (len(rest) == 0 || rest[len(rest)-1] == '\n') {
+		return nil
+	}
+	return atomicfile.Write(r.tuningFile(), append(before, line...))
 }
 
 // Tunings reads what led to the threshold of r.Model. It returns nothing if the threshold has changed since, for

@@ -52,6 +52,29 @@ func Sweep(dir string) error {
 	})
 }
 
+// Claim locks the directory dir, makes it if need be, and removes the unfinished files that killed processes left in
+// it. Nobody else may write files there until unlock is called. The error wraps dirlock.ErrLocked if somebody does.
+func Claim(dir string) (unlock func(), err error) {
+	if unlock, err = dirlock.Lock(dir); err != nil {
+		return nil, err
+	}
+	if err = errors.Join(os.MkdirAll(dir, 0o755), removeUnfinished(dir)); err != nil {
+		unlock()
+		return nil, err
+	}
+	return unlock, nil
+}
+
+func removeUnfinished(dir string) error {
+	entries, err := os.ReadDir(dir)
+	for _, e := range entries {
+		if ours, _ := filepath.Match(unfinished, e.Name()); ours && e.Type().IsRegular() {
+			err = errors.Join(err, os.Remove(filepath.Join(dir, e.Name())))
+		}
+	}
+	return err
+}
+
 // Write puts data at path.
 func Write(path string, data []byte) error {
 	return WriteFunc(path, func(w io.Writer) error { _, err := w.Write(data); return err })
