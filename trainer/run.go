@@ -255,9 +255,12 @@ func (c *Config) write(dir string) error {
 		return err
 	}
 	if c.spec != nil {
-		if err := atomicfile.WriteJSON(filepath.Join(dir, SpecFile), c.spec); err != nil {
-			return err
-		}
+		err = atomicfile.WriteJSON(filepath.Join(dir, SpecFile), c.spec)
+	} else if err = os.Remove(filepath.Join(dir, SpecFile)); errors.Is(err, os.ErrNotExist) {
+		err = nil // else it is of a run that was killed before it had a configuration
+	}
+	if err != nil {
+		return err
 	}
 	return atomicfile.Write(filepath.Join(dir, ConfigFile), data)
 }
