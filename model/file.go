@@ -75,7 +75,7 @@ func Load(dir string) (*Model, error) {
 	for _, p := range params {
 		limit += 4 * int64(p.Size())
 	}
-	if data, err = userfile.Read(path, limit); err != nil {
+	if data, err = userfile.Bytes(path, limit); err != nil {
 		return nil, err
 	}
 	if m.Weights, err = ReadWeights(data); err != nil {

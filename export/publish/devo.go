@@ -68,7 +68,7 @@ func toDevo(ctx context.Context, e *exported, base *url.URL, o Options) (r Resul
 	if id != nil && !o.Force {
 		return r, fmt.Errorf("model %s: %w. Try: another --name, or --force", o.Name, export.ErrExists)
 	}
-	image, err := d.upload(ctx, filepath.Join(e.dir, devoFile))
+	image, err := d.upload(ctx, filepath.Join(e.dir, devoFile), e.files[i].Bytes)
 	if err != nil {
 		return r, err
 	}
@@ -99,9 +99,9 @@ func (d devo) find(ctx context.Context) (id json.RawMessage, err error) {
 	return nil, nil
 }
 
-// upload gives the manager the model's file and returns what the manager found in it.
-func (d devo) upload(ctx context.Context, path string) (*devoImage, error) {
-	data, err := userfile.Read(path, userfile.Text)
+// upload gives the manager the model's file of size bytes and returns what the manager found in it.
+func (d devo) upload(ctx context.Context, path string, size int64) (*devoImage, error) {
+	data, err := userfile.Bytes(path, size)
 	if err != nil {
 		return nil, err
 	}

@@ -49,8 +49,14 @@ func kind(m fs.FileMode) string {
 
 const byteOrderMark = "\xef\xbb\xbf"
 
-// Read reads the regular file at path, which must have at most limit bytes, without a UTF-8 byte-order mark.
+// Read reads the text file at path as Bytes does, without a UTF-8 byte-order mark.
 func Read(path string, limit int64) ([]byte, error) {
+	data, err := Bytes(path, limit)
+	return bytes.TrimPrefix(data, []byte(byteOrderMark)), err
+}
+
+// Bytes reads the regular file at path, which must have at most limit bytes.
+func Bytes(path string, limit int64) ([]byte, error) {
 	f, err := Open(path)
 	if err != nil {
 		return nil, err
@@ -63,5 +69,5 @@ func Read(path string, limit int64) ([]byte, error) {
 	if int64(len(data)) > limit {
 		return nil, &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf("it has more than %d bytes", limit)}
 	}
-	return bytes.TrimPrefix(data, []byte(byteOrderMark)), nil
+	return data, nil
 }

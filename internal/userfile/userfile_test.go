@@ -19,6 +19,9 @@ func TestRead(t *testing.T) {
 	if data, err := Read(write("a", "\xef\xbb\xbfabc"), 6); string(data) != "abc" || err != nil {
 		t.Errorf("%q, %v", data, err)
 	}
+	if data, err := Bytes(filepath.Join(dir, "a"), 6); string(data) != "\xef\xbb\xbfabc" || err != nil {
+		t.Errorf("%q, %v", data, err)
+	}
 	hole := write("hole", "")
 	if err := os.Truncate(hole, 40<<30); err != nil {
 		t.Skip(err)
