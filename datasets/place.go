@@ -37,10 +37,7 @@ func finish(dir string) error {
 		return nil
 	}
 	var err error
-	for _, name := range append(SplitNames(), ManifestName) {
-		if name != ManifestName {
-			name += ".arrow"
-		}
+	for _, name := range FileNames() {
 		moved := atomicfile.Rename(filepath.Join(ready, name), filepath.Join(dir, name))
 		if moved != nil && !errors.Is(moved, fs.ErrNotExist) { // else it was moved before
 			err = errors.Join(err, moved)

@@ -106,5 +106,13 @@ var splitNames = [NumSplits]string{"train", "validation", "test"}
 // String is the split's name.
 func (s SplitID) String() string { return splitNames[s] }
 
+// File is the name of the split's file in a data set's folder.
+func (s SplitID) File() string { return s.String() + ".arrow" }
+
+// FileNames lists the files of a data set, ManifestName last.
+func FileNames() []string {
+	return []string{TrainSplit.File(), ValidationSplit.File(), TestSplit.File(), ManifestName}
+}
+
 // SplitNames lists the splits' names; index = SplitID.
 func SplitNames() []string { return slices.Clone(splitNames[:]) }

@@ -38,9 +38,7 @@ func (c *Config) Stages(version string, h Hooks) []Stage {
 	}
 	if p := c.Process; p != nil {
 		inputs := func() []string { return []string{p.In} }
-		outputs := func() []string {
-			return inside(p.Out, "train.arrow", "validation.arrow", "test.arrow", datasets.ManifestName)
-		}
+		outputs := func() []string { return inside(p.Out, datasets.FileNames()...) }
 		left := func() (own, whole bool) {
 			_, err := datasets.ReadManifest(p.Out)
 			return err == nil, false

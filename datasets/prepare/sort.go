@@ -38,7 +38,7 @@ func (p *preparation) write(ctx context.Context) error {
 	batch := &datasets.Columns{}
 	step := p.progress.stage(0.8, 0.95)
 	for id := range datasets.SplitID(datasets.NumSplits) {
-		w, err := datasets.NewSplitWriter(filepath.Join(p.temp, id.String()+".arrow"), families, sources,
+		w, err := datasets.NewSplitWriter(filepath.Join(p.temp, id.File()), families, sources,
 			datasets.SplitMeta{Version: p.o.Version, Fingerprint: p.manifest.Fingerprint, Split: id, Seed: p.o.Seed,
 				Compression: p.o.Compression}, batch)
 		if err != nil {
