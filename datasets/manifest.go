@@ -30,6 +30,8 @@ type Manifest struct {
 
 	Inputs  []InputReport `json:"inputs"`
 	Skipped []Skipped     `json:"skipped"`
+	// Findings are inputs whose names do not look as their labels say.
+	Findings []Finding `json:"findings,omitempty"`
 
 	// RowsIn = Refused + Duplicates + Overridden + Conflicts.Rows + Capped + Balanced + Kept.
 	RowsIn int64 `json:"rows_in"`
@@ -94,11 +96,19 @@ type InputReport struct {
 	Bytes  int64  `json:"bytes"`
 	Reader string `json:"reader"`
 	Source string `json:"source"`
+	// Evidence says what the labels rest on.
+	Evidence *Evidence `json:"evidence,omitempty"`
 	// Rows counts what the reader found, refused rows included.
 	Rows    int64            `json:"rows"`
 	Refused map[string]int64 `json:"refused,omitempty"`
 	// BadLines are the first refused rows as "file:line: reason".
 	BadLines []string `json:"samples,omitempty"`
+}
+
+// Finding is what seems to be wrong with the labels of an input.
+type Finding struct {
+	Path string `json:"path"`
+	Text string `json:"text"`
 }
 
 // Skipped is a file that was not read.

@@ -109,7 +109,7 @@ func (c *command) app() *cli.App {
 
 func (c *command) commands() []*cli.Command {
 	return []*cli.Command{
-		c.download(), c.process(), c.inspect(), c.convert(), c.devices(),
+		c.download(), c.process(), c.describe(), c.inspect(), c.convert(), c.devices(),
 		c.train(), c.threshold(), c.calibrate(), c.evaluate(), c.compare(), c.tune(),
 		c.export(), c.publish(), c.importModel(), c.predict(), c.serve(),
 		c.generate(), c.run(), c.version(),

@@ -3,7 +3,9 @@ package main
 import (
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
+	"os"
 	"runtime/debug"
 	"slices"
 	"strconv"
@@ -12,7 +14,9 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/degas-dns/degas/datasets"
+	"github.com/degas-dns/degas/datasets/formats"
 	"github.com/degas-dns/degas/datasets/prepare"
+	"github.com/degas-dns/degas/internal/atomicfile"
 	"github.com/degas-dns/degas/internal/printable"
 )
 
@@ -39,9 +43,42 @@ func (c *command) process() *cli.Command {
 			&cli.StringFlag{Name: "max-bad", Value: "1%", Usage: "stop when a larger share of a file is refused"},
 			&cli.StringFlag{Name: "compression", Value: "none", Usage: "none, lz4 or zstd"},
 			&cli.IntFlag{Name: "workers", Usage: "0: one a core; the output does not depend on it"},
+			&cli.BoolFlag{Name: "dry-run", Usage: "only say how each file would be read"},
+			&cli.BoolFlag{Name: "strict", Usage: "refuse files whose labels are not certain"},
 			jsonFlag,
 		},
 		Action: action(0, 2, c.processAction),
+	}
+}
+
+func (c *command) describe() *cli.Command {
+	return &cli.Command{
+		Name:      "describe",
+		Usage:     "write a sidecar that says how a raw file is to be read",
+		ArgsUsage: "FILE",
+		Description: "Writes FILE" + formats.SidecarSuffix + " with what degas reads in FILE: columns, and what their\n" +
+			"values mean. Edit it: process-data does as it says.\n\n" +
+			"Example: degas describe data/raw/mine/export.csv",
+		Action: action(1, 1, func(ctx *cli.Context) error {
+			file := ctx.Args().First()
+			sidecar := file + formats.SidecarSuffix
+			if _, err := os.Lstat(sidecar); err == nil {
+				return fmt.Errorf("%s exists. Edit it, or remove it first", sidecar)
+			}
+			text, open, err := formats.Describe(ctx.Context, file)
+			if err != nil {
+				return err
+			}
+			if err := atomicfile.Write(sidecar, text); err != nil {
+				return err
+			}
+			next := "Edit it where it is wrong."
+			if open {
+				next = "Replace each ? by benign, dga, tunnel or skip."
+			}
+			_, err = fmt.Fprintf(c.out, "%swrote %s. %s\n", text, sidecar, next)
+			return err
+		}),
 	}
 }
 
@@ -58,6 +95,9 @@ func (c *command) processAction(ctx *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	if ctx.Bool("dry-run") {
+		return c.survey(ctx)
+	}
 	bar := c.progress()
 	defer bar.close()
 	out := argument(ctx, 1, "data/processed")
@@ -66,6 +106,7 @@ func (c *command) processAction(ctx *cli.Context) error {
 		Test: prepare.Share(ctx.Float64("test")), Memory: memory, MaxBad: prepare.Share(maxBad),
 		Workers: ctx.Int("workers"), Compression: ctx.String("compression"), Split: ctx.String("split"),
 		HoldoutFamilies: ctx.StringSlice("holdout-family"), Balance: balance, CapFamily: ctx.Int64("cap-family"),
+		Strict: ctx.Bool("strict"), Announce: func(r []formats.Reading) { c.announce(r) },
 		Version: release, Progress: bar.counting("process", "B"),
 	}
 	if _, err := o.Plan(); err != nil {
@@ -77,7 +118,64 @@ func (c *command) processAction(ctx *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	for _, f := range m.Findings {
+		slog.Warn("check this label", "file", f.Path, "finding", f.Text)
+	}
 	return c.show(ctx, m, func(w io.Writer) { printManifest(w, out, m) })
+}
+
+// survey says how each file would be read.
+func (c *command) survey(ctx *cli.Context) error {
+	readings, skipped, err := prepare.Survey(ctx.Context, argument(ctx, 0, defaultRaw))
+	if err != nil {
+		return err
+	}
+	found := struct {
+		Files   []formats.Reading  `json:"files"`
+		Skipped []datasets.Skipped `json:"skipped"`
+	}{readings, skipped}
+	return c.show(ctx, found, func(w io.Writer) {
+		for _, r := range readings {
+			fmt.Fprintln(w, readingLine(r))
+		}
+		printSkipped(w, skipped)
+	})
+}
+
+// announce says before the work how each file is read.
+func (c *command) announce(readings []formats.Reading) {
+	if c.quiet {
+		return
+	}
+	for _, r := range readings {
+		fmt.Fprintln(c.err, readingLine(r))
+	}
+}
+
+// readingLine is one line on how a file is read. What is not certain is marked.
+func readingLine(r formats.Reading) string {
+	if r.Error != "" {
+		return printable.Terminal(r.Path + ": cannot be read: " + r.Error)
+	}
+	text := fmt.Sprintf("%s: %s, names: %s, class: %s", r.Path, r.Reader, r.Names, r.Class)
+	var words []string
+	for _, v := range r.Values[:min(len(r.Values), 6)] {
+		words = append(words, fmt.Sprintf("%s = %s (%d)", v.Value, v.Class, v.Rows))
+	}
+	if n := len(r.Values) - len(words); n > 0 {
+		words = append(words, fmt.Sprintf("and %d more", n))
+	}
+	if len(words) > 0 {
+		text += " [" + strings.Join(words, ", ") + "]"
+	}
+	if r.Family != "" {
+		text += ", family: " + r.Family
+	}
+	text += ", such as " + strings.Join(r.Examples[:min(len(r.Examples), 3)], ", ")
+	if r.Guess != "" {
+		text += ". NOT CERTAIN: " + r.Guess
+	}
+	return printable.Terminal(text)
 }
 
 // balanceOf is what --balance and --balance-classes ask for.
@@ -121,11 +219,15 @@ func printManifest(w io.Writer, dir string, m *datasets.Manifest) {
 		}
 		fmt.Fprintf(w, "\t%d\n", families(s.ByFamily))
 	}
-	for _, s := range m.Skipped {
-		fmt.Fprintf(w, "skipped\t%s\t%s\n", printable.Terminal(s.Path), printable.Terminal(s.Reason))
-	}
+	printSkipped(w, m.Skipped)
 	fmt.Fprintf(w, "\nfingerprint %.16s in %s\nNext: degas train-model%s\n", m.Fingerprint, dir,
 		map[bool]string{false: " " + dir}[dir == "data/processed"])
+}
+
+func printSkipped(w io.Writer, skipped []datasets.Skipped) {
+	for _, s := range skipped {
+		fmt.Fprintf(w, "skipped\t%s\t%s\n", printable.Terminal(s.Path), printable.Terminal(s.Reason))
+	}
 }
 
 func from(split, day string) string {

@@ -25,6 +25,9 @@ func Discover(ctx context.Context, root string) (inputs []*Input, skipped []data
 	}
 	for _, f := range files {
 		found, skips, err := f.inputs(ctx)
+		if _, unclear := errors.AsType[*unclearError](err); unclear {
+			return nil, nil, fmt.Errorf("read %s: %w. To start a sidecar: degas describe %s", f.path, err, f.path)
+		}
 		if err != nil {
 			return nil, nil, fmt.Errorf("read %s: %w", f.path, err)
 		}
@@ -60,6 +63,9 @@ func listFiles(ctx context.Context, root string) (files []*diskFile, skipped []d
 // ignoredFile reports whether to leave out a file that comes with data sets and holds no rows (README, checksums, …).
 func ignoredFile(rel string) bool {
 	base := strings.ToUpper(path.Base(rel))
+	if strings.HasSuffix(base, strings.ToUpper(SidecarSuffix)) {
+		return true
+	}
 	for _, p := range []string{"LICENSE", "LICENCE", "README", "COPYING", "NOTICE", "CITATION", "SHA256SUMS",
 		"CHANGELOG"} {
 		if strings.HasPrefix(base, p) {
@@ -67,7 +73,7 @@ func ignoredFile(rel string) bool {
 		}
 	}
 	switch path.Ext(base) {
-	case ".MD", ".JSON", ".SHA256", ".LOCK", ".PART", ".PARTIAL", ".TMP", ".BAK", ".PDF", ".PNG", ".PY", ".IPYNB":
+	case ".MD", ".SHA256", ".LOCK", ".PART", ".PARTIAL", ".TMP", ".BAK", ".PDF", ".PNG", ".PY", ".IPYNB":
 		return true
 	}
 	return false

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/internal/lines"
 )
 
@@ -57,8 +58,9 @@ func dtqbcHeader(line []byte) bool {
 
 func (dtqbcReader) Read(ctx context.Context, in io.Reader, f FileInfo, sink Sink) error {
 	multi := dtqbcMulti.MatchString(f.Path)
-	words := newLabeller("tunnel/")
+	words := newLabeller("tunnel/", true)
 	first := true
+	sink.Evidence(&datasets.Evidence{Names: "column qname", Class: "column label", Family: "zone of the name"})
 	var fields [][]byte
 	return eachLine(in, sink, func(line int64, text []byte) error {
 		if first {

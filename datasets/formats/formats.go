@@ -48,6 +48,8 @@ type Sink interface {
 	Record(line int64, r datasets.Record) error
 	// Refuse counts a row that is no record. reason is one of few fixed texts: refusals are counted by it.
 	Refuse(line int64, reason string) error
+	// Evidence takes what the labels rest on, before the first record. The reader completes it until Read returns.
+	Evidence(e *datasets.Evidence)
 }
 
 // FileInfo is what a reader may know about the file it reads.
@@ -58,6 +60,9 @@ type FileInfo struct {
 	Class *datasets.Class
 	// Family is the sidecar's, "" without.
 	Family string
+	// columns says which column is the name, class or family, and declared what values mean: the sidecar's.
+	columns  map[string]string
+	declared map[string]label
 	// TempDir is where a reader may put temporary files of its own; it removes them.
 	TempDir string
 }

@@ -2,6 +2,7 @@ package formats
 
 import (
 	"archive/zip"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -110,8 +111,33 @@ func (in *Input) Read(ctx context.Context, tempDir string, progress func(int64),
 		return err
 	}
 	defer s.Close()
-	info := FileInfo{Path: in.path, Class: in.sidecar.class, Family: in.sidecar.Family, TempDir: tempDir}
-	return in.reader.Read(ctx, s.Reader, info, sink)
+	if in.sidecar.class != nil || in.sidecar.Family != "" {
+		sink = declaredSink{sink, in}
+	}
+	return in.reader.Read(ctx, s.Reader, in.info(tempDir), sink)
+}
+
+// declaredSink is a Sink of an input whose sidecar says what its rows are.
+type declaredSink struct {
+	Sink
+	in *Input
+}
+
+// Evidence implements Sink.
+func (d declaredSink) Evidence(e *datasets.Evidence) {
+	if d.in.sidecar.class != nil {
+		e.Class, e.Guess = "sidecar", ""
+	}
+	if d.in.sidecar.Family != "" {
+		e.Family = "sidecar"
+	}
+	d.Sink.Evidence(e)
+}
+
+// info is what readers are told of the input.
+func (in *Input) info(tempDir string) FileInfo {
+	return FileInfo{Path: in.path, Class: in.sidecar.class, Family: in.sidecar.Family, TempDir: tempDir,
+		columns: in.sidecar.Columns, declared: in.sidecar.declared}
 }
 
 func (in *Input) open(ctx context.Context, progress func(int64)) (*unpack.Stream, error) {
@@ -126,6 +152,9 @@ func (in *Input) recognize(ctx context.Context) (skip, detail string, err error)
 	if in.sidecar.Format != "" {
 		in.reader, err = Lookup(in.sidecar.Format)
 		return "", "", err
+	}
+	if len(in.sidecar.Columns)+len(in.sidecar.Classes) > 0 {
+		return "", "", in.recognizeTable(ctx)
 	}
 	head, err := in.head(ctx)
 	if _, ok := errors.AsType[*unpack.KindError](err); ok {
@@ -145,15 +174,51 @@ func (in *Input) recognize(ctx context.Context) (skip, detail string, err error)
 	if err == nil {
 		return "", "", nil
 	}
-	if _, column, _ := rankedShape(head); column < 0 {
-		return "not recognised", err.Error(), nil
-	}
-	if in.sidecar.class == nil {
-		return "the numbers beside the names are no ranking: if they are classes, add a header, such as domain,class",
-			"", nil
+	_, column, _ := rankedShape(head)
+	if column < 0 || in.sidecar.class == nil {
+		skip, unclear := whyNoTable(head, in.info(""))
+		if skip == notRecognised {
+			detail = err.Error()
+		}
+		return skip, detail, unclear
 	}
 	in.reader = rankedReader{} // whatever the numbers are, the sidecar's class counts
 	return "", "", nil
+}
+
+// whyNoTable says what a file that looks like a table lacks. unclear is set if its labels cannot be told.
+func whyNoTable(head []byte, f FileInfo) (skip string, unclear error) {
+	var err error
+	if isJSON(head) {
+		_, err = jsonColumns(head, f)
+	} else {
+		_, err = tableIn(head, f)
+	}
+	if _, ok := errors.AsType[*unclearError](err); ok {
+		return "", err
+	}
+	if err == nil || err == errNoTable || err == errNoNames {
+		return notRecognised, nil
+	}
+	return notRecognised + ": " + err.Error(), nil
+}
+
+const notRecognised = "not recognised"
+
+// recognizeTable chooses the reader of a file whose sidecar speaks of columns.
+func (in *Input) recognizeTable(ctx context.Context) error {
+	head, err := in.head(ctx)
+	switch {
+	case err != nil:
+		return err
+	case bytes.HasPrefix(head, []byte("PAR1")):
+		in.reader = parquetReader{}
+	case isJSON(head):
+		in.reader = jsonReader{}
+	default:
+		in.reader = tableReader{}
+	}
+	return nil
 }
 
 func (in *Input) head(ctx context.Context) ([]byte, error) {

@@ -1,72 +1,148 @@
 package formats
 
 import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/internal/lines"
 )
 
-// classWords are the values of class columns that name a class. Other words name a family: DGTA-BENCH, UMUDGA's tables
-// and DTQBC's have one column for both.
-var classWords = map[string]datasets.Class{
-	"0": benign, "benign": benign, "legit": benign, "legitimate": benign, "normal": benign, "alexa": benign,
-	"good": benign, "white": benign, "false": benign, "clean": benign,
-	"1": dga, "dga": dga, "malicious": dga, "malware": dga, "bad": dga, "true": dga, "~normal": dga, "black": dga,
-	"tunnel": tunnel, "tunneling": tunnel, "tunnelling": tunnel, "dns_tunnel": tunnel,
-}
-
-// labeller turns the values of a class column into classes. Columns repeat few values, so it remembers them.
+// labeller turns the values of a class column into classes, and counts them. Columns repeat few values, so it remembers
+// them.
 type labeller struct {
-	positive datasets.Class // what "1", "malicious", … mean in this file; "dga" is always DGA
-	seen     map[string]label
+	positive datasets.Class   // what "1", "malicious", … mean in this file; "dga" is always DGA
+	inverted bool             // the header asks whether a name is benign: "yes" means benign
+	families bool             // the layout has one column for both: an unknown word is a family
+	declared map[string]label // what the sidecar says of values, which are folded as foldWord does
+
+	seen    map[string]*label
+	strange map[string]*strangeWord
 }
 
+// label is what a value says. ok is false when it names neither a class nor a family.
 type label struct {
 	class  datasets.Class
 	family string
 	ok     bool
+	skip   bool // the sidecar says to leave such rows out
+	rows   int64
+}
+
+// strangeWord is a value that says nothing, and the first rows that have it.
+type strangeWord struct {
+	rows     int64
+	examples []string
 }
 
 // maxLabels bounds what a labeller remembers; a class column has few values.
 const maxLabels = 4096
 
-func newLabeller(path string) *labeller {
-	l := &labeller{positive: dga, seen: map[string]label{}}
+// newLabeller makes a labeller for a file at path. families is set for layouts whose class column names families too.
+func newLabeller(path string, families bool) *labeller {
+	l := &labeller{positive: dga, families: families, seen: map[string]*label{}, strange: map[string]*strangeWord{}}
 	if h := hintOf(path); h.known && h.class == tunnel {
 		l.positive = tunnel
 	}
 	return l
 }
 
-// label reads a value. ok is false when it names neither a class nor a family.
+// label reads a value.
 func (l *labeller) label(value []byte) label {
 	if got, ok := l.seen[string(value)]; ok {
-		return got
+		got.rows++
+		return *got
 	}
-	s := strings.ToLower(strings.TrimSpace(string(value)))
-	var got label
-	if c, ok := classWords[s]; ok {
-		if c == dga && s != "dga" {
-			c = l.positive
-		}
-		got = label{class: c, ok: true}
-	} else if f := datasets.NormalizeFamily(s); f != "" && strings.Trim(f, "0123456789.-_") != "" {
-		got = label{class: dga, family: f, ok: true}
-		if tunnelTools[f] {
-			got.class = tunnel
-		}
-	}
+	got := l.read(string(value))
+	got.rows = 1
 	if len(l.seen) < maxLabels {
-		l.seen[string(value)] = got
+		l.seen[string(value)] = &got
 	}
 	return got
 }
 
-// tunnelTools are the families that make a record a tunnel where a file has one column for class and family.
-var tunnelTools = map[string]bool{
-	"iodine": true, "dns2tcp": true, "dnscapy": true, "tuns": true, "dnscat": true, "dnscat2": true, "ozymandns": true,
-	"dnstt": true, "dnspot": true, "tcp-over-dns": true, "heyoka": true, "dnsexfiltrator": true, "cobaltstrike": true,
+func (l *labeller) read(value string) label {
+	if d, ok := l.declared[foldWord(value)]; ok {
+		return d
+	}
+	m, plain := meaningOf(value)
+	if plain && l.inverted {
+		m = m.denied()
+	}
+	switch m {
+	case good:
+		return label{class: benign, ok: true}
+	case bad:
+		return label{class: l.positive, ok: true}
+	case isDGA:
+		return label{class: dga, ok: true}
+	case isTunnel:
+		return label{class: tunnel, ok: true}
+	}
+	family, class, known := familyOf(value)
+	if known || l.families && strings.Trim(family, "0123456789.-_") != "" {
+		return label{class: class, family: family, ok: true}
+	}
+	return label{}
+}
+
+// note keeps a row whose value says nothing, for err.
+func (l *labeller) note(value []byte, line int64, row string) {
+	w := l.strange[string(value)]
+	if w == nil {
+		if len(l.strange) >= maxLabels {
+			return
+		}
+		w = &strangeWord{}
+		l.strange[string(value)] = w
+	}
+	if w.rows++; len(w.examples) < 3 {
+		w.examples = append(w.examples, fmt.Sprintf("line %d: %.80q", line, row))
+	}
+}
+
+// err is about the values that say nothing, the most frequent one first.
+func (l *labeller) err(column string) error {
+	if len(l.strange) == 0 {
+		return nil
+	}
+	words := slices.SortedFunc(maps.Keys(l.strange), func(a, b string) int {
+		return cmp.Or(cmp.Compare(l.strange[b].rows, l.strange[a].rows), strings.Compare(a, b))
+	})
+	var others []string
+	for _, w := range words[1:min(len(words), 5)] {
+		others = append(others, fmt.Sprintf("%.40q (%d)", w, l.strange[w].rows))
+	}
+	more := ""
+	if len(others) > 0 {
+		more = fmt.Sprintf(". Others: %s", strings.Join(others, ", "))
+	}
+	if n := len(words) - 1 - len(others); n > 0 {
+		more += fmt.Sprintf(" and %d more", n)
+	}
+	first := l.strange[words[0]]
+	return fmt.Errorf("%s: %.40q is no class that degas knows, in %d rows (%s)%s. "+
+		"Say what it means in the sidecar: {\"classes\": {%.40q: \"benign\"}}, or dga, tunnel, skip",
+		column, words[0], first.rows, strings.Join(first.examples, "; "), more, words[0])
+}
+
+// mostValues bounds the values that dataset.json lists of an input.
+const mostValues = 64
+
+// values lists what was read as what.
+func (l *labeller) values() (out []datasets.LabelValue) {
+	for v, got := range l.seen {
+		if got.ok {
+			out = append(out, datasets.LabelValue{Value: strings.Clone(v), Class: got.class.String(), Rows: got.rows})
+		}
+	}
+	slices.SortFunc(out, func(a, b datasets.LabelValue) int {
+		return cmp.Or(cmp.Compare(b.Rows, a.Rows), strings.Compare(a.Value, b.Value))
+	})
+	return out[:min(len(out), mostValues)]
 }
 
 // record is a record with the label. The zone of a published tunnel capture is cut off, see StripZone.

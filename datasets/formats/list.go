@@ -45,10 +45,7 @@ func isPayload(line []byte) bool {
 }
 
 func (listReader) Read(ctx context.Context, in io.Reader, f FileInfo, sink Sink) error {
-	rec := hintOf(f.Path).record()
-	if rec.Class != benign && rec.Family == "" && !isFolderWord(f.Base()) {
-		rec.Family = f.Base()
-	}
+	rec := pathRecord(f, sink, "lines", false)
 	return eachLine(in, sink, func(line int64, text []byte) error {
 		rec.Name = lines.View(text)
 		return sink.Record(line, rec)

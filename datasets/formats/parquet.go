@@ -2,6 +2,7 @@ package formats
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,13 +10,13 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/parquet-go/parquet-go"
 
 	"github.com/degas-dns/degas/datasets"
-	"github.com/degas-dns/degas/internal/lines"
 	"github.com/degas-dns/degas/internal/parquetguard"
 	"github.com/degas-dns/degas/internal/unpack"
 )
@@ -55,20 +56,13 @@ func (parquetReader) Read(ctx context.Context, in io.Reader, f FileInfo, sink Si
 	if err != nil {
 		return fmt.Errorf("parquet: %w", err)
 	}
-	t, err := parquetColumns(file, f)
-	if err != nil {
+	t := &parquetTable{file: file, at: at, size: size}
+	if err := t.choose(ctx, f); err != nil {
 		return err
 	}
-	if err := t.checkPages(at, size, file); err != nil {
-		return err
-	}
-	rows := int64(0)
-	for _, group := range file.RowGroups() {
-		if err := t.group(ctx, group, &rows, sink); err != nil {
-			return err
-		}
-	}
-	return nil
+	sink.Evidence(&t.evidence)
+	err = t.rows(ctx, t.needed(), func(line int64, fields [][]byte) error { return t.record(line, fields, sink) })
+	return cmp.Or(err, t.finish())
 }
 
 // randomAccess gives in as a file: itself when it is one, a temporary copy when it was compressed.
@@ -88,41 +82,99 @@ func randomAccess(in io.Reader, tempDir string) (at io.ReaderAt, size int64, don
 	return tmp, size, done, nil
 }
 
-// parquetTable says which columns of a file hold what; -1 for what it does not have.
+// parquetTable is an opened file and its columns.
 type parquetTable struct {
-	name, class, family int
-	labels              *labeller
-	hint                pathHint
+	columns
+	file    *parquet.File
+	at      io.ReaderAt
+	size    int64
+	headers []string
+
+	readable []int // indexes of the columns that can be text
 }
 
-func parquetColumns(file *parquet.File, f FileInfo) (*parquetTable, error) {
-	var headers []string
-	for _, path := range file.Schema().Columns() {
-		headers = append(headers, strings.ToLower(strings.Join(path, "/"))) // nested ones match nothing
+// mostColumns bounds the columns that a choice is made among.
+const mostColumns = 256
+
+// choose samples the first rows of all columns that can be text.
+func (t *parquetTable) choose(ctx context.Context, f FileInfo) error {
+	var readable []int
+	for _, leaf := range leaves(t.file.Root(), nil) {
+		t.headers = append(t.headers, strings.Join(leaf.Path(), "."))
+		// Columns below others are not read.
+		if len(leaf.Path()) == 1 && !leaf.Repeated() && len(readable) < mostColumns {
+			readable = append(readable, leaf.Index())
+		}
 	}
-	t := &parquetTable{name: columnOf(headers, nameHeaders), class: columnOf(headers, classHeaders),
-		family: columnOf(headers, familyHeaders), labels: newLabeller(f.Path), hint: hintOf(f.Path)}
-	if t.name < 0 || t.class < 0 && t.family < 0 && !t.hint.known && f.Class == nil {
-		return nil, fmt.Errorf("parquet: no columns of names and classes among %s", strings.Join(headers, ", "))
+	s := sample{headers: t.headers}
+	err := t.rows(ctx, readable, func(_ int64, fields [][]byte) error {
+		row := make([]string, len(fields))
+		for i, f := range fields {
+			row[i] = string(f)
+		}
+		if s.rows = append(s.rows, row); len(s.rows) == sampleRows {
+			return errSampled
+		}
+		return nil
+	})
+	if err != nil && err != errSampled {
+		return err
 	}
-	return t, nil
+	if t.columns, err = chooseColumns(s, f); err != nil {
+		return fmt.Errorf("parquet: columns %s: %w", strings.Join(t.headers, ", "), err)
+	}
+	t.bytes, t.readable = true, readable
+	return nil
 }
 
-// checkPages looks at all pages of the columns that are read.
-func (t *parquetTable) checkPages(at io.ReaderAt, size int64, file *parquet.File) error {
-	leaves := file.Root().Columns()
-	for n, group := range file.Metadata().RowGroups {
-		for _, i := range []int{t.name, t.class, t.family} {
-			if i < 0 {
-				continue
-			}
-			leaf := leaves[slices.IndexFunc(leaves, func(c *parquet.Column) bool { return c.Leaf() && c.Index() == i })]
-			if leaf.Repeated() {
-				return errRepeated
-			}
-			if err := parquetguard.Column(at, size, &group.Columns[i].MetaData, leaf.Optional()); err != nil {
-				return fmt.Errorf("parquet: column %s of row group %d: %w", leaf.Name(), n, err)
-			}
+var errSampled = errors.New("enough rows")
+
+// leaves lists the columns that hold values, in the order of their indexes.
+func leaves(c *parquet.Column, list []*parquet.Column) []*parquet.Column {
+	if c.Leaf() {
+		return append(list, c)
+	}
+	for _, child := range c.Columns() {
+		list = leaves(child, list)
+	}
+	return list
+}
+
+// needed are the columns that records are made of.
+func (t *parquetTable) needed() (list []int) {
+	for _, i := range append([]int{t.name, t.decides, t.family}, t.watched...) {
+		if slices.Contains(t.readable, i) && !slices.Contains(list, i) {
+			list = append(list, i)
+		}
+	}
+	return list
+}
+
+// rows calls f for every row, with the values of the columns that indexes list in their places and nil in the others.
+func (t *parquetTable) rows(ctx context.Context, indexes []int, f func(int64, [][]byte) error) error {
+	row := int64(0)
+	for n, group := range t.file.RowGroups() {
+		if err := t.checkPages(n, indexes); err != nil {
+			return err
+		}
+		if err := t.group(ctx, group, indexes, &row, f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkPages looks at all pages of columns that are to be read from row group n.
+func (t *parquetTable) checkPages(n int, indexes []int) error {
+	all := leaves(t.file.Root(), nil)
+	for _, i := range indexes {
+		leaf := all[i]
+		if leaf.MaxRepetitionLevel() > 0 {
+			return errRepeated
+		}
+		meta := &t.file.Metadata().RowGroups[n].Columns[i].MetaData
+		if err := parquetguard.Column(t.at, t.size, meta, leaf.Optional()); err != nil {
+			return fmt.Errorf("parquet: column %s of row group %d: %w", leaf.Name(), n, err)
 		}
 	}
 	return nil
@@ -162,81 +214,56 @@ func (c *parquetColumn) next() (parquet.Value, error) {
 	return v, nil
 }
 
-// group reads a row group's columns side by side.
-func (t *parquetTable) group(ctx context.Context, group parquet.RowGroup, row *int64, sink Sink) error {
+// group reads columns of a row group side by side.
+func (t *parquetTable) group(ctx context.Context, group parquet.RowGroup, indexes []int, row *int64,
+	f func(int64, [][]byte) error) error {
 	chunks := group.ColumnChunks()
-	var columns [3]*parquetColumn
-	for i, index := range []int{t.name, t.class, t.family} {
-		if index >= 0 {
-			columns[i] = &parquetColumn{pages: chunks[index].Pages()}
-			defer columns[i].pages.Close()
-		}
+	columns := make([]*parquetColumn, len(indexes))
+	for i, index := range indexes {
+		columns[i] = &parquetColumn{pages: chunks[index].Pages()}
+		defer columns[i].pages.Close()
 	}
+	fields := make([][]byte, len(t.headers))
 	for range group.NumRows() {
 		*row++
 		if *row%parquetBatch == 0 && ctx.Err() != nil {
 			return ctx.Err()
 		}
-		var values [3]parquet.Value
 		for i, c := range columns {
-			if c == nil {
-				continue
-			}
-			var err error
-			if values[i], err = c.next(); err != nil {
+			v, err := c.next()
+			if err != nil {
 				if err == io.EOF {
 					err = io.ErrUnexpectedEOF
 				}
 				return fmt.Errorf("parquet: row %d: %w", *row, err)
 			}
-			if values[i].RepetitionLevel() > 0 {
+			if v.RepetitionLevel() > 0 {
 				return errRepeated
 			}
+			fields[indexes[i]] = parquetText(v)
 		}
-		if err := t.record(*row, values, sink); err != nil {
+		if err := f(*row, fields); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (t *parquetTable) record(row int64, values [3]parquet.Value, sink Sink) error {
-	name, ok := parquetText(values[0])
-	if !ok {
-		return sink.Refuse(row, reasonEmptyValue)
-	}
-	class, hasClass := parquetText(values[1])
-	family, hasFamily := parquetText(values[2])
-	l := label{class: t.hint.class, ok: true}
+// parquetText is the value as text, nil for null and what cannot be text.
+func parquetText(v parquet.Value) []byte {
 	switch {
-	case t.class >= 0 && !hasClass || t.class < 0 && t.family >= 0 && !hasFamily:
-		return sink.Refuse(row, reasonEmptyValue)
-	case t.class >= 0:
-		l = t.labels.label(class)
-	case t.family >= 0:
-		l = t.labels.label(family)
+	case v.IsNull():
+		return nil
+	case v.Kind() == parquet.ByteArray, v.Kind() == parquet.FixedLenByteArray:
+		return v.ByteArray()
+	case v.Kind() == parquet.Int32, v.Kind() == parquet.Int64, v.Kind() == parquet.Boolean:
+		return []byte(v.String())
+	case v.Kind() == parquet.Float:
+		return strconv.AppendFloat(nil, float64(v.Float()), 'f', -1, 32)
+	case v.Kind() == parquet.Double:
+		return strconv.AppendFloat(nil, v.Double(), 'f', -1, 64)
 	}
-	if !l.ok {
-		return sink.Refuse(row, reasonClass)
-	}
-	rec := l.record(latin1(name, l.class))
-	if rec.Family == "" && l.class != benign && hasFamily {
-		rec.Family = lines.View(family)
-	}
-	return sink.Record(row, rec)
-}
-
-// parquetText is the value as text; ok is false for null and what cannot be text.
-func parquetText(v parquet.Value) (text []byte, ok bool) {
-	switch v.Kind() {
-	case parquet.ByteArray, parquet.FixedLenByteArray:
-		return v.ByteArray(), true
-	case parquet.Int32, parquet.Int64, parquet.Boolean:
-		if !v.IsNull() {
-			return []byte(v.String()), true
-		}
-	}
-	return nil, false
+	return nil
 }
 
 // latin1 gives the text of a name's bytes: one character a byte for tunnels, whose base128 is no text at all, and for

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"strconv"
 
 	"github.com/degas-dns/degas/internal/lines"
 )
@@ -107,7 +108,7 @@ func (rankedReader) Read(ctx context.Context, in io.Reader, f FileInfo, sink Sin
 	if column < 0 {
 		sep, column = ',', 1
 	}
-	rec := hintOf(f.Path).record()
+	rec := pathRecord(f, sink, "column "+strconv.Itoa(column+1), true)
 	return eachLine(in, sink, func(line int64, text []byte) error {
 		a, b, ok := cutRank(text, sep)
 		if !ok {

@@ -25,10 +25,15 @@ type sidecar struct {
 	// Family and Source stand for every row when not "".
 	Family string `json:"family"`
 	Source string `json:"source"`
+	// Columns says which column of a table is the "name", the "class" or the "family": its header, or its number from 1.
+	Columns map[string]string `json:"columns"`
+	// Classes says what values of the class column mean: benign, dga, tunnel, or skip.
+	Classes map[string]string `json:"classes"`
 	// Skip leaves the file out.
 	Skip bool `json:"skip"`
 
-	class *datasets.Class
+	class    *datasets.Class
+	declared map[string]label // Classes
 }
 
 // readSidecar reads the sidecar of the file at path. Without one everything is left to the readers.
@@ -51,9 +56,36 @@ func readSidecar(path string) (s sidecar, err error) {
 	if err == nil && s.Format != "" {
 		_, err = Lookup(s.Format)
 	}
+	if err == nil {
+		err = s.declare()
+	}
 	if err != nil {
 		return s, fmt.Errorf("%s: %w", f.Name(), err)
 	}
 	s.Family = datasets.NormalizeFamily(s.Family)
 	return s, nil
+}
+
+// declare reads Columns and Classes.
+func (s *sidecar) declare() error {
+	for role := range s.Columns {
+		if role != "name" && role != "class" && role != "family" {
+			return fmt.Errorf("columns: unknown role %q, known are: name, class, family", role)
+		}
+	}
+	if s.class != nil && s.Columns["class"] != "" {
+		return errors.New("class and columns.class are both given: which one counts?")
+	}
+	s.declared = map[string]label{}
+	for value, name := range s.Classes {
+		l := label{ok: true, skip: name == "skip"}
+		if !l.skip {
+			var err error
+			if l.class, err = datasets.ParseClass(name); err != nil {
+				return fmt.Errorf("classes: %q: %w", value, err)
+			}
+		}
+		s.declared[foldWord(value)] = l
+	}
+	return nil
 }

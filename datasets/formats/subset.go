@@ -33,7 +33,8 @@ func (subsetReader) Match(path string, head []byte) (int, string) {
 
 func (subsetReader) Read(ctx context.Context, in io.Reader, f FileInfo, sink Sink) error {
 	families := map[string]string{}
-	labels := newLabeller("")
+	labels := newLabeller("", false)
+	sink.Evidence(&datasets.Evidence{Names: "field 1", Class: "field 3", Family: "field 2"})
 	var fields [][]byte
 	return eachLine(in, sink, func(line int64, text []byte) error {
 		fields, _ = lines.SplitRow(fields, text, 1)

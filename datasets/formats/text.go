@@ -14,6 +14,7 @@ const (
 	reasonQuote      = "unbalanced quotes"
 	reasonClass      = "unknown class"
 	reasonEmptyValue = "empty value"
+	reasonBroken     = "a line break in the name"
 )
 
 // What readers miss in a file that is not theirs.

@@ -79,6 +79,7 @@ func (umudgaReader) Read(ctx context.Context, in io.Reader, f FileInfo, sink Sin
 	case tunnelTools[n]: // not in UMUDGA itself, but degas generate lays tunnels out like it
 		rec.Class = tunnel
 	}
+	sink.Evidence(&datasets.Evidence{Names: "lines", Class: "layout of UMUDGA", Family: "folder"})
 	return eachLine(in, sink, func(line int64, text []byte) error {
 		rec.Name = lines.View(text)
 		return sink.Record(line, rec)

@@ -62,6 +62,9 @@ func (s *scanSink) Refuse(_ int64, reason string) error {
 	return nil
 }
 
+// Evidence implements formats.Sink.
+func (s *scanSink) Evidence(*datasets.Evidence) {}
+
 // WriteShard writes rows as an Arrow file of the schema of Run's splits, sorted as those are, with dictionaries of its
 // own, and returns what it holds. It reorders rows.
 func WriteShard(path string, rows []Placed, m datasets.SplitMeta) (datasets.SplitReport, error) {

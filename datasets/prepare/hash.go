@@ -12,6 +12,8 @@ const (
 	saltSplit     uint64 = 0xc2b2ae3d27d4eb4f
 	saltOrder     uint64 = 0x165667b19e3779f9
 	saltContent   uint64 = 0x27d4eb2f165667c5
+	saltSample    uint64 = 0x9fb21c651e98df25
+	saltGram      uint64 = 0xd6e8feb86659fd93
 	saltCap       uint64 = 0x85ebca77c2b2ae63
 	saltBalance   uint64 = 0xd6e8feb86659fd93
 )

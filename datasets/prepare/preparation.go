@@ -85,6 +85,9 @@ func (p *preparation) run(ctx context.Context) (err error) {
 	if err := p.read(ctx); err != nil {
 		return err
 	}
+	if err := p.checkLabels(); err != nil {
+		return err
+	}
 	if err := p.finishPlan(); err != nil {
 		return err
 	}

@@ -59,6 +59,10 @@ type Options struct {
 	// CapFamily, when not 0, is how many names of a family training keeps, also a random choice by the seed; it comes
 	// before Balance. Variants (kraken_v1, kraken_v2) count by themselves, names without a family are not limited.
 	CapFamily int64
+	// Strict refuses what is not certain: labels that rest on a guess, and findings of the check of labels.
+	Strict bool
+	// Announce, when not nil, is told how the inputs will be read before they are.
+	Announce func([]formats.Reading)
 	// Version is the degas version to record.
 	Version string
 	// Progress, when not nil, is told how much of the work is done. The unit is bytes of input, scaled. It is called
@@ -171,6 +175,9 @@ func Run(ctx context.Context, in, out string, o Options) (_ *datasets.Manifest, 
 	defer formats.Close(inputs)
 	if len(inputs) == 0 {
 		return nil, nothingRecognised(in, skipped)
+	}
+	if err := announce(ctx, inputs, temp, o); err != nil {
+		return nil, err
 	}
 	p := newPreparation(o, plan, temp, inputs, skipped)
 	if err := p.run(ctx); err != nil {

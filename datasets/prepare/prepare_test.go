@@ -262,7 +262,8 @@ func TestProcessRefusesNonsense(t *testing.T) {
 		{"empty folder", nil, Options{}, "Try: degas download-data"},
 		{"nothing recognised", map[string]string{"x/y.txt": "hello world\n"}, Options{}, "x/y.txt (not recognised)"},
 		{"classes without a header", map[string]string{"x/y.csv": "google.com,0\nxjpakm.biz,1\n"}, Options{},
-			"x/y.csv (the numbers beside the names are no ranking: if they are classes, add a header, such as domain,class)"},
+			"x/y.csv (not recognised: the numbers beside the names are no ranking: if they are classes, add a header, " +
+				"such as domain,class)"},
 		{"split", map[string]string{"dga/a.txt": good}, Options{Split: "colour"}, "domain, random, family, source, date"},
 		{"compression", map[string]string{"dga/a.txt": good}, Options{Compression: "gzip"}, "none, lz4, zstd"},
 		{"shares", map[string]string{"dga/a.txt": good}, Options{Test: 0.6, Validation: 0.5}, "nothing to train on"},

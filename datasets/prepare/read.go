@@ -75,6 +75,7 @@ type inputRead struct {
 	spellings  map[string]spelling
 	lastSource string
 	sourceID   uint16
+	samples    [datasets.NumClasses]nameSample
 
 	// Shared with the workers.
 	rows, refused atomic.Int64
@@ -83,7 +84,8 @@ type inputRead struct {
 	refusedBy     map[string]int64
 	first         []badLine // in order of lines
 
-	sum string // the checksum, once it is read
+	sum      string // the checksum, once it is read
+	evidence *datasets.Evidence
 }
 
 // spelling is a family as a file spells it, and its number.
@@ -182,6 +184,9 @@ func (r *inputRead) Record(line int64, rec datasets.Record) error {
 	if err := r.setNumbers(&rec); err != nil {
 		return err
 	}
+	if !rec.Weak { // a blocklist does not say that an algorithm made its names
+		r.samples[rec.Class].add(rec.Name, r.family.id)
+	}
 	b := r.block
 	if b == nil {
 		b = r.pass.pool.Get().(*block)
@@ -251,6 +256,9 @@ func (r *inputRead) Refuse(line int64, reason string) error {
 	return nil
 }
 
+// Evidence implements formats.Sink.
+func (r *inputRead) Evidence(e *datasets.Evidence) { r.evidence = e }
+
 // refuse counts a row by reason. text is what to quote.
 func (r *inputRead) refuse(line int64, reason, text string) {
 	r.mu.Lock()
@@ -291,7 +299,7 @@ func (r *inputRead) tooBad(n badRows) error {
 // report is the input's entry in dataset.json.
 func (r *inputRead) report() datasets.InputReport {
 	out := datasets.InputReport{Path: r.Label(), SHA256: r.sum, Bytes: r.FileBytes(), Reader: r.Format(),
-		Source: r.source, Rows: r.rows.Load()}
+		Source: r.source, Rows: r.rows.Load(), Evidence: r.evidence}
 	if len(r.refusedBy) > 0 {
 		out.Refused = r.refusedBy
 	}

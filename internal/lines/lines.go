@@ -14,7 +14,7 @@ import (
 const MaxLine = 64 << 10
 
 // HeadSize is how much of a stream Peek reads, in bytes: enough to recognise a format.
-const HeadSize = 16 << 10
+const HeadSize = 64 << 10
 
 // Reader gives lines without their ends (LF or CRLF). It skips a UTF-8 byte-order mark.
 type Reader struct {

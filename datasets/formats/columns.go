@@ -1,0 +1,216 @@
+package formats
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/degas-dns/degas/datasets"
+)
+
+// columns says where a table has what, -1 for what it does not have, and why that is believed.
+type columns struct {
+	name, class, family, rank int
+
+	decides  int // the column that tells a row's class: class, or family; -1 if every row is as fallback says
+	labels   *labeller
+	fallback datasets.Record
+	subclass bool // family is Devo's subclass, which its rows always have
+	bytes    bool // names are bytes, which may be no text
+	hint     pathHint
+	evidence datasets.Evidence
+
+	watched  []int           // columns that are called class or the like, but whose first values are no classes
+	harmless map[string]bool // their values, so far
+}
+
+// sample is the beginning of a table, which the choice of its columns rests on.
+type sample struct {
+	headers []string // nil if the table has none
+	rows    [][]string
+}
+
+// sampleRows bounds a sample.
+const sampleRows = 1000
+
+// Headers are compared in lower case without anything but letters and digits, whole or by what comes after the last
+// dot: RootObject.class is class, and dns.question.name is dnsquestionname.
+
+// nameHeaders are those of names, by how surely they mean the name that was asked for. A host may be the machine that
+// asked, or that forwarded the log.
+var nameHeaders = tiers(
+	`fqdn qname query queryname queryfqdn dnsquery dnsqueryname dnsquestion dnsquestionname dnsqryname rrname dnsrrname
+		questionname question queried querieddomain querydomain requestname rqname`,
+	`domain domains domainname dnsdomain indicator ioc`,
+	`host hostname name url uri website site address value`)
+
+// classHeaders ask for a class; maybeHeaders may do so, or hold a type, a status or a category of something else.
+var (
+	classHeaders = tiers(`class label labels target y verdict classification groundtruth truth gt threat
+		maliciousness`)
+	maybeHeaders = tiers(`type category kind result tag tags group outcome flag threattype classtype status state`)
+	// familyHeaders are in the order in which they are chosen.
+	familyHeaders = strings.Fields("family subclass malware dgafamily malwarefamily sourcefamily threatfamily")
+	rankHeaders   = tiers("rank globalrank popularity")
+)
+
+func tiers(lists ...string) map[string]int {
+	out := map[string]int{}
+	for i, list := range lists {
+		for h := range strings.FieldsSeq(list) {
+			out[h] = i + 1
+		}
+	}
+	return out
+}
+
+// headerKeys are a header whole, and what comes after its last dot.
+func headerKeys(h string) (whole, last string) {
+	fold := func(s string) string {
+		return strings.Map(func(r rune) rune {
+			if !wordRune(r) || r == '&' {
+				return -1
+			}
+			return r
+		}, foldWord(s))
+	}
+	return fold(h), fold(h[strings.LastIndexByte(h, '.')+1:])
+}
+
+// tierOf is a header's place in a list, 0 if it has none.
+func tierOf(list map[string]int, h string) int {
+	whole, last := headerKeys(h)
+	return cmp.Or(list[whole], list[last])
+}
+
+// publishedLayout are data sets whose class column names families too.
+var publishedLayout = regexp.MustCompile(`(?i)umudga|dgta|gta-v1|gta1`)
+
+// chooser chooses the columns of one table.
+type chooser struct {
+	sample
+	f     FileInfo
+	out   columns
+	width int
+}
+
+// chooseColumns decides from a table's first rows what its columns are. Headers propose, values decide. The error says
+// what is missing, or what is unclear and how to settle it.
+func chooseColumns(s sample, f FileInfo) (columns, error) {
+	c := chooser{sample: s, f: f, width: len(s.headers)}
+	for _, r := range s.rows {
+		c.width = max(c.width, len(r))
+	}
+	c.out = columns{name: -1, class: -1, family: -1, rank: -1, decides: -1, hint: hintOf(f.Path),
+		harmless: map[string]bool{},
+		labels:   newLabeller(f.Path, publishedLayout.MatchString(f.Path))}
+	c.out.labels.declared = f.declared
+	for _, choose := range []func() error{c.chooseName, c.chooseFamily, c.chooseClass, c.settle} {
+		if err := choose(); err != nil {
+			return c.out, err
+		}
+	}
+	return c.out, nil
+}
+
+// called is how messages name a column.
+func (c *chooser) called(i int) string {
+	if i < len(c.headers) {
+		return "column " + strings.TrimSpace(c.headers[i])
+	}
+	return "column " + strconv.Itoa(i+1)
+}
+
+// value is a row's value in a column, "" if the row is too short.
+func value(row []string, i int) string {
+	if i >= 0 && i < len(row) {
+		return strings.TrimSpace(row[i])
+	}
+	return ""
+}
+
+// declared is the column that the sidecar gives a role, by its header or its number from 1; -1 for none.
+func (c *chooser) declared(role string) (int, error) {
+	want := c.f.columns[role]
+	if want == "" {
+		return -1, nil
+	}
+	for i, h := range c.headers {
+		if strings.EqualFold(strings.TrimSpace(h), want) {
+			return i, nil
+		}
+	}
+	if n, err := strconv.Atoi(want); err == nil && n > 0 && n <= c.width {
+		return n - 1, nil
+	}
+	return -1, fmt.Errorf("the sidecar's column %q for %s is not in it: %s", want, role, strings.Join(c.headers, ", "))
+}
+
+func (c *chooser) chooseFamily() (err error) {
+	if c.out.family, err = c.declared("family"); err != nil || c.out.family >= 0 {
+		return err
+	}
+	for _, known := range familyHeaders {
+		for i, h := range c.headers {
+			whole, last := headerKeys(h)
+			if i == c.out.name || whole != known && last != known || c.tally(i).words() == 0 {
+				continue
+			}
+			c.out.family, c.out.subclass = i, last == "subclass"
+			return nil
+		}
+	}
+	return nil
+}
+
+// settle says what a row's class and family rest on.
+func (c *chooser) settle() error {
+	o := &c.out
+	for i, h := range c.headers {
+		if o.rank < 0 && tierOf(rankHeaders, h) > 0 {
+			o.rank = i
+		}
+	}
+	pathFamily, inFolder := familyOfPath(c.f.Path, o.hint)
+	switch {
+	case c.f.Class != nil:
+		o.evidence.Class, o.fallback.Class = "sidecar", *c.f.Class
+	case o.class >= 0:
+		o.evidence.Class, o.decides = c.called(o.class), o.class
+	case o.family >= 0:
+		if t := c.tally(o.family); 2*(t.spoken()) < t.filled && (!o.hint.known || o.hint.class == benign) {
+			return fmt.Errorf("%s names no known families, and nothing else tells a class. %s", c.called(o.family),
+				settles(`"class": "dga"`))
+		}
+		o.evidence.Class, o.decides, o.labels.families = c.called(o.family), o.family, true
+	case o.rank >= 0 && (!o.hint.known || o.hint.class == benign):
+		o.evidence.Class = c.called(o.rank) + ": " + rankingIsBenign
+	case o.hint.known:
+		o.evidence.Class, o.evidence.Guess = o.hint.evidence(c.f.Path)
+		o.fallback = o.hint.record()
+		o.fallback.Family = cmp.Or(o.fallback.Family, pathFamily)
+	default:
+		return errNoClasses
+	}
+	o.evidence.Columns = map[string]string{}
+	for role, i := range map[string]int{"name": o.name, "class": o.class, "family": o.family} {
+		if i >= 0 {
+			o.evidence.Columns[role] = c.roleName(i)
+		}
+	}
+	switch {
+	case o.family >= 0:
+		o.evidence.Family = c.called(o.family)
+	case o.fallback.Family == "" || o.fallback.Weak:
+	case inFolder:
+		o.evidence.Family = "folder"
+	default:
+		o.evidence.Family = "file name"
+	}
+	return nil
+}
+
+var errNoClasses = errors.New("no column's values are classes, such as benign and dga, and no column ranks the names")

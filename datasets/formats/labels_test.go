@@ -1,0 +1,265 @@
+package formats
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/degas-dns/degas/datasets"
+	"github.com/degas-dns/degas/datasets/synth"
+)
+
+func TestMeaningOf(t *testing.T) {
+	for want, values := range map[string]string{
+		"good": `benign|Legit|legitimate|not-dga|NOT DGA|notdga|non_dga|no dga|nodga|is not malicious|malware-free|DGA free|
+			unmalicious|bénin|gutartig|harmlos|legítimo|nicht bösartig|no malicioso|pas malveillant|benign domain|whitelisted|
+			normal traffic|良性|не вредоносный|"benign"`,
+		"bad": `malicious|Malware|c2|C&C|bösartig|schädlich|malveillant|not benign|unsafe|illegitimate|non-legit|~normal|
+			恶意`,
+		"dga":    `dga|DGA domain|is_dga|malicious dga|AGD`,
+		"tunnel": `tunnel|DNS tunnel|dns-tunneling|tunnel traffic`,
+		"no":     `0|0.0|0,0|false|no|N|nein|non|não|нет|否`,
+		"yes":    `1|1.0|1.00|true|YES|y|ja|oui|sí|да|是`,
+		"": `a|AAAA|IN|https|news|2|0.5|10|-1|suspicious|unknown|phishing|spam|benign dga|good tunnel|north|noerror|nonsense|
+			free|is|domain||tinba|isolated|unit`,
+	} {
+		for v := range strings.SplitSeq(values, "|") {
+			m, plain := meaningOf(strings.TrimSpace(v))
+			got := map[meaning]string{unknown: "", good: "good", bad: "bad", isDGA: "dga", isTunnel: "tunnel"}[m]
+			if plain {
+				got = map[meaning]string{good: "no", bad: "yes"}[m]
+			}
+			if got != want {
+				t.Errorf("%q means %q, want %q", strings.TrimSpace(v), got, want)
+			}
+		}
+	}
+}
+
+func TestHintOf(t *testing.T) {
+	for path, want := range map[string]string{
+		"dga/zeus.txt":                "dga zeus folder",
+		"dga/zeus/2024-01.txt":        "dga zeus folder",
+		"dga/train.txt":               "dga  folder",
+		"dga-conficker.csv":           "dga conficker file",
+		"dga-train.csv":               "dga  file",
+		"es_dga.txt":                  "dga  file",
+		"es_non_dga.txt":              "benign  file",
+		"dga/non-dga.txt":             "benign  file",
+		"nodga.csv":                   "benign  file",
+		"malware-free.txt":            "benign  file",
+		"not-benign.txt":              "",
+		"dga/not-legit.txt":           "",
+		"legit-dga_domains.csv":       "",
+		"benign/malicious.txt":        "dga  file block",
+		"benign/office.csv":           "benign  folder",
+		"undgauged/tunnelbear.txt":    "",
+		"tunnel/iodine.txt":           "tunnel iodine folder",
+		"dga_blocklist.txt":           "dga  file",
+		"cloudflare-radar_top100.csv": "benign  file",
+		"abnormal/list.txt":           "",
+		"antimalware/list.txt":        "",
+	} {
+		h := hintOf(path)
+		got := ""
+		if h.known {
+			family, _ := familyOfPath(path, h)
+			got = h.class.String() + " " + family + map[bool]string{true: " folder", false: " file"}[h.folder]
+			if h.blocklist {
+				got += " block"
+			}
+		}
+		if got != want {
+			t.Errorf("%s: %q, want %q", path, got, want)
+		}
+	}
+}
+
+// tableMaker draws tables as people have them.
+type tableMaker struct {
+	*rand.Rand
+	names  []string
+	labels []bool // malicious
+}
+
+func (m *tableMaker) pick(list ...string) string { return list[m.IntN(len(list))] }
+
+func newTableMaker(seed uint64) *tableMaker {
+	m := &tableMaker{Rand: rand.New(rand.NewPCG(seed, 1))}
+	for i := range 60 {
+		name := fmt.Sprintf("%s%d-%s.%s", m.pick("river", "orange", "camera", "stone"), i, m.pick("shop", "travel", "news"),
+			m.pick("com", "de", "co.uk"))
+		malicious := m.IntN(5) < 2
+		if malicious {
+			name = ""
+			for range 14 {
+				name += string(rune('a' + m.IntN(26)))
+			}
+			name = fmt.Sprintf("%s%d.%s", name, i, m.pick("info", "ru", "biz"))
+		}
+		m.names, m.labels = append(m.names, name), append(m.labels, malicious)
+	}
+	m.labels[0], m.labels[1] = true, false
+	return m
+}
+
+// column is a header and its value in row i.
+type column struct {
+	header string
+	value  func(i int) string
+}
+
+// classColumn asks for the class in some words.
+func (m *tableMaker) classColumn() column {
+	words := [][3]string{ // header, benign, malicious
+		{"label", "0", "1"}, {"is_dga", "no", "yes"}, {"IsDGA", "False", "True"}, {"label", "0.0", "1.0"},
+		{"class", "legit", "dga"}, {"type", "benign", "malicious"}, {"verdict", "clean", "malware"}, {"y", "0", "1"},
+		{"threat", "not malicious", "malicious"}, {"category", "non-dga", "dga"}, {"is_benign", "true", "false"},
+		{"Klasse", "gutartig", "bösartig"}, {"target", "normal", "c2"}, {"malicious", "n", "y"}, {"malware", "0", "1"},
+		{"ground truth", "whitelist", "blacklist"}, {"RootObject.class", "legit", "dga"}, {"legit", "1", "0"},
+		{"dga", "nein", "ja"}, {"label", "benign", "conficker"}, {"not_dga", "1", "0"},
+	}
+	w := words[m.IntN(len(words))]
+	return column{w[0], func(i int) string {
+		if m.labels[i] {
+			return w[2]
+		}
+		return w[1]
+	}}
+}
+
+// otherColumn says nothing of the class.
+func (m *tableMaker) otherColumn() column {
+	pick := func(header string, list ...string) column {
+		return column{header, func(int) string { return list[m.IntN(len(list))] }}
+	}
+	return []column{
+		pick("qtype", "A", "AAAA", "PTR", "HTTPS"), pick("query_class", "IN"), pick("status", "NOERROR", "NXDOMAIN"),
+		pick("client", "192.0.2.10", "192.0.2.11"), pick("host", "dns-fwd-01.corp.example.com"),
+		pick("forwarder", "fwd-1", "fwd-2"), pick("cached", "true", "false"), pick("ttl", "60", "300", "1"),
+		pick("comment", "", "seen, twice", "by \"proxy\"", "over\ntwo lines"), pick("country", "de", "fr", "in"),
+		{"time", func(i int) string { return fmt.Sprintf("2026-11-29T10:00:%02d.000+0000", i) }},
+		{"no", func(i int) string { return fmt.Sprint(i + 1) }},
+	}[m.IntN(12)]
+}
+
+// table is a table with the name, the class and other columns in any order.
+func (m *tableMaker) table() []column {
+	nameHeader := m.pick("domain", "fqdn", "query", "dns.question.name", "QName", "Domain Name", "name", "hostname", "url",
+		"indicator")
+	cols := []column{{nameHeader, func(i int) string { return m.names[i] }}, m.classColumn()}
+	seen := map[string]bool{cols[0].header: true, cols[1].header: true}
+	for range m.IntN(5) {
+		if c := m.otherColumn(); !seen[c.header] {
+			seen[c.header] = true
+			cols = append(cols, c)
+		}
+	}
+	m.Shuffle(len(cols), func(i, j int) { cols[i], cols[j] = cols[j], cols[i] })
+	return cols
+}
+
+func (m *tableMaker) text(cols []column) string {
+	sep := m.pick(",", ";", "\t", "|")
+	quoteAll := m.IntN(2) == 0
+	var b strings.Builder
+	line := func(value func(column) string) {
+		for k, c := range cols {
+			v := value(c)
+			if quoteAll || strings.ContainsAny(v, sep+"\"\n") {
+				v = `"` + strings.ReplaceAll(v, `"`, `""`) + `"`
+			}
+			if k > 0 {
+				b.WriteString(sep)
+			}
+			b.WriteString(v)
+		}
+		b.WriteString(m.pick("\n", "\r\n"))
+	}
+	line(func(c column) string { return c.header })
+	for i := range m.names {
+		line(func(c column) string { return c.value(i) })
+	}
+	return b.String()
+}
+
+func (m *tableMaker) json(cols []column) string {
+	var rows []string
+	for i := range m.names {
+		row := map[string]string{}
+		for _, c := range cols {
+			row[c.header] = c.value(i)
+		}
+		text, _ := json.Marshal(row)
+		rows = append(rows, string(text))
+	}
+	if m.IntN(2) == 0 {
+		return strings.Join(rows, "\n") + "\n"
+	}
+	return "[" + strings.Join(rows, ",\n ") + "]"
+}
+
+// Whatever a table looks like: it is refused with a reason, or every name is there once and under its own class.
+func TestNoNameUnderAWrongClass(t *testing.T) {
+	refused := 0
+	const tables = 600
+	for seed := range uint64(tables) {
+		m := newTableMaker(seed)
+		cols := m.table()
+		text := m.text(cols)
+		if m.IntN(3) == 0 {
+			text = m.json(cols)
+		}
+		path := m.pick("mine/export.csv", "benign/export.csv", "dga/export.csv", "export.csv")
+		r, err := Recognize(path, []byte(text))
+		if err != nil {
+			refused++
+			t.Logf("seed %d: %v\n%.200s", seed, err, text)
+			continue
+		}
+		got := &classSink{classes: map[string]bool{}}
+		if err := r.Read(t.Context(), strings.NewReader(text), FileInfo{Path: path}, got); err != nil || got.refused > 0 {
+			t.Fatalf("seed %d: %v, %d refused\n%.400s", seed, err, got.refused, text)
+		}
+		if len(got.classes) != len(m.names) || got.rows != len(m.names) {
+			t.Fatalf("seed %d, %s: %d names, %d rows, want %d\n%.400s", seed, r.Name(), len(got.classes), got.rows,
+				len(m.names), text)
+		}
+		for i, name := range m.names {
+			if malicious, ok := got.classes[name]; !ok || malicious != m.labels[i] {
+				t.Fatalf("seed %d, %s: %s is there %v, malicious %v, want %v\n%.400s", seed, r.Name(), name, ok, malicious,
+					m.labels[i], text)
+			}
+		}
+	}
+	if refused > tables/10 {
+		t.Errorf("%d of %d tables are refused", refused, tables)
+	}
+}
+
+// classSink keeps the class of each name.
+type classSink struct {
+	classes       map[string]bool
+	rows, refused int
+}
+
+func (c *classSink) Evidence(*datasets.Evidence) {}
+
+func (c *classSink) Refuse(int64, string) error { c.refused++; return nil }
+
+func (c *classSink) Record(_ int64, r datasets.Record) error {
+	c.rows++
+	c.classes[strings.Clone(r.Name)] = r.Class != benign
+	return nil
+}
+
+// What degas generates, and what it lays out, is known to it.
+func TestGeneratedFamiliesAreKnown(t *testing.T) {
+	for _, f := range synth.Families() {
+		if _, class, known := familyOf(f.Name); !known || class.String() != f.Class {
+			t.Errorf("%s: class %s, known %v", f.Name, class, known)
+		}
+	}
+}
