@@ -81,6 +81,9 @@ func (c *chooser) asking(i int) int {
 	if c.headers == nil {
 		return silent
 	}
+	if i >= len(c.headers) {
+		return neverAsks // a field too many in some row
+	}
 	h := c.headers[i]
 	asked := headerMeaning(h)
 	switch {
@@ -118,17 +121,21 @@ func (c *chooser) chooseClass() (err error) {
 	}
 	var found []int
 	for want := asks; want >= silent; want-- {
+		var unclear error // matters only if no column is clear
 		for i := range c.width {
-			if i < len(c.headers) && c.asking(i) != want || c.headers == nil && (want != silent || i == o.name) {
+			if c.asking(i) != want {
 				continue
 			}
 			yes, err := c.holdsClasses(i, want)
-			if err != nil {
-				return err
+			if unclear == nil {
+				unclear = err
 			}
 			if yes {
 				found = append(found, i)
 			}
+		}
+		if len(found) == 0 && unclear != nil {
+			return unclear
 		}
 	}
 	if len(found) == 0 {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -86,7 +87,7 @@ func tierOf(list map[string]int, h string) int {
 	return cmp.Or(list[whole], list[last])
 }
 
-// publishedLayout are data sets whose class column names families too.
+// publishedLayout are data sets whose column class names families too.
 var publishedLayout = regexp.MustCompile(`(?i)umudga|dgta|gta-v1|gta1`)
 
 // chooser chooses the columns of one table.
@@ -106,7 +107,7 @@ func chooseColumns(s sample, f FileInfo) (columns, error) {
 	}
 	c.out = columns{name: -1, class: -1, family: -1, rank: -1, decides: -1, hint: hintOf(f.Path),
 		harmless: map[string]bool{},
-		labels:   newLabeller(f.Path, publishedLayout.MatchString(f.Path))}
+		labels:   newLabeller(f.Path, publishedLayout.MatchString(f.Path) && slices.Contains(s.headers, "class"))}
 	c.out.labels.declared = f.declared
 	for _, choose := range []func() error{c.chooseName, c.chooseFamily, c.chooseClass, c.settle} {
 		if err := choose(); err != nil {
@@ -181,7 +182,8 @@ func (c *chooser) settle() error {
 	case o.class >= 0:
 		o.evidence.Class, o.decides = c.called(o.class), o.class
 	case o.family >= 0:
-		if t := c.tally(o.family); 2*(t.spoken()) < t.filled && (!o.hint.known || o.hint.class == benign) {
+		known := c.f.columns["family"] != "" || o.hint.known && o.hint.class != benign
+		if t := c.tally(o.family); !known && 2*t.spoken() < t.filled {
 			return fmt.Errorf("%s names no known families, and nothing else tells a class. %s", c.called(o.family),
 				settles(`"class": "dga"`))
 		}

@@ -2,8 +2,11 @@ package formats
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -260,6 +263,43 @@ func TestGeneratedFamiliesAreKnown(t *testing.T) {
 	for _, f := range synth.Families() {
 		if _, class, known := familyOf(f.Name); !known || class.String() != f.Class {
 			t.Errorf("%s: class %s, known %v", f.Name, class, known)
+		}
+	}
+}
+
+// A sidecar says which columns count, and what values mean.
+func TestSidecarOfATable(t *testing.T) {
+	const text = "domain,label,kind\norange.org,0,safe\nxcbeoyq.eu,2,bigbadfam\nsilver.fr,9,safe\n"
+	for name, tc := range map[string]struct{ sidecar, want, err string }{
+		"values": {`{"classes": {"2": "tunnel", "9": "skip"}}`, "[2 benign  orange.org 3 tunnel  xcbeoyq.eu]", ""},
+		"column": {`{"columns": {"class": "kind"}, "classes": {"bigbadfam": "dga"}}`,
+			"[2 benign  orange.org 3 dga  xcbeoyq.eu 4 benign  silver.fr]", ""},
+		"families": {`{"columns": {"name": "1", "family": "kind"}, "classes": {"safe": "benign"}, "format": "table"}`,
+			"", "has classes and other words"},
+		"a column that is not there": {`{"columns": {"class": "verdict"}}`, "", `the sidecar's column "verdict" for class`},
+		"no role":                    {`{"columns": {"rank": "kind"}}`, "", `unknown role "rank"`},
+		"no class":                   {`{"classes": {"2": "evil"}}`, "", `classes: "2"`},
+		"two classes":                {`{"class": "dga", "columns": {"class": "kind"}}`, "", "which one counts"},
+	} {
+		path := filepath.Join(t.TempDir(), "x.csv")
+		err := errors.Join(os.WriteFile(path, []byte(text), 0o644),
+			os.WriteFile(path+SidecarSuffix, []byte(tc.sidecar), 0o644))
+		if err != nil {
+			t.Fatal(err)
+		}
+		inputs, _, err := Discover(t.Context(), filepath.Dir(path))
+		got := &collector{}
+		if err == nil {
+			err = inputs[0].Read(t.Context(), t.TempDir(), nil, got)
+		}
+		if tc.err != "" {
+			if err == nil || !strings.Contains(err.Error(), tc.err) {
+				t.Errorf("%s: error %v, want %s", name, err, tc.err)
+			}
+			continue
+		}
+		if err != nil || fmt.Sprint(got.rows) != tc.want {
+			t.Errorf("%s: %v, %v, want %s", name, got.rows, err, tc.want)
 		}
 	}
 }
