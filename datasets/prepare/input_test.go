@@ -16,6 +16,7 @@ import (
 
 	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/datasets/formats"
+	"github.com/degas-dns/degas/model/dnsname"
 )
 
 // The input may be a link, and so may folders in it, wherever they lead.
@@ -71,6 +72,29 @@ func TestSidecarClassOfNumberedNames(t *testing.T) {
 	}), t.TempDir(), Options{})
 	if m.Kept != 5 || m.Refused != 0 || len(m.Skipped) != 1 || !strings.Contains(m.Skipped[0].Reason, "add a header") {
 		t.Errorf("%d kept, %d refused, skipped %+v", m.Kept, m.Refused, m.Skipped)
+	}
+}
+
+// A path is no part of a name, and a '/' is left in the names of tunnels alone.
+func TestPathsAndPorts(t *testing.T) {
+	out := t.TempDir()
+	m := mustProcess(t, tree(t, map[string]string{
+		"benign/a.txt": "a1.com\na1.com/index.html\nA2.com:443\na3.com:80/x?y=z.com\na4.corp/x.y\n192.0.2.1:80/x\n",
+		"dga/b.txt":    "b1.net/b2.net\nq+b3/x.net\n_dmarc.m\u00fcller.de\n_dmarc.xn--mller-kva.de\n",
+		"tunnel/c.txt": "q+Z8/ab.t.example.com\nq+Z9/ab.t.example.com:53\n",
+	}), out, Options{Validation: -1, Test: -1})
+	var got []string
+	for _, r := range splitRows(t, out, "train") {
+		got = append(got, r.Class.String()+" "+r.Name)
+	}
+	slices.Sort(got)
+	want := "benign a1.com; benign a2.com; benign a3.com; dga _dmarc.xn--mller-kva.de; dga b1.net; " +
+		"tunnel q+z8/ab.t.example.com; tunnel q+z9/ab.t.example.com"
+	if g := strings.Join(got, "; "); g != want {
+		t.Errorf("%s\nwant %s", g, want)
+	}
+	if m.RefusedBy[dnsname.ErrSlash.Error()] != 2 || m.RefusedBy[dnsname.ErrAddress.Error()] != 1 || m.Refused != 3 {
+		t.Errorf("refused: %v", m.RefusedBy)
 	}
 }
 

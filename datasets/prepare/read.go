@@ -352,16 +352,21 @@ func (p *readPass) work(ctx context.Context, bufferSize int) error {
 	return w.flush()
 }
 
-// normalize returns a name as the data set stores it; tunnel names may hold bytes above ASCII.
+// normalize returns a name as the data set stores it. Tunnel names may hold bytes above ASCII, and only they a '/'.
 func normalize(c datasets.Class, raw string) (string, error) {
 	if c == datasets.Tunnel {
 		return dnsname.NormalizeTunnel(raw)
 	}
-	return dnsname.Normalize(raw)
+	name, err := dnsname.Normalize(raw)
+	if err == nil && strings.IndexByte(name, '/') >= 0 {
+		err = dnsname.ErrSlash
+	}
+	return name, err
 }
 
 var nameReasons = []error{
 	dnsname.ErrEmpty, dnsname.ErrLong, dnsname.ErrLabel, dnsname.ErrCharacter, dnsname.ErrNonASCII, dnsname.ErrAddress,
+	dnsname.ErrSlash,
 }
 
 // reasonOf is the text that refusals are counted by: the kind of error without its details.

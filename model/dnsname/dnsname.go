@@ -5,6 +5,7 @@ package dnsname
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"strings"
 	"unicode/utf8"
 
@@ -25,18 +26,21 @@ var (
 	ErrCharacter = errors.New("character outside a name's grammar")
 	ErrNonASCII  = errors.New("bytes beyond ASCII that are no IDN")
 	ErrAddress   = errors.New("an IP address, not a name")
+	// ErrSlash is for those who know that a name is no tunnel's: Normalize does not, and takes a '/' for base64.
+	ErrSlash = errors.New("a '/' in a name that is no tunnel's")
 )
 
 // HighByte replaces each byte above ASCII, as iodine's base128 uses them, in a normalised tunnel name. Encoders see any
 // such byte as unknown, and one character per byte keeps the length that the name has on the wire.
 const HighByte = '?'
 
-// Normalize returns the form of a name that degas stores and scores: lower case, without scheme, path, port, white
-// space around it or final dots, and with international labels as A-labels (xn--). It accepts the letters, digits,
-// hyphen and underscore of host names, and '+', '/' and '=' for the base64 of tunnels. The error wraps one of the
-// reasons above.
+// Normalize returns the form of a name that degas stores and scores: lower case, without white space around it or final
+// dots, and with international labels as A-labels (xn--). It drops the scheme, port and path of a URL. Without a scheme
+// a '/' may be of a tunnel's base64: what follows it is a path if a host name below a known top-level domain stands
+// before it. Normalize accepts the letters, digits, hyphen and underscore of host names, and '+', '/' and '=' for the
+// base64 of tunnels. The error wraps one of the reasons above.
 func Normalize(name string) (string, error) {
-	out, err := normalize(name, toASCII)
+	out, err := normalize(name, false)
 	if err == nil && strings.IndexByte(out, HighByte) >= 0 {
 		return "", ErrNonASCII
 	}
@@ -44,13 +48,15 @@ func Normalize(name string) (string, error) {
 }
 
 // NormalizeTunnel is Normalize for names known to be tunnels. Bytes above ASCII, raw or as Latin-1 text, become
-// HighByte. They are neither refused nor read as an international name.
-func NormalizeTunnel(name string) (string, error) { return normalize(name, toHighBytes) }
+// HighByte. They are neither refused nor read as an international name. Without a scheme, every '/' is a payload's.
+func NormalizeTunnel(name string) (string, error) { return normalize(name, true) }
 
 // Fold returns the form that a model scores for any input, so that a DNS server gets a score for whatever a client
-// asks. If Normalize refuses the name, the result is the name in lower case without final dots.
+// asks. If Normalize refuses the name, the result is the name in lower case without final dots. An address loses its
+// port too.
 func Fold(name string) string {
-	if s, err := normalize(name, toASCII); err == nil {
+	s, err := normalize(name, false)
+	if err == nil || errors.Is(err, ErrAddress) {
 		return s
 	}
 	return strings.ToLower(strings.TrimRight(strings.TrimSpace(name), "."))
@@ -61,6 +67,7 @@ const (
 	kindLetter = iota + 1 // no address has one
 	kindOther             // digits and the hyphen
 	kindDot
+	kindSlash
 )
 
 var kinds = func() (k [256]uint8) {
@@ -70,13 +77,13 @@ var kinds = func() (k [256]uint8) {
 	for c := '0'; c <= '9'; c++ {
 		k[c] = kindOther
 	}
-	k['_'], k['+'], k['/'], k['='], k['-'], k['.'] = kindLetter, kindLetter, kindLetter, kindLetter, kindOther, kindDot
+	k['_'], k['+'], k['='], k['-'], k['.'], k['/'] = kindLetter, kindLetter, kindLetter, kindOther, kindDot, kindSlash
 	return k
 }()
 
 // normal reports in one pass whether name is normalised already, as most names in lists are.
 func normal(name string) bool {
-	label, letters := 0, false
+	label, letters, slash := 0, false, -1
 	for i := range len(name) {
 		switch kinds[name[i]] {
 		case kindLetter:
@@ -89,56 +96,135 @@ func normal(name string) bool {
 				return false
 			}
 			label = 0
+		case kindSlash:
+			if slash < 0 {
+				slash = i
+			}
+			letters = true
+			label++
 		default:
 			return false
 		}
 	}
-	return letters && label > 0 && label <= MaxLabel && len(name) <= MaxName
+	return letters && label > 0 && label <= MaxLabel && len(name) <= MaxName && (slash < 0 || !isHost(name[:slash]))
 }
 
-func normalize(name string, fold func(string) string) (string, error) {
+func normalize(name string, tunnel bool) (string, error) {
 	if normal(name) {
 		return name, nil
 	}
-	s := strings.TrimRight(trimURL(strings.TrimSpace(name)), ".")
-	if s == "" {
+	s := lower(trimURL(strings.TrimSpace(name), tunnel), tunnel)
+	switch {
+	case s == "":
 		return "", ErrEmpty
-	}
-	if strings.IndexFunc(s, func(r rune) bool { return r >= utf8.RuneSelf }) >= 0 {
-		s = fold(s)
-	}
-	s = strings.ToLower(s)
-	if len(s) > MaxName {
+	case len(s) > MaxName:
 		return "", ErrLong
 	}
 	return s, check(s)
 }
 
-// trimURL returns the host of a URL. It leaves a name without a scheme alone: its '/' may be a tunnel's base64.
-func trimURL(s string) string {
-	_, rest, ok := strings.Cut(s, "://")
-	if !ok {
-		return s
+// lower is s in lower case and in ASCII.
+func lower(s string, tunnel bool) string {
+	switch {
+	case isASCII(s):
+	case tunnel:
+		s = toHighBytes(s)
+	default:
+		s = toASCII(s)
 	}
-	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
-		rest = rest[:i]
+	return strings.ToLower(s)
+}
+
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return false
+		}
 	}
-	rest = rest[strings.LastIndexByte(rest, '@')+1:]
-	if i := strings.LastIndexByte(rest, ':'); i >= 0 {
-		rest = rest[:i]
+	return true
+}
+
+// trimURL returns the host of what may be a URL, with or without its scheme, and with neither port nor final dots.
+func trimURL(s string, tunnel bool) string {
+	scheme, rest, url := strings.Cut(s, "://")
+	if url && !strings.ContainsAny(scheme, "/?#") {
+		if i := strings.IndexAny(rest, "/?#"); i >= 0 {
+			rest = rest[:i]
+		}
+		return trimPort(rest[strings.LastIndexByte(rest, '@')+1:])
 	}
-	return rest
+	if i := strings.IndexAny(s, "/?#"); i >= 0 && !tunnel {
+		if host := trimPort(s[:i]); isHost(lower(host, false)) {
+			return host
+		}
+	}
+	return trimPort(s)
+}
+
+// trimPort drops a port and final dots, and the brackets of an IPv6 address.
+func trimPort(s string) string {
+	if inside, _, ok := strings.Cut(strings.TrimPrefix(s, "["), "]"); ok && isIPv6(inside) {
+		return inside
+	}
+	if i := strings.IndexByte(s, ':'); i >= 0 && strings.Trim(s[i+1:], "0123456789") == "" {
+		s = s[:i]
+	}
+	return strings.TrimRight(s, ".")
+}
+
+func isIPv6(s string) bool {
+	a, err := netip.ParseAddr(s)
+	return err == nil && a.Is6()
+}
+
+// longestHost is the length of a label that is taken for a payload's. Payloads fill their labels, mostly to 57 bytes or
+// more, and one label in 1,000 then begins as a top-level domain and a '/' do. The 40 bytes of a hash are a host's.
+const longestHost = 48
+
+// isHost reports whether s, in lower case, is a host name below a top-level domain of the list, or an address. Bare
+// top-level domains are none: payloads of tunnels begin with two letters and a '/'.
+func isHost(s string) bool {
+	s = strings.TrimRight(s, ".")
+	if strings.IndexByte(s, '.') < 0 || !Zoned(s) {
+		return errors.Is(check(s), ErrAddress)
+	}
+	for label := range strings.SplitSeq(s, ".") {
+		if len(label) > longestHost {
+			return false
+		}
+	}
+	return !strings.ContainsAny(s, "+/=?") && check(s) == nil
 }
 
 // toASCII turns international labels into A-labels. A text that is no international name, or would not fit as one, goes
 // through toHighBytes.
 func toASCII(s string) string {
 	if utf8.ValidString(s) {
-		if a, err := idna.Lookup.ToASCII(s); err == nil && len(a) <= MaxName && check(a) == nil {
+		if a, err := aLabels(s); err == nil && len(a) <= MaxName && check(a) == nil {
 			return a
 		}
 	}
 	return toHighBytes(s)
+}
+
+// dots are the other characters that end a label of an international name.
+var dots = strings.NewReplacer("\u3002", ".", "\uff0e", ".", "\uff61", ".")
+
+// aLabels turns each label for itself: of a whole name, idna would refuse the service label of _dmarc.bücher.example.
+func aLabels(s string) (string, error) {
+	labels := strings.Split(dots.Replace(s), ".")
+	for i, l := range labels {
+		if isASCII(l) {
+			labels[i] = strings.ToLower(l)
+			continue
+		}
+		a, err := idna.Lookup.ToASCII(l)
+		if err != nil {
+			return "", err
+		}
+		labels[i] = a
+	}
+	return strings.Join(labels, "."), nil
 }
 
 // toHighBytes replaces every raw byte and every character above ASCII by HighByte.
@@ -162,8 +248,10 @@ func check(s string) error {
 				return ErrLabel
 			}
 			label = 0
-		case kinds[c] == kindLetter, c == HighByte:
+		case kinds[c] == kindLetter, kinds[c] == kindSlash, c == HighByte:
 			letters = true
+		case c == ':' && isIPv6(s):
+			return ErrAddress
 		case kinds[c] != kindOther:
 			return fmt.Errorf("%w: %q", ErrCharacter, c)
 		}

@@ -17,6 +17,46 @@ func TestNormalize(t *testing.T) {
 		{"_sip._tcp.example.com", "_sip._tcp.example.com", nil},
 		{"q+Z8/A=.hidemyself.org.", "q+z8/a=.hidemyself.org", nil},
 		{"xn--bcher-kva.example", "xn--bcher-kva.example", nil},
+		// Each label for itself: the underscore and the hyphens of one are no fault of another.
+		{"_dmarc.M\u00fcller.de", "_dmarc.xn--mller-kva.de", nil},
+		{"A--b.-c.m\u00fcller\u3002DE", "a--b.-c.xn--mller-kva.de", nil},
+		{"_m\u00fcller.de", "", ErrNonASCII},
+		{"m\u00fcller..de", "", ErrLabel},
+		// Ports, paths and queries go, with and without a scheme.
+		{"google.com:443", "google.com", nil},
+		{"google.com.:443", "google.com", nil},
+		{"localhost:8080", "localhost", nil},
+		{"google.com:", "google.com", nil},
+		{"google.com:443:443", "", ErrCharacter},
+		{"google.com:https", "", ErrCharacter},
+		{"aa:bb:cc:dd:ee:11", "", ErrCharacter},
+		{"Google.com/index.html", "google.com", nil},
+		{"google.com:8080/a/b.com?c#d", "google.com", nil},
+		{"google.com./", "google.com", nil},
+		{"_dmarc.google.com?q=a.com", "_dmarc.google.com", nil},
+		{"google.com#top", "google.com", nil},
+		{"m\u00fcller.de/stra\u00dfe", "xn--mller-kva.de", nil},
+		{"google.com/r?to=https://other.org/", "google.com", nil},
+		{"https://google.com?to=a@b.c:1", "google.com", nil},
+		// The '/' of a tunnel's payload stays: no host name below a known top-level domain stands before it.
+		{"q+Z8/ab.t.example.com", "q+z8/ab.t.example.com", nil},
+		{"q+Z8.com/ab.t.example.com", "q+z8.com/ab.t.example.com", nil},
+		{"com/ab.t.example.com", "com/ab.t.example.com", nil},
+		{"ab.cd1/ef.t.example.com:53", "ab.cd1/ef.t.example.com", nil},
+		{"/ab.t.example.com", "/ab.t.example.com", nil},
+		{strings.Repeat("a1", 30) + ".aq/weev0.f.org", strings.Repeat("a1", 30) + ".aq/weev0.f.org", nil}, // dnscapy
+		{strings.Repeat("a1", 20) + ".aq/weev0.f.org", strings.Repeat("a1", 20) + ".aq", nil},
+		// An address stays one.
+		{"192.168.1.10:443", "", ErrAddress},
+		{"192.168.1.10/index.html", "", ErrAddress},
+		{"https://192.168.1.10:443/a", "", ErrAddress},
+		{"2001:db8::1", "", ErrAddress},
+		{"2001:db8::1/64", "", ErrAddress},
+		{"[2001:db8::1]", "", ErrAddress},
+		{"[2001:db8::1]:443", "", ErrAddress},
+		{"http://[2001:db8::1]:443/a", "", ErrAddress},
+		{"[2001:db8::1]/a", "", ErrAddress},
+		{"[google.com]:443", "", ErrCharacter},
 		{"", "", ErrEmpty},
 		{"...", "", ErrEmpty},
 		{"a..b", "", ErrLabel},
@@ -42,12 +82,35 @@ func TestNormalizeTunnelKeepsLength(t *testing.T) {
 	if err != nil || raw != "0ab??.t.example.com" {
 		t.Errorf("raw bytes: %q, %v", raw, err)
 	}
+	if zoned, err := NormalizeTunnel("x.com\xbc.t.example.com"); err != nil || zoned != "x.com?.t.example.com" {
+		t.Errorf("a top-level domain before a raw byte: %q, %v", zoned, err)
+	}
+	if slash, err := NormalizeTunnel("x.com/ab.t.example.com"); err != nil || slash != "x.com/ab.t.example.com" {
+		t.Errorf("a payload that begins as a host does: %q, %v", slash, err)
+	}
 	if letters, err := NormalizeTunnel("0Ë69ïd.t.example.com"); err != nil || letters != "0?69?d.t.example.com" {
 		t.Errorf("letters that an IDN could hold: %q, %v", letters, err)
 	}
 	latin1, err := NormalizeTunnel("0ab\u00bc\u00fd_.t.example.com")
 	if err != nil || latin1 != "0ab??_.t.example.com" {
 		t.Errorf("Latin-1 text: %q, %v", latin1, err)
+	}
+}
+
+// What a client asks for gets one score however it is written.
+func TestFold(t *testing.T) {
+	for _, tc := range []struct{ want, in string }{
+		{"google.com", "google.com:443 GOOGLE.com. https://google.com:8443/a google.com/index.html google.com?a"},
+		{"_dmarc.xn--mller-kva.de", "_dmarc.m\u00fcller.de _DMARC.M\u00dcLLER.DE:53 _dmarc.xn--mller-kva.de/"},
+		{"192.0.2.1", "192.0.2.1 192.0.2.1:80 http://192.0.2.1/"},
+		{"2001:db8::1", "2001:DB8::1 [2001:db8::1]:443 https://[2001:db8::1]/"},
+		{"q+z8/ab.t.example.com", "q+Z8/ab.t.example.com q+Z8/ab.t.example.com.:53"},
+	} {
+		for _, in := range strings.Fields(tc.in) {
+			if got := Fold(in); got != tc.want {
+				t.Errorf("Fold(%q) = %q, want %q", in, got, tc.want)
+			}
+		}
 	}
 }
 
@@ -87,10 +150,16 @@ func TestParts(t *testing.T) {
 }
 
 func FuzzNormalize(f *testing.F) {
-	for _, s := range []string{"google.com", "bücher.example", "https://a@b:1/c", "\xff", "xn--0.com", "a..b"} {
+	for _, s := range []string{"google.com", "bücher.example", "https://a@b:1/c", "\xff", "xn--0.com", "a..b", "a.com:1",
+		"a.com/b", "[::1]:1", "x.com\xbc.b", "_a.m\u00fcller.de/b"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
+		if name, err := Normalize(s); err == nil {
+			if again, err := Normalize(name); err != nil || again != name || Fold(name) != name || Fold(s) != name {
+				t.Fatalf("not idempotent: %q -> %q -> %q, %v; folded %q", s, name, again, err, Fold(s))
+			}
+		}
 		got, err := NormalizeTunnel(s)
 		if err != nil {
 			return
@@ -105,4 +174,21 @@ func FuzzNormalize(f *testing.F) {
 			t.Fatalf("Registered(%q) = %q", got, r)
 		}
 	})
+}
+
+func BenchmarkNormalize(b *testing.B) {
+	for _, c := range []struct{ what, name string }{
+		{"normal", "www.some-host.example.co.uk"},
+		{"capitals", "WWW.Some-Host.Example.co.uk."},
+		{"base64", "q+z8anwba/a3.hidemyself.org"},
+		{"international", "m\u00fcller.example.de"},
+	} {
+		b.Run(c.what, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				Normalize(c.name)
+			}
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "names/s")
+		})
+	}
 }
