@@ -10,10 +10,12 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/urfave/cli/v2"
+
+	"github.com/degas-dns/degas/internal/asutf8"
 	"github.com/degas-dns/degas/internal/printable"
 	"github.com/degas-dns/degas/model"
 	"github.com/degas-dns/degas/model/dnsname"
-	"github.com/urfave/cli/v2"
 )
 
 func (c *command) predict() *cli.Command {
@@ -97,11 +99,17 @@ func (p *predictor) stream(ctx context.Context, in io.Reader) error {
 	}
 }
 
-// readLines sends the lines of in that are not empty. The second channel gets the error before the first is closed.
+// readLines sends the lines of in, UTF-8 or UTF-16, that are not empty. The second channel gets the error before the
+// first is closed.
 func readLines(ctx context.Context, in io.Reader) (<-chan string, <-chan error) {
 	lines, failed := make(chan string, predictBatch), make(chan error, 1)
 	go func() {
 		defer close(lines)
+		in, err := asutf8.Reader(in)
+		if err != nil {
+			failed <- fmt.Errorf("read names: %w", err)
+			return
+		}
 		s := bufio.NewScanner(in)
 		s.Buffer(make([]byte, 0, 4096), maxLine)
 		n := 0
@@ -116,7 +124,7 @@ func readLines(ctx context.Context, in io.Reader) (<-chan string, <-chan error) 
 				}
 			}
 		}
-		err := s.Err()
+		err = s.Err()
 		if errors.Is(err, bufio.ErrTooLong) {
 			err = fmt.Errorf("read names: line %d is longer than %d bytes", n+1, maxLine)
 		} else if err != nil {

@@ -1,10 +1,10 @@
 package formats
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 
 	"github.com/degas-dns/degas/datasets"
@@ -38,15 +38,15 @@ type sidecar struct {
 
 // readSidecar reads the sidecar of the file at path. Without one everything is left to the readers.
 func readSidecar(path string) (s sidecar, err error) {
-	f, err := userfile.Open(path + SidecarSuffix)
+	name := path + SidecarSuffix
+	data, err := userfile.Read(name, userfile.Config)
 	if errors.Is(err, fs.ErrNotExist) {
 		return s, nil
 	}
 	if err != nil {
 		return s, err
 	}
-	defer f.Close()
-	d := json.NewDecoder(io.LimitReader(f, 64<<10))
+	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
 	err = d.Decode(&s)
 	if err == nil && s.Class != "" {
@@ -60,7 +60,7 @@ func readSidecar(path string) (s sidecar, err error) {
 		err = s.declare()
 	}
 	if err != nil {
-		return s, fmt.Errorf("%s: %w", f.Name(), err)
+		return s, fmt.Errorf("%s: %w", name, err)
 	}
 	s.Family = datasets.NormalizeFamily(s.Family)
 	return s, nil

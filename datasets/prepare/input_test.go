@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf16"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -95,6 +96,34 @@ func TestPathsAndPorts(t *testing.T) {
 	}
 	if m.RefusedBy[dnsname.ErrSlash.Error()] != 2 || m.RefusedBy[dnsname.ErrAddress.Error()] != 1 || m.Refused != 3 {
 		t.Errorf("refused: %v", m.RefusedBy)
+	}
+}
+
+// wide is text in UTF-16 as Windows PowerShell writes it.
+func wide(text string) string {
+	out := "\xff\xfe"
+	for _, u := range utf16.Encode([]rune(text)) {
+		out += string([]byte{byte(u), byte(u >> 8)})
+	}
+	return out
+}
+
+// Text in UTF-16 is read like any other, packed or not, with or without its mark, and so is a sidecar.
+func TestUTF16(t *testing.T) {
+	names := ""
+	for i := range 3000 { // more than the head that formats are recognised by
+		names += fmt.Sprintf("m\u00fcller%d.de\r\n", i)
+	}
+	m := mustProcess(t, tree(t, map[string]string{
+		"benign/a.txt":       wide(names),
+		"dga/b.txt.gz":       wide("b1.com\r\nb2.com\r\n"),
+		"c.csv":              wide("domain,class\r\nc1.com,benign\r\nc2.com,dga\r\n")[2:],
+		"d.zip":              zipped(t, map[string]string{"dga/d.txt": wide("d1.com\n"), "benign/d.txt": wide("d2.com\n")}),
+		"words.x":            "e1.com\n",
+		"words.x.degas.json": wide("{\"class\":\"benign\"}\r\n"),
+	}), t.TempDir(), Options{})
+	if m.Kept != 3007 || m.Refused != 0 || len(m.Inputs) != 6 || len(m.Skipped) != 0 {
+		t.Errorf("%d kept, %d refused, %d inputs, skipped %+v", m.Kept, m.Refused, len(m.Inputs), m.Skipped)
 	}
 }
 

@@ -16,22 +16,14 @@ const MaxLine = 64 << 10
 // HeadSize is how much of a stream Peek reads, in bytes: enough to recognise a format.
 const HeadSize = 64 << 10
 
-// Reader gives lines without their ends (LF or CRLF). It skips a UTF-8 byte-order mark.
+// Reader gives lines without their ends (LF or CRLF).
 type Reader struct {
 	r    *bufio.Reader
 	line int64
 }
 
-// NewReader reads the lines of in.
-func NewReader(in io.Reader) *Reader {
-	r := &Reader{r: bufio.NewReaderSize(in, MaxLine)}
-	if mark, err := r.r.Peek(len(byteOrderMark)); err == nil && string(mark) == byteOrderMark {
-		r.r.Discard(len(byteOrderMark)) //nolint:errcheck // they were peeked
-	}
-	return r
-}
-
-const byteOrderMark = "\xef\xbb\xbf"
+// NewReader reads the lines of in, which is UTF-8 as package unpack gives it.
+func NewReader(in io.Reader) *Reader { return &Reader{r: bufio.NewReaderSize(in, MaxLine)} }
 
 // Line is the number of the line that Next gave last, from 1.
 func (r *Reader) Line() int64 { return r.line }
@@ -82,7 +74,6 @@ func Peek(in io.Reader) (head []byte, again io.Reader, err error) {
 // bytes may end inside a line, which is left out unless it is the only one.
 func Head(head []byte, n int) (list [][]byte) {
 	cut := len(head) == HeadSize
-	head = bytes.TrimPrefix(head, []byte(byteOrderMark))
 	for len(head) > 0 && len(list) < n {
 		line, rest, found := bytes.Cut(head, []byte{'\n'})
 		if !found && cut && len(list) > 0 {

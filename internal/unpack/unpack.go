@@ -20,10 +20,12 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 
+	"github.com/degas-dns/degas/internal/asutf8"
 	"github.com/degas-dns/degas/internal/userfile"
 )
 
-// Stream is an opened file: its bytes after decompression. Its Reader is a *Plain if the file was not compressed.
+// Stream is an opened file: its bytes after decompression, text in UTF-16 as UTF-8. Its Reader is a *Plain if the file
+// was not compressed.
 type Stream struct {
 	io.Reader
 	closers []func() error
@@ -91,18 +93,17 @@ func (s *Stream) decompress(name string, r io.Reader, plain *Plain) error {
 		return err
 	}
 	z, packed, err := Decompress(name, b, head)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case packed:
-		s.Reader, s.closers = z, append(s.closers, z.Close)
-	case plain != nil:
-		plain.Reader = b
-		s.Reader = plain
-	default:
-		s.Reader = b
 	}
-	return nil
+	if packed {
+		s.closers = append(s.closers, z.Close)
+	}
+	if s.Reader, err = asutf8.Reader(z); err == nil && !packed && plain != nil {
+		plain.Reader = s.Reader
+		s.Reader = plain
+	}
+	return err
 }
 
 const (

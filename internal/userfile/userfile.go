@@ -3,12 +3,13 @@
 package userfile
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"syscall"
+
+	"github.com/degas-dns/degas/internal/asutf8"
 )
 
 // Limits of small files, in bytes.
@@ -47,12 +48,10 @@ func kind(m fs.FileMode) string {
 	return "no regular file"
 }
 
-const byteOrderMark = "\xef\xbb\xbf"
-
-// Read reads the text file at path as Bytes does, without a UTF-8 byte-order mark.
+// Read reads the text file at path as Bytes does, as UTF-8 without a byte-order mark.
 func Read(path string, limit int64) ([]byte, error) {
 	data, err := Bytes(path, limit)
-	return bytes.TrimPrefix(data, []byte(byteOrderMark)), err
+	return asutf8.Bytes(data), err
 }
 
 // Bytes reads the regular file at path, which must have at most limit bytes.

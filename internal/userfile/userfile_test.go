@@ -19,6 +19,9 @@ func TestRead(t *testing.T) {
 	if data, err := Read(write("a", "\xef\xbb\xbfabc"), 6); string(data) != "abc" || err != nil {
 		t.Errorf("%q, %v", data, err)
 	}
+	if data, err := Read(write("wide", "\xff\xfea\x00b\x00"), 6); string(data) != "ab" || err != nil {
+		t.Errorf("UTF-16: %q, %v", data, err)
+	}
 	if data, err := Bytes(filepath.Join(dir, "a"), 6); string(data) != "\xef\xbb\xbfabc" || err != nil {
 		t.Errorf("%q, %v", data, err)
 	}
