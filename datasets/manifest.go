@@ -38,6 +38,8 @@ type Manifest struct {
 	// Refused is the sum of the inputs' refused rows, RefusedBy their reasons.
 	Refused   int64            `json:"refused"`
 	RefusedBy map[string]int64 `json:"refused_by"`
+	// LeftOut counts, by reason, what is neither a row nor a mistake, such as the exceptions of block lists.
+	LeftOut map[string]int64 `json:"left_out,omitempty"`
 	// Duplicates are rows whose name and class were there already.
 	Duplicates int64 `json:"duplicates"`
 	// Overridden are rows of blocklists whose name another file labels.
@@ -101,6 +103,7 @@ type InputReport struct {
 	// Rows counts what the reader found, refused rows included.
 	Rows    int64            `json:"rows"`
 	Refused map[string]int64 `json:"refused,omitempty"`
+	LeftOut map[string]int64 `json:"left_out,omitempty"`
 	// BadLines are the first refused rows as "file:line: reason".
 	BadLines []string `json:"samples,omitempty"`
 }

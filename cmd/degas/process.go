@@ -197,6 +197,9 @@ func printManifest(w io.Writer, dir string, m *datasets.Manifest) {
 	for _, reason := range slices.Sorted(maps.Keys(m.RefusedBy)) {
 		fmt.Fprintf(w, "refused\t%d\t%s\n", m.RefusedBy[reason], reason)
 	}
+	for _, reason := range slices.Sorted(maps.Keys(m.LeftOut)) {
+		fmt.Fprintf(w, "left out\t%d\t%s\n", m.LeftOut[reason], reason)
+	}
 	fmt.Fprintf(w, "duplicates\t%d\n", m.Duplicates)
 	fmt.Fprintf(w, "conflicts\t%d\tnames with both labels, listed in dataset.json\n", m.Conflicts.Names)
 	if m.Options.CapFamily > 0 {

@@ -50,6 +50,9 @@ type Sink interface {
 	Refuse(line int64, reason string) error
 	// Evidence takes what the labels rest on, before the first record. The reader completes it until Read returns.
 	Evidence(e *datasets.Evidence)
+	// LeaveOut counts what is no name and no mistake either, such as an exception in a block list. reason is one of few
+	// fixed texts.
+	LeaveOut(line int64, reason string)
 }
 
 // FileInfo is what a reader may know about the file it reads.

@@ -175,6 +175,7 @@ type noSink struct{}
 func (noSink) Record(int64, datasets.Record) error { return nil }
 func (noSink) Refuse(int64, string) error          { return nil }
 func (noSink) Evidence(*datasets.Evidence)         {}
+func (noSink) LeaveOut(int64, string)              {}
 
 // objectLimit ends a stream that holds an object without an end.
 type objectLimit struct {

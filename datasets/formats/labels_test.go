@@ -250,6 +250,8 @@ type classSink struct {
 
 func (c *classSink) Evidence(*datasets.Evidence) {}
 
+func (c *classSink) LeaveOut(int64, string) {}
+
 func (c *classSink) Refuse(int64, string) error { c.refused++; return nil }
 
 func (c *classSink) Record(_ int64, r datasets.Record) error {

@@ -75,6 +75,9 @@ func (s *surveySink) Refuse(int64, string) error {
 	return s.next()
 }
 
+// LeaveOut implements Sink.
+func (s *surveySink) LeaveOut(int64, string) {}
+
 func (s *surveySink) next() error {
 	if s.rows++; s.rows == surveyRows {
 		return errSampled

@@ -78,7 +78,7 @@ func sampleText(head []byte, sep byte) (s sample, ok bool) {
 		for i, f := range got.fields {
 			fields[i] = string(f)
 		}
-		if all == 1 && isHeader(fields) {
+		if all == 1 && isHeaderRow(fields) {
 			s.headers = fields
 		} else {
 			s.rows = append(s.rows, fields)
@@ -90,8 +90,8 @@ func sampleText(head []byte, sep byte) (s sample, ok bool) {
 	return s, r.width > 1 && float64(even) >= enoughAre*float64(all) && len(s.rows) > 0
 }
 
-// isHeader tells a header from a row: a field is called as columns are, or none is a name. google.name is a name.
-func isHeader(fields []string) bool {
+// isHeaderRow tells a header from a row: a field is called as columns are, or none is a name. google.name is a name.
+func isHeaderRow(fields []string) bool {
 	known, names := 0, 0
 	for _, f := range fields {
 		whole, last := headerKeys(f)

@@ -15,6 +15,7 @@ const (
 	reasonClass      = "unknown class"
 	reasonEmptyValue = "empty value"
 	reasonBroken     = "a line break in the name"
+	reasonRule       = "a line of another format"
 )
 
 // What readers miss in a file that is not theirs.
@@ -25,6 +26,11 @@ const (
 
 // eachLine calls f for every line that is neither empty nor a '#' comment. It refuses what is too long.
 func eachLine(in io.Reader, sink Sink, f func(line int64, text []byte) error) error {
+	return eachLineBut("#", in, sink, f)
+}
+
+// eachLineBut is eachLine for other comments.
+func eachLineBut(comment string, in io.Reader, sink Sink, f func(line int64, text []byte) error) error {
 	l := lines.NewReader(in)
 	for {
 		text, long, err := l.Next()
@@ -33,7 +39,7 @@ func eachLine(in io.Reader, sink Sink, f func(line int64, text []byte) error) er
 		}
 		if err == nil && long {
 			err = sink.Refuse(l.Line(), reasonLongLine)
-		} else if err == nil && len(text) > 0 && text[0] != '#' {
+		} else if err == nil && len(text) > 0 && !bytes.HasPrefix(text, []byte(comment)) {
 			err = f(l.Line(), text)
 		}
 		if err != nil {

@@ -65,6 +65,9 @@ func (s *scanSink) Refuse(_ int64, reason string) error {
 // Evidence implements formats.Sink.
 func (s *scanSink) Evidence(*datasets.Evidence) {}
 
+// LeaveOut implements formats.Sink. A runner's report has no place for it.
+func (s *scanSink) LeaveOut(int64, string) {}
+
 // WriteShard writes rows as an Arrow file of the schema of Run's splits, sorted as those are, with dictionaries of its
 // own, and returns what it holds. It reorders rows.
 func WriteShard(path string, rows []Placed, m datasets.SplitMeta) (datasets.SplitReport, error) {

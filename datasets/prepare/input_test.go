@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -124,6 +125,32 @@ func TestUTF16(t *testing.T) {
 	}), t.TempDir(), Options{})
 	if m.Kept != 3007 || m.Refused != 0 || len(m.Inputs) != 6 || len(m.Skipped) != 0 {
 		t.Errorf("%d kept, %d refused, %d inputs, skipped %+v", m.Kept, m.Refused, len(m.Inputs), m.Skipped)
+	}
+}
+
+// What a block list holds besides names is counted, and is no mistake, however much it is.
+func TestBlockLists(t *testing.T) {
+	out := t.TempDir()
+	m := mustProcess(t, tree(t, map[string]string{
+		"lists/easy.txt":    "[Adblock Plus 2.0]\n||ads.com^\n" + strings.Repeat("@@||good.com^\n##.banner\n", 100),
+		"lists/hosts":       "127.0.0.1 localhost\n0.0.0.0 ads.com tracker.com\n0.0.0.0 known.com\n",
+		"etc/hosts":         "127.0.0.1 localhost\n192.0.2.1 server.example.com\n",
+		"my.rpz":            "$ORIGIN rpz.local.\n@ SOA a. b. 1 2 3 4 5\n*.bad.com.rpz.local. CNAME .\n",
+		"my.rpz.degas.json": `{"class":"dga","family":"tinba"}`,
+		"benign/known.txt":  "known.com\n",
+	}), out, Options{Validation: -1, Test: -1})
+	var got []string
+	for _, r := range splitRows(t, out, "train") {
+		got = append(got, fmt.Sprint(r.Name, " ", r.Class, " ", r.Family))
+	}
+	slices.Sort(got)
+	const want = "ads.com dga blocklist, bad.com dga tinba, known.com benign , tracker.com dga blocklist"
+	if g := strings.Join(got, ", "); g != want || m.Refused != 0 || m.RowsIn != 6 {
+		t.Errorf("%s\nwant %s\n%d rows, refused %v", g, want, m.RowsIn, m.RefusedBy)
+	}
+	if fmt.Sprint(slices.Sorted(maps.Values(m.LeftOut))) != "[1 100 100]" || len(m.Skipped) != 1 ||
+		m.Skipped[0].Path != "etc/hosts" {
+		t.Errorf("left out %v, skipped %v", m.LeftOut, m.Skipped)
 	}
 }
 

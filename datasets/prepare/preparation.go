@@ -142,12 +142,15 @@ func (p *preparation) read(ctx context.Context) (err error) {
 // reportInputs fills the manifest with what read counted.
 func (p *preparation) reportInputs() {
 	m := p.manifest
-	m.RefusedBy = map[string]int64{}
+	m.RefusedBy, m.LeftOut = map[string]int64{}, map[string]int64{}
 	for _, in := range p.rows.inputs {
 		r := in.report()
 		for reason, n := range r.Refused {
 			m.RefusedBy[reason] += n
 			m.Refused += n
+		}
+		for reason, n := range r.LeftOut {
+			m.LeftOut[reason] += n
 		}
 		m.RowsIn += r.Rows
 		m.Inputs = append(m.Inputs, r)

@@ -76,6 +76,7 @@ type inputRead struct {
 	lastSource string
 	sourceID   uint16
 	samples    [datasets.NumClasses]nameSample
+	leftOut    map[string]int64
 
 	// Shared with the workers.
 	rows, refused atomic.Int64
@@ -259,6 +260,14 @@ func (r *inputRead) Refuse(line int64, reason string) error {
 // Evidence implements formats.Sink.
 func (r *inputRead) Evidence(e *datasets.Evidence) { r.evidence = e }
 
+// LeaveOut implements formats.Sink.
+func (r *inputRead) LeaveOut(_ int64, reason string) {
+	if r.leftOut == nil {
+		r.leftOut = map[string]int64{}
+	}
+	r.leftOut[reason]++
+}
+
 // refuse counts a row by reason. text is what to quote.
 func (r *inputRead) refuse(line int64, reason, text string) {
 	r.mu.Lock()
@@ -299,7 +308,7 @@ func (r *inputRead) tooBad(n badRows) error {
 // report is the input's entry in dataset.json.
 func (r *inputRead) report() datasets.InputReport {
 	out := datasets.InputReport{Path: r.Label(), SHA256: r.sum, Bytes: r.FileBytes(), Reader: r.Format(),
-		Source: r.source, Rows: r.rows.Load(), Evidence: r.evidence}
+		Source: r.source, Rows: r.rows.Load(), LeftOut: r.leftOut, Evidence: r.evidence}
 	if len(r.refusedBy) > 0 {
 		out.Refused = r.refusedBy
 	}

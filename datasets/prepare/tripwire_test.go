@@ -46,6 +46,8 @@ type namesSink struct {
 
 func (c *namesSink) Evidence(*datasets.Evidence) {}
 
+func (c *namesSink) LeaveOut(int64, string) {}
+
 func (c *namesSink) Refuse(int64, string) error { return nil }
 
 func (c *namesSink) Record(_ int64, r datasets.Record) error {
