@@ -279,6 +279,7 @@ func (b *compiler) lstm(n Node) {
 			kernel:   kernel,
 			bias:     bias.Data,
 			backward: d == 1,
+			clip:     n.Layer.RecurrentActivation == Clip,
 		}
 		st.recurrent.Pack(units, 4*units, matrix(recurrent.Data, 4*units))
 		if embedded {

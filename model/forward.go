@@ -111,9 +111,9 @@ func apply(n Node, w Exact, codes []uint16, in [][]float64, shape []int, head bo
 	case KindGlobalMaxPool:
 		return plainPool(in[0], shape, []int{1, n.Shape[0]}, shape[0], 0)
 	case KindLSTM:
-		h := plainLSTM(in[0], shape, param(0), param(1), param(2), false)
+		h := plainLSTM(l, in[0], shape, param(0), param(1), param(2), false)
 		if l.Bidirectional {
-			h = append(h, plainLSTM(in[0], shape, param(3), param(4), param(5), true)...)
+			h = append(h, plainLSTM(l, in[0], shape, param(3), param(4), param(5), true)...)
 		}
 		return h
 	case KindConcatenate:
@@ -201,11 +201,14 @@ func plainPool(x []float64, inShape, outShape []int, pool, before int) []float64
 	return y
 }
 
-func plainLSTM(x []float64, shape []int, kernel, recurrent, bias exactTensor, backward bool) []float64 {
+func plainLSTM(l Layer, x []float64, shape []int, kernel, recurrent, bias exactTensor, backward bool) []float64 {
 	time, in, units := shape[0], shape[1], recurrent.Shape[0]
 	h, c := make([]float64, units), make([]float64, units)
 	z := make([]float64, 4*units)
-	logistic := func(v float64) float64 { return 1 / (1 + math.Exp(-v)) }
+	gate := func(v float64) float64 { return 1 / (1 + math.Exp(-v)) }
+	if l.RecurrentActivation == Clip {
+		gate = func(v float64) float64 { return min(max(v, 0), 1) }
+	}
 	for s := range time {
 		t := s
 		if backward {
@@ -223,8 +226,8 @@ func plainLSTM(x []float64, shape []int, kernel, recurrent, bias exactTensor, ba
 			}
 		}
 		for q := range units {
-			c[q] = logistic(z[units+q])*c[q] + logistic(z[q])*math.Tanh(z[2*units+q])
-			h[q] = logistic(z[3*units+q]) * math.Tanh(c[q])
+			c[q] = gate(z[units+q])*c[q] + gate(z[q])*math.Tanh(z[2*units+q])
+			h[q] = gate(z[3*units+q]) * math.Tanh(c[q])
 		}
 	}
 	return h

@@ -247,6 +247,9 @@ func inferLSTM(l Layer, in []int) ([]int, []Param, error) {
 	if len(in) != 2 || l.Units < 1 {
 		return nil, nil, fmt.Errorf("needs [time, features] and units, has %v and %d", in, l.Units)
 	}
+	if !slices.Contains([]string{"", Sigmoid, Clip}, l.RecurrentActivation) {
+		return nil, nil, fmt.Errorf("unknown recurrent_activation %q", l.RecurrentActivation)
+	}
 	one := func(prefix string) []Param {
 		return []Param{
 			{prefix + "kernel", []int{in[1], 4 * l.Units}},

@@ -18,14 +18,26 @@ func SubSeed(seed uint64, purpose string) uint64 {
 
 // Initial returns fresh weights as Keras would start them: embeddings uniform in ±0.05, kernels Glorot uniform
 // (proceedings.mlr.press/v9/glorot10a), recurrent kernels orthogonal (arXiv:1312.6120), biases zero but for an LSTM's
-// forget gate, which starts at one. Every tensor has its own stream, so it depends on the seed and its name alone.
+// forget gate, which starts at one. An LSTM with Clip starts as one with Keras 2's hard sigmoid. Every tensor has its
+// own stream, so it depends on the seed and its name alone.
 func Initial(spec *Spec, seed uint64) (Weights, error) {
-	params, err := spec.Params()
+	nodes, err := spec.Graph()
 	if err != nil {
 		return nil, err
 	}
 	w := Weights{}
-	for _, p := range params {
+	for _, n := range nodes {
+		w.start(n, seed)
+		if n.Layer.RecurrentActivation == Clip {
+			w.HardSigmoid(n, 0.2)
+		}
+	}
+	return w, nil
+}
+
+// start adds node n's parameters.
+func (w Weights) start(n Node, seed uint64) {
+	for _, p := range n.Params {
 		t := NewTensor(p.Shape...)
 		rng := rand.New(rand.NewPCG(seed, SubSeed(seed, p.Name)))
 		switch name := p.Name[strings.LastIndexByte(p.Name, '/')+1:]; {
@@ -43,7 +55,22 @@ func Initial(spec *Spec, seed uint64) (Weights, error) {
 		}
 		w[p.Name] = t
 	}
-	return w, nil
+}
+
+// HardSigmoid changes the weights of n, an lstm with Clip, from those of an LSTM whose gates are hard sigmoids of a
+// slope, slope·x + 0.5 between 0 and 1.
+func (w Weights) HardSigmoid(n Node, slope float64) {
+	for _, p := range n.Params {
+		units, shift := p.Shape[len(p.Shape)-1]/4, 0.0
+		if len(p.Shape) == 1 {
+			shift = 0.5
+		}
+		for i, v := range w[p.Name].Data {
+			if i/units%4 != 2 { // the cell's candidates are no gate
+				w[p.Name].Data[i] = float32(slope*float64(v) + shift)
+			}
+		}
+	}
 }
 
 func uniform(x []float32, limit float64, rng *rand.Rand) {

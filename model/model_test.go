@@ -338,3 +338,40 @@ func TestJudge(t *testing.T) {
 		}
 	}
 }
+
+// Fresh weights of an LSTM with Clip are those of one with Keras 2's hard sigmoid, 0.2x + 0.5; candidates have no gate.
+func TestInitialHardSigmoid(t *testing.T) {
+	spec, err := model.Preset("lstm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain, err := model.Initial(&spec, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec.Layers[1].RecurrentActivation = model.Clip
+	clipped, err := model.Initial(&spec, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		name         string
+		slope, shift [4]float32 // by gate: i, f, c, o
+	}{
+		{"lstm/kernel", [4]float32{0.2, 0.2, 1, 0.2}, [4]float32{}},
+		{"lstm/recurrent_kernel", [4]float32{0.2, 0.2, 1, 0.2}, [4]float32{}},
+		{"lstm/bias", [4]float32{0.2, 0.2, 1, 0.2}, [4]float32{0.5, 0.5, 0, 0.5}},
+	} {
+		for i, v := range plain[tc.name].Data {
+			gate := i / 128 % 4
+			if got, want := clipped[tc.name].Data[i], tc.slope[gate]*v+tc.shift[gate]; math.Abs(float64(got-want)) > 1e-6 {
+				t.Fatalf("%s[%d] is %g, want %g", tc.name, i, got, want)
+			}
+		}
+	}
+	spec.Layers[1].RecurrentActivation = "hard_sigmoid"
+	const want = `unknown recurrent_activation "hard_sigmoid"`
+	if err := spec.Validate(); err == nil || !strings.Contains(err.Error(), want) {
+		t.Error(err)
+	}
+}

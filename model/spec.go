@@ -42,6 +42,10 @@ const (
 	Softmax = "softmax"
 )
 
+// Clip is a recurrent activation: x, but at least 0 and at most 1. Every hard sigmoid is a Clip of a·x + b, and a and b
+// belong into the weights (see [Weights.HardSigmoid]): Keras 1 and 2 call 0.2x + 0.5 hard_sigmoid, Keras 3 x/6 + 0.5.
+const Clip = "clip"
+
 // Paddings of conv1d and max_pool layers, with TensorFlow's meaning: Same puts the extra column at the end.
 const (
 	Valid = "valid"
@@ -84,6 +88,8 @@ type Layer struct {
 	Units int `json:"units,omitempty"`
 	// Bidirectional makes an lstm run both ways and concatenates [forward, backward].
 	Bidirectional bool `json:"bidirectional,omitempty"`
+	// RecurrentActivation is that of an lstm's gates: Sigmoid, which "" stands for, or Clip.
+	RecurrentActivation string `json:"recurrent_activation,omitempty"`
 	// Activation is applied to a conv1d's, conv2d's or dense layer's output.
 	Activation string `json:"activation,omitempty"`
 	// Theta is a thresholded_relu's bound: y = x where x > theta, else 0.

@@ -246,6 +246,7 @@ type lstmStep struct {
 	bias          []float32
 	table         []float32 // folded: [codes, 4·units]
 	backward      bool
+	clip          bool // the gates' activation
 	// prefixH and prefixC, [time+1, units], are the states after each number of padding codes. A name that is padded on
 	// the left starts from the state at its own first character.
 	prefixH, prefixC []float32
@@ -271,7 +272,7 @@ func (st *lstmStep) prefix(window int, row []float32) {
 		c := st.prefixC[(t+1)*u : (t+2)*u]
 		copy(c, st.prefixC[t*u:])
 		st.recur(1, st.prefixH[t*u:], z)
-		kernels.LSTMInfer(row, z, c, st.prefixH[(t+1)*u:(t+2)*u])
+		st.cell(row, z, c, st.prefixH[(t+1)*u:(t+2)*u])
 	}
 }
 
@@ -279,6 +280,16 @@ func (st *lstmStep) prefix(window int, row []float32) {
 func (st *lstmStep) recur(n int, h, z []float32) {
 	u := st.units
 	kernels.GemmPacked(n, matrix(h, u), &st.recurrent, matrix(z, 4*u), false)
+}
+
+// cell is kernels.LSTMInfer for the gates' activation.
+func (st *lstmStep) cell(x, z, c, h []float32) {
+	if !st.clip {
+		kernels.LSTMInfer(x, z, c, h)
+		return
+	}
+	kernels.Add(z, x)
+	kernels.ClipLSTMForward(z, c, c, h, h)
 }
 
 func (st *lstmStep) run(s *scratch, n int) {
@@ -303,7 +314,7 @@ func (st *lstmStep) run(s *scratch, n int) {
 			st.recur(n, l.h[from*u:], l.z)
 			for r := from; r < from+n; r++ {
 				z, c, h := l.z[(r-from)*4*u:][:4*u], l.c[r*u:(r+1)*u], l.h[r*u:(r+1)*u]
-				kernels.LSTMInfer(st.gates(s, x, l.order[r], t), z, c, h)
+				st.cell(st.gates(s, x, l.order[r], t), z, c, h)
 			}
 		}
 	}

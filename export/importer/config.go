@@ -18,6 +18,7 @@ type kerasLayer struct {
 	Name   string
 	Config settings
 	Inputs []string // names of the layers it reads
+	hard   bool     // the gates are hard sigmoids, as convert finds
 }
 
 // settings are a layer's arguments. wrong keeps the first one that was asked for and has an unknown form. Otherwise it

@@ -128,8 +128,10 @@ func TestRefusals(t *testing.T) {
 			"layer gru: a layer of class GRU is not read"},
 		"masked": {`{"class_name": "Sequential", "config": [{"class_name": "Embedding", "config": ` +
 			`{"name": "e", "mask_zero": true}}]}`, "layer e: mask_zero"},
-		"hard sigmoid": {`{"class_name": "Sequential", "config": [{"class_name": "LSTM", "config": ` +
-			`{"name": "l", "recurrent_activation": "hard_sigmoid"}}]}`, "layer l: recurrent_activation hard_sigmoid"},
+		"soft gates": {sequential(`{"class_name": "LSTM", "config": {"name": "l", "recurrent_activation": "softsign"}}`),
+			"layer l: recurrent_activation softsign is not read"},
+		"gates up to 6": {sequential(`{"class_name": "LSTM", "config": {"name": "l", "recurrent_activation": ` +
+			`{"class_name": "ReLU", "config": {"max_value": 6}}}}`), `layer l: recurrent_activation {"class_name": "ReLU"`},
 		"loop": {`{"class_name": "Model", "config": {"layers": [{"class_name": "Flatten", "name": "a", "inbound_nodes": ` +
 			`[[["b", 0, 0, {}]]]},
 			{"class_name": "Flatten", "name": "b", "inbound_nodes": [[["a", 0, 0, {}]]]}], "output_layers": [["a", 0, 0]]}}`,

@@ -2,6 +2,7 @@ package importer
 
 import (
 	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -150,10 +151,34 @@ func (l *kerasLayer) lstm() (out model.Layer, err error) {
 	if a := c.text("activation"); a != "" && a != model.Tanh {
 		return out, fmt.Errorf("activation %s is not read, only tanh", a)
 	}
-	if a := c.text("recurrent_activation", "inner_activation"); a != "" && a != model.Sigmoid {
-		return out, fmt.Errorf("recurrent_activation %s is not read, only sigmoid", a)
+	gates, err := l.recurrentActivation()
+	return model.Layer{Kind: model.KindLSTM, Units: c.number(0, "units", "output_dim"), RecurrentActivation: gates}, err
+}
+
+// recurrentActivation is the activation of an LSTM's gates. A hard sigmoid becomes Clip, and its slope goes into the
+// weights. degas itself writes Clip as a ReLU of at most 1.
+func (l *kerasLayer) recurrentActivation() (string, error) {
+	var clip struct {
+		Class  string `json:"class_name"`
+		Config struct {
+			Max       float64 `json:"max_value"`
+			Slope     float64 `json:"negative_slope"`
+			Threshold float64 `json:"threshold"`
+		} `json:"config"`
 	}
-	return model.Layer{Kind: model.KindLSTM, Units: c.number(0, "units", "output_dim")}, nil
+	if raw, ok := l.Config.values["recurrent_activation"]; ok && json.Unmarshal(raw, &clip) == nil &&
+		clip.Class == "ReLU" && clip.Config.Max == 1 && clip.Config.Slope == 0 && clip.Config.Threshold == 0 {
+		return model.Clip, nil
+	}
+	switch a := l.Config.text("recurrent_activation", "inner_activation"); a {
+	case "", model.Sigmoid:
+		return "", nil
+	case "hard_sigmoid":
+		l.hard = true
+		return model.Clip, nil
+	default:
+		return "", fmt.Errorf("recurrent_activation %s is not read, only sigmoid and hard_sigmoid", a)
+	}
 }
 
 func (l *kerasLayer) bidirectional() (out model.Layer, err error) {
@@ -169,6 +194,7 @@ func (l *kerasLayer) bidirectional() (out model.Layer, err error) {
 	}
 	wrapped := inner.layer()
 	out, err = wrapped.lstm()
+	l.hard = wrapped.hard
 	out.Bidirectional = true
 	return out, cmp.Or(wrapped.Config.err(), err)
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/degas-dns/degas/export/internal/h5"
@@ -25,6 +26,10 @@ func weights(spec *model.Spec, from []*kerasLayer, root *h5.Object) (model.Weigh
 		return nil, err
 	}
 	convolves := slices.Equal(backend, []string{"theano"})
+	slope, err := hardSlope(root)
+	if err != nil {
+		return nil, err
+	}
 	list, err := spec.Graph()
 	if err != nil {
 		return nil, err
@@ -48,8 +53,24 @@ func weights(spec *model.Spec, from []*kerasLayer, root *h5.Object) (model.Weigh
 		if convolves && (n.Kind == model.KindConv1D || n.Kind == model.KindConv2D) {
 			turn(out[n.Params[0].Name])
 		}
+		if l.hard {
+			out.HardSigmoid(n, slope)
+		}
 	}
 	return out, nil
+}
+
+// hardSlope is the slope of hard_sigmoid in the Keras that wrote the file.
+func hardSlope(root *h5.Object) (float64, error) {
+	version, err := root.Strings("keras_version")
+	if err != nil && !errors.Is(err, h5.ErrMissing) {
+		return 0, err
+	}
+	major, _, _ := strings.Cut(strings.Join(version, ""), ".")
+	if n, err := strconv.Atoi(major); err == nil && n >= 3 {
+		return 1.0 / 6, nil
+	}
+	return 0.2, nil
 }
 
 func (l *kerasLayer) read(group *h5.Object, n model.Node, out model.Weights) error {

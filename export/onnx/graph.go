@@ -19,7 +19,9 @@ const (
 	attrFloat  = 1
 	attrInt    = 2
 	attrString = 3
+	attrFloats = 6
 	attrInts   = 7
+	attrTexts  = 8
 )
 
 // message is a protobuf message under construction. Field numbers in this file are those of onnx.proto.
@@ -49,6 +51,18 @@ func stringAttr(name, v string) attribute {
 
 func intsAttr(name string, v ...int) attribute {
 	return newAttribute(name, attrInts, func(a *message) { a.Ints(8, v...) })
+}
+
+func floatsAttr(name string, v ...float32) attribute {
+	return newAttribute(name, attrFloats, func(a *message) {
+		for _, x := range v {
+			a.Float(7, x)
+		}
+	})
+}
+
+func stringsAttr(name string, v ...string) attribute {
+	return newAttribute(name, attrTexts, func(a *message) { a.Strings(9, v) })
 }
 
 // op adds an operator with one output, whose name it shares, and returns that name. skip is the number of optional

@@ -1,6 +1,10 @@
 package onnx
 
-import "github.com/degas-dns/degas/model"
+import (
+	"slices"
+
+	"github.com/degas-dns/degas/model"
+)
 
 // convKernel turns Keras' [kernel, in, filters] into ONNX' [filters, in, kernel], where kernel may be several axes.
 func convKernel(t *model.Tensor) (shape []int, data []float32) {
@@ -44,7 +48,14 @@ func (b *builder) lstm(n model.Node) {
 		b.floats(n.Name+"/R", []int{directions, 4 * units, units}, recurrent),
 		b.floats(n.Name+"/B", []int{directions, 8 * units}, bias)}
 	// Output 1 is the last state of each direction, [directions, batch, units].
-	last := b.op("LSTM", n.Name+"/last", inputs, 1, intAttr("hidden_size", units), stringAttr("direction", direction))
+	attributes := []attribute{intAttr("hidden_size", units), stringAttr("direction", direction)}
+	if n.Layer.RecurrentActivation == model.Clip { // a HardSigmoid is alpha·x + beta between 0 and 1
+		attributes = append(attributes,
+			stringsAttr("activations", slices.Repeat([]string{"HardSigmoid", "Tanh", "Tanh"}, directions)...),
+			floatsAttr("activation_alpha", slices.Repeat([]float32{1}, directions)...),
+			floatsAttr("activation_beta", slices.Repeat([]float32{0}, directions)...))
+	}
+	last := b.op("LSTM", n.Name+"/last", inputs, 1, attributes...)
 	last = b.op("Transpose", n.Name+"/states", []string{last}, 0, intsAttr("perm", 1, 0, 2))
 	b.set(n, b.flatten(n.Name, last), flat)
 }

@@ -1,6 +1,7 @@
 package savedmodel
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/degas-dns/degas/export/internal/protowire"
@@ -31,6 +32,9 @@ func (b *builder) direction(n model.Node, name string, first int, x, zeros strin
 	units := n.Layer.Units
 	weights := b.floats(name+"/w", []int{kernel.Shape[0] + units, 4 * units},
 		slices.Concat(kernel.Data, recurrent.Data))
+	if n.Layer.RecurrentActivation == model.Clip {
+		return b.unrolled(name, x, zeros, weights, b.param(n, first+2), steps)
+	}
 	peephole := b.floats(n.Name+"/no_peephole", []int{units}, make([]float32, units))
 	length := b.constant(n.Name+"/steps", tensor{kind: typeInt64, raw: protowire.Raw(int64(steps))})
 	block := b.op("BlockLSTMV2", name+"/BlockLSTMV2",
@@ -38,6 +42,26 @@ func (b *builder) direction(n model.Node, name string, first int, x, zeros strin
 		length, x, zeros, zeros, weights, peephole, peephole, peephole, b.param(n, first+2))
 	const hidden = ":6" // the output at each step, [time, batch, units]
 	return b.gather(name+"/last", block+hidden, b.number(steps-1), typeFloat)
+}
+
+// unrolled spells out every step of a direction whose gates are clipped, which BlockLSTMV2 cannot do.
+func (b *builder) unrolled(name, x, zeros, weights, bias string, steps int) string {
+	h, c := zeros, zeros
+	for t := range steps {
+		at := fmt.Sprintf("%s/step_%d/", name, t)
+		read := b.concat(at+"concat", 1, b.gather(at+"x", x, b.number(t), typeFloat), h)
+		z := b.op("MatMul", at+"MatMul", ofFloats, read, weights)
+		z = b.op("BiasAdd", at+"BiasAdd", ofFloats, z, bias)
+		z = b.op("Split", at+"Split", attributes{"num_split": 4, "T": typeFloat}, b.number(1), z)
+		gate := func(name, part string) string {
+			return b.op("ClipByValue", at+name, ofFloats, z+part, b.scalar("const/0.0", 0), b.scalar("const/1.0", 1))
+		}
+		kept := b.op("Mul", at+"kept", ofFloats, gate("forget", ":1"), c)
+		added := b.op("Mul", at+"added", ofFloats, gate("input", ""), b.op("Tanh", at+"candidate", ofFloats, z+":2"))
+		c = b.op("AddV2", at+"cell", ofFloats, kept, added)
+		h = b.op("Mul", at+"hidden", ofFloats, gate("output", ":3"), b.op("Tanh", at+"tanh", ofFloats, c))
+	}
+	return h
 }
 
 // zeros is the state to start from, [batch, units].

@@ -213,6 +213,26 @@ func TestActivationError(t *testing.T) {
 	})
 }
 
+// The truth is spelt out with math.Tanh: gates below 0, between 0 and 1, and above 1. Those between have
+// gradients.
+func TestClipLSTMCell(t *testing.T) {
+	z := []float32{2, -1, 0.25, 0.75, 0.5, -0.5, 0.5, 1.5}
+	prev, dh, dc := []float32{0.4, -0.8}, []float32{1, 2}, []float32{0.3, -0.2}
+	c, tanhC, h := make([]float32, 2), make([]float32, 2), make([]float32, 2)
+	tanh := func(x float64) float32 { return float32(math.Tanh(x)) }
+	c0, c1 := 0.25*0.4+math.Tanh(0.5), -0.75*0.8
+	ClipLSTMForward(z, prev, c, tanhC, h)
+	near(t, "gates", z, []float32{1, 0, 0.25, 0.75, tanh(0.5), tanh(-0.5), 0.5, 1}, 1e-6)
+	near(t, "cell", c, []float32{float32(c0), float32(c1)}, 1e-6)
+	near(t, "tanh", tanhC, []float32{tanh(c0), tanh(c1)}, 1e-6)
+	near(t, "output", h, []float32{0.5 * tanh(c0), tanh(c1)}, 1e-6)
+	d0, d1 := 0.3+0.5*(1-math.Pow(math.Tanh(c0), 2)), -0.2+2*(1-math.Pow(math.Tanh(c1), 2))
+	ClipLSTMBackward(z, prev, tanhC, dh, dc)
+	near(t, "gate gradients", z, []float32{0, 0, float32(0.4 * d0), float32(-0.8 * d1),
+		float32(d0 * (1 - math.Pow(math.Tanh(0.5), 2))), 0, tanh(c0), 0}, 1e-6)
+	near(t, "cell gradient", dc, []float32{float32(0.25 * d0), float32(0.75 * d1)}, 1e-6)
+}
+
 func TestLSTMKeepsNaN(t *testing.T) {
 	eachLevel(t, func(t *testing.T) {
 		const u = 16

@@ -59,3 +59,41 @@ func LSTMBackward(z, prev, tanhC, dh, dc []float32) {
 		dc[q] = d * f
 	}
 }
+
+// ClipLSTMForward is LSTMForward for gates that are clipped to 0..1 rather than logistic. c may be prev, and h tanhC.
+func ClipLSTMForward(z, prev, c, tanhC, h []float32) {
+	u := len(h)
+	zi, zf, zg, zo := z[:u], z[u:2*u], z[2*u:3*u], z[3*u:4*u]
+	for q := range u {
+		i, f, g, o := clip(zi[q]), clip(zf[q]), Tanh(zg[q]), clip(zo[q])
+		zi[q], zf[q], zg[q], zo[q] = i, f, g, o
+		c[q] = f*prev[q] + i*g
+		tanhC[q] = Tanh(c[q])
+		h[q] = o * tanhC[q]
+	}
+}
+
+// ClipLSTMBackward is LSTMBackward for ClipLSTMForward. A gate at 0 or 1 has no gradient.
+func ClipLSTMBackward(z, prev, tanhC, dh, dc []float32) {
+	u := len(dh)
+	zi, zf, zg, zo := z[:u], z[u:2*u], z[2*u:3*u], z[3*u:4*u]
+	for q := range u {
+		i, f, g, o, t := zi[q], zf[q], zg[q], zo[q], tanhC[q]
+		d := dc[q] + dh[q]*o*(1-t*t)
+		zo[q] = dh[q] * t * clipSlope(o)
+		zi[q] = d * g * clipSlope(i)
+		zf[q] = d * prev[q] * clipSlope(f)
+		zg[q] = d * i * (1 - g*g)
+		dc[q] = d * f
+	}
+}
+
+func clip(x float32) float32 { return min(max(x, 0), 1) }
+
+// clipSlope is clip's derivative where it gave y.
+func clipSlope(y float32) float32 {
+	if y > 0 && y < 1 {
+		return 1
+	}
+	return 0
+}

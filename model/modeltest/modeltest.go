@@ -98,7 +98,9 @@ func tower(rng *rand.Rand) []model.Layer {
 	}
 	switch rng.IntN(4) {
 	case 0:
-		return append(out, model.Layer{Kind: model.KindLSTM, Units: 1 + rng.IntN(6), Bidirectional: rng.IntN(2) == 0})
+		lstm := model.Layer{Kind: model.KindLSTM, Units: 1 + rng.IntN(6), Bidirectional: rng.IntN(2) == 0}
+		lstm.RecurrentActivation = pick(rng, "", "", model.Clip)
+		return append(out, lstm)
 	case 1:
 		return append(out, model.Layer{Kind: model.KindFlatten})
 	case 2:

@@ -238,6 +238,9 @@ func (b *builder) conv(node model.Node) (*value, error) {
 }
 
 func (b *builder) lstm(node model.Node) (*value, error) {
+	if a := node.Layer.RecurrentActivation; a == model.Clip {
+		return nil, fmt.Errorf("no CUDA kernel does recurrent_activation %s", a)
+	}
 	var from *fork // of what both directions read
 	shape := b.byName[node.Inputs[0]].Shape
 	if !b.embedded(node) {

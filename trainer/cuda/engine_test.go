@@ -188,6 +188,8 @@ func TestRefusals(t *testing.T) {
 			`layer image: no CUDA kernel does a layer of kind "image". Try: --engine cpu`},
 		"units": {"lstm", func(s *trainer.Setup) { s.Spec.Layers[1].Units = 200 },
 			"layer lstm: 200 units: at most 128. Try: --engine cpu"},
+		"hard sigmoid": {"lstm", func(s *trainer.Setup) { s.Spec.Layers[1].RecurrentActivation = model.Clip },
+			"layer lstm: no CUDA kernel does recurrent_activation clip. Try: --engine cpu"},
 		"memory": {"cnn", func(s *trainer.Setup) { s.BatchSize = 1 << 24 }, "Try: a smaller --batch-size"},
 		"precision": {"cnn", func(s *trainer.Setup) { s.Precision = "fp8" },
 			`unknown precision "fp8", known are fp32, tf32, bf16`},

@@ -121,7 +121,7 @@ func (b *builder) globalMax(n model.Node) (name string, ok bool) {
 func (b *builder) lstm(n model.Node, in *G.Node) (*G.Node, error) {
 	shape := b.inShape(n)
 	one := func(name string, first int, reverse bool) (*G.Node, error) {
-		l := newLSTM(b.step, b.batch, shape[0], shape[1], n.Layer.Units, reverse)
+		l := newLSTM(b.step, b.batch, shape[0], shape[1], n.Layer, reverse)
 		inputs := []*G.Node{in, b.par(n, first), b.par(n, first+1), b.par(n, first+2)}
 		if b.folded(n) {
 			l.fromEmbedding(b.nodes[1].Layer.Rows, &b.spec.Encoder)

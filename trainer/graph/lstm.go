@@ -27,6 +27,8 @@ type lstm struct {
 	runs                   []*run
 	dU                     []float32
 	packed, packedT        kernels.Packed // U and its transpose: every step multiplies by them
+	cell                   func(z, prev, c, tanhC, h []float32)
+	cellBackward           func(z, prev, tanhC, dh, dc []float32)
 }
 
 // run is the part of a batch that one worker walks, its rows sorted by their first step. Row r of step t, active rows
@@ -48,10 +50,14 @@ type prefix struct {
 	steps         int // how far the current batch needs it
 }
 
-func newLSTM(s *step, batch, time, in, units int, reverse bool) *lstm {
-	return &lstm{step: s, batch: batch, time: time, in: in, units: units, reverse: reverse,
+func newLSTM(s *step, batch, time, in int, layer model.Layer, reverse bool) *lstm {
+	l := &lstm{step: s, batch: batch, time: time, in: in, units: layer.Units, reverse: reverse,
 		row: make([]int32, batch*time), start: make([]int, batch), order: make([]int, batch),
-		dU: floats(units * 4 * units)}
+		dU: floats(layer.Units * 4 * layer.Units), cell: kernels.LSTMForward, cellBackward: kernels.LSTMBackward}
+	if layer.RecurrentActivation == model.Clip {
+		l.cell, l.cellBackward = kernels.ClipLSTMForward, kernels.ClipLSTMBackward
+	}
+	return l
 }
 
 // fromEmbedding makes the layer read codes.
@@ -168,7 +174,7 @@ func (l *lstm) runPrefix() {
 		z := nth(p.z, t, g)
 		copy(z, pad)
 		kernels.GemmPacked(1, rows(p.h, t, n), &l.packed, rows(z, 0, g), true)
-		kernels.LSTMForward(z, nth(p.c, t, n), nth(p.c, t+1, n), nth(p.tanh, t, n), nth(p.h, t+1, n))
+		l.cell(z, nth(p.c, t, n), nth(p.c, t+1, n), nth(p.tanh, t, n), nth(p.h, t+1, n))
 	}
 }
 
@@ -196,7 +202,7 @@ func (l *lstm) runForward(r *run) {
 		}
 		for i := range active {
 			k := at + i
-			kernels.LSTMForward(nth(r.z, k, g), nth(r.c, k, n), nth(nextC, i, n), nth(r.tanh, k, n), nth(nextH, i, n))
+			l.cell(nth(r.z, k, g), nth(r.c, k, n), nth(nextC, i, n), nth(r.tanh, k, n), nth(nextH, i, n))
 		}
 	}
 	for i := r.active(l.time - 1); i < len(r.names); i++ { // names that are all padding
@@ -269,7 +275,7 @@ func (l *lstm) runBackward(r *run, dout []float32) {
 		for i := range active {
 			k := at + i
 			z := nth(r.z, k, g)
-			kernels.LSTMBackward(z, nth(r.c, k, n), nth(r.tanh, k, n), nth(r.dh, i, n), nth(r.dc, i, n))
+			l.cellBackward(z, nth(r.c, k, n), nth(r.tanh, k, n), nth(r.dh, i, n), nth(r.dc, i, n))
 			row := int(l.row[r.names[i]*l.time+t])
 			if l.embedded {
 				kernels.Add(nth(r.dtable, row, g), z)
@@ -308,7 +314,7 @@ func (l *lstm) prefixBackward() {
 	arrive(p.steps)
 	for t := p.steps - 1; t >= 0; t-- {
 		z := nth(p.z, t, g)
-		kernels.LSTMBackward(z, nth(p.c, t, n), nth(p.tanh, t, n), dh, dc)
+		l.cellBackward(z, nth(p.c, t, n), nth(p.tanh, t, n), dh, dc)
 		kernels.Add(l.dtable[int(l.pad)*g:][:g], z)
 		kernels.GemmPacked(1, rows(z, 0, g), &l.packedT, rows(dh, 0, n), false)
 		arrive(t)

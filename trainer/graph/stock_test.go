@@ -313,7 +313,14 @@ func (s *stock) direction(c *chain, n model.Node, x *G.Node, first int, reverse 
 			z := c.do(G.Add(c.do(G.Mul(xt, wx[g])), c.do(G.Mul(h, wh[g]))))
 			gate[g] = c.do(G.BroadcastAdd(z, bias[g], nil, []byte{0}))
 		}
-		in, forget, out := c.do(G.Sigmoid(gate[0])), c.do(G.Sigmoid(gate[1])), c.do(G.Sigmoid(gate[3]))
+		squash := func(z *G.Node) *G.Node { return c.do(G.Sigmoid(z)) }
+		if n.Layer.RecurrentActivation == model.Clip { // 1 - relu(1 - relu(z))
+			one := s.constant("ones", tensor.Ones(tensor.Float32, s.batch, units))
+			squash = func(z *G.Node) *G.Node {
+				return c.do(G.Sub(one, c.do(G.Rectify(c.do(G.Sub(one, c.do(G.Rectify(z))))))))
+			}
+		}
+		in, forget, out := squash(gate[0]), squash(gate[1]), squash(gate[3])
 		cell = c.do(G.Add(c.do(G.HadamardProd(forget, cell)), c.do(G.HadamardProd(in, c.do(G.Tanh(gate[2]))))))
 		h = c.do(G.HadamardProd(out, c.do(G.Tanh(cell))))
 	}

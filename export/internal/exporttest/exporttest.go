@@ -75,7 +75,7 @@ func First(t testing.TB, m *model.Model) (layer string, tensor *model.Tensor) {
 }
 
 // Branches is a Spec whose branches have unequal depths and equal shapes, the order of which only Keras' own rule gets
-// right, with every activation, paddings of even and odd kernels and both kinds of LSTM.
+// right, with every activation, paddings of even and odd kernels and LSTMs of both activations.
 func Branches() model.Spec {
 	enc := modeltest.Encoder(20)
 	conv := func(kernel int, padding, activation string) model.Layer {
@@ -85,7 +85,7 @@ func Branches() model.Spec {
 	dense := func(activation string) model.Layer {
 		return model.Layer{Kind: model.KindDense, Units: 6, Activation: activation}
 	}
-	lstm := model.Layer{Kind: model.KindLSTM, Units: 6}
+	lstm := model.Layer{Kind: model.KindLSTM, Units: 6, RecurrentActivation: model.Clip}
 	both := model.Layer{Kind: model.KindLSTM, Units: 6, Bidirectional: true}
 	pool := func(size int, padding string) model.Layer {
 		return model.Layer{Kind: model.KindMaxPool, Pool: size, Padding: padding}

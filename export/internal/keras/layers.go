@@ -107,7 +107,7 @@ func lstm(l model.Layer) Object {
 	return Object{
 		"units":                l.Units,
 		"activation":           "tanh",
-		"recurrent_activation": "sigmoid",
+		"recurrent_activation": recurrentActivation(l),
 		"use_bias":             true,
 		"unit_forget_bias":     true,
 		"dropout":              0.0,
@@ -117,6 +117,20 @@ func lstm(l model.Layer) Object {
 		"go_backwards":         false,
 		"stateful":             false,
 		"unroll":               false,
+	}
+}
+
+// recurrentActivation is a name or, for Clip, a ReLU of at most 1. The name hard_sigmoid would not do: Keras 3 computes
+// another function than Keras 2 and TensorFlow.js.
+func recurrentActivation(l model.Layer) any {
+	if l.RecurrentActivation != model.Clip {
+		return model.Sigmoid
+	}
+	return Object{
+		"module":          "keras.layers", // by which Keras 3 finds the class
+		"registered_name": nil,
+		"class_name":      "ReLU",
+		"config":          base("clip", Object{"max_value": 1.0, "negative_slope": 0.0, "threshold": 0.0}),
 	}
 }
 

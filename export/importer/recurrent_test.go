@@ -1,0 +1,47 @@
+package importer_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/degas-dns/degas/export/importer"
+)
+
+// embedded is the start of a model that reads names as degas' own presets do, before layers and a head.
+func embedded(layers string) string {
+	return sequential(`{"class_name": "Embedding", "config": {"name": "e", "input_dim": 41, "output_dim": 3, ` +
+		`"batch_input_shape": [null, 64]}}, ` + layers +
+		`, {"class_name": "Dense", "config": {"name": "d", "units": 1, "activation": "sigmoid"}}`)
+}
+
+// Keras before 2.3 saves every LSTM with hard sigmoids, and Keras 3 has another function of that name. The scores are
+// those of tf-keras 2.21.0 and Keras 3.15.1.
+func TestHardSigmoid(t *testing.T) {
+	one := func(setting string) string {
+		return fmt.Sprintf(`{"class_name": "LSTM", "config": {"name": "l", "units": 4, %q: "hard_sigmoid"}}`, setting)
+	}
+	both := `{"class_name": "Bidirectional", "config": {"name": "l", "layer": ` + one("recurrent_activation") + `}}`
+	lstm := func(prefix string) []any {
+		return []any{prefix + "kernel", []int{3, 16}, prefix + "recurrent", []int{4, 16}, prefix + "bias", []int{16}}
+	}
+	for _, tc := range []struct {
+		name, version, layer string
+		want                 []float64
+	}{
+		{"Keras 1", "", one("inner_activation"), []float64{0.2685290, 0.2540445, 0.2410223}},
+		{"Keras 2", "2.2.4-tf", one("recurrent_activation"), []float64{0.2685290, 0.2540445, 0.2410223}},
+		{"Keras 3", "3.15.1", one("recurrent_activation"), []float64{0.2699154, 0.2557895, 0.2437698}},
+		{"Keras 2, both ways", "2.2.4", both, []float64{0.3539889, 0.3495917, 0.3433670}},
+		{"Keras 3, both ways", "3.0.0", both, []float64{0.3520661, 0.3468178, 0.3388370}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			params, width := lstm(""), 4
+			if tc.layer == both {
+				params, width = append(lstm("f"), lstm("b")...), 8
+			}
+			file := sineFile(t, tc.version, embedded(tc.layer), layerOf("e", "embeddings", []int{41, 3}),
+				layerOf("l", params...), layerOf("d", "kernel", []int{width, 1}, "bias", []int{1}))
+			checkScores(t, file, importer.Options{}, tc.want...)
+		})
+	}
+}
