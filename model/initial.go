@@ -29,7 +29,7 @@ func Initial(spec *Spec, seed uint64) (Weights, error) {
 	for _, n := range nodes {
 		w.start(n, seed)
 		if n.Layer.RecurrentActivation == Clip {
-			w.HardSigmoid(n, 0.2)
+			w.ScaleGates(n, 0.2, 0.5)
 		}
 	}
 	return w, nil
@@ -57,17 +57,17 @@ func (w Weights) start(n Node, seed uint64) {
 	}
 }
 
-// HardSigmoid changes the weights of n, an lstm with Clip, from those of an LSTM whose gates are hard sigmoids of a
-// slope, slope·x + 0.5 between 0 and 1.
-func (w Weights) HardSigmoid(n Node, slope float64) {
+// ScaleGates changes w so that the gates of n, an lstm, get slope·x + shift where they got x. Weights for hard sigmoids
+// of that slope and shift become weights for Clip.
+func (w Weights) ScaleGates(n Node, slope, shift float64) {
 	for _, p := range n.Params {
-		units, shift := p.Shape[len(p.Shape)-1]/4, 0.0
+		units, add := p.Shape[len(p.Shape)-1]/4, 0.0
 		if len(p.Shape) == 1 {
-			shift = 0.5
+			add = shift
 		}
 		for i, v := range w[p.Name].Data {
 			if i/units%4 != 2 { // the cell's candidates are no gate
-				w[p.Name].Data[i] = float32(slope*float64(v) + shift)
+				w[p.Name].Data[i] = float32(slope*float64(v) + add)
 			}
 		}
 	}

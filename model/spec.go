@@ -43,7 +43,7 @@ const (
 )
 
 // Clip is a recurrent activation: x, but at least 0 and at most 1. Every hard sigmoid is a Clip of a·x + b, and a and b
-// belong into the weights (see [Weights.HardSigmoid]): Keras 1 and 2 call 0.2x + 0.5 hard_sigmoid, Keras 3 x/6 + 0.5.
+// belong into the weights (see [Weights.ScaleGates]): Keras 1 and 2 call 0.2x + 0.5 hard_sigmoid, Keras 3 x/6 + 0.5.
 const Clip = "clip"
 
 // Paddings of conv1d and max_pool layers, with TensorFlow's meaning: Same puts the extra column at the end.

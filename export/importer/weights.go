@@ -54,7 +54,7 @@ func weights(spec *model.Spec, from []*kerasLayer, root *h5.Object) (model.Weigh
 			turn(out[n.Params[0].Name])
 		}
 		if l.hard {
-			out.HardSigmoid(n, slope)
+			out.ScaleGates(n, slope, 0.5)
 		}
 	}
 	return out, nil

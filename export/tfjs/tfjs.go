@@ -45,6 +45,10 @@ type entry struct {
 }
 
 func write(dir string, m *model.Model) error {
+	m, err := withHardSigmoids(m)
+	if err != nil {
+		return err
+	}
 	layers, err := keras.Layers(m)
 	if err != nil {
 		return err
@@ -92,8 +96,32 @@ func write(dir string, m *model.Model) error {
 	return atomicfile.Write(filepath.Join(dir, modelFile), append(data, '\n'))
 }
 
-// adapt replaces layers that TensorFlow.js does not take. Its ReLU has no threshold, but there is a ThresholdedReLU. It
-// refuses a Flatten of a flat input, which becomes an activation that does nothing.
+// withHardSigmoids copies m with the weights of hard sigmoids, 0.2x + 0.5, where an LSTM's gates are clipped.
+func withHardSigmoids(m *model.Model) (*model.Model, error) {
+	list, err := m.Spec.Graph()
+	if err != nil {
+		return nil, err
+	}
+	hard := *m
+	hard.Weights = m.Weights.Clone()
+	for _, n := range list {
+		if n.Layer.RecurrentActivation == model.Clip {
+			hard.Weights.ScaleGates(n, 1/0.2, -0.5/0.2)
+		}
+	}
+	return &hard, nil
+}
+
+// hardSigmoid names the activation of an LSTM's clipped gates.
+func hardSigmoid(config keras.Object) {
+	if config["recurrent_activation"] != model.Sigmoid {
+		config["recurrent_activation"] = "hard_sigmoid"
+	}
+}
+
+// adapt replaces layers that TensorFlow.js does not take. Its ReLU has no threshold, but there is a ThresholdedReLU. As
+// an LSTM's activation, a ReLU loses its maximum in a Bidirectional. TensorFlow.js refuses a Flatten of a flat input,
+// which becomes an activation that does nothing.
 func adapt(m *model.Model, layers []keras.Layer) error {
 	list, err := m.Spec.Graph()
 	if err != nil {
@@ -112,6 +140,10 @@ func adapt(m *model.Model, layers []keras.Layer) error {
 		case l.Class == "ReLU":
 			config["theta"] = l.Config["threshold"]
 			layers[i].Class, layers[i].Config = "ThresholdedReLU", config
+		case l.Class == "LSTM":
+			hardSigmoid(l.Config)
+		case l.Class == "Bidirectional":
+			hardSigmoid(l.Config["layer"].(keras.Object)["config"].(keras.Object))
 		}
 	}
 	return nil

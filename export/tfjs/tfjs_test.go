@@ -7,9 +7,11 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/degas-dns/degas/export/internal/exporttest"
+	"github.com/degas-dns/degas/model"
 )
 
 // The manifest and the shard agree, and hold every tensor.
@@ -53,5 +55,41 @@ func TestWrite(t *testing.T) {
 				t.Errorf("%d bytes in the manifest, %d in the shard", size, len(shard))
 			}
 		})
+	}
+}
+
+// TensorFlow.js keeps no settings of a recurrent activation: clipped gates become its hard sigmoid, 0.2x + 0.5, by
+// other weights. The model stays as it is.
+func TestClippedGates(t *testing.T) {
+	for _, both := range []bool{false, true} {
+		spec, err := model.Preset("lstm")
+		if err != nil {
+			t.Fatal(err)
+		}
+		spec.Layers[1].Bidirectional, spec.Layers[1].RecurrentActivation = both, model.Clip
+		m, dir := exporttest.Untrained(t, spec), t.TempDir() // biases 0.5, 0.7, 0 and 0.5
+		if err := write(dir, m); err != nil {
+			t.Fatal(err)
+		}
+		data, err := os.ReadFile(filepath.Join(dir, Dir, modelFile))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(data), `"recurrent_activation":"hard_sigmoid"`) {
+			t.Errorf("%s", data)
+		}
+		hard, err := withHardSigmoids(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, want := range map[string][4]float32{"was": {0.5, 0.7, 0, 0.5}, "hard": {0, 1, 0, 0}} {
+			weights := map[string]model.Weights{"was": m.Weights, "hard": hard.Weights}[name]
+			bias := weights[map[bool]string{false: "lstm/bias", true: "bidirectional/backward/bias"}[both]].Data
+			for gate, v := range want {
+				if math.Abs(float64(bias[gate*128]-v)) > 1e-6 {
+					t.Errorf("%s: gate %d has bias %g, want %g", name, gate, bias[gate*128], v)
+				}
+			}
+		}
 	}
 }

@@ -87,6 +87,8 @@ func Branches() model.Spec {
 	}
 	lstm := model.Layer{Kind: model.KindLSTM, Units: 6, RecurrentActivation: model.Clip}
 	both := model.Layer{Kind: model.KindLSTM, Units: 6, Bidirectional: true}
+	hard := both
+	hard.RecurrentActivation = model.Clip
 	pool := func(size int, padding string) model.Layer {
 		return model.Layer{Kind: model.KindMaxPool, Pool: size, Padding: padding}
 	}
@@ -101,7 +103,7 @@ func Branches() model.Spec {
 			{pool(3, model.Valid), conv(4, model.Same, model.ReLU), flatten, dense(model.Softmax)},
 			{lstm},
 			{pool(2, model.Same), {Kind: model.KindDropout, Rate: 0.2}, both},
-			{both, {Kind: model.KindThresholdedReLU}, dense(model.Sigmoid)},
+			{hard, {Kind: model.KindThresholdedReLU}, dense(model.Sigmoid)},
 		}},
 		flatten,
 		dense(model.Tanh),
