@@ -24,10 +24,18 @@ func (c *command) importModel() *cli.Command {
 		ArgsUsage: "FILE.h5",
 		Description: "FILE.h5 is a file that Keras 1 to 3 wrote with model.save. The run gets its model. evaluate-model\n" +
 			"measures the run, train-model --from trains it further, and export-model and predict use it.\n\n" +
+			"A Keras file does not say how names become codes. Without --encoder and --alphabet, degas guesses it from the\n" +
+			"layers and says how sure it is. For --alphabet, write a JSON file:\n\n" +
+			`  {"alphabet": "abcdefghijklmnopqrstuvwxyz0123456789-_.", "first code": 1, "pad": 0, "unknown": 0,` + "\n" +
+			`   "window": 64, "pad_side": "left", "keep": "last"}` + "\n\n" +
+			"The first character gets the first code, the next one the code after it. Short names are padded on pad_side,\n" +
+			"left or right; of names longer than the window, the first or last characters are kept. unknown is the code\n" +
+			"of any other character; if you leave it out, it is pad.\n\n" +
 			"Example: degas import-model nyu_model.h5 --encoder degas --run original",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "encoder",
-				Usage: "how names become codes: " + strings.Join(model.Encoders(), ", ") + " (default: recognised by the input)"},
+				Usage: "how names become codes: " + strings.Join(model.Encoders(), ", ") + " (default: a guess)"},
+			&cli.StringFlag{Name: "alphabet", Usage: "JSON `FILE` that says how names become codes, where no encoder fits"},
 			&cli.StringSliceFlag{Name: "labels",
 				Usage: "names of the outputs in order, the benign one first (default: benign, malicious)"},
 			&cli.Float64Flag{Name: "threshold", Value: 0.5, Usage: "lowest score that is not labelled benign"},
@@ -45,13 +53,13 @@ type imported struct {
 	Parameters int           `json:"parameters"`
 	Labels     []string      `json:"labels"`
 	Encoder    model.Encoder `json:"encoder"`
+	Guess      string        `json:"guess,omitempty"` // of the encoder, and how sure it is
 }
 
 func (c *command) importAction(ctx *cli.Context) error {
-	if name := ctx.String("encoder"); name != "" {
-		if _, err := model.NamedEncoder(name); err != nil {
-			return usageError{err}
-		}
+	own, err := encoderOptions(ctx)
+	if err != nil {
+		return err
 	}
 	if t := ctx.Float64("threshold"); !(t > 0 && t < 1) {
 		return usagef("threshold %g: must be between 0 and 1", t)
@@ -59,13 +67,14 @@ func (c *command) importAction(ctx *cli.Context) error {
 	file := ctx.Args().First()
 	o := importer.Options{
 		Encoder:  ctx.String("encoder"),
+		Alphabet: own,
 		Labels:   ctx.StringSlice("labels"),
 		Producer: "degas " + release + " import-model",
 	}
 	if ctx.IsSet("threshold") { // else the file's own, if it has one
 		o.Threshold = ctx.Float64("threshold")
 	}
-	m, sum, err := importer.Read(file, o)
+	m, from, err := importer.Read(file, o)
 	if err != nil {
 		return err
 	}
@@ -76,7 +85,7 @@ func (c *command) importAction(ctx *cli.Context) error {
 	}
 	labels := m.Spec.Labels
 	target := targetOf(labels)
-	source := filepath.Base(file) + ", sha256 " + sum
+	source := filepath.Base(file) + ", sha256 " + from.SHA256
 	if err := trainer.Import(dir, m, target, source, ctx.String("data"), release); err != nil {
 		return err
 	}
@@ -86,16 +95,38 @@ func (c *command) importAction(ctx *cli.Context) error {
 			"or dga and tunnel, or the data set's families. Try: --labels",
 			"labels", labelsShort(strange), "data", ctx.String("data"))
 	}
-	done := imported{Run: dir, Labels: labels, Encoder: m.Spec.Encoder, Parameters: m.Weights.Size()}
+	done := imported{Run: dir, Labels: labels, Encoder: m.Spec.Encoder, Guess: from.Guess, Parameters: m.Weights.Size()}
 	next := "degas predict " + dir + " NAME"
 	if labels[0] == model.BinaryLabels[0] && len(strange) < len(labels)-1 {
 		next = "degas evaluate-model " + dir + " --data DIR, or " + next
 	}
 	return c.show(ctx, done, func(w io.Writer) {
-		fmt.Fprintf(w, "run         %s\nmodel       %s, %d parameters, %s\ninput       %d codes\n\nNext: %s\n",
+		fmt.Fprintf(w, "run         %s\nmodel       %s, %d parameters, %s\ninput       %d codes\n",
 			dir, printable.Terminal(m.Spec.Name), done.Parameters,
-			printable.Terminal(strings.Join(labelsShort(labels), ", ")), m.Spec.Encoder.Window, next)
+			printable.Terminal(strings.Join(labelsShort(labels), ", ")), m.Spec.Encoder.Window)
+		if done.Guess != "" {
+			fmt.Fprintf(w, "encoder     a guess: %s\n            Compare a score that you know. "+
+				"To settle it: --encoder or --alphabet\n", done.Guess)
+		}
+		fmt.Fprintf(w, "\nNext: %s\n", next)
 	})
+}
+
+// encoderOptions checks --encoder and reads --alphabet.
+func encoderOptions(ctx *cli.Context) (own *model.Encoder, err error) {
+	name, file := ctx.String("encoder"), ctx.String("alphabet")
+	if name != "" {
+		if _, err := model.NamedEncoder(name); err != nil {
+			return nil, usageError{err}
+		}
+	}
+	switch {
+	case file == "":
+		return nil, nil
+	case name != "":
+		return nil, usagef("--encoder and --alphabet both say how names become codes: leave one out")
+	}
+	return importer.ReadAlphabet(file)
 }
 
 // targetOf returns the target that labels belong to.

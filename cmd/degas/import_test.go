@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -94,5 +96,21 @@ func TestImportOfOtherLabels(t *testing.T) {
 		if next := strings.Contains(out.String(), "Next: degas evaluate-model"); next != tc.measured {
 			t.Errorf("%s: evaluate-model is next %v, want %v: %s", name, next, tc.measured, &out)
 		}
+	}
+}
+
+// A file that does not say how names become codes is imported with a guess, which is said aloud.
+func TestImportSaysItsGuess(t *testing.T) {
+	file := "../../../shared/field/F42-hard-sigmoid/lstm.h5"
+	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
+		t.Skip("needs ../shared")
+	}
+	args := []string{"degas", "import-model", file, "--runs", t.TempDir()}
+	var out, errOut bytes.Buffer
+	if code := run(t.Context(), args, strings.NewReader(""), &out, &errOut); code != 0 {
+		t.Fatalf("exit status %d: %s", code, &errOut)
+	}
+	if !strings.Contains(out.String(), "encoder     a guess: names, unsure") {
+		t.Error(out.String())
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strings"
 
 	"github.com/degas-dns/degas/export/internal/h5"
 	"github.com/degas-dns/degas/export/internal/keras"
@@ -18,8 +17,10 @@ import (
 
 // Options say what a file does not.
 type Options struct {
-	// Encoder is one of model.Encoders. "" recognises the encoder by the model's window and table.
-	Encoder string
+	// Encoder is one of model.Encoders, Alphabet one of the model's own, from ReadAlphabet. Without both, the encoder is
+	// guessed from the model's layers, window and table.
+	Encoder  string
+	Alphabet *model.Encoder
 	// Labels are in output order, the benign one first. nil means benign and malicious, or benign, label_1, label_2, … for
 	// more outputs.
 	Labels []string
@@ -29,79 +30,99 @@ type Options struct {
 	Producer string
 }
 
+// Origin says where a model came from.
+type Origin struct {
+	SHA256 string // the file's, in hexadecimal
+	// Guess names the encoder and says how sure it is, if it was guessed: "degas, almost certain: …". It is "" if not.
+	Guess string
+}
+
 // maxFile is far above the size of any model for names.
 const maxFile = 1 << 30
 
-// Read reads the Keras HDF5 file at path. sum is its SHA-256 in hexadecimal. Errors name the file, the layer and the
-// shape at fault.
-func Read(path string, o Options) (m *model.Model, sum string, err error) {
+// Read reads the Keras HDF5 file at path. Errors name the file, the layer and the shape at fault.
+func Read(path string, o Options) (m *model.Model, from Origin, err error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, "", fmt.Errorf("import: %w", err)
+		return nil, from, fmt.Errorf("import: %w", err)
 	}
 	if info.Size() > maxFile {
-		return nil, "", fmt.Errorf("import %s: %d bytes are more than a model for names has", path, info.Size())
+		return nil, from, fmt.Errorf("import %s: %d bytes are more than a model for names has", path, info.Size())
 	}
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return nil, "", fmt.Errorf("import: %w", err)
+		return nil, from, fmt.Errorf("import: %w", err)
 	}
-	if m, err = Parse(data, o); err != nil {
-		return nil, "", fmt.Errorf("import %s: %w", path, err)
+	if m, from.Guess, err = parse(data, o); err != nil {
+		return nil, from, fmt.Errorf("import %s: %w", path, err)
 	}
 	digest := sha256.Sum256(data)
-	return m, hex.EncodeToString(digest[:]), nil
+	from.SHA256 = hex.EncodeToString(digest[:])
+	return m, from, nil
 }
 
 // Parse reads a Keras HDF5 file's bytes. A file that degas exported contains its encoder and labels.
 func Parse(data []byte, o Options) (*model.Model, error) {
-	f, err := h5.Read(data)
+	m, _, err := parse(data, o)
+	return m, err
+}
+
+// parse is Parse. guess is as in Origin.
+func parse(data []byte, o Options) (m *model.Model, guess string, err error) {
+	root, k, err := open(data)
 	if err != nil {
-		return nil, err
-	}
-	root, err := f.Root()
-	if err != nil {
-		return nil, err
-	}
-	config, err := root.Strings("model_config")
-	switch {
-	case errors.Is(err, h5.ErrMissing):
-		return nil, errors.New("it has no model_config: weights alone do not say what they are for. " +
-			"Save it with model.save(\"x.h5\")")
-	case err != nil:
-		return nil, err
-	case len(config) != 1:
-		return nil, fmt.Errorf("model_config has %d values", len(config))
-	}
-	k, err := parseConfig(config[0])
-	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	chain, err := k.chain()
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	m := &model.Model{Threshold: cmp.Or(o.Threshold, 0.5), Producer: o.Producer}
+	m = &model.Model{Threshold: cmp.Or(o.Threshold, 0.5), Producer: o.Producer}
 	m.Spec = model.Spec{Version: model.SpecVersion, Name: k.Name, Layers: layers(chain)}
 	if _, _, shape := k.input(); shape != nil {
 		image := model.Layer{Kind: model.KindImage, Height: shape[0], Width: shape[1]}
 		m.Spec.Layers = slices.Insert(m.Spec.Layers, 0, image)
 	}
-	if err := describe(m, k, root, o); err != nil {
-		return nil, err
+	if guess, err = describe(m, k, root, o); err != nil {
+		return nil, "", err
 	}
 	if m.Weights, err = weights(&m.Spec, sequence(chain), root); err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	return m, m.Weights.Check(&m.Spec)
+	return m, guess, m.Weights.Check(&m.Spec)
 }
 
-// describe sets what only degas' own Keras files contain: the encoder and the labels.
-func describe(m *model.Model, k *kerasModel, root *h5.Object, o Options) error {
-	if own, err := root.Strings(keras.OwnAttribute); err == nil && len(own) == 1 && o.Encoder == "" {
+// open returns a file's root and configuration.
+func open(data []byte) (*h5.Object, *kerasModel, error) {
+	f, err := h5.Read(data)
+	if err != nil {
+		return nil, nil, err
+	}
+	root, err := f.Root()
+	if err != nil {
+		return nil, nil, err
+	}
+	config, err := root.Strings("model_config")
+	switch {
+	case errors.Is(err, h5.ErrMissing):
+		return nil, nil, errors.New("it has no model_config: weights alone do not say what they are for. " +
+			"Save it with model.save(\"x.h5\")")
+	case err != nil:
+		return nil, nil, err
+	case len(config) != 1:
+		return nil, nil, fmt.Errorf("model_config has %d values", len(config))
+	}
+	k, err := parseConfig(config[0])
+	return root, k, err
+}
+
+// describe sets what only degas' own Keras files contain: the encoder and the labels. guess is as in Origin.
+func describe(m *model.Model, k *kerasModel, root *h5.Object, o Options) (guess string, err error) {
+	own, err := root.Strings(keras.OwnAttribute)
+	if err == nil && len(own) == 1 && o.Encoder == "" && o.Alphabet == nil {
 		var was model.Model
 		if err := json.Unmarshal([]byte(own[0]), &was); err != nil {
-			return fmt.Errorf("attribute %s: %w", keras.OwnAttribute, err)
+			return "", fmt.Errorf("attribute %s: %w", keras.OwnAttribute, err)
 		}
 		was.Spec.Version, was.Spec.Layers = m.Spec.Version, m.Spec.Layers
 		m.Spec = was.Spec
@@ -112,9 +133,8 @@ func describe(m *model.Model, k *kerasModel, root *h5.Object, o Options) error {
 	} else {
 		input, window, _ := k.input()
 		m.Spec.InputName = input
-		var err error
-		if m.Spec.Encoder, err = encoder(o.Encoder, window, m.Spec.Layers); err != nil {
-			return err
+		if m.Spec.Encoder, guess, err = encoder(o, window, &m.Spec); err != nil {
+			return "", err
 		}
 	}
 	if len(o.Labels) > 0 {
@@ -123,7 +143,7 @@ func describe(m *model.Model, k *kerasModel, root *h5.Object, o Options) error {
 	if m.Spec.Labels == nil {
 		m.Spec.Labels = defaultLabels(m.Spec.Outputs())
 	}
-	return m.Spec.Validate()
+	return guess, m.Spec.Validate()
 }
 
 // input returns the name and the length of the model's input, 0 if the file does not say, and the shape of a picture,
@@ -164,44 +184,3 @@ func (l *kerasLayer) inputShape() []int {
 
 // maxInput bounds each side of an input. The encoder's window bounds them together.
 const maxInput = 1 << 15
-
-// encoder returns the encoder of that name, or the only one with this window and as many codes as the table has rows.
-func encoder(name string, window int, layers []model.Layer) (model.Encoder, error) {
-	if name != "" {
-		e, err := model.NamedEncoder(name)
-		if err == nil && window > 0 {
-			e.Window = window
-		}
-		return e, err
-	}
-	rows, image := 0, false
-	if len(layers) > 0 {
-		rows, image = layers[0].Rows, layers[0].Kind == model.KindImage
-	}
-	var fit []model.Encoder
-	for _, n := range model.Encoders() {
-		e, err := model.NamedEncoder(n)
-		if err != nil || e.Window != window || image != (n == "mlbridge") {
-			continue
-		}
-		if image || rows == e.Codes() || n == "degas" && rows == 128 || n == "gta1" && rows == e.Codes()+1 {
-			fit = append(fit, e)
-		}
-	}
-	if len(fit) != 1 {
-		return model.Encoder{}, fmt.Errorf("it does not say how names become its %d codes below %d. "+
-			"Try: --encoder with one of %s", window, rows, strings.Join(model.Encoders(), ", "))
-	}
-	return fit[0], nil
-}
-
-func defaultLabels(outputs int) []string {
-	if outputs <= 2 {
-		return slices.Clone(model.BinaryLabels)
-	}
-	out := []string{"benign"}
-	for i := 1; i < outputs; i++ {
-		out = append(out, fmt.Sprintf("label_%d", i))
-	}
-	return out
-}

@@ -291,7 +291,7 @@ func TestTheanoKernels(t *testing.T) {
 		if _, err := root.WriteTo(&file); err != nil {
 			t.Fatal(err)
 		}
-		m, err := importer.Parse(file.Bytes(), importer.Options{})
+		m, err := importer.Parse(file.Bytes(), importer.Options{Encoder: "degas"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -310,11 +310,11 @@ func TestWrongShape(t *testing.T) {
 		{"class_name": "Dense", "config": {"name": "d", "units": 1, "activation": "linear"}},
 		{"class_name": "Activation", "config": {"name": "a", "activation": "sigmoid"}}]}`
 	good := map[string][]int{"e/e/embeddings:0": {128, 2}, "d/d/kernel:0": {150, 1}, "d/d/bias:0": {1}}
-	if _, err := importer.Parse(kerasFile(t, config, good), importer.Options{}); err != nil {
+	if _, err := importer.Parse(kerasFile(t, config, good), importer.Options{Encoder: "degas"}); err != nil {
 		t.Fatal(err)
 	}
 	bad := map[string][]int{"e/e/embeddings:0": {128, 2}, "d/d/kernel:0": {15, 10}, "d/d/bias:0": {1}}
-	_, err := importer.Parse(kerasFile(t, config, bad), importer.Options{})
+	_, err := importer.Parse(kerasFile(t, config, bad), importer.Options{Encoder: "degas"})
 	if err == nil || !strings.Contains(err.Error(), "layer d: d/kernel:0 has shape [15 10], the layer needs [150 1]") {
 		t.Error(err)
 	}

@@ -119,7 +119,7 @@ func sineFile(t testing.TB, version, config string, layers ...variables) []byte 
 	return b.Bytes()
 }
 
-// checkScores imports a file and compares the scores of three names with what Keras gave for them.
+// checkScores imports a file and compares the scores of four names with what Keras gave for them.
 func checkScores(t *testing.T, file []byte, o importer.Options, want ...float64) {
 	t.Helper()
 	m, err := importer.Parse(file, o)
@@ -130,7 +130,8 @@ func checkScores(t *testing.T, file []byte, o importer.Options, want ...float64)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, name := range []string{"google.com", "xcbeoysoqcbnlvje.eu", "a"} {
+	for i, name := range []string{"google.com", "xcbeoysoqcbnlvje.eu", "a",
+		"www.a-very-long-label-of-a-name.that-no-window-of-45-codes-can-hold.example.org"} {
 		if got := c.Score(name); math.Abs(got-want[i]) > 1e-6 {
 			t.Errorf("%s scores %.7f, Keras gives %.7f", name, got, want[i])
 		}
