@@ -19,6 +19,7 @@ type kerasLayer struct {
 	Config settings
 	Inputs []string // names of the layers it reads
 	hard   bool     // the gates are hard sigmoids, as convert finds
+	norm   *affine  // of a BatchNormalization, as readNorms finds
 }
 
 // settings are a layer's arguments. wrong keeps the first one that was asked for and has an unknown form. Otherwise it

@@ -73,6 +73,16 @@ func parse(data []byte, o Options) (m *model.Model, guess string, err error) {
 	if err != nil {
 		return nil, "", err
 	}
+	group, err := root.Child("model_weights")
+	if errors.Is(err, h5.ErrMissing) {
+		group, err = root, nil // Keras' save_weights puts the layers at the root
+	}
+	if err == nil {
+		err = k.readNorms(group)
+	}
+	if err != nil {
+		return nil, "", err
+	}
 	chain, err := k.chain()
 	if err != nil {
 		return nil, "", err
@@ -86,7 +96,7 @@ func parse(data []byte, o Options) (m *model.Model, guess string, err error) {
 	if guess, err = describe(m, k, root, o); err != nil {
 		return nil, "", err
 	}
-	if m.Weights, err = weights(&m.Spec, sequence(chain), root); err != nil {
+	if m.Weights, err = weights(&m.Spec, sequence(chain), root, group); err != nil {
 		return nil, "", err
 	}
 	return m, guess, m.Weights.Check(&m.Spec)

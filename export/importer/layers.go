@@ -13,7 +13,8 @@ import (
 type placed struct {
 	model.Layer
 	from     *kerasLayer
-	branches [][]placed // of a parallel layer, instead of Layer.Branches
+	branches [][]placed    // of a parallel layer, instead of Layer.Branches
+	norms    []*kerasLayer // what its parameters take in: before the activation
 }
 
 // convert turns a Keras layer into a layer of a Spec. ok is false for layers that do nothing.

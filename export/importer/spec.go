@@ -11,9 +11,10 @@ import (
 
 // chains turns a graph of layers into chains with parallel branches, which is what a Spec has.
 type chains struct {
-	byName map[string]*kerasLayer
-	done   map[string][]placed
-	depth  int
+	byName  map[string]*kerasLayer
+	readers map[string]int // how many layers read a layer
+	done    map[string][]placed
+	depth   int
 }
 
 // maxLayers bounds a configuration and the layers of its Spec. A Spec repeats layers that several branches read, so
@@ -25,13 +26,16 @@ func (m *kerasModel) chain() ([]placed, error) {
 	if len(m.Layers) > maxLayers {
 		return nil, fmt.Errorf("%d layers, more than %d", len(m.Layers), maxLayers)
 	}
-	c := &chains{byName: map[string]*kerasLayer{}, done: map[string][]placed{}}
+	c := &chains{byName: map[string]*kerasLayer{}, readers: map[string]int{}, done: map[string][]placed{}}
 	for i := range m.Layers {
 		l := &m.Layers[i]
 		if c.byName[l.Name] != nil {
 			return nil, fmt.Errorf("two layers are called %q", l.Name)
 		}
 		c.byName[l.Name] = l
+		for _, in := range l.Inputs {
+			c.readers[in]++
+		}
 	}
 	return c.upTo(m.Output)
 }
@@ -61,7 +65,7 @@ func (c *chains) upTo(name string) ([]placed, error) {
 		err = fmt.Errorf("reads %d layers, which only Concatenate can", len(l.Inputs))
 	default:
 		if out, err = c.upTo(l.Inputs[0]); err == nil {
-			out, err = appendLayer(out, l)
+			out, err = c.appendLayer(slices.Clone(out), l)
 		}
 	}
 	if err != nil {
@@ -71,9 +75,11 @@ func (c *chains) upTo(name string) ([]placed, error) {
 	return out, nil
 }
 
-// appendLayer adds l to a copy of chain. An activation goes into the layer before it if that has none.
-func appendLayer(chain []placed, l *kerasLayer) ([]placed, error) {
-	out := slices.Clone(chain)
+// appendLayer adds l to a chain. An activation goes into the layer before it if that has none.
+func (c *chains) appendLayer(out []placed, l *kerasLayer) ([]placed, error) {
+	if l.norm != nil {
+		return appendNorm(out, l, c.readers[l.Inputs[0]] == 1)
+	}
 	if n := len(out); l.Class == "Activation" && n > 0 {
 		last, a := &out[n-1], l.Config.text("activation")
 		takes := last.Kind == model.KindDense || last.Kind == model.KindConv1D && (a == model.ReLU || a == model.Tanh)
@@ -116,7 +122,8 @@ func (c *chains) concatenate(l *kerasLayer) ([]placed, error) {
 // same reports whether a and b are the same layer of the graph.
 func same(a, b placed) bool {
 	chains := func(a, b []placed) bool { return slices.EqualFunc(a, b, same) }
-	return a.from == b.from && a.Activation == b.Activation && slices.EqualFunc(a.branches, b.branches, chains)
+	return a.from == b.from && a.Activation == b.Activation && slices.Equal(a.norms, b.norms) &&
+		slices.EqualFunc(a.branches, b.branches, chains)
 }
 
 func split(ends [][]placed, shared int) ([]placed, error) {
@@ -157,15 +164,15 @@ func layers(chain []placed) []model.Layer {
 	return out
 }
 
-// sequence lists the Keras layers in the order in which a Spec's graph has their nodes.
-func sequence(chain []placed) []*kerasLayer {
-	var out []*kerasLayer
+// sequence lists what came from a Keras layer in the order in which a Spec's graph has its nodes.
+func sequence(chain []placed) []placed {
+	var out []placed
 	for _, p := range chain {
 		for _, b := range p.branches {
 			out = append(out, sequence(b)...)
 		}
 		if p.from != nil {
-			out = append(out, p.from)
+			out = append(out, p)
 		}
 	}
 	return out

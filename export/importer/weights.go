@@ -13,14 +13,7 @@ import (
 
 // weights reads the tensors of each of the Spec's nodes from the Keras layer it came from. Keras keeps a layer's
 // variables in the order of a node's parameters.
-func weights(spec *model.Spec, from []*kerasLayer, root *h5.Object) (model.Weights, error) {
-	group, err := root.Child("model_weights")
-	if errors.Is(err, h5.ErrMissing) {
-		group, err = root, nil // Keras' save_weights puts the layers at the root
-	}
-	if err != nil {
-		return nil, err
-	}
+func weights(spec *model.Spec, from []placed, root, group *h5.Object) (model.Weights, error) {
 	backend, err := group.Strings("backend")
 	if err != nil && !errors.Is(err, h5.ErrMissing) {
 		return nil, err
@@ -42,9 +35,13 @@ func weights(spec *model.Spec, from []*kerasLayer, root *h5.Object) (model.Weigh
 		if len(from) == 0 {
 			return nil, fmt.Errorf("layer %s: no layer of the file is left for it", n.Name)
 		}
-		l := from[0]
+		l, norms := from[0].from, from[0].norms
 		from = from[1:]
-		if len(n.Params) == 0 {
+		switch {
+		case len(n.Params) == 0:
+			continue
+		case l.norm != nil:
+			l.norm.square(n, out)
 			continue
 		}
 		if err := l.read(group, n, out); err != nil {
@@ -55,6 +52,11 @@ func weights(spec *model.Spec, from []*kerasLayer, root *h5.Object) (model.Weigh
 		}
 		if l.hard {
 			out.ScaleGates(n, slope, 0.5)
+		}
+		for _, l := range norms {
+			if err := l.norm.fold(n, out); err != nil {
+				return nil, fmt.Errorf("layer %s: %w", l.Name, err)
+			}
 		}
 	}
 	return out, nil
@@ -73,12 +75,24 @@ func hardSlope(root *h5.Object) (float64, error) {
 	return 0.2, nil
 }
 
-func (l *kerasLayer) read(group *h5.Object, n model.Node, out model.Weights) error {
-	g, err := group.Child(l.Name)
-	if err != nil {
-		return err
+// variables returns l's group and the names of its variables.
+func (l *kerasLayer) variables(group *h5.Object) (g *h5.Object, names []string, err error) {
+	if g, err = group.Child(l.Name); err == nil {
+		names, err = g.Strings("weight_names")
 	}
-	names, err := g.Strings("weight_names")
+	return g, names, err
+}
+
+func readVariable(g *h5.Object, name string) (shape []int, values []float32, err error) {
+	d, err := g.Child(strings.Trim(name, "/"))
+	if err != nil {
+		return nil, nil, err
+	}
+	return d.Float32()
+}
+
+func (l *kerasLayer) read(group *h5.Object, n model.Node, out model.Weights) error {
+	g, names, err := l.variables(group)
 	if err != nil {
 		return err
 	}
@@ -99,11 +113,7 @@ func (l *kerasLayer) read(group *h5.Object, n model.Node, out model.Weights) err
 		return fmt.Errorf("has %d variables, a %s has %d", len(names), n.Kind, len(params))
 	}
 	for i, p := range params {
-		d, err := g.Child(strings.Trim(names[i], "/"))
-		if err != nil {
-			return err
-		}
-		shape, values, err := d.Float32()
+		shape, values, err := readVariable(g, names[i])
 		if err != nil {
 			return err
 		}
