@@ -99,6 +99,11 @@ func parse(data []byte, o Options) (m *model.Model, guess string, err error) {
 	if m.Weights, err = weights(&m.Spec, sequence(chain), root, group); err != nil {
 		return nil, "", err
 	}
+	if masks := func(p placed) bool { return p.from != nil && p.from.masks }; slices.ContainsFunc(chain, masks) {
+		if err := applyMask(m); err != nil {
+			return nil, "", err
+		}
+	}
 	return m, guess, m.Weights.Check(&m.Spec)
 }
 

@@ -126,8 +126,8 @@ func TestRefusals(t *testing.T) {
 		"empty":      {`{"class_name": "Sequential", "config": []}`, "no layers"},
 		"unknown": {`{"class_name": "Sequential", "config": [{"class_name": "GRU", "config": {"name": "gru"}}]}`,
 			"layer gru: a layer of class GRU is not read"},
-		"masked": {`{"class_name": "Sequential", "config": [{"class_name": "Embedding", "config": ` +
-			`{"name": "e", "mask_zero": true}}]}`, "layer e: mask_zero"},
+		"masking": {sequential(`{"class_name": "Masking", "config": {"name": "m", "batch_input_shape": [null, 64]}}`),
+			"layer m: a layer of class Masking is not read"},
 		"soft gates": {sequential(`{"class_name": "LSTM", "config": {"name": "l", "recurrent_activation": "softsign"}}`),
 			"layer l: recurrent_activation softsign is not read"},
 		"gates up to 6": {sequential(`{"class_name": "LSTM", "config": {"name": "l", "recurrent_activation": ` +

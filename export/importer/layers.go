@@ -22,9 +22,7 @@ func (l *kerasLayer) convert() (out model.Layer, ok bool, err error) {
 	c := l.Config
 	switch l.Class {
 	case "Embedding":
-		if get(c, false, "mask_zero") {
-			err = errors.New("mask_zero is not read")
-		}
+		l.masks = get(c, false, "mask_zero")
 		out = model.Layer{Kind: model.KindEmbedding, Rows: c.number(0, "input_dim"), Dim: c.number(0, "output_dim")}
 	case "Conv1D", "Convolution1D":
 		out, err = l.conv()

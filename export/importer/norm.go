@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -89,6 +90,9 @@ func appendNorm(chain []placed, l *kerasLayer, alone bool) ([]placed, error) {
 		chain[n-1].norms = append(slices.Clone(chain[n-1].norms), l)
 		return chain, nil
 	}
+	if n > 0 && onlyEmbedded(chain) && chain[0].from.masks {
+		return nil, errors.New("over an embedding with mask_zero is only read if no other layer reads that")
+	}
 	own := model.Layer{Kind: model.KindDense, Units: len(l.norm.scale)}
 	switch axes {
 	case 2:
@@ -104,6 +108,13 @@ func appendNorm(chain []placed, l *kerasLayer, alone bool) ([]placed, error) {
 
 // maxNorm bounds the features of a BatchNormalization that becomes a layer of its own, whose kernel is a square.
 const maxNorm = 4096
+
+// onlyEmbedded reports whether a chain gives the embedding's values.
+func onlyEmbedded(chain []placed) bool {
+	return !slices.ContainsFunc(chain, func(p placed) bool {
+		return p.Kind != model.KindEmbedding && p.Kind != model.KindDropout
+	})
+}
 
 // linear reports whether what p gives is a sum of products with its first parameter.
 func (p *placed) linear() bool {

@@ -1,0 +1,106 @@
+package importer
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/degas-dns/degas/model"
+)
+
+// closed is what keeps an input gate at 0 and a forget gate at 1, whatever else they get.
+const closed = 100
+
+// applyMask makes m do what an Embedding's mask_zero does: LSTMs that read the embedding skip code 0. Other layers
+// ignore the mask, and convolutions and poolings drop it. The embedding gets a feature that is 1 for code 0 alone, and
+// it closes the gates of those LSTMs: they enter a name with the state they began with. That holds for padding before
+// the name. So if LSTMs alone read the embedding, for which it makes no difference, padding moves to the left.
+func applyMask(m *model.Model) error {
+	list, err := m.Spec.Graph()
+	if err != nil {
+		return err
+	}
+	embedding, lstms, others := list[1], []model.Node(nil), []model.Node(nil)
+	embedded := map[string]bool{embedding.Name: true}
+	for _, n := range list[2:] {
+		switch {
+		case !embedded[n.Inputs[0]]:
+		case n.Kind == model.KindDropout:
+			embedded[n.Name] = true
+		case n.Kind == model.KindLSTM:
+			lstms = append(lstms, n)
+		default:
+			others = append(others, n)
+		}
+	}
+	if len(lstms) == 0 {
+		return nil
+	}
+	if err := maskable(&m.Spec.Encoder, lstms, others); err != nil {
+		return fmt.Errorf("mask_zero: %w", err)
+	}
+	m.Spec.Encoder.PadSide = model.Left
+	m.Spec.Layers[0].Dim++
+	table := m.Weights[embedding.Params[0].Name]
+	m.Weights[embedding.Params[0].Name] = widened(table)
+	m.Weights[embedding.Params[0].Name].Data[table.Shape[1]] = 1
+	for _, n := range others {
+		m.Weights[n.Params[0].Name] = deepened(m.Weights[n.Params[0].Name])
+	}
+	for _, n := range lstms {
+		kernel := deepened(m.Weights[n.Params[0].Name])
+		gates := kernel.Data[len(kernel.Data)-4*n.Layer.Units:]
+		for u := range n.Layer.Units {
+			gates[u], gates[n.Layer.Units+u] = -closed, closed
+		}
+		m.Weights[n.Params[0].Name] = kernel
+	}
+	return nil
+}
+
+// maskable says why a mask cannot be applied.
+func maskable(e *model.Encoder, lstms, others []model.Node) error {
+	for _, n := range lstms {
+		if n.Layer.Bidirectional {
+			return fmt.Errorf("it is not read in front of a Bidirectional, such as %s", n.Name)
+		}
+	}
+	for _, n := range others {
+		if n.Kind != model.KindConv1D {
+			return fmt.Errorf("it is only read if LSTMs and convolutions read the embedding, not %s", n.Name)
+		}
+	}
+	if e.Pad != 0 {
+		return fmt.Errorf("it skips code 0, but the encoder pads with code %d", e.Pad)
+	}
+	if len(others) > 0 && e.PadSide != model.Left {
+		return fmt.Errorf("it is only read with padding on the left if %s reads the embedding too", others[0].Name)
+	}
+	table := e.Table()
+	if i := strings.IndexFunc(model.NameAlphabet, func(c rune) bool { return table[c] == 0 }); i >= 0 {
+		return fmt.Errorf("it skips code 0, which the encoder gives to %q too", model.NameAlphabet[i])
+	}
+	return nil
+}
+
+// widened copies a matrix with a column of zeros more.
+func widened(t *model.Tensor) *model.Tensor {
+	rows, width := t.Shape[0], t.Shape[1]
+	out := model.NewTensor(rows, width+1)
+	for r := range rows {
+		copy(out.Data[r*(width+1):], t.Data[r*width:(r+1)*width])
+	}
+	return out
+}
+
+// deepened copies a kernel, [kernel…, in, out], with an input of zeros more.
+func deepened(t *model.Tensor) *model.Tensor {
+	last := len(t.Shape) - 1
+	shape := append([]int(nil), t.Shape...)
+	shape[last-1]++
+	out := model.NewTensor(shape...)
+	from, to := t.Shape[last-1]*t.Shape[last], shape[last-1]*shape[last]
+	for k := range len(t.Data) / from {
+		copy(out.Data[k*to:], t.Data[k*from:(k+1)*from])
+	}
+	return out
+}
