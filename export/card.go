@@ -71,12 +71,7 @@ func describe(dir string, m *model.Model, metrics map[string]float64) error {
 }
 
 // cardPage is the model card: Hugging Face's form, YAML first (https://huggingface.co/docs/hub/model-cards).
-var cardPage = template.Must(template.New("card").Funcs(template.FuncMap{
-	"keys": func(m map[string]float64) []string { return slices.Sorted(maps.Keys(m)) },
-	"join": func(s []string) string { return printable.Markdown(strings.Join(s, ", ")) },
-	"md":   printable.Markdown,
-	"json": func(v any) (string, error) { b, err := json.Marshal(v); return string(b), err },
-}).Parse(`---
+var cardPage = printable.MarkdownTemplate("card", `---
 library_name: degas
 pipeline_tag: text-classification
 tags: [dns, dga, security]
@@ -88,34 +83,43 @@ model-index:
     dataset: {name: {{json .TrainingData}}, type: degas, split: test}
     metrics:
 {{- range $k := keys .Metrics}}
-    - {type: {{$k}}, value: {{index $.Metrics $k}}}
+    - {type: {{raw $k}}, value: {{index $.Metrics $k}}}
 {{- end}}
 {{- end}}
 ---
 
-# {{md .Name}}
+# {{.Name}}
 
-A classifier for DNS names, made by {{md (or .Producer "degas")}}. It tells apart: {{join .Labels}}.` +
+A classifier for DNS names, made by {{or .Producer "degas"}}. It tells apart: {{join .Labels ", "}}.`+
 	` {{.Parameters}} parameters.
 
-- **Score**: the probability that a name is not {{md (index .Labels 0)}}. From {{.Threshold}} on a name is called ` +
-	`{{if eq (len .Labels) 2}}{{md (index .Labels 1)}}{{else}}by the likeliest of the other labels{{end}}` +
+- **Score**: the probability that a name is not {{index .Labels 0}}. From {{.Threshold}} on a name is called `+
+	`{{if eq (len .Labels) 2}}{{index .Labels 1}}{{else}}by the likeliest of the other labels{{end}}`+
 	`{{with .ThresholdFPR}}; that was chosen for a rate of {{.}} false alarms a benign name{{end}}.
-- **Input**: {{.Encoder.Window}} codes a name, called ` + "`{{.Input}}`; `manifest.json`" +
+- **Input**: {{.Encoder.Window}} codes a name, called {{code .Input}}; `+"`manifest.json`"+
 	` says how a name becomes codes. The SavedModel also takes names.
-- **Training data**: {{if .TrainingData}}degas data set ` + "`{{.TrainingData}}`" + `{{else}}not known{{end}}.
+- **Training data**: {{if .TrainingData}}degas data set {{code .TrainingData}}{{else}}not known{{end}}.
 {{if .Metrics}}
 | measured on its test split | |
 |---|---|
-{{range $k := keys .Metrics}}| {{$k}} | {{printf "%.6g" (index $.Metrics $k)}} |
+{{range $k := keys .Metrics}}| {{raw $k}} | {{printf "%.6g" (index $.Metrics $k)}} |
 {{end}}{{else}}
 It was not measured before it was exported.
 {{end}}
-Families that it was not trained on are found far less often than these; the mix of names on a network is another one` +
+Families that it was not trained on are found far less often than these; the mix of names on a network is another one`+
 	` than in a data set. Count
 false alarms on your own benign traffic before acting on a score.
 
 | file | bytes | SHA-256 |
 |---|---|---|
 {{range .Files}}| {{.Path}} | {{.Bytes}} | {{.SHA256}} |
-{{end}}`))
+{{end}}`, template.FuncMap{
+	"code": printable.Code,
+	"join": strings.Join,
+	"json": func(v any) (printable.Raw, error) {
+		b, err := json.Marshal(v)
+		return printable.Raw(printable.JSON(b)), err
+	},
+	"keys": func(m map[string]float64) []string { return slices.Sorted(maps.Keys(m)) },
+	"raw":  func(s string) printable.Raw { return printable.Raw(s) },
+})

@@ -187,7 +187,7 @@ func suggest(err error) string {
 		return ""
 	}
 	if best := nearest.Of(m[1], keys(reflect.TypeFor[Config](), nil)); best != "" {
-		return fmt.Sprintf("\nDid you mean %q?", best)
+		return fmt.Sprintf(". Did you mean %q?", best)
 	}
 	return ""
 }

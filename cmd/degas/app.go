@@ -13,15 +13,17 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"github.com/degas-dns/degas/internal/nearest"
-	"github.com/degas-dns/degas/internal/printable"
 	"github.com/urfave/cli/v2"
 	"golang.org/x/term"
+
+	"github.com/degas-dns/degas/internal/nearest"
+	"github.com/degas-dns/degas/internal/printable"
+
+	_ "go4.org/unsafe/assume-no-moving-gc" // gorgonia needs this version on current Go
 
 	_ "github.com/degas-dns/degas/export/formats"
 	_ "github.com/degas-dns/degas/trainer/cuda"
 	_ "github.com/degas-dns/degas/trainer/graph"
-	_ "go4.org/unsafe/assume-no-moving-gc" // gorgonia needs this version on current Go
 )
 
 // Exit codes.
@@ -47,7 +49,8 @@ func (e usageError) Unwrap() error { return e.error }
 func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
 func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer) int {
-	c := &command{in: in, out: out, err: errOut}
+	results := &output{w: out}
+	c := &command{in: in, out: results, err: errOut}
 	if f, ok := errOut.(*os.File); ok {
 		c.terminal = term.IsTerminal(int(f.Fd()))
 	}
@@ -56,23 +59,70 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 	if err == nil {
 		err = app.RunContext(ctx, args)
 	}
+	if results.err != nil && (err == nil || errors.Is(err, results.err)) {
+		err = fmt.Errorf("print the result: %w", results.err)
+	}
 	switch {
 	case err == nil:
 		return 0
 	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
-		fmt.Fprintln(errOut,
-			"degas: interrupted; train-model goes on with --run NAME --resume; other commands are run again")
+		printable.Fprintf(errOut,
+			"degas: interrupted; train-model goes on with --run NAME --resume; other commands are run again\n")
 		return exitInterrupted
 	}
-	lines := strings.Split(err.Error(), "\n") // an error may quote names and file names
-	for i := range lines {
-		lines[i] = printable.Terminal(lines[i])
+	for i, line := range errorLines(err) {
+		printable.Fprintf(errOut, "%s%s\n", map[bool]string{true: "degas: "}[i == 0], line)
 	}
-	fmt.Fprintf(errOut, "degas: %s\n", strings.Join(lines, "\n"))
 	if errors.As(err, &usageError{}) {
 		return exitUsage
 	}
 	return exitFailed
+}
+
+// output is where results go. It keeps the first error, for those who do not look at what writing says.
+type output struct {
+	w   io.Writer
+	err error
+}
+
+func (o *output) Write(p []byte) (n int, err error) {
+	if o.err == nil {
+		n, o.err = o.w.Write(p)
+	}
+	return n, o.err
+}
+
+// errorLines is what an error says, a line for each of the errors that errors.Join joined in it. An error may quote a
+// stranger's text: other line ends are left for printing to escape.
+func errorLines(err error) []string {
+	var parts []error
+	switch e := err.(type) {
+	case interface{ Unwrap() error }:
+		parts = []error{e.Unwrap()}
+	case interface{ Unwrap() []error }:
+		parts = e.Unwrap()
+	}
+	rest, lines := err.Error(), []string{""}
+	add := func(text string) { lines[len(lines)-1] += text }
+	for i, part := range parts {
+		if part == nil {
+			continue
+		}
+		before, after, ok := strings.Cut(rest, part.Error())
+		if !ok {
+			continue
+		}
+		if i > 0 && before == "\n" {
+			lines = append(lines, "")
+		} else {
+			add(before)
+		}
+		inner := errorLines(part)
+		add(inner[0])
+		lines, rest = append(lines, inner[1:]...), after
+	}
+	add(rest)
+	return lines
 }
 
 func (c *command) app() *cli.App {
@@ -139,7 +189,7 @@ func (c *command) before(ctx *cli.Context) error {
 	case "text":
 		h = slog.NewTextHandler(c.err, o)
 	case "json":
-		h = slog.NewJSONHandler(c.err, o)
+		h = slog.NewJSONHandler(printable.JSONWriter(c.err), o)
 	default:
 		return usagef("log-format %q: must be text or json", ctx.String("log-format"))
 	}
@@ -236,7 +286,7 @@ func (c *command) show(ctx *cli.Context, v any, text func(w io.Writer)) error {
 }
 
 func (c *command) printJSON(v any) error {
-	e := json.NewEncoder(c.out)
+	e := json.NewEncoder(printable.JSONWriter(c.out))
 	e.SetIndent("", "  ")
 	return e.Encode(v)
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/datasets/convert"
 	"github.com/degas-dns/degas/internal/atomicfile"
+	"github.com/degas-dns/degas/internal/printable"
 )
 
 func (c *command) convert() *cli.Command {
@@ -68,7 +69,7 @@ func (c *command) convertAction(ctx *cli.Context) error {
 		return c.printJSON(done)
 	}
 	for _, d := range done {
-		if _, err := fmt.Fprintf(c.out, "%s\t%d rows\n", d.File, d.Rows); err != nil {
+		if _, err := printable.Fprintf(c.out, "%s\t%d rows\n", d.File, d.Rows); err != nil {
 			return err
 		}
 	}

@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"text/tabwriter"
 
-	"github.com/degas-dns/degas/trainer/cuda/device"
 	"github.com/urfave/cli/v2"
+
+	"github.com/degas-dns/degas/internal/printable"
+	"github.com/degas-dns/degas/trainer/cuda/device"
 )
 
 func (c *command) devices() *cli.Command {
@@ -46,13 +48,13 @@ func (c *command) devicesAction(ctx *cli.Context) error {
 func (c *command) printDevices(all []device.Info) error {
 	const gib = 1 << 30
 	w := tabwriter.NewWriter(c.out, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(w, "DEVICE\tNAME\tMEMORY\tFREE\tCOMPUTE\tDRIVER\tUSABLE")
+	printable.Fprintf(w, "DEVICE\tNAME\tMEMORY\tFREE\tCOMPUTE\tDRIVER\tUSABLE\n")
 	for _, d := range all {
 		usable := "yes"
 		if d.Problem != "" {
 			usable = "no: " + d.Problem
 		}
-		fmt.Fprintf(w, "%d\t%s\t%.1f GiB\t%.1f GiB\t%s\tCUDA %s\t%s\n",
+		printable.Fprintf(w, "%d\t%s\t%.1f GiB\t%.1f GiB\t%s\tCUDA %s\t%s\n",
 			d.Index, d.Name, float64(d.Memory)/gib, float64(d.Free)/gib, d.Compute, d.Driver, usable)
 	}
 	return w.Flush()

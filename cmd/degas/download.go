@@ -2,14 +2,15 @@ package main
 
 import (
 	"cmp"
-	"fmt"
 	"io"
 	"path/filepath"
 	"strings"
 
+	"github.com/urfave/cli/v2"
+
 	"github.com/degas-dns/degas/datasets/fetch"
 	"github.com/degas-dns/degas/datasets/sources"
-	"github.com/urfave/cli/v2"
+	"github.com/degas-dns/degas/internal/printable"
 )
 
 func (c *command) download() *cli.Command {
@@ -46,8 +47,8 @@ func (c *command) downloadAction(ctx *cli.Context) error {
 		}
 	}
 	if len(args) == 0 {
-		fmt.Fprintln(c.err,
-			"no source named: writing the built-in sample, which is for trying degas out. See degas download-data --list")
+		printable.Fprintf(c.err,
+			"no source named: writing the built-in sample, which is for trying degas out. See degas download-data --list\n")
 	}
 	bar := c.progress()
 	report, err := sources.Download(ctx.Context, out, args, sources.Options{
@@ -62,9 +63,9 @@ func (c *command) downloadAction(ctx *cli.Context) error {
 		return c.printJSON(report)
 	}
 	for _, p := range report.Paths {
-		fmt.Fprintln(c.out, filepath.Join(out, filepath.FromSlash(p)))
+		printable.Fprintf(c.out, "%s\n", filepath.Join(out, filepath.FromSlash(p)))
 	}
-	fmt.Fprintf(c.out, "\nNext: degas process-data%s\n", map[bool]string{false: " " + out}[out == defaultRaw])
+	printable.Fprintf(c.out, "\nNext: degas process-data%s\n", map[bool]string{false: " " + out}[out == defaultRaw])
 	return nil
 }
 
@@ -97,16 +98,16 @@ func (c *command) listSources(ctx *cli.Context) error {
 		rows = append(rows, row{s.Name, s.Title, s.Rows, s.Bytes, s.Licence, s.Citation, s.Homepage, s.Good, s.Dead})
 	}
 	return c.show(ctx, rows, func(w io.Writer) {
-		fmt.Fprintln(w, "NAME\tROWS\tSIZE\tLICENCE\tGOOD FOR")
+		printable.Fprintf(w, "NAME\tROWS\tSIZE\tLICENCE\tGOOD FOR\n")
 		for _, r := range rows {
 			good := r.Good
 			if r.Dead != "" {
 				good += ". " + r.Dead
 			}
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n",
+			printable.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n",
 				r.Name, shortOrDash(r.Rows, ""), shortOrDash(r.Bytes, "B"), r.Licence, good)
 		}
-		fmt.Fprintln(w, "\nCitations and addresses: degas download-data --list --json")
+		printable.Fprintf(w, "\nCitations and addresses: degas download-data --list --json\n")
 	})
 }
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"fmt"
 	"path/filepath"
 	"slices"
 
@@ -12,6 +11,7 @@ import (
 	"github.com/degas-dns/degas/evaluate/metrics"
 	"github.com/degas-dns/degas/evaluate/protocol"
 	"github.com/degas-dns/degas/evaluate/report"
+	"github.com/degas-dns/degas/internal/printable"
 	"github.com/degas-dns/degas/internal/userfile"
 )
 
@@ -79,7 +79,7 @@ func (c *command) evaluateAction(ctx *cli.Context) error {
 			_, err = c.out.Write(text)
 		}
 	} else if err = report.Print(c.out, m); err == nil {
-		_, err = fmt.Fprintf(c.out, "\nreport      %s\n", filepath.Join(o.Out, "report.html"))
+		_, err = printable.Fprintf(c.out, "\nreport      %s\n", filepath.Join(o.Out, "report.html"))
 	}
 	if err != nil {
 		return err
@@ -188,6 +188,6 @@ func (c *command) compareAction(ctx *cli.Context) error {
 	if err := report.PrintComparison(c.out, r); err != nil || o.Out == "" {
 		return err
 	}
-	_, err = fmt.Fprintf(c.out, "\nplot  %s\n", filepath.Join(o.Out, "roc.png"))
+	_, err = printable.Fprintf(c.out, "\nplot  %s\n", filepath.Join(o.Out, "roc.png"))
 	return err
 }

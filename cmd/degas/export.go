@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"io"
 	"log/slog"
 	"maps"
@@ -9,11 +8,13 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/urfave/cli/v2"
+
 	"github.com/degas-dns/degas/evaluate"
 	"github.com/degas-dns/degas/export"
 	"github.com/degas-dns/degas/export/tfserving"
+	"github.com/degas-dns/degas/internal/printable"
 	"github.com/degas-dns/degas/model"
-	"github.com/urfave/cli/v2"
 )
 
 func (c *command) export() *cli.Command {
@@ -88,11 +89,11 @@ func (c *command) exportAction(ctx *cli.Context) error {
 	}
 	return c.show(ctx, done, func(w io.Writer) {
 		for _, f := range done.Files {
-			fmt.Fprintf(w, "%s\t%d bytes\t%.16s\n", filepath.Join(to, f.Path), f.Bytes, f.SHA256)
+			printable.Fprintf(w, "%s\t%d bytes\t%.16s\n", filepath.Join(to, f.Path), f.Bytes, f.SHA256)
 		}
 		if v := done.Verified; v != nil {
 			for _, file := range slices.Sorted(maps.Keys(v.Differences)) {
-				fmt.Fprintf(w, "verified\t%s\tdiffers by %.1g at most over %d names\n", file, v.Differences[file], v.Names)
+				printable.Fprintf(w, "verified\t%s\tdiffers by %.1g at most over %d names\n", file, v.Differences[file], v.Names)
 			}
 		}
 	})
@@ -101,9 +102,9 @@ func (c *command) exportAction(ctx *cli.Context) error {
 func (c *command) listFormats(ctx *cli.Context) error {
 	formats := export.Formats()
 	return c.show(ctx, formats, func(w io.Writer) {
-		fmt.Fprintln(w, "FORMAT\tFILES\tREAD BY\tHOLDS")
+		printable.Fprintf(w, "FORMAT\tFILES\tREAD BY\tHOLDS\n")
 		for _, f := range formats {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", f.Name, strings.Join(f.Files, ", "), f.Readers, f.Holds)
+			printable.Fprintf(w, "%s\t%s\t%s\t%s\n", f.Name, strings.Join(f.Files, ", "), f.Readers, f.Holds)
 		}
 	})
 }

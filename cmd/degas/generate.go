@@ -13,9 +13,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/urfave/cli/v2"
+
 	"github.com/degas-dns/degas/datasets/synth"
 	"github.com/degas-dns/degas/internal/atomicfile"
-	"github.com/urfave/cli/v2"
+	"github.com/degas-dns/degas/internal/printable"
 )
 
 func (c *command) generate() *cli.Command {
@@ -94,9 +96,9 @@ func (c *command) listFamilies(ctx *cli.Context) error {
 		rows = append(rows, row{f.Name, f.Class, f.Variants, f.Doc, f.Reference})
 	}
 	return c.show(ctx, rows, func(w io.Writer) {
-		fmt.Fprintln(w, "FAMILY\tCLASS\tVARIANTS\tWHAT IT IS")
+		printable.Fprintf(w, "FAMILY\tCLASS\tVARIANTS\tWHAT IT IS\n")
 		for _, r := range rows {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", r.Name, r.Class, strings.Join(r.Variants, ", "), r.Doc)
+			printable.Fprintf(w, "%s\t%s\t%s\t%s\n", r.Name, r.Class, strings.Join(r.Variants, ", "), r.Doc)
 		}
 	})
 }
@@ -139,7 +141,7 @@ func (c *command) eachFamily(
 			return fmt.Errorf("generate %s: %w", f.Name, err)
 		}
 		if len(names) < p.Count {
-			fmt.Fprintf(c.err, "%s makes %d names for these parameters, fewer than %d\n", f.Name, len(names), p.Count)
+			printable.Fprintf(c.err, "%s makes %d names for these parameters, fewer than %d\n", f.Name, len(names), p.Count)
 		}
 		if err := write(f, names); err != nil {
 			return err
@@ -156,20 +158,20 @@ func (c *command) writeNames(ctx context.Context, families []synth.Family, p syn
 		Family string `json:"family"`
 	}
 	w := bufio.NewWriterSize(c.out, 1<<16)
-	e := json.NewEncoder(w)
+	e := json.NewEncoder(printable.JSONWriter(w))
 	if layout == "csv" {
-		fmt.Fprintln(w, "domain,class,family")
+		printable.Fprintf(w, "domain,class,family\n")
 	}
 	err := c.eachFamily(ctx, families, p, func(f synth.Family, names []string) error {
 		for _, n := range names {
 			var err error
 			switch layout {
 			case "csv":
-				_, err = fmt.Fprintf(w, "%s,%s,%s\n", n, f.Class, f.Name)
+				_, err = printable.Fprintf(w, "%s,%s,%s\n", n, f.Class, f.Name)
 			case "json":
 				err = e.Encode(line{n, f.Class, f.Name})
 			default:
-				_, err = fmt.Fprintln(w, n)
+				_, err = printable.Fprintf(w, "%s\n", n)
 			}
 			if err != nil {
 				return err
@@ -208,7 +210,7 @@ func (c *command) writeTree(ctx *cli.Context, families []synth.Family, p synth.P
 		return err
 	}
 	return c.show(ctx, map[string]any{"path": root, "families": len(families)}, func(w io.Writer) {
-		fmt.Fprintf(w, "%s: %d families and legit\n\nNext: degas process-data %q\n", root, len(families), out)
+		printable.Fprintf(w, "%s: %d families and legit\n\nNext: degas process-data %q\n", root, len(families), out)
 	})
 }
 
@@ -223,7 +225,7 @@ func writeTiers(dir string, names []string, count int) error {
 		}
 		var list bytes.Buffer
 		for _, name := range names[:min(n, len(names))] {
-			fmt.Fprintln(&list, name)
+			list.WriteString(name + "\n")
 		}
 		if err := atomicfile.Write(filepath.Join(dir, fmt.Sprintf("%d.txt", n)), list.Bytes()); err != nil {
 			return err

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"io"
 	"log/slog"
 	"maps"
@@ -9,12 +8,13 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/urfave/cli/v2"
+
 	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/export/importer"
 	"github.com/degas-dns/degas/internal/printable"
 	"github.com/degas-dns/degas/model"
 	"github.com/degas-dns/degas/trainer"
-	"github.com/urfave/cli/v2"
 )
 
 func (c *command) importModel() *cli.Command {
@@ -101,14 +101,14 @@ func (c *command) importAction(ctx *cli.Context) error {
 		next = "degas evaluate-model " + dir + " --data DIR, or " + next
 	}
 	return c.show(ctx, done, func(w io.Writer) {
-		fmt.Fprintf(w, "run         %s\nmodel       %s, %d parameters, %s\ninput       %d codes\n",
-			dir, printable.Terminal(m.Spec.Name), done.Parameters,
-			printable.Terminal(strings.Join(labelsShort(labels), ", ")), m.Spec.Encoder.Window)
+		printable.Fprintf(w, "run         %s\nmodel       %s, %d parameters, %s\ninput       %d codes\n",
+			dir, m.Spec.Name, done.Parameters,
+			strings.Join(labelsShort(labels), ", "), m.Spec.Encoder.Window)
 		if done.Guess != "" {
-			fmt.Fprintf(w, "encoder     a guess: %s\n            Compare a score that you know. "+
+			printable.Fprintf(w, "encoder     a guess: %s\n            Compare a score that you know. "+
 				"To settle it: --encoder or --alphabet\n", done.Guess)
 		}
-		fmt.Fprintf(w, "\nNext: %s\n", next)
+		printable.Fprintf(w, "\nNext: %s\n", next)
 	})
 }
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"fmt"
 	"io"
 	"maps"
 	"path/filepath"
@@ -10,9 +9,11 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/urfave/cli/v2"
+
 	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/datasets/plots"
-	"github.com/urfave/cli/v2"
+	"github.com/degas-dns/degas/internal/printable"
 )
 
 func (c *command) inspect() *cli.Command {
@@ -76,7 +77,7 @@ func (c *command) inspectAction(ctx *cli.Context) error {
 func (c *command) drawSplits(found []*datasets.Description, picture string) error {
 	for _, d := range found {
 		if d.Split.Rows == 0 {
-			fmt.Fprintf(c.err, "picture     none: %s has no rows\n", d.Split.Name)
+			printable.Fprintf(c.err, "picture     none: %s has no rows\n", d.Split.Name)
 			continue
 		}
 		path := picture
@@ -87,25 +88,25 @@ func (c *command) drawSplits(found []*datasets.Description, picture string) erro
 		if err := plots.Write(d, path); err != nil {
 			return err
 		}
-		fmt.Fprintf(c.err, "picture     %s\n", path)
+		printable.Fprintf(c.err, "picture     %s\n", path)
 	}
 	return nil
 }
 
 func printDescriptions(out io.Writer, dir string, m *datasets.Manifest, found []*datasets.Description, most int) error {
 	w := tabwriter.NewWriter(out, 2, 0, 2, ' ', 0)
-	fmt.Fprintf(w, "data set\t%s\n", dir)
-	fmt.Fprintf(w, "fingerprint\t%s\n", m.Fingerprint)
-	fmt.Fprintf(w, "split by\t%s, seed %d\n", m.Options.Split, m.Options.Seed)
+	printable.Fprintf(w, "data set\t%s\n", dir)
+	printable.Fprintf(w, "fingerprint\t%s\n", m.Fingerprint)
+	printable.Fprintf(w, "split by\t%s, seed %d\n", m.Options.Split, m.Options.Seed)
 	if len(m.Options.HoldoutFamilies) > 0 {
-		fmt.Fprintf(w, "held out\t%s\n", strings.Join(m.Options.HoldoutFamilies, ", "))
+		printable.Fprintf(w, "held out\t%s\n", strings.Join(m.Options.HoldoutFamilies, ", "))
 	}
-	fmt.Fprintf(w, "leak check\t%d different %ss, %d in two splits\n", m.Leaks.Keys, m.Leaks.Key, m.Leaks.Crossing)
+	printable.Fprintf(w, "leak check\t%d different %ss, %d in two splits\n", m.Leaks.Keys, m.Leaks.Key, m.Leaks.Crossing)
 	for i, d := range found {
 		if i == 0 {
-			fmt.Fprintln(w, "\ncolumn\ttype")
+			printable.Fprintf(w, "\ncolumn\ttype\n")
 			for _, column := range d.Schema {
-				fmt.Fprintf(w, "%s\t%s\n", column.Name, column.Type)
+				printable.Fprintf(w, "%s\t%s\n", column.Name, column.Type)
 			}
 		}
 		printDescription(w, d, most)
@@ -114,29 +115,31 @@ func printDescriptions(out io.Writer, dir string, m *datasets.Manifest, found []
 }
 
 func printDescription(w io.Writer, d *datasets.Description, most int) {
-	fmt.Fprintf(w, "\n%s: %d rows in %s (%d bytes)\n", d.Split.Name, d.Split.Rows, d.Split.File, d.Split.Bytes)
-	fmt.Fprintln(w, "class\trows\tshare\tmean length\tmedian\t95 %\tlongest")
+	printable.Fprintf(w, "\n%s: %d rows in %s (%d bytes)\n", d.Split.Name, d.Split.Rows, d.Split.File, d.Split.Bytes)
+	printable.Fprintf(w, "class\trows\tshare\tmean length\tmedian\t95 %%\tlongest\n")
 	for _, class := range datasets.ClassNames() {
 		c := d.Classes[class]
 		if c == nil {
 			continue
 		}
-		fmt.Fprintf(w, "%s\t%d\t%.1f %%\t%.1f\t%d\t%d\t%d\n", class, c.Rows,
+		printable.Fprintf(w, "%s\t%d\t%.1f %%\t%.1f\t%d\t%d\t%d\n", class, c.Rows,
 			100*float64(c.Rows)/float64(max(d.Split.Rows, 1)), c.MeanLength(), c.LengthQuantile(0.5), c.LengthQuantile(0.95),
 			c.LengthQuantile(1))
 	}
 	printLargest(w, "family", d.Split.ByFamily, most)
 	printLargest(w, "source", d.Split.BySource, most)
-	head := "class\tfamily\tname\n"
+	headed := false
 	for _, class := range datasets.ClassNames() {
 		c := d.Classes[class]
 		if c == nil || len(c.Examples) == 0 {
 			continue
 		}
-		fmt.Fprint(w, head)
-		head = ""
+		if !headed {
+			printable.Fprintf(w, "class\tfamily\tname\n")
+			headed = true
+		}
 		for _, s := range c.Examples {
-			fmt.Fprintf(w, "%s\t%s\t%s\n", class, cmp.Or(s.Family, "-"), s.Name)
+			printable.Fprintf(w, "%s\t%s\t%s\n", class, cmp.Or(s.Family, "-"), s.Name)
 		}
 	}
 }
@@ -148,15 +151,15 @@ func printLargest(w io.Writer, what string, rows map[string]int64, most int) {
 		return
 	}
 	slices.SortFunc(names, func(a, b string) int { return cmp.Or(cmp.Compare(rows[b], rows[a]), strings.Compare(a, b)) })
-	fmt.Fprintf(w, "%s\trows\n", what)
+	printable.Fprintf(w, "%s\trows\n", what)
 	shown := len(names)
 	if most > 0 {
 		shown = min(shown, most)
 	}
 	for _, name := range names[:shown] {
-		fmt.Fprintf(w, "%s\t%d\n", name, rows[name])
+		printable.Fprintf(w, "%s\t%d\n", name, rows[name])
 	}
 	if n := len(names) - shown; n > 0 {
-		fmt.Fprintf(w, "and %d more\t\n", n)
+		printable.Fprintf(w, "and %d more\t\n", n)
 	}
 }

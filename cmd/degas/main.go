@@ -3,7 +3,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"os/signal"
 	"runtime"
@@ -11,6 +10,8 @@ import (
 	"syscall"
 
 	"github.com/urfave/cli/v2"
+
+	"github.com/degas-dns/degas/internal/printable"
 )
 
 func main() {
@@ -48,7 +49,7 @@ func version() string {
 
 func (c *command) version() *cli.Command {
 	return &cli.Command{Name: "version", Usage: "print the version", Action: func(*cli.Context) error {
-		_, err := fmt.Fprintf(c.out, "degas %s %s %s/%s\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+		_, err := printable.Fprintf(c.out, "degas %s %s %s/%s\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 		return err
 	}}
 }

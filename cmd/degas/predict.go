@@ -159,8 +159,8 @@ func (p *predictor) write(name string, v model.Verdict) error {
 		for i, l := range p.classifier.Model().Spec.Labels {
 			out.Probabilities[l] = v.Probabilities[i]
 		}
-		return json.NewEncoder(p.out).Encode(out)
+		return json.NewEncoder(printable.JSONWriter(p.out)).Encode(out)
 	}
-	_, err := fmt.Fprintf(p.out, "%s\t%.6f\t%s\n", printable.Terminal(name), v.Score, printable.Terminal(v.Label))
+	_, err := printable.Fprintf(p.out, "%s\t%.6f\t%s\n", name, v.Score, v.Label)
 	return err
 }

@@ -76,7 +76,10 @@ func (c *command) describe() *cli.Command {
 			if open {
 				next = "Replace each ? by benign, dga, tunnel or skip."
 			}
-			_, err = fmt.Fprintf(c.out, "%swrote %s. %s\n", text, sidecar, next)
+			if _, err := c.out.Write(printable.JSON(text)); err != nil {
+				return err
+			}
+			_, err = printable.Fprintf(c.out, "wrote %s. %s\n", sidecar, next)
 			return err
 		}),
 	}
@@ -136,7 +139,7 @@ func (c *command) survey(ctx *cli.Context) error {
 	}{readings, skipped}
 	return c.show(ctx, found, func(w io.Writer) {
 		for _, r := range readings {
-			fmt.Fprintln(w, readingLine(r))
+			printable.Fprintf(w, "%s\n", readingLine(r))
 		}
 		printSkipped(w, skipped)
 	})
@@ -148,14 +151,14 @@ func (c *command) announce(readings []formats.Reading) {
 		return
 	}
 	for _, r := range readings {
-		fmt.Fprintln(c.err, readingLine(r))
+		printable.Fprintf(c.err, "%s\n", readingLine(r))
 	}
 }
 
 // readingLine is one line on how a file is read. What is not certain is marked.
 func readingLine(r formats.Reading) string {
 	if r.Error != "" {
-		return printable.Terminal(r.Path + ": cannot be read: " + r.Error)
+		return r.Path + ": cannot be read: " + r.Error
 	}
 	text := fmt.Sprintf("%s: %s, names: %s, class: %s", r.Path, r.Reader, r.Names, r.Class)
 	var words []string
@@ -175,7 +178,7 @@ func readingLine(r formats.Reading) string {
 	if r.Guess != "" {
 		text += ". NOT CERTAIN: " + r.Guess
 	}
-	return printable.Terminal(text)
+	return text
 }
 
 // balanceOf is what --balance and --balance-classes ask for.
@@ -193,43 +196,47 @@ func balanceOf(ctx *cli.Context) (string, error) {
 
 // printManifest prints what went in, what was left out and what came of it.
 func printManifest(w io.Writer, dir string, m *datasets.Manifest) {
-	fmt.Fprintf(w, "rows in\t%d\tfrom %d files\n", m.RowsIn, len(m.Inputs))
+	printable.Fprintf(w, "rows in\t%d\tfrom %d files\n", m.RowsIn, len(m.Inputs))
 	for _, reason := range slices.Sorted(maps.Keys(m.RefusedBy)) {
-		fmt.Fprintf(w, "refused\t%d\t%s\n", m.RefusedBy[reason], reason)
+		printable.Fprintf(w, "refused\t%d\t%s\n", m.RefusedBy[reason], reason)
 	}
 	for _, reason := range slices.Sorted(maps.Keys(m.LeftOut)) {
-		fmt.Fprintf(w, "left out\t%d\t%s\n", m.LeftOut[reason], reason)
+		printable.Fprintf(w, "left out\t%d\t%s\n", m.LeftOut[reason], reason)
 	}
-	fmt.Fprintf(w, "duplicates\t%d\n", m.Duplicates)
-	fmt.Fprintf(w, "conflicts\t%d\tnames with both labels, listed in dataset.json\n", m.Conflicts.Names)
+	printable.Fprintf(w, "duplicates\t%d\n", m.Duplicates)
+	printable.Fprintf(w, "conflicts\t%d\tnames with both labels, listed in dataset.json\n", m.Conflicts.Names)
 	if m.Options.CapFamily > 0 {
-		fmt.Fprintf(w, "over the cap\t%d\ttraining keeps %d names a family\n", m.Capped, m.Options.CapFamily)
+		printable.Fprintf(w, "over the cap\t%d\ttraining keeps %d names a family\n", m.Capped, m.Options.CapFamily)
 	}
 	if m.Options.Balance != "" {
-		fmt.Fprintf(w, "balanced out\t%d\tof training\n", m.Balanced)
+		printable.Fprintf(w, "balanced out\t%d\tof training\n", m.Balanced)
 	}
-	fmt.Fprintf(w, "kept\t%d\n", m.Kept)
+	printable.Fprintf(w, "kept\t%d\n", m.Kept)
 	if d := m.Dates; d != nil {
-		fmt.Fprintf(w, "with a date\t%d\ttraining from %s%s%s to %s\n", d.Dated, d.First,
+		printable.Fprintf(w, "with a date\t%d\ttraining from %s%s%s to %s\n", d.Dated, d.First,
 			from("validation", d.ValidationFrom), from("test", d.TestFrom), d.Last)
-		fmt.Fprintf(w, "without\t%d\tsplit by registered domain\n", d.Undated)
+		printable.Fprintf(w, "without\t%d\tsplit by registered domain\n", d.Undated)
 	}
-	fmt.Fprintln(w, "\nsplit\trows\t"+strings.Join(datasets.ClassNames(), "\t")+"\tfamilies")
+	printable.Fprintf(w, "\nsplit\trows")
+	for _, class := range datasets.ClassNames() {
+		printable.Fprintf(w, "\t%s", class)
+	}
+	printable.Fprintf(w, "\tfamilies\n")
 	for _, s := range m.Splits {
-		fmt.Fprintf(w, "%s\t%d", s.Name, s.Rows)
+		printable.Fprintf(w, "%s\t%d", s.Name, s.Rows)
 		for _, class := range datasets.ClassNames() {
-			fmt.Fprintf(w, "\t%d", s.ByClass[class])
+			printable.Fprintf(w, "\t%d", s.ByClass[class])
 		}
-		fmt.Fprintf(w, "\t%d\n", families(s.ByFamily))
+		printable.Fprintf(w, "\t%d\n", families(s.ByFamily))
 	}
 	printSkipped(w, m.Skipped)
-	fmt.Fprintf(w, "\nfingerprint %.16s in %s\nNext: degas train-model%s\n", m.Fingerprint, dir,
+	printable.Fprintf(w, "\nfingerprint %.16s in %s\nNext: degas train-model%s\n", m.Fingerprint, dir,
 		map[bool]string{false: " " + dir}[dir == "data/processed"])
 }
 
 func printSkipped(w io.Writer, skipped []datasets.Skipped) {
 	for _, s := range skipped {
-		fmt.Fprintf(w, "skipped\t%s\t%s\n", printable.Terminal(s.Path), printable.Terminal(s.Reason))
+		printable.Fprintf(w, "skipped\t%s\t%s\n", s.Path, s.Reason)
 	}
 }
 

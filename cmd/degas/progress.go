@@ -7,9 +7,11 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/degas-dns/degas/trainer"
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
+
+	"github.com/degas-dns/degas/internal/printable"
+	"github.com/degas-dns/degas/trainer"
 )
 
 // progress draws bars on a terminal and writes lines elsewhere, both to stderr.
@@ -38,7 +40,7 @@ func (c *command) progress() *progress {
 // line writes one line of progress where no bars are drawn.
 func (p *progress) line(format string, args ...any) {
 	if p.bars == nil && !p.quiet {
-		fmt.Fprintf(p.err, format+"\n", args...)
+		printable.Fprintf(p.err, format+"\n", args...)
 	}
 }
 
@@ -55,7 +57,7 @@ func (p *progress) set(name, unit string, done, total int64, note string) {
 		b = &bar{began: time.Now(), from: done}
 		var err error
 		b.Bar, err = p.bars.Add(max(total, 0), mpb.BarStyle().Build(), mpb.BarRemoveOnComplete(),
-			mpb.PrependDecorators(decor.Name(name+" ")),
+			mpb.PrependDecorators(decor.Name(printable.Terminal(name)+" ")),
 			mpb.AppendDecorators(decor.Any(func(st decor.Statistics) string { return b.status(st, unit) })))
 		if err != nil {
 			return
@@ -120,8 +122,8 @@ func (p *progress) training() trainer.Observer {
 				short(e.NamesPerSecond), e.Seconds, best)
 			if p.bars == nil {
 				p.line("%s", text)
-			} else if _, err := fmt.Fprintln(p.bars, text); err != nil { // above the bars, while there are any
-				fmt.Fprintln(p.err, text)
+			} else if _, err := printable.Fprintf(p.bars, "%s\n", text); err != nil { // above the bars, while there are any
+				printable.Fprintf(p.err, "%s\n", text)
 			}
 		},
 	}

@@ -7,8 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/degas-dns/degas/trainer"
 	"github.com/vbauerster/mpb/v8"
+
+	"github.com/degas-dns/degas/trainer"
 )
 
 // When the terminal goes away mpb cancels itself; training goes on, with a line an epoch.

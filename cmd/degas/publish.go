@@ -1,10 +1,10 @@
 package main
 
 import (
-	"fmt"
+	"github.com/urfave/cli/v2"
 
 	"github.com/degas-dns/degas/export/publish"
-	"github.com/urfave/cli/v2"
+	"github.com/degas-dns/degas/internal/printable"
 )
 
 func (c *command) publish() *cli.Command {
@@ -53,9 +53,9 @@ func (c *command) publishAction(ctx *cli.Context) error {
 	if ctx.Bool("json") {
 		return c.printJSON(r)
 	}
-	fmt.Fprintf(c.out, "%s\t%d files\t%d bytes\n", r.URL, r.Files, r.Bytes)
+	printable.Fprintf(c.out, "%s\t%d files\t%d bytes\n", r.URL, r.Files, r.Bytes)
 	for _, v := range r.Removed {
-		fmt.Fprintf(c.out, "removed\t%s\n", v)
+		printable.Fprintf(c.out, "removed\t%s\n", v)
 	}
 	return nil
 }

@@ -7,9 +7,10 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/urfave/cli/v2"
+
 	"github.com/degas-dns/degas/model"
 	"github.com/degas-dns/degas/trainer"
-	"github.com/urfave/cli/v2"
 )
 
 // resumedRun is the request that --resume asks for: the run's own, but for the number of epochs, the patience and

@@ -1,11 +1,12 @@
 package main
 
 import (
-	"fmt"
 	"path/filepath"
 
-	"github.com/degas-dns/degas/pipeline"
 	"github.com/urfave/cli/v2"
+
+	"github.com/degas-dns/degas/internal/printable"
+	"github.com/degas-dns/degas/pipeline"
 )
 
 func (c *command) run() *cli.Command {
@@ -40,7 +41,7 @@ func (c *command) runAction(ctx *cli.Context) error {
 		verb = "would run"
 	}
 	say := func(what string) func(string) {
-		return func(stage string) { fmt.Fprintf(c.out, "%-16s%s\n", stage, what) }
+		return func(stage string) { printable.Fprintf(c.out, "%-16s%s\n", stage, what) }
 	}
 	o := pipeline.Options{
 		State:    filepath.Join(".degas", cfg.Name+".json"),
@@ -59,10 +60,10 @@ func (c *command) runAction(ctx *cli.Context) error {
 		return err
 	}
 	if cfg.Evaluate != nil {
-		fmt.Fprintf(c.out, "report          %s\n", filepath.Join(cfg.Evaluate.Out, "report.html"))
+		printable.Fprintf(c.out, "report          %s\n", filepath.Join(cfg.Evaluate.Out, "report.html"))
 	}
 	if cfg.Export != nil {
-		fmt.Fprintf(c.out, "model           %s\n", cfg.Export.To)
+		printable.Fprintf(c.out, "model           %s\n", cfg.Export.To)
 	}
 	return nil
 }

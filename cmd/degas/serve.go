@@ -9,9 +9,10 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/urfave/cli/v2"
+
 	"github.com/degas-dns/degas/export/serving"
 	"github.com/degas-dns/degas/internal/printable"
-	"github.com/urfave/cli/v2"
 )
 
 func (c *command) serve() *cli.Command {
@@ -59,7 +60,7 @@ func (c *command) serveAction(ctx *cli.Context) error {
 		IdleTimeout:       2 * time.Minute,
 		ErrorLog:          slog.NewLogLogger(slog.Default().Handler(), slog.LevelWarn),
 	}
-	if _, err := fmt.Fprintf(c.out, "http://%s/v1/models/%s\n", l.Addr(), printable.Terminal(name)); err != nil {
+	if _, err := printable.Fprintf(c.out, "http://%s/v1/models/%s\n", l.Addr(), name); err != nil {
 		return errors.Join(err, l.Close())
 	}
 	stopped := make(chan error, 1)

@@ -1,14 +1,15 @@
 package main
 
 import (
-	"fmt"
 	"io"
 	"log/slog"
 	"slices"
 	"strings"
 
-	"github.com/degas-dns/degas/evaluate"
 	"github.com/urfave/cli/v2"
+
+	"github.com/degas-dns/degas/evaluate"
+	"github.com/degas-dns/degas/internal/printable"
 )
 
 func (c *command) threshold() *cli.Command {
@@ -68,7 +69,7 @@ func (c *command) thresholdAction(ctx *cli.Context) error {
 		slog.Warn("too few benign names for that rate: it is little more than a guess", "benign", t.Benign, "fpr", t.Wanted)
 	}
 	return c.show(ctx, t, func(w io.Writer) {
-		fmt.Fprintf(w, "threshold   %.6g\n"+
+		printable.Fprintf(w, "threshold   %.6g\n"+
 			"%-11s %d of %d benign names called malicious (%.2g), %.1f %% of the malicious found\n",
 			t.Value, t.Split, t.Alarms, t.Benign, t.FPR, 100*t.TPR)
 	})
@@ -98,7 +99,7 @@ func (c *command) calibrateAction(ctx *cli.Context) error {
 		return err
 	}
 	return c.show(ctx, r, func(w io.Writer) {
-		fmt.Fprintf(w, "temperature\t%.4g\n"+
+		printable.Fprintf(w, "temperature\t%.4g\n"+
 			"log-likelihood\t%.4f to %.4f a name\n"+
 			"calibration error\t%.4f to %.4f on %d names of %s\n"+
 			"threshold\t%.6g\n",

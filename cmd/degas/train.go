@@ -12,6 +12,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/degas-dns/degas/internal/dirlock"
+	"github.com/degas-dns/degas/internal/printable"
 	"github.com/degas-dns/degas/model"
 	"github.com/degas-dns/degas/trainer"
 	"github.com/degas-dns/degas/trainer/cuda/device"
@@ -105,7 +106,7 @@ func (c *command) trainAction(ctx *cli.Context) error {
 	if s.Best.Blend > 0 {
 		stopped += ", the last on invented names"
 	}
-	_, err = fmt.Fprintf(c.out, `run         %s
+	_, err = printable.Fprintf(c.out, `run         %s
 model       %s, %d parameters, %s
 names       %d to train, %d to validate
 epochs      %d%s
@@ -169,7 +170,7 @@ func (c *command) newRun(ctx *cli.Context) (trainer.Request, error) {
 		return none, err
 	}
 	if device != "" {
-		fmt.Fprintf(c.err, "training on %s (--engine %s)\n", device, engine)
+		printable.Fprintf(c.err, "training on %s (--engine %s)\n", device, engine)
 	}
 	dir, err := runDir(ctx.String("runs"), ctx.String("run"), arch, false)
 	cfg := trainer.Config{

@@ -1,8 +1,9 @@
 package main
 
 import (
-	"github.com/degas-dns/degas/trainer/tune"
 	"github.com/urfave/cli/v2"
+
+	"github.com/degas-dns/degas/trainer/tune"
 )
 
 func (c *command) tune() *cli.Command {

@@ -279,7 +279,7 @@ func (s Source) withHint(err error) error {
 	if _, kind := errors.AsType[*unpack.KindError](err); local || kind { // no other server would help
 		return fmt.Errorf("download %s: %w", s.Name, err)
 	}
-	return fmt.Errorf("download %s: %w\n%s", s.Name, err, hint)
+	return fmt.Errorf("download %s: %w. %s", s.Name, err, hint)
 }
 
 // list adds the files now in dir.

@@ -12,6 +12,7 @@ import (
 	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/evaluate/metrics"
 	"github.com/degas-dns/degas/evaluate/rundir"
+	"github.com/degas-dns/degas/internal/printable"
 )
 
 // unflagged are options that only a pipeline's file can set.
@@ -116,7 +117,8 @@ func withFlag[T int | int64 | float64](words []string, name string, value T) []s
 // plainWord is what a shell takes as it stands.
 var plainWord = regexp.MustCompile(`^[\w@%+=:,./-]+$`)
 
-// shell is a command line of words for a POSIX shell.
+// shell is a command line of words for a POSIX shell, on one line: what cannot be shown is escaped, and then the command
+// does not find what it names.
 func shell(words []string) string {
 	quoted := slices.Clone(words)
 	for i, w := range words {
@@ -124,5 +126,5 @@ func shell(words []string) string {
 			quoted[i] = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
 		}
 	}
-	return strings.Join(quoted, " ")
+	return printable.Terminal(strings.Join(quoted, " "))
 }

@@ -14,15 +14,16 @@ import (
 // functions are what the templates write values with.
 var functions = map[string]any{
 	"cautions": cautions,
+	"code":     printable.Code,
 	"count":    chart.Grouped,
 	"count64":  func(n int64) string { return chart.Grouped(int(n)) },
 	"fine":     func(x metrics.Number) string { return formatted("%.7f", x) }, // thresholds near 1 differ late
 	"labels":   labelText,
 	"licence":  licence,
-	"md":       printable.Markdown,
 	"num":      num,
 	"passes":   passes,
 	"pct":      percent,
+	"raw":      func(s string) printable.Raw { return printable.Raw(s) },
 	"rate":     func(fpr float64) string { return "1 in " + chart.Grouped(int(math.Round(1/fpr))) },
 	"span":     intervalText,
 	"wilson":   metrics.Wilson,

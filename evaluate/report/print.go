@@ -7,41 +7,42 @@ import (
 
 	"github.com/degas-dns/degas/evaluate/metrics"
 	"github.com/degas-dns/degas/internal/chart"
+	"github.com/degas-dns/degas/internal/printable"
 )
 
 // Print writes the numbers a person looks at first.
 func Print(out io.Writer, m *metrics.Metrics) error {
 	w := tabwriter.NewWriter(out, 2, 0, 2, ' ', 0)
 	for _, s := range m.Warnings {
-		fmt.Fprintf(w, "WARNING: %s\n", s)
+		printable.Fprintf(w, "WARNING: %s\n", s)
 	}
-	fmt.Fprintf(w, "names\t%s\t(%s benign, %s malicious)\n",
+	printable.Fprintf(w, "names\t%s\t(%s benign, %s malicious)\n",
 		chart.Grouped(m.Names), chart.Grouped(m.Benign), chart.Grouped(m.Malicious))
 	interval := ""
 	if len(m.ROCAUC95) == 2 {
 		interval = fmt.Sprintf("95 %% interval %s to %s", num(m.ROCAUC95[0]), num(m.ROCAUC95[1]))
 	}
-	fmt.Fprintf(w, "ROC-AUC\t%s\t%s\n", num(m.ROCAUC), interval)
-	fmt.Fprintf(w, "PR-AUC\t%s\n", num(m.PRAUC))
-	fmt.Fprintf(w, "accuracy\t%s\tprecision %s, recall %s, F1 %s\n",
+	printable.Fprintf(w, "ROC-AUC\t%s\t%s\n", num(m.ROCAUC), interval)
+	printable.Fprintf(w, "PR-AUC\t%s\n", num(m.PRAUC))
+	printable.Fprintf(w, "accuracy\t%s\tprecision %s, recall %s, F1 %s\n",
 		num(m.Accuracy), num(m.Precision), num(m.Recall), num(m.F1))
-	fmt.Fprintf(w, "calibration error\t%s\n", num(m.ECE))
+	printable.Fprintf(w, "calibration error\t%s\n", num(m.ECE))
 	if len(m.Labels) > 2 {
-		fmt.Fprintf(w, "macro F1\t%s\tweighted %s\n", num(m.MacroF1), num(m.WeightedF1))
+		printable.Fprintf(w, "macro F1\t%s\tweighted %s\n", num(m.MacroF1), num(m.WeightedF1))
 	}
 	for _, o := range m.Operating {
 		few := ""
 		if o.TooFew {
 			few = fmt.Sprintf("too few benign names to trust (%d above)", o.BenignAbove)
 		}
-		fmt.Fprintf(w, "TPR at FPR %.0e\t%s\t%s\n", o.FPR, num(o.TPR), few)
+		printable.Fprintf(w, "TPR at FPR %.0e\t%s\t%s\n", o.FPR, num(o.TPR), few)
 	}
 	for _, b := range m.Baselines {
 		beats := ""
 		if b.Beats {
 			beats = "NOT BEATEN BY THE MODEL"
 		}
-		fmt.Fprintf(w, "%s\t%s\tTPR at FPR 1e-02 %s, 1e-03 %s  %s\n", b.Name, num(b.ROCAUC),
+		printable.Fprintf(w, "%s\t%s\tTPR at FPR 1e-02 %s, 1e-03 %s  %s\n", b.Name, num(b.ROCAUC),
 			num(b.Operating[metrics.AtFPR1e2].TPR), num(b.Operating[metrics.AtFPR1e3].TPR), beats)
 	}
 	return w.Flush()
@@ -50,7 +51,7 @@ func Print(out io.Writer, m *metrics.Metrics) error {
 // PrintComparison writes the comparison for a person.
 func PrintComparison(out io.Writer, c *metrics.Comparison) error {
 	w := tabwriter.NewWriter(out, 2, 0, 2, ' ', 0)
-	fmt.Fprintf(w, "%s names of %s, %s\n\n", chart.Grouped(c.Names), c.Split, c.Data)
+	printable.Fprintf(w, "%s names of %s, %s\n\n", chart.Grouped(c.Names), c.Split, c.Data)
 	few := func(rate int) string { // the names are the same for all runs
 		if c.Runs[0].Operating[rate].TooFew {
 			return " (TOO FEW)"
@@ -58,24 +59,24 @@ func PrintComparison(out io.Writer, c *metrics.Comparison) error {
 		return ""
 	}
 	const at1e2, at1e3 = metrics.AtFPR1e2, metrics.AtFPR1e3
-	fmt.Fprintf(w, "RUN\tPARAMETERS\tROC-AUC\t95 %%\tUP TO 1E-2\tTPR AT 1E-2%s\tAT 1E-3%s\t95 %%\tCALIBRATION ERROR\n",
+	printable.Fprintf(w, "RUN\tPARAMETERS\tROC-AUC\t95 %%\tUP TO 1E-2\tTPR AT 1E-2%s\tAT 1E-3%s\t95 %%\tCALIBRATION ERROR\n",
 		few(at1e2), few(at1e3))
 	for _, r := range c.Runs {
 		interval := r.Operating[at1e3].TPR95
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s to %s\t%s\t%s\t%s\t%s to %s\t%s\n", r.Run, chart.Grouped(r.Parameters),
+		printable.Fprintf(w, "%s\t%s\t%s\t%s to %s\t%s\t%s\t%s\t%s to %s\t%s\n", r.Run, chart.Grouped(r.Parameters),
 			num(r.ROCAUC), num(r.ROCAUC95[0]), num(r.ROCAUC95[1]), num(r.PartialAUC),
 			num(r.Operating[at1e2].TPR), num(r.Operating[at1e3].TPR), num(interval[0]), num(interval[1]), num(r.ECE))
 	}
 	for _, r := range c.Runs {
 		if r.Foreign {
-			fmt.Fprintf(w, "\n%s was trained on another data set, or on an unknown one:"+
+			printable.Fprintf(w, "\n%s was trained on another data set, or on an unknown one:"+
 				" these names may have been seen in training.\n", r.Run)
 		}
 	}
-	fmt.Fprintf(w, "\nAGAINST %s\tROC-AUC\t95 %%\tTPR AT 1E-3%s\t95 %%\tONLY IT RIGHT\tONLY THE FIRST\tMCNEMAR P\n",
+	printable.Fprintf(w, "\nAGAINST %s\tROC-AUC\t95 %%\tTPR AT 1E-3%s\t95 %%\tONLY IT RIGHT\tONLY THE FIRST\tMCNEMAR P\n",
 		c.Runs[0].Run, few(at1e3))
 	for _, d := range c.Pairs {
-		fmt.Fprintf(w, "%s\t%+.4f\t%+.4f to %+.4f\t%+.4f\t%+.4f to %+.4f\t%d\t%d\t%.2g\n", d.Run,
+		printable.Fprintf(w, "%s\t%+.4f\t%+.4f to %+.4f\t%+.4f\t%+.4f to %+.4f\t%d\t%d\t%.2g\n", d.Run,
 			d.AUC, d.AUC95[0], d.AUC95[1], d.TPR, d.TPR95[0], d.TPR95[1], d.OnlyRunRight, d.OnlyFirstRight, d.McNemar)
 	}
 	return w.Flush()
@@ -109,14 +110,14 @@ func cautions(g metrics.Generalisation) []string {
 // PrintGeneralisation writes the table of a protocol for a person.
 func PrintGeneralisation(out io.Writer, g *metrics.Generalisation) error {
 	w := tabwriter.NewWriter(out, 2, 0, 2, ' ', 0)
-	fmt.Fprintf(w, "%s of %s: %d trainings of %s in %.0f s\n\n", g.Protocol, g.Arch, g.Trainings, passes(*g), g.Seconds)
-	fmt.Fprintf(w, "held out\tnames\tROC-AUC\tTPR at 1e-2\tat 1e-3\t%s: ROC-AUC\tat 1e-2\tat 1e-3\n", g.Baseline)
+	printable.Fprintf(w, "%s of %s: %d trainings of %s in %.0f s\n\n", g.Protocol, g.Arch, g.Trainings, passes(*g), g.Seconds)
+	printable.Fprintf(w, "held out\tnames\tROC-AUC\tTPR at 1e-2\tat 1e-3\t%s: ROC-AUC\tat 1e-2\tat 1e-3\n", g.Baseline)
 	row := func(name, names string, d metrics.Detections) {
-		fmt.Fprintf(w, "%s\t%s", name, names)
+		printable.Fprintf(w, "%s\t%s", name, names)
 		for _, x := range []metrics.Detection{d.Model, d.Plain} {
-			fmt.Fprintf(w, "\t%s\t%s\t%s", num(x.ROCAUC), percent(x.TPR1e2), percent(x.TPR1e3))
+			printable.Fprintf(w, "\t%s\t%s\t%s", num(x.ROCAUC), percent(x.TPR1e2), percent(x.TPR1e3))
 		}
-		fmt.Fprintln(w)
+		printable.Fprintf(w, "\n")
 	}
 	for _, h := range g.Groups {
 		name := h.Name
@@ -128,10 +129,10 @@ func PrintGeneralisation(out io.Writer, g *metrics.Generalisation) error {
 	row("mean", "", g.Mean)
 	row("standard deviation", "", g.SD)
 	for _, s := range cautions(*g) {
-		fmt.Fprintf(w, "\n%s\n", s)
+		printable.Fprintf(w, "\n%s\n", s)
 	}
 	for _, s := range g.Skipped {
-		fmt.Fprintf(w, "left out: %s\n", s)
+		printable.Fprintf(w, "left out: %s\n", s)
 	}
 	return w.Flush()
 }

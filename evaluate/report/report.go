@@ -12,12 +12,13 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	texttemplate "text/template"
+	"strings"
 
 	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/evaluate/metrics"
 	"github.com/degas-dns/degas/evaluate/rundir"
 	"github.com/degas-dns/degas/internal/atomicfile"
+	"github.com/degas-dns/degas/internal/printable"
 )
 
 // Evaluation is what a report tells of: a run, the split it was measured on, and what came of it.
@@ -47,6 +48,11 @@ var pageTemplate string
 //go:embed report.md.tmpl
 var markdownTemplate string
 
+var (
+	htmlPage     = template.Must(template.New(PageFile).Funcs(functions).Parse(pageTemplate))
+	markdownPage = printable.MarkdownTemplate("report.md", markdownTemplate, functions)
+)
+
 // Write writes metrics.json, plots/*.png, report.md and report.html to dir, which exists.
 func Write(dir string, e *Evaluation) error {
 	if err := atomicfile.WriteJSON(filepath.Join(dir, MetricsFile), e.Metrics); err != nil {
@@ -59,10 +65,15 @@ func Write(dir string, e *Evaluation) error {
 	}
 	return errors.Join(
 		atomicfile.WriteFunc(filepath.Join(dir, "report.md"), func(w io.Writer) error {
-			return texttemplate.Must(texttemplate.New("report.md").Funcs(functions).Parse(markdownTemplate)).Execute(w, p)
+			return markdownPage.Execute(w, p)
 		}),
 		atomicfile.WriteFunc(filepath.Join(dir, PageFile), func(w io.Writer) error {
-			return template.Must(template.New(PageFile).Funcs(functions).Parse(pageTemplate)).Execute(w, p)
+			var page strings.Builder
+			if err := htmlPage.Execute(&page, p); err != nil {
+				return err
+			}
+			_, err := io.WriteString(w, printable.Lines(page.String()))
+			return err
 		}))
 }
 

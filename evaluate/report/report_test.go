@@ -4,7 +4,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"text/template"
 
 	"github.com/goccy/go-yaml"
 
@@ -108,9 +107,8 @@ func TestMarkdownEscapes(t *testing.T) {
 	run := &rundir.Run{Dir: "runs/my_run", Config: rundir.Config{Arch: "x*y"}, Model: &model.Model{}}
 	data := &datasets.Manifest{Inputs: []datasets.InputReport{{Path: "a`b", Source: "<s>"}}}
 	var page strings.Builder
-	text := template.Must(template.New("").Funcs(functions).Parse(markdownTemplate))
 	e := &Evaluation{Run: run, Sample: s, Metrics: m, Data: data, Split: "test"}
-	if err := text.Execute(&page, e.page()); err != nil {
+	if err := markdownPage.Execute(&page, e.page()); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{

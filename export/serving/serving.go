@@ -22,6 +22,7 @@ import (
 	"strings"
 
 	"github.com/degas-dns/degas/export/tfserving"
+	"github.com/degas-dns/degas/internal/printable"
 	"github.com/degas-dns/degas/model"
 )
 
@@ -104,7 +105,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_, _ = w.Write(append(data, '\n')) // nobody is left to tell
+	_, _ = w.Write(append(printable.JSON(data), '\n')) // nobody is left to tell
 }
 
 // statusClientClosed is the status that logs give a request whose client went away, as nginx does.

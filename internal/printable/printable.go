@@ -1,9 +1,11 @@
 // Package printable writes texts of strangers (names, labels, file names) so that they cannot act on whoever reads
-// them. There is one function for each kind of output.
+// them. There is one function for each kind of output: [Fprintf] for a terminal, [JSON] for programs, [MarkdownTemplate]
+// for Markdown, and [Lines] for a page that html/template has made.
 package printable
 
 import (
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 	"unicode"
@@ -49,6 +51,42 @@ func Terminal(s string) string {
 // harmless reports whether a rune of n bytes is valid UTF-8 and stands for itself on a screen.
 func harmless(r rune, n int) bool {
 	return unicode.IsPrint(r) && (r != utf8.RuneError || n > 1)
+}
+
+// Fprintf is fmt.Fprintf for what a person reads. What args print goes through Terminal, so that every line end and every
+// tab of the output is one of format. It changes args.
+func Fprintf(w io.Writer, format string, args ...any) (int, error) {
+	for i, a := range args {
+		switch a := a.(type) {
+		case string:
+			args[i] = Terminal(a)
+		case bool, int, int64, uint64, float32, float64: // they print nothing strange
+		default:
+			args[i] = printed{a}
+		}
+	}
+	return fmt.Fprintf(w, format, args...)
+}
+
+// printed is a value that prints as v does, but escaped.
+type printed struct{ v any }
+
+// Format implements fmt.Formatter.
+func (p printed) Format(f fmt.State, verb rune) {
+	io.WriteString(f, Terminal(fmt.Sprintf(fmt.FormatString(f, verb), p.v)))
+}
+
+// Lines is Terminal for a text of many lines, whose line ends stay.
+func Lines(text string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		bare, ended := strings.CutSuffix(line, "\n")
+		b.WriteString(Terminal(bare))
+		if ended {
+			b.WriteByte('\n')
+		}
+	}
+	return b.String()
 }
 
 // Markdown writes s for a table cell or for running text of GitHub-flavoured Markdown: what Terminal escapes is escaped

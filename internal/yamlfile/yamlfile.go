@@ -38,5 +38,9 @@ func Decode(data []byte, v any, o ...yaml.DecodeOption) error {
 			return errors.New("it holds a second document, after ---: only one is read")
 		}
 	}
-	return yaml.UnmarshalWithOptions(data, v, o...)
+	err := yaml.UnmarshalWithOptions(data, v, o...)
+	if e, ok := errors.AsType[yaml.Error](err); ok && e.GetToken() != nil { // its own text quotes the file, in many lines
+		return fmt.Errorf("line %d: %s", e.GetToken().Position.Line, e.GetMessage())
+	}
+	return err
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/degas-dns/degas/internal/atomicfile"
 	"github.com/degas-dns/degas/internal/chart"
 	"github.com/degas-dns/degas/internal/jsonl"
+	"github.com/degas-dns/degas/internal/printable"
 	"github.com/degas-dns/degas/trainer"
 )
 
@@ -209,17 +210,17 @@ func (r *Result) write() error {
 // Print writes the table, best first.
 func (r *Result) Print(out io.Writer) error {
 	w := tabwriter.NewWriter(out, 2, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "trial\tvalidation loss\tAUC\tepochs\ts\tvalues")
+	printable.Fprintf(w, "trial\tvalidation loss\tAUC\tepochs\ts\tvalues\n")
 	for _, t := range r.Trials {
 		if t.Error != "" {
-			fmt.Fprintf(w, "%d\tgiven up\t\t\t\t%s: %s\n", t.Number, t.Describe(), t.Error)
+			printable.Fprintf(w, "%d\tgiven up\t\t\t\t%s: %s\n", t.Number, t.Describe(), t.Error)
 			continue
 		}
-		fmt.Fprintf(w, "%d\t%.4f\t%.4f\t%d\t%.0f\t%s\n", t.Number, t.Loss, t.AUC, t.Epochs, t.Seconds, t.Describe())
+		printable.Fprintf(w, "%d\t%.4f\t%.4f\t%d\t%.0f\t%s\n", t.Number, t.Loss, t.AUC, t.Epochs, t.Seconds, t.Describe())
 	}
 	if r.Stopped {
-		fmt.Fprintln(w, "\nThe budget ended before the search did: run it again to go on.")
+		printable.Fprintf(w, "\nThe budget ended before the search did: run it again to go on.\n")
 	}
-	fmt.Fprintf(w, "\nbest        %s\nplot        %s\n", r.Trials[0].Run, filepath.Join(r.Out, "trials.png"))
+	printable.Fprintf(w, "\nbest        %s\nplot        %s\n", r.Trials[0].Run, filepath.Join(r.Out, "trials.png"))
 	return w.Flush()
 }

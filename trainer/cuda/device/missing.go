@@ -5,7 +5,7 @@ package device
 import "fmt"
 
 func without() error {
-	return fmt.Errorf("%w: this degas was built without CUDA\nTry: scripts/gpu-build, or go build -tags gpu ./cmd/degas "+
+	return fmt.Errorf("%w: this degas was built without CUDA. Try: scripts/gpu-build, or go build -tags gpu ./cmd/degas "+
 		"where cuda.h is installed (README.md)", ErrNone)
 }
 
