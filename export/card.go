@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"text/template"
 
 	"github.com/degas-dns/degas/internal/atomicfile"
 	"github.com/degas-dns/degas/internal/printable"
@@ -113,7 +112,7 @@ false alarms on your own benign traffic before acting on a score.
 | file | bytes | SHA-256 |
 |---|---|---|
 {{range .Files}}| {{.Path}} | {{.Bytes}} | {{.SHA256}} |
-{{end}}`, template.FuncMap{
+{{end}}`, map[string]any{
 	"code": printable.Code,
 	"join": strings.Join,
 	"json": func(v any) (printable.Raw, error) {

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/goccy/go-yaml"
+
+	"github.com/degas-dns/degas/internal/yamlfile"
 )
 
 // Options are the knobs of a training. The YAML names are those of a run's config.yaml.
@@ -70,7 +72,7 @@ func OptionNames() []string {
 
 // With gives the options with some replaced by their YAML names. It does not check what they say: Resolve does.
 func (o Options) With(values map[string]any) (Options, error) {
-	data, err := yaml.Marshal(values)
+	data, err := yamlfile.Encode(values)
 	if err != nil {
 		return o, err
 	}

@@ -250,7 +250,7 @@ func (r *Request) Continues(old *Config) bool {
 
 // write puts config.yaml into a run's directory.
 func (c *Config) write(dir string) error {
-	data, err := yaml.Marshal(c)
+	data, err := yamlfile.Encode(c)
 	if err != nil {
 		return err
 	}

@@ -12,7 +12,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/evaluate/metrics"
@@ -49,7 +48,7 @@ var pageTemplate string
 var markdownTemplate string
 
 var (
-	htmlPage     = template.Must(template.New(PageFile).Funcs(functions).Parse(pageTemplate))
+	htmlPage     = printable.HTMLTemplate(PageFile, pageTemplate, functions)
 	markdownPage = printable.MarkdownTemplate("report.md", markdownTemplate, functions)
 )
 
@@ -68,12 +67,7 @@ func Write(dir string, e *Evaluation) error {
 			return markdownPage.Execute(w, p)
 		}),
 		atomicfile.WriteFunc(filepath.Join(dir, PageFile), func(w io.Writer) error {
-			var page strings.Builder
-			if err := htmlPage.Execute(&page, p); err != nil {
-				return err
-			}
-			_, err := io.WriteString(w, printable.Lines(page.String()))
-			return err
+			return htmlPage.Execute(w, p)
 		}))
 }
 

@@ -31,22 +31,28 @@ type row struct {
 
 var quoted = regexp.MustCompile("`([^`]+)`")
 
-// rooms reads the table below the heading Rooms. Its first column names packages, its last one what they may import.
-func rooms(t *testing.T) (table []row) {
+// section is what stands below a heading of docs/ARCHITECTURE.md.
+func section(t *testing.T, heading string) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(root, "docs", "ARCHITECTURE.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, section, _ := strings.Cut(string(text), "\n## Rooms\n")
-	section, _, _ = strings.Cut(section, "\n## ")
+	_, below, _ := strings.Cut(string(text), "\n## "+heading+"\n")
+	below, _, _ = strings.Cut(below, "\n## ")
+	return below
+}
+
+// rooms reads the table below the heading Rooms. Its first column names packages, its last one what they may import.
+func rooms(t *testing.T) (table []row) {
+	t.Helper()
 	names := func(cell string) (out []string) {
 		for _, m := range quoted.FindAllStringSubmatch(cell, -1) {
 			out = append(out, strings.TrimSuffix(m[1], "/"))
 		}
 		return out
 	}
-	for line := range strings.Lines(section) {
+	for line := range strings.Lines(section(t, "Rooms")) {
 		cells := strings.Split(strings.TrimSpace(line), "|")
 		if len(cells) != 5 || len(names(cells[1])) == 0 {
 			continue
@@ -224,6 +230,66 @@ func TestRoomsAreSmall(t *testing.T) {
 		files = slices.DeleteFunc(files, func(name string) bool { return strings.HasSuffix(name, "_test.go") })
 		if len(files) > 20 && !slices.Contains(registries, folder) {
 			t.Errorf("%s has %d files, more than 20", folder, len(files))
+		}
+	}
+}
+
+var (
+	testName = regexp.MustCompile(`\b(Test\w+)(…?)`) // a … stands for all that begin so
+	testFunc = regexp.MustCompile(`(?m)^func (Test\w+)\(`)
+)
+
+// Every promise about files and failures names a test that holds it, and every test that is named exists.
+func TestPromisesNameTests(t *testing.T) {
+	var tests []string
+	err := filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(name, "_test.go") {
+			return err
+		}
+		code, err := os.ReadFile(name)
+		for _, m := range testFunc.FindAllSubmatch(code, -1) {
+			tests = append(tests, string(m[1]))
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	promises := strings.Split(section(t, "Files and failures"), "\n* ")[1:]
+	if len(promises) < 5 {
+		t.Fatalf("%d promises found", len(promises))
+	}
+	for _, promise := range promises {
+		named := testName.FindAllStringSubmatch(promise, -1)
+		if len(named) == 0 {
+			t.Errorf("no test holds the promise %.80q", promise)
+		}
+		for _, m := range named {
+			if !slices.ContainsFunc(tests, func(test string) bool {
+				return test == m[1] || m[2] != "" && strings.HasPrefix(test, m[1])
+			}) {
+				t.Errorf("there is no %s, which the promise %.80q names", m[0], promise)
+			}
+		}
+	}
+}
+
+// Rooms that print results use package printable, which escapes the texts of strangers in them.
+func TestResultsArePrintedEscaped(t *testing.T) {
+	unescaped := regexp.MustCompile(`\bfmt\.(Fp|P)rint|\btemplate\.New\(`)
+	for _, folder := range []string{"cmd/degas", "evaluate/report", "trainer/tune"} {
+		files, err := filepath.Glob(filepath.Join(root, folder, "*.go"))
+		if err != nil || len(files) == 0 {
+			t.Fatal(folder, err)
+		}
+		for _, name := range files {
+			code, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if found := unescaped.Find(code); found != nil && !strings.HasSuffix(name, "_test.go") {
+				t.Errorf("%s has %s. Try: printable.Fprintf, printable.HTMLTemplate", name, found)
+			}
 		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"gonum.org/v1/plot/vg/vgimg"
 
 	"github.com/degas-dns/degas/internal/atomicfile"
+	"github.com/degas-dns/degas/internal/printable"
 )
 
 // Colours of Okabe and Ito's palette, which colour-blind readers can tell apart.
@@ -119,8 +120,9 @@ func Grouped(n int) string {
 	return s
 }
 
-// Shorten cuts the end off a label that is longer than most characters.
+// Shorten cuts the end off a label that is longer than most characters, and escapes what is none.
 func Shorten(s string, most int) string {
+	s = printable.Terminal(s)
 	r := []rune(s)
 	if len(r) <= most {
 		return s

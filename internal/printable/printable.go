@@ -1,6 +1,6 @@
 // Package printable writes texts of strangers (names, labels, file names) so that they cannot act on whoever reads
 // them. There is one function for each kind of output: [Fprintf] for a terminal, [JSON] for programs, [MarkdownTemplate]
-// for Markdown, and [Lines] for a page that html/template has made.
+// and [HTMLTemplate] for pages.
 package printable
 
 import (
@@ -74,19 +74,6 @@ type printed struct{ v any }
 // Format implements fmt.Formatter.
 func (p printed) Format(f fmt.State, verb rune) {
 	io.WriteString(f, Terminal(fmt.Sprintf(fmt.FormatString(f, verb), p.v)))
-}
-
-// Lines is Terminal for a text of many lines, whose line ends stay.
-func Lines(text string) string {
-	var b strings.Builder
-	for line := range strings.Lines(text) {
-		bare, ended := strings.CutSuffix(line, "\n")
-		b.WriteString(Terminal(bare))
-		if ended {
-			b.WriteByte('\n')
-		}
-	}
-	return b.String()
 }
 
 // Markdown writes s for a table cell or for running text of GitHub-flavoured Markdown: what Terminal escapes is escaped

@@ -1,6 +1,9 @@
 package printable
 
 import (
+	"encoding/json"
+	"errors"
+	"reflect"
 	"strings"
 	"testing"
 	"unicode"
@@ -59,6 +62,63 @@ func TestMarkdown(t *testing.T) {
 		if got := Markdown(in); got != want {
 			t.Errorf("Markdown(%q) = %q, want %q", in, got, want)
 		}
+	}
+}
+
+func TestFprintf(t *testing.T) {
+	var b strings.Builder
+	type word string
+	_, err := Fprintf(&b, "%s\t%-8q|%5s|%v|%v|%v|%.2f|%03d\n", "a\tb", "\x1b", "\n", errors.New("x\ny"), []string{"\r", "c"},
+		word("\a"), 1.5, 7)
+	want := `a\tb` + "\t" + `"\\x1b" |   \n|x\ny|[\r c]|\a|1.50|007` + "\n"
+	if err != nil || b.String() != want {
+		t.Errorf("%q, %v, want %q", b.String(), err, want)
+	}
+}
+
+func TestJSON(t *testing.T) {
+	for in, want := range map[string]string{
+		`{"a":"google.com é 例え"}`:           `{"a":"google.com é 例え"}`,
+		"{\n\t\"a\": 1}\n":                  "{\n\t\"a\": 1}\n",
+		"\"\u009b\u202e\u007f\u00a0\"":      `"\u009b\u202e\u007f\u00a0"`,
+		"\"\U000e0041\"":                    `"\udb40\udc41"`,
+		"\"evil\u2066 \ufeff\u2028\ufffd\"": "\"evil\\u2066 \\ufeff\\u2028\ufffd\"",
+	} {
+		var before, after any
+		got := JSON([]byte(in))
+		if err := errors.Join(json.Unmarshal([]byte(in), &before), json.Unmarshal(got, &after)); err != nil {
+			t.Fatal(err)
+		}
+		if string(got) != want || !reflect.DeepEqual(before, after) {
+			t.Errorf("JSON(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestTemplates(t *testing.T) {
+	data := map[string]any{"Text": "a|<b>\n\u202e*c*", "List": []string{"`x|"}, "Number": 1.5}
+	const text = "{{$x := .Text}}{{define \"part\"}}[{{.Text}}]{{end}}{{if .None}}{{else}}{{with .Text}}{{.}}{{end}}{{end}} " +
+		"{{range .List}}{{code .}}{{.}}{{end}} {{.Number}} {{template \"part\" .}} {{raw $x}}"
+	functions := map[string]any{"code": Code, "raw": func(s string) Raw { return Raw(s) }}
+	var markdown, html strings.Builder
+	if err := MarkdownTemplate("m", text, functions).Execute(&markdown, data); err != nil {
+		t.Fatal(err)
+	}
+	const escaped = `a\|\<b\>\\n\\u202e\*c\*`
+	want := escaped + " `\\x60x\\x7c`\\`x\\| 1.5 [" + escaped + "] a|<b>\n\u202e*c*"
+	if markdown.String() != want {
+		t.Errorf("Markdown %q, want %q", markdown.String(), want)
+	}
+	if err := HTMLTemplate("h", "<a title='{{.Text}}'>{{.Text}}{{range .List}}{{.}}{{end}}{{.Number}}", nil).
+		Execute(&html, data); err != nil {
+		t.Fatal(err)
+	}
+	const tagged = `a|&lt;b&gt;\n\u202e*c*`
+	if want := "<a title='" + tagged + "'>" + tagged + "`x|1.5"; html.String() != want {
+		t.Errorf("HTML %q, want %q", html.String(), want)
+	}
+	if Code("") != "" {
+		t.Error("a code span of nothing begins another one")
 	}
 }
 

@@ -2,6 +2,7 @@ package printable
 
 import (
 	"fmt"
+	html "html/template"
 	"strings"
 	"text/template"
 	"text/template/parse"
@@ -12,7 +13,7 @@ type Raw string
 
 // MarkdownTemplate parses a template of Markdown. Whatever an action prints goes through Markdown, as html/template
 // does it for HTML, unless it is a Raw. A mistake in the template is a panic: templates are part of the program.
-func MarkdownTemplate(name, text string, functions template.FuncMap) *template.Template {
+func MarkdownTemplate(name, text string, functions map[string]any) *template.Template {
 	t := template.Must(template.New(name).Funcs(functions).Funcs(template.FuncMap{
 		escape: func(v any) string {
 			if raw, ok := v.(Raw); ok {
@@ -27,8 +28,25 @@ func MarkdownTemplate(name, text string, functions template.FuncMap) *template.T
 	return t
 }
 
-// escape is the function that MarkdownTemplate appends to every action that prints.
-const escape = "escapeMarkdown"
+// HTMLTemplate parses a template of HTML. html/template escapes what would be markup; before that, Terminal escapes what
+// would be invisible, or turn the reading direction.
+func HTMLTemplate(name, text string, functions map[string]any) *html.Template {
+	t := html.Must(html.New(name).Funcs(functions).Funcs(html.FuncMap{
+		escape: func(v any) any {
+			if text, ok := v.(string); ok {
+				return Terminal(text)
+			}
+			return v
+		},
+	}).Parse(text))
+	for _, part := range t.Templates() {
+		escapeActions(part.Tree, part.Tree.Root)
+	}
+	return t
+}
+
+// escape is the function that escapeActions appends to every action that prints.
+const escape = "escapeText"
 
 func escapeActions(tree *parse.Tree, n parse.Node) {
 	switch n := n.(type) {

@@ -1,9 +1,11 @@
-// Package yamlfile decodes YAML that a stranger may have written.
+// Package yamlfile decodes YAML that a stranger may have written, and encodes texts of strangers.
 package yamlfile
 
 import (
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/lexer"
@@ -43,4 +45,15 @@ func Decode(data []byte, v any, o ...yaml.DecodeOption) error {
 		return fmt.Errorf("line %d: %s", e.GetToken().Position.Line, e.GetMessage())
 	}
 	return err
+}
+
+// Encode encodes v. It quotes every text that a terminal would not print as it is, and those that the library would
+// write but not read again: with a tab, a carriage return or a question mark in front.
+func Encode(v any) ([]byte, error) {
+	return yaml.MarshalWithOptions(v, yaml.CustomMarshaler(func(s string) ([]byte, error) {
+		if quoted := strconv.Quote(s); len(quoted) > len(s)+2 || strings.HasPrefix(s, "?") {
+			return []byte(quoted), nil
+		}
+		return yaml.Marshal(s)
+	}))
 }

@@ -2,8 +2,10 @@ package yamlfile
 
 import (
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/goccy/go-yaml"
 
@@ -36,6 +38,32 @@ func TestDecodeRefuses(t *testing.T) {
 	for _, text := range []string{"a: 7\n", "---\na: 7\n", "# c\n---\n# d\na: 7\n"} {
 		if err := Decode([]byte(text), &v, yaml.Strict()); err != nil || v.A != 7 {
 			t.Errorf("%q: %v, %v", text, v, err)
+		}
+	}
+}
+
+func TestEncodeDecodes(t *testing.T) {
+	type texts struct {
+		Value string            `yaml:"value"`
+		List  []string          `yaml:"list"`
+		Map   map[string]string `yaml:"map"`
+	}
+	for _, text := range []string{
+		"", "runs/a", "a b", "true", "1", "0x1", "~", "é", `C:\x`, "a\tb", "a\rb", "a\nengine: x", "\n a", "? x", "?", "- x", ": x", "x:",
+		"# x", "x # y", "*x", "[x", "{", "'", `"`, "|*b*`c`", "&lt;", "%", "\x00\x07\x1b[31m\x7f", "\u0085\u009b\u2028\u202e\ufeff",
+		"\U000e0041", "--- a", " a ", "a\n\nb\n",
+	} {
+		want := texts{text, []string{text, "next"}, map[string]string{text: text}}
+		data, err := Encode(want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got texts
+		if err := Decode(data, &got, yaml.Strict()); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%q is read as %q, %v, from %q", text, got, err, data)
+		}
+		if strange := strings.IndexFunc(string(data), func(r rune) bool { return r != '\n' && !unicode.IsPrint(r) }); strange >= 0 {
+			t.Errorf("%q is written as %q", text, data)
 		}
 	}
 }
