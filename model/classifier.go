@@ -52,6 +52,13 @@ func (c *Classifier) Model() *Model { return c.model }
 // Width is the number of probabilities per name: len(Labels), also for a sigmoid head.
 func (c *Classifier) Width() int { return len(c.model.Spec.Labels) }
 
+// Workers is how many goroutines Probabilities scores n names with, at least one.
+func (c *Classifier) Workers(n int) int {
+	workers := runtime.GOMAXPROCS(0)
+	size := chunkSize(n, workers)
+	return max(min(workers, (n+size-1)/size), 1)
+}
+
 // Verdict is a model's judgement of one name.
 type Verdict struct {
 	// Score is the probability that the name is not benign, [0, 1].
@@ -117,8 +124,7 @@ func (c *Classifier) ProbabilitiesOfCodes(ctx context.Context, codes []uint16, o
 
 // chunks calls f for every chunk of n names on all cores. The caller's goroutine works too, because it needs no waking.
 func (c *Classifier) chunks(ctx context.Context, n int, f func(s *scratch, lo, hi int)) error {
-	workers := runtime.GOMAXPROCS(0)
-	size := chunkSize(n, workers)
+	size := chunkSize(n, runtime.GOMAXPROCS(0))
 	var next atomic.Int64
 	work := func() {
 		s := c.pool.Get().(*scratch)
@@ -132,7 +138,7 @@ func (c *Classifier) chunks(ctx context.Context, n int, f func(s *scratch, lo, h
 		}
 	}
 	var others sync.WaitGroup
-	for range min(workers, (n+size-1)/size) - 1 {
+	for range c.Workers(n) - 1 {
 		others.Go(work)
 	}
 	work()

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/urfave/cli/v2"
+	"golang.org/x/net/netutil"
 
 	"github.com/degas-dns/degas/export/serving"
 	"github.com/degas-dns/degas/internal/printable"
@@ -33,9 +34,12 @@ func (c *command) serve() *cli.Command {
 	}
 }
 
-// Requests in work may take shutdownTime after an interrupt, and a request may take readTime to arrive. Tests change
-// both.
+// Requests in work may take shutdownTime after an interrupt. A request may take readTime to arrive. Tests change both.
 var shutdownTime, readTime = 10 * time.Second, time.Minute
+
+// A connection may take maxHeader bytes before its request counts towards serving.Memory. All of them together take 64
+// MiB.
+const maxConnections, maxHeader = 4096, 16 << 10
 
 func (c *command) serveAction(ctx *cli.Context) error {
 	name, versions, err := serving.Load(ctx.Args().First())
@@ -58,6 +62,7 @@ func (c *command) serveAction(ctx *cli.Context) error {
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       readTime,
 		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          slog.NewLogLogger(slog.Default().Handler(), slog.LevelWarn),
 	}
 	if _, err := printable.Fprintf(c.out, "http://%s/v1/models/%s\n", l.Addr(), name); err != nil {
@@ -75,7 +80,7 @@ func (c *command) serveAction(ctx *cli.Context) error {
 		}
 		stopped <- err
 	}()
-	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+	if err := server.Serve(netutil.LimitListener(l, maxConnections)); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
 	return <-stopped

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"net/http"
 	"os"
 
@@ -25,9 +24,9 @@ type request struct {
 }
 
 // predict answers a request as TensorFlow Serving would.
-func (v servedVersion) predict(ctx context.Context, body io.Reader) (any, error) {
+func (s *Server) predict(ctx context.Context, v servedVersion, body io.Reader, memory *lease) (any, error) {
 	var req request
-	d := json.NewDecoder(body)
+	d := json.NewDecoder(charged{body, memory})
 	if err := d.Decode(&req); err != nil {
 		return nil, bodyError(err)
 	}
@@ -45,7 +44,10 @@ func (v servedVersion) predict(ctx context.Context, body io.Reader) (any, error)
 	if err != nil {
 		return nil, err
 	}
-	p, err := v.probabilities(ctx, sig.Input, inputs)
+	if err := memory.take(int64(len(inputs)) * v.costOfRow()); err != nil {
+		return nil, err
+	}
+	p, err := s.probabilities(ctx, v, sig.Input, inputs)
 	if err != nil {
 		return nil, err
 	}
@@ -56,12 +58,15 @@ func (v servedVersion) predict(ctx context.Context, body io.Reader) (any, error)
 	return predictResponse{Outputs: answer}, nil
 }
 
-// bodyError maps a read error to 413, 408 or 400. Only a parse error is told in detail.
+// bodyError maps a read error to 413, 503, 408 or 400. Only a parse error is told in detail.
 func bodyError(err error) error {
 	var syntax *json.SyntaxError
 	var kind *json.UnmarshalTypeError
 	var tooLarge *http.MaxBytesError
+	var full failure
 	switch {
+	case errors.As(err, &full):
+		return full
 	case errors.As(err, &tooLarge):
 		text := fmt.Sprintf("The request's body has more than %d bytes", tooLarge.Limit)
 		return failure{status: http.StatusRequestEntityTooLarge, text: text}
@@ -116,56 +121,87 @@ func namedInput(raw json.RawMessage, key string) (json.RawMessage, error) {
 	if raw = bytes.TrimSpace(raw); len(raw) == 0 || raw[0] != '{' {
 		return raw, nil
 	}
-	var inputs map[string]json.RawMessage
-	if err := json.Unmarshal(raw, &inputs); err != nil {
-		return nil, badRequest("JSON Parse error: %v", err)
-	}
-	if inputs["b64"] != nil && len(inputs) == 1 {
-		return raw, nil
-	}
-	if inputs[key] == nil || len(inputs) != 1 {
+	d := json.NewDecoder(bytes.NewReader(raw)) // no map, because a stranger may send millions of keys
+	_, _ = d.Token()
+	name, _ := d.Token()
+	var value json.RawMessage
+	if err := d.Decode(&value); err != nil || d.More() || name != key && name != "b64" {
 		return nil, badRequest("The input is called %q, and there is no other", key)
 	}
-	return inputs[key], nil
+	if name == "b64" {
+		return raw, nil
+	}
+	return value, nil
 }
 
+// turn is how many rows of a request are scored before it is another request's turn.
+const turn = 2048
+
 // probabilities scores rows of names or codes, whichever the input takes: [len(rows), labels].
-func (v servedVersion) probabilities(
+func (s *Server) probabilities(
 	ctx context.Context,
+	v servedVersion,
 	in tfserving.Tensor,
 	rows []json.RawMessage,
 ) ([]float32, error) {
-	out := make([]float32, len(rows)*v.Classifier.Width())
+	c, width := v.Classifier, v.Classifier.Width()
+	var score func(lo, hi int, out []float32) error
 	if in.Kind == tfserving.String {
-		names := make([]string, len(rows))
-		for i, raw := range rows {
-			name, err := decodeName(raw)
-			if err != nil {
-				return nil, badRequest("row %d: %v", i, err)
-			}
-			names[i] = dnsname.Fold(name)
+		names, err := decodeNames(rows)
+		if err != nil {
+			return nil, err
 		}
-		return out, v.Classifier.Probabilities(ctx, names, out)
+		score = func(lo, hi int, out []float32) error { return c.Probabilities(ctx, names[lo:hi], out) }
+	} else {
+		window := in.Shape[1]
+		codes, err := decodeCodes(in, rows, c.Model().Spec.Codes())
+		if err != nil {
+			return nil, err
+		}
+		score = func(lo, hi int, out []float32) error {
+			return c.ProbabilitiesOfCodes(ctx, codes[lo*window:hi*window], out)
+		}
 	}
-	codes, err := decodeCodes(in, rows)
-	if err != nil {
-		return nil, err
+	out := make([]float32, len(rows)*width)
+	for lo := 0; lo < len(rows); lo += turn {
+		hi := min(lo+turn, len(rows))
+		workers := min(int64(c.Workers(hi-lo)), s.scorers) // GOMAXPROCS may grow
+		if err := s.scoring.Acquire(ctx, workers); err != nil {
+			return nil, err
+		}
+		err := score(lo, hi, out[lo*width:hi*width])
+		s.scoring.Release(workers)
+		if err != nil {
+			return nil, err
+		}
 	}
-	err = v.Classifier.ProbabilitiesOfCodes(ctx, codes, out)
-	if err != nil && ctx.Err() == nil {
-		return nil, badRequest("%v", err)
-	}
-	return out, err
+	return out, nil
 }
 
-var null = []byte("null")
+// decodeNames reads rows of names and folds them.
+func decodeNames(rows []json.RawMessage) ([]string, error) {
+	names := make([]string, len(rows))
+	for i, raw := range rows {
+		name, err := decodeName(raw)
+		if err != nil {
+			return nil, badRequest("row %d: %v", i, err)
+		}
+		names[i] = dnsname.Fold(name)
+	}
+	return names, nil
+}
 
-// decodeCodes reads rows of codes: [len(rows), window].
-func decodeCodes(in tfserving.Tensor, rows []json.RawMessage) ([]uint16, error) {
+var comma, null = []byte(","), []byte("null")
+
+// decodeCodes reads rows of codes below known: [len(rows), window].
+func decodeCodes(in tfserving.Tensor, rows []json.RawMessage, known int) ([]uint16, error) {
 	window := in.Shape[1]
 	codes := make([]uint16, 0, len(rows)*window)
 	var row []int
 	for i, raw := range rows {
+		if bytes.Count(raw, comma) >= window {
+			return nil, badRequest("row %d: more than the %d codes that the input %q takes", i, window, in.Key)
+		}
 		row = row[:0]
 		// A null would keep the code of the row before.
 		if err := json.Unmarshal(raw, &row); err != nil || bytes.Contains(raw, null) {
@@ -175,7 +211,7 @@ func decodeCodes(in tfserving.Tensor, rows []json.RawMessage) ([]uint16, error) 
 			return nil, badRequest("row %d: %d codes, the input %q takes %d", i, len(row), in.Key, window)
 		}
 		for _, c := range row {
-			if c < 0 || c > math.MaxUint16 {
+			if c < 0 || c >= known {
 				return nil, badRequest("row %d: code %d is none of the model's", i, c)
 			}
 			codes = append(codes, uint16(c))

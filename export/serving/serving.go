@@ -7,7 +7,8 @@
 //
 // Package tfserving describes the signatures. Names are folded as "degas predict" folds them, which includes two things
 // that the graph of a SavedModel cannot do: IDNA, and URLs around a name. A request may have 64 MiB, else the answer
-// has status 413, and 100,000 rows, else 400.
+// has status 413, and 100,000 rows, else 400. All requests in work share Memory. If it is taken, the answer has status
+// 503 and Retry-After.
 package serving
 
 import (
@@ -17,19 +18,25 @@ import (
 	"log/slog"
 	"net/http"
 	"regexp"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
+
+	"golang.org/x/sync/semaphore"
 
 	"github.com/degas-dns/degas/export/tfserving"
 	"github.com/degas-dns/degas/internal/printable"
 	"github.com/degas-dns/degas/model"
 )
 
-// Bounds of a request: the bytes of its body, and its rows, because an answer is larger than its request.
+// Bounds of a request: the bytes of its body, and its rows, because an answer is larger than its request. The text of
+// an error may quote the request.
 const (
 	maxBody = 64 << 20
 	maxRows = 100_000
+	maxText = 1000
 )
 
 // Version is one version of the served model.
@@ -40,9 +47,15 @@ type Version struct {
 
 // Server is an http.Handler. Make it with New. It is safe for concurrent use.
 type Server struct {
+	// WriteTimeout is the time for a client to read its answer. New sets one minute.
+	WriteTimeout time.Duration
+
 	name     string
 	versions []servedVersion // by number
 	log      *slog.Logger
+	memory   budget
+	scorers  int64 // goroutines that may score at once: each has the activations of many names
+	scoring  *semaphore.Weighted
 }
 
 // servedVersion is a version with its signatures by key.
@@ -60,7 +73,9 @@ func New(name string, versions []Version, log *slog.Logger) (*Server, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{name: name, log: log}
+	s := &Server{WriteTimeout: time.Minute, name: name, log: log, memory: newBudget(),
+		scorers: int64(runtime.GOMAXPROCS(0))}
+	s.scoring = semaphore.NewWeighted(s.scorers)
 	for _, v := range versions {
 		list, err := tfserving.Signatures(v.Classifier.Model())
 		if err != nil {
@@ -83,7 +98,9 @@ var modelPath = regexp.MustCompile(`(?i)^/v1/models/([^/:]+)(?:/versions/(\d+))?
 // "internal error" to the client. A request whose client went away gets no answer.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var data []byte
-	answer, err := s.answer(w, r)
+	memory := s.memory.lease()
+	defer memory.release() // after the answer is written
+	answer, err := s.answer(w, r, memory)
 	if err == nil {
 		data, err = json.Marshal(answer)
 	}
@@ -101,27 +118,33 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		status = f.status
-		data, _ = json.Marshal(errorBody{f.text}) // a string cannot fail
+		data, _ = json.Marshal(errorBody{f.text[:min(len(f.text), maxText)]}) // a string cannot fail
+	}
+	if status == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", "1")
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
+	// Without the deadline a client that does not read would keep the memory. A writer without deadlines is a test's.
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.WriteTimeout))
 	_, _ = w.Write(append(printable.JSON(data), '\n')) // nobody is left to tell
 }
 
 // statusClientClosed is the status that logs give a request whose client went away, as nginx does.
 const statusClientClosed = 499
 
-// logFailure logs failures of this server as errors, and mistakes of clients for debugging.
+// logFailure logs failures of this server as errors. Mistakes and too many requests are for debugging: a line for each
+// would fill the log.
 func (s *Server) logFailure(r *http.Request, f failure) {
 	level := slog.LevelDebug
-	if f.status >= http.StatusInternalServerError {
+	if f.status == http.StatusInternalServerError {
 		level = slog.LevelError
 	}
 	s.log.Log(r.Context(), level, "request failed",
 		"method", r.Method, "path", r.URL.Path, "status", f.status, "cause", f.cause)
 }
 
-func (s *Server) answer(w http.ResponseWriter, r *http.Request) (any, error) {
+func (s *Server) answer(w http.ResponseWriter, r *http.Request, memory *lease) (any, error) {
 	m := modelPath.FindStringSubmatch(r.URL.Path)
 	predict := m != nil && strings.EqualFold(m[3], ":predict")
 	method := http.MethodGet
@@ -136,7 +159,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request) (any, error) {
 	case err != nil:
 		return nil, err
 	case predict:
-		return v.predict(r.Context(), http.MaxBytesReader(w, r.Body, maxBody))
+		return s.predict(r.Context(), v, http.MaxBytesReader(w, r.Body, maxBody), memory)
 	case m[3] != "":
 		return s.metadata(v), nil
 	case m[2] != "":

@@ -269,6 +269,13 @@ func TestRefusals(t *testing.T) {
 			400, "code 41"},
 		{"POST", "/v1/models/m:predict", `{"signature_name": "ids", "instances": [[` + strings.Repeat("0,", 63) + `-1]]}`,
 			400, "code -1"},
+		{"POST", "/v1/models/m:predict", `{"signature_name": "ids", "instances": [[` + strings.Repeat("0,", 64) + `0]]}`,
+			400, "row 0: more than the 64 codes"},
+		{"POST", "/v1/models/m:predict", `{"instances": ["a"` + strings.Repeat(`,"a"`, 3000) + `, 1]}`, 400,
+			"row 3001: it must be a string"},
+		{"POST", "/v1/models/m:predict", `{"instances": [{"domain": "a", "x": 1}]}`, 400, `called "domain"`},
+		{"POST", "/v1/models/m:predict", `{"instances": [{}]}`, 400, `called "domain"`},
+		{"POST", "/v1/models/m:predict", `{"instances": [{"domain": "a", "b64": "YQ=="}]}`, 400, `called "domain"`},
 	} {
 		status, out := ask(t, h, tc.method, tc.path, tc.body)
 		var answer struct{ Error string }
