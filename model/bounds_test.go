@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -30,6 +31,19 @@ func TestSpecsWithinBounds(t *testing.T) {
 			[]Layer{embedding, {Kind: KindConv1D, Filters: 1 << 20, Kernel: 1}, pool, head},
 			"one name takes 6.71e+07 values",
 		},
+		"a folded table": {
+			[]Layer{{Kind: KindEmbedding, Rows: 1 << 20, Dim: 1}, {Kind: KindConv1D, Filters: 1 << 12, Kernel: 1}, pool, head},
+			"4.3e+09 parameters up to here, more than",
+		},
+		"gates of every step": {
+			[]Layer{embedding, {Kind: KindConv1D, Filters: 1, Kernel: 1}, {Kind: KindLSTM, Units: 1 << 17}, head},
+			"one name takes 3.37e+07 values",
+		},
+		"patches of pictures": {
+			[]Layer{{Kind: KindImage, Height: 8, Width: 8}, {Kind: KindConv2D, Filters: 1 << 16, Kernel: 1},
+				{Kind: KindConv2D, Filters: 1, Kernel: 4}, {Kind: KindFlatten}, head},
+			"one name takes 3.04e+07 values",
+		},
 		"many parameters": {
 			[]Layer{embedding, {Kind: KindLSTM, Units: 1 << 14}, {Kind: KindDense, Units: 1 << 14, Activation: ReLU}, head},
 			"parameters up to here, more than",
@@ -40,6 +54,50 @@ func TestSpecsWithinBounds(t *testing.T) {
 		used := alloctest.Bytes(func() { err = s.Validate() })
 		if err == nil || !strings.Contains(err.Error(), tc.want) || used > 1<<20 {
 			t.Errorf("%s: %v with %d bytes, want %q", name, err, used, tc.want)
+		}
+	}
+}
+
+// wide is a Spec of many activations: a name takes 64 times as many as there are filters.
+func wide(filters int) *Spec {
+	return &Spec{Version: SpecVersion, Name: "x", Encoder: nameEncoder(), Labels: BinaryLabels, Layers: []Layer{
+		{Kind: KindEmbedding, Rows: 41, Dim: 1}, {Kind: KindConv1D, Filters: filters, Kernel: 1, Activation: Tanh},
+		{Kind: KindGlobalMaxPool}, {Kind: KindDense, Units: 1, Activation: Sigmoid}}}
+}
+
+// The environment sets another bound.
+func TestActivationsEnv(t *testing.T) {
+	for _, tc := range []struct{ value, want string }{
+		{"", ActivationsEnv}, {"1000", "more than 1000"}, {"100000000", ""}, {"many", `is "many"`}, {"-1", `is "-1"`},
+	} {
+		t.Setenv(ActivationsEnv, tc.value)
+		if err := wide(1 << 18).Validate(); (err == nil) != (tc.want == "") ||
+			err != nil && !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%q: %v, want %q", tc.value, err, tc.want)
+		}
+	}
+}
+
+// A model of the most activations is scored with few names at once.
+func TestScoringWideModel(t *testing.T) {
+	s := wide(1 << 17)
+	w, err := Initial(s, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := NewClassifier(&Model{Spec: *s, Weights: w, Threshold: 0.5})
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := []string{"a.com", "b.com", "c.com", "d.com", "e.com"}
+	all := make([]float32, 2*len(names))
+	used := alloctest.Bytes(func() { err = c.Probabilities(t.Context(), names, all) })
+	if err != nil || used > uint64(runtime.GOMAXPROCS(0))<<27 {
+		t.Errorf("%v with %d MiB", err, used>>20)
+	}
+	for i, n := range names {
+		if p := c.Predict(n).Probabilities[1]; p != all[2*i+1] {
+			t.Errorf("%s: %g alone, %g among others", n, p, all[2*i+1])
 		}
 	}
 }

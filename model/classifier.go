@@ -19,6 +19,7 @@ type Classifier struct {
 	coder   *Coder
 	network *compiled
 	outputs int       // per name: 1 for a sigmoid head
+	chunk   int       // names that go through the network at once
 	pool    sync.Pool // of *scratch, one for each goroutine that scores
 }
 
@@ -29,21 +30,22 @@ func NewClassifier(m *Model) (*Classifier, error) {
 		return nil, err
 	}
 	c := &Classifier{model: m, coder: m.Spec.Encoder.Coder(), network: network, outputs: m.Spec.Outputs()}
-	c.pool.New = func() any { return network.scratch(chunk, c.Width()) }
+	c.chunk = min(max(maxScratch/network.values, 1), maxChunk)
+	c.pool.New = func() any { return network.scratch(c.chunk, c.Width()) }
 	return c, nil
 }
 
-// At most chunk names go through the network at once: enough for efficient matrix products, and few enough that the
-// activations stay in a core's cache. A chunk is a multiple of grain, which is a multiple of the rows of every matrix
-// kernel.
-const grain, chunk = 12, 11 * 12
+// At most maxChunk names go through the network at once: enough for efficient matrix products, and few enough that the
+// activations stay in a core's cache. It is a multiple of grain, which is a multiple of the rows of every matrix kernel.
+// A model of many activations takes fewer names at once: those with at most maxScratch values, 64 MiB.
+const grain, maxChunk, maxScratch = 12, 11 * 12, 1 << 24
 
-// chunkSize divides n names evenly among workers. Two workers would need as long for 256 names in chunks of 120 as for
-// 272 names.
-func chunkSize(n, workers int) int {
+// chunkSize divides n names evenly among workers, at most chunk at once. Two workers would need as long for 256 names
+// in chunks of 120 as for 272 names.
+func chunkSize(n, workers, chunk int) int {
 	pieces := max((n+chunk-1)/chunk, 1)
 	pieces = (pieces + workers - 1) / workers * workers
-	return max(((n+pieces-1)/pieces+grain-1)/grain*grain, grain)
+	return min(max(((n+pieces-1)/pieces+grain-1)/grain*grain, grain), chunk)
 }
 
 // Model returns the model that c runs. It must not be changed.
@@ -55,7 +57,7 @@ func (c *Classifier) Width() int { return len(c.model.Spec.Labels) }
 // Workers is how many goroutines Probabilities scores n names with, at least one.
 func (c *Classifier) Workers(n int) int {
 	workers := runtime.GOMAXPROCS(0)
-	size := chunkSize(n, workers)
+	size := chunkSize(n, workers, c.chunk)
 	return max(min(workers, (n+size-1)/size), 1)
 }
 
@@ -124,7 +126,7 @@ func (c *Classifier) ProbabilitiesOfCodes(ctx context.Context, codes []uint16, o
 
 // chunks calls f for every chunk of n names on all cores. The caller's goroutine works too, because it needs no waking.
 func (c *Classifier) chunks(ctx context.Context, n int, f func(s *scratch, lo, hi int)) error {
-	size := chunkSize(n, runtime.GOMAXPROCS(0))
+	size := chunkSize(n, runtime.GOMAXPROCS(0), c.chunk)
 	var next atomic.Int64
 	work := func() {
 		s := c.pool.Get().(*scratch)
@@ -174,7 +176,7 @@ func LabelOf(p []float32, threshold float64) int {
 	return best
 }
 
-// run encodes up to chunk names and writes their probabilities.
+// run encodes up to c.chunk names and writes their probabilities.
 func (c *Classifier) run(s *scratch, names []string, out []float32) {
 	for i, n := range names {
 		s.chars[i] = c.coder.Encode(s.codes[i*c.coder.window:], n)

@@ -15,6 +15,7 @@ type compiled struct {
 	pad     int  // the padding code
 	steps   []step
 	widths  []int // of each buffer: values per name
+	values  int   // per name: all buffers and the gates of an LSTM
 	outputs int
 }
 
@@ -101,8 +102,14 @@ func compile(spec *Spec, w Weights) (*compiled, error) {
 
 func (b *compiler) alloc(n Node) int {
 	b.buffer[n.Name] = len(b.widths)
-	b.widths = append(b.widths, sizeOf(n.Shape))
+	b.widen(sizeOf(n.Shape))
 	return b.buffer[n.Name]
+}
+
+// widen adds a buffer.
+func (b *compiler) widen(width int) {
+	b.widths = append(b.widths, width)
+	b.values += width
 }
 
 // input returns the buffer and the shape of what n reads.
@@ -282,7 +289,9 @@ func (b *compiler) lstm(n Node) {
 			clip:     n.Layer.RecurrentActivation == Clip,
 		}
 		st.recurrent.Pack(units, 4*units, matrix(recurrent.Data, 4*units))
-		if embedded {
+		if !embedded {
+			b.values += st.time * 4 * units // project
+		} else {
 			st.table = FoldDense(table, kernel, bias.Data)
 			if b.left != st.backward { // this direction begins with the padding
 				st.prefix(b.window, st.table[b.pad*4*units:(b.pad+1)*4*units])

@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
+	"strconv"
 )
 
 // kerasNames maps kinds of nodes to their layers' names in Keras, where the two differ.
@@ -18,16 +20,33 @@ var kerasNames = map[string]string{
 // Bounds of what a Spec may ask for, in values of 4 bytes. They are far above any model for names, and keep a
 // stranger's file from taking the machine's memory.
 const (
-	MaxActivations = 1 << 24 // of all nodes together, for one name: 64 MiB
-	MaxParameters  = 1 << 28 // of all layers together: 1 GiB
+	// MaxActivations bounds all nodes together, for one name: 64 MiB. ActivationsEnv sets another bound.
+	MaxActivations = 1 << 24
+	MaxParameters  = 1 << 28 // of all layers together, and the tables that embeddings are folded into: 1 GiB
 	maxSize        = 1 << 24 // of one field of a layer
 )
+
+// ActivationsEnv is the environment variable that replaces MaxActivations, for a model that is known and large.
+const ActivationsEnv = "DEGAS_MAX_ACTIVATIONS"
+
+// maxActivations is the bound that the environment sets, or MaxActivations.
+func maxActivations() (float64, error) {
+	s := os.Getenv(ActivationsEnv)
+	if s == "" {
+		return MaxActivations, nil
+	}
+	n, err := strconv.ParseUint(s, 10, 48)
+	if err != nil {
+		return 0, fmt.Errorf("%s is %q, but must be a number of values, such as %d", ActivationsEnv, s, MaxActivations)
+	}
+	return float64(n), nil
+}
 
 // builder lays layers out as nodes.
 type builder struct {
 	nodes               []Node
 	seen                map[string]int // how many nodes have a name with this base
-	activations, params float64        // values so far
+	activations, params float64        // values so far, folded tables among the params
 }
 
 func (b *builder) add(n Node) Node {
@@ -99,7 +118,12 @@ func (b *builder) single(l Layer, in Node) (Node, error) {
 	if err != nil {
 		return Node{}, err
 	}
-	if err := b.count(shape, params); err != nil {
+	b.activations += volume(shape) + l.computed(in, shape)
+	b.params += l.folded(in)
+	for _, p := range params {
+		b.params += volume(p.Shape)
+	}
+	if err := b.check(); err != nil {
 		return Node{}, err
 	}
 	base := l.Kind
@@ -124,22 +148,47 @@ func (l *Layer) checkSizes() error {
 	return nil
 }
 
-// count adds a layer's values to those so far and refuses more than the bounds.
-func (b *builder) count(shape []int, params []Param) error {
-	size := func(shape []int) float64 {
-		n := 1.0
-		for _, d := range shape {
-			n *= float64(d)
-		}
-		return n
+// computed is what inference computes for one name beside a layer's output, in values: the patches of a conv2d and the
+// gates of an lstm.
+func (l *Layer) computed(in Node, out []int) float64 {
+	switch l.Kind {
+	case KindConv2D:
+		return volume(out[:2]) * volume([]int{l.Kernel, l.Kernel, in.Shape[2]})
+	case KindLSTM:
+		return volume([]int{in.Shape[0], 4, l.Units})
 	}
-	b.activations += size(shape)
-	for _, p := range params {
-		b.params += size(p.Shape)
+	return 0
+}
+
+// folded is the size of the table that an embedding before the layer is folded into, in values.
+func (l *Layer) folded(in Node) float64 {
+	switch l.Kind {
+	case KindConv1D:
+		return volume([]int{in.Layer.Rows, l.Kernel, l.Filters})
+	case KindLSTM:
+		return volume([]int{in.Layer.Rows, 4, l.Units})
 	}
+	return 0
+}
+
+// volume is a product that cannot overflow.
+func volume(shape []int) float64 {
+	n := 1.0
+	for _, d := range shape {
+		n *= float64(d)
+	}
+	return n
+}
+
+// check refuses more values than the bounds.
+func (b *builder) check() error {
+	bound, err := maxActivations()
 	switch {
-	case b.activations > MaxActivations:
-		return fmt.Errorf("one name takes %.3g values up to here, more than %d", b.activations, MaxActivations)
+	case err != nil:
+		return err
+	case b.activations > bound:
+		return fmt.Errorf("one name takes %.3g values up to here, more than %.0f. If you trust the model, set %s to more",
+			b.activations, bound, ActivationsEnv)
 	case b.params > MaxParameters:
 		return fmt.Errorf("%.3g parameters up to here, more than %d", b.params, MaxParameters)
 	}

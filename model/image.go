@@ -147,7 +147,7 @@ func (b *compiler) conv2D(n Node) {
 		activation: n.Layer.Activation,
 	}
 	depth := st.kernel * st.kernel * shape[2]
-	b.widths = append(b.widths, st.pixels*depth)
+	b.widen(st.pixels * depth)
 	st.weights.Pack(depth, st.filters, matrix(b.param(n, 0).Data, st.filters))
 	st.out = b.alloc(n)
 	b.add(st)

@@ -123,6 +123,17 @@ type Node struct {
 
 // Graph lays the Spec out as nodes: first the input, last the head. It reports the first thing wrong with the Spec.
 func (s *Spec) Graph() ([]Node, error) {
+	b, err := s.lay()
+	return b.nodes, err
+}
+
+// Activations is the number of values that one name takes in all nodes together.
+func (s *Spec) Activations() (int, error) {
+	b, err := s.lay()
+	return int(b.activations), err
+}
+
+func (s *Spec) lay() (builder, error) {
 	b := builder{seen: map[string]int{}}
 	err := s.check()
 	if err == nil {
@@ -133,9 +144,9 @@ func (s *Spec) Graph() ([]Node, error) {
 		err = s.checkHead(b.nodes[len(b.nodes)-1])
 	}
 	if err != nil {
-		return nil, fmt.Errorf("model %q: %w", s.Name, err)
+		return builder{}, fmt.Errorf("model %q: %w", s.Name, err)
 	}
-	return b.nodes, nil
+	return b, nil
 }
 
 // ReadSpec reads a Spec from a JSON file. An unknown field is an error, because it is most likely mistyped. Without

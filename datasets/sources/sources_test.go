@@ -30,7 +30,7 @@ func TestSourcesAreDescribed(t *testing.T) {
 			continue
 		}
 		_, err := Download(context.Background(), t.TempDir(), []string{s.Name}, Options{From: t.TempDir()})
-		if err == nil || !strings.HasSuffix(err.Error(), "\n"+s.Dead) || s.Dead[0] < 'A' || s.Dead[0] > 'Z' {
+		if err == nil || !strings.HasSuffix(err.Error(), ". "+s.Dead) || s.Dead[0] < 'A' || s.Dead[0] > 'Z' {
 			t.Errorf("the error of a dead source ends with no sentence about it: %v", err)
 		}
 	}

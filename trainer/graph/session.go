@@ -68,10 +68,19 @@ func (engine) Start(ctx context.Context, s trainer.Setup) (trainer.Session, erro
 	})
 }
 
+// maxValues bounds the activations of one step: 8 GiB, and as much for their gradients.
+const maxValues = 1 << 31
+
 // open makes a session whose graph build makes of the weights.
 func open(s trainer.Setup, build func(*session, model.Weights) error) (*session, error) {
 	if s.Precision != "" && s.Precision != trainer.PrecisionFP32 {
 		return nil, fmt.Errorf("precision %q: it computes in %s alone", s.Precision, trainer.PrecisionFP32)
+	}
+	if one, err := s.Spec.Activations(); err != nil {
+		return nil, err
+	} else if one*s.BatchSize > maxValues {
+		return nil, fmt.Errorf("a step of %d names takes %d values, more than %d. Try: --batch-size %d",
+			s.BatchSize, one*s.BatchSize, maxValues, maxValues/one)
 	}
 	ses := &session{
 		step:    newStep(s.Workers, s.Seed),
