@@ -2,6 +2,7 @@ package importer_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/degas-dns/degas/export/importer"
@@ -43,5 +44,24 @@ func TestHardSigmoid(t *testing.T) {
 				layerOf("l", params...), layerOf("d", "kernel", []int{width, 1}, "bias", []int{1}))
 			checkScores(t, file, importer.Options{}, tc.want...)
 		})
+	}
+}
+
+// Keras 1 keeps the variables of each gate apart. The scores are those of tf-keras 2.21.0, which still converts them.
+func TestKeras1LSTM(t *testing.T) {
+	lstm := `{"class_name": "LSTM", "config": {"name": "l", "output_dim": 4, "inner_activation": "hard_sigmoid"}}`
+	var gates []any
+	for _, g := range []string{"i", "c", "f", "o"} {
+		gates = append(gates, "l_W_"+g, []int{3, 4}, "l_U_"+g, []int{4, 4}, "l_b_"+g, []int{4})
+	}
+	file := func(kernel []int) []byte {
+		gates[1] = kernel
+		return sineFile(t, "1.2.2", embedded(lstm), layerOf("e", "e_W", []int{41, 3}), layerOf("l", gates...),
+			layerOf("d", "d_W", []int{4, 1}, "d_b", []int{1}))
+	}
+	checkScores(t, file([]int{3, 4}), importer.Options{}, 0.4000938, 0.3946851, 0.3005873, 0.3492371)
+	_, err := importer.Parse(file([]int{2, 6}), importer.Options{})
+	if err == nil || !strings.Contains(err.Error(), "layer l: l_W_i has shape [2 6], the layer needs [3 4]") {
+		t.Error(err)
 	}
 }

@@ -97,6 +97,9 @@ func (l *kerasLayer) read(group *h5.Object, n model.Node, out model.Weights) err
 		return err
 	}
 	params := n.Params
+	if n.Kind == model.KindLSTM && len(names) == 4*len(params) {
+		return readGates(g, names, n, out)
+	}
 	withBias := get(l.Config, true, "use_bias")
 	if err := l.Config.err(); err != nil {
 		return err
@@ -124,6 +127,32 @@ func (l *kerasLayer) read(group *h5.Object, n model.Node, out model.Weights) err
 			return fmt.Errorf("%s has shape %v, the layer needs %v", names[i], shape, p.Shape)
 		}
 		out[p.Name] = &model.Tensor{Shape: shape, Data: values}
+	}
+	return nil
+}
+
+// readGates reads an LSTM of Keras 1, which keeps kernel, recurrent kernel and bias of each gate apart, in the order
+// i, c, f, o.
+func readGates(g *h5.Object, names []string, n model.Node, out model.Weights) error {
+	for i, p := range n.Params {
+		t := model.NewTensor(p.Shape...)
+		width := p.Shape[len(p.Shape)-1]
+		units := width / 4
+		for gate, at := range []int{0, 2, 1, 3} { // i, f, c, o
+			name := names[i/3*12+at*3+i%3]
+			shape, values, err := readVariable(g, name)
+			if err != nil {
+				return err
+			}
+			want := slices.Clone(p.Shape)
+			if want[len(want)-1] = units; !slices.Equal(shape, want) {
+				return fmt.Errorf("%s has shape %v, the layer needs %v", name, shape, want)
+			}
+			for k := range len(values) / units {
+				copy(t.Data[k*width+gate*units:], values[k*units:(k+1)*units])
+			}
+		}
+		out[p.Name] = t
 	}
 	return nil
 }
