@@ -71,7 +71,7 @@ const mostLabels = 127 // a name has 253 bytes
 
 // Describe reads a split whole and describes it, with up to examples rows of each class.
 func Describe(ctx context.Context, dir, split string, examples int) (*Description, error) {
-	s, err := Open(dir, split)
+	s, err := Open(ctx, dir, split)
 	if err != nil {
 		return nil, err
 	}

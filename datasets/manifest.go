@@ -114,6 +114,9 @@ type Finding struct {
 	Text string `json:"text"`
 }
 
+// MaxSkipped bounds the list of skipped files in dataset.json. One more entry, without a path, counts the others.
+const MaxSkipped = 10000
+
 // Skipped is a file that was not read.
 type Skipped struct {
 	Path   string `json:"path"`

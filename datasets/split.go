@@ -41,7 +41,7 @@ type Batch struct {
 // Open opens a split ("train", "validation" or "test") of the data set in dir. Before anything parses the file, Open
 // reads all of it and compares its SHA-256 with dataset.json: one flipped byte in an Arrow file can end the process.
 // Errors name the file and the reason, and say to run degas process-data where that helps.
-func Open(dir, split string) (*Split, error) {
+func Open(ctx context.Context, dir, split string) (*Split, error) {
 	m, err := ReadManifest(dir)
 	if err != nil {
 		return nil, err
@@ -54,14 +54,14 @@ func Open(dir, split string) (*Split, error) {
 		return nil, fmt.Errorf("open data set %s: %s names a file outside it: %q", dir, ManifestName, report.File)
 	}
 	path := filepath.Join(dir, report.File)
-	s, err := openVerified(path, *report)
+	s, err := openVerified(ctx, path, *report)
 	if err != nil {
 		return nil, fmt.Errorf("open split: %w. Try: degas process-data", err)
 	}
 	return s, nil
 }
 
-func openVerified(path string, report SplitReport) (*Split, error) {
+func openVerified(ctx context.Context, path string, report SplitReport) (*Split, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
@@ -69,7 +69,7 @@ func openVerified(path string, report SplitReport) (*Split, error) {
 	if info.Size() != report.Bytes {
 		return nil, fmt.Errorf("%s has %d bytes, %s says %d", path, info.Size(), ManifestName, report.Bytes)
 	}
-	sum, _, err := unpack.SHA256(context.Background(), path)
+	sum, _, err := unpack.SHA256(ctx, path)
 	if err != nil {
 		return nil, err
 	}

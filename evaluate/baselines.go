@@ -38,7 +38,7 @@ func (e evaluation) baselines(ctx context.Context) ([]metrics.Baseline, error) {
 
 // trainingNames reads the training split.
 func trainingNames(ctx context.Context, data string) (names []string, malicious []bool, _ error) {
-	split, err := datasets.Open(data, "train")
+	split, err := datasets.Open(ctx, data, "train")
 	if err != nil {
 		return nil, nil, err
 	}

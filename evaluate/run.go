@@ -139,7 +139,7 @@ func score(ctx context.Context, run *rundir.Run, o RunOptions) (*model.Classifie
 	if err != nil {
 		return nil, nil, err
 	}
-	split, err := datasets.Open(o.Data, o.Split)
+	split, err := datasets.Open(ctx, o.Data, o.Split)
 	if err != nil {
 		return nil, nil, err
 	}

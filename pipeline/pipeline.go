@@ -65,11 +65,10 @@ type record struct {
 	Outputs     map[string]stat `json:"outputs"`
 }
 
-// stat identifies a file's content without reading it again while size and time stay the same.
+// stat identifies a file's content without reading it again while its stamp stays the same.
 type stat struct {
-	Size     int64  `json:"size"`
-	Modified int64  `json:"modified"` // nanoseconds
-	SHA256   string `json:"sha256"`
+	userfile.Stamp
+	SHA256 string `json:"sha256"`
 }
 
 type state struct {
@@ -230,7 +229,7 @@ func (r *runner) owned(ctx context.Context, root string, made map[string]stat) e
 		if !ours || !info.Mode().IsRegular() {
 			return fmt.Errorf("this pipeline did not make %s", path)
 		}
-		now, err := digest(ctx, path, info, was)
+		now, err := digest(ctx, path, was)
 		if err == nil && now.SHA256 != was.SHA256 {
 			err = fmt.Errorf("%s has changed since this pipeline made it", path)
 		}

@@ -3,11 +3,14 @@ package pipeline
 import (
 	"context"
 	"errors"
+	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // copyStage copies one file and counts how often.
@@ -233,5 +236,64 @@ func TestReadConfig(t *testing.T) {
 			c.Export.To != "models/x/1" {
 			t.Errorf("%s: defaults %+v %+v", name, c.Train, c.Export)
 		}
+	}
+}
+
+// An input that is written anew with the size and the time of before has changed all the same, and so has an output.
+func TestRewrittenWithSizeAndTime(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("the system does not say when a file has changed")
+	}
+	dir := t.TempDir()
+	from, to := filepath.Join(dir, "a"), filepath.Join(dir, "b")
+	write := func(path, text string) {
+		t.Helper()
+		day := time.Unix(1e9, 0)
+		if err := errors.Join(os.WriteFile(path, []byte(text), 0o644), os.Chtimes(path, day, day)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(from, "1")
+	s := &copyStage{name: "ab", from: from, to: to}
+	o := Options{State: filepath.Join(dir, "s.json"), Version: "1"}
+	for i, step := range []struct {
+		change func()
+		runs   int
+	}{
+		{func() {}, 1}, {func() {}, 1}, {func() { write(from, "2") }, 2}, {func() {}, 2},
+		{func() { write(from, "2") }, 2}, // nothing is new but the time of the change
+		{func() { write(to, "2") }, 2}, {func() { write(to, "3"); o.Force = true }, 3},
+	} {
+		step.change()
+		if err := Run(t.Context(), []Stage{s.stage()}, o); err != nil || s.runs != step.runs {
+			t.Fatalf("step %d: %d runs, %v; want %d", i, s.runs, err, step.runs)
+		}
+	}
+	o.Force = false
+	write(to, "9")
+	s.suffix = "x"
+	unforced := s.stage()
+	unforced.Left = nil
+	if err := Run(t.Context(), []Stage{unforced}, o); err == nil || !strings.Contains(err.Error(), "has changed since") {
+		t.Errorf("somebody's output would be replaced: %v", err)
+	}
+}
+
+// What process-data leaves out of its input changes nothing.
+func TestPipeInInput(t *testing.T) {
+	dir := t.TempDir()
+	in := filepath.Join(dir, "in")
+	if err := os.Mkdir(in, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	socket, err := net.Listen("unix", filepath.Join(in, "socket"))
+	if err != nil {
+		t.Skip(err)
+	}
+	defer socket.Close()
+	stage := Stage{Name: "a", Inputs: func() []string { return []string{in} }, Outputs: func() []string { return nil },
+		Run: func(context.Context) error { return nil }}
+	if err := Run(t.Context(), []Stage{stage}, Options{State: filepath.Join(dir, "s.json")}); err != nil {
+		t.Error(err)
 	}
 }

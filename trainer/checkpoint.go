@@ -148,6 +148,9 @@ func (s *Store) prune(keep string) error {
 	return nil
 }
 
+// maxCheckpoint is far above the bytes of any checkpoint: a few times a model's.
+const maxCheckpoint = 16 << 30
+
 // Load reads the checkpoint and verifies its hash. It returns ErrNoCheckpoint when there is none.
 func (s *Store) Load() (*Checkpoint, error) {
 	path := filepath.Join(s.Dir, checkpointFile)
@@ -167,7 +170,7 @@ func (s *Store) Load() (*Checkpoint, error) {
 			head.Version, head.Epoch, len(head.History), head.Best)
 	}
 	path = filepath.Join(s.Dir, head.Tensors)
-	if data, err = os.ReadFile(path); err != nil {
+	if data, err = userfile.Bytes(path, maxCheckpoint); err != nil {
 		return nil, err
 	}
 	if sum := sha256.Sum256(data); hex.EncodeToString(sum[:]) != head.SHA256 {

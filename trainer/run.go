@@ -346,7 +346,7 @@ func (c *Config) task(ctx context.Context) (*Task, error) {
 	if err != nil {
 		return nil, err
 	}
-	train, err := datasets.Open(c.Data, "train")
+	train, err := datasets.Open(ctx, c.Data, "train")
 	if err != nil {
 		return nil, err
 	}
@@ -370,7 +370,7 @@ func (c *Config) task(ctx context.Context) (*Task, error) {
 		return nil, fmt.Errorf("all training names of %s are %s: there is nothing to tell apart. "+
 			"Try: degas process-data with more data", c.Data, labels[n])
 	}
-	validation, err := datasets.Open(c.Data, "validation")
+	validation, err := datasets.Open(ctx, c.Data, "validation")
 	if err != nil {
 		return nil, err
 	}

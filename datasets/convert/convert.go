@@ -57,7 +57,7 @@ func ForFile(path string) (Format, bool) {
 // Write writes the split of the data set in dir to the file path, which appears whole or not at all, and returns the
 // number of rows.
 func (f Format) Write(ctx context.Context, dir, split, path string) (rows int64, err error) {
-	s, err := datasets.Open(dir, split)
+	s, err := datasets.Open(ctx, dir, split)
 	if err != nil {
 		return 0, err
 	}

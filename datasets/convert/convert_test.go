@@ -42,7 +42,7 @@ func dataSet(t *testing.T) (dir string, want [][]string) {
 
 func rowsOf(t *testing.T, dir string) (rows [][]string) {
 	t.Helper()
-	s, err := datasets.Open(dir, "test")
+	s, err := datasets.Open(t.Context(), dir, "test")
 	if err != nil {
 		t.Fatal(err)
 	}

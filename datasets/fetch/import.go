@@ -15,6 +15,7 @@ import (
 
 	"github.com/degas-dns/degas/internal/linkwalk"
 	"github.com/degas-dns/degas/internal/unpack"
+	"github.com/degas-dns/degas/internal/userfile"
 )
 
 // importFiles is Fetch with the folder in Options.From in place of the network.
@@ -167,7 +168,7 @@ func (x folderIndex) pick(ctx context.Context, f File, found []string, want stri
 
 // copy brings the file at source to its place, verified.
 func (c *Client) copy(ctx context.Context, source string, j *job, res *FileResult) (err error) {
-	in, err := os.Open(source)
+	in, err := userfile.Open(source)
 	if err != nil {
 		return err
 	}
@@ -175,9 +176,6 @@ func (c *Client) copy(ctx context.Context, source string, j *job, res *FileResul
 	info, err := in.Stat()
 	if err != nil {
 		return err
-	}
-	if !info.Mode().IsRegular() {
-		return fmt.Errorf("copy %s: not a regular file", source)
 	}
 	j.meter.start(0, info.Size())
 	part := j.final + partSuffix

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/degas-dns/degas/datasets"
+	"github.com/degas-dns/degas/internal/userfile"
 )
 
 // Describe gives a sidecar to start from for the file at path: what degas reads in it, with "?" where a person has to
@@ -34,11 +35,15 @@ func proposal(ctx context.Context, path string) (map[string]any, error) {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, errors.New("it is no file")
+		return nil, errors.New(userfile.NoFile(info.Mode()))
+	}
+	stamp, err := userfile.StampOf(path)
+	if err != nil {
+		return nil, err
 	}
 	// The file's folder may tell the class, as below the input folder of process-data.
 	rel := filepath.Base(filepath.Dir(path)) + "/" + filepath.Base(path)
-	inputs, skipped, err := (&diskFile{path: path, rel: rel, size: info.Size()}).inputs(ctx)
+	inputs, skipped, err := (&diskFile{path: path, rel: rel, stamp: stamp}).inputs(ctx)
 	if u, ok := errors.AsType[*unclearError](err); ok && u.columns != nil {
 		return map[string]any{"columns": u.columns, "classes": u.classes}, nil
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/internal/linkwalk"
 	"github.com/degas-dns/degas/internal/unpack"
+	"github.com/degas-dns/degas/internal/userfile"
 )
 
 // Discover finds the inputs below root, which may also be a file, in order of their paths, and what it skipped.
@@ -34,21 +35,41 @@ func Discover(ctx context.Context, root string) (inputs []*Input, skipped []data
 		inputs, skipped = append(inputs, found...), append(skipped, skips...)
 	}
 	inputs, dropped := supersede(inputs)
-	return inputs, append(skipped, dropped...), nil
+	skipped = append(skipped, dropped...)
+	slices.SortStableFunc(skipped, func(a, b datasets.Skipped) int { return strings.Compare(a.Path, b.Path) })
+	return inputs, skipped, nil
 }
 
-// listFiles walks root, through links. Hidden files are the downloader's business.
+// listFiles walks root, through links. degas' own locks and unfinished work are the only files that it does not list.
 func listFiles(ctx context.Context, root string) (files []*diskFile, skipped []datasets.Skipped, err error) {
-	again, err := linkwalk.Visible(root, func(rel string, info fs.FileInfo, err error) error {
-		if err := errors.Join(err, ctx.Err()); err != nil || !info.Mode().IsRegular() {
-			return err
+	again, err := linkwalk.Walk(root, func(rel string, info fs.FileInfo, err error) error {
+		skip := func(reason string) error {
+			skipped = append(skipped, datasets.Skipped{Path: rel, Reason: reason})
+			return nil
 		}
 		name := filepath.Join(root, filepath.FromSlash(rel))
+		switch base := path.Base(rel); {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case rel != "." && strings.HasPrefix(base, "."):
+			if !strings.HasPrefix(base, ".degas-") {
+				skip(hidden)
+			}
+			if info != nil && info.IsDir() {
+				return fs.SkipDir
+			}
+			return nil
+		case err != nil || info.IsDir():
+			return err
+		case !info.Mode().IsRegular():
+			return skip(userfile.NoFile(info.Mode()))
+		}
 		if rel == "." {
 			rel = filepath.Base(root)
 		}
-		files = append(files, &diskFile{path: name, rel: rel, size: info.Size()})
-		return nil
+		stamp, err := userfile.StampOf(name)
+		files = append(files, &diskFile{path: name, rel: rel, stamp: stamp})
+		return err
 	})
 	if err != nil {
 		return nil, nil, fmt.Errorf("list inputs: %w", err)
@@ -60,12 +81,15 @@ func listFiles(ctx context.Context, root string) (files []*diskFile, skipped []d
 	return files, skipped, nil
 }
 
+// Reasons why a file is left out by its name.
+const (
+	hidden  = "hidden: its name begins with a dot"
+	ignored = "by its name, it describes data or holds none"
+)
+
 // ignoredFile reports whether to leave out a file that comes with data sets and holds no rows (README, checksums, …).
 func ignoredFile(rel string) bool {
 	base := strings.ToUpper(path.Base(rel))
-	if strings.HasSuffix(base, strings.ToUpper(SidecarSuffix)) {
-		return true
-	}
 	for _, p := range []string{"LICENSE", "LICENCE", "README", "COPYING", "NOTICE", "CITATION", "SHA256SUMS",
 		"CHANGELOG"} {
 		if strings.HasPrefix(base, p) {
@@ -81,8 +105,11 @@ func ignoredFile(rel string) bool {
 
 // inputs are f, or the members of the zip that it is, as far as they are recognised.
 func (f *diskFile) inputs(ctx context.Context) (inputs []*Input, skipped []datasets.Skipped, err error) {
+	if strings.HasSuffix(f.rel, SidecarSuffix) {
+		return nil, nil, nil // it is read with its file
+	}
 	if ignoredFile(f.rel) {
-		return nil, nil, nil
+		return nil, []datasets.Skipped{{Path: f.rel, Reason: ignored}}, nil
 	}
 	side, err := readSidecar(f.path)
 	if err != nil {
@@ -93,7 +120,7 @@ func (f *diskFile) inputs(ctx context.Context) (inputs []*Input, skipped []datas
 	}
 	found := []*Input{{file: f, path: unpack.TrimSuffix(f.rel)}}
 	if unpack.IsZip(f.path) {
-		if found, err = f.members(); err != nil {
+		if found, skipped, err = f.members(); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -116,16 +143,28 @@ func (f *diskFile) inputs(ctx context.Context) (inputs []*Input, skipped []datas
 
 // members makes an input of each file in a zip. A zip of one file goes by the zip's own name, because publishers call
 // the member top-1m.csv.
-func (f *diskFile) members() (inputs []*Input, err error) {
+func (f *diskFile) members() (inputs []*Input, skipped []datasets.Skipped, err error) {
 	if f.zip, err = zip.OpenReader(f.path); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	stem := unpack.TrimSuffix(f.rel)
 	for _, m := range f.zip.File {
-		if m.Mode().IsRegular() && !ignoredFile(m.Name) && !strings.HasPrefix(path.Base(m.Name), ".") &&
-			!strings.HasPrefix(m.Name, "__MACOSX/") {
-			p := stem + "/" + strings.TrimLeft(unpack.TrimSuffix(m.Name), "/")
-			inputs = append(inputs, &Input{file: f, member: m, path: p})
+		reason := ""
+		switch {
+		case m.Mode().IsDir():
+			continue
+		case !m.Mode().IsRegular():
+			reason = userfile.NoFile(m.Mode())
+		case strings.HasPrefix(path.Base(m.Name), ".") || strings.HasPrefix(m.Name, "__MACOSX/"):
+			reason = hidden
+		case ignoredFile(m.Name):
+			reason = ignored
+		}
+		in := &Input{file: f, member: m, path: stem + "/" + strings.TrimLeft(unpack.TrimSuffix(m.Name), "/")}
+		if reason == "" {
+			inputs = append(inputs, in)
+		} else {
+			skipped = append(skipped, datasets.Skipped{Path: in.Label(), Reason: reason})
 		}
 	}
 	slices.SortFunc(inputs, func(a, b *Input) int { return strings.Compare(a.member.Name, b.member.Name) })
@@ -135,7 +174,7 @@ func (f *diskFile) members() (inputs []*Input, err error) {
 			only.path += path.Ext(unpack.TrimSuffix(only.member.Name))
 		}
 	}
-	return inputs, nil
+	return inputs, skipped, nil
 }
 
 // supersede drops inputs that their readers say another one contains.

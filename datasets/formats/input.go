@@ -14,6 +14,7 @@ import (
 	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/internal/lines"
 	"github.com/degas-dns/degas/internal/unpack"
+	"github.com/degas-dns/degas/internal/userfile"
 )
 
 // Input is one stream of records: a file, or a member of a zip.
@@ -29,7 +30,8 @@ type Input struct {
 type diskFile struct {
 	path string // where it is
 	rel  string // relative to the input folder, with slashes
-	size int64
+	// stamp is the file's when it was listed. All that is read of it must be of that state.
+	stamp userfile.Stamp
 
 	zip *zip.ReadCloser // nil if it is no zip; open until Close
 
@@ -59,14 +61,14 @@ func (in *Input) Label() string {
 func (in *Input) File() string { return in.file.rel }
 
 // FileBytes is the size of the input's file on disk.
-func (in *Input) FileBytes() int64 { return in.file.size }
+func (in *Input) FileBytes() int64 { return in.file.stamp.Size }
 
 // Bytes is the input's share of its file on disk, for progress.
 func (in *Input) Bytes() int64 {
 	if in.member != nil {
 		return int64(in.member.CompressedSize64)
 	}
-	return in.file.size
+	return in.file.stamp.Size
 }
 
 // SHA256 is the checksum of the input's file in hexadecimal. It is computed once for all inputs of a file.
@@ -74,6 +76,16 @@ func (in *Input) SHA256(ctx context.Context) (string, error) {
 	f := in.file
 	f.once.Do(func() { f.sum, _, f.sumErr = unpack.SHA256(ctx, f.path) })
 	return f.sum, f.sumErr
+}
+
+// Unchanged is an error if the input's file is not what it was when it was listed. Its rows and its checksum may then be of
+// different states.
+func (in *Input) Unchanged() error {
+	now, err := userfile.StampOf(in.file.path)
+	if err == nil && now != in.file.stamp {
+		err = errors.New("it was changed while it was read. Try: again, when nothing writes to it any more")
+	}
+	return err
 }
 
 // Format is the name of the format that was recognised or declared.
@@ -264,11 +276,11 @@ func Locate(ctx context.Context, root string) ([]Location, []datasets.Skipped, e
 // Open finds the input again. Close it with Close.
 func (l Location) Open() (*Input, error) {
 	name := filepath.Join(l.Root, filepath.FromSlash(l.File))
-	info, err := os.Stat(name)
+	stamp, err := userfile.StampOf(name)
 	if err != nil {
 		return nil, err
 	}
-	in := &Input{file: &diskFile{path: name, rel: l.File, size: info.Size()}, path: l.Path}
+	in := &Input{file: &diskFile{path: name, rel: l.File, stamp: stamp}, path: l.Path}
 	if in.reader, err = Lookup(l.Format); err != nil {
 		return nil, err
 	}

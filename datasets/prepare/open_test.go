@@ -45,7 +45,7 @@ func TestOpenDictionaries(t *testing.T) {
 	// So few domains that a split stays empty: it must have the dictionaries all the same.
 	mustProcess(t, tree(t, map[string]string{"dga/a.txt": "a.com\n", "dga/b.txt": "b.a.com\n"}), out, Options{})
 	for _, name := range datasets.SplitNames() {
-		s, err := datasets.Open(out, name)
+		s, err := datasets.Open(t.Context(), out, name)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -72,7 +72,7 @@ func TestOpenRefusesDamage(t *testing.T) {
 	}
 	refused := func(what, want string) {
 		t.Helper()
-		_, err := datasets.Open(out, "train")
+		_, err := datasets.Open(t.Context(), out, "train")
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "Try: degas process-data") {
 			t.Errorf("%s: error %v, want one with %q and a hint", what, err, want)
 		}
@@ -109,14 +109,14 @@ func TestOpenRefusesDamage(t *testing.T) {
 func TestOpenUnknownSplit(t *testing.T) {
 	out := t.TempDir()
 	mustProcess(t, sampleTree(t), out, Options{})
-	if _, err := datasets.Open(out, "tests"); err == nil || !strings.Contains(err.Error(), "train, validation, test") {
+	if _, err := datasets.Open(t.Context(), out, "tests"); err == nil || !strings.Contains(err.Error(), "train, validation, test") {
 		t.Errorf("error %v", err)
 	}
 	m := `{"format": 1, "splits": [{"name": "train", "file": "../train.arrow"}]}`
 	if err := os.WriteFile(filepath.Join(out, datasets.ManifestName), []byte(m), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := datasets.Open(out, "train"); err == nil || !strings.Contains(err.Error(), "outside") {
+	if _, err := datasets.Open(t.Context(), out, "train"); err == nil || !strings.Contains(err.Error(), "outside") {
 		t.Errorf("error %v", err)
 	}
 }
@@ -124,7 +124,7 @@ func TestOpenUnknownSplit(t *testing.T) {
 func TestBatchesEndWithContext(t *testing.T) {
 	out := t.TempDir()
 	mustProcess(t, sampleTree(t), out, Options{})
-	s, err := datasets.Open(out, "train")
+	s, err := datasets.Open(t.Context(), out, "train")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,7 +163,7 @@ func TestKilledPlacing(t *testing.T) {
 			}
 		}
 		for _, name := range datasets.SplitNames() {
-			s, err := datasets.Open(out, name)
+			s, err := datasets.Open(t.Context(), out, name)
 			if err != nil {
 				t.Fatalf("%d moved: %v", moved, err)
 			}

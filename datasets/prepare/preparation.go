@@ -70,6 +70,10 @@ func newPreparation(o Options, plan *Plan, temp string, in []*formats.Input, ski
 	if skipped == nil {
 		skipped = []datasets.Skipped{}
 	}
+	if more := len(skipped) - datasets.MaxSkipped; more > 0 {
+		skipped = append(skipped[:datasets.MaxSkipped:datasets.MaxSkipped],
+			datasets.Skipped{Reason: fmt.Sprintf("%d more files", more)})
+	}
 	p.manifest = &datasets.Manifest{
 		Format: datasets.FormatVersion, Version: o.Version, Skipped: skipped,
 		Options: datasets.ManifestOptions{

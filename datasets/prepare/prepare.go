@@ -193,6 +193,9 @@ func nothingRecognised(in string, skipped []datasets.Skipped) error {
 	}
 	var names []string
 	detail := ""
+	slices.SortStableFunc(skipped, func(a, b datasets.Skipped) int { // what was looked into comes first
+		return cmp.Compare(min(len(b.Detail), 1), min(len(a.Detail), 1))
+	})
 	for _, s := range skipped[:min(len(skipped), 5)] {
 		names = append(names, s.Path+" ("+s.Reason+")")
 		if detail == "" && s.Detail != "" {

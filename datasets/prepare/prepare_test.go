@@ -94,7 +94,7 @@ func mustProcess(t testing.TB, in, out string, o Options) *datasets.Manifest {
 // splitRows reads a split as text.
 func splitRows(t testing.TB, dir, split string) []Placed {
 	t.Helper()
-	s, err := datasets.Open(dir, split)
+	s, err := datasets.Open(t.Context(), dir, split)
 	if err != nil {
 		t.Fatal(err)
 	}

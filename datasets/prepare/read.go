@@ -153,7 +153,11 @@ func (r *inputRead) readAndSum(ctx context.Context) error {
 		return err
 	})
 	both.Go(func() error { return r.read(inner) })
-	if err := both.Wait(); err != nil && ctx.Err() == nil {
+	err := both.Wait()
+	if err == nil {
+		err = r.Unchanged()
+	}
+	if err != nil && ctx.Err() == nil {
 		return fmt.Errorf("read %s: %w", r.Label(), err)
 	} else if err != nil {
 		return ctx.Err()

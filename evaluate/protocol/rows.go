@@ -36,7 +36,7 @@ func readRows(ctx context.Context, data string, limit int) ([]row, error) {
 }
 
 func readSplit(ctx context.Context, data, name string, limit int) (out []row, _ error) {
-	split, err := datasets.Open(data, name)
+	split, err := datasets.Open(ctx, data, name)
 	if err != nil {
 		return nil, err
 	}

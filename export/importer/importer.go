@@ -7,11 +7,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 
 	"github.com/degas-dns/degas/export/internal/h5"
 	"github.com/degas-dns/degas/export/internal/keras"
+	"github.com/degas-dns/degas/internal/userfile"
 	"github.com/degas-dns/degas/model"
 )
 
@@ -42,14 +42,7 @@ const maxFile = 1 << 30
 
 // Read reads the Keras HDF5 file at path. Errors name the file, the layer and the shape at fault.
 func Read(path string, o Options) (m *model.Model, from Origin, err error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, from, fmt.Errorf("import: %w", err)
-	}
-	if info.Size() > maxFile {
-		return nil, from, fmt.Errorf("import %s: %d bytes are more than a model for names has", path, info.Size())
-	}
-	data, err := os.ReadFile(path)
+	data, err := userfile.Bytes(path, maxFile)
 	if err != nil {
 		return nil, from, fmt.Errorf("import: %w", err)
 	}

@@ -8,8 +8,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"time"
@@ -58,7 +56,7 @@ func put(ctx context.Context, e *exported, base *url.URL, o Options) (r Result, 
 		}
 	}
 	for _, f := range e.all() {
-		data, err := os.ReadFile(filepath.Join(e.dir, filepath.FromSlash(f.Path)))
+		data, err := e.read(f)
 		if err != nil {
 			return r, err
 		}

@@ -143,6 +143,11 @@ func (e *exported) all() []export.File {
 	return append(slices.Clone(e.files), export.File{Path: export.SumsFile})
 }
 
+// read reads one of all.
+func (e *exported) read(f export.File) ([]byte, error) {
+	return userfile.Bytes(filepath.Join(e.dir, filepath.FromSlash(f.Path)), max(f.Bytes, userfile.Text))
+}
+
 // result starts a Result with what is published.
 func (e *exported) result(url string, o Options) Result {
 	r := Result{URL: url, Name: o.Name, Version: o.Version, Files: len(e.files) + 1}

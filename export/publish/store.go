@@ -83,7 +83,7 @@ func fill(ctx context.Context, e *exported, to string) error {
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			return err
 		}
-		data, err := os.ReadFile(filepath.Join(e.dir, filepath.FromSlash(f.Path)))
+		data, err := e.read(f)
 		if err != nil {
 			return err
 		}

@@ -3,6 +3,7 @@
 package userfile
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -27,7 +28,7 @@ func Open(path string) (*os.File, error) {
 	}
 	info, err := f.Stat()
 	if err == nil && !info.Mode().IsRegular() {
-		err = &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf("it is %s, not a file", kind(info.Mode()))}
+		err = &fs.PathError{Op: "read", Path: path, Err: errors.New(NoFile(info.Mode()))}
 	}
 	if err != nil {
 		f.Close()
@@ -36,16 +37,20 @@ func Open(path string) (*os.File, error) {
 	return f, nil
 }
 
-func kind(m fs.FileMode) string {
+// NoFile says what is no regular file.
+func NoFile(m fs.FileMode) string {
+	kind := "something else"
 	switch {
 	case m.IsDir():
-		return "a directory"
+		kind = "a directory"
 	case m&fs.ModeNamedPipe != 0:
-		return "a named pipe"
+		kind = "a named pipe"
 	case m&fs.ModeDevice != 0:
-		return "a device"
+		kind = "a device"
+	case m&fs.ModeSocket != 0:
+		kind = "a socket"
 	}
-	return "no regular file"
+	return "it is " + kind + ", not a file"
 }
 
 // Read reads the text file at path as Bytes does, as UTF-8 without a byte-order mark.
