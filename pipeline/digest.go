@@ -10,9 +10,9 @@ import (
 	"github.com/degas-dns/degas/internal/userfile"
 )
 
-// digests hashes every file at or below paths, through links, as process-data walks its input: what is no file, such as a
-// named pipe, counts for nothing. If known has the file's stamp, the digest is taken from there. Names that begin with a
-// dot are left out: locks and unfinished work.
+// digests hashes every file at or below paths, through links, as process-data walks its input: what is no file, such as
+// a named pipe, counts for nothing. If known has the file's stamp, the digest is taken from there. Names that begin
+// with a dot are left out: locks and unfinished work.
 func (r *runner) digests(ctx context.Context, paths []string, known map[string]stat) (map[string]stat, error) {
 	out := map[string]stat{}
 	for _, root := range paths {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"io/fs"
 	"path/filepath"
 	"strings"
@@ -28,7 +29,7 @@ func TestFullOutput(t *testing.T) {
 	own := filepath.Join("runs", "own")
 	s.ok("export-model", own, "--to", "models/own/1")
 	s.write("config.yaml", "version: 1\nname: c\nprocess: {in: raw, out: processed}\n")
-	s.write("tune.yaml", "version: 1\ndata: data\nout: tuned\ntrials: 1\nmax_epochs: 1\nsearch: {arch: {choice: [mlbridge]}}\n")
+	s.write("tune.yaml", fmt.Sprintf(tuneConfig, "data", "tuned", "rmsprop"))
 	full := func(stdin string, args ...string) {
 		t.Helper()
 		var stderr bytes.Buffer

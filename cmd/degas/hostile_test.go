@@ -27,7 +27,8 @@ import (
 )
 
 // hostile is a text of a stranger: it would colour a terminal, name its window, go back to the line's start, turn the
-// reading direction, add a row and a column, and be formatting, a link or a script on a page. A file can be called that.
+// reading direction, add a row and a column, and be formatting, a link or a script on a page. Files may be
+// called that.
 const hostile = "\x1b[31mred\x1b]0;t\x07\r\u009b2J\u202eEVIL\nforged\t1.000000\tbenign|*b*`c`[x](http:e)<script>x&lt;"
 
 var (
@@ -337,9 +338,11 @@ func (s *session) configs() {
 	s.ok("run", s.write(hostile+".yaml", fmt.Sprintf("version: 1\nname: good\nprocess: {in: %q, out: %q}\n",
 		filepath.Join("raw", hostile, "dga"), hostile+"-run")), "--dry-run")
 	for _, config := range []string{
-		"version: 1\nname: " + text, "version: " + text, text + ": 1", hostile, "version: 1\nname: a\ntrain: {arch: " + text + "}",
-		"version: 1\nname: a\nexport: {formats: [" + text + "], to: " + text + "}", "a: [" + text,
-		"version: 1\nname: a\ndownload: {sources: [" + text + "]}", "version: 1\nname: a\ntrain: {options: {" + text + ": 1}}",
+		"version: 1\nname: " + text, "version: " + text, text + ": 1", hostile, "a: [" + text,
+		"version: 1\nname: a\ntrain: {arch: " + text + "}",
+		"version: 1\nname: a\nexport: {formats: [" + text + "], to: " + text + "}",
+		"version: 1\nname: a\ndownload: {sources: [" + text + "]}",
+		"version: 1\nname: a\ntrain: {options: {" + text + ": 1}}",
 	} {
 		path := s.write("config-"+hostile+".yaml", config)
 		s.do("", "run", path, "--dry-run")

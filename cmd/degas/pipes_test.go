@@ -35,8 +35,8 @@ func TestPipesForFiles(t *testing.T) {
 	s.ok("export-model", run, "--to", "models/own/1")
 	const pipe = "named pipe"
 	kinds := map[string]func(path string) error{
-		pipe: func(path string) error { return syscall.Mkfifo(path, 0o600) },
-		"device":     func(path string) error { return os.Symlink("/dev/zero", path) },
+		pipe:     func(path string) error { return syscall.Mkfifo(path, 0o600) },
+		"device": func(path string) error { return os.Symlink("/dev/zero", path) },
 		"socket": func(path string) error {
 			l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path})
 			if err != nil {

@@ -78,8 +78,8 @@ func (in *Input) SHA256(ctx context.Context) (string, error) {
 	return f.sum, f.sumErr
 }
 
-// Unchanged is an error if the input's file is not what it was when it was listed. Its rows and its checksum may then be of
-// different states.
+// Unchanged is an error if the input's file is not what it was when it was listed. Its rows and its checksum may then
+// be of different states.
 func (in *Input) Unchanged() error {
 	now, err := userfile.StampOf(in.file.path)
 	if err == nil && now != in.file.stamp {

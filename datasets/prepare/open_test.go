@@ -109,7 +109,8 @@ func TestOpenRefusesDamage(t *testing.T) {
 func TestOpenUnknownSplit(t *testing.T) {
 	out := t.TempDir()
 	mustProcess(t, sampleTree(t), out, Options{})
-	if _, err := datasets.Open(t.Context(), out, "tests"); err == nil || !strings.Contains(err.Error(), "train, validation, test") {
+	_, err := datasets.Open(t.Context(), out, "tests")
+	if err == nil || !strings.Contains(err.Error(), "train, validation, test") {
 		t.Errorf("error %v", err)
 	}
 	m := `{"format": 1, "splits": [{"name": "train", "file": "../train.arrow"}]}`

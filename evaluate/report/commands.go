@@ -117,8 +117,8 @@ func withFlag[T int | int64 | float64](words []string, name string, value T) []s
 // plainWord is what a shell takes as it stands.
 var plainWord = regexp.MustCompile(`^[\w@%+=:,./-]+$`)
 
-// shell is a command line of words for a POSIX shell, on one line: what cannot be shown is escaped, and then the command
-// does not find what it names.
+// shell is a command line of words for a POSIX shell, on one line: what cannot be shown is escaped, and then the
+// command does not find what it names.
 func shell(words []string) string {
 	quoted := slices.Clone(words)
 	for i, w := range words {

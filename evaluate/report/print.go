@@ -59,8 +59,8 @@ func PrintComparison(out io.Writer, c *metrics.Comparison) error {
 		return ""
 	}
 	const at1e2, at1e3 = metrics.AtFPR1e2, metrics.AtFPR1e3
-	printable.Fprintf(w, "RUN\tPARAMETERS\tROC-AUC\t95 %%\tUP TO 1E-2\tTPR AT 1E-2%s\tAT 1E-3%s\t95 %%\tCALIBRATION ERROR\n",
-		few(at1e2), few(at1e3))
+	printable.Fprintf(w, "RUN\tPARAMETERS\tROC-AUC\t95 %%\tUP TO 1E-2\t"+
+		"TPR AT 1E-2%s\tAT 1E-3%s\t95 %%\tCALIBRATION ERROR\n", few(at1e2), few(at1e3))
 	for _, r := range c.Runs {
 		interval := r.Operating[at1e3].TPR95
 		printable.Fprintf(w, "%s\t%s\t%s\t%s to %s\t%s\t%s\t%s\t%s to %s\t%s\n", r.Run, chart.Grouped(r.Parameters),
@@ -110,7 +110,8 @@ func cautions(g metrics.Generalisation) []string {
 // PrintGeneralisation writes the table of a protocol for a person.
 func PrintGeneralisation(out io.Writer, g *metrics.Generalisation) error {
 	w := tabwriter.NewWriter(out, 2, 0, 2, ' ', 0)
-	printable.Fprintf(w, "%s of %s: %d trainings of %s in %.0f s\n\n", g.Protocol, g.Arch, g.Trainings, passes(*g), g.Seconds)
+	printable.Fprintf(w, "%s of %s: %d trainings of %s in %.0f s\n\n",
+		g.Protocol, g.Arch, g.Trainings, passes(*g), g.Seconds)
 	printable.Fprintf(w, "held out\tnames\tROC-AUC\tTPR at 1e-2\tat 1e-3\t%s: ROC-AUC\tat 1e-2\tat 1e-3\n", g.Baseline)
 	row := func(name, names string, d metrics.Detections) {
 		printable.Fprintf(w, "%s\t%s", name, names)

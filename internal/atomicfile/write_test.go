@@ -32,8 +32,9 @@ func TestWriteFuncFails(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 		entries, listErr := os.ReadDir(dir)
-		if data, readErr := os.ReadFile(path); readErr != nil || listErr != nil || string(data) != "old" || len(entries) != 1 {
-			t.Errorf("%s: %q, %v, beside %v, %v", name, data, readErr, entries, listErr)
+		data, readErr := os.ReadFile(path)
+		if err := errors.Join(listErr, readErr); err != nil || string(data) != "old" || len(entries) != 1 {
+			t.Errorf("%s: %q beside %v, %v", name, data, entries, err)
 		}
 	}
 	if err := WriteFunc(path, func(w io.Writer) error { _, err := io.WriteString(w, "new"); return err }); err != nil {

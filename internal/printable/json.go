@@ -30,8 +30,8 @@ func JSON(text []byte) []byte {
 	return out
 }
 
-// JSONWriter passes JSON on to w as JSON writes it. Each Write must have whole characters, as those of a json.Encoder and
-// of a slog.JSONHandler have.
+// JSONWriter passes JSON on to w as JSON writes it. Each Write must have whole characters, as those of a json.Encoder
+// and of a slog.JSONHandler have.
 func JSONWriter(w io.Writer) io.Writer { return jsonWriter{w} }
 
 type jsonWriter struct{ w io.Writer }

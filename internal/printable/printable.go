@@ -1,6 +1,6 @@
 // Package printable writes texts of strangers (names, labels, file names) so that they cannot act on whoever reads
-// them. There is one function for each kind of output: [Fprintf] for a terminal, [JSON] for programs, [MarkdownTemplate]
-// and [HTMLTemplate] for pages.
+// them. There is one function for each kind of output: [Fprintf] for a terminal, [JSON] for programs,
+// [MarkdownTemplate] and [HTMLTemplate] for pages.
 package printable
 
 import (
@@ -53,8 +53,8 @@ func harmless(r rune, n int) bool {
 	return unicode.IsPrint(r) && (r != utf8.RuneError || n > 1)
 }
 
-// Fprintf is fmt.Fprintf for what a person reads. What args print goes through Terminal, so that every line end and every
-// tab of the output is one of format. It changes args.
+// Fprintf is fmt.Fprintf for what a person reads. What args print goes through Terminal, so that every line end and
+// every tab of the output is one of format. It changes args.
 func Fprintf(w io.Writer, format string, args ...any) (int, error) {
 	for i, a := range args {
 		switch a := a.(type) {

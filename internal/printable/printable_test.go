@@ -68,8 +68,8 @@ func TestMarkdown(t *testing.T) {
 func TestFprintf(t *testing.T) {
 	var b strings.Builder
 	type word string
-	_, err := Fprintf(&b, "%s\t%-8q|%5s|%v|%v|%v|%.2f|%03d\n", "a\tb", "\x1b", "\n", errors.New("x\ny"), []string{"\r", "c"},
-		word("\a"), 1.5, 7)
+	_, err := Fprintf(&b, "%s\t%-8q|%5s|%v|%v|%v|%.2f|%03d\n", "a\tb", "\x1b", "\n", errors.New("x\ny"),
+		[]string{"\r", "c"}, word("\a"), 1.5, 7)
 	want := `a\tb` + "\t" + `"\\x1b" |   \n|x\ny|[\r c]|\a|1.50|007` + "\n"
 	if err != nil || b.String() != want {
 		t.Errorf("%q, %v, want %q", b.String(), err, want)
@@ -97,8 +97,9 @@ func TestJSON(t *testing.T) {
 
 func TestTemplates(t *testing.T) {
 	data := map[string]any{"Text": "a|<b>\n\u202e*c*", "List": []string{"`x|"}, "Number": 1.5}
-	const text = "{{$x := .Text}}{{define \"part\"}}[{{.Text}}]{{end}}{{if .None}}{{else}}{{with .Text}}{{.}}{{end}}{{end}} " +
-		"{{range .List}}{{code .}}{{.}}{{end}} {{.Number}} {{template \"part\" .}} {{raw $x}}"
+	const text = "{{$x := .Text}}{{define \"part\"}}[{{.Text}}]{{end}}" +
+		"{{if .None}}{{else}}{{with .Text}}{{.}}{{end}}{{end}} {{range .List}}{{code .}}{{.}}{{end}} " +
+		"{{.Number}} {{template \"part\" .}} {{raw $x}}"
 	functions := map[string]any{"code": Code, "raw": func(s string) Raw { return Raw(s) }}
 	var markdown, html strings.Builder
 	if err := MarkdownTemplate("m", text, functions).Execute(&markdown, data); err != nil {

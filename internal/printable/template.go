@@ -28,8 +28,8 @@ func MarkdownTemplate(name, text string, functions map[string]any) *template.Tem
 	return t
 }
 
-// HTMLTemplate parses a template of HTML. html/template escapes what would be markup; before that, Terminal escapes what
-// would be invisible, or turn the reading direction.
+// HTMLTemplate parses a template of HTML. html/template escapes what would be markup; before that, Terminal escapes
+// what would be invisible, or turn the reading direction.
 func HTMLTemplate(name, text string, functions map[string]any) *html.Template {
 	t := html.Must(html.New(name).Funcs(functions).Funcs(html.FuncMap{
 		escape: func(v any) any {

@@ -49,8 +49,9 @@ func TestEncodeDecodes(t *testing.T) {
 		Map   map[string]string `yaml:"map"`
 	}
 	for _, text := range []string{
-		"", "runs/a", "a b", "true", "1", "0x1", "~", "é", `C:\x`, "a\tb", "a\rb", "a\nengine: x", "\n a", "? x", "?", "- x", ": x", "x:",
-		"# x", "x # y", "*x", "[x", "{", "'", `"`, "|*b*`c`", "&lt;", "%", "\x00\x07\x1b[31m\x7f", "\u0085\u009b\u2028\u202e\ufeff",
+		"", "runs/a", "a b", "true", "1", "0x1", "~", "é", `C:\x`, "a\tb", "a\rb", "a\nengine: x", "\n a", "? x", "?",
+		"- x", ": x", "x:", "# x", "x # y", "*x", "[x", "{", "'", `"`, "|*b*`c`", "&lt;", "%", "\x00\x07\x1b[31m\x7f",
+		"\u0085\u009b\u2028\u202e\ufeff",
 		"\U000e0041", "--- a", " a ", "a\n\nb\n",
 	} {
 		want := texts{text, []string{text, "next"}, map[string]string{text: text}}
@@ -62,7 +63,7 @@ func TestEncodeDecodes(t *testing.T) {
 		if err := Decode(data, &got, yaml.Strict()); err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%q is read as %q, %v, from %q", text, got, err, data)
 		}
-		if strange := strings.IndexFunc(string(data), func(r rune) bool { return r != '\n' && !unicode.IsPrint(r) }); strange >= 0 {
+		if strings.ContainsFunc(string(data), func(r rune) bool { return r != '\n' && !unicode.IsPrint(r) }) {
 			t.Errorf("%q is written as %q", text, data)
 		}
 	}
