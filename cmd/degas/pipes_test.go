@@ -28,6 +28,7 @@ func TestPipesForFiles(t *testing.T) {
 	spec := s.write("own.json", strings.Replace(smallSpec, "%s", `"own"`, 1))
 	s.write("raw/dga.csv", "domain,class\na.example,benign\nb.example,dga\n")
 	s.write("raw/dga.csv.degas.json", "{}")
+	s.write("old/.degas-process.lock", "")
 	s.write("config.yaml", "version: 1\nname: c\n")
 	s.ok("train-model", "data", "--arch", spec, "--epochs", "1", "--run", "own")
 	run := filepath.Join("runs", "own")
@@ -51,6 +52,7 @@ func TestPipesForFiles(t *testing.T) {
 		args []string
 	}{
 		{"raw", []string{"process-data", "in", "out"}},
+		{"old", []string{"process-data", "raw", "in"}},
 		{"data", []string{"inspect", "in"}},
 		{"data", []string{"convert", "in", "out"}},
 		{"data", []string{"train-model", "in", "--arch", spec, "--epochs", "1", "--runs", "out"}},

@@ -18,6 +18,7 @@ import (
 
 	"github.com/degas-dns/degas/internal/atomicfile"
 	"github.com/degas-dns/degas/internal/unpack"
+	"github.com/degas-dns/degas/internal/userfile"
 )
 
 // LockName is the file, in the directory given to Fetch, that keeps a second process out.
@@ -30,6 +31,9 @@ func Lock(dir string) (unlock func(), err error) {
 		return nil, fmt.Errorf("make %s: %w", dir, err)
 	}
 	l := flock.New(filepath.Join(dir, LockName))
+	if err := userfile.Lockable(l.Path()); err != nil {
+		return nil, fmt.Errorf("lock %s: %w. Try: remove that", dir, err)
+	}
 	ok, err := l.TryLock()
 	if err != nil {
 		return nil, fmt.Errorf("lock %s: %w", dir, err)

@@ -30,6 +30,7 @@ import (
 	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/datasets/formats"
 	"github.com/degas-dns/degas/internal/atomicfile"
+	"github.com/degas-dns/degas/internal/userfile"
 )
 
 // Options are the options of Run. The zero value is a good default.
@@ -156,6 +157,9 @@ func Run(ctx context.Context, in, out string, o Options) (_ *datasets.Manifest, 
 		return nil, err
 	}
 	lock := flock.New(filepath.Join(out, ".degas-process.lock")) // it goes with the process, however that ends
+	if err := userfile.Lockable(lock.Path()); err != nil {
+		return nil, fmt.Errorf("lock %s: %w. Try: remove that", out, err)
+	}
 	if ok, err := lock.TryLock(); err != nil {
 		return nil, fmt.Errorf("lock %s: %w", out, err)
 	} else if !ok {

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 
 	"github.com/gofrs/flock"
+
+	"github.com/degas-dns/degas/internal/userfile"
 )
 
 // ErrLocked is the error of a directory that another process, or another part of this one, works on.
@@ -21,6 +23,9 @@ func Lock(dir string) (unlock func(), err error) {
 	path := filepath.Join(filepath.Dir(dir), ".degas-"+filepath.Base(dir)+".lock")
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		return nil, err
+	}
+	if err := userfile.Lockable(path); err != nil {
+		return nil, fmt.Errorf("lock %s: %w. Try: remove that", dir, err)
 	}
 	l := flock.New(path)
 	ok, err := l.TryLock()

@@ -37,6 +37,18 @@ func Open(path string) (*os.File, error) {
 	return f, nil
 }
 
+// Lockable is an error if path leads to something else than a file or to nothing: opening it for a lock could wait.
+func Lockable(path string) error {
+	f, err := Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
 // NoFile says what is no regular file.
 func NoFile(m fs.FileMode) string {
 	kind := "something else"
