@@ -312,23 +312,6 @@ func TestFetchExtracts(t *testing.T) {
 	}
 }
 
-func TestLockIsExclusive(t *testing.T) {
-	dir := t.TempDir()
-	unlock, err := Lock(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := Lock(dir); !errors.Is(err, ErrLocked) {
-		t.Errorf("a second lock: %v", err)
-	}
-	unlock()
-	again, err := Lock(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	again()
-}
-
 // FuzzExtract unpacks anything: nothing may appear outside the output directory, and nothing may panic.
 func FuzzExtract(f *testing.F) {
 	f.Add(zipped(f, twoFiles...))

@@ -10,7 +10,7 @@
 //	checksums.json       the SHA-256 and size of every file, recorded on first use and enforced after
 //	<name>.part          a download in progress
 //	<name>.part.json     the validators (ETag, Last-Modified) that a resumed download sends with If-Range
-//	.degas-fetch.lock    taken while a process works in the directory
+//	.degas.lock          there while a process works in the directory
 //
 // A process that is killed leaves either the old file, the new one or a .part; running it again finishes the job.
 package fetch
@@ -105,8 +105,6 @@ type Event struct {
 
 // Errors that callers test for.
 var (
-	// ErrLocked: another process is fetching into the same directory.
-	ErrLocked = errors.New("fetch: directory in use by another degas process")
 	// ErrChecksum: the bytes are not the ones that were expected.
 	ErrChecksum = errors.New("fetch: wrong checksum")
 	// ErrUnsafe: an archive tried to write outside its directory, or holds a link or a device.

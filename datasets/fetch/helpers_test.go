@@ -15,6 +15,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/degas-dns/degas/internal/dirlock"
 )
 
 // content returns n bytes that do not compress and depend on seed alone.
@@ -149,7 +151,7 @@ func listing(t *testing.T, dir string) string {
 			return err
 		}
 		rel, _ := filepath.Rel(dir, p)
-		if rel = filepath.ToSlash(rel); rel != ChecksumsName && rel != LockName {
+		if rel = filepath.ToSlash(rel); rel != ChecksumsName && rel != dirlock.Inside {
 			names = append(names, rel)
 		}
 		return nil

@@ -195,11 +195,8 @@ func (c *Client) copy(ctx context.Context, source string, j *job, res *FileResul
 	if j.want != "" && sum != j.want {
 		return &checksumError{Path: j.f.Path, URL: source, Want: j.want, Got: sum}
 	}
-	if err := settle(j.final); err != nil {
-		return err
-	}
 	*res = FileResult{Path: j.f.Path, URL: source, SHA256: sum, Size: n, Fetched: n, Status: Copied}
-	return nil
+	return j.place(res)
 }
 
 // fill writes what r gives to out, syncs and closes it, and returns the checksum and the length of it.

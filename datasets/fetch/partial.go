@@ -2,8 +2,10 @@ package fetch
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"strings"
@@ -82,6 +84,13 @@ func settle(final string) error {
 	if err := atomicfile.Rename(final+partSuffix, final); err != nil {
 		return fmt.Errorf("put %s in place: %w", final, err)
 	}
-	os.Remove(final + metaSuffix) // nothing is resumed from it without the part
+	tidyPart(final)
 	return nil
+}
+
+// tidyPart removes what a part left that is in place by now: nothing is resumed without the part.
+func tidyPart(final string) {
+	if _, err := os.Lstat(final + partSuffix); errors.Is(err, fs.ErrNotExist) {
+		os.Remove(final + metaSuffix)
+	}
 }

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/degas-dns/degas/internal/dirlock"
 )
 
 // TestMain lets the test binary play a second process: fetching until it is killed, or holding the lock.
@@ -22,7 +24,7 @@ func TestMain(m *testing.M) {
 		fmt.Println("ended:", err)
 		os.Exit(1)
 	case "lock":
-		if _, err := Lock(dir); err != nil {
+		if _, err := dirlock.LockInside(dir); err != nil {
 			fmt.Println(err)
 			os.Exit(1)
 		}
@@ -102,10 +104,10 @@ func TestTwoProcesses(t *testing.T) {
 		t.Fatalf("child says %q", line)
 	}
 	_, err = fetchOne(t, quick(Options{}), dir, File{Path: "f", URL: s.URL + "/f"})
-	if !errors.Is(err, ErrLocked) {
+	if !errors.Is(err, dirlock.ErrLocked) {
 		t.Errorf("error %v", err)
 	}
-	wantError(t, err, dir, "in use by another")
+	wantError(t, err, dir, "another degas works on it")
 	if s.count() != 0 {
 		t.Error("the network was asked all the same")
 	}

@@ -13,36 +13,12 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/gofrs/flock"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/degas-dns/degas/internal/atomicfile"
+	"github.com/degas-dns/degas/internal/dirlock"
 	"github.com/degas-dns/degas/internal/unpack"
-	"github.com/degas-dns/degas/internal/userfile"
 )
-
-// LockName is the file, in the directory given to Fetch, that keeps a second process out.
-const LockName = ".degas-fetch.lock"
-
-// Lock takes dir, which it makes if need be, for this process until unlock is called or the process ends. The error is
-// ErrLocked when another holder has it. The lock file stays behind; it means nothing by itself.
-func Lock(dir string) (unlock func(), err error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, fmt.Errorf("make %s: %w", dir, err)
-	}
-	l := flock.New(filepath.Join(dir, LockName))
-	if err := userfile.Lockable(l.Path()); err != nil {
-		return nil, fmt.Errorf("lock %s: %w. Try: remove that", dir, err)
-	}
-	ok, err := l.TryLock()
-	if err != nil {
-		return nil, fmt.Errorf("lock %s: %w", dir, err)
-	}
-	if !ok {
-		return nil, fmt.Errorf("lock %s: %w; wait for it to end or use another directory", dir, ErrLocked)
-	}
-	return func() { _ = l.Unlock() }, nil
-}
 
 // Fetch brings files into dir and unpacks those that say so. A file that is there with the right checksum is left
 // alone. One file's failure does not stop the others, except when the disk is full or ctx ends; the error joins what
@@ -55,8 +31,8 @@ func Lock(dir string) (unlock func(), err error) {
 // one of Options.Others is none of these files. The error for a file that is not there is ErrNotFound; several
 // different candidates are an error that names them.
 //
-// Fetch fails at once, without touching the network, with ErrLocked when another process works in dir, and on paths
-// that leave dir, are given twice, or checksums that are none.
+// Fetch fails at once, without touching the network, with dirlock.ErrLocked when another process works in dir, and on
+// paths that leave dir, are given twice, or checksums that are none.
 func (c *Client) Fetch(ctx context.Context, dir string, files []File) (Report, error) {
 	if c.o.From != "" {
 		return c.importFiles(ctx, dir, files)
@@ -90,7 +66,7 @@ func (c *Client) each(ctx context.Context, dir string, files []File, do work) (R
 	if err := checkFiles(files); err != nil {
 		return Report{}, err
 	}
-	unlock, err := Lock(dir)
+	unlock, err := dirlock.LockInside(dir)
 	if err != nil {
 		return Report{}, err
 	}
@@ -168,6 +144,7 @@ func (c *Client) bring(ctx context.Context, j *job, res *FileResult, do work) er
 // present looks at what is on the disk. done means nothing is left to do; Status Present without done means the archive
 // is there but not unpacked. A file that is not the expected one stays until the right bytes are here to replace it.
 func (j *job) present(ctx context.Context, res *FileResult) (done bool, err error) {
+	tidyPart(j.final)
 	rec, recorded := j.book.get(j.f.Path)
 	if j.f.Extract != nil && recorded && rec.Members != nil && (j.want == "" || j.want == rec.SHA256) {
 		if members, ok := j.membersPresent(ctx, rec); ok {
@@ -200,7 +177,7 @@ func (j *job) present(ctx context.Context, res *FileResult) (done bool, err erro
 // complete records the file that is in place and unpacks it when it is an archive.
 func (j *job) complete(ctx context.Context, res *FileResult) error {
 	rec := j.record(res)
-	if res.Status != Downloaded { // else it was recorded before it was put in place
+	if res.Status == Present { // else place recorded it
 		if err := j.book.put(j.f.Path, rec); err != nil {
 			return err
 		}
@@ -221,6 +198,15 @@ func (j *job) complete(ctx context.Context, res *FileResult) error {
 		return fmt.Errorf("remove unpacked archive: %w", err)
 	}
 	return nil
+}
+
+// place records the finished part and then makes it the final file: a process that is killed in between must not leave
+// a file of unknown origin.
+func (j *job) place(res *FileResult) error {
+	if err := j.book.put(j.f.Path, j.record(res)); err != nil {
+		return err
+	}
+	return settle(j.final)
 }
 
 // record is what is to be remembered of the file.

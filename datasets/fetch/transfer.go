@@ -55,12 +55,7 @@ func (t *transfer) get(ctx context.Context, u string) (sum string, reached int64
 	}, func(wait time.Duration, err error) { t.meter.event(Event{Kind: EventRetry, Wait: wait, Err: err}) })
 	switch {
 	case err == nil:
-		// Recorded before it is in place: a process that is killed in between must not leave a file of unknown origin.
-		rec := t.record(&FileResult{SHA256: sum, Size: reached, URL: redact(u), Status: Downloaded})
-		if err := t.book.put(t.f.Path, rec); err != nil {
-			return "", 0, err
-		}
-		return sum, reached, settle(t.final)
+		return sum, reached, t.place(&FileResult{SHA256: sum, Size: reached, URL: redact(u), Status: Downloaded})
 	case ctx.Err() != nil:
 		err = fmt.Errorf("get %s: interrupted at byte %d of %s: %w", redact(u), reached, t.f.Path, ctx.Err())
 	case errors.Is(err, ErrChecksum) || diskFull(err):

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/degas-dns/degas/internal/atomicfile"
+	"github.com/degas-dns/degas/internal/dirlock"
 	"github.com/degas-dns/degas/internal/unpack"
 )
 
@@ -58,7 +59,7 @@ func (j *job) checkMembers(members map[string]Record) error {
 		return fmt.Errorf("%w: none of its members is wanted", ErrFormat)
 	}
 	for name := range members {
-		if name == ChecksumsName || name == LockName || strings.HasSuffix(name, partSuffix) || name == j.f.Path {
+		if name == ChecksumsName || name == dirlock.Inside || strings.HasSuffix(name, partSuffix) || name == j.f.Path {
 			return fmt.Errorf("%w: member %q would replace a file of the download", ErrUnsafe, name)
 		}
 	}

@@ -20,17 +20,14 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
 
-	"github.com/gofrs/flock"
-
 	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/datasets/formats"
 	"github.com/degas-dns/degas/internal/atomicfile"
-	"github.com/degas-dns/degas/internal/userfile"
+	"github.com/degas-dns/degas/internal/dirlock"
 )
 
 // Options are the options of Run. The zero value is a good default.
@@ -153,19 +150,11 @@ func Run(ctx context.Context, in, out string, o Options) (_ *datasets.Manifest, 
 	if _, err := os.Stat(in); err != nil {
 		return nil, fmt.Errorf("%w. Try: degas download-data", err)
 	}
-	if err := os.MkdirAll(out, 0o755); err != nil {
+	unlock, err := dirlock.LockInside(out)
+	if err != nil {
 		return nil, err
 	}
-	lock := flock.New(filepath.Join(out, ".degas-process.lock")) // it goes with the process, however that ends
-	if err := userfile.Lockable(lock.Path()); err != nil {
-		return nil, fmt.Errorf("lock %s: %w. Try: remove that", out, err)
-	}
-	if ok, err := lock.TryLock(); err != nil {
-		return nil, fmt.Errorf("lock %s: %w", out, err)
-	} else if !ok {
-		return nil, fmt.Errorf("another degas process-data is writing to %s", out)
-	}
-	defer lock.Unlock()
+	defer unlock()
 	temp, err := atomicfile.StageFor(out, "process")
 	if err != nil {
 		return nil, err

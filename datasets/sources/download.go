@@ -18,6 +18,7 @@ import (
 	"github.com/degas-dns/degas/datasets/fetch"
 	"github.com/degas-dns/degas/datasets/formats"
 	"github.com/degas-dns/degas/internal/atomicfile"
+	"github.com/degas-dns/degas/internal/dirlock"
 	"github.com/degas-dns/degas/internal/unpack"
 )
 
@@ -237,7 +238,7 @@ func (t target) writeSidecars(dir string, results []fetch.FileResult) error {
 	if t.sidecar == nil {
 		return nil
 	}
-	unlock, err := fetch.Lock(dir) // who has it may sweep away what is being written
+	unlock, err := dirlock.LockInside(dir) // who has it may sweep away what is being written
 	if err != nil {
 		return err
 	}

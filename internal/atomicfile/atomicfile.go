@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	unfinished = ".degas-*.tmp" // a file or a directory that is being written
+	unfinished = ".degas-*.tmp" // a file or a directory that is being written; WriteFunc puts the file's name in
 	oldPrefix  = ".degas-old-"  // before a directory's name: its old version, see PlaceDir
 )
 
@@ -65,6 +65,19 @@ func Claim(dir string) (unlock func(), err error) {
 	return unlock, nil
 }
 
+// ClaimFile is Claim for the one file at path, which other processes' files may lie beside.
+func ClaimFile(path string) (unlock func(), err error) {
+	if unlock, err = dirlock.Lock(path); err != nil {
+		return nil, err
+	}
+	path = filepath.Clean(path)
+	if err = removeLeft(filepath.Dir(path), filepath.Base(path), ".tmp"); err != nil {
+		unlock()
+		return nil, err
+	}
+	return unlock, nil
+}
+
 func removeUnfinished(dir string) error {
 	entries, err := os.ReadDir(dir)
 	for _, e := range entries {
@@ -92,7 +105,7 @@ func WriteJSON(path string, v any) error {
 // WriteFunc lets write fill the file that becomes path. If write fails, path stays as it was and nothing of the attempt
 // is left. The error names path. System calls: open, write, fsync, rename, fsync of the directory.
 func WriteFunc(path string, write func(io.Writer) error) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), unfinished)
+	f, err := os.CreateTemp(filepath.Dir(path), ".degas-"+filepath.Base(path)+"-*.tmp")
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
@@ -130,14 +143,11 @@ func Stage(parent string) (string, error) { return os.MkdirTemp(parent, unfinish
 // empty directory beside to. If fill fails, to stays as it was and nothing of the attempt is left. Two processes that
 // replace to at once do not mix: the second gets dirlock.ErrLocked.
 func ReplaceDir(to string, fill func(stage string) error) error {
-	unlock, err := dirlock.Lock(to)
+	unlock, err := claimPlace(to)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	if err := Recover(to); err != nil {
-		return err
-	}
 	to = filepath.Clean(to)
 	stage, err := StageFor(filepath.Dir(to), filepath.Base(to))
 	if err != nil {
@@ -148,6 +158,38 @@ func ReplaceDir(to string, fill func(stage string) error) error {
 		return err
 	}
 	return PlaceDir(stage, to)
+}
+
+// Tidy finishes and removes what a killed ReplaceDir left of to, as the next one would.
+func Tidy(to string) error {
+	unlock, err := claimPlace(to)
+	if err == nil {
+		unlock()
+	}
+	return err
+}
+
+// claimPlace locks to, finishes what a process began that was killed as it replaced to, and removes what that left.
+func claimPlace(to string) (unlock func(), err error) {
+	if unlock, err = dirlock.Lock(to); err != nil {
+		return nil, err
+	}
+	to = filepath.Clean(to)
+	if err = errors.Join(Recover(to), removeLeft(filepath.Dir(to), filepath.Base(to), ".partial")); err != nil {
+		unlock()
+		return nil, err
+	}
+	return unlock, nil
+}
+
+// UpdateDir is ReplaceDir for a directory whose other files stay: fill gets a directory that holds what to holds.
+func UpdateDir(to string, fill func(stage string) error) error {
+	return ReplaceDir(to, func(stage string) error {
+		if err := os.CopyFS(stage, os.DirFS(to)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		return fill(stage)
+	})
 }
 
 // HoldsOnly returns an error that names a file in dir which is none of ours: what a person put there is not replaced.
@@ -168,22 +210,23 @@ func HoldsOnly(dir string, ours ...string) error {
 // StageFor is Stage for the one process that does such work there, as a lock makes sure. It removes what a killed one
 // left, which Sweep does not.
 func StageFor(parent, work string) (string, error) {
-	entries, err := os.ReadDir(parent)
-	if err != nil {
+	if err := removeLeft(parent, work, ".partial"); err != nil {
 		return "", err
 	}
-	prefix := ".degas-" + work + "-"
+	return os.MkdirTemp(parent, ".degas-"+work+"-*.partial")
+}
+
+// removeLeft removes what killed processes left in parent of work: what os.CreateTemp or os.MkdirTemp made there.
+func removeLeft(parent, work, suffix string) error {
+	entries, err := os.ReadDir(parent)
 	for _, e := range entries {
-		rest, ours := strings.CutPrefix(e.Name(), prefix)
-		digits, whole := strings.CutSuffix(rest, ".partial") // MkdirTemp puts digits between
+		rest, ours := strings.CutPrefix(e.Name(), ".degas-"+work+"-")
+		digits, whole := strings.CutSuffix(rest, suffix)
 		if ours && whole && digits != "" && strings.Trim(digits, "0123456789") == "" {
 			err = errors.Join(err, removeAll(filepath.Join(parent, e.Name())))
 		}
 	}
-	if err != nil {
-		return "", err
-	}
-	return os.MkdirTemp(parent, prefix+"*.partial")
+	return err
 }
 
 // PlaceDir syncs the directory stage and moves it to to, beside it. What was at to is removed: a process that is killed

@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/degas-dns/degas/internal/dirlock"
 )
 
 // A directory takes another's place, or a free one, and nothing else stays behind.
@@ -56,5 +58,51 @@ func TestReplaceDirFails(t *testing.T) {
 	}
 	if info, err := os.Stat(to); err != nil || info.Mode().Perm() != 0o755 {
 		t.Errorf("mode %v, %v", info, err)
+	}
+}
+
+// An update keeps what it does not write, and if it fails, all.
+func TestUpdateDir(t *testing.T) {
+	to := filepath.Join(t.TempDir(), "to")
+	put := func(name string, failed error) error {
+		return UpdateDir(to, func(stage string) error {
+			return errors.Join(os.WriteFile(filepath.Join(stage, name), []byte(name), 0o644), failed)
+		})
+	}
+	if err := errors.Join(put("a", nil), put("b", nil)); err != nil {
+		t.Fatal(err)
+	}
+	if err := put("c", errKept); !errors.Is(err, errKept) {
+		t.Errorf("error %v", err)
+	}
+	in, err := os.ReadDir(to)
+	if err != nil || len(in) != 2 || in[0].Name() != "a" || in[1].Name() != "b" {
+		t.Errorf("in place: %v, %v", in, err)
+	}
+}
+
+// Who claims a file, or tidies where a directory is replaced, removes what killed processes left of it, and nothing of
+// what others write beside it.
+func TestClaimsRemoveWhatWasLeft(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{".degas-a.json-123.tmp", ".degas-b.json-123.tmp", ".degas-model-12.partial"} {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	unlock, err := ClaimFile(filepath.Join(dir, "a.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ClaimFile(filepath.Join(dir, "a.json")); !errors.Is(err, dirlock.ErrLocked) {
+		t.Errorf("a second claim: %v", err)
+	}
+	unlock()
+	if err := Tidy(filepath.Join(dir, "model")); err != nil {
+		t.Fatal(err)
+	}
+	in, err := os.ReadDir(dir)
+	if err != nil || len(in) != 1 || in[0].Name() != ".degas-b.json-123.tmp" {
+		t.Errorf("left: %v, %v", in, err)
 	}
 }

@@ -1,5 +1,5 @@
-// Package dirlock keeps two processes from working on one directory. The lock is a file beside the directory, so that
-// it stays when the directory is replaced.
+// Package dirlock keeps two processes from working on one directory. The lock is a file: beside the directory, so that
+// it stays when the directory is replaced, or inside one that is not.
 package dirlock
 
 import (
@@ -16,12 +16,23 @@ import (
 // ErrLocked is the error of a directory that another process, or another part of this one, works on.
 var ErrLocked = errors.New("another degas works on it")
 
+// Inside is the file that LockInside puts into the directory.
+const Inside = ".degas.lock"
+
 // Lock takes dir, which need not exist, until unlock is called or the process ends. It makes dir's parent. It does not
 // wait: the error wraps ErrLocked if another holder has dir.
 func Lock(dir string) (unlock func(), err error) {
 	dir = filepath.Clean(dir)
-	path := filepath.Join(filepath.Dir(dir), ".degas-"+filepath.Base(dir)+".lock")
-	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
+	return lock(dir, filepath.Join(filepath.Dir(dir), ".degas-"+filepath.Base(dir)+".lock"))
+}
+
+// LockInside is Lock for a directory that is never replaced, whose parent need not be writable: a disk's mount point.
+// It makes dir.
+func LockInside(dir string) (unlock func(), err error) { return lock(dir, filepath.Join(dir, Inside)) }
+
+// lock takes dir by the file at path.
+func lock(dir, path string) (unlock func(), err error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, err
 	}
 	if err := userfile.Lockable(path); err != nil {

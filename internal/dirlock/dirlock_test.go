@@ -9,6 +9,27 @@ import (
 	"testing"
 )
 
+// A lock inside a directory needs no writable parent, excludes others, and leaves nothing.
+func TestLockInside(t *testing.T) {
+	parent := t.TempDir()
+	dir := filepath.Join(parent, "mounted")
+	if err := errors.Join(os.Mkdir(dir, 0o755), os.Chmod(parent, 0o555)); err != nil {
+		t.Fatal(err)
+	}
+	defer os.Chmod(parent, 0o755)
+	unlock, err := LockInside(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := LockInside(dir); !errors.Is(err, ErrLocked) {
+		t.Errorf("a second holder: %v", err)
+	}
+	unlock()
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
 func TestLock(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "runs", "x")
 	unlock, err := Lock(dir + "/")
