@@ -15,7 +15,6 @@ import (
 	"strings"
 
 	"github.com/degas-dns/degas/internal/atomicfile"
-	"github.com/degas-dns/degas/internal/dirlock"
 	"github.com/degas-dns/degas/internal/userfile"
 )
 
@@ -82,7 +81,7 @@ type state struct {
 // Before any stage runs, Run refuses to replace what the pipeline did not make, or what somebody has changed since,
 // unless o.Force is set.
 func Run(ctx context.Context, stages []Stage, o Options) error {
-	unlock, err := dirlock.Lock(o.State)
+	unlock, err := atomicfile.ClaimFile(o.State)
 	if err != nil {
 		return err
 	}

@@ -100,11 +100,7 @@ func (s *Store) Save(c Checkpoint) error {
 		return fmt.Errorf("save checkpoint: %w", err)
 	}
 	sum := sha256.Sum256(buf.Bytes())
-	name := fmt.Sprintf("epoch-%04d.safetensors", c.Epoch)
-	if c.Progress.Blended != nil { // beside that epoch's own, which is whole until the JSON names this one
-		name = fmt.Sprintf("epoch-%04d-blended.safetensors", c.Epoch)
-	}
-	head := checkpointJSON{Version: 1, Tensors: name, SHA256: hex.EncodeToString(sum[:]), Steps: c.State.Steps,
+	head := checkpointJSON{Version: 1, Tensors: c.tensors(), SHA256: hex.EncodeToString(sum[:]), Steps: c.State.Steps,
 		Progress: c.Progress}
 	if err := atomicfile.Write(filepath.Join(s.Dir, head.Tensors), buf.Bytes()); err != nil {
 		return err
@@ -112,12 +108,25 @@ func (s *Store) Save(c Checkpoint) error {
 	if err := atomicfile.WriteJSON(filepath.Join(s.Dir, checkpointFile), head); err != nil {
 		return err
 	}
+	return s.settle(&c)
+}
+
+// tensors is the file of the checkpoint's tensors.
+func (c *Checkpoint) tensors() string {
+	if c.Progress.Blended != nil { // beside that epoch's own, which is whole until the JSON names this one
+		return fmt.Sprintf("epoch-%04d-blended.safetensors", c.Epoch)
+	}
+	return fmt.Sprintf("epoch-%04d.safetensors", c.Epoch)
+}
+
+// settle does what comes after the checkpoint is in place: it writes the history, and removes earlier tensors.
+func (s *Store) settle(c *Checkpoint) error {
 	if s.History != "" {
 		if err := writeHistory(s.History, c.all()); err != nil {
 			return err
 		}
 	}
-	return s.prune(head.Tensors)
+	return s.prune(c.tensors())
 }
 
 func writeHistory(path string, epochs []Epoch) error {

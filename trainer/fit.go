@@ -161,10 +161,8 @@ func (f *fit) resume() error {
 	} else if err != nil {
 		return err
 	}
-	if path := f.task.Store.History; path != "" { // a kill may have come between the checkpoint and this
-		if err := writeHistory(path, c.all()); err != nil {
-			return err
-		}
+	if err := f.task.Store.settle(c); err != nil { // a kill may have come between the checkpoint and this
+		return err
 	}
 	f.progress, f.best, f.mean, f.blended = c.Progress, c.Best, c.Mean, c.Blend
 	f.progress.Stopped = f.impatient()

@@ -189,6 +189,7 @@ func (c *command) writeNames(ctx context.Context, families []synth.Family, p syn
 var tiers = []int{1_000, 5_000, 10_000, 50_000, 100_000, 500_000, 1_000_000}
 
 // writeTree writes lists as UMUDGA lays them out, each tier a prefix of the next, and benign names as its legit folder.
+// The tree appears whole or not at all. Families that an earlier call put there stay.
 func (c *command) writeTree(ctx *cli.Context, families []synth.Family, p synth.Params) error {
 	out := ctx.String("out")
 	root := filepath.Join(out, "Fully Qualified Domain Names")
@@ -200,11 +201,13 @@ func (c *command) writeTree(ctx *cli.Context, families []synth.Family, p synth.P
 	for _, r := range rows {
 		legit = append(legit, r.Name)
 	}
-	if err := writeTiers(filepath.Join(root, "legit", "list"), legit, p.Count); err != nil {
-		return err
-	}
-	err = c.eachFamily(ctx.Context, families, p, func(f synth.Family, names []string) error {
-		return writeTiers(filepath.Join(root, f.Name, "list"), names, p.Count)
+	err = atomicfile.UpdateDir(root, func(stage string) error {
+		if err := writeTiers(filepath.Join(stage, "legit", "list"), legit, p.Count); err != nil {
+			return err
+		}
+		return c.eachFamily(ctx.Context, families, p, func(f synth.Family, names []string) error {
+			return writeTiers(filepath.Join(stage, f.Name, "list"), names, p.Count)
+		})
 	})
 	if err != nil {
 		return err
@@ -227,7 +230,7 @@ func writeTiers(dir string, names []string, count int) error {
 		for _, name := range names[:min(n, len(names))] {
 			list.WriteString(name + "\n")
 		}
-		if err := atomicfile.Write(filepath.Join(dir, fmt.Sprintf("%d.txt", n)), list.Bytes()); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("%d.txt", n)), list.Bytes(), 0o644); err != nil {
 			return err
 		}
 	}

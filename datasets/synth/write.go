@@ -15,8 +15,7 @@ import (
 //	dga/<family>.txt     one name a line
 //	tunnel/<family>.txt  one name a line
 //
-// Directories are made as needed. Each file appears complete or not at all; files of the same names are
-// replaced and others left alone.
+// The tree appears whole or not at all: files of the same names are replaced, others stay.
 func WriteSample(dir string, o SampleOptions) error {
 	rows, err := Sample(o)
 	if err != nil {
@@ -38,15 +37,20 @@ func WriteSample(dir string, o SampleOptions) error {
 		}
 		files[path].WriteString(r.Name + "\n")
 	}
-	for path, text := range files {
-		path = filepath.Join(dir, path)
-		err := os.MkdirAll(filepath.Dir(path), 0o755)
-		if err == nil {
-			err = atomicfile.Write(path, text.Bytes())
+	err = atomicfile.UpdateDir(dir, func(stage string) error {
+		for path, text := range files {
+			path = filepath.Join(stage, path)
+			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+				return err
+			}
+			if err := os.WriteFile(path, text.Bytes(), 0o644); err != nil {
+				return err
+			}
 		}
-		if err != nil {
-			return fmt.Errorf("synth: write sample: %w", err)
-		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("synth: write sample: %w", err)
 	}
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/degas-dns/degas/export"
 	"github.com/degas-dns/degas/export/tfserving"
 	"github.com/degas-dns/degas/internal/atomicfile"
+	"github.com/degas-dns/degas/internal/dirlock"
 )
 
 // toStore copies e to root/NAME/VERSION. Servers that watch root see the version whole: it is written into a sibling
@@ -105,16 +106,22 @@ func retain(base string, there []storedVersion, o Options) (removed []string, er
 	if o.Keep < 1 {
 		return nil, nil
 	}
+	const work = "removed"
+	unlock, err := dirlock.Lock(filepath.Join(base, work))
+	if err != nil {
+		return nil, fmt.Errorf("published, but remove old versions: %w", err)
+	}
+	defer unlock()
+	gone, err := atomicfile.StageFor(base, work) // moved there first: a server must not find half a version
+	if err != nil {
+		return nil, fmt.Errorf("published, but remove old versions: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(gone)) }()
 	for _, v := range there[:max(0, len(there)-o.Keep)] {
 		if v.number == o.Version {
 			continue
 		}
-		gone, err := atomicfile.Stage(base) // moved there first: a server must not find half a version
-		if err == nil {
-			err = os.Rename(filepath.Join(base, v.name), filepath.Join(gone, v.name))
-			err = errors.Join(err, os.RemoveAll(gone))
-		}
-		if err != nil {
+		if err := os.Rename(filepath.Join(base, v.name), filepath.Join(gone, v.name)); err != nil {
 			return removed, fmt.Errorf("published, but remove version %s: %w", v.name, err)
 		}
 		removed = append(removed, v.name)

@@ -56,6 +56,11 @@ type Observer struct {
 // Run searches. Interrupted, it goes on when it is called again with the same Config: trainings that are done are read,
 // one that is not is resumed.
 func Run(ctx context.Context, c *Config, obs Observer) (*Result, error) {
+	unlock, err := atomicfile.Claim(c.Out)
+	if err != nil {
+		return nil, fmt.Errorf("tune: %w", err)
+	}
+	defer unlock()
 	s := &search{Config: c, obs: obs, began: time.Now(), result: &Result{Format: 1, Out: c.Out}}
 	var alive []*Outcome
 	for i := range c.Trials {
