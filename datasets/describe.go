@@ -69,9 +69,9 @@ func (c *ClassDescription) LengthQuantile(q float64) int {
 
 const mostLabels = 127 // a name has 253 bytes
 
-// Describe reads a split whole and describes it, with up to examples rows of each class.
-func Describe(ctx context.Context, dir, split string, examples int) (*Description, error) {
-	s, err := Open(ctx, dir, split)
+// Describe reads a split of m whole and describes it, with up to examples rows of each class.
+func (m *Manifest) Describe(ctx context.Context, split string, examples int) (*Description, error) {
+	s, err := m.Open(ctx, split)
 	if err != nil {
 		return nil, err
 	}
@@ -137,20 +137,21 @@ func (c *ClassDescription) fillCharacters() {
 }
 
 // Locate finds the data set that path means, and its splits: all of them for a folder, one for a split's file.
-func Locate(path string) (dir string, splits []string, err error) {
+func Locate(path string) (m *Manifest, splits []string, err error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return "", nil, fmt.Errorf("open data set: %w", err)
+		return nil, nil, fmt.Errorf("open data set: %w", err)
 	}
-	if dir = path; !info.IsDir() {
+	dir := path
+	if !info.IsDir() {
 		dir = filepath.Dir(path)
 	}
-	m, err := ReadManifest(dir)
+	m, err = ReadManifest(dir)
 	if err != nil && !info.IsDir() {
 		err = fmt.Errorf("%s: only files of a data set are understood: %w", path, err)
 	}
 	if err != nil {
-		return "", nil, err
+		return nil, nil, err
 	}
 	for _, s := range m.Splits {
 		if info.IsDir() || s.File == filepath.Base(path) {
@@ -158,7 +159,7 @@ func Locate(path string) (dir string, splits []string, err error) {
 		}
 	}
 	if info.IsDir() || len(splits) > 0 {
-		return dir, splits, nil
+		return m, splits, nil
 	}
-	return "", nil, fmt.Errorf("open data set: %s is no split of %s", path, filepath.Join(dir, ManifestName))
+	return nil, nil, fmt.Errorf("open data set: %s is no split of %s", path, filepath.Join(dir, ManifestName))
 }

@@ -58,6 +58,8 @@ type Manifest struct {
 	// Splits are the files, in the order train, validation, test.
 	Splits []SplitReport `json:"splits"`
 	Leaks  LeakReport    `json:"leak_check"`
+
+	dir string // that it was read from
 }
 
 // ManifestOptions are the options that decide what the data set holds. Memory, workers and compression do not.
@@ -175,6 +177,9 @@ type LeakReport struct {
 	HeldOut int64 `json:"held_out_outside_test"`
 }
 
+// Dir is the directory that m was read from.
+func (m *Manifest) Dir() string { return m.dir }
+
 // Split finds a split's report by name; nil when there is none.
 func (m *Manifest) Split(name string) *SplitReport {
 	if i := slices.IndexFunc(m.Splits, func(s SplitReport) bool { return s.Name == name }); i >= 0 {
@@ -183,8 +188,9 @@ func (m *Manifest) Split(name string) *SplitReport {
 	return nil
 }
 
-// ReadManifest reads dataset.json in dir. The error names the file and what to do. If a process was killed while it put
-// a new version in its place, ReadManifest finishes that first.
+// ReadManifest reads dataset.json in dir. The splits that the manifest opens are of the same version of the data set.
+// The error names the file and what to do. If a process was killed while it put a new version in its place,
+// ReadManifest finishes that first.
 func ReadManifest(dir string) (*Manifest, error) {
 	if err := finish(dir); err != nil {
 		return nil, fmt.Errorf("open data set: finish what a killed process-data began: %w", err)
@@ -197,7 +203,7 @@ func ReadManifest(dir string) (*Manifest, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open data set: %w", err)
 	}
-	m := &Manifest{}
+	m := &Manifest{dir: dir}
 	if err := json.Unmarshal(data, m); err != nil {
 		return nil, fmt.Errorf("open data set: %s: %w. Try: degas process-data", path, err)
 	}

@@ -2,8 +2,11 @@ package datasets
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"iter"
 	"os"
@@ -17,6 +20,7 @@ import (
 	"github.com/apache/arrow/go/v15/arrow/ipc"
 
 	"github.com/degas-dns/degas/internal/unpack"
+	"github.com/degas-dns/degas/internal/userfile"
 )
 
 // Split streams one split of a processed data set.
@@ -38,15 +42,25 @@ type Batch struct {
 	Source []int16 // index into Split.Sources
 }
 
-// Open opens a split ("train", "validation" or "test") of the data set in dir. Before anything parses the file, Open
-// reads all of it and compares its SHA-256 with dataset.json: one flipped byte in an Arrow file can end the process.
-// Errors name the file and the reason, and say to run degas process-data where that helps.
+// ErrReplaced is the error of a split whose data set another process has replaced since its manifest was read.
+var ErrReplaced = errors.New("another process has replaced the data set since this one began to read it")
+
+// Open opens a split of the data set in dir, see Manifest.Open. Who reads more than one split, or the manifest too,
+// calls ReadManifest once and opens them by it.
 func Open(ctx context.Context, dir, split string) (*Split, error) {
 	m, err := ReadManifest(dir)
 	if err != nil {
 		return nil, err
 	}
-	report := m.Split(split)
+	return m.Open(ctx, split)
+}
+
+// Open opens a split ("train", "validation" or "test") of the data set that m was read from. Before anything parses the
+// file, Open reads all of it and compares its SHA-256 with m: one flipped byte in an Arrow file can end the process.
+// Errors name the file and the reason, and say to run degas process-data where that helps. The error wraps ErrReplaced
+// if the data set is another one by now. A split that is open stays what it is.
+func (m *Manifest) Open(ctx context.Context, split string) (*Split, error) {
+	dir, report := m.dir, m.Split(split)
 	if report == nil {
 		return nil, fmt.Errorf("open data set %s: no split %q, there are: %s", dir, split, strings.Join(splitNames[:], ", "))
 	}
@@ -55,28 +69,46 @@ func Open(ctx context.Context, dir, split string) (*Split, error) {
 	}
 	path := filepath.Join(dir, report.File)
 	s, err := openVerified(ctx, path, *report)
-	if err != nil {
-		return nil, fmt.Errorf("open split: %w. Try: degas process-data", err)
+	if err == nil {
+		return s, nil
 	}
-	return s, nil
+	if now, nowErr := ReadManifest(dir); nowErr == nil && ctx.Err() == nil {
+		if r := now.Split(split); r == nil || r.SHA256 != report.SHA256 {
+			return nil, fmt.Errorf("open %s: %w. Try: the same command again", path, ErrReplaced)
+		}
+	}
+	return nil, fmt.Errorf("open split: %w. Try: degas process-data", err)
 }
 
 func openVerified(ctx context.Context, path string, report SplitReport) (*Split, error) {
-	info, err := os.Stat(path)
+	f, err := userfile.Open(path)
 	if err != nil {
 		return nil, err
+	}
+	if err := verify(ctx, f, report); err != nil { // what is verified is what is read, whatever comes to be at path
+		f.Close()
+		return nil, err
+	}
+	return newSplit(f, report)
+}
+
+// verify compares a file with its entry in dataset.json.
+func verify(ctx context.Context, f *os.File, report SplitReport) error {
+	info, err := f.Stat()
+	if err != nil {
+		return err
 	}
 	if info.Size() != report.Bytes {
-		return nil, fmt.Errorf("%s has %d bytes, %s says %d", path, info.Size(), ManifestName, report.Bytes)
+		return fmt.Errorf("%s has %d bytes, %s says %d", f.Name(), info.Size(), ManifestName, report.Bytes)
 	}
-	sum, _, err := unpack.SHA256(ctx, path)
-	if err != nil {
-		return nil, err
+	h := sha256.New()
+	if _, err := io.Copy(h, unpack.Watch(ctx, f, nil)); err != nil {
+		return err
 	}
-	if sum != report.SHA256 {
-		return nil, fmt.Errorf("%s is damaged: its SHA-256 is %s, %s says %s", path, sum, ManifestName, report.SHA256)
+	if sum := hex.EncodeToString(h.Sum(nil)); sum != report.SHA256 {
+		return fmt.Errorf("%s is damaged: its SHA-256 is %s, %s says %s", f.Name(), sum, ManifestName, report.SHA256)
 	}
-	return OpenWritten(path, report)
+	return nil
 }
 
 // OpenWritten opens a file that this process wrote a moment ago, without verifying it. report is its SplitWriter's.
@@ -85,6 +117,12 @@ func OpenWritten(path string, report SplitReport) (*Split, error) {
 	if err != nil {
 		return nil, err
 	}
+	return newSplit(f, report)
+}
+
+// newSplit reads the schema of f, which it closes if that fails.
+func newSplit(f *os.File, report SplitReport) (*Split, error) {
+	path := f.Name()
 	s := &Split{f: f, path: path, report: report}
 	if err := s.readSchema(); err != nil {
 		f.Close()

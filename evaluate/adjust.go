@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/evaluate/metrics"
 	"github.com/degas-dns/degas/evaluate/rundir"
 	"github.com/degas-dns/degas/internal/atomicfile"
@@ -97,8 +98,11 @@ func loadForTuning(ctx context.Context, o RunOptions) (*tuning, error) {
 	run, err := rundir.Open(o.RunDir)
 	var s *metrics.Sample
 	if err == nil {
+		var data *datasets.Manifest
 		o = o.complete(run, "validation")
-		_, s, err = score(ctx, run, o)
+		if data, err = datasets.ReadManifest(o.Data); err == nil {
+			_, s, err = score(ctx, run, data, o)
+		}
 	}
 	if err != nil {
 		unlock()

@@ -13,7 +13,7 @@ func (e evaluation) baselines(ctx context.Context) ([]metrics.Baseline, error) {
 	if e.Metrics.ROCAUC.Missing() {
 		return nil, nil // nothing to compare by
 	}
-	names, malicious, err := trainingNames(ctx, e.DataDir)
+	names, malicious, err := trainingNames(ctx, e.Data)
 	if err != nil {
 		return nil, err
 	}
@@ -37,8 +37,8 @@ func (e evaluation) baselines(ctx context.Context) ([]metrics.Baseline, error) {
 }
 
 // trainingNames reads the training split.
-func trainingNames(ctx context.Context, data string) (names []string, malicious []bool, _ error) {
-	split, err := datasets.Open(ctx, data, "train")
+func trainingNames(ctx context.Context, data *datasets.Manifest) (names []string, malicious []bool, _ error) {
+	split, err := data.Open(ctx, "train")
 	if err != nil {
 		return nil, nil, err
 	}

@@ -18,12 +18,21 @@ func Compare(ctx context.Context, runs []string, o RunOptions) (*metrics.Compari
 	}
 	out := o.Out // "" writes nothing
 	var scored []metrics.Compared
+	var data *datasets.Manifest // all runs are measured on one version of it
 	for _, dir := range runs {
-		c, completed, err := compared(ctx, dir, o)
+		run, err := rundir.Open(dir)
+		if err == nil && data == nil {
+			o = o.complete(run, "test")
+			data, err = datasets.ReadManifest(o.Data)
+		}
+		var c metrics.Compared
+		if err == nil {
+			c, err = compared(ctx, run, data, o)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("compare %s: %w", dir, err)
 		}
-		scored, o = append(scored, c), completed
+		scored = append(scored, c)
 	}
 	c, err := metrics.Compare(ctx, o.Data, o.Split, scored)
 	if err != nil || out == "" {
@@ -32,21 +41,13 @@ func Compare(ctx context.Context, runs []string, o RunOptions) (*metrics.Compari
 	return c, report.WriteComparison(out, c)
 }
 
-// compared scores the options' split with the run in dir. It also returns the options, in which the run fills in what
-// they leave open.
-func compared(ctx context.Context, dir string, o RunOptions) (c metrics.Compared, _ RunOptions, err error) {
-	run, err := rundir.Open(dir)
-	if err != nil {
-		return c, o, err
-	}
-	o = o.complete(run, "test")
-	data, err := datasets.ReadManifest(o.Data)
-	if err != nil {
-		return c, o, err
-	}
-	_, s, err := score(ctx, run, o)
+// compared scores the options' split of data with run.
+func compared(
+	ctx context.Context, run *rundir.Run, data *datasets.Manifest, o RunOptions,
+) (metrics.Compared, error) {
+	_, s, err := score(ctx, run, data, o)
 	return metrics.Compared{
-		Run: dir, Parameters: run.Model.Weights.Size(), Threshold: run.Model.Threshold, Sample: s,
+		Run: run.Dir, Parameters: run.Model.Weights.Size(), Threshold: run.Model.Threshold, Sample: s,
 		Foreign: run.Model.Dataset != data.Fingerprint || run.BeganElsewhere(data.Fingerprint),
-	}, o, err
+	}, err
 }

@@ -105,7 +105,7 @@ func load(o RunOptions) (e evaluation, err error) {
 
 // measure scores the split and computes its numbers.
 func (e evaluation) measure(ctx context.Context) (_ evaluation, err error) {
-	if e.classifier, e.Sample, err = score(ctx, e.Run, e.options); err != nil {
+	if e.classifier, e.Sample, err = score(ctx, e.Run, e.Data, e.options); err != nil {
 		return e, err
 	}
 	if e.Metrics, err = metrics.Measure(ctx, e.Sample, e.Run.Model.Threshold, e.Run.Seed()); err != nil {
@@ -133,13 +133,15 @@ func (e evaluation) explain(ctx context.Context) (_ evaluation, err error) {
 	return e, nil
 }
 
-// score scores the options' split with the run's model.
-func score(ctx context.Context, run *rundir.Run, o RunOptions) (*model.Classifier, *metrics.Sample, error) {
+// score scores the options' split of data with the run's model.
+func score(
+	ctx context.Context, run *rundir.Run, data *datasets.Manifest, o RunOptions,
+) (*model.Classifier, *metrics.Sample, error) {
 	c, err := model.NewClassifier(run.Model)
 	if err != nil {
 		return nil, nil, err
 	}
-	split, err := datasets.Open(ctx, o.Data, o.Split)
+	split, err := data.Open(ctx, o.Split)
 	if err != nil {
 		return nil, nil, err
 	}

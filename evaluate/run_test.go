@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/datasets/prepare"
 	"github.com/degas-dns/degas/evaluate"
 	"github.com/degas-dns/degas/model"
@@ -245,6 +246,41 @@ func TestRunKeepsWhatOthersWrote(t *testing.T) {
 		}
 		if _, err := os.Stat(notes); (err == nil) != (tc.before != "") {
 			t.Errorf("notes: %v", err)
+		}
+	}
+}
+
+// The data set is another one by the time that Run reads the training names, or Compare the second run: no numbers of a
+// mixture.
+func TestDataReplacedMeanwhile(t *testing.T) {
+	for name, measure := range map[string]func(run string, o evaluate.RunOptions) error{
+		"evaluate": func(run string, o evaluate.RunOptions) error {
+			o.RunDir, o.Baselines = run, true
+			_, err := evaluate.Run(t.Context(), o)
+			return err
+		},
+		"compare": func(run string, o evaluate.RunOptions) error {
+			_, err := evaluate.Compare(t.Context(), []string{run, run}, o)
+			return err
+		},
+	} {
+		run, data := newRun(t, 3, "binary")
+		replaced := false
+		o := evaluate.RunOptions{Out: filepath.Join(t.TempDir(), "out"), Progress: func(_, _ int64) {
+			if !replaced {
+				replaced = true
+				again := prepare.Options{Seed: 2, Test: 0.4}
+				if _, err := prepare.Run(t.Context(), filepath.Join(data, "..", "raw"), data, again); err != nil {
+					t.Error(err)
+				}
+			}
+		}}
+		err := measure(run, o)
+		if !replaced || !errors.Is(err, datasets.ErrReplaced) {
+			t.Errorf("%s: error %v (replaced: %t)", name, err, replaced)
+		}
+		if _, err := os.Stat(o.Out); err == nil {
+			t.Errorf("%s: wrote its output all the same", name)
 		}
 	}
 }

@@ -86,11 +86,15 @@ func Train(ctx context.Context, r Request, obs Observer) (*Summary, error) {
 		return nil, err
 	}
 	defer unlock()
-	cfg, err := r.config()
+	data, err := datasets.ReadManifest(r.Config.Data)
 	if err != nil {
 		return nil, err
 	}
-	task, err := cfg.task(ctx)
+	cfg, err := r.config(data)
+	if err != nil {
+		return nil, err
+	}
+	task, err := cfg.task(ctx, data)
 	if err != nil {
 		return nil, err
 	}
@@ -146,7 +150,7 @@ func fitRun(ctx context.Context, dir string, cfg *Config, task *Task, obs Observ
 func save(m *model.Model, dir string) error {
 	old, err := model.Load(dir)
 	if err == nil && old.Epoch == m.Epoch {
-		return nil
+		return atomicfile.Tidy(dir) // a process may have been killed after it put this model in its place
 	}
 	if err == nil && (old.Threshold != m.Threshold || old.Temperature != 0) {
 		slog.Warn("the model was trained further: its threshold and calibration are to be chosen again", "model", dir)
@@ -181,8 +185,8 @@ func recorded(obs Observer, events *tensorboard.Writer) Observer {
 	return obs
 }
 
-// config is the run's configuration: the request's for a new run, the directory's for a resumed one.
-func (r *Request) config() (*Config, error) {
+// config is the run's configuration, to train on data: the request's for a new run, the directory's for a resumed one.
+func (r *Request) config(data *datasets.Manifest) (*Config, error) {
 	asked := r.Config
 	asked.spec = r.Spec
 	if err := asked.Options.Resolve(); err != nil {
@@ -192,11 +196,7 @@ func (r *Request) config() (*Config, error) {
 		return nil, fmt.Errorf("invent %g, blend %g: an invented name has no family. Try: --invent 0 --blend 0, "+
 			"or another --target", o.Invent, o.Blend)
 	}
-	m, err := datasets.ReadManifest(asked.Data)
-	if err != nil {
-		return nil, err
-	}
-	asked.Version, asked.Fingerprint = 1, m.Fingerprint
+	asked.Version, asked.Fingerprint = 1, data.Fingerprint
 	asked.Machine = fmt.Sprintf("%s/%s, %d cores, %s", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version())
 	old, err := ReadConfig(r.Dir)
 	switch {
@@ -335,8 +335,8 @@ func Import(dir string, m *model.Model, target, from, data, version string) erro
 	return c.write(dir)
 }
 
-// task reads the data and builds what Fit needs.
-func (c *Config) task(ctx context.Context) (*Task, error) {
+// task reads data and builds what Fit needs.
+func (c *Config) task(ctx context.Context, data *datasets.Manifest) (*Task, error) {
 	begin, err := c.begin()
 	if err != nil {
 		return nil, err
@@ -346,11 +346,16 @@ func (c *Config) task(ctx context.Context) (*Task, error) {
 	if err != nil {
 		return nil, err
 	}
-	train, err := datasets.Open(ctx, c.Data, "train")
+	train, err := data.Open(ctx, "train")
 	if err != nil {
 		return nil, err
 	}
 	defer train.Close()
+	validation, err := data.Open(ctx, "validation") // now, while it is likely to be there
+	if err != nil {
+		return nil, err
+	}
+	defer validation.Close()
 	labels, err := Labels(ctx, train, c.Target)
 	if err != nil {
 		return nil, err
@@ -370,11 +375,6 @@ func (c *Config) task(ctx context.Context) (*Task, error) {
 		return nil, fmt.Errorf("all training names of %s are %s: there is nothing to tell apart. "+
 			"Try: degas process-data with more data", c.Data, labels[n])
 	}
-	validation, err := datasets.Open(ctx, c.Data, "validation")
-	if err != nil {
-		return nil, err
-	}
-	defer validation.Close()
 	if t.Validation, err = ReadSet(ctx, validation, c.Target, labels, 0, 0); err != nil {
 		return nil, fmt.Errorf("read validation names: %w", err)
 	}

@@ -8,7 +8,6 @@ import (
 
 	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/datasets/convert"
-	"github.com/degas-dns/degas/internal/atomicfile"
 	"github.com/degas-dns/degas/internal/printable"
 )
 
@@ -38,32 +37,31 @@ type converted struct {
 
 func (c *command) convertAction(ctx *cli.Context) error {
 	in, out := ctx.Args().Get(0), ctx.Args().Get(1)
-	dir, splits, err := datasets.Locate(in)
+	m, splits, err := datasets.Locate(in)
 	if err != nil {
 		return err
 	}
-	format, err := convertFormat(ctx.String("format"), out, dir != in)
+	toFile := m.Dir() != in
+	format, err := convertFormat(ctx.String("format"), out, toFile)
 	if err != nil {
 		return usageError{err}
 	}
-	if dir == in {
-		unlock, err := atomicfile.Claim(out)
-		if err != nil {
-			return fmt.Errorf("convert %s: %w", in, err)
-		}
-		defer unlock()
+	rows := make([]int64, 1)
+	if toFile {
+		rows[0], err = format.WriteFile(ctx.Context, m, splits[0], out)
+	} else {
+		rows, err = format.Write(ctx.Context, m, splits, out)
+	}
+	if err != nil {
+		return fmt.Errorf("convert %s: %w", in, err)
 	}
 	var done []converted
-	for _, split := range splits {
+	for i, n := range rows {
 		path := out
-		if dir == in {
-			path = format.File(out, split)
+		if !toFile {
+			path = format.File(out, splits[i])
 		}
-		rows, err := format.Write(ctx.Context, dir, split, path)
-		if err != nil {
-			return err
-		}
-		done = append(done, converted{split, path, rows})
+		done = append(done, converted{splits[i], path, n})
 	}
 	if ctx.Bool("json") {
 		return c.printJSON(done)

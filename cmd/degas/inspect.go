@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"fmt"
 	"io"
 	"maps"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/datasets/plots"
+	"github.com/degas-dns/degas/internal/atomicfile"
 	"github.com/degas-dns/degas/internal/printable"
 )
 
@@ -46,17 +48,13 @@ func (c *command) inspectAction(ctx *cli.Context) error {
 	if picture != "" && !strings.EqualFold(filepath.Ext(picture), ".png") {
 		return usagef("plot %s: only .png is written", picture)
 	}
-	dir, splits, err := datasets.Locate(argument(ctx, 0, "data/processed"))
-	if err != nil {
-		return err
-	}
-	m, err := datasets.ReadManifest(dir)
+	m, splits, err := datasets.Locate(argument(ctx, 0, "data/processed"))
 	if err != nil {
 		return err
 	}
 	var found []*datasets.Description
 	for _, split := range splits {
-		d, err := datasets.Describe(ctx.Context, dir, split, ctx.Int("samples"))
+		d, err := m.Describe(ctx.Context, split, ctx.Int("samples"))
 		if err != nil {
 			return err
 		}
@@ -65,7 +63,7 @@ func (c *command) inspectAction(ctx *cli.Context) error {
 	if ctx.Bool("json") {
 		err = c.printJSON(map[string]any{"dataset": m, "splits": found})
 	} else {
-		err = printDescriptions(c.out, dir, m, found, ctx.Int("families"))
+		err = printDescriptions(c.out, m, found, ctx.Int("families"))
 	}
 	if err != nil || picture == "" {
 		return err
@@ -85,7 +83,7 @@ func (c *command) drawSplits(found []*datasets.Description, picture string) erro
 			ext := filepath.Ext(picture)
 			path = strings.TrimSuffix(picture, ext) + "-" + d.Split.Name + ext
 		}
-		if err := plots.Write(d, path); err != nil {
+		if err := drawSplit(d, path); err != nil {
 			return err
 		}
 		printable.Fprintf(c.err, "picture     %s\n", path)
@@ -93,9 +91,18 @@ func (c *command) drawSplits(found []*datasets.Description, picture string) erro
 	return nil
 }
 
-func printDescriptions(out io.Writer, dir string, m *datasets.Manifest, found []*datasets.Description, most int) error {
+func drawSplit(d *datasets.Description, path string) error {
+	unlock, err := atomicfile.ClaimFile(path)
+	if err != nil {
+		return fmt.Errorf("draw %s: %w", d.Split.Name, err)
+	}
+	defer unlock()
+	return plots.Write(d, path)
+}
+
+func printDescriptions(out io.Writer, m *datasets.Manifest, found []*datasets.Description, most int) error {
 	w := tabwriter.NewWriter(out, 2, 0, 2, ' ', 0)
-	printable.Fprintf(w, "data set\t%s\n", dir)
+	printable.Fprintf(w, "data set\t%s\n", m.Dir())
 	printable.Fprintf(w, "fingerprint\t%s\n", m.Fingerprint)
 	printable.Fprintf(w, "split by\t%s, seed %d\n", m.Options.Split, m.Options.Seed)
 	if len(m.Options.HoldoutFamilies) > 0 {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -54,17 +55,57 @@ func ForFile(path string) (Format, bool) {
 	return Format{}, false
 }
 
-// Write writes the split of the data set in dir to the file path, which appears whole or not at all, and returns the
-// number of rows.
-func (f Format) Write(ctx context.Context, dir, split, path string) (rows int64, err error) {
-	s, err := datasets.Open(ctx, dir, split)
+// Write writes the splits of a data set into the folder out, as File names them. All are written before the first is in
+// its place: what fails or is stopped earlier leaves what was there. Other files stay. Two calls into one folder
+// exclude each other.
+func (f Format) Write(
+	ctx context.Context, m *datasets.Manifest, splits []string, out string,
+) (rows []int64, err error) {
+	unlock, err := atomicfile.Claim(out)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	stage, err := atomicfile.StageFor(out, "convert")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(stage)
+	for _, split := range splits {
+		n, err := f.writeFile(ctx, m, split, f.File(stage, split))
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, n)
+	}
+	for _, split := range splits {
+		if err := atomicfile.Rename(f.File(stage, split), f.File(out, split)); err != nil {
+			return nil, err
+		}
+	}
+	return rows, nil
+}
+
+// WriteFile writes a split of a data set to the file path, which appears whole or not at all, and returns the number of
+// rows.
+func (f Format) WriteFile(ctx context.Context, m *datasets.Manifest, split, path string) (rows int64, err error) {
+	unlock, err := atomicfile.ClaimFile(path)
+	if err != nil {
+		return 0, err
+	}
+	defer unlock()
+	return f.writeFile(ctx, m, split, path)
+}
+
+func (f Format) writeFile(ctx context.Context, m *datasets.Manifest, split, path string) (rows int64, err error) {
+	s, err := m.Open(ctx, split)
 	if err != nil {
 		return 0, err
 	}
 	defer s.Close()
 	err = atomicfile.WriteFunc(path, func(w io.Writer) error { return f.write(ctx, s, w) })
 	if err != nil {
-		return 0, fmt.Errorf("convert %s of %s: %w", split, dir, err)
+		return 0, fmt.Errorf("%s: %w", split, err)
 	}
 	return s.Rows(), nil
 }

@@ -1,8 +1,10 @@
 package convert
 
 import (
+	"bytes"
 	"context"
 	"encoding/csv"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -105,7 +107,7 @@ func TestFormatsHoldTheRows(t *testing.T) {
 		t.Run(f.Name, func(t *testing.T) {
 			out := t.TempDir()
 			path := f.File(out, "test")
-			rows, err := f.Write(t.Context(), dir, "test", path)
+			rows, err := f.WriteFile(t.Context(), manifest(t, dir), "test", path)
 			if err != nil || rows != int64(len(want)) {
 				t.Fatalf("%d rows, %v", rows, err)
 			}
@@ -137,14 +139,59 @@ func TestWriteLeavesNothingBehind(t *testing.T) {
 	out := t.TempDir()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
+	m := manifest(t, dir)
 	for _, f := range Formats() {
-		if _, err := f.Write(ctx, dir, "test", f.File(out, "test")); err == nil {
+		if _, err := f.WriteFile(ctx, m, "test", f.File(out, "test")); err == nil {
+			t.Errorf("%s: no error after the context ended", f.Name)
+		}
+		if _, err := f.Write(ctx, m, datasets.SplitNames(), out); err == nil {
 			t.Errorf("%s: no error after the context ended", f.Name)
 		}
 	}
 	if left, _ := os.ReadDir(out); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
 	}
+}
+
+// A folder gets the splits of one data set: if another takes its place meanwhile, none of them.
+func TestWriteOneVersion(t *testing.T) {
+	dir, _ := dataSet(t)
+	f, out := Formats()[0], t.TempDir()
+	old := manifest(t, dir)
+	if _, err := f.Write(t.Context(), old, datasets.SplitNames(), out); err != nil {
+		t.Fatal(err)
+	}
+	before, err := os.ReadFile(f.File(out, "test"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := filepath.Join(t.TempDir(), "dga.txt")
+	if err := os.WriteFile(list, []byte("a.com\nb.com\nc.com\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	o := prepare.Options{Validation: -1, Test: 0.999999}
+	if _, err := prepare.Run(t.Context(), list, dir, o); err != nil {
+		t.Fatal(err)
+	}
+	_, err = f.Write(t.Context(), old, datasets.SplitNames(), out)
+	if !errors.Is(err, datasets.ErrReplaced) {
+		t.Errorf("error %v", err)
+	}
+	if after, err := os.ReadFile(f.File(out, "test")); err != nil || !bytes.Equal(before, after) {
+		t.Errorf("the earlier file has changed: %v", err)
+	}
+	if left, _ := os.ReadDir(out); len(left) != len(datasets.SplitNames()) {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+func manifest(t *testing.T, dir string) *datasets.Manifest {
+	t.Helper()
+	m, err := datasets.ReadManifest(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
 }
 
 func TestQuote(t *testing.T) {

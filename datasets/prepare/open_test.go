@@ -178,3 +178,41 @@ func TestKilledPlacing(t *testing.T) {
 		}
 	}
 }
+
+// A manifest opens splits of its own version alone. A split that is open stays what it is.
+func TestOpenOneVersion(t *testing.T) {
+	in, out := sampleTree(t), t.TempDir()
+	mustProcess(t, in, out, Options{Seed: 1})
+	old, err := datasets.ReadManifest(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := splitRows(t, out, "train")
+	train, err := old.Open(t.Context(), "train")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer train.Close()
+	for what, o := range map[string]Options{"another seed": {Seed: 2}, "compressed": {Seed: 1, Compression: "zstd"}} {
+		mustProcess(t, in, out, o)
+		_, err := old.Open(t.Context(), "validation")
+		if !errors.Is(err, datasets.ErrReplaced) || !strings.Contains(err.Error(), "Try: the same command again") {
+			t.Errorf("%s: error %v", what, err)
+		}
+	}
+	rows := 0
+	for b, err := range train.Batches(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range b.Names {
+			if name != want[rows].Name {
+				t.Fatalf("row %d is %s, want %s", rows, name, want[rows].Name)
+			}
+			rows++
+		}
+	}
+	if rows != len(want) {
+		t.Errorf("%d rows, want %d", rows, len(want))
+	}
+}

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -16,6 +15,7 @@ import (
 	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/evaluate/baseline"
 	"github.com/degas-dns/degas/evaluate/metrics"
+	"github.com/degas-dns/degas/internal/atomicfile"
 	"github.com/degas-dns/degas/model"
 	"github.com/degas-dns/degas/trainer"
 )
@@ -98,9 +98,11 @@ func (r *runner) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(r.dir(), 0o755); err != nil {
+	unlock, err := atomicfile.Claim(r.dir())
+	if err != nil {
 		return err
 	}
+	defer unlock()
 	done, err := r.resume(key)
 	if err != nil {
 		return err
@@ -151,11 +153,11 @@ func prepare(ctx context.Context, o Options) (*runner, error) {
 	if r.engine, err = trainer.Engines.Lookup(c.Engine); err != nil {
 		return nil, err
 	}
-	if r.rows, err = readRows(ctx, r.Data, o.Names); err != nil {
-		return nil, err
-	}
 	manifest, err := datasets.ReadManifest(r.Data)
 	if err != nil {
+		return nil, err
+	}
+	if r.rows, err = readRows(ctx, manifest, o.Names); err != nil {
 		return nil, err
 	}
 	r.result = &metrics.Generalisation{

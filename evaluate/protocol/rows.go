@@ -23,7 +23,7 @@ type row struct {
 
 // readRows reads all splits. Of each, at most limit rows are expected to stay (0: all): which ones depends on their
 // registered domains alone.
-func readRows(ctx context.Context, data string, limit int) ([]row, error) {
+func readRows(ctx context.Context, data *datasets.Manifest, limit int) ([]row, error) {
 	var out []row
 	for _, name := range []string{"train", "validation", "test"} {
 		rows, err := readSplit(ctx, data, name, limit)
@@ -35,8 +35,8 @@ func readRows(ctx context.Context, data string, limit int) ([]row, error) {
 	return out, nil
 }
 
-func readSplit(ctx context.Context, data, name string, limit int) (out []row, _ error) {
-	split, err := datasets.Open(ctx, data, name)
+func readSplit(ctx context.Context, data *datasets.Manifest, name string, limit int) (out []row, _ error) {
+	split, err := data.Open(ctx, name)
 	if err != nil {
 		return nil, err
 	}

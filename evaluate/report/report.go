@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -71,15 +72,20 @@ func Write(dir string, e *Evaluation) error {
 		}))
 }
 
-// WriteComparison writes compare.json and roc.png to dir, which it makes.
+// WriteComparison makes dir a directory of compare.json and roc.png. It refuses one that holds anything else.
 func WriteComparison(dir string, c *metrics.Comparison) error {
-	unlock, err := atomicfile.Claim(dir)
-	if err != nil {
-		return err
+	const numbers, picture = "compare.json", "roc.png"
+	err := atomicfile.HoldsOnly(dir, numbers, picture)
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		err = atomicfile.ReplaceDir(dir, func(stage string) error {
+			return errors.Join(atomicfile.WriteJSON(filepath.Join(stage, numbers), c),
+				drawCurves(c).save(filepath.Join(stage, picture)))
+		})
 	}
-	defer unlock()
-	return errors.Join(
-		atomicfile.WriteJSON(filepath.Join(dir, "compare.json"), c), drawCurves(c).save(filepath.Join(dir, "roc.png")))
+	if err != nil {
+		return fmt.Errorf("write the comparison to %s: %w", dir, err)
+	}
+	return nil
 }
 
 // picture is a plot as the page embeds it.
