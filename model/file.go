@@ -49,42 +49,72 @@ const maxSpecBytes = 4 << 20
 type modelJSON struct {
 	FormatVersion int `json:"format_version"`
 	Parameters    int `json:"parameters"`
+	// WeightsSHA256 is of WeightsFile, "" in files of the first builds: the two files belong together.
+	WeightsSHA256 string `json:"weights_sha256,omitempty"`
 	*Model
 }
 
+// afterSpec is called between the two files that Load reads. A test replaces the model then.
+var afterSpec = func() {}
+
 // Load reads the model in dir and checks the weights against the Spec. The error names the file at fault. It wraps
-// ErrNoModel if dir has no SpecFile.
+// ErrNoModel if dir has no SpecFile. If another process replaces the model meanwhile, Load gives the old one, the new
+// one or an error, but never the weights of one with the description of the other.
 func Load(dir string) (*Model, error) {
 	path := filepath.Join(dir, SpecFile)
-	data, err := userfile.Read(path, maxSpecBytes)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("%s %w: %w", dir, ErrNoModel, err)
-	} else if err != nil {
-		return nil, err
+	for range 3 {
+		spec, err := userfile.Read(path, maxSpecBytes)
+		if errors.Is(err, os.ErrNotExist) {
+			return nil, fmt.Errorf("%s %w: %w", dir, ErrNoModel, err)
+		} else if err != nil {
+			return nil, err
+		}
+		file, err := parse(spec)
+		if err != nil {
+			return nil, fmt.Errorf("read %s: %w", path, err)
+		}
+		afterSpec()
+		err = file.loadWeights(filepath.Join(dir, WeightsFile))
+		if after, readErr := userfile.Read(path, maxSpecBytes); readErr == nil && bytes.Equal(spec, after) {
+			if err != nil {
+				return nil, err
+			}
+			return file.Model, nil
+		}
 	}
-	m, err := parse(data)
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", path, err)
-	}
-	path = filepath.Join(dir, WeightsFile)
+	return nil, fmt.Errorf("read the model in %s: another process replaces it again and again. Try: again later", dir)
+}
+
+// loadWeights reads the weights at path, which must be those that the description is of.
+func (m *modelJSON) loadWeights(path string) error {
 	params, err := m.Spec.Params()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	limit := int64(maxHeader)
 	for _, p := range params {
 		limit += 4 * int64(p.Size())
 	}
-	if data, err = userfile.Bytes(path, limit); err != nil {
-		return nil, err
+	data, err := userfile.Bytes(path, limit)
+	if err != nil {
+		return err
 	}
-	if m.Weights, err = ReadWeights(data); err != nil {
-		return nil, fmt.Errorf("read %s: %w", path, err)
+	if sum := hexSum(data); m.WeightsSHA256 != "" && sum != m.WeightsSHA256 {
+		return fmt.Errorf("read %s: its SHA-256 is %.12s…, %s says %.12s…: it is damaged, or of another model", path,
+			sum, SpecFile, m.WeightsSHA256)
 	}
-	if err := m.Weights.Check(&m.Spec); err != nil {
-		return nil, fmt.Errorf("read %s: %w", path, err)
+	if m.Weights, err = ReadWeights(data); err == nil {
+		err = m.Weights.Check(&m.Spec)
 	}
-	return m, nil
+	if err != nil {
+		return fmt.Errorf("read %s: %w", path, err)
+	}
+	return nil
+}
+
+func hexSum(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
 }
 
 // LoadAny reads the model in dir, a version directory, or in dir/model, if dir is a run. If one of the two holds a
@@ -100,10 +130,10 @@ func LoadAny(dir string) (*Model, error) {
 	return nil, err
 }
 
-func parse(data []byte) (*Model, error) {
+func parse(data []byte) (*modelJSON, error) {
 	m := &Model{}
-	file := modelJSON{Model: m}
-	if err := json.Unmarshal(data, &file); err != nil {
+	file := &modelJSON{Model: m}
+	if err := json.Unmarshal(data, file); err != nil {
 		return nil, err
 	}
 	if file.FormatVersion != SpecVersion {
@@ -112,7 +142,7 @@ func parse(data []byte) (*Model, error) {
 	if m.Threshold <= 0 || m.Threshold >= 1 {
 		return nil, fmt.Errorf("threshold %g is not between 0 and 1", m.Threshold)
 	}
-	return m, m.Spec.Validate()
+	return file, m.Spec.Validate()
 }
 
 // Files returns the contents of SpecFile and WeightsFile. Equal models give equal bytes.
@@ -120,11 +150,12 @@ func (m *Model) Files() (spec, weights []byte, err error) {
 	if err := m.Weights.Check(&m.Spec); err != nil {
 		return nil, nil, err
 	}
-	if spec, err = json.MarshalIndent(modelJSON{SpecVersion, m.Weights.Size(), m}, "", "  "); err != nil {
-		return nil, nil, err
-	}
 	var buf bytes.Buffer
 	if _, err := m.Weights.WriteTo(&buf); err != nil {
+		return nil, nil, err
+	}
+	file := modelJSON{SpecVersion, m.Weights.Size(), hexSum(buf.Bytes()), m}
+	if spec, err = json.MarshalIndent(file, "", "  "); err != nil {
 		return nil, nil, err
 	}
 	return append(spec, '\n'), buf.Bytes(), nil
@@ -136,8 +167,7 @@ func (m *Model) Digest() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	sum := sha256.Sum256(append(spec, weights...))
-	return hex.EncodeToString(sum[:]), nil
+	return hexSum(append(spec, weights...)), nil
 }
 
 // Save makes dir the model's directory, in one step: a reader finds the old model or the new one. It refuses a

@@ -375,3 +375,58 @@ func TestInitialHardSigmoid(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A model that another process replaces while it is read is read as the one or the other.
+func TestLoadWhileReplaced(t *testing.T) {
+	rng := rand.New(rand.NewPCG(11, 12))
+	spec := modeltest.Spec(rng)
+	models, digests := [2]*model.Model{}, [2]string{}
+	for i := range models {
+		models[i] = &model.Model{Spec: spec, Weights: modeltest.Weights(&spec, rng), Threshold: 0.25 * float64(i+1)}
+		var err error
+		if digests[i], err = models[i].Digest(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	dir := filepath.Join(t.TempDir(), "m")
+	defer func() { *model.AfterSpec = func() {} }()
+	for _, replacements := range []int{1, 2, 100} {
+		done := 0
+		*model.AfterSpec = func() {}
+		if err := models[0].Save(dir); err != nil {
+			t.Fatal(err)
+		}
+		*model.AfterSpec = func() {
+			if done < replacements {
+				done++
+				if err := models[done%2].Save(dir); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+		m, err := model.Load(dir)
+		if replacements == 100 {
+			if err == nil || !strings.Contains(err.Error(), "replaces it again and again") {
+				t.Errorf("replaced each time: error %v", err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if digest, err := m.Digest(); err != nil || digest != digests[done%2] {
+			t.Errorf("replaced %d times: neither model, %v", replacements, err)
+		}
+	}
+	*model.AfterSpec = func() {}
+	_, weights, err := models[0].Files()
+	if err := errors.Join(err, models[1].Save(dir)); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, model.WeightsFile), weights, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := model.Load(dir); err == nil || !strings.Contains(err.Error(), "of another model") {
+		t.Errorf("weights of another model: error %v", err)
+	}
+}

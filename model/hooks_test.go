@@ -1,0 +1,4 @@
+package model
+
+// AfterSpec is called between the two files that Load reads.
+var AfterSpec = &afterSpec
