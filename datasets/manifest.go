@@ -165,6 +165,28 @@ type SplitReport struct {
 	BySource map[string]int64 `json:"by_source"`
 }
 
+// check reports counts that cannot be. A row takes more than a byte, because no two names are equal: whoever takes
+// memory for every row takes it for a file that is there.
+func (s *SplitReport) check() error {
+	if s.Rows < 0 || s.Rows > s.Bytes {
+		return fmt.Errorf("%d rows in %d bytes", s.Rows, s.Bytes)
+	}
+	for what, counts := range map[string]map[string]int64{
+		"by_class": s.ByClass, "by_family": s.ByFamily, "by_source": s.BySource,
+	} {
+		left := s.Rows
+		for _, n := range counts {
+			if left -= n; n < 0 || left < 0 {
+				break
+			}
+		}
+		if left != 0 {
+			return fmt.Errorf("the counts of %s are not those of %d rows", what, s.Rows)
+		}
+	}
+	return nil
+}
+
 // LeakReport is the result of reading the finished splits again.
 type LeakReport struct {
 	// Key is what must not be in two splits: "registered domain", or "name" for a random split.

@@ -28,6 +28,7 @@ type Split struct {
 	f                 *os.File
 	mu                sync.Mutex // the Arrow reader keeps state
 	r                 *ipc.FileReader
+	memory            boundedAllocator // r's
 	path              string
 	report            SplitReport
 	families, sources []string
@@ -98,6 +99,9 @@ func verify(ctx context.Context, f *os.File, report SplitReport) error {
 	if err != nil {
 		return err
 	}
+	if err := report.check(); err != nil {
+		return fmt.Errorf("%s: %s: %w", ManifestName, report.Name, err)
+	}
 	if info.Size() != report.Bytes {
 		return fmt.Errorf("%s has %d bytes, %s says %d", f.Name(), info.Size(), ManifestName, report.Bytes)
 	}
@@ -134,14 +138,23 @@ func newSplit(f *os.File, report SplitReport) (*Split, error) {
 // readSchema opens the Arrow reader and checks that the file is one of ours.
 func (s *Split) readSchema() (err error) {
 	defer recovered(&err)
-	if s.r, err = ipc.NewFileReader(s.f); err != nil {
+	info, err := s.f.Stat()
+	if err != nil {
 		return err
 	}
 	want := splitSchema(nil)
+	batches := max((s.report.Rows+BatchRows-1)/BatchRows, 1) // an empty split has an empty batch
+	if err := checkFooter(s.f, info.Size(), want.NumFields(), batches); err != nil {
+		return err
+	}
+	s.memory.left = maxArrow
+	if s.r, err = ipc.NewFileReader(s.f, ipc.WithAllocator(&s.memory)); err != nil {
+		return err
+	}
 	for i, f := range want.Fields() {
 		if got := s.r.Schema(); i >= got.NumFields() || got.Field(i).Name != f.Name ||
 			!arrow.TypeEqual(got.Field(i).Type, f.Type) {
-			return fmt.Errorf("not a split's schema: %s", got)
+			return fmt.Errorf("not a split: column %d is not %q of type %s", i+1, f.Name, f.Type)
 		}
 	}
 	s.families, s.sources = []string{""}, []string{""}
@@ -225,14 +238,15 @@ func (s *Split) Read(ctx context.Context, i int, b *Batch) (err error) {
 		return err
 	}
 	defer recovered(&err)
-	s.mu.Lock()
-	rec, err := s.r.RecordAt(i)
-	s.mu.Unlock()
+	rec, err := s.record(i)
 	if err != nil {
 		return err
 	}
 	// The record is not released: its memory is Go's, and the names go on pointing into it.
 	n := int(rec.NumRows())
+	if want := min(BatchRows, s.report.Rows-int64(i)*BatchRows); int64(n) != want {
+		return fmt.Errorf("batch %d has %d rows, but %s has %d for it", i, n, ManifestName, want)
+	}
 	b.Names, b.Class = slices.Grow(b.Names[:0], n)[:n], slices.Grow(b.Class[:0], n)[:n]
 	domains := rec.Column(0).(*array.String)
 	for i := range b.Names {
@@ -249,6 +263,14 @@ func (s *Split) Read(ctx context.Context, i int, b *Batch) (err error) {
 	}
 	b.Source, err = indices(b.Source, rec.Column(3), len(s.sources))
 	return err
+}
+
+// record reads the i-th batch.
+func (s *Split) record(i int) (arrow.Record, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock() // also if the Arrow library panics
+	s.memory.left = maxArrow
+	return s.r.RecordAt(i)
 }
 
 // indices copies a dictionary column's indices into out, checked against the dictionary's length.

@@ -36,7 +36,7 @@ func NewClassifier(m *Model) (*Classifier, error) {
 }
 
 // At most maxChunk names go through the network at once: enough for efficient matrix products, and few enough that the
-// activations stay in a core's cache. It is a multiple of grain, which is a multiple of the rows of every matrix kernel.
+// activations stay in a core's cache. It is a multiple of grain, which is a multiple of every matrix kernel's rows.
 // A model of many activations takes fewer names at once: those with at most maxScratch values, 64 MiB.
 const grain, maxChunk, maxScratch = 12, 11 * 12, 1 << 24
 

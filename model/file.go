@@ -87,13 +87,9 @@ func Load(dir string) (*Model, error) {
 
 // loadWeights reads the weights at path, which must be those that the description is of.
 func (m *modelJSON) loadWeights(path string) error {
-	params, err := m.Spec.Params()
+	limit, err := MaxWeightsBytes(&m.Spec, 1)
 	if err != nil {
 		return err
-	}
-	limit := int64(maxHeader)
-	for _, p := range params {
-		limit += 4 * int64(p.Size())
 	}
 	data, err := userfile.Bytes(path, limit)
 	if err != nil {

@@ -90,6 +90,16 @@ func (w Weights) Check(spec *Spec) error {
 // maxHeader bounds a safetensors header: far above what any Spec needs, far below what would hurt.
 const maxHeader = 16 << 20
 
+// MaxWeightsBytes bounds a safetensors file with so many copies of a model's weights.
+func MaxWeightsBytes(spec *Spec, copies int) (int64, error) {
+	params, err := spec.Params()
+	limit := int64(maxHeader)
+	for _, p := range params {
+		limit += 4 * int64(p.Size()) * int64(copies)
+	}
+	return limit, err
+}
+
 type tensorHeader struct {
 	DType   string   `json:"dtype"`
 	Shape   []int    `json:"shape"`

@@ -157,11 +157,8 @@ func (s *Store) prune(keep string) error {
 	return nil
 }
 
-// maxCheckpoint is far above the bytes of any checkpoint: a few times a model's.
-const maxCheckpoint = 16 << 30
-
-// Load reads the checkpoint and verifies its hash. It returns ErrNoCheckpoint when there is none.
-func (s *Store) Load() (*Checkpoint, error) {
+// head reads and checks the JSON. It returns ErrNoCheckpoint when there is none.
+func (s *Store) head() (*checkpointJSON, error) {
 	path := filepath.Join(s.Dir, checkpointFile)
 	data, err := userfile.Read(path, userfile.Text)
 	if errors.Is(err, os.ErrNotExist) {
@@ -178,8 +175,24 @@ func (s *Store) Load() (*Checkpoint, error) {
 		return nil, fmt.Errorf("read %s: version %d, epoch %d of %d, best %d: not a checkpoint of this degas", path,
 			head.Version, head.Epoch, len(head.History), head.Best)
 	}
-	path = filepath.Join(s.Dir, head.Tensors)
-	if data, err = userfile.Bytes(path, maxCheckpoint); err != nil {
+	return &head, nil
+}
+
+// Load reads the checkpoint of a model of that Spec and verifies its hash. It returns ErrNoCheckpoint when there is
+// none.
+func (s *Store) Load(spec *model.Spec) (*Checkpoint, error) {
+	head, err := s.head()
+	if err != nil {
+		return nil, err
+	}
+	c := &Checkpoint{Progress: head.Progress, State: State{Steps: head.Steps}}
+	limit, err := model.MaxWeightsBytes(spec, len(c.parts()))
+	if err != nil {
+		return nil, err
+	}
+	path := filepath.Join(s.Dir, head.Tensors)
+	data, err := userfile.Bytes(path, limit)
+	if err != nil {
 		return nil, err
 	}
 	if sum := sha256.Sum256(data); hex.EncodeToString(sum[:]) != head.SHA256 {
@@ -189,7 +202,6 @@ func (s *Store) Load() (*Checkpoint, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", path, err)
 	}
-	c := &Checkpoint{Progress: head.Progress, State: State{Steps: head.Steps}}
 	for prefix, w := range c.parts() {
 		*w = model.Weights{}
 		for n, t := range all {

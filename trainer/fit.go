@@ -155,7 +155,7 @@ func (f *fit) resume() error {
 	if f.task.Store == nil || !f.task.Resume {
 		return nil
 	}
-	c, err := f.task.Store.Load()
+	c, err := f.task.Store.Load(f.task.Spec)
 	if errors.Is(err, ErrNoCheckpoint) {
 		return nil // it was interrupted in its first epoch
 	} else if err != nil {

@@ -260,7 +260,7 @@ func TestDivergenceKeepsTheCheckpoint(t *testing.T) {
 	if !errors.Is(err, trainer.ErrDiverged) || !strings.Contains(err.Error(), "--learning-rate") {
 		t.Fatalf("error %v", err)
 	}
-	c, err := task.Store.Load()
+	c, err := task.Store.Load(task.Spec)
 	if err != nil || c.Epoch != 2 {
 		t.Errorf("checkpoint of epoch %+v, %v", c, err)
 	}

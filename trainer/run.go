@@ -219,7 +219,7 @@ func (c *Config) resumed(dir string, asked *Config) error {
 	}
 	epochs := asked.Options.Epochs
 	if epochs < c.Options.Epochs { // asked for less than it has done it stays as it is
-		if done, err := store(dir).Load(); err == nil {
+		if done, err := store(dir).head(); err == nil {
 			epochs = max(epochs, min(done.Epoch, c.Options.Epochs))
 		} else if !errors.Is(err, ErrNoCheckpoint) {
 			return err

@@ -71,7 +71,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 		return exitInterrupted
 	}
 	for i, line := range errorLines(err) {
-		printable.Fprintf(errOut, "%s%s\n", map[bool]string{true: "degas: "}[i == 0], line)
+		printable.Fprintf(errOut, "%s%s\n", map[bool]string{true: "degas: "}[i == 0], shortened(line))
 	}
 	if errors.As(err, &usageError{}) {
 		return exitUsage
@@ -123,6 +123,16 @@ func errorLines(err error) []string {
 	}
 	add(rest)
 	return lines
+}
+
+// shortened leaves out the middle of a long line: an error may quote a file that has one endless word. What to do next
+// stands at the end.
+func shortened(line string) string {
+	const begin, end = 700, 300
+	if len(line) <= begin+end {
+		return line
+	}
+	return strings.ToValidUTF8(line[:begin], "") + " … " + strings.ToValidUTF8(line[len(line)-end:], "")
 }
 
 func (c *command) app() *cli.App {

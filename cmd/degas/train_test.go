@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/degas-dns/degas/internal/dirlock"
 )
@@ -71,5 +72,17 @@ func TestRunDir(t *testing.T) {
 		} else if err != nil || dir != filepath.Join(runs, tc.want) {
 			t.Errorf("%q, %q: %q, error %v, want %q", tc.name, tc.arch, dir, err, tc.want)
 		}
+	}
+}
+
+// An error's line keeps its beginning and its end, where the advice is.
+func TestShortened(t *testing.T) {
+	long := shortened("begin" + strings.Repeat("é", 5000) + "end")
+	if len(long) > 1100 || !strings.HasPrefix(long, "begin") || !strings.HasSuffix(long, "end") ||
+		!utf8.ValidString(long) {
+		t.Errorf("%q", long)
+	}
+	if got := shortened("short"); got != "short" {
+		t.Errorf("%q", got)
 	}
 }

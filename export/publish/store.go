@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 	"github.com/degas-dns/degas/export/tfserving"
 	"github.com/degas-dns/degas/internal/atomicfile"
 	"github.com/degas-dns/degas/internal/dirlock"
+	"github.com/degas-dns/degas/internal/userfile"
 )
 
 // toStore copies e to root/NAME/VERSION. Servers that watch root see the version whole: it is written into a sibling
@@ -74,6 +76,18 @@ func stored(base string) ([]storedVersion, error) {
 	return out, nil
 }
 
+func copyFile(to, from string) error {
+	in, err := userfile.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	return atomicfile.WriteFunc(to, func(w io.Writer) error {
+		_, err := io.Copy(w, in)
+		return err
+	})
+}
+
 // fill copies e's files and checks what was written.
 func fill(ctx context.Context, e *exported, to string) error {
 	for _, f := range e.all() {
@@ -84,11 +98,7 @@ func fill(ctx context.Context, e *exported, to string) error {
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			return err
 		}
-		data, err := e.read(f)
-		if err != nil {
-			return err
-		}
-		if err := atomicfile.Write(path, data); err != nil {
+		if err := copyFile(path, filepath.Join(e.dir, filepath.FromSlash(f.Path))); err != nil {
 			return err
 		}
 	}

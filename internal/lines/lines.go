@@ -6,12 +6,17 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"unsafe"
 )
 
 // MaxLine bounds a line in bytes. A longer one is no row of names: it is skipped without being held in memory.
 const MaxLine = 64 << 10
+
+// maxSkipped bounds a line that is skipped, in bytes. A file with a longer one is no text, and may be a hole of any
+// size.
+const maxSkipped = 64 << 20
 
 // HeadSize is how much of a stream Peek reads, in bytes: enough to recognise a format.
 const HeadSize = 64 << 10
@@ -29,13 +34,16 @@ func NewReader(in io.Reader) *Reader { return &Reader{r: bufio.NewReaderSize(in,
 func (r *Reader) Line() int64 { return r.line }
 
 // Next returns a line, which is valid until the next call. long is set, and the line nil, if it exceeds MaxLine. The
-// error is io.EOF at the end.
+// error is io.EOF at the end. A line that goes on for more than 64 MiB is an error.
 func (r *Reader) Next() (line []byte, long bool, err error) {
 	line, err = r.r.ReadSlice('\n')
 	switch {
 	case errors.Is(err, bufio.ErrBufferFull):
 		r.line++
-		for errors.Is(err, bufio.ErrBufferFull) {
+		for n := MaxLine; errors.Is(err, bufio.ErrBufferFull); n += MaxLine {
+			if n > maxSkipped {
+				return nil, false, fmt.Errorf("line %d has more than %d bytes: this is no text", r.line, maxSkipped)
+			}
 			_, err = r.r.ReadSlice('\n')
 		}
 		if err == io.EOF {

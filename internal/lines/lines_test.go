@@ -80,3 +80,21 @@ func FuzzSplitRow(f *testing.F) {
 		}
 	})
 }
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
+}
+
+// A hole is a line that does not end.
+func TestEndlessLine(t *testing.T) {
+	r := NewReader(io.MultiReader(strings.NewReader("a.com\n"), zeros{}))
+	if line, _, err := r.Next(); string(line) != "a.com" || err != nil {
+		t.Fatalf("%q, %v", line, err)
+	}
+	if _, _, err := r.Next(); err == nil || !strings.Contains(err.Error(), "line 2 has more than 67108864 bytes") {
+		t.Errorf("error %v", err)
+	}
+}

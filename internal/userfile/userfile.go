@@ -3,6 +3,7 @@
 package userfile
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -78,12 +79,19 @@ func Bytes(path string, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, limit+1))
+	info, err := f.Stat()
 	if err != nil {
 		return nil, err
 	}
-	if int64(len(data)) > limit {
+	var data bytes.Buffer
+	if info.Size() <= limit {
+		data.Grow(int(info.Size()) + bytes.MinRead) // growing by doubling would take three times the file
+		if _, err := data.ReadFrom(io.LimitReader(f, limit+1)); err != nil {
+			return nil, err
+		}
+	}
+	if max(info.Size(), int64(data.Len())) > limit {
 		return nil, &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf("it has more than %d bytes", limit)}
 	}
-	return data, nil
+	return data.Bytes(), nil
 }

@@ -40,11 +40,7 @@ func Decode(data []byte, v any, o ...yaml.DecodeOption) error {
 			return errors.New("it holds a second document, after ---: only one is read")
 		}
 	}
-	err := yaml.UnmarshalWithOptions(data, v, o...)
-	if e, ok := errors.AsType[yaml.Error](err); ok && e.GetToken() != nil { // its own text quotes the file, in many lines
-		return fmt.Errorf("line %d: %s", e.GetToken().Position.Line, e.GetMessage())
-	}
-	return err
+	return oneLine(yaml.UnmarshalWithOptions(data, v, o...))
 }
 
 // Encode encodes v. It quotes every text that a terminal would not print as it is, and those that the library would
@@ -56,4 +52,21 @@ func Encode(v any) ([]byte, error) {
 		}
 		return yaml.Marshal(s)
 	}))
+}
+
+// maxMessage bounds an error's text in bytes. The parser quotes what it does not understand.
+const maxMessage = 200
+
+// oneLine is a parser's error without its picture of the file.
+func oneLine(err error) error {
+	var at interface {
+		error
+		GetToken() *token.Token
+		GetMessage() string
+	}
+	if !errors.As(err, &at) || at.GetToken() == nil {
+		return err
+	}
+	text := at.GetMessage()
+	return fmt.Errorf("line %d: %s", at.GetToken().Position.Line, text[:min(len(text), maxMessage)])
 }

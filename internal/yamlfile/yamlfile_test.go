@@ -68,3 +68,18 @@ func TestEncodeDecodes(t *testing.T) {
 		}
 	}
 }
+
+// An error is one short line that names the line at fault.
+func TestDecodeErrorsAreOneLine(t *testing.T) {
+	for _, text := range []string{"a: 1\nb: [1\n", "a: 1\na: 2\n", "a: 1\nb: 2\n",
+		"a: 1\n" + strings.Repeat("x", 9999) + ": 2\n"} {
+		var v struct {
+			A int `yaml:"a"`
+		}
+		err := Decode([]byte(text), &v, yaml.Strict())
+		if err == nil || strings.Contains(err.Error(), "\n") || !strings.HasPrefix(err.Error(), "line 2: ") ||
+			len(err.Error()) > 300 {
+			t.Errorf("%.30q: %.500v", text, err)
+		}
+	}
+}
