@@ -56,7 +56,7 @@ func File(ctx context.Context, path string, progress func(int64)) (*Stream, erro
 	s := &Stream{closers: []func() error{f.Close}}
 	info, err := f.Stat()
 	if err == nil {
-		err = s.decompress(path, Watch(ctx, f, progress), &Plain{ReaderAt: f, Size: info.Size()})
+		err = s.decompress(path, Watch(ctx, f, progress), info.Size(), &Plain{ReaderAt: f, Size: info.Size()})
 	}
 	return s.orClosed(err)
 }
@@ -69,7 +69,8 @@ func Member(ctx context.Context, m *zip.File, progress func(int64)) (*Stream, er
 	}
 	s := &Stream{closers: []func() error{r.Close}}
 	scale := float64(m.CompressedSize64) / float64(max(m.UncompressedSize64, 1))
-	s, err = s.orClosed(s.decompress(m.Name, &countingReader{ctx, r, progress, scale}, nil))
+	size := int64(min(m.UncompressedSize64, maxBuffer))
+	s, err = s.orClosed(s.decompress(m.Name, &countingReader{ctx, r, progress, scale}, size, nil))
 	if kind := (&KindError{}); errors.As(err, &kind) {
 		return nil, &KindError{kind.Kind, "unpack the archive that it is in, then " + kind.Command}
 	}
@@ -85,9 +86,10 @@ func (s *Stream) orClosed(err error) (*Stream, error) {
 	return s, nil
 }
 
-// decompress sets the stream's Reader. plain, if not nil, becomes it for a file that is not compressed.
-func (s *Stream) decompress(name string, r io.Reader, plain *Plain) error {
-	b := bufio.NewReaderSize(r, 256<<10)
+// decompress sets the stream's Reader. r has about size bytes. plain, if not nil, becomes the Reader of a file that is
+// not compressed.
+func (s *Stream) decompress(name string, r io.Reader, size int64, plain *Plain) error {
+	b := bufio.NewReaderSize(r, int(min(size+1, maxBuffer))) // an archive may have 100,000 tiny members
 	head, err := b.Peek(magicBytes)
 	if err != nil && err != io.EOF {
 		return err
@@ -107,8 +109,9 @@ func (s *Stream) decompress(name string, r io.Reader, plain *Plain) error {
 }
 
 const (
-	magicBytes = 6        // of a file are enough for Decompress
-	maxWindow  = 64 << 20 // bytes that zstd may look back: what its usual levels need
+	magicBytes = 6         // of a file are enough for Decompress
+	maxBuffer  = 256 << 10 // bytes read at once
+	maxWindow  = 64 << 20  // bytes that zstd may look back: what its usual levels need
 )
 
 // KindError is about a file of a kind that degas does not read, but that other programs can unpack.
