@@ -194,9 +194,6 @@ func balanceOf(ctx *cli.Context) (string, error) {
 	return "", nil
 }
 
-// shownSkipped is how many skipped files process-data prints.
-const shownSkipped = 20
-
 // printManifest prints what went in, what was left out and what came of it.
 func printManifest(w io.Writer, dir string, m *datasets.Manifest) {
 	printable.Fprintf(w, "rows in\t%d\tfrom %d files\n", m.RowsIn, len(m.Inputs))
@@ -235,15 +232,6 @@ func printManifest(w io.Writer, dir string, m *datasets.Manifest) {
 	printSkipped(w, m.Skipped)
 	printable.Fprintf(w, "\nfingerprint %.16s in %s\nNext: degas train-model%s\n", m.Fingerprint, dir,
 		map[bool]string{false: " " + dir}[dir == "data/processed"])
-}
-
-func printSkipped(w io.Writer, skipped []datasets.Skipped) {
-	for _, s := range skipped[:min(len(skipped), shownSkipped)] {
-		printable.Fprintf(w, "skipped\t%s\t%s\n", s.Path, s.Reason)
-	}
-	if more := len(skipped) - shownSkipped; more > 0 {
-		printable.Fprintf(w, "skipped\tand %d more\tlisted in %s\n", more, datasets.ManifestName)
-	}
 }
 
 func from(split, day string) string {

@@ -50,8 +50,9 @@ func blockCases() []readerCase {
 		{path: "only-exceptions.txt", text: "@@||a.com^\n@@||b.com^\n"},
 		{path: "db.rpz", reader: "rpz",
 			text: "; a zone\n$TTL 2h\n@ IN SOA localhost. root.localhost. (\n  1 ; serial\n  2h 1h 1w 1h )\n" +
-				"  IN NS localhost.\na.com CNAME .\n*.a.com 300 IN CNAME .\nb.com IN CNAME *. ; no data\nc.com CNAME rpz-passthru.\n" +
-				"www.d.com CNAME safe.d.com.\n32.1.2.0.192.rpz-ip CNAME .\ne.com A 0.0.0.0\n  AAAA ::\nf.com CNAME rpz-drop.\n" +
+				"  IN NS localhost.\na.com CNAME .\n*.a.com 300 IN CNAME .\nb.com IN CNAME *. ; no data\n" +
+				"c.com CNAME rpz-passthru.\nwww.d.com CNAME safe.d.com.\n32.1.2.0.192.rpz-ip CNAME .\n" +
+				"e.com A 0.0.0.0\n  AAAA ::\nf.com CNAME rpz-drop.\n" +
 				"g.com. CNAME .\nh.com CNAME .\ni.com CNAME .\nj.com CNAME .\nk.com CNAME .\nl.com CNAME .\nm.com cname .\n",
 			want: []string{"7 dga blocklist a.com weak", "8 dga blocklist a.com weak", "9 dga blocklist b.com weak",
 				"13 dga blocklist e.com weak", "15 dga blocklist f.com weak", "17 dga blocklist h.com weak",

@@ -43,7 +43,12 @@ func proposal(ctx context.Context, path string) (map[string]any, error) {
 	}
 	// The file's folder may tell the class, as below the input folder of process-data.
 	rel := filepath.Base(filepath.Dir(path)) + "/" + filepath.Base(path)
-	inputs, skipped, err := (&diskFile{path: path, rel: rel, stamp: stamp}).inputs(ctx)
+	temp, err := os.MkdirTemp("", "degas-describe-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(temp)
+	inputs, skipped, err := (&diskFile{path: path, rel: rel, stamp: stamp}).inputs(ctx, temp)
 	if u, ok := errors.AsType[*unclearError](err); ok && u.columns != nil {
 		return map[string]any{"columns": u.columns, "classes": u.classes}, nil
 	}
@@ -53,7 +58,7 @@ func proposal(ctx context.Context, path string) (map[string]any, error) {
 	defer Close(inputs)
 	switch {
 	case len(inputs) == 1:
-		return inputs[0].proposal(ctx)
+		return inputs[0].proposal(ctx, temp)
 	case len(inputs) > 1:
 		return nil, fmt.Errorf("%d files are in it, and a sidecar stands for one", len(inputs))
 	case len(skipped) == 0:
@@ -64,8 +69,8 @@ func proposal(ctx context.Context, path string) (map[string]any, error) {
 	return map[string]any{"format": "list", "class": "?"}, nil
 }
 
-func (in *Input) proposal(ctx context.Context) (map[string]any, error) {
-	r, err := in.Survey(ctx, "")
+func (in *Input) proposal(ctx context.Context, temp string) (map[string]any, error) {
+	r, err := in.Survey(ctx, temp)
 	if err != nil {
 		return nil, err
 	}

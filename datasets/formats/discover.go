@@ -1,7 +1,7 @@
 package formats
 
 import (
-	"archive/zip"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,24 +18,26 @@ import (
 	"github.com/degas-dns/degas/internal/userfile"
 )
 
-// Discover finds the inputs below root, which may also be a file, in order of their paths, and what it skipped.
-func Discover(ctx context.Context, root string) (inputs []*Input, skipped []datasets.Skipped, err error) {
-	files, skipped, err := listFiles(ctx, root)
+// Discover finds the inputs below root, which may also be a file, in order of their paths, and what it skipped: every
+// file is the one or the other. Compressed tars are unpacked into tempDir until Close.
+func Discover(ctx context.Context, root, tempDir string) (inputs []*Input, skipped []datasets.Skipped, err error) {
+	files, unlisted, err := listFiles(ctx, root)
 	if err != nil {
 		return nil, nil, err
 	}
 	for _, f := range files {
-		found, skips, err := f.inputs(ctx)
+		found, skips, err := f.inputs(ctx, tempDir)
 		if _, unclear := errors.AsType[*unclearError](err); unclear {
-			return nil, nil, fmt.Errorf("read %s: %w. To start a sidecar: degas describe %s", f.path, err, f.path)
+			err = fmt.Errorf("%w. To start a sidecar: degas describe %s", err, f.path)
 		}
 		if err != nil {
+			Close(inputs)
 			return nil, nil, fmt.Errorf("read %s: %w", f.path, err)
 		}
 		inputs, skipped = append(inputs, found...), append(skipped, skips...)
 	}
 	inputs, dropped := supersede(inputs)
-	skipped = append(skipped, dropped...)
+	skipped = slices.Concat(skipped, dropped, unlisted)
 	slices.SortStableFunc(skipped, func(a, b datasets.Skipped) int { return strings.Compare(a.Path, b.Path) })
 	return inputs, skipped, nil
 }
@@ -43,27 +45,23 @@ func Discover(ctx context.Context, root string) (inputs []*Input, skipped []data
 // listFiles walks root, through links. degas' own locks and unfinished work are the only files that it does not list.
 func listFiles(ctx context.Context, root string) (files []*diskFile, skipped []datasets.Skipped, err error) {
 	again, err := linkwalk.Walk(root, func(rel string, info fs.FileInfo, err error) error {
-		skip := func(reason string) error {
-			skipped = append(skipped, datasets.Skipped{Path: rel, Reason: reason})
-			return nil
-		}
-		name := filepath.Join(root, filepath.FromSlash(rel))
-		switch base := path.Base(rel); {
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case rel != "." && strings.HasPrefix(base, "."):
-			if !strings.HasPrefix(base, ".degas-") {
-				skip(hidden)
+		if base := path.Base(rel); rel != "." && base[0] == '.' {
+			if !strings.HasPrefix(base, ".degas-") { // those are locks and what is being written
+				skipped = append(skipped, datasets.Skipped{Path: rel, Reason: skipHidden})
 			}
 			if info != nil && info.IsDir() {
 				return fs.SkipDir
 			}
 			return nil
-		case err != nil || info.IsDir():
-			return err
-		case !info.Mode().IsRegular():
-			return skip(userfile.NoFile(info.Mode()))
 		}
+		if err := errors.Join(err, ctx.Err()); err != nil || info.IsDir() {
+			return err
+		}
+		if !info.Mode().IsRegular() {
+			skipped = append(skipped, datasets.Skipped{Path: rel, Reason: userfile.NoFile(info.Mode())})
+			return nil
+		}
+		name := filepath.Join(root, filepath.FromSlash(rel))
 		if rel == "." {
 			rel = filepath.Base(root)
 		}
@@ -81,35 +79,14 @@ func listFiles(ctx context.Context, root string) (files []*diskFile, skipped []d
 	return files, skipped, nil
 }
 
-// Reasons why a file is left out by its name.
-const (
-	hidden  = "hidden: its name begins with a dot"
-	ignored = "by its name, it describes data or holds none"
-)
-
-// ignoredFile reports whether to leave out a file that comes with data sets and holds no rows (README, checksums, …).
-func ignoredFile(rel string) bool {
-	base := strings.ToUpper(path.Base(rel))
-	for _, p := range []string{"LICENSE", "LICENCE", "README", "COPYING", "NOTICE", "CITATION", "SHA256SUMS",
-		"CHANGELOG"} {
-		if strings.HasPrefix(base, p) {
-			return true
-		}
+// inputs are f, or the members of the archive that it is, as far as they are recognised.
+func (f *diskFile) inputs(ctx context.Context, tempDir string) (inputs []*Input, skipped []datasets.Skipped,
+	err error) {
+	if side, ok := strings.CutSuffix(f.path, SidecarSuffix); ok && exists(side) {
+		return nil, nil, nil // read with its file
 	}
-	switch path.Ext(base) {
-	case ".MD", ".SHA256", ".LOCK", ".PART", ".PARTIAL", ".TMP", ".BAK", ".PDF", ".PNG", ".PY", ".IPYNB":
-		return true
-	}
-	return false
-}
-
-// inputs are f, or the members of the zip that it is, as far as they are recognised.
-func (f *diskFile) inputs(ctx context.Context) (inputs []*Input, skipped []datasets.Skipped, err error) {
-	if strings.HasSuffix(f.rel, SidecarSuffix) {
-		return nil, nil, nil // it is read with its file
-	}
-	if ignoredFile(f.rel) {
-		return nil, []datasets.Skipped{{Path: f.rel, Reason: ignored}}, nil
+	if reason := skipReason(f.rel); reason != "" {
+		return nil, []datasets.Skipped{{Path: f.rel, Reason: reason}}, nil
 	}
 	side, err := readSidecar(f.path)
 	if err != nil {
@@ -119,11 +96,17 @@ func (f *diskFile) inputs(ctx context.Context) (inputs []*Input, skipped []datas
 		return nil, []datasets.Skipped{{Path: f.rel, Reason: "its sidecar says skip"}}, nil
 	}
 	found := []*Input{{file: f, path: unpack.TrimSuffix(f.rel)}}
-	if unpack.IsZip(f.path) {
-		if found, skipped, err = f.members(); err != nil {
-			return nil, nil, err
-		}
+	if f.archive, err = unpack.OpenArchive(ctx, f.path, tempDir); err != nil {
+		return nil, nil, err
 	}
+	if f.archive != nil {
+		found, skipped = f.members()
+	}
+	defer func() {
+		if f.archive != nil && len(inputs) == 0 { // whose Close nobody else calls
+			err = errors.Join(err, f.archive.Close())
+		}
+	}()
 	for _, in := range found {
 		in.sidecar = side
 		skip, detail, err := in.recognize(ctx)
@@ -141,40 +124,34 @@ func (f *diskFile) inputs(ctx context.Context) (inputs []*Input, skipped []datas
 	return inputs, skipped, nil
 }
 
-// members makes an input of each file in a zip. A zip of one file goes by the zip's own name, because publishers call
-// the member top-1m.csv.
-func (f *diskFile) members() (inputs []*Input, skipped []datasets.Skipped, err error) {
-	if f.zip, err = zip.OpenReader(f.path); err != nil {
-		return nil, nil, err
-	}
+// members makes an input of each file in an archive. One file goes by the archive's own name, because publishers call
+// it top-1m.csv, unless its name in the archive tells another class.
+func (f *diskFile) members() (inputs []*Input, skipped []datasets.Skipped) {
 	stem := unpack.TrimSuffix(f.rel)
-	for _, m := range f.zip.File {
-		reason := ""
-		switch {
-		case m.Mode().IsDir():
-			continue
-		case !m.Mode().IsRegular():
-			reason = userfile.NoFile(m.Mode())
-		case strings.HasPrefix(path.Base(m.Name), ".") || strings.HasPrefix(m.Name, "__MACOSX/"):
-			reason = hidden
-		case ignoredFile(m.Name):
-			reason = ignored
-		}
-		in := &Input{file: f, member: m, path: stem + "/" + strings.TrimLeft(unpack.TrimSuffix(m.Name), "/")}
-		if reason == "" {
-			inputs = append(inputs, in)
-		} else {
+	for i := range f.archive.Entries {
+		m := &f.archive.Entries[i]
+		in := &Input{file: f, member: m, path: stem + path.Clean("/"+unpack.TrimSuffix(m.Name))}
+		if reason := cmp.Or(m.Skip, memberSkipReason(m.Name)); reason != "" {
 			skipped = append(skipped, datasets.Skipped{Path: in.Label(), Reason: reason})
+			continue
 		}
+		inputs = append(inputs, in)
+	}
+	if len(f.archive.Entries) == 0 {
+		skipped = append(skipped, datasets.Skipped{Path: f.rel, Reason: "an archive without files"})
 	}
 	slices.SortFunc(inputs, func(a, b *Input) int { return strings.Compare(a.member.Name, b.member.Name) })
 	if len(inputs) == 1 {
 		only := inputs[0]
+		own, outer := hintOf(only.member.Name), hintOf(stem)
+		if own.known && (!outer.known || own.class != outer.class || own.blocklist != outer.blocklist) {
+			return inputs, skipped
+		}
 		if only.path = stem; path.Ext(stem) == "" {
 			only.path += path.Ext(unpack.TrimSuffix(only.member.Name))
 		}
 	}
-	return inputs, skipped, nil
+	return inputs, skipped
 }
 
 // supersede drops inputs that their readers say another one contains.

@@ -1,7 +1,6 @@
 package formats
 
 import (
-	"archive/zip"
 	"bytes"
 	"context"
 	"errors"
@@ -17,23 +16,23 @@ import (
 	"github.com/degas-dns/degas/internal/userfile"
 )
 
-// Input is one stream of records: a file, or a member of a zip.
+// Input is one stream of records: a file, or a member of an archive.
 type Input struct {
 	file    *diskFile
-	member  *zip.File // nil if the file is no zip
-	path    string    // FileInfo.Path
+	member  *unpack.Entry // nil if the file is no archive
+	path    string        // FileInfo.Path
 	reader  Reader
 	sidecar sidecar
 }
 
-// diskFile is a file in the input folder. A zip is one file and many inputs.
+// diskFile is a file in the input folder. An archive is one file and many inputs.
 type diskFile struct {
 	path string // where it is
 	rel  string // relative to the input folder, with slashes
 	// stamp is the file's when it was listed. All that is read of it must be of that state.
 	stamp userfile.Stamp
 
-	zip *zip.ReadCloser // nil if it is no zip; open until Close
+	archive *unpack.Archive // nil if it is none; open until Close
 
 	once   sync.Once // reads the file for its checksum
 	sum    string
@@ -43,13 +42,13 @@ type diskFile struct {
 // Close closes the files of inputs.
 func Close(inputs []*Input) {
 	for _, in := range inputs {
-		if z := in.file.zip; z != nil {
-			z.Close()
+		if a := in.file.archive; a != nil {
+			a.Close()
 		}
 	}
 }
 
-// Label is how errors and dataset.json name the input: FILE, or FILE!MEMBER of a zip.
+// Label is how errors and dataset.json name the input: FILE, or FILE!MEMBER of an archive.
 func (in *Input) Label() string {
 	if in.member != nil {
 		return in.file.rel + "!" + in.member.Name
@@ -66,7 +65,7 @@ func (in *Input) FileBytes() int64 { return in.file.stamp.Size }
 // Bytes is the input's share of its file on disk, for progress.
 func (in *Input) Bytes() int64 {
 	if in.member != nil {
-		return int64(in.member.CompressedSize64)
+		return in.member.PackedSize()
 	}
 	return in.file.stamp.Size
 }
@@ -154,7 +153,7 @@ func (in *Input) info(tempDir string) FileInfo {
 
 func (in *Input) open(ctx context.Context, progress func(int64)) (*unpack.Stream, error) {
 	if in.member != nil {
-		return unpack.Member(ctx, in.member, progress)
+		return in.member.Open(ctx, progress)
 	}
 	return unpack.File(ctx, in.file.path, progress)
 }
@@ -177,6 +176,9 @@ func (in *Input) recognize(ctx context.Context) (skip, detail string, err error)
 	}
 	if len(head) == 0 {
 		return "empty", "", nil
+	}
+	if unpack.IsArchive(head) {
+		return "an archive inside another file. Unpack the outer one first", "", nil
 	}
 	in.reader, err = Recognize(in.path, head)
 	if err != nil && in.sidecar.class != nil {
@@ -245,7 +247,7 @@ func (in *Input) head(ctx context.Context) ([]byte, error) {
 
 // Location is an input as plain data, so that a runner can send it to another machine that sees the same folder.
 type Location struct {
-	// Root is the input folder, File the file's path in it with slashes, Member a path in the zip that the file is.
+	// Root is the input folder, File the file's path in it with slashes, Member a path in the archive that the file is.
 	Root, File, Member string
 	// Path is FileInfo.Path.
 	Path string
@@ -253,9 +255,10 @@ type Location struct {
 	Format string
 }
 
-// Locate lists the inputs below root, which may be one file, and what is skipped.
+// Locate lists the inputs below root, which may be one file, and what is skipped. Compressed tars are: every machine
+// would have to unpack the whole of one for each of its members.
 func Locate(ctx context.Context, root string) ([]Location, []datasets.Skipped, error) {
-	found, skipped, err := Discover(ctx, root)
+	found, skipped, err := Discover(ctx, root, os.TempDir())
 	if err != nil {
 		return nil, nil, err
 	}
@@ -263,12 +266,17 @@ func Locate(ctx context.Context, root string) ([]Location, []datasets.Skipped, e
 	if info, err := os.Stat(root); err == nil && !info.IsDir() {
 		root = filepath.Dir(root)
 	}
-	out := make([]Location, len(found))
-	for i, in := range found {
-		out[i] = Location{Root: root, File: in.file.rel, Path: in.path, Format: in.Format()}
+	var out []Location
+	for _, in := range found {
+		l := Location{Root: root, File: in.file.rel, Path: in.path, Format: in.Format()}
 		if in.member != nil {
-			out[i].Member = in.member.Name
+			l.Member = in.member.Name
 		}
+		if in.member != nil && in.file.archive.Unpacked {
+			skipped = append(skipped, datasets.Skipped{Path: in.Label(), Reason: "in a compressed tar. Unpack it first"})
+			continue
+		}
+		out = append(out, l)
 	}
 	return out, skipped, nil
 }
@@ -287,14 +295,15 @@ func (l Location) Open() (*Input, error) {
 	if in.sidecar, err = readSidecar(name); err != nil || l.Member == "" {
 		return in, err
 	}
-	if in.file.zip, err = zip.OpenReader(name); err != nil {
+	if in.file.archive, err = unpack.OpenArchive(context.Background(), name, os.TempDir()); err != nil {
 		return nil, err
 	}
-	i := slices.IndexFunc(in.file.zip.File, func(m *zip.File) bool { return m.Name == l.Member })
-	if i < 0 {
-		in.file.zip.Close()
-		return nil, fmt.Errorf("there is no %s in it any more", l.Member)
+	if a := in.file.archive; a != nil {
+		if i := slices.IndexFunc(a.Entries, func(e unpack.Entry) bool { return e.Name == l.Member }); i >= 0 {
+			in.member = &a.Entries[i]
+			return in, nil
+		}
+		a.Close()
 	}
-	in.member = in.file.zip.File[i]
-	return in, nil
+	return nil, fmt.Errorf("there is no %s in it any more", l.Member)
 }

@@ -289,7 +289,7 @@ func TestSidecarOfATable(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		inputs, _, err := Discover(t.Context(), filepath.Dir(path))
+		inputs, _, err := Discover(t.Context(), filepath.Dir(path), t.TempDir())
 		got := &collector{}
 		if err == nil {
 			err = inputs[0].Read(t.Context(), t.TempDir(), nil, got)

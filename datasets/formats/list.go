@@ -14,8 +14,8 @@ import (
 func init() { Register(listReader{}) }
 
 // listReader reads one name a line, which may be in quotes and have "*." or "." before it. The first line may be a
-// header. The class comes from the path: below dga/ (dga-lists/, …) the names are made by the algorithm that the file is
-// named after, below tunnel/ by the tool; benign, legit, alexa, … are benign. Lists called blacklist, blocklist,
+// header. The class comes from the path: below dga/ (dga-lists/, …) the names are made by the algorithm that the file
+// is named after, below tunnel/ by the tool; benign, legit, alexa, … are benign. Lists called blacklist, blocklist,
 // malicious or ctc hold names that are bad for an unknown reason, see datasets.BlocklistFamily. A file without such a
 // hint is not read: a label must not be guessed.
 type listReader struct{}

@@ -161,7 +161,7 @@ func Run(ctx context.Context, in, out string, o Options) (_ *datasets.Manifest, 
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(temp)) }()
 
-	inputs, skipped, err := formats.Discover(ctx, in)
+	inputs, skipped, err := formats.Discover(ctx, in, temp)
 	if err != nil {
 		return nil, err
 	}

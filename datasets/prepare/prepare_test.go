@@ -376,7 +376,7 @@ func slicedContent(t *testing.T, in string, o Options, budget int64) [2]uint64 {
 	if err != nil {
 		t.Fatal(err)
 	}
-	inputs, skipped, err := formats.Discover(t.Context(), in)
+	inputs, skipped, err := formats.Discover(t.Context(), in, t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}

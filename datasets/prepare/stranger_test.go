@@ -24,9 +24,9 @@ func TestLeftOutIsListed(t *testing.T) {
 		"dga/skip.txt.degas.json": `{"skip": true}`,
 	})
 	want := []string{
-		".cache: hidden: its name begins with a dot", "README.md: by its name, it describes data or holds none",
-		"dga/.hidden: hidden: its name begins with a dot", "dga/empty.txt: empty", "dga/noise.bin: not recognised",
-		"dga/pdf.pdf: by its name, it describes data or holds none", "dga/skip.txt: its sidecar says skip",
+		".cache: hidden, by its name", "README.md: documentation, by its name",
+		"dga/.hidden: hidden, by its name", "dga/empty.txt: empty", "dga/noise.bin: not recognised",
+		"dga/pdf.pdf: documentation, by its name", "dga/skip.txt: its sidecar says skip",
 	}
 	if socket, err := net.Listen("unix", filepath.Join(in, "dga", "socket")); err == nil {
 		defer socket.Close()

@@ -18,7 +18,7 @@ func Survey(ctx context.Context, in string) (_ []formats.Reading, _ []datasets.S
 		return nil, nil, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(temp)) }()
-	inputs, skipped, err := formats.Discover(ctx, in)
+	inputs, skipped, err := formats.Discover(ctx, in, temp)
 	if err != nil {
 		return nil, nil, fmt.Errorf("look at %s: %w", in, err)
 	}

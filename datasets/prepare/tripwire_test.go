@@ -15,7 +15,7 @@ import (
 // namesOf reads up to most names of a class from a file of rawData, from skip on.
 func namesOf(t *testing.T, file string, class datasets.Class, skip, most int) []string {
 	t.Helper()
-	inputs, _, err := formats.Discover(t.Context(), rawData)
+	inputs, _, err := formats.Discover(t.Context(), rawData, t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}

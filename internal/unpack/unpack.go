@@ -3,7 +3,6 @@
 package unpack
 
 import (
-	"archive/zip"
 	"bufio"
 	"compress/bzip2"
 	"context"
@@ -61,22 +60,6 @@ func File(ctx context.Context, path string, progress func(int64)) (*Stream, erro
 	return s.orClosed(err)
 }
 
-// Member opens a file in a zip, as File does. progress is told compressed bytes.
-func Member(ctx context.Context, m *zip.File, progress func(int64)) (*Stream, error) {
-	r, err := m.Open()
-	if err != nil {
-		return nil, err
-	}
-	s := &Stream{closers: []func() error{r.Close}}
-	scale := float64(m.CompressedSize64) / float64(max(m.UncompressedSize64, 1))
-	size := int64(min(m.UncompressedSize64, maxBuffer))
-	s, err = s.orClosed(s.decompress(m.Name, &countingReader{ctx, r, progress, scale}, size, nil))
-	if kind := (&KindError{}); errors.As(err, &kind) {
-		return nil, &KindError{kind.Kind, "unpack the archive that it is in, then " + kind.Command}
-	}
-	return s, err
-}
-
 // orClosed is s, or err after closing s.
 func (s *Stream) orClosed(err error) (*Stream, error) {
 	if err != nil {
@@ -86,10 +69,10 @@ func (s *Stream) orClosed(err error) (*Stream, error) {
 	return s, nil
 }
 
-// decompress sets the stream's Reader. r has about size bytes. plain, if not nil, becomes the Reader of a file that is
-// not compressed.
+// decompress sets the stream's Reader. plain, if not nil, becomes it for a file that is not compressed. size is about
+// what there is to read: archives may have many small members.
 func (s *Stream) decompress(name string, r io.Reader, size int64, plain *Plain) error {
-	b := bufio.NewReaderSize(r, int(min(size+1, maxBuffer))) // an archive may have 100,000 tiny members
+	b := bufio.NewReaderSize(r, int(min(max(size, 4<<10), 256<<10)))
 	head, err := b.Peek(magicBytes)
 	if err != nil && err != io.EOF {
 		return err
@@ -156,26 +139,15 @@ func Decompress(name string, r io.Reader, head []byte) (stream io.ReadCloser, pa
 // quote quotes a path for a shell: names of files come from strangers, and users paste commands.
 func quote(path string) string { return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'" }
 
-var suffixes = map[string]bool{".gz": true, ".zip": true, ".zst": true, ".bz2": true}
+var suffixes = map[string]bool{".gz": true, ".zip": true, ".zst": true, ".bz2": true, ".tar": true, ".tgz": true,
+	".tbz": true, ".tbz2": true, ".tzst": true}
 
-// TrimSuffix drops the suffixes of compressed files: "a.csv.gz" -> "a.csv".
+// TrimSuffix drops the suffixes of compressed files and archives: "a.csv.gz" -> "a.csv".
 func TrimSuffix(name string) string {
 	for suffixes[strings.ToLower(path.Ext(name))] {
 		name = name[:len(name)-len(path.Ext(name))]
 	}
 	return name
-}
-
-// IsZip reports whether the file at path begins as a zip does; false if it cannot be opened.
-func IsZip(path string) bool {
-	f, err := userfile.Open(path)
-	if err != nil {
-		return false // opening it again reports why
-	}
-	defer f.Close()
-	var magic [4]byte
-	_, err = io.ReadFull(f, magic[:])
-	return err == nil && string(magic[:]) == "PK\x03\x04"
 }
 
 // SHA256 is the checksum of the file at path as it lies on disk, in hexadecimal, and the file's size in bytes.

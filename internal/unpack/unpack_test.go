@@ -62,6 +62,7 @@ func TestPlainFile(t *testing.T) {
 func TestTrimSuffix(t *testing.T) {
 	for in, want := range map[string]string{
 		"a.csv.gz": "a.csv", "a.csv.ZST.gz": "a.csv", "top-1m.csv.zip": "top-1m.csv", "a.csv": "a.csv", "a.xz": "a.xz",
+		"set.tar": "set", "set.tar.gz": "set", "set.TGZ": "set", "set.tar.bz2": "set",
 	} {
 		if got := TrimSuffix(in); got != want {
 			t.Errorf("TrimSuffix(%q) = %q, want %q", in, got, want)
