@@ -38,10 +38,13 @@ type Entry struct {
 
 // Limits of an archive, so that a small file does not fill the disk or the memory.
 const (
-	maxEntries = 100_000
-	maxTar     = 32 << 30 // unpacked bytes of a compressed tar
-	maxRatio   = 250      // unpacked bytes a byte of the archive
-	ratioGrace = 1 << 30  // unpacked bytes to which maxRatio does not apply
+	maxTar   = 32 << 30 // unpacked bytes of a compressed tar
+	maxRatio = 250      // unpacked bytes a byte of the archive
+)
+
+var ( // smaller in tests
+	maxEntries       = 100_000
+	ratioGrace int64 = 1 << 30 // unpacked bytes to which maxRatio does not apply
 )
 
 // IsArchive reports whether a file that begins with head is a zip or a tar.
@@ -68,8 +71,8 @@ func isTar(head []byte) bool {
 const tarBlock = 512
 
 // OpenArchive opens the file at path if it is a zip or a tar, which may be compressed. A compressed tar is unpacked
-// once into tempDir: members of a stream could only be read one after the other. The archive is nil if the file is none, or
-// cannot be read: File says why.
+// once into tempDir: members of a stream could only be read one after the other. The archive is nil if the file is
+// none, or cannot be read: File says why.
 func OpenArchive(ctx context.Context, path, tempDir string) (*Archive, error) {
 	f, err := userfile.Open(path)
 	if err != nil {
