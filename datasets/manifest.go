@@ -93,7 +93,7 @@ const (
 
 // InputReport says what became of one input.
 type InputReport struct {
-	// Path is relative to the input folder; FILE.zip!MEMBER for a file in a zip.
+	// Path is relative to the input folder; FILE!MEMBER for a file in an archive.
 	Path string `json:"path"`
 	// SHA256 and Bytes are of the file on disk, compressed as it is.
 	SHA256 string `json:"sha256"`

@@ -19,7 +19,7 @@ func blockCases() []readerCase {
 		{path: "wild.txt", text: "*.a.com\n*.b.com\n"},
 		{path: "StevenBlack/hosts", reader: "hosts",
 			text: "# Title: hosts\n\n127.0.0.1 localhost\n127.0.0.1 localhost.localdomain\n255.255.255.255 broadcasthost\n" +
-				"fe80::1%lo0 localhost\n0.0.0.0 0.0.0.0\n\n0.0.0.0 a.com # why\n0.0.0.0\tb.com  c.com\n:: d.com\n0.0.0.0\n" +
+				"fe80::1%lo0 localhost\n0.0.0.0 0.0.0.0\n\n0.0.0.0 a.com # why\n0.0.0.0\tb.com  c.com\n  :: d.com\n0.0.0.0\n" +
 				"192.0.2.1 printer.example.net\nnot a hosts line\n",
 			want: []string{"9 dga blocklist a.com weak", "10 dga blocklist b.com weak", "10 dga blocklist c.com weak",
 				"11 dga blocklist d.com weak"},
@@ -35,6 +35,7 @@ func blockCases() []readerCase {
 		{path: "etc/hosts", text: "127.0.0.1 localhost\n::1 localhost\n192.0.2.1 a.example.com\n192.0.2.2 b.example.com\n"},
 		{path: "developer/hosts", text: "127.0.0.1 localhost\n127.0.0.1 my.example.com\n127.0.0.1 my.example.net\n"},
 		{path: "empty/hosts", text: "127.0.0.1 localhost\n127.0.1.1 machine\n"},
+		{path: "benign/access.log", text: "192.0.2.1 - - [29/Nov/2026:12:00:00 +0000] \"GET / HTTP/1.1\" 200 1\n"},
 		{path: "zeros.txt", text: "0 google.com\n0 github.com\n"},
 		{path: "easylist.txt", reader: "adblock",
 			text: "[Adblock Plus 2.0]\n! Title: a list\n-ad-300x600.\n||a.com^\n||b.com^$third-party,important\n" +

@@ -12,13 +12,16 @@ func init() {
 		rules: func() func([]byte) rule { return hostsRule }})
 }
 
+// notInHosts are characters that logs of servers have behind the client's address.
+const notInHosts = `"[](){}<>/:=,;`
+
 func hostsRule(line []byte) rule {
-	text, _, _ := bytes.Cut(line, []byte{'#'})
+	text, _, _ := bytes.Cut(bytes.TrimSpace(line), []byte{'#'})
 	fields := bytes.Fields(text)
 	if len(fields) == 0 {
 		return rule{ours: true}
 	}
-	if _, ok := address(fields[0]); !ok {
+	if _, ok := address(fields[0]); !ok || bytes.ContainsAny(text[len(fields[0]):], notInHosts) {
 		return rule{}
 	}
 	return rule{ours: true, blocked: nowhere(fields[0]), names: fields[1:]}

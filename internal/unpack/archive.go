@@ -78,25 +78,28 @@ func OpenArchive(ctx context.Context, path, tempDir string) (*Archive, error) {
 	if err != nil {
 		return nil, nil
 	}
-	a := &Archive{closers: []func() error{f.Close}}
+	a := &Archive{}
 	b := bufio.NewReaderSize(Watch(ctx, f, nil), 64<<10)
 	head, _ := b.Peek(tarBlock) // whoever reads the file gets the error
 	switch {
 	case isTar(head):
+		a.closers = append(a.closers, f.Close)
 		return a.orClosed(a.index(ctx, f, 1))
 	case IsArchive(head):
+		a.closers = append(a.closers, f.Close)
 		return a.orClosed(a.zip(f))
 	}
 	z, packed, err := Decompress(path, b, head)
 	if err != nil || !packed {
-		return nil, a.Close()
+		return nil, f.Close()
 	}
 	defer z.Close()
 	unpacked := bufio.NewReaderSize(z, 64<<10)
 	if head, _ = unpacked.Peek(tarBlock); !isTar(head) {
-		return nil, a.Close()
+		return nil, f.Close()
 	}
-	return a.orClosed(a.unpack(ctx, f, unpacked, tempDir))
+	err = a.unpack(ctx, f, unpacked, tempDir)
+	return a.orClosed(errors.Join(err, f.Close()))
 }
 
 func (a *Archive) orClosed(err error) (*Archive, error) {
@@ -169,9 +172,6 @@ func (a *Archive) unpack(ctx context.Context, f *os.File, unpacked io.Reader, te
 		return fmt.Errorf("unpack it into %s: %w", temp.Name(), err)
 	case n > limit:
 		return fmt.Errorf("it unpacks to more than %d bytes. Unpack it first, if you trust it", limit)
-	}
-	if _, err := temp.Seek(0, io.SeekStart); err != nil {
-		return err
 	}
 	return a.index(ctx, temp, float64(info.Size())/float64(max(n, 1)))
 }
