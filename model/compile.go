@@ -274,19 +274,21 @@ func (b *compiler) lstm(n Node) {
 	units := n.Layer.Units
 	in, shape := b.input(n)
 	out := b.alloc(n)
-	for d := range n.Shape[0] / units {
+	width := n.Shape[len(n.Shape)-1]
+	for d := range width / units {
 		kernel, recurrent, bias := b.param(n, 3*d), b.param(n, 3*d+1), b.param(n, 3*d+2)
 		st := &lstmStep{
 			in:       in,
 			out:      out,
 			offset:   d * units,
-			width:    n.Shape[0],
+			width:    width,
 			units:    units,
 			time:     shape[0],
 			kernel:   kernel,
 			bias:     bias.Data,
 			backward: d == 1,
 			clip:     n.Layer.RecurrentActivation == Clip,
+			all:      n.Layer.ReturnSequences,
 		}
 		st.recurrent.Pack(units, 4*units, matrix(recurrent.Data, 4*units))
 		if !embedded {

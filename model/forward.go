@@ -113,9 +113,12 @@ func apply(n Node, w Exact, codes []uint16, in [][]float64, shape []int, head bo
 	case KindLSTM:
 		h := plainLSTM(l, in[0], shape, param(0), param(1), param(2), false)
 		if l.Bidirectional {
-			h = append(h, plainLSTM(l, in[0], shape, param(3), param(4), param(5), true)...)
+			back := plainLSTM(l, in[0], shape, param(3), param(4), param(5), true)
+			for t := range h {
+				h[t] = append(h[t], back[t]...)
+			}
 		}
-		return h
+		return slices.Concat(h...)
 	case KindConcatenate:
 		return slices.Concat(in...)
 	}
@@ -201,10 +204,11 @@ func plainPool(x []float64, inShape, outShape []int, pool, before int) []float64
 	return y
 }
 
-func plainLSTM(l Layer, x []float64, shape []int, kernel, recurrent, bias exactTensor, backward bool) []float64 {
+// plainLSTM gives the output at each step of x, or only the last.
+func plainLSTM(l Layer, x []float64, shape []int, kernel, recurrent, bias exactTensor, backward bool) [][]float64 {
 	time, in, units := shape[0], shape[1], recurrent.Shape[0]
 	h, c := make([]float64, units), make([]float64, units)
-	z := make([]float64, 4*units)
+	z, all := make([]float64, 4*units), make([][]float64, time)
 	gate := func(v float64) float64 { return 1 / (1 + math.Exp(-v)) }
 	if l.RecurrentActivation == Clip {
 		gate = func(v float64) float64 { return min(max(v, 0), 1) }
@@ -229,8 +233,12 @@ func plainLSTM(l Layer, x []float64, shape []int, kernel, recurrent, bias exactT
 			c[q] = gate(z[units+q])*c[q] + gate(z[q])*math.Tanh(z[2*units+q])
 			h[q] = gate(z[3*units+q]) * math.Tanh(c[q])
 		}
+		all[t] = slices.Clone(h)
 	}
-	return h
+	if !l.ReturnSequences {
+		return [][]float64{h}
+	}
+	return all
 }
 
 // exactActivate applies an activation in place.

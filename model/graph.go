@@ -306,10 +306,14 @@ func inferLSTM(l Layer, in []int) ([]int, []Param, error) {
 			{prefix + "bias", []int{4 * l.Units}},
 		}
 	}
+	out, params := []int{l.Units}, one("")
 	if l.Bidirectional {
-		return []int{2 * l.Units}, append(one("forward/"), one("backward/")...), nil
+		out, params = []int{2 * l.Units}, append(one("forward/"), one("backward/")...)
 	}
-	return []int{l.Units}, one(""), nil
+	if l.ReturnSequences {
+		out = []int{in[0], out[0]}
+	}
+	return out, params, nil
 }
 
 // SamePadding returns how many zero columns a Same convolution puts before and after its input.

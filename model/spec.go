@@ -90,6 +90,8 @@ type Layer struct {
 	Bidirectional bool `json:"bidirectional,omitempty"`
 	// RecurrentActivation is that of an lstm's gates: Sigmoid, which "" stands for, or Clip.
 	RecurrentActivation string `json:"recurrent_activation,omitempty"`
+	// ReturnSequences makes an lstm give its output at each step, not only the last.
+	ReturnSequences bool `json:"return_sequences,omitempty"`
 	// Activation is applied to a conv1d's, conv2d's or dense layer's output.
 	Activation string `json:"activation,omitempty"`
 	// Theta is a thresholded_relu's bound: y = x where x > theta, else 0.

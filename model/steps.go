@@ -239,7 +239,7 @@ func (st *concatStep) run(s *scratch, n int) {
 // lstmStep is one direction of an LSTM. If it reads the embedding, the input half of its gates comes from a table.
 type lstmStep struct {
 	in, out       int
-	offset, width int // where the output goes: [n, width] at offset
+	offset, width int // where the output goes: [n, width] or [n, time, width] at offset
 	units, time   int
 	kernel        *Tensor
 	recurrent     kernels.Packed
@@ -247,6 +247,7 @@ type lstmStep struct {
 	table         []float32 // folded: [codes, 4·units]
 	backward      bool
 	clip          bool // the gates' activation
+	all           bool // the output is that of every step
 	// prefixH and prefixC, [time+1, units], are the states after each number of padding codes. A name that is padded on
 	// the left starts from the state at its own first character.
 	prefixH, prefixC []float32
@@ -317,6 +318,12 @@ func (st *lstmStep) run(s *scratch, n int) {
 				st.cell(st.gates(s, x, l.order[r], t), z, c, h)
 			}
 		}
+		if st.all {
+			st.keep(s, n, t, active)
+		}
+	}
+	if st.all {
+		return
 	}
 	y := s.values[st.out]
 	for r, i := range l.order[:n] {
@@ -325,6 +332,21 @@ func (st *lstmStep) run(s *scratch, n int) {
 			h = st.prefixH[st.time*u:]
 		}
 		copy(y[i*st.width+st.offset:], h)
+	}
+}
+
+// keep writes the output of step t. Names that are not active yet have that of the prefix.
+func (st *lstmStep) keep(s *scratch, n, t, active int) {
+	u, at := st.units, t
+	if st.backward {
+		at = st.time - 1 - t
+	}
+	for r, i := range s.lstm.order[:n] {
+		h := s.lstm.h[r*u : (r+1)*u]
+		if r >= active {
+			h = st.prefixH[(t+1)*u : (t+2)*u]
+		}
+		copy(s.values[st.out][(i*st.time+at)*st.width+st.offset:], h)
 	}
 }
 

@@ -142,7 +142,7 @@ func (l *kerasLayer) conv2D() (out model.Layer, err error) {
 
 func (l *kerasLayer) lstm() (out model.Layer, err error) {
 	c := l.Config
-	for _, wrong := range []string{"return_sequences", "return_state", "go_backwards", "stateful", "time_major"} {
+	for _, wrong := range []string{"return_state", "go_backwards", "stateful", "time_major"} {
 		if get(c, false, wrong) {
 			return out, fmt.Errorf("%s is not read", wrong)
 		}
@@ -151,7 +151,12 @@ func (l *kerasLayer) lstm() (out model.Layer, err error) {
 		return out, fmt.Errorf("activation %s is not read, only tanh", a)
 	}
 	gates, err := l.recurrentActivation()
-	return model.Layer{Kind: model.KindLSTM, Units: c.number(0, "units", "output_dim"), RecurrentActivation: gates}, err
+	return model.Layer{
+		Kind:                model.KindLSTM,
+		Units:               c.number(0, "units", "output_dim"),
+		RecurrentActivation: gates,
+		ReturnSequences:     get(c, false, "return_sequences"),
+	}, err
 }
 
 // recurrentActivation is the activation of an LSTM's gates. A hard sigmoid becomes Clip, and its slope goes into the

@@ -63,6 +63,9 @@ func maskable(e *model.Encoder, lstms, others []model.Node) error {
 		if n.Layer.Bidirectional {
 			return fmt.Errorf("it is not read in front of a Bidirectional, such as %s", n.Name)
 		}
+		if n.Layer.ReturnSequences { // what reads them is masked too
+			return fmt.Errorf("it is not read in front of an LSTM with return_sequences, such as %s", n.Name)
+		}
 	}
 	for _, n := range others {
 		if n.Kind != model.KindConv1D {

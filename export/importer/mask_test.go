@@ -88,11 +88,15 @@ func TestMaskZeroRefusals(t *testing.T) {
 		layerOf("l", "fk", []int{3, 16}, "fr", []int{4, 16}, "fb", []int{16},
 			"bk", []int{3, 16}, "br", []int{4, 16}, "bb", []int{16}),
 		layerOf("d", "kernel", []int{8, 1}, "bias", []int{1}))
+	stacked := strings.Replace(maskedLSTM, `"units"`, `"return_sequences": true, "units"`, 1) +
+		`, {"class_name": "GlobalMaxPooling1D", "config": {"name": "g"}}`
 	for _, tc := range []struct {
 		file     []byte
 		alphabet string
 		want     string
 	}{
+		{lstmFile(t, "2.4.0", masked(41, 64, stacked), 41), "", "mask_zero: it is not read in front of an LSTM with " +
+			"return_sequences, such as lstm"},
 		{file, "", "mask_zero: it is not read in front of a Bidirectional, such as bidirectional"},
 		{lstmFile(t, "2.4.0", masked(41, 45, maskedLSTM), 41), strings.Replace(own, `"pad": 0`, `"pad": 40`, 1),
 			"mask_zero: it skips code 0, but the encoder pads with code 40"},

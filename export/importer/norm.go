@@ -138,6 +138,10 @@ func axesOf(chain []placed) int {
 			return 2
 		case model.KindConv2D, model.KindMaxPool2D:
 			return 3
+		case model.KindLSTM:
+			if p.ReturnSequences {
+				return 2
+			}
 		}
 		return 1
 	}

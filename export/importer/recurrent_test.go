@@ -65,3 +65,22 @@ func TestKeras1LSTM(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// LSTMs upon LSTMs: the scores are those of tf-keras 2.21.0.
+func TestStackedLSTM(t *testing.T) {
+	lstm := func(name string, units int, more string) string {
+		return fmt.Sprintf(`{"class_name": "LSTM", "config": {"name": %q, "units": %d%s}}`, name, units, more)
+	}
+	config := embedded(lstm("l1", 4, `, "return_sequences": true`) + `,
+		{"class_name": "Bidirectional", "config": {"name": "l2", "layer": ` +
+		lstm("l2", 2, `, "return_sequences": true, "recurrent_activation": "hard_sigmoid"`) + `}}, ` + lstm("l3", 3, ""))
+	variablesOf := func(prefix string, in, units int) []any {
+		gates := 4 * units
+		return []any{prefix + "k", []int{in, gates}, prefix + "r", []int{units, gates}, prefix + "b", []int{gates}}
+	}
+	checkScores(t, sineFile(t, "2.15.0", config, layerOf("e", "table", []int{41, 3}),
+		layerOf("l1", variablesOf("", 3, 4)...),
+		layerOf("l2", append(variablesOf("f", 4, 2), variablesOf("b", 4, 2)...)...), layerOf("l3", variablesOf("", 4, 3)...),
+		layerOf("d", "kernel", []int{3, 1}, "bias", []int{1})),
+		importer.Options{}, 0.3439949, 0.3440748, 0.3444613, 0.3441289)
+}

@@ -47,7 +47,6 @@ func (b *builder) lstm(n model.Node) {
 		b.floats(n.Name+"/W", []int{directions, 4 * units, in}, kernel),
 		b.floats(n.Name+"/R", []int{directions, 4 * units, units}, recurrent),
 		b.floats(n.Name+"/B", []int{directions, 8 * units}, bias)}
-	// Output 1 is the last state of each direction, [directions, batch, units].
 	attributes := []attribute{intAttr("hidden_size", units), stringAttr("direction", direction)}
 	if n.Layer.RecurrentActivation == model.Clip { // a HardSigmoid is alpha·x + beta between 0 and 1
 		attributes = append(attributes,
@@ -55,6 +54,14 @@ func (b *builder) lstm(n model.Node) {
 			floatsAttr("activation_alpha", slices.Repeat([]float32{1}, directions)...),
 			floatsAttr("activation_beta", slices.Repeat([]float32{0}, directions)...))
 	}
+	if n.Layer.ReturnSequences { // output 0 is [time, directions, batch, units]
+		all := b.op("LSTM", n.Name+"/all", inputs, 0, attributes...)
+		all = b.op("Transpose", n.Name+"/states", []string{all}, 0, intsAttr("perm", 0, 2, 1, 3))
+		shape := b.int64s(n.Name+"/shape", 0, 0, int64(n.Shape[1])) // 0 takes the input's
+		b.set(n, b.op("Reshape", n.Name, []string{all, shape}, 0), timeMajor)
+		return
+	}
+	// Output 1 is the last state of each direction, [directions, batch, units].
 	last := b.op("LSTM", n.Name+"/last", inputs, 1, attributes...)
 	last = b.op("Transpose", n.Name+"/states", []string{last}, 0, intsAttr("perm", 1, 0, 2))
 	b.set(n, b.flatten(n.Name, last), flat)

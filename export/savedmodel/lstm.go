@@ -16,24 +16,43 @@ func (b *builder) lstm(n model.Node, in value) string {
 	x := b.op("Transpose", n.Name+"/time_major", attributes{"T": typeFloat, "Tperm": typeInt32}, in.tensor, perm)
 	zeros := b.zeros(n, x)
 	if !n.Layer.Bidirectional {
-		return b.direction(n, n.Name, 0, x, zeros, in.shape[0])
+		return b.lstmOutput(n, b.direction(n, n.Name, 0, x, zeros, in.shape[0]))
 	}
-	axis := b.int32s("const/axes_0", 0)
-	back := b.op("ReverseV2", n.Name+"/reversed", attributes{"T": typeFloat, "Tidx": typeInt32}, x, axis)
-	return b.concat(n.Name+"/concat", 1,
-		b.direction(n, n.Name+"/forward", 0, x, zeros, in.shape[0]),
-		b.direction(n, n.Name+"/backward", 3, back, zeros, in.shape[0]))
+	backward := b.direction(n, n.Name+"/backward", 3, b.reversed(n.Name+"/reversed", x), zeros, in.shape[0])
+	if n.Layer.ReturnSequences {
+		backward = b.reversed(n.Name+"/restored", backward)
+	}
+	forward := b.direction(n, n.Name+"/forward", 0, x, zeros, in.shape[0])
+	return b.lstmOutput(n, b.concat(n.Name+"/concat", len(n.Shape), forward, backward))
+}
+
+// lstmOutput turns outputs of all steps, [time, batch, units], into [batch, time, units], and lets [batch, units] be.
+func (b *builder) lstmOutput(n model.Node, y string) string {
+	if !n.Layer.ReturnSequences {
+		return y
+	}
+	return b.op("Transpose", n.Name+"/batch_major", attributes{"T": typeFloat, "Tperm": typeInt32},
+		y, b.int32s("const/perm_1_0_2", 1, 0, 2))
+}
+
+// reversed turns x, [time, …], round in time.
+func (b *builder) reversed(name, x string) string {
+	return b.op("ReverseV2", name, attributes{"T": typeFloat, "Tidx": typeInt32}, x, b.int32s("const/axes_0", 0))
 }
 
 // direction runs over x, [time, batch, features], with the parameters from number first on and returns the last output,
-// [batch, units].
+// [batch, units], or all, [time, batch, units].
 func (b *builder) direction(n model.Node, name string, first int, x, zeros string, steps int) string {
 	kernel, recurrent := b.m.Weights[n.Params[first].Name], b.m.Weights[n.Params[first+1].Name]
 	units := n.Layer.Units
 	weights := b.floats(name+"/w", []int{kernel.Shape[0] + units, 4 * units},
 		slices.Concat(kernel.Data, recurrent.Data))
 	if n.Layer.RecurrentActivation == model.Clip {
-		return b.unrolled(name, x, zeros, weights, b.param(n, first+2), steps)
+		all := b.unrolled(name, x, zeros, weights, b.param(n, first+2), steps)
+		if !n.Layer.ReturnSequences {
+			return all[steps-1]
+		}
+		return b.op("Pack", name+"/all", attributes{"N": steps, "T": typeFloat, "axis": 0}, all...)
 	}
 	peephole := b.floats(n.Name+"/no_peephole", []int{units}, make([]float32, units))
 	length := b.constant(n.Name+"/steps", tensor{kind: typeInt64, raw: protowire.Raw(int64(steps))})
@@ -41,12 +60,16 @@ func (b *builder) direction(n model.Node, name string, first int, x, zeros strin
 		attributes{"T": typeFloat, "cell_clip": float32(0), "use_peephole": false},
 		length, x, zeros, zeros, weights, peephole, peephole, peephole, b.param(n, first+2))
 	const hidden = ":6" // the output at each step, [time, batch, units]
+	if n.Layer.ReturnSequences {
+		return block + hidden
+	}
 	return b.gather(name+"/last", block+hidden, b.number(steps-1), typeFloat)
 }
 
-// unrolled spells out every step of a direction whose gates are clipped, which BlockLSTMV2 cannot do.
-func (b *builder) unrolled(name, x, zeros, weights, bias string, steps int) string {
-	h, c := zeros, zeros
+// unrolled spells out every step of a direction whose gates are clipped, which BlockLSTMV2 cannot do. It returns the
+// output of each step, [batch, units].
+func (b *builder) unrolled(name, x, zeros, weights, bias string, steps int) []string {
+	h, c, all := zeros, zeros, make([]string, steps)
 	for t := range steps {
 		at := fmt.Sprintf("%s/step_%d/", name, t)
 		read := b.concat(at+"concat", 1, b.gather(at+"x", x, b.number(t), typeFloat), h)
@@ -60,8 +83,9 @@ func (b *builder) unrolled(name, x, zeros, weights, bias string, steps int) stri
 		added := b.op("Mul", at+"added", ofFloats, gate("input", ""), b.op("Tanh", at+"candidate", ofFloats, z+":2"))
 		c = b.op("AddV2", at+"cell", ofFloats, kept, added)
 		h = b.op("Mul", at+"hidden", ofFloats, gate("output", ":3"), b.op("Tanh", at+"tanh", ofFloats, c))
+		all[t] = h
 	}
-	return h
+	return all
 }
 
 // zeros is the state to start from, [batch, units].

@@ -86,13 +86,18 @@ func draw(rng *rand.Rand) model.Spec {
 func tower(rng *rand.Rand) []model.Layer {
 	var out []model.Layer
 	for range rng.IntN(3) {
-		switch rng.IntN(3) {
+		switch rng.IntN(4) {
 		case 0:
 			pool := model.Layer{Kind: model.KindMaxPool, Pool: 1 + rng.IntN(3)}
 			pool.Padding = pick(rng, model.Same, model.Valid)
 			out = append(out, pool)
 		case 1:
 			out = append(out, model.Layer{Kind: model.KindThresholdedReLU, Theta: 1e-6})
+		case 2:
+			if rng.IntN(2) == 0 {
+				out = append(out, model.Layer{Kind: model.KindLSTM, Units: 1 + rng.IntN(6), Bidirectional: rng.IntN(2) == 0,
+					ReturnSequences: true})
+			}
 		}
 		out = append(out, conv(rng))
 	}
@@ -100,6 +105,11 @@ func tower(rng *rand.Rand) []model.Layer {
 	case 0:
 		lstm := model.Layer{Kind: model.KindLSTM, Units: 1 + rng.IntN(6), Bidirectional: rng.IntN(2) == 0}
 		lstm.RecurrentActivation = pick(rng, "", "", model.Clip)
+		if rng.IntN(3) == 0 {
+			lstm.ReturnSequences = true
+			out = append(out, lstm)
+			lstm.ReturnSequences = false
+		}
 		return append(out, lstm)
 	case 1:
 		return append(out, model.Layer{Kind: model.KindFlatten})

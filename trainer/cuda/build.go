@@ -241,6 +241,9 @@ func (b *builder) lstm(node model.Node) (*value, error) {
 	if a := node.Layer.RecurrentActivation; a == model.Clip {
 		return nil, fmt.Errorf("no CUDA kernel does recurrent_activation %s", a)
 	}
+	if node.Layer.ReturnSequences {
+		return nil, errors.New("no CUDA kernel does return_sequences")
+	}
 	var from *fork // of what both directions read
 	shape := b.byName[node.Inputs[0]].Shape
 	if !b.embedded(node) {

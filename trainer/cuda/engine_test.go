@@ -188,6 +188,11 @@ func TestRefusals(t *testing.T) {
 			`layer image: no CUDA kernel does a layer of kind "image". Try: --engine cpu`},
 		"units": {"lstm", func(s *trainer.Setup) { s.Spec.Layers[1].Units = 200 },
 			"layer lstm: 200 units: at most 128. Try: --engine cpu"},
+		"stacked": {"lstm", func(s *trainer.Setup) {
+			first := s.Spec.Layers[1]
+			first.ReturnSequences = true
+			s.Spec.Layers = slices.Insert(s.Spec.Layers, 1, first)
+		}, "layer lstm: no CUDA kernel does return_sequences. Try: --engine cpu"},
 		"hard sigmoid": {"lstm", func(s *trainer.Setup) { s.Spec.Layers[1].RecurrentActivation = model.Clip },
 			"layer lstm: no CUDA kernel does recurrent_activation clip. Try: --engine cpu"},
 		"memory": {"cnn", func(s *trainer.Setup) { s.BatchSize = 1 << 24 }, "Try: a smaller --batch-size"},

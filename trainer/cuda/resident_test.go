@@ -425,7 +425,7 @@ func TestScoresEnd(t *testing.T) {
 func TestRandomSpecs(t *testing.T) {
 	rng := rand.New(rand.NewPCG(9, 9))
 	agreed := 0
-	for range 40 {
+	for range 60 {
 		spec := modeltest.WithoutDropout(modeltest.Spec(rng))
 		w := modeltest.Weights(&spec, rng)
 		setup := trainer.Setup{Spec: &spec, Weights: w, BatchSize: 9, Workers: 1, Seed: 7, LearningRate: 1e-3,

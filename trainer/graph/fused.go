@@ -119,7 +119,10 @@ func (b *builder) globalMax(n model.Node) (name string, ok bool) {
 }
 
 func (b *builder) lstm(n model.Node, in *G.Node) (*G.Node, error) {
-	shape := b.inShape(n)
+	shape, outputs := b.inShape(n), b.batch
+	if n.Layer.ReturnSequences {
+		outputs *= shape[0]
+	}
 	one := func(name string, first int, reverse bool) (*G.Node, error) {
 		l := newLSTM(b.step, b.batch, shape[0], shape[1], n.Layer, reverse)
 		inputs := []*G.Node{in, b.par(n, first), b.par(n, first+1), b.par(n, first+2)}
@@ -127,7 +130,7 @@ func (b *builder) lstm(n model.Node, in *G.Node) (*G.Node, error) {
 			l.fromEmbedding(b.nodes[1].Layer.Rows, &b.spec.Encoder)
 			inputs = append(inputs, b.codesNode)
 		}
-		return apply(name, l, tensor.Shape{b.batch, n.Layer.Units}, inputs...)
+		return apply(name, l, tensor.Shape{outputs, n.Layer.Units}, inputs...)
 	}
 	forward, err := one(n.Name, 0, false)
 	if err != nil || !n.Layer.Bidirectional {
@@ -138,8 +141,8 @@ func (b *builder) lstm(n model.Node, in *G.Node) (*G.Node, error) {
 		return nil, err
 	}
 	u := n.Layer.Units
-	return apply(n.Name+"/concat", &concat{step: b.step, batch: b.batch, width: 2 * u, widths: []int{u, u}},
-		tensor.Shape{b.batch, 2 * u}, forward, backward)
+	return apply(n.Name+"/concat", &concat{step: b.step, batch: outputs, width: 2 * u, widths: []int{u, u}},
+		tensor.Shape{outputs, 2 * u}, forward, backward)
 }
 
 // poolWindows gives the number of windows of a pooling, their length, and how far the first begins before the input.

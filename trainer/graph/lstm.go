@@ -5,7 +5,8 @@ import (
 	"github.com/degas-dns/degas/model/kernels"
 )
 
-// lstm runs one direction of an LSTM and gives its last output, [batch, units]. Its input half is a table look-up: over
+// lstm runs one direction of an LSTM and gives its last output, [batch, units], or all, [batch·time, units]. Its input
+// half is a table look-up: over
 // the embedding P = E·W + b, one row a code; over any other sequence x·W + b, one row a position. Inputs: E or x, W
 // [in, 4·units], U [units, 4·units], b [4·units] and, for an embedding, the codes.
 //
@@ -15,7 +16,7 @@ import (
 type lstm struct {
 	*step
 	batch, time, in, units int
-	reverse                bool
+	reverse, all           bool
 	embedded, share        bool
 	pad                    uint16
 	table, dtable          []float32 // [rows, 4·units]
@@ -53,7 +54,8 @@ type prefix struct {
 func newLSTM(s *step, batch, time, in int, layer model.Layer, reverse bool) *lstm {
 	l := &lstm{step: s, batch: batch, time: time, in: in, units: layer.Units, reverse: reverse,
 		row: make([]int32, batch*time), start: make([]int, batch), order: make([]int, batch),
-		dU: floats(layer.Units * 4 * layer.Units), cell: kernels.LSTMForward, cellBackward: kernels.LSTMBackward}
+		dU: floats(layer.Units * 4 * layer.Units), cell: kernels.LSTMForward, cellBackward: kernels.LSTMBackward,
+		all: layer.ReturnSequences}
 	if layer.RecurrentActivation == model.Clip {
 		l.cell, l.cellBackward = kernels.ClipLSTMForward, kernels.ClipLSTMBackward
 	}
@@ -112,8 +114,38 @@ func (l *lstm) forward(in []slot, out []float32) {
 		}
 	})
 	for _, r := range l.runs {
+		if l.all {
+			l.sequences(r, out)
+			continue
+		}
 		for i, b := range r.names {
 			copy(nth(out, b, l.units), r.endH[i*l.units:])
+		}
+	}
+}
+
+// outputRow is the row of name b's output of step t, in the direction's order, among those of all steps.
+func (l *lstm) outputRow(b, t int) int {
+	if l.reverse {
+		t = l.time - 1 - t
+	}
+	return b*l.time + t
+}
+
+// sequences writes the outputs of all steps of r's names. Before a name's first step they are the prefix's.
+func (l *lstm) sequences(r *run, out []float32) {
+	n := l.units
+	for t := range l.time {
+		active, after := r.active(t), r.endH
+		if t+1 < l.time {
+			after = r.h[r.offset[t+1]*n:]
+		}
+		for i, b := range r.names {
+			h := l.prefix.h[(t+1)*n:]
+			if i < active {
+				h = after[i*n:]
+			}
+			copy(nth(out, l.outputRow(b, t), n), h)
 		}
 	}
 }
@@ -264,14 +296,21 @@ func (l *lstm) runBackward(r *run, dout []float32) {
 	if l.embedded {
 		clear(r.dtable)
 	}
-	for i, b := range r.names {
-		copy(nth(r.dh, i, n), nth(dout, b, n))
-	}
-	for i := r.active(l.time - 1); i < len(r.names); i++ {
-		kernels.Add(nth(r.dPreH, l.time, n), r.dh[i*n:])
+	if l.all {
+		clear(r.dh)
+	} else {
+		for i, b := range r.names {
+			copy(nth(r.dh, i, n), nth(dout, b, n))
+		}
+		for i := r.active(l.time - 1); i < len(r.names); i++ {
+			kernels.Add(nth(r.dPreH, l.time, n), r.dh[i*n:])
+		}
 	}
 	for t := l.time - 1; t >= 0; t-- {
 		at, active := r.offset[t], r.active(t)
+		if l.all {
+			l.addOutputs(r, dout, t)
+		}
 		for i := range active {
 			k := at + i
 			z := nth(r.z, k, g)
@@ -295,6 +334,17 @@ func (l *lstm) runBackward(r *run, dout []float32) {
 	}
 	total := r.offset[l.time]
 	kernels.Gemm(n, g, total, rows(r.h, 0, n).T(), rows(r.z, 0, g), rows(r.dU, 0, g), false)
+}
+
+// addOutputs adds the gradients of step t's outputs to those of the states after it.
+func (l *lstm) addOutputs(r *run, dout []float32, t int) {
+	for i, b := range r.names {
+		to := nth(r.dPreH, t+1, l.units)
+		if i < r.active(t) {
+			to = nth(r.dh, i, l.units)
+		}
+		kernels.Add(to, nth(dout, l.outputRow(b, t), l.units))
+	}
 }
 
 // prefixBackward walks the shared prefix once, with the gradients that arrived at each of its offsets. It sets dU.

@@ -302,6 +302,7 @@ func (s *stock) direction(c *chain, n model.Node, x *G.Node, first int, reverse 
 		return s.constant("state", tensor.New(tensor.WithShape(s.batch, units), tensor.Of(tensor.Float32)))
 	}
 	h, cell := zero(), zero()
+	all := make([]*G.Node, time)
 	for i := range time {
 		t := i
 		if reverse {
@@ -323,6 +324,14 @@ func (s *stock) direction(c *chain, n model.Node, x *G.Node, first int, reverse 
 		in, forget, out := squash(gate[0]), squash(gate[1]), squash(gate[3])
 		cell = c.do(G.Add(c.do(G.HadamardProd(forget, cell)), c.do(G.HadamardProd(in, c.do(G.Tanh(gate[2]))))))
 		h = c.do(G.HadamardProd(out, c.do(G.Tanh(cell))))
+		all[t] = h
+	}
+	if n.Layer.ReturnSequences {
+		joined := h
+		if time > 1 {
+			joined = c.do(G.Concat(1, all...))
+		}
+		return c.do(G.Reshape(joined, tensor.Shape{s.batch * time, units}))
 	}
 	return h
 }

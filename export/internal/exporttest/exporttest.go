@@ -87,8 +87,9 @@ func Branches() model.Spec {
 	}
 	lstm := model.Layer{Kind: model.KindLSTM, Units: 6, RecurrentActivation: model.Clip}
 	both := model.Layer{Kind: model.KindLSTM, Units: 6, Bidirectional: true}
-	hard := both
+	hard, all, hardAll := both, both, lstm
 	hard.RecurrentActivation = model.Clip
+	all.ReturnSequences, hardAll.ReturnSequences = true, true
 	pool := func(size int, padding string) model.Layer {
 		return model.Layer{Kind: model.KindMaxPool, Pool: size, Padding: padding}
 	}
@@ -104,6 +105,7 @@ func Branches() model.Spec {
 			{lstm},
 			{pool(2, model.Same), {Kind: model.KindDropout, Rate: 0.2}, both},
 			{hard, {Kind: model.KindThresholdedReLU}, dense(model.Sigmoid)},
+			{all, hardAll, top},
 		}},
 		flatten,
 		dense(model.Tanh),

@@ -21,10 +21,10 @@ func TestOrder(t *testing.T) {
 		{cnn, "domain_ids embedding conv1d conv1d_1 conv1d_2 conv1d_3 global_max_pooling1d global_max_pooling1d_1 " +
 			"global_max_pooling1d_2 global_max_pooling1d_3 concatenate dense dropout dense_1"},
 		{exporttest.Branches(), "domain_ids embedding max_pooling1d conv1d_1 conv1d_2 conv1d_4 max_pooling1d_1 " +
-			"bidirectional_1 " +
-			"conv1d thresholded_re_lu conv1d_3 flatten dropout thresholded_re_lu_1 global_max_pooling1d " +
-			"global_max_pooling1d_1 " +
-			"global_max_pooling1d_2 dense lstm bidirectional dense_1 concatenate flatten_1 dense_2 dense_3"},
+			"bidirectional_1 bidirectional_2 " +
+			"conv1d thresholded_re_lu conv1d_3 flatten dropout thresholded_re_lu_1 lstm_1 global_max_pooling1d " +
+			"global_max_pooling1d_1 global_max_pooling1d_2 dense lstm bidirectional dense_1 global_max_pooling1d_3 " +
+			"concatenate flatten_1 dense_2 dense_3"},
 	} {
 		list, err := tc.spec.Graph()
 		if err != nil {

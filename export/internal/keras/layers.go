@@ -112,7 +112,7 @@ func lstm(l model.Layer) Object {
 		"unit_forget_bias":     true,
 		"dropout":              0.0,
 		"recurrent_dropout":    0.0,
-		"return_sequences":     false,
+		"return_sequences":     l.ReturnSequences,
 		"return_state":         false,
 		"go_backwards":         false,
 		"stateful":             false,
