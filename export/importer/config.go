@@ -19,6 +19,7 @@ type kerasLayer struct {
 	Config settings
 	Inputs []string // names of the layers it reads
 	hard   bool     // the gates are hard sigmoids, as convert finds
+	cuDNN  bool     // it is a CuDNNLSTM, whose variables have another layout, as convert finds
 	masks  bool     // it is an Embedding with mask_zero, as convert finds
 	norm   *affine  // of a BatchNormalization, as readNorms finds
 }

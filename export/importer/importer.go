@@ -89,11 +89,12 @@ func parse(data []byte, o Options) (m *model.Model, guess string, err error) {
 	if guess, err = describe(m, k, root, o); err != nil {
 		return nil, "", err
 	}
-	if m.Weights, err = weights(&m.Spec, sequence(chain), root, group); err != nil {
+	names := map[string]string{}
+	if m.Weights, err = weights(&m.Spec, sequence(chain), root, group, names); err != nil {
 		return nil, "", err
 	}
 	if masks := func(p placed) bool { return p.from != nil && p.from.masks }; slices.ContainsFunc(chain, masks) {
-		if err := applyMask(m); err != nil {
+		if err := applyMask(m, names); err != nil {
 			return nil, "", err
 		}
 	}

@@ -150,6 +150,7 @@ func (l *kerasLayer) lstm() (out model.Layer, err error) {
 	if a := c.text("activation"); a != "" && a != model.Tanh {
 		return out, fmt.Errorf("activation %s is not read, only tanh", a)
 	}
+	l.cuDNN = l.Class == "CuDNNLSTM"
 	gates, err := l.recurrentActivation()
 	return model.Layer{
 		Kind:                model.KindLSTM,
@@ -187,7 +188,7 @@ func (l *kerasLayer) recurrentActivation() (string, error) {
 
 func (l *kerasLayer) bidirectional() (out model.Layer, err error) {
 	var inner rawLayer
-	if l.Config.first(&inner, []string{"layer"}); inner.Class != "LSTM" {
+	if l.Config.first(&inner, []string{"layer"}); inner.Class != "LSTM" && inner.Class != "CuDNNLSTM" {
 		return out, fmt.Errorf("only an LSTM can run both ways, not %q", inner.Class)
 	}
 	if raw := l.Config.values["merge_mode"]; string(raw) == "null" {
@@ -198,7 +199,7 @@ func (l *kerasLayer) bidirectional() (out model.Layer, err error) {
 	}
 	wrapped := inner.layer()
 	out, err = wrapped.lstm()
-	l.hard = wrapped.hard
+	l.hard, l.cuDNN = wrapped.hard, wrapped.cuDNN
 	out.Bidirectional = true
 	return out, cmp.Or(wrapped.Config.err(), err)
 }

@@ -13,8 +13,9 @@ const closed = 100
 // applyMask makes m do what an Embedding's mask_zero does: LSTMs that read the embedding skip code 0. Other layers
 // ignore the mask, and convolutions and poolings drop it. The embedding gets a feature that is 1 for code 0 alone, and
 // it closes the gates of those LSTMs: they enter a name with the state they began with. That holds for padding before
-// the name. So if LSTMs alone read the embedding, for which it makes no difference, padding moves to the left.
-func applyMask(m *model.Model) error {
+// the name. So if LSTMs alone read the embedding, for which it makes no difference, padding moves to the left. names
+// are the layers' names in Keras.
+func applyMask(m *model.Model, names map[string]string) error {
 	list, err := m.Spec.Graph()
 	if err != nil {
 		return err
@@ -35,7 +36,7 @@ func applyMask(m *model.Model) error {
 	if len(lstms) == 0 {
 		return nil
 	}
-	if err := maskable(&m.Spec.Encoder, lstms, others); err != nil {
+	if err := maskable(&m.Spec.Encoder, lstms, others, names); err != nil {
 		return fmt.Errorf("mask_zero: %w", err)
 	}
 	m.Spec.Encoder.PadSide = model.Left
@@ -58,25 +59,25 @@ func applyMask(m *model.Model) error {
 }
 
 // maskable says why a mask cannot be applied.
-func maskable(e *model.Encoder, lstms, others []model.Node) error {
+func maskable(e *model.Encoder, lstms, others []model.Node, names map[string]string) error {
 	for _, n := range lstms {
 		if n.Layer.Bidirectional {
-			return fmt.Errorf("it is not read in front of a Bidirectional, such as %s", n.Name)
+			return fmt.Errorf("it is not read in front of a Bidirectional, such as %s", names[n.Name])
 		}
 		if n.Layer.ReturnSequences { // what reads them is masked too
-			return fmt.Errorf("it is not read in front of an LSTM with return_sequences, such as %s", n.Name)
+			return fmt.Errorf("it is not read in front of an LSTM with return_sequences, such as %s", names[n.Name])
 		}
 	}
 	for _, n := range others {
 		if n.Kind != model.KindConv1D {
-			return fmt.Errorf("it is only read if LSTMs and convolutions read the embedding, not %s", n.Name)
+			return fmt.Errorf("it is only read if LSTMs and convolutions read the embedding, not %s", names[n.Name])
 		}
 	}
 	if e.Pad != 0 {
 		return fmt.Errorf("it skips code 0, but the encoder pads with code %d", e.Pad)
 	}
 	if len(others) > 0 && e.PadSide != model.Left {
-		return fmt.Errorf("it is only read with padding on the left if %s reads the embedding too", others[0].Name)
+		return fmt.Errorf("it is only read with padding on the left if %s reads the embedding too", names[others[0].Name])
 	}
 	table := e.Table()
 	if i := strings.IndexFunc(model.NameAlphabet, func(c rune) bool { return table[c] == 0 }); i >= 0 {

@@ -84,3 +84,18 @@ func TestStackedLSTM(t *testing.T) {
 		layerOf("d", "kernel", []int{3, 1}, "bias", []int{1})),
 		importer.Options{}, 0.3439949, 0.3440748, 0.3444613, 0.3441289)
 }
+
+// What a GPU trained before Keras 2.3: the scores are those of tf-keras 2.21.0 with the weights as it converts them.
+func TestCuDNNLSTM(t *testing.T) {
+	one := `{"class_name": "CuDNNLSTM", "config": {"name": "l", "units": 4}}`
+	both := `{"class_name": "Bidirectional", "config": {"name": "l", "layer": ` + one + `}}`
+	checkScores(t, sineFile(t, "2.2.4", embedded(one), layerOf("e", "table", []int{41, 3}),
+		layerOf("l", "kernel", []int{3, 16}, "recurrent", []int{4, 16}, "bias", []int{32}),
+		layerOf("d", "kernel", []int{4, 1}, "bias", []int{1})),
+		importer.Options{}, 0.7029687, 0.7765845, 0.8586914, 0.7881033)
+	checkScores(t, sineFile(t, "2.2.4", embedded(both), layerOf("e", "table", []int{41, 3}),
+		layerOf("l", "fk", []int{3, 16}, "fr", []int{4, 16}, "fb", []int{32},
+			"bk", []int{3, 16}, "br", []int{4, 16}, "bb", []int{32}),
+		layerOf("d", "kernel", []int{8, 1}, "bias", []int{1})),
+		importer.Options{}, 0.3693094, 0.3513409, 0.5412473, 0.3890255)
+}

@@ -12,8 +12,10 @@ import (
 )
 
 // weights reads the tensors of each of the Spec's nodes from the Keras layer it came from. Keras keeps a layer's
-// variables in the order of a node's parameters.
-func weights(spec *model.Spec, from []placed, root, group *h5.Object) (model.Weights, error) {
+// variables in the order of a node's parameters. It adds the layers' names to names, by node.
+func weights(
+	spec *model.Spec, from []placed, root, group *h5.Object, names map[string]string,
+) (model.Weights, error) {
 	backend, err := group.Strings("backend")
 	if err != nil && !errors.Is(err, h5.ErrMissing) {
 		return nil, err
@@ -36,7 +38,7 @@ func weights(spec *model.Spec, from []placed, root, group *h5.Object) (model.Wei
 			return nil, fmt.Errorf("layer %s: no layer of the file is left for it", n.Name)
 		}
 		l, norms := from[0].from, from[0].norms
-		from = from[1:]
+		names[n.Name], from = l.Name, from[1:]
 		switch {
 		case len(n.Params) == 0:
 			continue
@@ -123,12 +125,40 @@ func (l *kerasLayer) read(group *h5.Object, n model.Node, out model.Weights) err
 		if len(shape) == 4 && shape[1] == 1 && n.Kind == model.KindConv1D { // Keras 1: [kernel, 1, in, filters]
 			shape = []int{shape[0], shape[2], shape[3]}
 		}
-		if !slices.Equal(shape, p.Shape) {
-			return fmt.Errorf("%s has shape %v, the layer needs %v", names[i], shape, p.Shape)
+		want := slices.Clone(p.Shape)
+		if l.cuDNN && len(want) == 1 {
+			want[0] *= 2
 		}
-		out[p.Name] = &model.Tensor{Shape: shape, Data: values}
+		if !slices.Equal(shape, want) {
+			return fmt.Errorf("%s has shape %v, the layer needs %v", names[i], shape, want)
+		}
+		if l.cuDNN {
+			values = fromCuDNN(values, p.Shape)
+		}
+		out[p.Name] = &model.Tensor{Shape: p.Shape, Data: values}
 	}
 	return nil
+}
+
+// fromCuDNN turns a variable of a CuDNNLSTM into that of an LSTM, of the given shape. The matrix of each gate is
+// transposed and then read as if it were not, and there are two biases to add.
+func fromCuDNN(values []float32, shape []int) []float32 {
+	width := shape[len(shape)-1]
+	if len(shape) == 1 {
+		for i := range width {
+			values[i] += values[width+i]
+		}
+		return values[:width]
+	}
+	in, units := shape[0], width/4
+	out := make([]float32, len(values))
+	for i := range in {
+		for q := range width {
+			at := q%units*in + i
+			out[i*width+q] = values[at/units*width+q/units*units+at%units]
+		}
+	}
+	return out
 }
 
 // readGates reads an LSTM of Keras 1, which keeps kernel, recurrent kernel and bias of each gate apart, in the order
