@@ -44,7 +44,8 @@ func TestFullOutput(t *testing.T) {
 	full("", "--version")
 	given := map[string]bool{"predict": true, "version": true, "devices": true} // of devices, there may be none
 	for _, args := range [][]string{
-		{"download-data", "--list"}, {"download-data", "--out", "sample"}, {"process-data", csv, "out"}, {"describe", csv}, {"inspect", "data"},
+		{"download-data", "--list"}, {"download-data", "--out", "sample"}, {"process-data", csv, "out"}, {"describe", csv},
+		{"inspect", "data"},
 		{"convert", "data", "csv"}, append(train, "second"), {"choose-threshold", own, "--fpr", "0.5"}, {"calibrate", own},
 		{"evaluate-model", own, "--no-baselines"}, {"evaluate-model", own, "--no-baselines", "--markdown"},
 		{"evaluate-model", own, "--protocol", "kfold", "--folds", "2", "--epochs", "1"},

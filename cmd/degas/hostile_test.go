@@ -193,7 +193,8 @@ func (s *session) raw() {
 	s.write(filepath.Join(in, hostile+".csv"), rows+column+",benign,\n")
 	s.write(filepath.Join(in, hostile), hostile)
 	s.write(filepath.Join(in, "list.txt.gz"), hostile)
-	s.write(filepath.Join(in, "dga", hostile+".txt"), strings.ReplaceAll(hostile, "\n", "")+"\n"+strings.Repeat("xkcdqpwo.biz\n", 9))
+	oneLine := strings.ReplaceAll(hostile, "\n", "")
+	s.write(filepath.Join(in, "dga", hostile+".txt"), oneLine+"\n"+strings.Repeat("xkcdqpwo.biz\n", 9))
 	s.write(filepath.Join(in, hostile+".zip"), string(zipOf(s.T, map[string]string{
 		hostile: hostile, hostile + ".csv": rows, "../" + hostile + ".csv": rows, hostile + "/README": ""})))
 	s.ok("process-data", in, hostile+"-out")
