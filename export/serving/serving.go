@@ -125,9 +125,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
+	data = append(printable.JSON(data), '\n')
 	// Without the deadline a client that does not read would keep the memory. A writer without deadlines is a test's.
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.WriteTimeout))
-	_, _ = w.Write(append(printable.JSON(data), '\n')) // nobody is left to tell
+	_, _ = w.Write(data) // nobody is left to tell
 }
 
 // statusClientClosed is the status that logs give a request whose client went away, as nginx does.
