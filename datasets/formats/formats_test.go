@@ -62,6 +62,27 @@ func gtaFile(t testing.TB, rows ...gtaRow) string {
 	return b.String()
 }
 
+// floatRow is a row of a query log whose label pandas made a float.
+type floatRow struct {
+	Type   string  `parquet:"type"`
+	Host   string  `parquet:"host"`
+	Domain string  `parquet:"domain"`
+	Label  float64 `parquet:"label"`
+}
+
+func parquetFile[T any](t testing.TB, rows ...T) string {
+	t.Helper()
+	var b bytes.Buffer
+	w := parquet.NewGenericWriter[T](&b)
+	if _, err := w.Write(rows); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
 // nullsFile has rows without a family, as pandas writes them, and one without a class.
 func nullsFile(t testing.TB) string {
 	t.Helper()
@@ -224,6 +245,9 @@ func readerCases(t testing.TB) []readerCase {
 			gtaRow{[]byte("0\xfdx\xc3\xa9.hidemyself.org"), "iodine", 2}, gtaRow{[]byte("x.org"), "", 3}),
 			want:    []string{"1 benign  0.static.wix.com", "2 dga newgoz abc.net", "3 tunnel iodine 0\u00fdx\u00c3\u00a9"},
 			refused: []string{"4: empty value"}},
+		{path: "floats.parquet", reader: "parquet", text: parquetFile(t,
+			floatRow{"A", "fwd.example.net", "orange.org", 0}, floatRow{"AAAA", "fwd.example.net", "xcbeoyq.eu", 1}),
+			want: []string{"1 benign  orange.org", "2 dga  xcbeoyq.eu"}},
 		{path: "nulls.parquet", reader: "parquet", text: nullsFile(t),
 			want: []string{"1 benign  a.com", "2 dga  b.com", "3 dga zeus c.com"}, refused: []string{"4: empty value"}},
 	}...)

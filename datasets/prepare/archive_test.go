@@ -175,3 +175,16 @@ func TestEveryFileIsReadOrListed(t *testing.T) {
 		}
 	}
 }
+
+// What is kept of every input counts against the memory, however small the inputs are.
+func TestManyInputsWithinMemory(t *testing.T) {
+	members := map[string]string{}
+	for i := range (64<<20)/inputMemory + 1 {
+		members[fmt.Sprintf("benign/%d.txt", i)] = fmt.Sprintf("a%d.com\n", i)
+	}
+	in := tree(t, map[string]string{"x.zip": zipped(t, members)})
+	_, err := Run(t.Context(), in, t.TempDir(), Options{Memory: 1})
+	if err == nil || !strings.Contains(err.Error(), "to keep track of 10923 files takes about 64 MiB, more than the 64 MiB") {
+		t.Error(err)
+	}
+}

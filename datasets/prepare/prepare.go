@@ -68,6 +68,9 @@ type Options struct {
 	Progress func(done, total int64)
 }
 
+// inputMemory is what one input takes in bytes, however small it is: an archive may hold 100,000.
+const inputMemory = 6 << 10
+
 // Plan is how the options split rows before anything is known of the data. Splits by family, source and date need
 // counts besides, which Run takes itself. The error is about an option that makes no sense.
 func (o Options) Plan() (*Plan, error) {
@@ -168,6 +171,10 @@ func Run(ctx context.Context, in, out string, o Options) (_ *datasets.Manifest, 
 	defer formats.Close(inputs)
 	if len(inputs) == 0 {
 		return nil, nothingRecognised(in, skipped)
+	}
+	if need := int64(len(inputs)) * inputMemory; need > o.Memory {
+		return nil, fmt.Errorf("to keep track of %d files takes about %d MiB, more than the %d MiB allowed. "+
+			"Try: --memory, or join them into fewer files", len(inputs), need>>20, o.Memory>>20)
 	}
 	if err := announce(ctx, inputs, temp, o); err != nil {
 		return nil, err
