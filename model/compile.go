@@ -1,6 +1,7 @@
 package model
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -31,6 +32,7 @@ type scratch struct {
 	values [][]float32 // by buffer: [chunk, width]
 	arg    []int32     // a convolution's winners, unused in inference
 	lstm   lstmScratch
+	gru    [5][]float32 // a gruStep's gates, states and products
 
 	oneName [1]string // the name of Classifier.Score
 	oneRow  []float32 // and its probabilities, [labels]
@@ -150,6 +152,8 @@ func (b *compiler) node(i int, n Node) error {
 		b.add(&pool2DStep{in: in, out: b.alloc(n), shape: shape, pool: n.Layer.Pool})
 	case KindLSTM:
 		b.lstm(n)
+	case KindGRU:
+		b.gru(n)
 	case KindThresholdedReLU:
 		if b.pooledNext(i) {
 			b.buffer[n.Name] = in
@@ -299,6 +303,38 @@ func (b *compiler) lstm(n Node) {
 				st.prefix(b.window, st.table[b.pad*4*units:(b.pad+1)*4*units])
 			}
 		}
+		b.add(st)
+	}
+}
+
+// gru adds a step for each direction, as lstm does, but folds nothing.
+func (b *compiler) gru(n Node) {
+	units := n.Layer.Units
+	in, shape := b.input(n)
+	out, width := b.alloc(n), n.Shape[len(n.Shape)-1]
+	for d := range width / units {
+		kernel, recurrent, bias := b.param(n, 3*d), b.param(n, 3*d+1), b.param(n, 3*d+2)
+		st := &gruStep{
+			in:         in,
+			out:        out,
+			offset:     d * units,
+			width:      width,
+			units:      units,
+			time:       shape[0],
+			backward:   d == 1,
+			all:        n.Layer.ReturnSequences,
+			resetAfter: n.Layer.ResetAfter,
+			activation: cmp.Or(n.Layer.RecurrentActivation, Sigmoid),
+			kernel:     kernel,
+			bias:       slices.Clone(bias.Data[:3*units]),
+			after:      make([]float32, units),
+		}
+		if n.Layer.ResetAfter { // the gates' two biases are added, the candidates' are not
+			kernels.Add(st.bias[:2*units], bias.Data[3*units:])
+			copy(st.after, bias.Data[5*units:])
+		}
+		st.gates.Pack(units, 2*units, matrix(recurrent.Data, 3*units))
+		st.candidates.Pack(units, units, matrix(recurrent.Data[2*units:], 3*units))
 		b.add(st)
 	}
 }

@@ -110,10 +110,14 @@ func apply(n Node, w Exact, codes []uint16, in [][]float64, shape []int, head bo
 		return plainPool(in[0], shape, n.Shape, l.Pool, 0)
 	case KindGlobalMaxPool:
 		return plainPool(in[0], shape, []int{1, n.Shape[0]}, shape[0], 0)
-	case KindLSTM:
-		h := plainLSTM(l, in[0], shape, param(0), param(1), param(2), false)
+	case KindLSTM, KindGRU:
+		run := plainLSTM
+		if n.Kind == KindGRU {
+			run = plainGRU
+		}
+		h := run(l, in[0], shape, param(0), param(1), param(2), false)
 		if l.Bidirectional {
-			back := plainLSTM(l, in[0], shape, param(3), param(4), param(5), true)
+			back := run(l, in[0], shape, param(3), param(4), param(5), true)
 			for t := range h {
 				h[t] = append(h[t], back[t]...)
 			}
@@ -209,10 +213,7 @@ func plainLSTM(l Layer, x []float64, shape []int, kernel, recurrent, bias exactT
 	time, in, units := shape[0], shape[1], recurrent.Shape[0]
 	h, c := make([]float64, units), make([]float64, units)
 	z, all := make([]float64, 4*units), make([][]float64, time)
-	gate := func(v float64) float64 { return 1 / (1 + math.Exp(-v)) }
-	if l.RecurrentActivation == Clip {
-		gate = func(v float64) float64 { return min(max(v, 0), 1) }
-	}
+	gate := l.plainGate()
 	for s := range time {
 		t := s
 		if backward {
@@ -234,6 +235,57 @@ func plainLSTM(l Layer, x []float64, shape []int, kernel, recurrent, bias exactT
 			h[q] = gate(z[3*units+q]) * math.Tanh(c[q])
 		}
 		all[t] = slices.Clone(h)
+	}
+	if !l.ReturnSequences {
+		return [][]float64{h}
+	}
+	return all
+}
+
+// plainGate is the activation of a recurrent layer's gates.
+func (l *Layer) plainGate() func(float64) float64 {
+	if l.RecurrentActivation == Clip {
+		return func(v float64) float64 { return min(max(v, 0), 1) }
+	}
+	return func(v float64) float64 { return 1 / (1 + math.Exp(-v)) }
+}
+
+// plainGRU is plainLSTM for a gru.
+func plainGRU(l Layer, x []float64, shape []int, kernel, recurrent, bias exactTensor, backward bool) [][]float64 {
+	time, in, units := shape[0], shape[1], recurrent.Shape[0]
+	h, all, gate := make([]float64, units), make([][]float64, time), l.plainGate()
+	second := make([]float64, 3*units) // the state's bias
+	copy(second, bias.Data[3*units:])
+	// product is column q of v times a matrix, and a bias.
+	product := func(v []float64, matrix exactTensor, bias []float64, q int) float64 {
+		sum := bias[q]
+		for i, a := range v {
+			sum += a * matrix.Data[i*3*units+q]
+		}
+		return sum
+	}
+	for s := range time {
+		t := s
+		if backward {
+			t = time - 1 - s
+		}
+		xt, z, state, next := x[t*in:(t+1)*in], make([]float64, units), make([]float64, units), make([]float64, units)
+		reset := make([]float64, units)
+		for q := range units {
+			z[q] = gate(product(xt, kernel, bias.Data, q) + product(h, recurrent, second, q))
+			reset[q] = gate(product(xt, kernel, bias.Data, units+q) + product(h, recurrent, second, units+q))
+			state[q] = reset[q] * h[q]
+		}
+		for q := range units {
+			candidate := product(xt, kernel, bias.Data, 2*units+q)
+			if l.ResetAfter {
+				candidate += reset[q] * product(h, recurrent, second, 2*units+q)
+			} else {
+				candidate += product(state, recurrent, second, 2*units+q)
+			}
+			next[q] = z[q]*h[q] + (1-z[q])*math.Tanh(candidate)
+		}
+		h, all[t] = next, next
 	}
 	if !l.ReturnSequences {
 		return [][]float64{h}

@@ -127,7 +127,7 @@ func (b *builder) single(l Layer, in Node) (Node, error) {
 		return Node{}, err
 	}
 	base := l.Kind
-	if l.Bidirectional && base == KindLSTM {
+	if l.Bidirectional && (base == KindLSTM || base == KindGRU) {
 		base = "bidirectional"
 	}
 	n.Shape, n.Name = shape, b.name(base)
@@ -213,8 +213,8 @@ func infer(l Layer, in []int) ([]int, []Param, error) {
 		return inferConv2D(l, in)
 	case KindMaxPool2D:
 		return inferPool2D(l, in)
-	case KindLSTM:
-		return inferLSTM(l, in)
+	case KindLSTM, KindGRU:
+		return inferRecurrent(l, in)
 	case KindDense:
 		if len(in) != 1 || l.Units < 1 {
 			return nil, nil, fmt.Errorf("needs a flat input and units, has %v and %d", in, l.Units)
@@ -292,18 +292,32 @@ func inferPool(l Layer, in []int) ([]int, []Param, error) {
 	return []int{time, in[1]}, nil, nil
 }
 
-func inferLSTM(l Layer, in []int) ([]int, []Param, error) {
+// gates is the number of a recurrent layer's matrices side by side: i, f, c and o of an lstm, z, r and h of a gru. The
+// third are the candidates, the others are gates.
+func (l *Layer) gates() int {
+	if l.Kind == KindGRU {
+		return 3
+	}
+	return 4
+}
+
+func inferRecurrent(l Layer, in []int) ([]int, []Param, error) {
 	if len(in) != 2 || l.Units < 1 {
 		return nil, nil, fmt.Errorf("needs [time, features] and units, has %v and %d", in, l.Units)
 	}
 	if !slices.Contains([]string{"", Sigmoid, Clip}, l.RecurrentActivation) {
 		return nil, nil, fmt.Errorf("unknown recurrent_activation %q", l.RecurrentActivation)
 	}
+	width := l.gates() * l.Units
+	bias := []int{width}
+	if l.Kind == KindGRU && l.ResetAfter {
+		bias = []int{2, width} // of the input and of the state
+	}
 	one := func(prefix string) []Param {
 		return []Param{
-			{prefix + "kernel", []int{in[1], 4 * l.Units}},
-			{prefix + "recurrent_kernel", []int{l.Units, 4 * l.Units}},
-			{prefix + "bias", []int{4 * l.Units}},
+			{prefix + "kernel", []int{in[1], width}},
+			{prefix + "recurrent_kernel", []int{l.Units, width}},
+			{prefix + "bias", bias},
 		}
 	}
 	out, params := []int{l.Units}, one("")

@@ -47,7 +47,7 @@ func (w Weights) start(n Node, seed uint64) {
 			orthogonal(t.Data, p.Shape[0], p.Shape[1], rng)
 		case name == "kernel":
 			uniform(t.Data, glorot(p.Shape), rng)
-		case name == "bias" && (strings.HasPrefix(p.Name, "lstm") || strings.HasPrefix(p.Name, "bidirectional")):
+		case name == "bias" && n.Kind == KindLSTM:
 			units := p.Shape[0] / 4
 			for i := units; i < 2*units; i++ {
 				t.Data[i] = 1
@@ -57,18 +57,20 @@ func (w Weights) start(n Node, seed uint64) {
 	}
 }
 
-// ScaleGates changes w so that the gates of n, an lstm, get slope·x + shift where they got x. Weights for hard sigmoids
-// of that slope and shift become weights for Clip.
+// ScaleGates changes w so that the gates of n, an lstm or a gru, get slope·x + shift where they got x. Weights for hard
+// sigmoids of that slope and shift become weights for Clip.
 func (w Weights) ScaleGates(n Node, slope, shift float64) {
 	for _, p := range n.Params {
-		units, add := p.Shape[len(p.Shape)-1]/4, 0.0
-		if len(p.Shape) == 1 {
-			add = shift
-		}
+		width, bias := p.Shape[len(p.Shape)-1], strings.HasSuffix(p.Name, "/bias")
 		for i, v := range w[p.Name].Data {
-			if i/units%4 != 2 { // the cell's candidates are no gate
-				w[p.Name].Data[i] = float32(slope*float64(v) + add)
+			if i%width/n.Layer.Units == 2 { // the candidates are no gate
+				continue
 			}
+			v := slope * float64(v)
+			if bias && i < width { // a gru may have a second bias, which is added to the first
+				v += shift
+			}
+			w[p.Name].Data[i] = float32(v)
 		}
 	}
 }

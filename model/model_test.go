@@ -66,33 +66,39 @@ func TestClassifierEqualsForward(t *testing.T) {
 		specs = append(specs, modeltest.Spec(rng))
 	}
 	for _, spec := range specs {
-		w := modeltest.Weights(&spec, rng)
-		c, err := model.NewClassifier(&model.Model{Spec: spec, Weights: w, Threshold: 0.5})
-		if err != nil {
-			t.Fatal(err)
-		}
-		names := append(modeltest.Names(rng, 9, spec.Encoder.Window), "", "a", "google.com")
-		if spec.Name == "random" {
-			names = append(names, modeltest.Names(rng, 60, spec.Encoder.Window)...)
-		}
-		logits, err := model.Forward(&spec, w, modeltest.Codes(&spec, names))
-		if err != nil {
-			t.Fatal(err)
-		}
-		got := make([]float32, len(names)*c.Width())
-		if err := c.Probabilities(context.Background(), names, got); err != nil {
-			t.Fatal(err)
-		}
-		for i := range names {
-			want := probabilities(logits[i*spec.Outputs() : (i+1)*spec.Outputs()])
-			for j, p := range want {
-				if d := math.Abs(p - float64(got[i*c.Width()+j])); !(d < 2e-5) {
-					t.Fatalf("%+v\nname %q label %d: classifier %v, forward %v", spec, names[i], j, got[i*c.Width()+j], p)
-				}
+		checkClassifier(t, spec, rng)
+	}
+}
+
+// checkClassifier compares a Spec's classifier with its plain pass, for names and weights by chance.
+func checkClassifier(t *testing.T, spec model.Spec, rng *rand.Rand) {
+	t.Helper()
+	w := modeltest.Weights(&spec, rng)
+	c, err := model.NewClassifier(&model.Model{Spec: spec, Weights: w, Threshold: 0.5})
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := append(modeltest.Names(rng, 9, spec.Encoder.Window), "", "a", "google.com")
+	if spec.Name == "random" {
+		names = append(names, modeltest.Names(rng, 60, spec.Encoder.Window)...)
+	}
+	logits, err := model.Forward(&spec, w, modeltest.Codes(&spec, names))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := make([]float32, len(names)*c.Width())
+	if err := c.Probabilities(context.Background(), names, got); err != nil {
+		t.Fatal(err)
+	}
+	for i := range names {
+		want := probabilities(logits[i*spec.Outputs() : (i+1)*spec.Outputs()])
+		for j, p := range want {
+			if d := math.Abs(p - float64(got[i*c.Width()+j])); !(d < 2e-5) {
+				t.Fatalf("%+v\nname %q label %d: classifier %v, forward %v", spec, names[i], j, got[i*c.Width()+j], p)
 			}
-			if v := c.Predict(names[i]); math.Abs(float64(v.Probabilities[0]-got[i*c.Width()])) > 2e-5 {
-				t.Fatalf("%q alone scores %v, in a batch %v", names[i], v.Probabilities[0], got[i*c.Width()])
-			}
+		}
+		if v := c.Predict(names[i]); math.Abs(float64(v.Probabilities[0]-got[i*c.Width()])) > 2e-5 {
+			t.Fatalf("%q alone scores %v, in a batch %v", names[i], v.Probabilities[0], got[i*c.Width()])
 		}
 	}
 }
@@ -428,5 +434,22 @@ func TestLoadWhileReplaced(t *testing.T) {
 	}
 	if _, err := model.Load(dir); err == nil || !strings.Contains(err.Error(), "of another model") {
 		t.Errorf("weights of another model: error %v", err)
+	}
+}
+
+// GRUs of every kind, which no engine trains and so no random Spec has.
+func TestGRUEqualsForward(t *testing.T) {
+	rng := rand.New(rand.NewPCG(31, 32))
+	for i := range 32 {
+		on := func(bit int) bool { return i>>bit&1 == 1 }
+		first := model.Layer{Kind: model.KindGRU, Units: 5, Bidirectional: on(0), ResetAfter: on(1), ReturnSequences: true}
+		last := model.Layer{Kind: model.KindGRU, Units: 17, Bidirectional: on(2), ResetAfter: on(3)}
+		if on(4) {
+			first.RecurrentActivation, last.RecurrentActivation = model.Clip, model.Clip
+		}
+		spec := model.Spec{Name: "gru", Encoder: modeltest.Encoder(12), Labels: model.BinaryLabels}
+		spec.Layers = []model.Layer{{Kind: model.KindEmbedding, Rows: 41, Dim: 3}, first, last,
+			{Kind: model.KindDense, Units: 1, Activation: model.Sigmoid}}
+		checkClassifier(t, spec, rng)
 	}
 }

@@ -27,6 +27,7 @@ const (
 	KindGlobalMaxPool   = "global_max_pool"
 	KindFlatten         = "flatten"
 	KindLSTM            = "lstm"
+	KindGRU             = "gru"
 	KindDropout         = "dropout"
 	KindDense           = "dense"
 	KindParallel        = "parallel"    // only in a Spec: branches whose outputs are concatenated
@@ -84,14 +85,16 @@ type Layer struct {
 	Padding string `json:"padding,omitempty"`
 	// Pool is a max_pool's window and stride, on both sides of a max_pool_2d's.
 	Pool int `json:"pool,omitempty"`
-	// Units is the width of a dense or lstm layer.
+	// Units is the width of a dense, lstm or gru layer.
 	Units int `json:"units,omitempty"`
-	// Bidirectional makes an lstm run both ways and concatenates [forward, backward].
+	// Bidirectional makes an lstm or a gru run both ways and concatenates [forward, backward].
 	Bidirectional bool `json:"bidirectional,omitempty"`
-	// RecurrentActivation is that of an lstm's gates: Sigmoid, which "" stands for, or Clip.
+	// RecurrentActivation is that of an lstm's or a gru's gates: Sigmoid, which "" stands for, or Clip.
 	RecurrentActivation string `json:"recurrent_activation,omitempty"`
-	// ReturnSequences makes an lstm give its output at each step, not only the last.
+	// ReturnSequences makes an lstm or a gru give its output at each step, not only the last.
 	ReturnSequences bool `json:"return_sequences,omitempty"`
+	// ResetAfter makes a gru apply its reset gate behind the recurrent product, which then has a bias of its own.
+	ResetAfter bool `json:"reset_after,omitempty"`
 	// Activation is applied to a conv1d's, conv2d's or dense layer's output.
 	Activation string `json:"activation,omitempty"`
 	// Theta is a thresholded_relu's bound: y = x where x > theta, else 0.

@@ -405,6 +405,74 @@ func (l *lstmScratch) grow(n, units int) {
 	}
 }
 
+// gruStep is one direction of a gru.
+type gruStep struct {
+	in, out           int
+	offset, width     int // as in lstmStep
+	units, time       int
+	backward, all     bool
+	resetAfter        bool
+	activation        string         // of the gates
+	kernel            *Tensor        // [in, 3·units]: z, r, h
+	gates, candidates kernels.Packed // of the state: [units, 2·units] and [units, units]
+	bias, after       []float32      // [3·units], and that of a product behind which the reset gate is, [units]
+}
+
+func (st *gruStep) run(s *scratch, n int) {
+	u, g, in := st.units, 3*st.units, st.kernel.Shape[0]
+	for i, size := range []int{2 * n * u, n * u, n * u, n * u, n * st.time * g} {
+		s.gru[i] = slices.Grow(s.gru[i][:0], size)[:size]
+	}
+	zr, h, state, product, x := s.gru[0], s.gru[1], s.gru[2], s.gru[3], s.gru[4]
+	fillRows(x, st.bias)
+	kernels.Gemm(n*st.time, g, in, matrix(s.values[st.in], in), matrix(st.kernel.Data, g), matrix(x, g), true)
+	clear(h)
+	for step := range st.time {
+		t := step
+		if st.backward {
+			t = st.time - 1 - step
+		}
+		kernels.GemmPacked(n, matrix(h, u), &st.gates, matrix(zr, 2*u), false)
+		copy(state, h)
+		for i := range n {
+			gates := zr[i*2*u:][:2*u]
+			kernels.Add(gates, x[(i*st.time+t)*g:])
+			activate(gates, st.activation)
+			if !st.resetAfter {
+				multiply(state[i*u:][:u], gates[u:])
+			}
+		}
+		kernels.GemmPacked(n, matrix(state, u), &st.candidates, matrix(product, u), false)
+		for i := range n {
+			row := h[i*u:][:u]
+			st.update(row, zr[i*2*u:][:2*u], product[i*u:][:u], x[(i*st.time+t)*g+2*u:][:u])
+			if at := i*st.time + t; st.all {
+				copy(s.values[st.out][at*st.width+st.offset:], row)
+			} else if step == st.time-1 {
+				copy(s.values[st.out][i*st.width+st.offset:], row)
+			}
+		}
+	}
+}
+
+// update turns a name's state h into the next one. x is the input's share of the candidates.
+func (st *gruStep) update(h, gates, product, x []float32) {
+	if st.resetAfter {
+		kernels.Add(product, st.after)
+		multiply(product, gates[st.units:])
+	}
+	for q, z := range gates[:st.units] {
+		h[q] = z*h[q] + (1-z)*kernels.Tanh(x[q]+product[q])
+	}
+}
+
+// multiply computes dst *= src.
+func multiply(dst, src []float32) {
+	for i := range dst {
+		dst[i] *= src[i]
+	}
+}
+
 func fillRows(y, bias []float32) {
 	for lo := 0; lo < len(y); lo += len(bias) {
 		copy(y[lo:], bias)
@@ -422,6 +490,10 @@ func activate(x []float32, activation string) {
 	case Sigmoid:
 		for i, v := range x {
 			x[i] = kernels.Logistic(v)
+		}
+	case Clip:
+		for i, v := range x {
+			x[i] = min(max(v, 0), 1)
 		}
 	}
 }

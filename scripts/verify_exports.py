@@ -121,7 +121,8 @@ class Version:
         encode = Encoder(spec["encoder"])
         self.ids = np.array([encode(n) for n in self.names], "int32")
         self.sigmoid = spec["layers"][-1]["activation"] == "sigmoid"
-        self.recurrent = "lstm" in json.dumps(spec["layers"])
+        layers = json.dumps(spec["layers"])
+        self.recurrent = '"lstm"' in layers or '"gru"' in layers
         self.tolerance = LSTM_TOLERANCE if self.recurrent else TOLERANCE
         self.exact = False  # choose TensorFlow.js' slow backend, which rounds least
         first = spec["layers"][0]
@@ -208,7 +209,8 @@ def check_tf_keras(v):
 def refused_when_empty(keras):
     """The kinds of layers that this Keras itself cannot run on an empty batch, whatever the model."""
     nothing, out = np.zeros((0, 5, 3), "float32"), []
-    for kind, layer in ("global_max_pool", keras.layers.GlobalMaxPooling1D()), ("lstm", keras.layers.LSTM(2)):
+    known = ("global_max_pool", keras.layers.GlobalMaxPooling1D()), ("lstm", keras.layers.LSTM(2))
+    for kind, layer in *known, ("gru", keras.layers.GRU(2)):
         try:
             layer(nothing)
         except Exception:

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/degas-dns/degas/model"
 )
@@ -50,8 +51,8 @@ func (l *kerasLayer) convert() (out model.Layer, ok bool, err error) {
 		out, err = model.Layer{Kind: model.KindGlobalMaxPool}, c.channelsLast()
 	case "Flatten":
 		out, err = model.Layer{Kind: model.KindFlatten}, c.channelsLast()
-	case "LSTM", "CuDNNLSTM":
-		out, err = l.lstm()
+	case "LSTM", "CuDNNLSTM", "GRU":
+		out, err = l.recurrent()
 	case "Bidirectional":
 		out, err = l.bidirectional()
 	case "Dropout", "SpatialDropout1D", "AlphaDropout":
@@ -140,7 +141,7 @@ func (l *kerasLayer) conv2D() (out model.Layer, err error) {
 	}, cmp.Or(c.channelsLast(), err)
 }
 
-func (l *kerasLayer) lstm() (out model.Layer, err error) {
+func (l *kerasLayer) recurrent() (out model.Layer, err error) {
 	c := l.Config
 	for _, wrong := range []string{"return_state", "go_backwards", "stateful", "time_major"} {
 		if get(c, false, wrong) {
@@ -152,16 +153,20 @@ func (l *kerasLayer) lstm() (out model.Layer, err error) {
 	}
 	l.cuDNN = l.Class == "CuDNNLSTM"
 	gates, err := l.recurrentActivation()
-	return model.Layer{
+	out = model.Layer{
 		Kind:                model.KindLSTM,
 		Units:               c.number(0, "units", "output_dim"),
 		RecurrentActivation: gates,
 		ReturnSequences:     get(c, false, "return_sequences"),
-	}, err
+	}
+	if l.Class == "GRU" {
+		out.Kind, out.ResetAfter = model.KindGRU, get(c, false, "reset_after")
+	}
+	return out, err
 }
 
-// recurrentActivation is the activation of an LSTM's gates. A hard sigmoid becomes Clip, and its slope goes into the
-// weights. degas itself writes Clip as a ReLU of at most 1.
+// recurrentActivation is the activation of the gates of an LSTM or a GRU. A hard sigmoid becomes Clip, and its slope
+// goes into the weights. degas itself writes Clip as a ReLU of at most 1.
 func (l *kerasLayer) recurrentActivation() (string, error) {
 	var clip struct {
 		Class  string `json:"class_name"`
@@ -188,8 +193,9 @@ func (l *kerasLayer) recurrentActivation() (string, error) {
 
 func (l *kerasLayer) bidirectional() (out model.Layer, err error) {
 	var inner rawLayer
-	if l.Config.first(&inner, []string{"layer"}); inner.Class != "LSTM" && inner.Class != "CuDNNLSTM" {
-		return out, fmt.Errorf("only an LSTM can run both ways, not %q", inner.Class)
+	l.Config.first(&inner, []string{"layer"})
+	if !slices.Contains([]string{"LSTM", "CuDNNLSTM", "GRU"}, inner.Class) {
+		return out, fmt.Errorf("only an LSTM and a GRU can run both ways, not %q", inner.Class)
 	}
 	if raw := l.Config.values["merge_mode"]; string(raw) == "null" {
 		return out, errors.New("merge_mode null is not read, only concat")
@@ -198,7 +204,7 @@ func (l *kerasLayer) bidirectional() (out model.Layer, err error) {
 		return out, fmt.Errorf("merge_mode %s is not read, only concat", mode)
 	}
 	wrapped := inner.layer()
-	out, err = wrapped.lstm()
+	out, err = wrapped.recurrent()
 	l.hard, l.cuDNN = wrapped.hard, wrapped.cuDNN
 	out.Bidirectional = true
 	return out, cmp.Or(wrapped.Config.err(), err)

@@ -7,36 +7,37 @@ import (
 	"github.com/degas-dns/degas/model"
 )
 
-// closed is what keeps an input gate at 0 and a forget gate at 1, whatever else they get.
+// closed is what keeps an LSTM's input gate at 0 and its forget gate at 1, and a GRU's update gate at 1, whatever else
+// they get.
 const closed = 100
 
-// applyMask makes m do what an Embedding's mask_zero does: LSTMs that read the embedding skip code 0. Other layers
-// ignore the mask, and convolutions and poolings drop it. The embedding gets a feature that is 1 for code 0 alone, and
-// it closes the gates of those LSTMs: they enter a name with the state they began with. That holds for padding before
-// the name. So if LSTMs alone read the embedding, for which it makes no difference, padding moves to the left. names
-// are the layers' names in Keras.
+// applyMask makes m do what an Embedding's mask_zero does: LSTMs and GRUs that read the embedding skip code 0. Other
+// layers ignore the mask, and convolutions and poolings drop it. The embedding gets a feature that is 1 for code 0
+// alone, and it closes the gates of those layers: they enter a name with the state they began with. That holds for
+// padding before the name. So if they alone read the embedding, for which it makes no difference, padding moves to the
+// left. names are the layers' names in Keras.
 func applyMask(m *model.Model, names map[string]string) error {
 	list, err := m.Spec.Graph()
 	if err != nil {
 		return err
 	}
-	embedding, lstms, others := list[1], []model.Node(nil), []model.Node(nil)
+	embedding, readers, others := list[1], []model.Node(nil), []model.Node(nil)
 	embedded := map[string]bool{embedding.Name: true}
 	for _, n := range list[2:] {
 		switch {
 		case !embedded[n.Inputs[0]]:
 		case n.Kind == model.KindDropout:
 			embedded[n.Name] = true
-		case n.Kind == model.KindLSTM:
-			lstms = append(lstms, n)
+		case n.Kind == model.KindLSTM || n.Kind == model.KindGRU:
+			readers = append(readers, n)
 		default:
 			others = append(others, n)
 		}
 	}
-	if len(lstms) == 0 {
+	if len(readers) == 0 {
 		return nil
 	}
-	if err := maskable(&m.Spec.Encoder, lstms, others, names); err != nil {
+	if err := maskable(&m.Spec.Encoder, readers, others, names); err != nil {
 		return fmt.Errorf("mask_zero: %w", err)
 	}
 	m.Spec.Encoder.PadSide = model.Left
@@ -47,11 +48,13 @@ func applyMask(m *model.Model, names map[string]string) error {
 	for _, n := range others {
 		m.Weights[n.Params[0].Name] = deepened(m.Weights[n.Params[0].Name])
 	}
-	for _, n := range lstms {
+	for _, n := range readers {
 		kernel := deepened(m.Weights[n.Params[0].Name])
-		gates := kernel.Data[len(kernel.Data)-4*n.Layer.Units:]
+		gates := kernel.Data[len(kernel.Data)-kernel.Shape[1]:]
 		for u := range n.Layer.Units {
-			gates[u], gates[n.Layer.Units+u] = -closed, closed
+			if gates[u] = closed; n.Kind == model.KindLSTM { // i and f; a GRU's z keeps the state
+				gates[u], gates[n.Layer.Units+u] = -closed, closed
+			}
 		}
 		m.Weights[n.Params[0].Name] = kernel
 	}
@@ -59,18 +62,18 @@ func applyMask(m *model.Model, names map[string]string) error {
 }
 
 // maskable says why a mask cannot be applied.
-func maskable(e *model.Encoder, lstms, others []model.Node, names map[string]string) error {
-	for _, n := range lstms {
+func maskable(e *model.Encoder, readers, others []model.Node, names map[string]string) error {
+	for _, n := range readers {
 		if n.Layer.Bidirectional {
 			return fmt.Errorf("it is not read in front of a Bidirectional, such as %s", names[n.Name])
 		}
 		if n.Layer.ReturnSequences { // what reads them is masked too
-			return fmt.Errorf("it is not read in front of an LSTM with return_sequences, such as %s", names[n.Name])
+			return fmt.Errorf("it is not read in front of a layer with return_sequences, such as %s", names[n.Name])
 		}
 	}
 	for _, n := range others {
 		if n.Kind != model.KindConv1D {
-			return fmt.Errorf("it is only read if LSTMs and convolutions read the embedding, not %s", names[n.Name])
+			return fmt.Errorf("it is only read if LSTMs, GRUs and convolutions read the embedding, not %s", names[n.Name])
 		}
 	}
 	if e.Pad != 0 {

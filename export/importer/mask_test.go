@@ -95,7 +95,7 @@ func TestMaskZeroRefusals(t *testing.T) {
 		alphabet string
 		want     string
 	}{
-		{lstmFile(t, "2.4.0", masked(41, 64, stacked), 41), "", "mask_zero: it is not read in front of an LSTM with " +
+		{lstmFile(t, "2.4.0", masked(41, 64, stacked), 41), "", "mask_zero: it is not read in front of a layer with " +
 			"return_sequences, such as l"},
 		{file, "", "mask_zero: it is not read in front of a Bidirectional, such as l"},
 		{lstmFile(t, "2.4.0", masked(41, 45, maskedLSTM), 41), strings.Replace(own, `"pad": 0`, `"pad": 40`, 1),

@@ -138,7 +138,7 @@ func axesOf(chain []placed) int {
 			return 2
 		case model.KindConv2D, model.KindMaxPool2D:
 			return 3
-		case model.KindLSTM:
+		case model.KindLSTM, model.KindGRU:
 			if p.ReturnSequences {
 				return 2
 			}

@@ -99,7 +99,7 @@ func (l *kerasLayer) read(group *h5.Object, n model.Node, out model.Weights) err
 		return err
 	}
 	params := n.Params
-	if n.Kind == model.KindLSTM && len(names) == 4*len(params) {
+	if gates := gateOrder[n.Kind]; gates != nil && len(names) == len(gates)*len(params) && !n.Layer.ResetAfter {
 		return readGates(g, names, n, out)
 	}
 	withBias := get(l.Config, true, "use_bias")
@@ -161,15 +161,17 @@ func fromCuDNN(values []float32, shape []int) []float32 {
 	return out
 }
 
-// readGates reads an LSTM of Keras 1, which keeps kernel, recurrent kernel and bias of each gate apart, in the order
-// i, c, f, o.
+// gateOrder says where Keras 1 has a recurrent layer's gates: i, f, c, o of an LSTM, of which it keeps i, c, f, o, and
+// z, r, h of a GRU.
+var gateOrder = map[string][]int{model.KindLSTM: {0, 2, 1, 3}, model.KindGRU: {0, 1, 2}}
+
+// readGates reads a recurrent layer of Keras 1, which keeps kernel, recurrent kernel and bias of each gate apart.
 func readGates(g *h5.Object, names []string, n model.Node, out model.Weights) error {
 	for i, p := range n.Params {
 		t := model.NewTensor(p.Shape...)
-		width := p.Shape[len(p.Shape)-1]
-		units := width / 4
-		for gate, at := range []int{0, 2, 1, 3} { // i, f, c, o
-			name := names[i/3*12+at*3+i%3]
+		order, width, units := gateOrder[n.Kind], p.Shape[len(p.Shape)-1], n.Layer.Units
+		for gate, at := range order {
+			name := names[(i/3*len(order)+at)*3+i%3]
 			shape, values, err := readVariable(g, name)
 			if err != nil {
 				return err

@@ -103,11 +103,11 @@ func weightsFile(layers []keras.Layer) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// place is where variable i of a layer is: an LSTM's three belong to its cell, a bidirectional layer's to the cells of
-// the two layers that it wraps.
+// place is where variable i of a layer is: the three of an LSTM or a GRU belong to its cell, a bidirectional layer's to
+// the cells of the two layers that it wraps.
 func place(class string, i int) (holder string, number int) {
 	switch {
-	case class == "LSTM":
+	case class == "LSTM" || class == "GRU":
 		return "/cell", i
 	case class == "Bidirectional" && i < 3:
 		return "/forward_layer/cell", i

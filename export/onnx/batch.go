@@ -7,11 +7,13 @@ import (
 )
 
 // onnxruntime's LSTM ends the whole process if the batch is empty (1.31.1: "terminate called without an active
-// exception"). So a graph with an LSTM runs an empty batch as one row of code 0 and cuts that off behind the head. Any
-// other batch passes through as it is.
+// exception"). So a graph with an LSTM or a GRU runs an empty batch as one row of code 0 and cuts that off behind the
+// head. Any other batch passes through as it is.
 
-func hasLSTM(list []model.Node) bool {
-	return slices.ContainsFunc(list, func(n model.Node) bool { return n.Kind == model.KindLSTM })
+func isRecurrent(list []model.Node) bool {
+	return slices.ContainsFunc(list, func(n model.Node) bool {
+		return n.Kind == model.KindLSTM || n.Kind == model.KindGRU
+	})
 }
 
 // count names the value that holds the size of the batch, [1], in a graph that pads it.

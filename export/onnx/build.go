@@ -89,8 +89,8 @@ func (b *builder) node(n model.Node, head bool) error {
 		b.flattenNode(n)
 	case model.KindImage, model.KindConv2D, model.KindMaxPool2D:
 		b.picture(n)
-	case model.KindLSTM:
-		b.lstm(n)
+	case model.KindLSTM, model.KindGRU:
+		b.recurrent(n)
 	case model.KindDropout: // nothing in inference
 		b.values[n.Name] = b.values[n.Inputs[0]]
 	case model.KindDense:

@@ -61,7 +61,7 @@ func encode(m *model.Model) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &builder{weights: m.Weights, values: map[string]value{}, pads: hasLSTM(list)}
+	b := &builder{weights: m.Weights, values: map[string]value{}, pads: isRecurrent(list)}
 	for i, n := range list {
 		if err := b.node(n, i == len(list)-1); err != nil {
 			return nil, err

@@ -126,7 +126,7 @@ func TestLayouts(t *testing.T) {
 		t.Errorf("kernel %v %v", shape, data)
 	}
 	// Keras [2, 4·1] with gates i, f, c, o in the columns.
-	rows := gateRows(&model.Tensor{Shape: []int{2, 4}, Data: []float32{1, 2, 3, 4, 5, 6, 7, 8}})
+	rows := gateRows(&model.Tensor{Shape: []int{2, 4}, Data: []float32{1, 2, 3, 4, 5, 6, 7, 8}}, lstmGates)
 	if want := []float32{1, 5, 4, 8, 2, 6, 3, 7}; !slices.Equal(rows, want) {
 		t.Errorf("gates %v, want %v", rows, want)
 	}

@@ -73,8 +73,8 @@ func (b *builder) node(n model.Node, in value) (string, error) {
 		return b.activate(n, b.bias(n, b.convolve(n, in.tensor, b.param(n, 0)))), nil
 	case model.KindMaxPool2D:
 		return b.largest(n, in.tensor, n.Layer.Pool, n.Layer.Pool), nil
-	case model.KindLSTM:
-		return b.lstm(n, in), nil
+	case model.KindLSTM, model.KindGRU:
+		return b.recurrent(n, in), nil
 	case model.KindDropout: // nothing in inference
 		return in.tensor, nil
 	case model.KindDense:

@@ -8,26 +8,27 @@ import (
 	"github.com/degas-dns/degas/model"
 )
 
-// lstm adds an LSTM by BlockLSTMV2, TensorFlow's fused kernel, one for each direction. Its gate order i, c, f, o is
-// Keras' i, f, c, o under other letters (the documentation says IFCO), with no forget bias added: version 1 of the
-// operation differs in both.
-func (b *builder) lstm(n model.Node, in value) string {
+// recurrent adds a GRU, or an LSTM by BlockLSTMV2, TensorFlow's fused kernel, one for each direction. Its gate order
+// i, c, f, o is Keras' i, f, c, o under other letters (the documentation says IFCO), with no forget bias added: version
+// 1 of the operation differs in both.
+func (b *builder) recurrent(n model.Node, in value) string {
 	perm := b.int32s("const/perm_1_0_2", 1, 0, 2)
 	x := b.op("Transpose", n.Name+"/time_major", attributes{"T": typeFloat, "Tperm": typeInt32}, in.tensor, perm)
 	zeros := b.zeros(n, x)
 	if !n.Layer.Bidirectional {
-		return b.lstmOutput(n, b.direction(n, n.Name, 0, x, zeros, in.shape[0]))
+		return b.recurrentOutput(n, b.direction(n, n.Name, 0, x, zeros, in.shape[0]))
 	}
 	backward := b.direction(n, n.Name+"/backward", 3, b.reversed(n.Name+"/reversed", x), zeros, in.shape[0])
 	if n.Layer.ReturnSequences {
 		backward = b.reversed(n.Name+"/restored", backward)
 	}
 	forward := b.direction(n, n.Name+"/forward", 0, x, zeros, in.shape[0])
-	return b.lstmOutput(n, b.concat(n.Name+"/concat", len(n.Shape), forward, backward))
+	return b.recurrentOutput(n, b.concat(n.Name+"/concat", len(n.Shape), forward, backward))
 }
 
-// lstmOutput turns outputs of all steps, [time, batch, units], into [batch, time, units], and lets [batch, units] be.
-func (b *builder) lstmOutput(n model.Node, y string) string {
+// recurrentOutput turns outputs of all steps, [time, batch, units], into [batch, time, units], and lets [batch, units]
+// be.
+func (b *builder) recurrentOutput(n model.Node, y string) string {
 	if !n.Layer.ReturnSequences {
 		return y
 	}
@@ -43,16 +44,15 @@ func (b *builder) reversed(name, x string) string {
 // direction runs over x, [time, batch, features], with the parameters from number first on and returns the last output,
 // [batch, units], or all, [time, batch, units].
 func (b *builder) direction(n model.Node, name string, first int, x, zeros string, steps int) string {
+	if n.Kind == model.KindGRU {
+		return b.outputOf(n, name, b.unrolledGRU(n, name, first, x, zeros, steps))
+	}
 	kernel, recurrent := b.m.Weights[n.Params[first].Name], b.m.Weights[n.Params[first+1].Name]
 	units := n.Layer.Units
 	weights := b.floats(name+"/w", []int{kernel.Shape[0] + units, 4 * units},
 		slices.Concat(kernel.Data, recurrent.Data))
 	if n.Layer.RecurrentActivation == model.Clip {
-		all := b.unrolled(name, x, zeros, weights, b.param(n, first+2), steps)
-		if !n.Layer.ReturnSequences {
-			return all[steps-1]
-		}
-		return b.op("Pack", name+"/all", attributes{"N": steps, "T": typeFloat, "axis": 0}, all...)
+		return b.outputOf(n, name, b.unrolled(n, name, x, zeros, weights, b.param(n, first+2), steps))
 	}
 	peephole := b.floats(n.Name+"/no_peephole", []int{units}, make([]float32, units))
 	length := b.constant(n.Name+"/steps", tensor{kind: typeInt64, raw: protowire.Raw(int64(steps))})
@@ -66,9 +66,17 @@ func (b *builder) direction(n model.Node, name string, first int, x, zeros strin
 	return b.gather(name+"/last", block+hidden, b.number(steps-1), typeFloat)
 }
 
+// outputOf gives the last of all steps' outputs or all of them, [time, batch, units].
+func (b *builder) outputOf(n model.Node, name string, all []string) string {
+	if !n.Layer.ReturnSequences {
+		return all[len(all)-1]
+	}
+	return b.op("Pack", name+"/all", attributes{"N": len(all), "T": typeFloat, "axis": 0}, all...)
+}
+
 // unrolled spells out every step of a direction whose gates are clipped, which BlockLSTMV2 cannot do. It returns the
 // output of each step, [batch, units].
-func (b *builder) unrolled(name, x, zeros, weights, bias string, steps int) []string {
+func (b *builder) unrolled(n model.Node, name, x, zeros, weights, bias string, steps int) []string {
 	h, c, all := zeros, zeros, make([]string, steps)
 	for t := range steps {
 		at := fmt.Sprintf("%s/step_%d/", name, t)
@@ -76,9 +84,7 @@ func (b *builder) unrolled(name, x, zeros, weights, bias string, steps int) []st
 		z := b.op("MatMul", at+"MatMul", ofFloats, read, weights)
 		z = b.op("BiasAdd", at+"BiasAdd", ofFloats, z, bias)
 		z = b.op("Split", at+"Split", attributes{"num_split": 4, "T": typeFloat}, b.number(1), z)
-		gate := func(name, part string) string {
-			return b.op("ClipByValue", at+name, ofFloats, z+part, b.scalar("const/0.0", 0), b.scalar("const/1.0", 1))
-		}
+		gate := func(name, part string) string { return b.gate(n, at+name, z+part) }
 		kept := b.op("Mul", at+"kept", ofFloats, gate("forget", ":1"), c)
 		added := b.op("Mul", at+"added", ofFloats, gate("input", ""), b.op("Tanh", at+"candidate", ofFloats, z+":2"))
 		c = b.op("AddV2", at+"cell", ofFloats, kept, added)

@@ -10,6 +10,8 @@ import (
 	"bufio"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -96,7 +98,8 @@ func write(dir string, m *model.Model) error {
 	return atomicfile.Write(filepath.Join(dir, modelFile), append(data, '\n'))
 }
 
-// withHardSigmoids copies m with the weights of hard sigmoids, 0.2x + 0.5, where an LSTM's gates are clipped.
+// withHardSigmoids copies m with the weights of hard sigmoids, 0.2x + 0.5, where the gates of an LSTM or a GRU are
+// clipped.
 func withHardSigmoids(m *model.Model) (*model.Model, error) {
 	list, err := m.Spec.Graph()
 	if err != nil {
@@ -112,15 +115,19 @@ func withHardSigmoids(m *model.Model) (*model.Model, error) {
 	return &hard, nil
 }
 
-// hardSigmoid names the activation of an LSTM's clipped gates.
-func hardSigmoid(config keras.Object) {
+// recurrent names the activation of clipped gates, and refuses what TensorFlow.js does not know.
+func recurrent(config keras.Object) error {
+	if config["reset_after"] == true {
+		return errors.New("TensorFlow.js knows no GRU with reset_after")
+	}
 	if config["recurrent_activation"] != model.Sigmoid {
 		config["recurrent_activation"] = "hard_sigmoid"
 	}
+	return nil
 }
 
 // adapt replaces layers that TensorFlow.js does not take. Its ReLU has no threshold, but there is a ThresholdedReLU. As
-// an LSTM's activation, a ReLU loses its maximum in a Bidirectional. TensorFlow.js refuses a Flatten of a flat input,
+// an activation of gates, a ReLU loses its maximum in a Bidirectional. TensorFlow.js refuses a Flatten of a flat input,
 // which becomes an activation that does nothing.
 func adapt(m *model.Model, layers []keras.Layer) error {
 	list, err := m.Spec.Graph()
@@ -140,10 +147,13 @@ func adapt(m *model.Model, layers []keras.Layer) error {
 		case l.Class == "ReLU":
 			config["theta"] = l.Config["threshold"]
 			layers[i].Class, layers[i].Config = "ThresholdedReLU", config
-		case l.Class == "LSTM":
-			hardSigmoid(l.Config)
+		case l.Class == "LSTM" || l.Class == "GRU":
+			err = recurrent(l.Config)
 		case l.Class == "Bidirectional":
-			hardSigmoid(l.Config["layer"].(keras.Object)["config"].(keras.Object))
+			err = recurrent(l.Config["layer"].(keras.Object)["config"].(keras.Object))
+		}
+		if err != nil {
+			return fmt.Errorf("layer %s: %w", l.Name, err)
 		}
 	}
 	return nil

@@ -93,3 +93,11 @@ func TestClippedGates(t *testing.T) {
 		}
 	}
 }
+
+func TestResetAfter(t *testing.T) {
+	m := exporttest.Untrained(t, exporttest.GRUs(true))
+	want := "layer gru: TensorFlow.js knows no GRU with reset_after"
+	if err := write(t.TempDir(), m); err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("%v, want %q", err, want)
+	}
+}

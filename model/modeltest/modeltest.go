@@ -4,6 +4,7 @@ package modeltest
 import (
 	"errors"
 	"math/rand/v2"
+	"strings"
 
 	"github.com/degas-dns/degas/model"
 )
@@ -154,7 +155,7 @@ func Weights(spec *model.Spec, rng *rand.Rand) model.Weights {
 		t := w[p.Name]
 		for i := range t.Data {
 			switch {
-			case len(p.Shape) == 1:
+			case strings.HasSuffix(p.Name, "/bias"):
 				t.Data[i] += float32(rng.NormFloat64()) * 0.3
 			case p.Name == "embedding/embeddings":
 				t.Data[i] = float32(rng.NormFloat64())

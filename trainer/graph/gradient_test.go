@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/degas-dns/degas/model"
@@ -152,4 +153,18 @@ func FuzzSpecs(f *testing.F) {
 		checkGradients(t, engine{}, spec, rng, n+int(seed%3), n, 1+int(workers%3))
 		checkGradients(t, stockEngine{}, spec, rng, n+int(seed%3), n, 1)
 	})
+}
+
+// What cannot be trained is refused by layer.
+func TestGRUIsRefused(t *testing.T) {
+	spec, err := model.Preset("lstm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec.Layers[1].Kind = model.KindGRU
+	w := modeltest.Weights(&spec, rand.New(rand.NewPCG(1, 1)))
+	_, err = engine{}.Start(context.Background(), trainer.Setup{Spec: &spec, Weights: w, BatchSize: 1, Workers: 1})
+	if want := `layer gru: kind "gru" cannot be trained here`; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("%v, want %q", err, want)
+	}
 }

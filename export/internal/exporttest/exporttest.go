@@ -52,6 +52,7 @@ func Cases(t testing.TB, rng *rand.Rand, random int) []Case {
 			add(side+"-"+keep+"-reverse", s)
 		}
 	}
+	add("gru", GRUs(false))
 	for i := range random {
 		add(fmt.Sprintf("random-%02d", i), modeltest.Spec(rng))
 	}
@@ -112,6 +113,20 @@ func Branches() model.Spec {
 		{Kind: model.KindDense, Units: 1, Activation: model.Sigmoid},
 	}
 	return s
+}
+
+// GRUs is a Spec of GRUs upon GRUs, of both activations. No engine trains them, so no random Spec has one.
+func GRUs(resetAfter bool) model.Spec {
+	enc := modeltest.Encoder(20)
+	gru := model.Layer{Kind: model.KindGRU, Units: 6, ReturnSequences: true, ResetAfter: resetAfter}
+	both, last := gru, gru
+	both.Bidirectional, both.RecurrentActivation = true, model.Clip
+	last.ReturnSequences = false
+	return model.Spec{Version: model.SpecVersion, Name: "gru", Encoder: enc, Labels: model.BinaryLabels,
+		Layers: []model.Layer{
+			{Kind: model.KindEmbedding, Rows: enc.Codes(), Dim: 6}, gru, both, last,
+			{Kind: model.KindDense, Units: 1, Activation: model.Sigmoid},
+		}}
 }
 
 // Untrained is a model of a Spec with the weights that training would begin from.

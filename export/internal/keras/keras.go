@@ -110,14 +110,15 @@ func modelName(name string) string {
 	return name
 }
 
-// weightName turns a parameter's name into Keras'. An LSTM's variables belong to its cell, and those of a bidirectional
-// layer to the wrapped layer and its mirror image.
+// weightName turns a parameter's name into Keras'. The variables of an LSTM or a GRU belong to its cell, and those of a
+// bidirectional layer to the wrapped layer and its mirror image.
 func weightName(n model.Node, param string) string {
 	name := strings.TrimPrefix(param, n.Name+"/")
-	if n.Kind == model.KindLSTM {
-		name = "lstm_cell/" + name
+	if n.Kind == model.KindLSTM || n.Kind == model.KindGRU {
+		cell := n.Kind + "_cell/"
+		name = cell + name
 		for _, side := range []string{"forward", "backward"} {
-			name = strings.Replace(name, "lstm_cell/"+side+"/", side+"_lstm/lstm_cell/", 1)
+			name = strings.Replace(name, cell+side+"/", side+"_"+n.Kind+"/"+cell, 1)
 		}
 	}
 	return n.Name + "/" + name + ":0"

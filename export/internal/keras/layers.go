@@ -38,15 +38,16 @@ func layer(n model.Node) (Layer, error) {
 		return with(n, "Dense", Object{"units": l.Units, "activation": activation(l), "use_bias": true}), nil
 	case model.KindConcatenate:
 		return with(n, "Concatenate", Object{"axis": -1}), nil
-	case model.KindLSTM:
+	case model.KindLSTM, model.KindGRU:
+		class, config := recurrent(l)
 		if !l.Bidirectional {
-			return with(n, "LSTM", lstm(l)), nil
+			return with(n, class, config), nil
 		}
 		return with(n, "Bidirectional", Object{"merge_mode": "concat", "layer": Object{
 			"module":          "keras.layers", // by which Keras 3 finds the class; Keras 2 ignores it
 			"registered_name": nil,
-			"class_name":      "LSTM",
-			"config":          base("lstm", lstm(l)),
+			"class_name":      class,
+			"config":          base(n.Kind, config),
 		}}), nil
 	}
 	return Layer{}, fmt.Errorf("no Keras layer for kind %q", n.Kind)
@@ -103,13 +104,13 @@ func base(name string, config Object) Object {
 	return out
 }
 
-func lstm(l model.Layer) Object {
-	return Object{
+// recurrent is the class and the configuration of an LSTM or a GRU.
+func recurrent(l model.Layer) (class string, config Object) {
+	config = Object{
 		"units":                l.Units,
 		"activation":           "tanh",
 		"recurrent_activation": recurrentActivation(l),
 		"use_bias":             true,
-		"unit_forget_bias":     true,
 		"dropout":              0.0,
 		"recurrent_dropout":    0.0,
 		"return_sequences":     l.ReturnSequences,
@@ -118,6 +119,12 @@ func lstm(l model.Layer) Object {
 		"stateful":             false,
 		"unroll":               false,
 	}
+	if l.Kind == model.KindGRU {
+		config["reset_after"] = l.ResetAfter
+		return "GRU", config
+	}
+	config["unit_forget_bias"] = true
+	return "LSTM", config
 }
 
 // recurrentActivation is a name or, for Clip, a ReLU of at most 1. The name hard_sigmoid would not do: Keras 3 computes
