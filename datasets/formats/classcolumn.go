@@ -84,16 +84,22 @@ func (c *chooser) asking(i int) int {
 	if i >= len(c.headers) {
 		return neverAsks // a field too many in some row
 	}
-	h := c.headers[i]
-	asked := headerMeaning(h)
+	return asksBy(c.headers[i])
+}
+
+// asksBy is how a header asks for a class.
+func asksBy(h string) int {
+	words := pathTokens(strings.ToLower(h[strings.LastIndexByte(h, '.')+1:]))
 	switch {
 	case tierOf(rankHeaders, h) > 0:
 		return neverAsks
-	case tierOf(classHeaders, h) > 0, asked != unknown:
+	case strings.Contains(h, "stats."):
+		return silent
+	case slices.ContainsFunc(words, func(w string) bool { return computed[w] }):
+		return silent
+	case tierOf(classHeaders, h) > 0, headerMeaning(h) != unknown:
 		return asks
-	case slices.ContainsFunc(pathTokens(strings.ToLower(h)), func(w string) bool { return w == "class" || w == "label" }):
-		return asks
-	case tierOf(maybeHeaders, h) > 0:
+	case tierOf(maybeHeaders, h) > 0, slices.Contains(words, "class"), slices.Contains(words, "label"):
 		return mayAsk
 	}
 	return silent
@@ -101,12 +107,19 @@ func (c *chooser) asking(i int) int {
 
 // headerMeaning is what "yes" means below a header: is_dga, malicious, benign.
 func headerMeaning(h string) meaning {
-	m, plain := meaningOf(h[strings.LastIndexByte(h, '.')+1:])
-	if plain {
+	last := h[strings.LastIndexByte(h, '.')+1:]
+	m, plain := meaningOf(last)
+	switch {
+	case plain:
 		return unknown
+	case m == unknown && threats[foldWord(last)]:
+		return bad
 	}
 	return m
 }
+
+// threats are headers of columns that say whether a name is bad in some way. As values such words are no classes here.
+var threats = wordSet("phishing spam ransomware trojan virus scam cryptomining suspicious attack is_phishing is_spam")
 
 // chooseClass finds the column whose values are classes. Where values speak of classes and not clearly, or two columns
 // disagree, that is an error: nothing is labelled on a guess.
@@ -142,11 +155,17 @@ func (c *chooser) chooseClass() (err error) {
 		return nil
 	}
 	o.class = found[0]
+	if t := c.tally(o.class); c.headers != nil && t.plain() > 0 {
+		if h := o.hint; h.known && t.spoken() == 0 && (t.no == 0 && h.class == benign || t.yes == 0 && h.class != benign) {
+			return unclearf("%s has the same number or answer in all rows, and the name %s says the opposite of it. %s",
+				c.called(o.class), h.from, settles(`"class": "?"`))
+		}
+	}
 	c.ask()
 	if c.headers != nil && c.asking(o.class) == silent {
 		o.evidence.Guess = cmp.Or(o.evidence.Guess, "the header of "+c.called(o.class)+" does not say that it has classes")
 	}
-	return c.checkOthers(found[1:])
+	return nil
 }
 
 // ask sets what "yes" and "malicious" mean in the class column.
@@ -176,7 +195,6 @@ func (c *chooser) holdsClasses(i, asking int) (bool, error) {
 		case t.spoken() > 0, codes, t.filled > 0 && 2*t.plain() >= t.filled:
 			return false, c.unclear(i, t)
 		}
-		c.out.watched = append(c.out.watched, i)
 	case mayAsk:
 		switch {
 		case t.most(t.spoken()):
@@ -235,7 +253,7 @@ func (c *chooser) unclear(i int, t tally) error {
 func (c *chooser) unclearText(i int, t tally) error {
 	if len(t.strange) == 0 {
 		return unclearf("%s has numbers or answers that may be classes or not. %s", c.called(i),
-			settles(fmt.Sprintf(`"columns": {"class": %q}}, or {"class": "benign"`, c.roleName(i))))
+			settles(fmt.Sprintf(`"columns": {"class": %q}}, or {"class": "?"`, c.roleName(i))))
 	}
 	words := slices.SortedFunc(maps.Keys(t.strange), func(a, b string) int {
 		return cmp.Or(cmp.Compare(t.strange[b], t.strange[a]), strings.Compare(a, b))
@@ -247,7 +265,7 @@ func (c *chooser) unclearText(i int, t tally) error {
 		}
 	}
 	return unclearf("%s has classes and other words: %.40q in %d of the first %d rows (%s). "+
-		"Say what it means in FILE%s: {\"classes\": {%.40q: \"benign\"}}, or dga, tunnel, skip. "+
+		"Say what it means in FILE%s: {\"classes\": {%.40q: \"?\"}}, with benign, dga, tunnel or skip for the ?. "+
 		"If such words are families: {\"columns\": {\"family\": %q}}. "+
 		"If the column has no classes: {\"class\": …} for the whole file", c.called(i), words[0], t.strange[words[0]],
 		t.filled, strings.Join(rows, "; "), SidecarSuffix, words[0], c.roleName(i))
@@ -259,38 +277,4 @@ func (c *chooser) roleName(i int) string {
 		return strings.TrimSpace(c.headers[i])
 	}
 	return strconv.Itoa(i + 1)
-}
-
-// checkOthers compares further columns that hold classes with the one that was chosen.
-func (c *chooser) checkOthers(others []int) error {
-	for _, i := range others {
-		asked := unknown
-		if i < len(c.headers) {
-			asked = headerMeaning(c.headers[i])
-		}
-		for n, r := range c.rows {
-			a, b := c.out.labels.read(value(r, c.out.class)), c.meaning(value(r, i), asked)
-			if a.ok && b != unknown && (a.class == benign) != (b == good) {
-				return unclearf("%s and %s both have classes and disagree, first in row %d: %.80q. %s", c.called(c.out.class),
-					c.called(i), n+1, strings.Join(r, " "), settles(`"columns": {"class": "…"}`))
-			}
-		}
-	}
-	return nil
-}
-
-// meaning is a value's below a header that asks. "no" below is_tunnel does not say that a name is benign.
-func (c *chooser) meaning(v string, asked meaning) meaning {
-	m, plain := meaningOf(v)
-	switch {
-	case plain && asked == good:
-		return m.denied()
-	case plain && m == good && (asked == isDGA || asked == isTunnel):
-		return unknown
-	case m == unknown:
-		if _, _, known := familyOf(v); known {
-			return bad
-		}
-	}
-	return m
 }

@@ -21,11 +21,14 @@ type columns struct {
 	fallback datasets.Record
 	subclass bool // family is Devo's subclass, which its rows always have
 	bytes    bool // names are bytes, which may be no text
-	hint     pathHint
-	evidence datasets.Evidence
 
-	watched  []int           // columns that are called class or the like, but whose first values are no classes
-	harmless map[string]bool // their values, so far
+	declaredClass bool // by the sidecar, for all rows
+	hint          pathHint
+	evidence      datasets.Evidence
+
+	dotted  bool           // names are recognised by their dots
+	headers []string       // nil if there are none
+	others  []*otherColumn // further columns that may tell a class
 }
 
 // sample is the beginning of a table, which the choice of its columns rests on.
@@ -50,9 +53,13 @@ var nameHeaders = tiers(
 
 // classHeaders ask for a class; maybeHeaders may do so, or hold a type, a status or a category of something else.
 var (
-	classHeaders = tiers(`class label labels target y verdict classification groundtruth truth gt threat
-		maliciousness`)
-	maybeHeaders = tiers(`type category kind result tag tags group outcome flag threattype classtype status state`)
+	classHeaders = tiers(`class label target y verdict classification groundtruth truth gt threat maliciousness
+		classlabel labelclass truelabel gtlabel binarylabel labelbinary dgalabel labeldga actuallabel groundtruthlabel
+		classname labelname domainclass domainlabel`)
+	maybeHeaders = tiers(`type category kind result tag tags labels group outcome flag threattype classtype status state`)
+	// computed are words of headers whose columns somebody computed: no labels, even if they hold 0 and 1.
+	computed = wordSet(`predicted prediction pred score scores count counts stats num n len length confidence prob
+		probability entropy id index source cluster split digits has encoded`)
 	// familyHeaders are in the order in which they are chosen.
 	familyHeaders = strings.Fields("family subclass malware dgafamily malwarefamily sourcefamily threatfamily")
 	rankHeaders   = tiers("rank globalrank popularity")
@@ -106,8 +113,8 @@ func chooseColumns(s sample, f FileInfo) (columns, error) {
 		c.width = max(c.width, len(r))
 	}
 	c.out = columns{name: -1, class: -1, family: -1, rank: -1, decides: -1, hint: hintOf(f.Path),
-		harmless: map[string]bool{},
-		labels:   newLabeller(f.Path, publishedLayout.MatchString(f.Path) && slices.Contains(s.headers, "class"))}
+		headers: s.headers,
+		labels:  newLabeller(f.Path, publishedLayout.MatchString(f.Path) && slices.Contains(s.headers, "class"))}
 	c.out.labels.declared = f.declared
 	for _, choose := range []func() error{c.chooseName, c.chooseFamily, c.chooseClass, c.settle} {
 		if err := choose(); err != nil {
@@ -157,7 +164,8 @@ func (c *chooser) chooseFamily() (err error) {
 	for _, known := range familyHeaders {
 		for i, h := range c.headers {
 			whole, last := headerKeys(h)
-			if i == c.out.name || whole != known && last != known || c.tally(i).words() == 0 {
+			t := c.tally(i)
+			if i == c.out.name || whole != known && last != known || t.filled > 0 && t.words() == 0 {
 				continue
 			}
 			c.out.family, c.out.subclass = i, last == "subclass"
@@ -178,7 +186,7 @@ func (c *chooser) settle() error {
 	pathFamily, inFolder := familyOfPath(c.f.Path, o.hint)
 	switch {
 	case c.f.Class != nil:
-		o.evidence.Class, o.fallback.Class = "sidecar", *c.f.Class
+		o.evidence.Class, o.fallback.Class, o.declaredClass = "sidecar", *c.f.Class, true
 	case o.class >= 0:
 		o.evidence.Class, o.decides = c.called(o.class), o.class
 	case o.family >= 0:
@@ -188,8 +196,11 @@ func (c *chooser) settle() error {
 				settles(`"class": "dga"`))
 		}
 		o.evidence.Class, o.decides, o.labels.families = c.called(o.family), o.family, true
-	case o.rank >= 0 && (!o.hint.known || o.hint.class == benign):
+	case o.rank >= 0 && !o.hint.doubt && (!o.hint.known || o.hint.class == benign):
 		o.evidence.Class = c.called(o.rank) + ": " + rankingIsBenign
+		if !o.hint.known {
+			o.evidence.Guess = guessedRanking
+		}
 	case o.hint.known:
 		o.evidence.Class, o.evidence.Guess = o.hint.evidence(c.f.Path)
 		o.fallback = o.hint.record()
@@ -197,6 +208,7 @@ func (c *chooser) settle() error {
 	default:
 		return errNoClasses
 	}
+	c.watchOthers()
 	o.evidence.Columns = map[string]string{}
 	for role, i := range map[string]int{"name": o.name, "class": o.class, "family": o.family} {
 		if i >= 0 {

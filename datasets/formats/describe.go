@@ -74,7 +74,7 @@ func (in *Input) proposal(ctx context.Context, temp string) (map[string]any, err
 	if err != nil {
 		return nil, err
 	}
-	out := map[string]any{"format": r.Reader, "source": in.Source()}
+	out := map[string]any{"format": r.Reader}
 	if len(r.Columns) > 0 {
 		out["columns"] = r.Columns
 	}
@@ -85,7 +85,7 @@ func (in *Input) proposal(ctx context.Context, temp string) (map[string]any, err
 	if len(classes) > 0 && r.Columns["class"] != "" {
 		out["classes"] = classes
 	}
-	if len(r.Rows) == 1 && r.Guess != "" {
+	if len(r.Rows) == 1 && r.Columns["class"] == "" {
 		for class := range r.Rows { // all rows are of the class that the path says
 			if _, err := datasets.ParseClass(class); err == nil {
 				out["class"] = class

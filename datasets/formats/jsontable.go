@@ -106,15 +106,33 @@ func (jsonReader) Read(ctx context.Context, in io.Reader, f FileInfo, sink Sink)
 	sink.Evidence(&t.evidence)
 	fields := make([][]byte, len(t.keys))
 	err = t.objects(in, sink, func(line int64, object map[string]string) error {
+		found := 0
 		for i, k := range t.keys {
 			fields[i] = nil
 			if v, ok := object[k]; ok {
 				fields[i] = []byte(v)
+				found++
+			}
+		}
+		if found < len(object) {
+			if err := t.lateKey(line, object); err != nil {
+				return err
 			}
 		}
 		return cmp.Or(ctx.Err(), t.record(line, fields, sink))
 	})
 	return cmp.Or(err, t.finish())
+}
+
+// lateKey is an error if an object has a key that asks for a class and that none of the first objects had.
+func (t *jsonTable) lateKey(line int64, object map[string]string) error {
+	for k := range object {
+		if asksBy(k) == asks && !slices.Contains(t.keys, k) {
+			return unclearf("row %d: key %.40q is in none of the first rows, and may hold classes. Try: a file for each form",
+				line, k)
+		}
+	}
+	return nil
 }
 
 const reasonJSON = "no JSON object"

@@ -17,7 +17,8 @@ type labeller struct {
 	positive datasets.Class   // what "1", "malicious", … mean in this file; "dga" is always DGA
 	inverted bool             // the header asks whether a name is benign: "yes" means benign
 	families bool             // the layout has one column for both: an unknown word is a family
-	declared map[string]label // what the sidecar says of values, which are folded as foldWord does
+	declared map[string]label // what the sidecar says of values, by declaredKey
+	used     map[string]bool  // the declared values that came
 
 	seen    map[string]*label
 	strange map[string]*strangeWord
@@ -43,7 +44,7 @@ const maxLabels = 4096
 
 // newLabeller makes a labeller for a file at path. families is set for layouts whose class column names families too.
 func newLabeller(path string, families bool) *labeller {
-	l := &labeller{positive: dga, families: families, seen: map[string]*label{}, strange: map[string]*strangeWord{}}
+	l := &labeller{positive: dga, families: families, seen: map[string]*label{}, used: map[string]bool{}, strange: map[string]*strangeWord{}}
 	if h := hintOf(path); h.known && h.class == tunnel {
 		l.positive = tunnel
 	}
@@ -65,7 +66,8 @@ func (l *labeller) label(value []byte) label {
 }
 
 func (l *labeller) read(value string) label {
-	if d, ok := l.declared[foldWord(value)]; ok {
+	if d, ok := l.declared[declaredKey(value)]; ok {
+		l.used[declaredKey(value)] = true
 		return d
 	}
 	m, plain := meaningOf(value)
@@ -102,6 +104,28 @@ func (l *labeller) note(value []byte, line int64, row string) {
 	if w.rows++; len(w.examples) < 3 {
 		w.examples = append(w.examples, fmt.Sprintf("line %d: %.80q", line, row))
 	}
+}
+
+// declaredKey is a value as the sidecar's classes are compared: 1, 1.0 and true are the same.
+func declaredKey(value string) string {
+	m, plain := meaningOf(value)
+	switch {
+	case plain && m == good:
+		return "0"
+	case plain:
+		return "1"
+	}
+	return foldWord(value)
+}
+
+// unused is an error if the sidecar speaks of a value that did not come: it may be misspelt.
+func (l *labeller) unused() error {
+	for _, v := range slices.Sorted(maps.Keys(l.declared)) {
+		if !l.used[v] {
+			return fmt.Errorf("the sidecar's classes: %q is in no row. Is it spelt as in the file?", v)
+		}
+	}
+	return nil
 }
 
 // err is about the values that say nothing, the most frequent one first.

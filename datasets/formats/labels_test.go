@@ -305,3 +305,46 @@ func TestSidecarOfATable(t *testing.T) {
 		}
 	}
 }
+
+// What the first rows do not show is held against the decision all the same.
+func TestLateEvidence(t *testing.T) {
+	early := func(row string) string { return strings.Repeat(row+"\n", 4000) }
+	for name, tc := range map[string]struct{ path, text, want string }{
+		"a second class column": {"x.csv", "domain,is_dga,is_tunnel\n" + early("river-orange.org,0,0") + "t.example.org,0,1\n",
+			`column is_tunnel says "1", but column is_dga says benign`},
+		"two that disagree": {"x.csv", "domain,class,label\n" + early("river-orange.org,benign,benign") +
+			"rzstkfjalpq.ru,benign,dga\n", `column label says "dga", but column class says benign`},
+		"classes below a ranking": {"tranco/x.csv", "rank,domain,is_dga\n" + early("1,river-orange.org,") +
+			"2,rzstkfjalpq.ru,1\n", `column is_dga says "1"`},
+		"classes below a folder": {"benign/x.csv", "domain,status\n" + early("river-orange.org,ok") +
+			"rzstkfjalpq.ru,malware\n", `column status says "malware"`},
+		"a late key": {"benign/x.json", early(`{"domain": "river-orange.org"}`) + `{"domain": "a.ru", "label": "dga"}`,
+			`key "label" is in none of the first rows`},
+		"one-hot": {"x.csv", "domain,benign,dga,tunnel\n" + early("river-orange.org,1,0,0") + "t.example.org,0,0,1\n",
+			`column dga says "0", but column benign says dga`},
+		"families that say the opposite": {"x.csv", "domain,label,family\n" + early("river-orange.org,1,alexa") +
+			"rzstkfjalpq.ru,0,matsnu\n", `column family says "alexa", but column label says dga`},
+		"another header": {"x.csv", "domain,is_dga\n" + early("river-orange.org,0") + "domain,is_benign\na.org,1\n",
+			"line 4002 is another header"},
+		"a name that says the opposite": {"benign/x.csv", "domain,label\n" + early("river-orange.org,1"), "the opposite of it"},
+		"a header that says what numbers mean": {"x.csv", "domain,label (1=benign)\na.org,1\nb.ru,0\n",
+			"may be classes or not"},
+	} {
+		r := Reader(tableReader{})
+		if strings.HasSuffix(tc.path, ".json") {
+			r = jsonReader{}
+		}
+		err := r.Read(t.Context(), strings.NewReader(tc.text), FileInfo{Path: tc.path}, &collector{})
+		if _, unclear := errors.AsType[*unclearError](err); !unclear || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%s: %v, want %s", name, err, tc.want)
+		}
+	}
+	var got collector
+	text := "domain,class,family\n" + early("river-orange.org,benign,") + "rzstkfjalpq.ru,dga,necurs\ndomain,class,family\n" +
+		"-,benign,\n"
+	err := tableReader{}.Read(t.Context(), strings.NewReader(text), FileInfo{Path: "x.csv"}, &got)
+	if n := len(got.rows); err != nil || n != 4001 || got.rows[n-1] != "4002 dga necurs rzstkfjalpq.ru" ||
+		fmt.Sprint(got.refused) != "[4004: empty value]" {
+		t.Errorf("%d rows, the last %v, refused %v, %v", n, got.rows[n-1], got.refused, err)
+	}
+}

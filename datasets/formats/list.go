@@ -70,6 +70,9 @@ func (listReader) Read(ctx context.Context, in io.Reader, f FileInfo, sink Sink)
 		if !payloads {
 			text = trimWildcard(text)
 		}
+		if !payloads && bytes.IndexByte(text, '.') < 0 {
+			return sink.Refuse(line, reasonUndotted)
+		}
 		rec.Name = lines.View(text)
 		return sink.Record(line, rec)
 	})

@@ -75,9 +75,9 @@ func (c *chooser) chooseName() (err error) {
 	}
 	switch best := c.bestName(called); {
 	case best >= 0:
-		c.out.name = best
+		c.out.name, c.out.dotted = best, true
 	case len(other) == 1 || len(other) > 0 && c.headers == nil:
-		c.out.name = other[0].index
+		c.out.name, c.out.dotted = other[0].index, true
 		if c.headers != nil {
 			c.out.evidence.Guess = "no header says which column has the names"
 		}

@@ -142,7 +142,7 @@ func leaves(c *parquet.Column, list []*parquet.Column) []*parquet.Column {
 
 // needed are the columns that records are made of.
 func (t *parquetTable) needed() (list []int) {
-	for _, i := range append([]int{t.name, t.decides, t.family}, t.watched...) {
+	for _, i := range append([]int{t.name, t.decides, t.family}, t.otherIndexes()...) {
 		if slices.Contains(t.readable, i) && !slices.Contains(list, i) {
 			list = append(list, i)
 		}

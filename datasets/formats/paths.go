@@ -22,6 +22,7 @@ type pathHint struct {
 	blocklist bool
 	from      string // the folder's or the file's name that says so
 	folder    bool   // it is a folder's
+	doubt     bool   // a name says something, and it is not clear what
 }
 
 // record begins a record of the path's class. A blocklist does not say what made a name bad.
@@ -46,7 +47,10 @@ func (h pathHint) evidence(p string) (class, guess string) {
 	return "file name " + h.from, "its class rests on the file's name alone"
 }
 
-const rankingIsBenign = "a ranking of popular names is benign"
+const (
+	rankingIsBenign = "a ranking of popular names is benign"
+	guessedRanking  = "the names are numbered, and no name of a file or folder says that they are popular"
+)
 
 // pathRecord begins the records of a file whose rows say no class. It tells sink what they rest on; ranking is set if
 // the rows are numbered by popularity.
@@ -66,6 +70,9 @@ func pathRecord(f FileInfo, sink Sink, names string, ranking bool) datasets.Reco
 		e.Class, e.Guess = h.evidence(f.Path)
 	default:
 		e.Class = rankingIsBenign
+		if !h.known {
+			e.Guess = guessedRanking
+		}
 	}
 	sink.Evidence(e)
 	return rec
@@ -77,10 +84,14 @@ var pathWords = wordsFor(map[meaning]string{
 	isTunnel: "tunnel tunnels tunneling tunnelling",
 	good: `benign legit legitimate normal whitelist allowlist popular toplist top10milliondomains alexa tranco umbrella
 		majestic domcop cloudflare crux`,
-	bad: "blacklist blocklist malicious malware ctc phishing",
+	bad: "blacklist blocklist malicious malware ctc phishing c2 cnc botnet ransomware",
 })
 
-var pathDenials = wordSet("not non no")
+var pathDenials = wordSet("not non no kein keine nicht")
+
+// pathDoubts are words that leave open what the names of a list are, whatever else its name says.
+var pathDoubts = wordSet(`suspicious suspects suspect mixed unknown unlabelled unlabeled candidates candidate removed
+	without anti versus vs false positives negatives filtered blocked detection detector analysis`)
 
 // hintOf reads a path from its end: a file's own name says more than its folder. A name that says two things, or denies
 // what is good, says nothing, and what stands before it does not count either.
@@ -94,7 +105,7 @@ func hintOf(p string) (h pathHint) {
 		if !said {
 			continue
 		}
-		h = pathHint{known: m != unknown, from: part, folder: i < len(parts)-1}
+		h = pathHint{known: m != unknown, doubt: m == unknown, from: part, folder: i < len(parts)-1}
 		switch m {
 		case isTunnel:
 			h.class = tunnel
@@ -112,8 +123,11 @@ func hintOf(p string) (h pathHint) {
 func partMeaning(part string) (m meaning, said bool) {
 	words := pathTokens(part)
 	for i, w := range words {
+		if pathDoubts[w] {
+			return unknown, true
+		}
 		got, ok := pathWords[w]
-		denied := i > 0 && pathDenials[words[i-1]] || i+1 < len(words) && words[i+1] == "free"
+		denied := i > 0 && (pathDenials[words[i-1]] || i > 1 && words[i-1] == "a" && pathDenials[words[i-2]]) || i+1 < len(words) && words[i+1] == "free"
 		if !ok {
 			got, denied = deniedWord(w)
 		}

@@ -62,7 +62,15 @@ func isRanking(numbers []int64, strict bool) bool {
 			steps++
 		}
 	}
-	return numbers[pairs] > 1 && (steps == pairs || !strict && (2*steps >= pairs || numbers[0] >= 1000))
+	return numbers[0] > 0 && numbers[pairs] > 1 && (steps == pairs || !strict && (2*steps >= pairs || numbers[0] >= 1000))
+}
+
+// numbered reports whether a line has a number, as a header has not.
+func numbered(line []byte, sep byte) bool {
+	a, b, _ := cutRank(line, sep)
+	_, first := rank(a)
+	_, second := rank(b)
+	return first || second
 }
 
 // cutRank cuts a line in two at its first separator; white space may be several bytes.
@@ -90,7 +98,11 @@ func rank(b []byte) (n int64, ok bool) {
 }
 
 func (rankedReader) Match(path string, head []byte) (int, string) {
-	switch _, column, ranking := rankedShape(head); {
+	switch sep, column, ranking := rankedShape(head); {
+	case ranking && hintOf(path).doubt:
+		return 0, "its name leaves open whether the names are popular"
+	case ranking && !numbered(lines.Head(head, 1)[0], sep):
+		return 0, "its first line is a header, and not of ranks"
 	case ranking:
 		return 60, ""
 	case column < 0:

@@ -59,10 +59,17 @@ func readSidecar(path string) (s sidecar, err error) {
 	if err == nil {
 		err = s.declare()
 	}
+	if typ, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		err = fmt.Errorf("%s is a %s, where another kind is expected", typ.Field, typ.Value)
+	}
 	if err != nil {
 		return s, fmt.Errorf("%s: %w", name, err)
 	}
-	s.Family = datasets.NormalizeFamily(s.Family)
+	family := datasets.NormalizeFamily(s.Family)
+	if s.Family != "" && family == "" {
+		return s, fmt.Errorf("%s: family %q is no family's name: letters, digits, '-', '_' and '.'", name, s.Family)
+	}
+	s.Family = family
 	return s, nil
 }
 
@@ -85,7 +92,11 @@ func (s *sidecar) declare() error {
 				return fmt.Errorf("classes: %q: %w", value, err)
 			}
 		}
-		s.declared[foldWord(value)] = l
+		s.declared[declaredKey(value)] = l
+	}
+	_, no := s.declared["0"]
+	if _, yes := s.declared["1"]; yes != no {
+		return errors.New(`classes: if one of 0 and 1 (no and yes) is given, the other must be too`)
 	}
 	return nil
 }

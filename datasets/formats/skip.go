@@ -38,6 +38,9 @@ func skipReason(rel string) string {
 			return skippedSuffixes[".MD"]
 		}
 	}
+	if strings.HasSuffix(base, "~") {
+		return skippedSuffixes[".BAK"]
+	}
 	return skippedSuffixes[path.Ext(base)]
 }
 

@@ -2,7 +2,7 @@ package formats
 
 import (
 	"bytes"
-	"fmt"
+	"cmp"
 	"strings"
 
 	"github.com/degas-dns/degas/internal/lines"
@@ -13,10 +13,8 @@ func (c *columns) record(line int64, fields [][]byte, sink Sink) error {
 	if max(c.name, c.decides, c.family) >= len(fields) {
 		return sink.Refuse(line, reasonColumns)
 	}
-	for _, i := range c.watched {
-		if err := c.watch(line, i, fields); err != nil {
-			return err
-		}
+	if again, err := c.headerAgain(line, fields); again || err != nil {
+		return err
 	}
 	name, family := fields[c.name], []byte(nil)
 	if c.family >= 0 {
@@ -39,8 +37,14 @@ func (c *columns) record(line int64, fields [][]byte, sink Sink) error {
 	if name == nil {
 		return sink.Refuse(line, reasonEmptyValue)
 	}
-	if bytes.IndexByte(name, '\n') >= 0 {
+	switch {
+	case bytes.IndexByte(name, '\n') >= 0:
 		return sink.Refuse(line, reasonBroken)
+	case c.dotted && len(name) <= maxPlaceholder && placeholders[strings.ToLower(string(name))]:
+		return sink.Refuse(line, reasonEmptyValue)
+	}
+	if err := c.check(line, fields, l); err != nil {
+		return err
 	}
 	if c.bytes {
 		name = latin1(name, l.class)
@@ -53,24 +57,29 @@ func (c *columns) record(line int64, fields [][]byte, sink Sink) error {
 	return sink.Record(line, rec)
 }
 
-// watch looks at a column that is called class or the like and held no classes at first. A class that turns up later
-// means that the labels are in it, and not where they were taken from.
-func (c *columns) watch(line int64, i int, fields [][]byte) error {
-	if i >= len(fields) {
-		return nil
+// placeholders are what programs write where a table has no name.
+var placeholders = wordSet("- -- nan null none nil n/a na undefined unknown 0 ?")
+
+const maxPlaceholder = 9 // bytes
+
+// headerAgain reports whether a row is the header once more, as in files that were joined. Another header is an error.
+func (c *columns) headerAgain(line int64, fields [][]byte) (bool, error) {
+	if c.headers == nil || bytes.IndexByte(fields[c.name], '.') >= 0 || tierOf(nameHeaders, string(fields[c.name])) == 0 {
+		return false, nil
 	}
-	v := bytes.TrimSpace(fields[i])
-	if c.harmless[string(v)] {
-		return nil
+	same := len(fields) == len(c.headers)
+	for i := 0; same && i < len(fields); i++ {
+		same = strings.TrimSpace(c.headers[i]) == string(bytes.TrimSpace(fields[i]))
 	}
-	if m, plain := meaningOf(string(v)); m != unknown && !plain {
-		return unclearf("line %d: %.40q is a class, in a column whose first values are none. %s", line, v,
-			settles(fmt.Sprintf(`"columns": {"class": "%d"}}, or {"class": "benign"`, i+1)))
+	if !same && c.decides >= 0 && isKnownHeader(string(fields[c.decides])) {
+		return false, unclearf("line %d is another header. Try: one file for each", line)
 	}
-	if len(c.harmless) < maxLabels {
-		c.harmless[strings.Clone(string(v))] = true
-	}
-	return nil
+	return same, nil
+}
+
+// isKnownHeader reports whether a value is a header of classes, and no class itself as legit is.
+func isKnownHeader(h string) bool {
+	return tierOf(classHeaders, h) > 0 || strings.HasPrefix(foldWord(h), "is") && headerMeaning(h) != unknown
 }
 
 // finish is called after the last row: it completes the evidence, and reports values that are no classes.
@@ -79,5 +88,5 @@ func (c *columns) finish() error {
 		return nil
 	}
 	c.evidence.Values = c.labels.values()
-	return c.labels.err(c.evidence.Class)
+	return cmp.Or(c.labels.err(c.evidence.Class), c.labels.unused())
 }

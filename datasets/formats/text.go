@@ -14,6 +14,7 @@ const (
 	reasonQuote      = "unbalanced quotes"
 	reasonClass      = "unknown class"
 	reasonEmptyValue = "empty value"
+	reasonUndotted   = "no dot, unlike the other names"
 	reasonBroken     = "a line break in the name"
 	reasonRule       = "a line of another format"
 )

@@ -47,7 +47,7 @@ var answers = wordsFor(map[meaning]string{
 // denials turn what follows them around. fillers say nothing.
 var (
 	denials = wordSet("not non no un nicht kein keine pas nao niet geen nie senza sin sans ohne without zonder не 非 不")
-	fillers = wordSet(`is are was it a an the domain domains name names site sites host hosts url urls traffic query
+	fillers = wordSet(`is are it a an un une the domain domains name names site sites host hosts url urls traffic query
 		queries dns fqdn class type label list entry`)
 )
 
@@ -79,21 +79,32 @@ func meaningOf(value string) (m meaning, plain bool) {
 	if m, ok := answers[s]; ok {
 		return m, true
 	}
+	if strings.ContainsRune(s, '?') { // "dga?" is a doubt
+		return unknown, false
+	}
 	s, denied := strings.CutPrefix(strings.Replace(s, "!", "~", 1), "~")
-	for w := range strings.FieldsFuncSeq(s, func(r rune) bool { return !wordRune(r) }) {
-		if denials[w] || w == "free" && m.malicious() {
+	words := strings.FieldsFunc(s, func(r rune) bool { return !wordRune(r) })
+	for i, w := range words {
+		switch {
+		case denials[w]:
 			denied = !denied
 			continue
-		}
-		if fillers[w] {
+		case fillers[w], w == "free" && i > 0:
 			continue
 		}
-		if m = join(m, wordMeaning(w)); m == unknown {
+		got := wordMeaning(w)
+		if i+1 < len(words) && words[i+1] == "free" && got.malicious() {
+			got = good
+		}
+		if denied { // a denial is of the next word: malware, not dga
+			got, denied = got.denied(), false
+		}
+		if m = join(m, got); m == unknown {
 			return unknown, false
 		}
 	}
 	if denied {
-		m = m.denied()
+		return unknown, false
 	}
 	return m, false
 }

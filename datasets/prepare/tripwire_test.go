@@ -97,7 +97,7 @@ func TestTripwireOnRealData(t *testing.T) {
 		"benign/office.txt":   made("matsnu"),
 		"benign/campus.txt":   made("suppobox_1"),
 		"benign/allowed.txt":  made("rovnix"),
-		"benign/mixed.txt":    slices.Concat(alexa[2000:2500], made("cryptolocker")[:500]),
+		"benign/half.txt":     slices.Concat(alexa[2000:2500], made("cryptolocker")[:500]),
 		"benign/dynamic.txt":  made("corebot"),
 		"benign/words.txt":    made("pizd"),
 		"benign/hosts.txt":    made("simda"),
