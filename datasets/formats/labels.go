@@ -44,7 +44,8 @@ const maxLabels = 4096
 
 // newLabeller makes a labeller for a file at path. families is set for layouts whose class column names families too.
 func newLabeller(path string, families bool) *labeller {
-	l := &labeller{positive: dga, families: families, seen: map[string]*label{}, used: map[string]bool{}, strange: map[string]*strangeWord{}}
+	l := &labeller{positive: dga, families: families, seen: map[string]*label{}, used: map[string]bool{},
+		strange: map[string]*strangeWord{}}
 	if h := hintOf(path); h.known && h.class == tunnel {
 		l.positive = tunnel
 	}

@@ -310,7 +310,8 @@ func TestSidecarOfATable(t *testing.T) {
 func TestLateEvidence(t *testing.T) {
 	early := func(row string) string { return strings.Repeat(row+"\n", 4000) }
 	for name, tc := range map[string]struct{ path, text, want string }{
-		"a second class column": {"x.csv", "domain,is_dga,is_tunnel\n" + early("river-orange.org,0,0") + "t.example.org,0,1\n",
+		"a second class column": {"x.csv",
+			"domain,is_dga,is_tunnel\n" + early("river-orange.org,0,0") + "t.example.org,0,1\n",
 			`column is_tunnel says "1", but column is_dga says benign`},
 		"two that disagree": {"x.csv", "domain,class,label\n" + early("river-orange.org,benign,benign") +
 			"rzstkfjalpq.ru,benign,dga\n", `column label says "dga", but column class says benign`},
@@ -326,7 +327,8 @@ func TestLateEvidence(t *testing.T) {
 			"rzstkfjalpq.ru,0,matsnu\n", `column family says "alexa", but column label says dga`},
 		"another header": {"x.csv", "domain,is_dga\n" + early("river-orange.org,0") + "domain,is_benign\na.org,1\n",
 			"line 4002 is another header"},
-		"a name that says the opposite": {"benign/x.csv", "domain,label\n" + early("river-orange.org,1"), "the opposite of it"},
+		"a name that says the opposite": {"benign/x.csv", "domain,label\n" + early("river-orange.org,1"),
+			"the opposite of it"},
 		"a header that says what numbers mean": {"x.csv", "domain,label (1=benign)\na.org,1\nb.ru,0\n",
 			"may be classes or not"},
 	} {
@@ -340,7 +342,8 @@ func TestLateEvidence(t *testing.T) {
 		}
 	}
 	var got collector
-	text := "domain,class,family\n" + early("river-orange.org,benign,") + "rzstkfjalpq.ru,dga,necurs\ndomain,class,family\n" +
+	text := "domain,class,family\n" + early("river-orange.org,benign,") +
+		"rzstkfjalpq.ru,dga,necurs\ndomain,class,family\n" +
 		"-,benign,\n"
 	err := tableReader{}.Read(t.Context(), strings.NewReader(text), FileInfo{Path: "x.csv"}, &got)
 	if n := len(got.rows); err != nil || n != 4001 || got.rows[n-1] != "4002 dga necurs rzstkfjalpq.ru" ||

@@ -127,7 +127,8 @@ func partMeaning(part string) (m meaning, said bool) {
 			return unknown, true
 		}
 		got, ok := pathWords[w]
-		denied := i > 0 && (pathDenials[words[i-1]] || i > 1 && words[i-1] == "a" && pathDenials[words[i-2]]) || i+1 < len(words) && words[i+1] == "free"
+		denied := i > 0 && pathDenials[words[i-1]] || i > 1 && words[i-1] == "a" && pathDenials[words[i-2]] ||
+			i+1 < len(words) && words[i+1] == "free"
 		if !ok {
 			got, denied = deniedWord(w)
 		}

@@ -184,7 +184,8 @@ func TestManyInputsWithinMemory(t *testing.T) {
 	}
 	in := tree(t, map[string]string{"x.zip": zipped(t, members)})
 	_, err := Run(t.Context(), in, t.TempDir(), Options{Memory: 1})
-	if err == nil || !strings.Contains(err.Error(), "to keep track of 10923 files takes about 64 MiB, more than the 64 MiB") {
+	const want = "to keep track of 10923 files takes about 64 MiB, more than the 64 MiB"
+	if err == nil || !strings.Contains(err.Error(), want) {
 		t.Error(err)
 	}
 }
