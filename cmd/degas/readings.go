@@ -25,12 +25,15 @@ func (c *command) survey(ctx *cli.Context) error {
 		Files   []formats.Reading  `json:"files"`
 		Skipped []datasets.Skipped `json:"skipped"`
 	}{readings, skipped}
-	return c.show(ctx, found, func(w io.Writer) {
+	if err := c.show(ctx, found, func(w io.Writer) {
 		for _, r := range readings {
 			printable.Fprintf(w, "%s\n", readingLine(r))
 		}
 		printSkipped(w, skipped)
-	})
+	}); err != nil {
+		return err
+	}
+	return prepare.Doubts(readings, ctx.Bool("strict"))
 }
 
 // mostAnnounced bounds what announce prints. An archive may have 100,000 files.
@@ -63,7 +66,15 @@ func readingLine(r formats.Reading) string {
 		words = append(words, fmt.Sprintf("and %d more", n))
 	}
 	if len(words) > 0 {
-		text += " [" + strings.Join(words, ", ") + "]"
+		rows := int64(0)
+		for _, n := range r.Rows {
+			rows += n
+		}
+		where := ""
+		if rows >= formats.SurveyRows {
+			where = fmt.Sprintf("in the first %d rows: ", rows)
+		}
+		text += " [" + where + strings.Join(words, ", ") + "]"
 	}
 	if r.Family != "" {
 		text += ", family: " + r.Family

@@ -21,10 +21,10 @@ type Reading struct {
 	Error string `json:"error,omitempty"`
 }
 
-const (
-	surveyRows     = 1000
-	surveyExamples = 3
-)
+// SurveyRows is how many rows Survey looks at.
+const SurveyRows = 1000
+
+const surveyExamples = 3
 
 // Survey looks at the input's first rows. The error is ctx's.
 func (in *Input) Survey(ctx context.Context, tempDir string) (Reading, error) {
@@ -79,7 +79,7 @@ func (s *surveySink) Refuse(int64, string) error {
 func (s *surveySink) LeaveOut(int64, string) {}
 
 func (s *surveySink) next() error {
-	if s.rows++; s.rows == surveyRows {
+	if s.rows++; s.rows == SurveyRows {
 		return errSampled
 	}
 	return nil

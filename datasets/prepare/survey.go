@@ -23,6 +23,9 @@ func Survey(ctx context.Context, in string) (_ []formats.Reading, _ []datasets.S
 		return nil, nil, fmt.Errorf("look at %s: %w", in, err)
 	}
 	defer formats.Close(inputs)
+	if len(inputs) == 0 {
+		return nil, nil, nothingRecognised(in, skipped)
+	}
 	readings, err := survey(ctx, inputs, temp)
 	return readings, skipped, err
 }
@@ -50,6 +53,11 @@ func announce(ctx context.Context, inputs []*formats.Input, temp string, o Optio
 	if o.Announce != nil {
 		o.Announce(readings)
 	}
+	return Doubts(readings, o.Strict)
+}
+
+// Doubts is an error if an input cannot be read, or, if strict, if its labels are a guess.
+func Doubts(readings []formats.Reading, strict bool) error {
 	var guesses []string
 	for _, r := range readings {
 		if r.Error != "" {
@@ -59,7 +67,7 @@ func announce(ctx context.Context, inputs []*formats.Input, temp string, o Optio
 			guesses = append(guesses, r.Path+": "+r.Guess)
 		}
 	}
-	if !o.Strict || len(guesses) == 0 {
+	if !strict || len(guesses) == 0 {
 		return nil
 	}
 	more := ""
