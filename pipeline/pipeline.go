@@ -33,7 +33,9 @@ type Stage struct {
 	// parameters and inputs, so that nothing is left to do. Nil means neither.
 	Left func() (own, whole bool)
 	// Run does the work. If it is stopped, earlier outputs stay whole, and running it again finishes the work.
-	Run func(ctx context.Context) error
+	// ready is an error if the stage must not replace what it was to replace: it is asked again before a long work takes
+	// its place.
+	Run func(ctx context.Context, ready func() error) error
 }
 
 // Observer is told what happens to each stage, by its name. Any function may be nil.
@@ -141,7 +143,13 @@ func (r *runner) stage(ctx context.Context, s Stage) error {
 	if err := r.save(); err != nil {
 		return err
 	}
-	if err := s.Run(ctx); err != nil {
+	ready := func() error { // a stage takes long, and somebody may have put something there meanwhile
+		if r.Force {
+			return nil
+		}
+		return r.mayReplace(ctx, s, r.made())
+	}
+	if err := s.Run(ctx, ready); err != nil {
 		return err
 	}
 	call(r.Finished, s)
@@ -178,25 +186,38 @@ func (r *runner) done(ctx context.Context, s Stage) (print string, done bool, er
 // checkOwned is an error if a stage that will run would replace a file that no stage of this pipeline made, or that has
 // changed since.
 func (r *runner) checkOwned(ctx context.Context, stages []Stage) error {
-	made := map[string]stat{}
-	for _, rec := range r.state.Stages {
-		maps.Copy(made, rec.Outputs)
-	}
-	runs := false
+	made, runs := r.made(), false
 	for _, s := range stages {
 		print, done, err := r.done(ctx, s)
 		runs = runs || !done || err != nil // later stages run too: their inputs change
 		if own, _ := r.left(s, print); own || !runs {
 			continue
 		}
-		for _, root := range s.Replaces {
-			if err := r.owned(ctx, root, made); err != nil {
-				return fmt.Errorf("%s would replace %s, but %w. To keep it, move it away. To replace it, use --force",
-					s.Name, root, err)
-			}
+		if err := r.mayReplace(ctx, s, made); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// mayReplace is an error if s would replace anything that is not in made.
+func (r *runner) mayReplace(ctx context.Context, s Stage, made map[string]stat) error {
+	for _, root := range s.Replaces {
+		if err := r.owned(ctx, root, made); err != nil {
+			return fmt.Errorf("%s would replace %s, but %w. To keep it, move it away. To replace it, use --force",
+				s.Name, root, err)
+		}
+	}
+	return nil
+}
+
+// made are the outputs of all stages.
+func (r *runner) made() map[string]stat {
+	made := map[string]stat{}
+	for _, rec := range r.state.Stages {
+		maps.Copy(made, rec.Outputs)
+	}
+	return made
 }
 
 // left is s.Left if s was killed when it ran with these parameters and inputs.

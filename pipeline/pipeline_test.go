@@ -29,7 +29,7 @@ func (s *copyStage) stage() Stage {
 	}
 }
 
-func (s *copyStage) Run(context.Context) error {
+func (s *copyStage) Run(context.Context, func() error) error {
 	s.runs++
 	if s.fail != nil {
 		return s.fail
@@ -130,6 +130,33 @@ func TestRunKeepsWhatItDidNotMake(t *testing.T) {
 				t.Errorf("%v after %d and %d runs", err, first.runs, last.runs)
 			}
 		})
+	}
+}
+
+// What somebody puts into an output while a stage works stays, and so does what stands where a training is to work.
+func TestRunKeepsWhatCameMeanwhile(t *testing.T) {
+	dir := t.TempDir()
+	out, state := filepath.Join(dir, "out"), filepath.Join(dir, "s.json")
+	if err := os.Mkdir(out, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	notes := filepath.Join(out, "notes.txt")
+	stage := Stage{Name: "a", Inputs: func() []string { return nil }, Outputs: func() []string { return []string{out} },
+		Replaces: []string{out}, Run: func(_ context.Context, ready func() error) error {
+			if err := os.WriteFile(notes, []byte("mine"), 0o644); err != nil {
+				return err
+			}
+			return ready()
+		}}
+	err := Run(t.Context(), []Stage{stage}, Options{State: state})
+	if err == nil || !strings.Contains(err.Error(), "this pipeline did not make "+notes) {
+		t.Errorf("error %v", err)
+	}
+	if err := Run(t.Context(), []Stage{stage}, Options{State: state, Force: true}); err != nil {
+		t.Errorf("with --force: %v", err)
+	}
+	if err := isTraining(out); err == nil || !strings.Contains(err.Error(), "notes.txt, which degas did not write") {
+		t.Errorf("a folder where a training is to work: %v", err)
 	}
 }
 
@@ -292,7 +319,7 @@ func TestPipeInInput(t *testing.T) {
 	}
 	defer socket.Close()
 	stage := Stage{Name: "a", Inputs: func() []string { return []string{in} }, Outputs: func() []string { return nil },
-		Run: func(context.Context) error { return nil }}
+		Run: func(context.Context, func() error) error { return nil }}
 	if err := Run(t.Context(), []Stage{stage}, Options{State: filepath.Join(dir, "s.json")}); err != nil {
 		t.Error(err)
 	}

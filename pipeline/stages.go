@@ -2,9 +2,12 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/datasets/fetch"
@@ -31,7 +34,7 @@ func (c *Config) Stages(version string, h Hooks) []Stage {
 	var out []Stage
 	if d := c.Download; d != nil {
 		to := func() []string { return []string{d.To} }
-		out = append(out, Stage{"download-data", d, d.inputs, to, nil, nil, func(ctx context.Context) error {
+		out = append(out, Stage{"download-data", d, d.inputs, to, nil, nil, func(ctx context.Context, _ func() error) error {
 			_, err := sources.Download(ctx, d.To, d.Sources, sources.Options{From: d.From, Progress: h.Download})
 			return err
 		}})
@@ -43,7 +46,7 @@ func (c *Config) Stages(version string, h Hooks) []Stage {
 			_, err := datasets.ReadManifest(p.Out)
 			return err == nil, false
 		}
-		out = append(out, Stage{"process-data", p, inputs, outputs, outputs(), left, func(ctx context.Context) error {
+		out = append(out, Stage{"process-data", p, inputs, outputs, outputs(), left, func(ctx context.Context, _ func() error) error {
 			o := p.options()
 			o.Version, o.Progress = version, h.Process
 			_, err := prepare.Run(ctx, p.In, p.Out, o)
@@ -59,10 +62,11 @@ func (c *Config) Stages(version string, h Hooks) []Stage {
 				return false, false
 			}
 			r, err := t.request(t.Run, version)
-			return true, err == nil && r.Resume && old.Degas == version
+			whole = err == nil && r.Resume && old.Degas == version
+			return whole, whole // another run there is the one before
 		}
-		out = append(out, Stage{"train-model", t, inputs, t.outputs, []string{t.Run}, left, func(ctx context.Context) error {
-			return t.train(ctx, version, h.Train)
+		out = append(out, Stage{"train-model", t, inputs, t.outputs, []string{t.Run}, left, func(ctx context.Context, ready func() error) error {
+			return t.train(ctx, version, h.Train, ready)
 		}})
 	}
 	if e := c.Evaluate; e != nil {
@@ -72,7 +76,7 @@ func (c *Config) Stages(version string, h Hooks) []Stage {
 		}
 		to := func() []string { return []string{e.Out} }
 		left := func() (own, whole bool) { return evaluate.IsOutput(e.Out), false }
-		out = append(out, Stage{"evaluate-model", e, inputs, to, to(), left, func(ctx context.Context) error {
+		out = append(out, Stage{"evaluate-model", e, inputs, to, to(), left, func(ctx context.Context, _ func() error) error {
 			_, err := evaluate.Run(ctx, evaluate.RunOptions{
 				RunDir: e.Run, Data: e.Data, Out: e.Out, Baselines: true, Progress: h.Evaluate,
 			})
@@ -136,7 +140,7 @@ func (t *TrainConfig) outputs() []string {
 
 // train trains beside the run's directory and takes its place when done. Until then an earlier run stays whole. A
 // training that was stopped is resumed.
-func (t *TrainConfig) train(ctx context.Context, version string, o trainer.Observer) error {
+func (t *TrainConfig) train(ctx context.Context, version string, o trainer.Observer, ready func() error) error {
 	final := filepath.Clean(t.Run)
 	unlock, err := dirlock.Lock(final)
 	if err != nil {
@@ -149,6 +153,9 @@ func (t *TrainConfig) train(ctx context.Context, version string, o trainer.Obser
 		return err
 	}
 	if !r.Resume {
+		if err := isTraining(work); err != nil {
+			return fmt.Errorf("train in %s: %w", work, err)
+		}
 		if err := os.RemoveAll(work); err != nil {
 			return err
 		}
@@ -156,10 +163,31 @@ func (t *TrainConfig) train(ctx context.Context, version string, o trainer.Obser
 	if _, err := trainer.Train(ctx, r, o); err != nil {
 		return err
 	}
-	if err := atomicfile.PlaceDir(work, final); err != nil {
+	err = ready()
+	if err == nil {
+		err = atomicfile.PlaceDir(work, final)
+	}
+	if err != nil {
 		return fmt.Errorf("the finished run stays in %s: %w", work, err)
 	}
 	return nil
+}
+
+// isTraining is an error if dir holds something, and no training that was begun.
+func isTraining(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	for _, e := range entries {
+		switch name := e.Name(); {
+		case name == trainer.ConfigFile:
+			return nil
+		case name != trainer.SpecFile && !strings.HasPrefix(name, "."):
+			err = fmt.Errorf("it holds %s, which degas did not write. Try: move that away first", name)
+		}
+	}
+	return err
 }
 
 // request asks for a training in dir, which is resumed if dir holds one of the same configuration and data.
@@ -204,7 +232,7 @@ func (e *ExportConfig) inputs() []string {
 	return in
 }
 
-func (e *ExportConfig) export(ctx context.Context) error {
+func (e *ExportConfig) export(ctx context.Context, _ func() error) error {
 	m, err := model.Load(filepath.Join(e.Run, trainer.ModelDir))
 	if err != nil {
 		return err

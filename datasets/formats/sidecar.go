@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 
 	"github.com/degas-dns/degas/datasets"
@@ -48,7 +49,11 @@ func readSidecar(path string) (s sidecar, err error) {
 	}
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
-	err = d.Decode(&s)
+	if err = d.Decode(&s); err == io.EOF {
+		err = errors.New("it is empty")
+	} else if err == nil && d.More() {
+		err = errors.New("something follows the object")
+	}
 	if err == nil && s.Class != "" {
 		s.class = new(datasets.Class)
 		*s.class, err = datasets.ParseClass(s.Class)

@@ -68,6 +68,9 @@ type Options struct {
 	Progress func(done, total int64)
 }
 
+// maxWorkers bounds Options.Workers: each has buffers.
+const maxWorkers = 1024
+
 // inputMemory is what one input takes in bytes, however small it is: an archive may hold 100,000.
 const inputMemory = 6 << 10
 
@@ -98,6 +101,8 @@ func (o Options) resolve() (Options, *Plan, error) {
 	case o.Balance != "" && o.Balance != datasets.BalanceBinary && o.Balance != datasets.BalanceClass:
 		return o, nil, fmt.Errorf("unknown balance %q, known are: %s, %s", o.Balance, datasets.BalanceBinary,
 			datasets.BalanceClass)
+	case o.Workers > maxWorkers:
+		return o, nil, fmt.Errorf("%d workers: must be at most %d", o.Workers, maxWorkers)
 	case o.CapFamily < 0:
 		return o, nil, fmt.Errorf("cap of %d names a family: must be at least 1, or 0 for none", o.CapFamily)
 	}

@@ -18,7 +18,8 @@ const maxNesting = 100
 // Decode decodes one YAML document into v. It refuses what fills memory from few bytes (aliases, deep brackets), and
 // what would be ignored: a second document.
 func Decode(data []byte, v any, o ...yaml.DecodeOption) error {
-	depth, documents, content := 0, 1, false
+	depth, documents, content, ended := 0, 1, false, false
+	line, entries := 0, 0 // dashes nest in one line as brackets do
 	for _, t := range lexer.Tokenize(string(data)) {
 		switch t.Type {
 		case token.AliasType, token.AnchorType:
@@ -27,17 +28,28 @@ func Decode(data []byte, v any, o ...yaml.DecodeOption) error {
 			if content {
 				documents++
 			}
+		case token.SequenceEntryType, token.MappingKeyType:
+			if t.Position.Line != line {
+				line, entries = t.Position.Line, 0
+			}
+			entries++
 		case token.SequenceStartType, token.MappingStartType:
 			depth++
 		case token.SequenceEndType, token.MappingEndType:
 			depth--
 		}
+		if ended && t.Type != token.CommentType {
+			documents++
+		}
+		ended = ended || t.Type == token.DocumentEndType
 		content = content || t.Type != token.DocumentHeaderType && t.Type != token.CommentType
 		switch {
+		case entries > maxNesting:
+			return fmt.Errorf("line %d: more than %d lists inside each other", t.Position.Line, maxNesting)
 		case depth > maxNesting:
 			return fmt.Errorf("line %d: more than %d brackets inside each other", t.Position.Line, maxNesting)
 		case documents > 1:
-			return errors.New("it holds a second document, after ---: only one is read")
+			return errors.New("it holds a second document, after --- or ...: only one is read")
 		}
 	}
 	return oneLine(yaml.UnmarshalWithOptions(data, v, o...))

@@ -21,7 +21,10 @@ func TestDecodeRefuses(t *testing.T) {
 	for text, want := range map[string]string{
 		laugh: "line 1: anchors and aliases are not read",
 		"a: " + strings.Repeat("[", 60_000) + strings.Repeat("]", 60_000): "more than 100 brackets",
+		"a:\n  " + strings.Repeat("- ", 60_000) + "x\n":                   "line 2: more than 100 lists",
+		"a: [" + strings.Repeat("- ", 60_000) + "]\n":                     "line 1: more than 100 lists",
 		"a: 1\n---\nb: 2\n": "second document",
+		"a: 1\n...\nb: 2\n": "second document",
 		"b: 1\na: [\n":      "line 2: sequence end token ']' not found",
 		"b: 1\nb: 2\n":      "line 2: mapping key \"b\" already defined at [1:1]",
 	} {

@@ -98,6 +98,9 @@ func ReadConfig(path string) (*Config, error) {
 	return c, nil
 }
 
+// maxTrials is far above what anybody can wait for.
+const maxTrials = 10_000
+
 func (c *Config) check() error {
 	switch {
 	case c.Version != 1:
@@ -105,6 +108,8 @@ func (c *Config) check() error {
 	case c.Trials < 1 || c.MinEpochs < 1 || c.MaxEpochs < c.MinEpochs || c.Eta < 2:
 		return fmt.Errorf("%d trials, %d to %d epochs, eta %d: want at least one trial and epoch, and eta 2",
 			c.Trials, c.MinEpochs, c.MaxEpochs, c.Eta)
+	case c.Trials > maxTrials:
+		return fmt.Errorf("%d trials: must be at most %d", c.Trials, maxTrials)
 	case len(c.Search) == 0:
 		return errors.New("search is empty: there is nothing to find")
 	}
