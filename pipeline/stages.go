@@ -46,12 +46,13 @@ func (c *Config) Stages(version string, h Hooks) []Stage {
 			_, err := datasets.ReadManifest(p.Out)
 			return err == nil, false
 		}
-		out = append(out, Stage{"process-data", p, inputs, outputs, outputs(), left, func(ctx context.Context, _ func() error) error {
+		run := func(ctx context.Context, _ func() error) error {
 			o := p.options()
 			o.Version, o.Progress = version, h.Process
 			_, err := prepare.Run(ctx, p.In, p.Out, o)
 			return err
-		}})
+		}
+		out = append(out, Stage{"process-data", p, inputs, outputs, outputs(), left, run})
 	}
 	if t := c.Train; t != nil {
 		// The manifest holds the hashes of the splits, which are verified when they are opened.
@@ -65,9 +66,10 @@ func (c *Config) Stages(version string, h Hooks) []Stage {
 			whole = err == nil && r.Resume && old.Degas == version
 			return whole, whole // another run there is the one before
 		}
-		out = append(out, Stage{"train-model", t, inputs, t.outputs, []string{t.Run}, left, func(ctx context.Context, ready func() error) error {
+		run := func(ctx context.Context, ready func() error) error {
 			return t.train(ctx, version, h.Train, ready)
-		}})
+		}
+		out = append(out, Stage{"train-model", t, inputs, t.outputs, []string{t.Run}, left, run})
 	}
 	if e := c.Evaluate; e != nil {
 		inputs := func() []string {

@@ -19,6 +19,9 @@ func (fullDisk) Write([]byte) (int, error) {
 
 // TestFullOutput gives every command a standard output that is full: it must say so once, in one line, and fail.
 func TestFullOutput(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long under the race detector; go test ./... runs it")
+	}
 	t.Chdir(t.TempDir())
 	s := &session{T: t, ran: map[string]bool{}}
 	s.hostileData("data")

@@ -150,6 +150,9 @@ const smallSpec = `{"version": 1, "name": %s, "encoder": {"alphabet": "abcdefghi
 // TestHostileTexts gives every command one hostile text wherever a stranger's text can come from, and looks for it in
 // all that the command prints and writes for people.
 func TestHostileTexts(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long under the race detector; go test ./... runs it")
+	}
 	t.Chdir(t.TempDir())
 	s := &session{T: t, ran: map[string]bool{}}
 	s.raw()

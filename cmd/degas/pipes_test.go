@@ -22,6 +22,9 @@ const patience = time.Minute
 // TestPipesForFiles puts a named pipe in the place of each file that a command reads, and of the first one an endless
 // device and a socket too. No command may wait for one: it does without the file, or fails in one line.
 func TestPipesForFiles(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long under the race detector; go test ./... runs it")
+	}
 	t.Chdir(t.TempDir())
 	s := &session{T: t, ran: map[string]bool{}}
 	s.hostileData("data")

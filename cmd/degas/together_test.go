@@ -194,6 +194,9 @@ func TestPipelinesTogether(t *testing.T) {
 
 // Who reads a data set while another process replaces it, again and again, reads the one or the other, or says so.
 func TestReadersWhileReplaced(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long under the race detector; go test ./... runs it")
+	}
 	dir := t.TempDir()
 	var want []map[string]string
 	commands := []string{"generate --family necurs --count 3000 --layout umudga --out raw"}
