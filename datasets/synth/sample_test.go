@@ -222,3 +222,24 @@ func BenchmarkSample(b *testing.B) {
 	}
 	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "names/s")
 }
+
+// A file of the sample's name that somebody else wrote stays.
+func TestSampleKeepsOthers(t *testing.T) {
+	dir := t.TempDir()
+	o := SampleOptions{Benign: 10, DGA: 100, Tunnel: 10}
+	for range 2 { // its own files are no obstacle
+		if err := WriteSample(dir, o); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mine := filepath.Join(dir, "benign.csv")
+	if err := os.WriteFile(mine, []byte("mine\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := WriteSample(dir, o); err == nil || !strings.Contains(err.Error(), "benign.csv is there and is not the sample's") {
+		t.Errorf("error %v", err)
+	}
+	if text, err := os.ReadFile(mine); string(text) != "mine\n" || err != nil {
+		t.Errorf("%q, %v", text, err)
+	}
+}

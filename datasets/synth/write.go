@@ -2,11 +2,16 @@ package synth
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/degas-dns/degas/internal/atomicfile"
+	"github.com/degas-dns/degas/internal/userfile"
 )
 
 // WriteSample writes a sample as a tree of raw data, the shapes in which publishers give theirs:
@@ -15,7 +20,8 @@ import (
 //	dga/<family>.txt     one name a line
 //	tunnel/<family>.txt  one name a line
 //
-// The tree appears whole or not at all: files of the same names are replaced, others stay.
+// The tree appears whole or not at all. Other files stay. One of the same name that holds something else is an error: it
+// may be a person's.
 func WriteSample(dir string, o SampleOptions) error {
 	rows, err := Sample(o)
 	if err != nil {
@@ -37,6 +43,9 @@ func WriteSample(dir string, o SampleOptions) error {
 		}
 		files[path].WriteString(r.Name + "\n")
 	}
+	if err := isSample(dir, files); err != nil {
+		return fmt.Errorf("synth: write sample: %w", err)
+	}
 	err = atomicfile.UpdateDir(dir, func(stage string) error {
 		for path, text := range files {
 			path = filepath.Join(stage, path)
@@ -51,6 +60,20 @@ func WriteSample(dir string, o SampleOptions) error {
 	})
 	if err != nil {
 		return fmt.Errorf("synth: write sample: %w", err)
+	}
+	return nil
+}
+
+// isSample is an error if dir has a file of the sample that holds something else.
+func isSample(dir string, files map[string]*bytes.Buffer) error {
+	for _, path := range slices.Sorted(maps.Keys(files)) {
+		name := filepath.Join(dir, path)
+		old, err := userfile.Bytes(name, int64(files[path].Len()))
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil || !bytes.Equal(old, files[path].Bytes()):
+			return fmt.Errorf("%s is there and is not the sample's. Try: move it away, or another folder", name)
+		}
 	}
 	return nil
 }
