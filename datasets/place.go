@@ -1,6 +1,7 @@
 package datasets
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -8,6 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/degas-dns/degas/internal/atomicfile"
+	"github.com/degas-dns/degas/internal/userfile"
 )
 
 // readyName is the folder in a data set's folder that holds a finished version, until its files are in their places.
@@ -48,6 +50,31 @@ func finish(dir string) error {
 	}
 	if err := os.Remove(ready); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
+	}
+	return nil
+}
+
+// MayReplace is an error if dir holds a file of a data set's name that is of none: a person may have put it there. What
+// is left of a damaged data set may be replaced.
+func MayReplace(dir string) error {
+	data, err := userfile.Read(filepath.Join(dir, ManifestName), userfile.Text)
+	var m Manifest
+	switch {
+	case err == nil && (json.Unmarshal(data, &m) != nil || m.Format > 0):
+		return nil
+	case err == nil:
+		return fmt.Errorf("%s in %s is of no data set. Try: move it away, or another folder", ManifestName, dir)
+	case !errors.Is(err, fs.ErrNotExist):
+		return err
+	}
+	if _, err := os.Lstat(filepath.Join(dir, readyName)); err == nil {
+		return nil // a process was killed before it put dataset.json in its place
+	}
+	for _, name := range FileNames() {
+		if _, err := os.Lstat(filepath.Join(dir, name)); err == nil {
+			return fmt.Errorf("%s holds %s without %s: no data set. Try: move it away, or another folder", dir, name,
+				ManifestName)
+		}
 	}
 	return nil
 }

@@ -163,6 +163,9 @@ func Run(ctx context.Context, in, out string, o Options) (_ *datasets.Manifest, 
 		return nil, err
 	}
 	defer unlock()
+	if err := datasets.MayReplace(out); err != nil {
+		return nil, err
+	}
 	temp, err := atomicfile.StageFor(out, "process")
 	if err != nil {
 		return nil, err

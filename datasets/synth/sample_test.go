@@ -236,7 +236,8 @@ func TestSampleKeepsOthers(t *testing.T) {
 	if err := os.WriteFile(mine, []byte("mine\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if err := WriteSample(dir, o); err == nil || !strings.Contains(err.Error(), "benign.csv is there and is not the sample's") {
+	const want = "benign.csv is there and is not the sample's"
+	if err := WriteSample(dir, o); err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("error %v", err)
 	}
 	if text, err := os.ReadFile(mine); string(text) != "mine\n" || err != nil {

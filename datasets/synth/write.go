@@ -20,8 +20,8 @@ import (
 //	dga/<family>.txt     one name a line
 //	tunnel/<family>.txt  one name a line
 //
-// The tree appears whole or not at all. Other files stay. One of the same name that holds something else is an error: it
-// may be a person's.
+// The tree appears whole or not at all. Other files stay. One of the same name that holds something else is an error:
+// it may be a person's.
 func WriteSample(dir string, o SampleOptions) error {
 	rows, err := Sample(o)
 	if err != nil {

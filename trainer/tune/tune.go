@@ -3,9 +3,11 @@ package tune
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
@@ -21,6 +23,7 @@ import (
 	"github.com/degas-dns/degas/internal/chart"
 	"github.com/degas-dns/degas/internal/jsonl"
 	"github.com/degas-dns/degas/internal/printable"
+	"github.com/degas-dns/degas/internal/userfile"
 	"github.com/degas-dns/degas/trainer"
 )
 
@@ -61,6 +64,9 @@ func Run(ctx context.Context, c *Config, obs Observer) (*Result, error) {
 		return nil, fmt.Errorf("tune: %w", err)
 	}
 	defer unlock()
+	if err := c.mayUse(); err != nil {
+		return nil, fmt.Errorf("tune: %w", err)
+	}
 	s := &search{Config: c, obs: obs, began: time.Now(), result: &Result{Format: 1, Out: c.Out}}
 	var alive []*Outcome
 	for i := range c.Trials {
@@ -105,6 +111,39 @@ func Run(ctx context.Context, c *Config, obs Observer) (*Result, error) {
 	}
 	return s.result, nil
 }
+
+// mayUse is an error if Out holds something that no search left there.
+func (c *Config) mayUse() error {
+	entries, err := os.ReadDir(c.Out)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	var old Result
+	data, noResult := userfile.Read(filepath.Join(c.Out, resultFile), userfile.Text)
+	if noResult == nil && (json.Unmarshal(data, &old) != nil || old.Format != 1) {
+		return fmt.Errorf("%s holds %s, which is of no search. Try: another folder", c.Out, resultFile)
+	}
+	for _, e := range entries {
+		name := e.Name()
+		_, noRun := os.Stat(filepath.Join(c.Out, name, trainer.ConfigFile))
+		trial := strings.HasPrefix(name, "trial-") && e.IsDir()
+		if name == trainer.ConfigFile || name == plotFile && noResult != nil || trial && noRun != nil && !empty(c.Out, name) {
+			return fmt.Errorf("%s holds %s, which is of no search. Try: another folder", c.Out, name)
+		}
+	}
+	return err
+}
+
+// empty reports whether a folder has no files but hidden ones: a training was killed before it began.
+func empty(dir, name string) bool {
+	entries, err := os.ReadDir(filepath.Join(dir, name))
+	return err == nil && !slices.ContainsFunc(entries, func(e os.DirEntry) bool { return e.Name()[0] != '.' })
+}
+
+const (
+	resultFile = "tune.json"
+	plotFile   = "trials.png"
+)
 
 // search is a search under way.
 type search struct {
@@ -182,7 +221,7 @@ func better(a, b *Outcome) int {
 
 // write leaves tune.json and trials.png.
 func (r *Result) write() error {
-	if err := atomicfile.WriteJSON(filepath.Join(r.Out, "tune.json"), r); err != nil {
+	if err := atomicfile.WriteJSON(filepath.Join(r.Out, resultFile), r); err != nil {
 		return err
 	}
 	p := chart.New("Trials", "epoch", "validation loss")
@@ -209,7 +248,7 @@ func (r *Result) write() error {
 		}
 		p.Add(l, dots)
 	}
-	return chart.Save(p, 7, 4.5, filepath.Join(r.Out, "trials.png"))
+	return chart.Save(p, 7, 4.5, filepath.Join(r.Out, plotFile))
 }
 
 // Print writes the table, best first.
@@ -226,6 +265,6 @@ func (r *Result) Print(out io.Writer) error {
 	if r.Stopped {
 		printable.Fprintf(w, "\nThe budget ended before the search did: run it again to go on.\n")
 	}
-	printable.Fprintf(w, "\nbest        %s\nplot        %s\n", r.Trials[0].Run, filepath.Join(r.Out, "trials.png"))
+	printable.Fprintf(w, "\nbest        %s\nplot        %s\n", r.Trials[0].Run, filepath.Join(r.Out, plotFile))
 	return w.Flush()
 }

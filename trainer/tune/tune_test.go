@@ -12,8 +12,9 @@ import (
 	"github.com/degas-dns/degas/datasets/prepare"
 	"github.com/degas-dns/degas/trainer"
 
-	_ "github.com/degas-dns/degas/trainer/graph"
 	_ "go4.org/unsafe/assume-no-moving-gc"
+
+	_ "github.com/degas-dns/degas/trainer/graph"
 )
 
 // config writes a data set and a search over a small network.
@@ -227,6 +228,33 @@ func TestRunOfAFormerEngineResumes(t *testing.T) {
 // The example in configs is one that can be read.
 func TestExampleConfig(t *testing.T) {
 	if _, err := ReadConfig("../../configs/tune.yaml"); err != nil {
+		t.Error(err)
+	}
+}
+
+// A search does not put its files into a folder with somebody else's.
+func TestSearchKeepsOthers(t *testing.T) {
+	for name, files := range map[string]map[string]string{
+		"a plot":          {"trials.png": "mine"},
+		"a person's JSON": {"tune.json": `{"name": "mine"}`},
+		"a run":           {"config.yaml": "mine"},
+		"a trial":         {"trial-001/notes.txt": "mine"},
+		"":                {"notes.txt": "mine", "trial-001/config.yaml": "version: 1", "trial-002/.lock": ""},
+		" ":               {"tune.json": `{"format": 1}`, "trials.png": "old"},
+	} {
+		dir := t.TempDir()
+		for file, text := range files {
+			path := filepath.Join(dir, file)
+			if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text), 0o644)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		err := (&Config{Out: dir}).mayUse()
+		if free := strings.TrimSpace(name) == ""; free != (err == nil) {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+	if err := (&Config{Out: filepath.Join(t.TempDir(), "new")}).mayUse(); err != nil {
 		t.Error(err)
 	}
 }
