@@ -134,10 +134,12 @@ func (c *Config) mayUse() error {
 	return err
 }
 
-// empty reports whether a folder has no files but hidden ones: a training was killed before it began.
+// empty reports whether a folder has no files but those that a training which was killed before it began leaves.
 func empty(dir, name string) bool {
 	entries, err := os.ReadDir(filepath.Join(dir, name))
-	return err == nil && !slices.ContainsFunc(entries, func(e os.DirEntry) bool { return e.Name()[0] != '.' })
+	return err == nil && !slices.ContainsFunc(entries, func(e os.DirEntry) bool {
+		return e.Name()[0] != '.' && e.Name() != trainer.SpecFile
+	})
 }
 
 const (
