@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/degas-dns/degas/internal/dirlock"
 )
 
 // patience is how long a command may take that finds something else than a file.
@@ -31,7 +33,7 @@ func TestPipesForFiles(t *testing.T) {
 	spec := s.write("own.json", strings.Replace(smallSpec, "%s", `"own"`, 1))
 	s.write("raw/dga.csv", "domain,class\na.example,benign\nb.example,dga\n")
 	s.write("raw/dga.csv.degas.json", "{}")
-	s.write("old/.degas-process.lock", "")
+	s.write(filepath.Join("old", dirlock.Inside), "")
 	s.write("config.yaml", "version: 1\nname: c\n")
 	s.ok("train-model", "data", "--arch", spec, "--epochs", "1", "--run", "own")
 	run := filepath.Join("runs", "own")

@@ -13,7 +13,6 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/degas-dns/degas/datasets"
-	"github.com/degas-dns/degas/datasets/formats"
 	"github.com/degas-dns/degas/datasets/prepare"
 	"github.com/degas-dns/degas/internal/printable"
 )
@@ -73,8 +72,11 @@ func (c *command) processAction(ctx *cli.Context) error {
 		Test: prepare.Share(ctx.Float64("test")), Memory: memory, MaxBad: prepare.Share(maxBad),
 		Workers: ctx.Int("workers"), Compression: ctx.String("compression"), Split: ctx.String("split"),
 		HoldoutFamilies: ctx.StringSlice("holdout-family"), Balance: balance, CapFamily: ctx.Int64("cap-family"),
-		Strict: ctx.Bool("strict"), Announce: func(r []formats.Reading) { c.announce(r) },
+		Strict:  ctx.Bool("strict"),
 		Version: release, Progress: bar.counting("process", "B"),
+	}
+	if !c.quiet {
+		o.Announce = c.announce
 	}
 	if _, err := o.Plan(); err != nil {
 		return usageError{err}

@@ -41,9 +41,6 @@ const mostAnnounced = 200
 
 // announce says before the work how each file is read.
 func (c *command) announce(readings []formats.Reading) {
-	if c.quiet {
-		return
-	}
 	for _, r := range readings[:min(len(readings), mostAnnounced)] {
 		printable.Fprintf(c.err, "%s\n", readingLine(r))
 	}

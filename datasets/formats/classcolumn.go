@@ -27,7 +27,17 @@ func (t tally) words() int { return t.filled - t.plain() - t.numbers }
 // most reports whether n are enough of the values to say what a column is.
 func (t tally) most(n int) bool { return t.filled > 0 && float64(n) >= mostAre*float64(t.filled) }
 
+// tally counts the values of column i, once.
 func (c *chooser) tally(i int) tally {
+	t, ok := c.tallies[i]
+	if !ok {
+		t = c.count(i)
+		c.tallies[i] = t
+	}
+	return t
+}
+
+func (c *chooser) count(i int) tally {
 	t := tally{strange: map[string]int{}}
 	read := map[string]label{}
 	for _, r := range c.rows {
@@ -264,11 +274,16 @@ func (c *chooser) unclearText(i int, t tally) error {
 			rows = append(rows, fmt.Sprintf("row %d: %.80q", n+1, strings.Join(r, " ")))
 		}
 	}
-	return unclearf("%s has classes and other words: %.40q in %d of the first %d rows (%s). "+
-		"Say what it means in FILE%s: {\"classes\": {%.40q: \"?\"}}, with benign, dga, tunnel or skip for the ?. "+
+	return unclearf("%s has classes and other words: %.40q in %d of the first %d rows (%s). %s. "+
 		"If such words are families: {\"columns\": {\"family\": %q}}. "+
 		"If the column has no classes: {\"class\": …} for the whole file", c.called(i), words[0], t.strange[words[0]],
-		t.filled, strings.Join(rows, "; "), SidecarSuffix, words[0], c.roleName(i))
+		t.filled, strings.Join(rows, "; "), settlesWord(words[0]), c.roleName(i))
+}
+
+// settlesWord is what to write beside the file about a word in its class column.
+func settlesWord(word string) string {
+	return fmt.Sprintf("Say what it means in FILE%s: {\"classes\": {%.40q: \"?\"}}, "+
+		"with benign, dga, tunnel or skip for the ?", SidecarSuffix, word)
 }
 
 // roleName is how a sidecar names a column.

@@ -22,9 +22,8 @@ type columns struct {
 	subclass bool // family is Devo's subclass, which its rows always have
 	bytes    bool // names are bytes, which may be no text
 
-	declaredClass bool // by the sidecar, for all rows
-	hint          pathHint
-	evidence      datasets.Evidence
+	hint     pathHint
+	evidence datasets.Evidence
 
 	dotted  bool           // names are recognised by their dots
 	headers []string       // nil if there are none
@@ -103,12 +102,14 @@ type chooser struct {
 	f     FileInfo
 	out   columns
 	width int
+
+	tallies map[int]tally // by column
 }
 
 // chooseColumns decides from a table's first rows what its columns are. Headers propose, values decide. The error says
 // what is missing, or what is unclear and how to settle it.
 func chooseColumns(s sample, f FileInfo) (columns, error) {
-	c := chooser{sample: s, f: f, width: len(s.headers)}
+	c := chooser{sample: s, f: f, width: len(s.headers), tallies: map[int]tally{}}
 	for _, r := range s.rows {
 		c.width = max(c.width, len(r))
 	}
@@ -164,12 +165,13 @@ func (c *chooser) chooseFamily() (err error) {
 	for _, known := range familyHeaders {
 		for i, h := range c.headers {
 			whole, last := headerKeys(h)
-			t := c.tally(i)
-			if i == c.out.name || whole != known && last != known || t.filled > 0 && t.words() == 0 {
+			if i == c.out.name || whole != known && last != known {
 				continue
 			}
-			c.out.family, c.out.subclass = i, last == "subclass"
-			return nil
+			if t := c.tally(i); t.filled == 0 || t.words() > 0 {
+				c.out.family, c.out.subclass = i, last == "subclass"
+				return nil
+			}
 		}
 	}
 	return nil
@@ -186,7 +188,7 @@ func (c *chooser) settle() error {
 	pathFamily, inFolder := familyOfPath(c.f.Path, o.hint)
 	switch {
 	case c.f.Class != nil:
-		o.evidence.Class, o.fallback.Class, o.declaredClass = "sidecar", *c.f.Class, true
+		o.evidence.Class, o.fallback.Class = "sidecar", *c.f.Class
 	case o.class >= 0:
 		o.evidence.Class, o.decides = c.called(o.class), o.class
 	case o.family >= 0:

@@ -67,9 +67,12 @@ func (l *labeller) label(value []byte) label {
 }
 
 func (l *labeller) read(value string) label {
-	if d, ok := l.declared[declaredKey(value)]; ok {
-		l.used[declaredKey(value)] = true
-		return d
+	if len(l.declared) > 0 {
+		key := declaredKey(value)
+		if d, ok := l.declared[key]; ok {
+			l.used[key] = true
+			return d
+		}
 	}
 	m, plain := meaningOf(value)
 	if plain && l.inverted {
@@ -149,9 +152,8 @@ func (l *labeller) err(column string) error {
 		more += fmt.Sprintf(" and %d more", n)
 	}
 	first := l.strange[words[0]]
-	return fmt.Errorf("%s: %.40q is no class that degas knows, in %d rows (%s)%s. "+
-		"Say what it means in the sidecar: {\"classes\": {%.40q: \"benign\"}}, or dga, tunnel, skip",
-		column, words[0], first.rows, strings.Join(first.examples, "; "), more, words[0])
+	return fmt.Errorf("%s: %.40q is no class that degas knows, in %d rows (%s)%s. %s",
+		column, words[0], first.rows, strings.Join(first.examples, "; "), more, settlesWord(words[0]))
 }
 
 // mostValues bounds the values that dataset.json lists of an input.

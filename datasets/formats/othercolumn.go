@@ -20,6 +20,9 @@ type otherColumn struct {
 // watchOthers chooses the columns that are held against the one that was chosen, and says which are not used.
 func (c *chooser) watchOthers() {
 	o := &c.out
+	if c.f.Class != nil {
+		return // the sidecar says what all rows are
+	}
 	for i, h := range c.headers {
 		asking := c.asking(i)
 		if i == o.family && i != o.decides {
@@ -36,7 +39,7 @@ func (c *chooser) watchOthers() {
 		}
 		if asking == asks && t.words()+t.numbers > 0 && t.spoken() == 0 {
 			w.plain = false
-			if o.decides < 0 && c.f.Class == nil {
+			if o.decides < 0 {
 				o.evidence.Guess = strings.TrimPrefix(fmt.Sprintf("%s; %s was not used: its values are no classes",
 					o.evidence.Guess, c.called(i)), "; ")
 			}
@@ -113,8 +116,6 @@ func (c *columns) check(line int64, fields [][]byte, l label) error {
 		m := w.meaning(v)
 		switch {
 		case m == unknown || len(v) == 0:
-		case c.decides < 0 && c.declaredClass:
-			return nil // the sidecar says what the rows are
 		case c.decides < 0 && w.quiet || m.contradicts(l):
 			return unclearf("line %d: %s says %.40q, but %s says %s. %s", line, w.called, v, c.evidence.Class, l.class,
 				settles(`"columns": {"class": "…"}}, or {"class": "…"`))

@@ -71,14 +71,14 @@ func (c *columns) headerAgain(line int64, fields [][]byte) (bool, error) {
 	for i := 0; same && i < len(fields); i++ {
 		same = strings.TrimSpace(c.headers[i]) == string(bytes.TrimSpace(fields[i]))
 	}
-	if !same && c.decides >= 0 && isKnownHeader(string(fields[c.decides])) {
+	if !same && c.decides >= 0 && headsClasses(string(fields[c.decides])) {
 		return false, unclearf("line %d is another header. Try: one file for each", line)
 	}
 	return same, nil
 }
 
-// isKnownHeader reports whether a value is a header of classes, and no class itself as legit is.
-func isKnownHeader(h string) bool {
+// headsClasses reports whether a value is a header of classes, and no class itself as legit is.
+func headsClasses(h string) bool {
 	return tierOf(classHeaders, h) > 0 || strings.HasPrefix(foldWord(h), "is") && headerMeaning(h) != unknown
 }
 
