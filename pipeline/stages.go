@@ -56,7 +56,13 @@ func (c *Config) Stages(version string, h Hooks) []Stage {
 	}
 	if t := c.Train; t != nil {
 		// The manifest holds the hashes of the splits, which are verified when they are opened.
-		inputs := func() []string { return inside(t.Data, datasets.ManifestName) }
+		inputs := func() []string {
+			in := inside(t.Data, datasets.ManifestName)
+			if t.Options.Teacher != "" {
+				in = append(in, t.Options.Teacher)
+			}
+			return in
+		}
 		left := func() (own, whole bool) {
 			old, err := trainer.ReadConfig(t.Run)
 			if err != nil {

@@ -83,6 +83,8 @@ type Setup struct {
 	// WeightDecay shrinks matrices by LearningRate·WeightDecay a step, Adam only. LabelSmoothing moves that share of the
 	// target from a name's label to all labels alike.
 	WeightDecay, LabelSmoothing float64
+	// Taught is the share that a teacher's probabilities have in a name's target, [0, 1], where a batch has them.
+	Taught float64
 	// Precision is that of matrix products, one of the Precision constants; "" is the engine's own choice.
 	Precision string
 }
@@ -164,14 +166,18 @@ type Batch struct {
 	Codes   []uint16
 	Labels  []int
 	Weights []float32
+	// Taught is a teacher's probabilities, [n, labels], nil without a teacher. A name's target lies between them and its
+	// label.
+	Taught []float32
 }
 
 // Check reports a batch that is no 1 to most names of window codes, or has a label beyond labels.
 func (b *Batch) Check(most, window, labels int) error {
 	n := len(b.Labels)
-	if n < 1 || n > most || len(b.Codes) != n*window || len(b.Weights) != n {
-		return fmt.Errorf("batch of %d labels, %d codes and %d weights: want 1 to %d names of %d codes",
-			n, len(b.Codes), len(b.Weights), most, window)
+	if n < 1 || n > most || len(b.Codes) != n*window || len(b.Weights) != n ||
+		b.Taught != nil && len(b.Taught) != n*labels {
+		return fmt.Errorf("batch of %d labels, %d codes, %d weights and %d of a teacher's: want 1 to %d names of %d codes",
+			n, len(b.Codes), len(b.Weights), len(b.Taught), most, window)
 	}
 	for i, l := range b.Labels {
 		if l < 0 || l >= labels {

@@ -25,8 +25,12 @@ func (f *fit) feed(ctx context.Context, epoch int) <-chan *fedBatch {
 	size, window := f.options.BatchSize, f.task.Spec.Encoder.Window
 	for range prefetch + 1 {
 		b := Batch{Codes: make([]uint16, size*window), Labels: make([]int, size), Weights: make([]float32, size)}
+		if f.task.Teacher != nil {
+			b.Taught = make([]float32, size*f.task.Teacher.Width())
+		}
 		free <- &fedBatch{b, free}
 	}
+	names := make([]string, size)
 	order := ordered(f.task.Train.Len(), f.options.Seed, epoch)
 	go func() {
 		defer close(ready)
@@ -38,7 +42,13 @@ func (f *fit) feed(ctx context.Context, epoch int) <-chan *fedBatch {
 			case <-ctx.Done():
 				return
 			}
-			f.fill(&b.Batch, coder, epoch, picks)
+			f.fill(&b.Batch, coder, epoch, picks, names)
+			if t := f.task.Teacher; t != nil {
+				b.Taught = b.Taught[:len(picks)*t.Width()]
+				if t.Probabilities(ctx, names[:len(picks)], b.Taught) != nil {
+					return // ctx has ended
+				}
+			}
 			select {
 			case ready <- b:
 			case <-ctx.Done():
@@ -49,12 +59,13 @@ func (f *fit) feed(ctx context.Context, epoch int) <-chan *fedBatch {
 	return ready
 }
 
-// fill encodes the names of picks into b.
-func (f *fit) fill(b *Batch, coder *model.Coder, epoch int, picks []uint32) {
+// fill encodes the names of picks into b and leaves them in names, [len(picks)] or more.
+func (f *fit) fill(b *Batch, coder *model.Coder, epoch int, picks []uint32, names []string) {
 	n, window := len(picks), coder.Window()
 	b.Codes, b.Labels, b.Weights = b.Codes[:n*window], b.Labels[:n], b.Weights[:n]
 	for i, p := range picks {
-		coder.Encode(b.Codes[i*window:(i+1)*window], f.trainingName(epoch, p))
+		names[i] = f.trainingName(epoch, p)
+		coder.Encode(b.Codes[i*window:(i+1)*window], names[i])
 		b.Labels[i], b.Weights[i] = f.task.Train.Label(int(p)), f.groupWeights[f.task.Train.groups[p]]
 	}
 }

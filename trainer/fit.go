@@ -46,6 +46,9 @@ type Task struct {
 	Train, Validation *Set
 	// Initial are the first weights; nil draws them from the seed.
 	Initial model.Weights
+	// Teacher is a model of the same labels whose judgement of a name is most of the name's target (Hinton et al. 2015,
+	// arXiv:1503.02531); nil trains on labels alone.
+	Teacher *model.Classifier
 	// Store keeps checkpoints; nil keeps none.
 	Store *Store
 	// Resume continues from the store's checkpoint, if it has one.
@@ -128,7 +131,10 @@ type unstarted struct{ error }
 func (u unstarted) Unwrap() error { return u.error }
 
 func (f *fit) start(ctx context.Context) (err error) {
-	o, w := &f.options, f.task.Initial
+	o, w, share := &f.options, f.task.Initial, 0.0
+	if f.task.Teacher != nil {
+		share = taught
+	}
 	if w == nil {
 		if w, err = model.Initial(f.task.Spec, model.SubSeed(o.Seed, "weights")); err != nil {
 			return err
@@ -145,6 +151,7 @@ func (f *fit) start(ctx context.Context) (err error) {
 		LearningRate:   o.LearningRate,
 		WeightDecay:    o.WeightDecay,
 		LabelSmoothing: o.LabelSmoothing,
+		Taught:         share,
 		Precision:      o.Precision,
 	})
 	return err

@@ -99,6 +99,33 @@ func TestFitLearnsAndRepeats(t *testing.T) {
 	}
 }
 
+// A student comes out as its teacher, also where the labels say the opposite.
+func TestFitLearnsFromTeacher(t *testing.T) {
+	o := options(6)
+	taught, err := trainer.Fit(context.Background(), task(t, ""), o, trainer.Observer{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	teacher, err := model.NewClassifier(&model.Model{Spec: *tiny(), Weights: taught.Weights, Threshold: 0.5})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wrong := task(t, "")
+	wrong.Teacher = teacher
+	names, labels := []string{}, []int{}
+	for i := range wrong.Train.Len() {
+		names, labels = append(names, wrong.Train.Name(i)), append(labels, 1-wrong.Train.Label(i))
+	}
+	wrong.Train = trainer.NewSet(names, labels)
+	student, err := trainer.Fit(context.Background(), wrong, o, trainer.Observer{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if student.Best.ValidationAUC < 0.9 {
+		t.Errorf("validation AUC %.3f after wrong labels and a right teacher", student.Best.ValidationAUC)
+	}
+}
+
 // A run stopped in the middle of an epoch and resumed ends with the bytes of one that was never stopped.
 func TestResumeEqualsUninterrupted(t *testing.T) {
 	for _, optimizer := range []string{trainer.OptimizerAdam, trainer.OptimizerRMSProp} {

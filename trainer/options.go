@@ -48,6 +48,9 @@ type Options struct {
 	// Average is the decay a step of a running mean of the weights, which is validated and kept in place of the last ones;
 	// 0 keeps those.
 	Average float64 `yaml:"average" json:"average,omitempty"`
+	// Teacher is the directory of a model of the same labels to learn from: what it makes of a name is most of the name's
+	// target. "" learns from labels alone.
+	Teacher string `yaml:"teacher,omitempty" json:"teacher,omitempty"`
 	// Seed draws initial weights, the order of names and dropout masks.
 	Seed uint64 `yaml:"seed" json:"seed"`
 	// ClassWeight is "none", "balanced", weights inverse to a label's share of the training names, or "family", by the
@@ -78,6 +81,9 @@ func (o Options) With(values map[string]any) (Options, error) {
 	}
 	return o, yaml.UnmarshalWithOptions(data, &o, yaml.Strict())
 }
+
+// taught is the share that a teacher's probabilities have in a target; the label has the rest.
+const taught = 0.75
 
 // Schedules of the learning rate.
 const (

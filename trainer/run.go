@@ -317,6 +317,23 @@ func (c *Config) begin() (*model.Model, error) {
 	return m, nil
 }
 
+// teacher is the model that the training learns from, nil where it learns from labels alone.
+func (c *Config) teacher(labels []string) (*model.Classifier, error) {
+	dir := c.Options.Teacher
+	if dir == "" {
+		return nil, nil
+	}
+	m, err := model.LoadAny(dir)
+	if err != nil {
+		return nil, fmt.Errorf("learn from %s: %w", dir, err)
+	}
+	if !slices.Equal(m.Spec.Labels, labels) {
+		return nil, fmt.Errorf("learn from %s: it tells apart %s, the data %s. Try: a teacher trained with the same --target",
+			dir, strings.Join(m.Spec.Labels, ", "), strings.Join(labels, ", "))
+	}
+	return model.NewClassifier(m)
+}
+
 // Import makes a run of a model that was trained elsewhere: config.yaml and the model, no history. from says where the
 // model came from, data is the data set to measure it on.
 func Import(dir string, m *model.Model, target, from, data, version string) error {
@@ -370,6 +387,9 @@ func (c *Config) task(ctx context.Context, data *datasets.Manifest) (*Task, erro
 	t := &Task{Spec: &spec, Engine: engine, Initial: begin.Weights}
 	if t.Train, err = ReadSet(ctx, train, c.Target, labels, c.Options.Names, c.Options.Seed); err != nil {
 		return nil, fmt.Errorf("read training names: %w", err)
+	}
+	if t.Teacher, err = c.teacher(labels); err != nil {
+		return nil, err
 	}
 	if n := t.Train.only(); n >= 0 {
 		return nil, fmt.Errorf("all training names of %s are %s: there is nothing to tell apart. "+

@@ -39,6 +39,9 @@ func (e engine) Start(ctx context.Context, s trainer.Setup) (trainer.Session, er
 	if err := s.Check(); err != nil {
 		return nil, fmt.Errorf("engine cuda: %w", err)
 	}
+	if s.Taught > 0 {
+		return nil, errors.New("engine cuda: it learns from labels alone. Try: --engine cpu with --teacher")
+	}
 	return trainer.Reachable(s, func(s trainer.Setup) (trainer.Session, error) { return e.open(ctx, s) })
 }
 

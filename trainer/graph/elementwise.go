@@ -238,8 +238,23 @@ func (l *embedding) backward(in []slot, dout []float32, grads [][]float32) {
 // for one output, categorical for more. Names of weight 0 fill up a last batch and count for nothing.
 type crossEntropy struct {
 	outputs int
-	smooth  float64
+	goal    *goal
 	grad    []float32 // [batch, outputs]: of the loss by the logits
+}
+
+// goal is what a batch's names are to come out as.
+type goal struct {
+	smooth, share float64   // label smoothing; the teacher's share of a target
+	taught        []float32 // [batch, labels]: the teacher's probabilities; empty without a teacher
+}
+
+// target is the target of a name's output k of so many labels.
+func (g *goal) target(name, label, k, labels int) float64 {
+	y := smoothed(label, k, labels, g.smooth)
+	if len(g.taught) > 0 {
+		y += g.share * (float64(g.taught[name*labels+k]) - y)
+	}
+	return y
 }
 
 func (l *crossEntropy) forward(in []slot, out []float32) {
@@ -251,7 +266,8 @@ func (l *crossEntropy) forward(in []slot, out []float32) {
 	for b, label := range labels {
 		share := float64(weights[b]) / total
 		z := nth(logits, b, l.outputs)
-		loss += share * nameLoss(z, label, nth(l.grad, b, l.outputs), share, l.smooth)
+		loss += share * nameLoss(z, func(k, labels int) float64 { return l.goal.target(b, label, k, labels) },
+			nth(l.grad, b, l.outputs), share)
 	}
 	for i, g := range l.grad {
 		if math.Abs(float64(g)) < nothing {
@@ -274,10 +290,10 @@ func smoothed(label, k, labels int, share float64) float64 {
 	return y
 }
 
-// nameLoss is one name's cross-entropy; grad receives its gradient times share.
-func nameLoss(z []float32, label int, grad []float32, share, smooth float64) float64 {
+// nameLoss is one name's cross-entropy with the target of each label; grad receives its gradient times share.
+func nameLoss(z []float32, target func(k, labels int) float64, grad []float32, share float64) float64 {
 	if len(z) == 1 {
-		x, y := float64(z[0]), smoothed(label, 1, 2, smooth)
+		x, y := float64(z[0]), target(1, 2)
 		p := 1 / (1 + math.Exp(-x))
 		grad[0] = float32((p - y) * share)
 		// softplus(x) - y·x without overflow
@@ -293,7 +309,7 @@ func nameLoss(z []float32, label int, grad []float32, share, smooth float64) flo
 	}
 	loss := math.Log(sum)
 	for i, v := range z {
-		y := smoothed(label, i, len(z), smooth)
+		y := target(i, len(z))
 		grad[i] = float32((math.Exp(float64(v-top))/sum - y) * share)
 		loss -= y * float64(v-top)
 	}

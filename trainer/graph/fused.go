@@ -12,7 +12,7 @@ import (
 // crossEntropy is the weighted mean loss of logits [batch, outputs].
 func (b *builder) crossEntropy(logits *G.Node) (*G.Node, error) {
 	outputs := b.spec.Outputs()
-	l := &crossEntropy{outputs: outputs, smooth: b.smooth, grad: floats(b.batch * outputs)}
+	l := &crossEntropy{outputs: outputs, goal: &b.goal, grad: floats(b.batch * outputs)}
 	labels, weights := input(b, "labels", tensor.Int, b.labels), input(b, "weights", tensor.Float32, b.weights)
 	return apply("crossEntropy", l, nil, logits, labels, weights)
 }

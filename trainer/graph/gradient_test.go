@@ -48,21 +48,50 @@ func randomBatch(rng *rand.Rand, spec *model.Spec, n int) *trainer.Batch {
 	return b
 }
 
+// lessons gives half of all batches a teacher's probabilities.
+func lessons(rng *rand.Rand, b *trainer.Batch, labels int) {
+	if rng.IntN(2) == 0 {
+		return
+	}
+	for range b.Labels {
+		var sum float32
+		p := make([]float32, labels)
+		for k := range p {
+			p[k] = rng.Float32()
+			sum += p[k]
+		}
+		for _, v := range p {
+			b.Taught = append(b.Taught, v/sum)
+		}
+	}
+}
+
+// share is that of a teacher's probabilities in the targets of exactLoss.
+const share = 0.6
+
 // exactLoss is the loss in float64, straight from its definition.
 func exactLoss(spec *model.Spec, nodes []model.Node, w model.Exact, b *trainer.Batch) float64 {
 	z := model.ForwardExact(nodes, w, b.Codes)
 	k := spec.Outputs()
 	var loss, total float64
 	for i, label := range b.Labels {
+		y := make([]float64, len(spec.Labels))
+		y[label] = 1
+		if b.Taught != nil {
+			for j := range y {
+				y[j] = (1-share)*y[j] + share*float64(b.Taught[i*len(y)+j])
+			}
+		}
 		var l float64
 		if k == 1 {
-			l = math.Log1p(math.Exp(z[i])) - float64(label)*z[i]
+			l = math.Log1p(math.Exp(z[i])) - y[1]*z[i]
 		} else {
 			var sum float64
-			for _, v := range z[i*k : (i+1)*k] {
+			for j, v := range z[i*k : (i+1)*k] {
 				sum += math.Exp(v)
+				l -= y[j] * v
 			}
-			l = math.Log(sum) - z[i*k+label]
+			l += math.Log(sum)
 		}
 		loss += l * float64(b.Weights[i])
 		total += float64(b.Weights[i])
@@ -76,8 +105,9 @@ func checkGradients(t *testing.T, e trainer.Engine, spec model.Spec, rng *rand.R
 	spec = withoutDropout(spec)
 	w := modeltest.Weights(&spec, rng)
 	s := start(t, e, trainer.Setup{Spec: &spec, Weights: w, BatchSize: batch, Workers: workers, Seed: 1,
-		LearningRate: 1e-3})
+		LearningRate: 1e-3, Taught: share})
 	b := randomBatch(rng, &spec, rows)
+	lessons(rng, b, len(spec.Labels))
 	loss, grads, err := s.Gradients(b)
 	if err != nil {
 		t.Fatal(err)

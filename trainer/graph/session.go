@@ -29,10 +29,10 @@ type param struct {
 // session is a graph with its machine, inputs and solver.
 type session struct {
 	*step
-	spec   *model.Spec
-	batch  int
-	pad    uint16
-	smooth float64 // label smoothing
+	spec  *model.Spec
+	batch int
+	pad   uint16
+	goal  goal
 	// The graph's inputs, [batch] each. load fills them.
 	codes   []uint16     // [batch, window]
 	pads    []model.Span // where a name's codes are padding
@@ -87,7 +87,7 @@ func open(s trainer.Setup, build func(*session, model.Weights) error) (*session,
 		spec:    s.Spec,
 		batch:   s.BatchSize,
 		pad:     uint16(s.Spec.Encoder.Pad),
-		smooth:  s.LabelSmoothing,
+		goal:    goal{smooth: s.LabelSmoothing, share: s.Taught},
 		codes:   make([]uint16, s.BatchSize*s.Spec.Encoder.Window),
 		pads:    make([]model.Span, s.BatchSize),
 		labels:  make([]int, s.BatchSize),
@@ -128,6 +128,10 @@ func (s *session) load(b *trainer.Batch) error {
 	copy(s.codes, b.Codes)
 	copy(s.labels, b.Labels)
 	copy(s.weights, b.Weights)
+	s.goal.taught = append(s.goal.taught[:0], b.Taught...)
+	if b.Taught != nil { // names that only fill the batch up have a target too
+		s.goal.taught = append(s.goal.taught, make([]float32, (s.batch-n)*len(s.spec.Labels))...)
+	}
 	for i := n * window; i < len(s.codes); i++ {
 		s.codes[i] = s.pad
 	}

@@ -103,10 +103,10 @@ func (s *stock) loss(logits *G.Node) (*G.Node, error) {
 		yd, wd := target.Data().([]float32), share.Data().([]float32)
 		for b, l := range s.session.labels {
 			if outputs == 1 {
-				yd[b] = float32(smoothed(l, 1, 2, s.smooth))
+				yd[b] = float32(s.goal.target(b, l, 1, 2))
 			} else {
 				for k := range outputs {
-					yd[b*outputs+k] = float32(smoothed(l, k, outputs, s.smooth))
+					yd[b*outputs+k] = float32(s.goal.target(b, l, k, outputs))
 				}
 			}
 			for k := range outputs {
