@@ -32,6 +32,35 @@ func ChooseThreshold(ctx context.Context, o RunOptions, fpr float64) (_ *metrics
 	return t, tuned.save("choose-threshold", fpr)
 }
 
+// WorstSource is the benign source that decides which false-positive rate to choose a threshold for, by what
+// leave-benign-out found for a run on its data set.
+func WorstSource(o RunOptions) (worst metrics.HeldOut, err error) {
+	defer addContext(&err, "find the worst benign source of", o)
+	run, err := rundir.Open(o.RunDir)
+	if err != nil {
+		return worst, err
+	}
+	data, err := datasets.ReadManifest(cmp.Or(o.Data, run.Config.Data))
+	if err != nil {
+		return worst, err
+	}
+	found, err := run.Generalisations(data.Fingerprint)
+	if err != nil {
+		return worst, err
+	}
+	for _, g := range found {
+		if g.Protocol == "leave-benign-out" && len(g.Groups) > 0 {
+			worst = g.WorstSource()
+			if !(worst.Needed > 0) {
+				return worst, fmt.Errorf("of %s, more than 1 in 1,000 names are called malicious at every threshold", worst.Name)
+			}
+			return worst, nil
+		}
+	}
+	return worst, fmt.Errorf("no benign source was left out yet. Try: degas evaluate-model %s --protocol leave-benign-out",
+		o.RunDir)
+}
+
 // Calibrate scales the logits of a run's model by the temperature that fits a split best, validation unless o says
 // otherwise (Guo et al. 2017, arXiv:1706.04599). The scale goes into the head's weights, so that every export has it.
 // The order of scores and the verdicts stay as they are; of more than two labels, the number of false alarms does. The

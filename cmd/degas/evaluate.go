@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -99,7 +100,7 @@ func runOptions(ctx *cli.Context) evaluate.RunOptions {
 // protocolFlags belong to evaluate-model: they train the run's recipe again without part of the data.
 var protocolFlags = []cli.Flag{
 	&cli.StringFlag{Name: "protocol", Usage: "train the run's recipe again and measure it on what it has not seen:" +
-		" leave-family-out, leave-source-out or kfold"},
+		" " + strings.Join(protocol.Names(), ", ")},
 	&cli.IntFlag{Name: "folds", Usage: "`N` trainings for a protocol (0: one for each family or source, five for kfold)"},
 	&cli.IntFlag{Name: "epochs",
 		Usage: "at most `N` passes a training of a protocol, and the blend's where the recipe has one (the run's own)"},

@@ -20,9 +20,14 @@ func (c *command) threshold() *cli.Command {
 		Description: `Scores the validation names and takes the lowest threshold at which no more than --fpr of the benign
 ones are called malicious. It is kept in the run's model: evaluate-model, predict and every export use it from then on.
 
+Names from elsewhere give more false alarms. After evaluate-model --protocol leave-benign-out, --worst-source lowers
+the rate on validation, so that a model that had not seen the worst benign source calls at most one in 1,000 of its
+names malicious.
+
 Example: degas choose-threshold runs/first --fpr 1e-3`,
 		Flags: append([]cli.Flag{
 			&cli.Float64Flag{Name: "fpr", Value: 1e-3, Usage: "false alarms a benign name"},
+			&cli.BoolFlag{Name: "worst-source", Usage: "one in 1,000 of the benign source that leave-benign-out found worst"},
 		}, tuningFlags...),
 		Action: action(1, 1, c.thresholdAction),
 	}
@@ -61,7 +66,19 @@ func (c *command) thresholdAction(ctx *cli.Context) error {
 	if fpr := ctx.Float64("fpr"); !(fpr > 0 && fpr < 1) {
 		return usagef("--fpr %g: must be above 0 and below 1", fpr)
 	}
-	t, err := evaluate.ChooseThreshold(ctx.Context, runOptions(ctx), ctx.Float64("fpr"))
+	fpr := ctx.Float64("fpr")
+	if ctx.Bool("worst-source") {
+		if ctx.IsSet("fpr") {
+			return usagef("--worst-source chooses the rate: leave --fpr out")
+		}
+		worst, err := evaluate.WorstSource(runOptions(ctx))
+		if err != nil {
+			return err
+		}
+		slog.Info("the worst source decides", "source", worst.Name, "names", worst.Names, "fpr", float64(worst.Needed))
+		fpr = float64(worst.Needed)
+	}
+	t, err := evaluate.ChooseThreshold(ctx.Context, runOptions(ctx), fpr)
 	if err != nil {
 		return err
 	}

@@ -13,7 +13,7 @@ import (
 // again without some families, sources or domains, and measured on those. Package protocol makes it.
 type Generalisation struct {
 	Format   int    `json:"format"`
-	Protocol string `json:"protocol"` // leave-family-out, leave-source-out or kfold
+	Protocol string `json:"protocol"` // leave-family-out, leave-source-out, leave-benign-out or kfold
 	Arch     string `json:"arch"`
 	Epochs   int    `json:"epochs"` // at most, a training
 	// Blend is the recipe's: above 0, each training has an epoch more.
@@ -46,6 +46,20 @@ type HeldOut struct {
 	Names      int    `json:"names"`
 	Benign     int    `json:"benign"` // names that the thresholds were read off; they were not trained on either
 	Detections        // of the group
+	// Needed is, of leave-benign-out, the false-positive rate to choose a threshold for, if the group's own is to be
+	// NeededFor.
+	Needed Number `json:"needed_fpr,omitempty"`
+}
+
+// NeededFor is the rate of false alarms among held-out benign names that HeldOut.Needed is for.
+const NeededFor = 1e-3
+
+// Needed is the share of benign names above the threshold at which NeededFor of the held-out ones are called malicious.
+func Needed(benign, held []float64) Number { return Detect(held, benign).TPR1e3 }
+
+// WorstSource is the benign source whose names ask for the lowest false-positive rate, by leave-benign-out.
+func (g *Generalisation) WorstSource() HeldOut {
+	return slices.MinFunc(g.Groups, func(a, b HeldOut) int { return cmp.Compare(a.Needed, b.Needed) })
 }
 
 // Detections are what a recipe's model and the baseline beside it find.

@@ -24,10 +24,36 @@ func (r *runner) folds() ([]fold, error) {
 		return r.leaveOut(func(w *row) string { return stem(w.family) }), nil
 	case LeaveSourceOut:
 		return r.leaveOut(func(w *row) string { return w.source }), nil
+	case LeaveBenignOut:
+		tells := r.tellingSources()
+		return r.leaveOut(func(w *row) string {
+			if !tells[w.source] {
+				return ""
+			}
+			return w.source
+		}), nil
 	case KFold:
 		return r.kfold(), nil
 	}
 	return nil, fmt.Errorf("unknown protocol, known are %s", strings.Join(Names(), ", "))
+}
+
+// fewestTelling is how many names a source must have to tell a rate of 1 in 1,000: five of them are above it.
+const fewestTelling = 5000
+
+// tellingSources are the sources of enough benign names and no others. Lists of both kinds were made for classifiers:
+// their benign names are not what a network asks for.
+func (r *runner) tellingSources() map[string]bool {
+	counts, mixed := map[string]int{}, map[string]bool{}
+	for _, w := range r.rows {
+		counts[w.source]++
+		mixed[w.source] = mixed[w.source] || w.class != datasets.Benign
+	}
+	tells := map[string]bool{}
+	for s, n := range counts {
+		tells[s] = n >= fewestTelling && !mixed[s]
+	}
+	return tells
 }
 
 // stem is what variants of one family share: holding out pykspa says little while pykspa_noise is trained on.
@@ -55,7 +81,7 @@ func (r *runner) leaveOut(key func(*row) string) []fold {
 		// are told apart by more: what one has under a dynamic DNS service says nothing of another's names there.
 		shared := map[float64]bool{} // registered domains of held-out sources, as their parts
 		for _, w := range r.rows {
-			if r.Protocol == LeaveSourceOut && slices.Contains(held, key(&w)) {
+			if r.Protocol != LeaveFamilyOut && slices.Contains(held, key(&w)) {
 				shared[w.part] = true
 			}
 		}
@@ -128,7 +154,7 @@ func (r *runner) measure(f fold, parts map[use][]*row, byModel, byPlain []float6
 		switch r.Protocol {
 		case LeaveFamilyOut:
 			g = group{stem(w.family), w.class.String()}
-		case LeaveSourceOut:
+		case LeaveSourceOut, LeaveBenignOut:
 			g = group{w.source, w.class.String()}
 		}
 		at[g] = append(at[g], others+i)
@@ -141,12 +167,16 @@ func (r *runner) measure(f fold, parts map[use][]*row, byModel, byPlain []float6
 		if g.class == datasets.Benign.String() {
 			detect = metrics.Alarms
 		}
-		r.result.Groups = append(r.result.Groups, metrics.HeldOut{
+		held := metrics.HeldOut{
 			Name: g.name, Class: g.class, Names: len(at[g]), Benign: others, Detections: metrics.Detections{
 				Model: detect(byModel[:others], pick(byModel, at[g])),
 				Plain: detect(byPlain[:others], pick(byPlain, at[g])),
 			},
-		})
+		}
+		if r.Protocol == LeaveBenignOut {
+			held.Needed = metrics.Needed(byModel[:others], pick(byModel, at[g]))
+		}
+		r.result.Groups = append(r.result.Groups, held)
 	}
 }
 

@@ -24,11 +24,12 @@ import (
 const (
 	LeaveFamilyOut = "leave-family-out"
 	LeaveSourceOut = "leave-source-out"
+	LeaveBenignOut = "leave-benign-out" // the sources of benign names alone, those large enough to tell a rate of 1e-3
 	KFold          = "kfold"
 )
 
 // Names lists the protocols.
-func Names() []string { return []string{LeaveFamilyOut, LeaveSourceOut, KFold} }
+func Names() []string { return []string{LeaveFamilyOut, LeaveSourceOut, LeaveBenignOut, KFold} }
 
 // plain is the baseline that is trained beside: the strongest of package baseline, and quick.
 const plain = "n-grams"
@@ -146,6 +147,10 @@ func prepare(ctx context.Context, o Options) (*runner, error) {
 	if c.From != "" {
 		slog.Warn("the run began from another model, which has seen what is held out here:"+
 			" its recipe is trained from nothing", "from", c.From)
+	}
+	if t := c.Options.Teacher; t != "" {
+		slog.Warn("the run's teacher has seen what is held out here: the recipe learns from labels alone", "teacher", t)
+		c.Options.Teacher = ""
 	}
 	if o.Epochs > 0 {
 		c.Options.Epochs = o.Epochs

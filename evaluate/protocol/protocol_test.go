@@ -201,6 +201,34 @@ func TestSourcesShareNoDomain(t *testing.T) {
 	}
 }
 
+// Only sources of many benign names and no others say which threshold holds elsewhere.
+func TestLeaveBenignOut(t *testing.T) {
+	var rows []row
+	add := func(source string, n int, class datasets.Class) {
+		for i := range n {
+			name := fmt.Sprintf("%s-%d.com", source, i)
+			rows = append(rows, row{name: name, source: source, class: class, split: "train", part: part(name)})
+		}
+	}
+	add("hosts", fewestTelling, datasets.Benign)
+	add("few", fewestTelling-1, datasets.Benign)
+	add("mixed", fewestTelling, datasets.Benign)
+	add("mixed", 1, datasets.DGA)
+	add("sites", fewestTelling+1, datasets.Benign)
+	r := &runner{Options: Options{Protocol: LeaveBenignOut}, rows: rows}
+	folds, err := r.folds()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var without []string
+	for _, f := range folds {
+		without = append(without, f.without)
+	}
+	if fmt.Sprint(without) != "[sites hosts]" {
+		t.Errorf("left out %v, want sites and hosts", without)
+	}
+}
+
 func TestDeal(t *testing.T) {
 	counts := map[string]int{"a": 10, "b": 6, "c": 5, "d": 1}
 	if got := fmt.Sprint(deal([]string{"a", "b", "c", "d"}, counts, 2)); got != "[[a d] [b c]]" {
