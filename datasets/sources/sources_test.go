@@ -34,7 +34,8 @@ func TestSourcesAreDescribed(t *testing.T) {
 			t.Errorf("the error of a dead source ends with no sentence about it: %v", err)
 		}
 	}
-	want := []string{"alexa", "bambenek", "ctc", "degas", "dgta", "domcop", "dtqbc-v1", "dtqbc-v2", "legit_dga",
+	want := []string{"alexa", "bambenek", "ctc", "degas", "dgta", "domcop", "dtqbc-v1", "dtqbc-v2", "generated",
+		"generated-later", "legit_dga",
 		"majestic", "netlab360", "sample", "tranco", "umbrella", "umudga", "umudga-1000", "umudga-10000", "umudga-1000000"}
 	if !slices.Equal(names, want) {
 		t.Errorf("sources %v, want %v", names, want)

@@ -3,6 +3,8 @@ package synth
 import (
 	_ "embed"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -47,7 +49,7 @@ func benignName(d *dice) string {
 	case n < 82:
 		return machineHost(d) + "." + site
 	default:
-		return infrastructure[d.below(len(infrastructure))](d)
+		return infrastructure[d.below(len(infrastructure))].make(d)
 	}
 }
 
@@ -76,6 +78,26 @@ func machineHost(d *dice) string {
 	}
 }
 
+// hard adds up to count different benign names of each kind that detectors take for DGA names or tunnels.
+func (s *sampler) hard(count int) {
+	kinds := map[string][]func(*dice) string{
+		"service": {func(d *dice) string { return d.pick(services) + "." + d.pick(benignSites) }},
+		"dkim":    {func(d *dice) string { return d.pick(selectors) + "._domainkey." + d.pick(benignSites) }},
+	}
+	for _, shape := range infrastructure {
+		kinds[shape.kind] = append(kinds[shape.kind], shape.make)
+	}
+	for _, kind := range slices.Sorted(maps.Keys(kinds)) {
+		for got, fruitless := 0, 0; got < count && fruitless < giveUp; {
+			if s.add(Row{Name: kinds[kind][s.below(len(kinds[kind]))](s.dice), Class: ClassBenign, Family: kind}) {
+				got, fruitless = got+1, 0
+			} else {
+				fruitless++
+			}
+		}
+	}
+}
+
 const (
 	hexDigits   = "0123456789abcdef"
 	base32Lower = lower + "234567"
@@ -94,84 +116,87 @@ func uuid(d *dice) string {
 
 // infrastructure are shapes of machine-made names that are no tunnel and no DGA, however much they look
 // like either: content networks, clouds, reverse look-ups, block lists, anti-virus look-ups.
-var infrastructure = []func(*dice) string{
-	func(d *dice) string { return "d" + d.text(13, lowerDigits) + ".cloudfront.net" },
-	func(d *dice) string {
+var infrastructure = []struct {
+	kind string // what SampleOptions.Hard calls it
+	make func(*dice) string
+}{
+	{"cdn", func(d *dice) string { return "d" + d.text(13, lowerDigits) + ".cloudfront.net" }},
+	{"cdn", func(d *dice) string {
 		return fmt.Sprintf("e%d.%s.akamaiedge.net", d.between(100, 39999), d.pick(akamaiMaps))
-	},
-	func(d *dice) string {
+	}},
+	{"cdn", func(d *dice) string {
 		return fmt.Sprintf("a%s.deploy.static.akamaitechnologies.com", dashedIP(d))
-	},
-	func(d *dice) string {
+	}},
+	{"cloud", func(d *dice) string {
 		return fmt.Sprintf("ec2-%s.%s.compute.amazonaws.com", dashedIP(d), d.pick(regions))
-	},
-	func(d *dice) string {
+	}},
+	{"cloud", func(d *dice) string {
 		balancer := d.pick(zoneWords) + "-" + d.text(16, hexDigits)
 		return fmt.Sprintf("%s-%d.%s.elb.amazonaws.com", balancer, d.between(100000000, 1999999999), d.pick(regions))
-	},
-	func(d *dice) string {
+	}},
+	{"cloud", func(d *dice) string {
 		return fmt.Sprintf("%s-%s.s3.%s.amazonaws.com", d.pick(zoneWords), d.pick(zoneWords), d.pick(regions))
-	},
-	func(d *dice) string {
+	}},
+	{"cloud", func(d *dice) string {
 		return fmt.Sprintf("%s.execute-api.%s.amazonaws.com", d.text(10, lowerDigits), d.pick(regions))
-	},
-	func(d *dice) string {
+	}},
+	{"cdn", func(d *dice) string {
 		return fmt.Sprintf("r%d---sn-%s.googlevideo.com", d.between(1, 20), d.text(8, base32Lower))
-	},
-	func(d *dice) string {
+	}},
+	{"cloud", func(d *dice) string {
 		return fmt.Sprintf("%s.%s.r.cloudflarestorage.com", d.pick(zoneWords), d.text(32, hexDigits))
-	},
-	func(d *dice) string {
+	}},
+	{"cloud", func(d *dice) string {
 		return fmt.Sprintf("%s%s.blob.core.windows.net", d.pick(zoneWords), d.text(d.between(2, 6), lowerDigits))
-	},
-	func(d *dice) string {
+	}},
+	{"cloud", func(d *dice) string {
 		return fmt.Sprintf("%s-%s.azurewebsites.net", d.pick(zoneWords), d.pick(stages))
-	},
-	func(d *dice) string {
+	}},
+	{"cdn", func(d *dice) string {
 		return fmt.Sprintf("scontent-%s%d-%d.xx.fbcdn.net", d.pick(airports), d.between(1, 9), d.between(1, 3))
-	},
-	func(d *dice) string {
+	}},
+	{"hosting", func(d *dice) string {
 		return fmt.Sprintf("%s-%s-%s.herokuapp.com", d.pick(zoneWords), d.pick(zoneWords), d.text(d.between(4, 6), digits))
-	},
-	func(d *dice) string {
+	}},
+	{"hosting", func(d *dice) string {
 		return fmt.Sprintf("%s-%s-%s.vercel.app", d.pick(zoneWords), d.text(9, lowerDigits), d.pick(zoneWords))
-	},
-	func(d *dice) string { return d.pick(zoneWords) + d.pick(zoneSuffixes) + ".github.io" },
-	func(d *dice) string { return d.pick(zoneWords) + d.text(d.between(0, 4), digits) + ".blogspot.com" },
-	func(d *dice) string { return dottedIP(d) + ".in-addr.arpa" },
-	func(d *dice) string {
+	}},
+	{"hosting", func(d *dice) string { return d.pick(zoneWords) + d.pick(zoneSuffixes) + ".github.io" }},
+	{"hosting", func(d *dice) string { return d.pick(zoneWords) + d.text(d.between(0, 4), digits) + ".blogspot.com" }},
+	{"reverse", func(d *dice) string { return dottedIP(d) + ".in-addr.arpa" }},
+	{"reverse", func(d *dice) string {
 		return strings.Join(strings.Split("0123456789"+d.text(22, hexDigits), "")[10:], ".") + ".8.b.d.0.1.0.0.2.ip6.arpa"
-	},
-	func(d *dice) string {
+	}},
+	{"dnsbl", func(d *dice) string {
 		return dottedIP(d) + "." + d.pick(blockLists)
-	},
+	}},
 	// Reputation look-ups of anti-virus programs: the classic false alarm of tunnel detectors.
-	func(d *dice) string { return d.text(26, base32Lower) + ".avqs.mcafee.com" },
-	func(d *dice) string {
+	{"reputation", func(d *dice) string { return d.text(26, base32Lower) + ".avqs.mcafee.com" }},
+	{"reputation", func(d *dice) string {
 		return fmt.Sprintf("%s.%s.p.%02d.s.sophosxl.net", d.text(40, hexDigits), d.text(8, hexDigits), d.between(1, 9))
-	},
-	func(d *dice) string { return uuid(d) + "." + d.pick(regions) + ".events.data.microsoft.com" },
-	func(d *dice) string {
+	}},
+	{"telemetry", func(d *dice) string { return uuid(d) + "." + d.pick(regions) + ".events.data.microsoft.com" }},
+	{"hosting", func(d *dice) string {
 		return d.pick(zoneWords) + d.pick(zoneSuffixes) + d.pick([]string{"", "-my"}) + ".sharepoint.com"
-	},
-	func(d *dice) string {
+	}},
+	{"cloud", func(d *dice) string {
 		return fmt.Sprintf("ip-%s.%s.compute.internal", dashedIP(d), d.pick(regions))
-	},
-	func(d *dice) string {
+	}},
+	{"access", func(d *dice) string {
 		return fmt.Sprintf("%s%d.%s.%s", d.pick(customers), d.between(1, 9), dashedIP(d), d.pick(providers))
-	},
-	func(d *dice) string {
+	}},
+	{"cluster", func(d *dice) string {
 		pod := d.pick(roles) + "-" + d.text(10, base32Lower) + "-" + d.text(5, base32Lower)
 		return pod + "." + d.pick(zoneWords) + ".svc.cluster.local"
-	},
-	func(d *dice) string {
+	}},
+	{"cdn", func(d *dice) string {
 		return fmt.Sprintf("p%d-%s-%s.cdn-apple.com", d.between(1, 80), d.pick(zoneWords), d.pick(airports))
-	},
-	func(d *dice) string {
+	}},
+	{"telemetry", func(d *dice) string {
 		return fmt.Sprintf("%d.%s.fls.doubleclick.net", d.between(1000000, 9999999), d.pick(zoneWords))
-	},
-	func(d *dice) string { return d.text(8, hexDigits) + ".nrb.footprintdns.com" },
-	func(d *dice) string { return d.text(d.between(10, 32), hexDigits) + "." + d.pick(providers) },
+	}},
+	{"telemetry", func(d *dice) string { return d.text(8, hexDigits) + ".nrb.footprintdns.com" }},
+	{"hashed", func(d *dice) string { return d.text(d.between(10, 32), hexDigits) + "." + d.pick(providers) }},
 }
 
 var (

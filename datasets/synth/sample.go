@@ -11,14 +11,18 @@ import (
 type Row struct {
 	Name   string
 	Class  string // ClassBenign, ClassDGA or ClassTunnel
-	Family string // empty for benign
+	Family string // of a benign name its kind, if it is one of SampleOptions.Hard
 }
 
 // SampleOptions sets the size of a sample. With all three counts zero they are 20,000 benign, 16,000 dga
-// and 4,000 tunnel; otherwise a zero count means none of that class.
+// and 4,000 tunnel; otherwise a zero count means none of that class. Names are for days from First until before
+// End; zero values stand for 2012 and the end of June 2026. Hard adds as many benign names of each kind that
+// detectors take for malicious ones: of content networks and clouds, look-ups of block lists, and so on.
 type SampleOptions struct {
 	Seed                uint64
 	Benign, DGA, Tunnel int
+	Hard                int
+	First, End          time.Time
 }
 
 const (
@@ -31,6 +35,12 @@ func (o SampleOptions) withDefaults() SampleOptions {
 	if o.Benign == 0 && o.DGA == 0 && o.Tunnel == 0 {
 		o.Benign, o.DGA, o.Tunnel = defaultBenign, defaultDGA, defaultTunnel
 	}
+	if o.First.IsZero() {
+		o.First = firstDay
+	}
+	if o.End.IsZero() {
+		o.End = lastDay
+	}
 	return o
 }
 
@@ -40,10 +50,14 @@ func (o SampleOptions) withDefaults() SampleOptions {
 // generators cannot make as many different names as asked for.
 func Sample(o SampleOptions) ([]Row, error) {
 	o = o.withDefaults()
-	if o.Benign < 0 || o.DGA < 0 || o.Tunnel < 0 {
+	if min(o.Benign, o.DGA, o.Tunnel, o.Hard) < 0 {
 		return nil, fmt.Errorf("synth: negative count in sample of %d benign, %d dga, %d tunnel", o.Benign, o.DGA, o.Tunnel)
 	}
-	s := &sampler{dice: newDice(o.Seed, "sample"), seen: make(map[string]bool, o.Benign+o.DGA+o.Tunnel)}
+	if !o.First.Before(o.End) {
+		return nil, fmt.Errorf("synth: sample of days from %s until %s: there are none", o.First.Format(time.DateOnly),
+			o.End.Format(time.DateOnly))
+	}
+	s := &sampler{SampleOptions: o, dice: newDice(o.Seed, "sample"), seen: make(map[string]bool, o.Benign+o.DGA+o.Tunnel)}
 	// Benign names come last, so that none can take a name that a DGA makes.
 	if err := s.families(ClassDGA, o.DGA); err != nil {
 		return nil, err
@@ -51,6 +65,7 @@ func Sample(o SampleOptions) ([]Row, error) {
 	if err := s.families(ClassTunnel, o.Tunnel); err != nil {
 		return nil, err
 	}
+	s.hard(o.Hard)
 	if err := s.benign(o.Benign); err != nil {
 		return nil, err
 	}
@@ -59,6 +74,7 @@ func Sample(o SampleOptions) ([]Row, error) {
 }
 
 type sampler struct {
+	SampleOptions
 	*dice
 	rows []Row
 	seen map[string]bool // in lower case
@@ -170,8 +186,8 @@ func (s *sampler) draw(f Family, want int) (int, error) {
 }
 
 func (s *sampler) day() time.Time {
-	hours := int(lastDay.Sub(firstDay).Hours())
-	return firstDay.Add(time.Duration(s.below(hours)) * time.Hour)
+	hours := int(s.End.Sub(s.First).Hours())
+	return s.First.Add(time.Duration(s.below(hours)) * time.Hour)
 }
 
 func (s *sampler) benign(total int) error {

@@ -19,6 +19,7 @@ import (
 //	benign.csv           rank,domain without a header, as the lists of popular names are
 //	dga/<family>.txt     one name a line
 //	tunnel/<family>.txt  one name a line
+//	benign/<kind>.txt    the same, of SampleOptions.Hard
 //
 // The tree appears whole or not at all. Other files stay. One of the same name that holds something else is an error:
 // it may be a person's.
@@ -31,13 +32,14 @@ func WriteSample(dir string, o SampleOptions) error {
 	rank := 0
 	for _, r := range rows {
 		path := filepath.Join(r.Class, r.Family+".txt")
-		if r.Class == ClassBenign {
+		ranked := r.Class == ClassBenign && r.Family == ""
+		if ranked {
 			path = "benign.csv"
 		}
 		if files[path] == nil {
 			files[path] = new(bytes.Buffer)
 		}
-		if r.Class == ClassBenign {
+		if ranked {
 			rank++
 			fmt.Fprintf(files[path], "%d,", rank)
 		}
