@@ -27,8 +27,11 @@ const (
 	// A group of benign names is taken for generated ones if so many look so; or if hardly any is short, as in such
 	// families.
 	generatedShare, noShortShare = 0.45, 0.02
-	leastLong                    = 100 // names that the latter takes
-	carryingShare                = 0.8 // of benign names that look like a tunnel's
+	leastLong                    = 50 // names that the latter takes
+	// A group is taken for a tunnel's if so many names look so and at least zoneNames share a registered domain on
+	// average. It is taken for none if so many names carry nothing and fewer share a domain: a tunnel's may be short.
+	carryingShare, idleShare = 0.8, 0.8
+	zoneNames                = 5
 )
 
 // nameSample keeps a random choice of an input's names of one class, the same in every run: those with the smallest
@@ -223,12 +226,54 @@ func (g *group) judge(m *gramModel) string {
 	own := m.of(g.class)
 	own.add(g.whole.names, -1)
 	defer own.add(g.whole.names, 1)
+	l := g.look(m)
+	all, names, enough := float64(l.registered), float64(len(g.names)), benignShare
+	label := g.class.String()
+	if g.family != "" {
+		label += " of family " + g.family
+		enough = familyShare
+	}
+	switch {
+	case len(g.names) < leastNames:
+		return ""
+	case g.class != tunnel && float64(l.carrying) >= carryingShare*names && zoneNames*all <= names:
+		return fmt.Sprintf("%d of %d names labelled %s look like those of a tunnel, such as %s", l.carrying, len(g.names),
+			label, some(g.names))
+	case g.class == tunnel && float64(len(l.idle)) >= idleShare*names && zoneNames*all > names:
+		return fmt.Sprintf("%d of %d names labelled %s have nothing before their registered domain that a tunnel could "+
+			"carry, such as %s", len(l.idle), len(g.names), label, some(l.idle))
+	case g.class == tunnel || l.registered < leastNames: // the domains of tunnels look like any others
+		return ""
+	case g.class == benign && float64(len(l.generated)) >= generatedShare*all:
+		return fmt.Sprintf("%.0f %% of the names labelled %s look generated, such as %s",
+			100*float64(len(l.generated))/all, label, some(l.generated))
+	case g.class == benign && l.registered >= leastLong && float64(l.short) <= noShortShare*all:
+		return fmt.Sprintf("hardly any of the names labelled %s is short, as in lists that an algorithm put together from "+
+			"words, such as %s", label, some(g.names))
+	case g.class != benign && float64(len(l.ordinary)) >= enough*all && float64(l.short) >= shortShare*all:
+		return fmt.Sprintf("%.0f %% of the names labelled %s look like popular ones, such as %s",
+			100*float64(len(l.ordinary))/all, label, some(l.ordinary))
+	}
+	return ""
+}
+
+// look is what a group's names look like.
+type look struct {
+	carrying   int      // look like a tunnel's
+	idle       []string // are whole names that do not
+	registered int      // different registered domains, of which:
+	short      int
+	generated  []string
+	ordinary   []string
+}
+
+func (g *group) look(m *gramModel) (l look) {
 	registered := map[string]bool{}
-	var generated, ordinary []string
-	short, carrying := 0, 0
 	for _, name := range g.names {
 		if m.carries(name) {
-			carrying++
+			l.carrying++
+		} else if dnsname.Zoned(name) {
+			l.idle = append(l.idle, name)
 		}
 		key := dnsname.Registered(name)
 		if registered[key] {
@@ -237,37 +282,16 @@ func (g *group) judge(m *gramModel) string {
 		registered[key] = true
 		_, label, _ := dnsname.Parts(name)
 		if len(label) <= shortLabel {
-			short++
+			l.short++
 		}
 		if m.generated(label) {
-			generated = append(generated, name)
+			l.generated = append(l.generated, name)
 		} else {
-			ordinary = append(ordinary, name)
+			l.ordinary = append(l.ordinary, name)
 		}
 	}
-	all, enough := float64(len(registered)), benignShare
-	label := g.class.String()
-	if g.family != "" {
-		label += " of family " + g.family
-		enough = familyShare
-	}
-	switch {
-	case g.class == benign && len(g.names) >= leastNames && float64(carrying) >= carryingShare*float64(len(g.names)):
-		return fmt.Sprintf("%d of %d names labelled %s look like those of a tunnel, such as %s", carrying, len(g.names),
-			label, some(g.names))
-	case len(registered) < leastNames:
-		return ""
-	case g.class == benign && float64(len(generated)) >= generatedShare*all:
-		return fmt.Sprintf("%.0f %% of the names labelled %s look generated, such as %s",
-			100*float64(len(generated))/all, label, some(generated))
-	case g.class == benign && len(registered) >= leastLong && float64(short) <= noShortShare*all:
-		return fmt.Sprintf("hardly any of the names labelled %s is short, as in lists that an algorithm put together from "+
-			"words, such as %s", label, some(g.names))
-	case g.class != benign && float64(len(ordinary)) >= enough*all && float64(short) >= shortShare*all:
-		return fmt.Sprintf("%.0f %% of the names labelled %s look like popular ones, such as %s",
-			100*float64(len(ordinary))/all, label, some(ordinary))
-	}
-	return ""
+	l.registered = len(registered)
+	return l
 }
 
 // carries reports whether a name looks like a tunnel's: something long or generated stands before a registered domain.
@@ -288,7 +312,10 @@ func some(names []string) string { return strings.Join(names[:min(len(names), 3)
 // longName is a length in bytes that few names but tunnels' reach.
 const longName = 60
 
-const benign = datasets.Benign
+const (
+	benign = datasets.Benign
+	tunnel = datasets.Tunnel
+)
 
 // oddFamilies are words that a column of families has only if it holds something else: query types, DNS classes, states
 // of answers, categories, countries.
