@@ -306,6 +306,26 @@ func TestSidecarOfATable(t *testing.T) {
 	}
 }
 
+// Whoever says which column counts, as a message asks, hears no more of the others.
+func TestDeclaredColumnSettles(t *testing.T) {
+	for _, text := range []string{
+		"domain,label,verdict\norange.org,0,dga\nxcbeoyq.eu,1,dga\n",
+		"domain,label,source\norange.org,0,bambenek\nxcbeoyq.eu,1,alexa\n",
+		"domain,label,family\norange.org,0,necurs\nxcbeoyq.eu,1,necurs\n",
+	} {
+		var got collector
+		read := func(f FileInfo) error { return tableReader{}.Read(t.Context(), strings.NewReader(text), f, &got) }
+		if err := read(FileInfo{Path: "x.csv"}); err == nil || !strings.Contains(err.Error(), `{"columns": {"class": `) {
+			t.Errorf("%s: error %v", text, err)
+		}
+		got.rows = nil
+		err := read(FileInfo{Path: "x.csv", columns: map[string]string{"class": "label"}})
+		if err != nil || len(got.rows) != 2 || !strings.HasPrefix(got.rows[0], "2 benign  orange.org") {
+			t.Errorf("%s: %v, error %v", text, got.rows, err)
+		}
+	}
+}
+
 // What the first rows do not show is held against the decision all the same.
 func TestLateEvidence(t *testing.T) {
 	early := func(row string) string { return strings.Repeat(row+"\n", 4000) }
@@ -329,6 +349,8 @@ func TestLateEvidence(t *testing.T) {
 			"line 4002 is another header"},
 		"a name that says the opposite": {"benign/x.csv", "domain,label\n" + early("river-orange.org,1"),
 			"the opposite of it"},
+		"lists that say the opposite": {"x.csv", "domain,label,source\n" + early("river-orange.org,1,bambenek") +
+			early("river-orange.org,1,alexa"), `column source says the opposite of column label in 4000 rows, the same in 0`},
 		"a header that says what numbers mean": {"x.csv", "domain,label (1=benign)\na.org,1\nb.ru,0\n",
 			"may be classes or not"},
 	} {

@@ -15,26 +15,39 @@ type otherColumn struct {
 	plain  bool    // numbers and answers count
 	quiet  bool    // its first values speak of no class
 	seen   map[string]meaning
+
+	// loose is set for a column that may be wrong in single rows. Only if it is in most, the labels may be inverted.
+	loose   bool
+	agreed  int64
+	against int64
+	example string // of the latter
 }
+
+// sourceHeaders are those of columns that say which list a row is from. What lists are called may be known: no name of
+// alexa is malicious.
+var sourceHeaders = tiers("source sources origin dataset feed provenance sourcelist listname")
 
 // watchOthers chooses the columns that are held against the one that was chosen, and says which are not used.
 func (c *chooser) watchOthers() {
 	o := &c.out
-	if c.f.Class != nil {
-		return // the sidecar says what all rows are
+	if c.f.Class != nil || c.f.columns["class"] != "" {
+		return // the sidecar says what all rows are, or which column counts
 	}
 	for i, h := range c.headers {
-		asking := c.asking(i)
-		if i == o.family && i != o.decides {
-			asking = mayAsk
+		asking, loose := c.asking(i), false
+		if tierOf(sourceHeaders, h) > 0 && o.decides >= 0 {
+			loose = true
+		}
+		if (loose || i == o.family) && i != o.decides {
+			asking = max(asking, mayAsk)
 		}
 		if asking < mayAsk || i == o.decides {
 			continue
 		}
 		t := c.tally(i)
 		w := &otherColumn{index: i, called: c.called(i), asked: headerMeaning(h), plain: asking == asks,
-			quiet: t.spoken() == 0, seen: map[string]meaning{}}
-		if asking == mayAsk && !w.quiet && i != o.family && !t.most(t.spoken()) {
+			quiet: t.spoken() == 0, loose: loose, seen: map[string]meaning{}}
+		if asking == mayAsk && !w.quiet && !loose && i != o.family && !t.most(t.spoken()) {
 			continue // a category, of which some are called like classes
 		}
 		if asking == asks && t.words()+t.numbers > 0 && t.spoken() == 0 {
@@ -116,12 +129,35 @@ func (c *columns) check(line int64, fields [][]byte, l label) error {
 		m := w.meaning(v)
 		switch {
 		case m == unknown || len(v) == 0:
+		case w.loose && !m.contradicts(l):
+			w.agreed++
+		case w.loose:
+			if w.against++; w.example == "" {
+				w.example = fmt.Sprintf("line %d says %.40q, but %s says %s", line, v, c.evidence.Class, l.class)
+			}
 		case c.decides < 0 && w.quiet || m.contradicts(l):
 			return unclearf("line %d: %s says %.40q, but %s says %s. %s", line, w.called, v, c.evidence.Class, l.class,
 				settles(`"columns": {"class": "…"}}, or {"class": "…"`))
 		}
 	}
 	return nil
+}
+
+// checkLoose is check for the columns that only all rows together can contradict.
+func (c *columns) checkLoose() error {
+	for _, w := range c.others {
+		if w.against > w.agreed {
+			return unclearf("%s says the opposite of %s in %d rows, the same in %d: %s. If you know what %s says, %s", w.called,
+				c.evidence.Class, w.against, w.agreed, w.example, c.evidence.Class, settlesColumn(c.evidence.Columns["class"]))
+		}
+	}
+	return nil
+}
+
+// settlesColumn is what to write beside the file about a column of classes, whatever others say.
+func settlesColumn(name string) string {
+	return fmt.Sprintf(`say it in FILE%s: {"columns": {"class": %q}, "classes": {"…": "benign", "…": "dga"}}`,
+		SidecarSuffix, name)
 }
 
 // otherIndexes are the columns that check looks at.

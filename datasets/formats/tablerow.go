@@ -88,5 +88,5 @@ func (c *columns) finish() error {
 		return nil
 	}
 	c.evidence.Values = c.labels.values()
-	return cmp.Or(c.labels.err(c.evidence.Class), c.labels.unused())
+	return cmp.Or(c.labels.err(c.evidence.Class), c.labels.unused(), c.checkLoose())
 }

@@ -189,7 +189,7 @@ func (r *inputRead) Record(line int64, rec datasets.Record) error {
 	if err := r.setNumbers(&rec); err != nil {
 		return err
 	}
-	if !rec.Weak { // a blocklist does not say that an algorithm made its names
+	if !rec.Weak && rec.Family != datasets.BlocklistFamily { // a blocklist does not say that an algorithm made its names
 		r.samples[rec.Class].add(rec.Name, r.family.id)
 	}
 	b := r.block
