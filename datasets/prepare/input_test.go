@@ -164,6 +164,7 @@ func (givenUp) Name() string                       { return "given-up" }
 func (givenUp) Match(string, []byte) (int, string) { return 0, "it is for a test" }
 func (givenUp) Read(_ context.Context, _ io.Reader, _ formats.FileInfo, sink formats.Sink) error {
 	r := sink.(*inputRead)
+	r.usable.Store(true)
 	r.rows.Store(earlyCheck)
 	r.refused.Store(earlyCheck / 10)
 	err := sink.Refuse(1, "too few columns")
@@ -185,6 +186,31 @@ func TestGivenUpIsAnError(t *testing.T) {
 	want := "read dga/a.txt: 10001 of 100001 rows are bad, more than the 2 % allowed"
 	if err == nil || !strings.HasPrefix(err.Error(), want) {
 		t.Errorf("error %v, want one beginning %q", err, want)
+	}
+}
+
+// A file without a usable name is left out like any other that is not read, and listed, however long it is. It is an
+// error if nobody may leave it out, or if it is all there is.
+func TestNoUsableName(t *testing.T) {
+	addresses := strings.Repeat("192.0.2.1\n", earlyCheck+1)
+	files := map[string]string{"benign/servers.txt": addresses, "dga/a.txt": "a1.com\na2.com\n", "dga/pdf.pdf": "%PDF",
+		"benign/servers.txt.degas.json": `{"class": "benign"}`, "dga/a.txt.degas.json": `{"class": "dga"}`}
+	m := mustProcess(t, tree(t, files), t.TempDir(), Options{})
+	const want = "[{benign/servers.txt no usable name in it: an IP address, not a name } " +
+		"{dga/pdf.pdf documentation, by its name }]"
+	if got := fmt.Sprint(m.Skipped); got != want || m.Kept != 2 || m.RowsIn != 2 || m.Refused != 0 || len(m.Inputs) != 1 {
+		t.Errorf("%d of %d rows kept, %d refused, skipped %s", m.Kept, m.RowsIn, m.Refused, got)
+	}
+	_, err := Run(t.Context(), tree(t, files), t.TempDir(), Options{Strict: true})
+	if err == nil || !strings.Contains(err.Error(), "read benign/servers.txt: 100001 of 100001 rows are bad") {
+		t.Errorf("a strict run: error %v", err)
+	}
+	for name, more := range map[string]string{"all there is": "", "some usable": "a.com\nb.com\n"} {
+		in := tree(t, map[string]string{"benign/servers.txt": addresses + more})
+		_, err = Run(t.Context(), in, t.TempDir(), Options{})
+		if err == nil || !strings.Contains(err.Error(), "are bad, more than the 1 % allowed") {
+			t.Errorf("%s: error %v", name, err)
+		}
 	}
 }
 

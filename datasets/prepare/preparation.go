@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -35,6 +36,7 @@ type preparation struct {
 	o        Options
 	plan     *Plan
 	temp     string // folder for rows and unfinished outputs
+	skipped  []datasets.Skipped
 	manifest *datasets.Manifest
 	progress *meter
 
@@ -59,23 +61,17 @@ type cleaned struct {
 }
 
 func newPreparation(o Options, plan *Plan, temp string, in []*formats.Input, skipped []datasets.Skipped) *preparation {
-	p := &preparation{o: o, plan: plan, temp: temp, families: newInterner("families"), sources: newInterner("sources")}
+	p := &preparation{o: o, plan: plan, temp: temp, skipped: skipped, families: newInterner("families"), sources: newInterner("sources")}
 	var bytes int64
-	p.rows = &readPass{families: p.families, sources: p.sources, plan: plan, maxBad: o.MaxBad, tempDir: temp}
+	p.rows = &readPass{families: p.families, sources: p.sources, plan: plan, maxBad: o.MaxBad, strict: o.Strict,
+		tempDir: temp}
 	for _, input := range in {
 		bytes += input.Bytes()
 		p.rows.inputs = append(p.rows.inputs, newInputRead(input, p.rows))
 	}
 	p.progress = &meter{report: o.Progress, total: max(bytes, 1)}
-	if skipped == nil {
-		skipped = []datasets.Skipped{}
-	}
-	if more := len(skipped) - datasets.MaxSkipped; more > 0 {
-		skipped = append(skipped[:datasets.MaxSkipped:datasets.MaxSkipped],
-			datasets.Skipped{Reason: fmt.Sprintf("%d more files", more)})
-	}
 	p.manifest = &datasets.Manifest{
-		Format: datasets.FormatVersion, Version: o.Version, Skipped: skipped,
+		Format: datasets.FormatVersion, Version: o.Version,
 		Options: datasets.ManifestOptions{
 			Seed: o.Seed, Validation: o.Validation, Test: o.Test, Split: o.Split,
 			HoldoutFamilies: o.HoldoutFamilies, MaxBad: o.MaxBad, Balance: o.Balance, CapFamily: o.CapFamily,
@@ -159,6 +155,12 @@ func (p *preparation) reportInputs() {
 		m.RowsIn += r.Rows
 		m.Inputs = append(m.Inputs, r)
 	}
+	skipped := append(append([]datasets.Skipped{}, p.skipped...), p.rows.useless...)
+	slices.SortStableFunc(skipped, func(a, b datasets.Skipped) int { return strings.Compare(a.Path, b.Path) })
+	if more := len(skipped) - datasets.MaxSkipped; more > 0 {
+		skipped = append(skipped[:datasets.MaxSkipped], datasets.Skipped{Reason: fmt.Sprintf("%d more files", more)})
+	}
+	m.Skipped = skipped
 }
 
 // finishPlan decides about whole families, sources and days, whose sizes are known now.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -36,6 +37,8 @@ type readPass struct {
 	spill             *spill
 	plan              *Plan
 	maxBad            float64
+	strict            bool // an input without a usable name is an error
+	useless           []datasets.Skipped
 	tempDir           string
 	progress          func(int64)
 
@@ -80,6 +83,7 @@ type inputRead struct {
 
 	// Shared with the workers.
 	rows, refused atomic.Int64
+	usable        atomic.Bool // some row was not refused
 	gaveUp        atomic.Pointer[badRows]
 	mu            sync.Mutex // guards what follows
 	refusedBy     map[string]int64
@@ -136,12 +140,39 @@ func (p *readPass) run(ctx context.Context, workers, bufferSize int) error {
 	if err := all.Wait(); err != nil {
 		return err
 	}
+	return p.settle()
+}
+
+// settle moves inputs without a usable name from inputs to useless. It is an error if an input has too many bad rows
+// besides, or if no input is left.
+func (p *readPass) settle() error {
+	var useful []*inputRead
+	var bad error
 	for _, r := range p.inputs {
-		if n := r.count(); !tolerable(n, p.maxBad) {
-			return fmt.Errorf("read %s: %w", r.Label(), r.tooBad(n))
+		n := r.count()
+		if tolerable(n, p.maxBad) {
+			useful = append(useful, r)
+			continue
 		}
+		err := fmt.Errorf("read %s: %w", r.Label(), r.tooBad(n))
+		if p.strict || r.usable.Load() {
+			return err
+		}
+		p.useless = append(p.useless, datasets.Skipped{Path: r.Label(), Reason: "no usable name in it: " + r.mostRefused()})
+		bad = cmp.Or(bad, err)
 	}
+	if len(useful) == 0 {
+		return bad
+	}
+	p.inputs = useful
 	return nil
+}
+
+// mostRefused is the reason for which most rows were refused.
+func (r *inputRead) mostRefused() string {
+	return slices.MaxFunc(slices.Sorted(maps.Keys(r.refusedBy)), func(a, b string) int {
+		return cmp.Compare(r.refusedBy[a], r.refusedBy[b])
+	})
 }
 
 // readAndSum reads the input and computes its checksum in a second goroutine, because one goroutine parses the whole
@@ -283,7 +314,8 @@ func (r *inputRead) refuse(line int64, reason, text string) {
 		r.first = r.first[:min(len(r.first), badLines)]
 	}
 	r.refused.Add(1)
-	if n := r.count(); n.all >= earlyCheck && float64(n.bad) > r.pass.maxBad*float64(n.all) {
+	if n := r.count(); n.all >= earlyCheck && r.usable.Load() &&
+		float64(n.bad) > r.pass.maxBad*float64(n.all) {
 		r.gaveUp.CompareAndSwap(nil, &n)
 	}
 }
@@ -334,13 +366,14 @@ func (p *readPass) work(ctx context.Context, bufferSize int) error {
 		}
 		r := b.from
 		r.rows.Add(int64(len(b.rows)))
-		start := uint32(0)
+		start, refused := uint32(0), 0
 		for _, br := range b.rows {
 			raw := lines.View(b.names[start:br.end])
 			start = br.end
 			name, err := normalize(br.class, raw)
 			if err != nil {
 				r.refuse(br.line, reasonOf(err), fmt.Sprintf("%v: %.80q", err, raw))
+				refused++
 				continue
 			}
 			if !dated {
@@ -354,6 +387,9 @@ func (p *readPass) work(ctx context.Context, bufferSize int) error {
 				return err
 			}
 			byFamily, bySource = count(byFamily, br.family), count(bySource, br.source)
+		}
+		if refused < len(b.rows) {
+			r.usable.Store(true)
 		}
 		b.from = nil
 		p.pool.Put(b)
