@@ -170,6 +170,11 @@ func readerCases(t testing.TB) []readerCase {
 		{path: "mine/train.json", reader: "json", text: "{\"domain\": \"orange.org\", \"threat\": \"benign\"}\n{half\n" +
 			"{\"domain\": \"xcbeoyq.eu\", \"threat\": \"dga\"}\n",
 			want: []string{"1 benign  orange.org", "3 dga  xcbeoyq.eu"}, refused: []string{"2: no JSON object"}},
+		{path: "benign/latin-1.json", reader: "json", text: "{\"domain\": \"orange.org\", \"Klasse\": \"gutartig\"}\n" +
+			"{\"domain\": \"xcbeoyq.eu\", \"Klasse\": \"b\xf6sartig\"}\n",
+			want: []string{"1 benign  orange.org", "2 dga  xcbeoyq.eu"}},
+		{path: "benign/latin-1.csv", reader: "table", text: "domain,Klasse\norange.org,gutartig\nxcbeoyq.eu,b\xf6sartig\n",
+			want: []string{"2 benign  orange.org", "3 dga  xcbeoyq.eu"}},
 		{path: "kibana.json", reader: "json", text: "[\n{\"_source\": {\"dns\": {\"question\": {\"name\": \"orange.org\"}}," +
 			" \"label\": 0}},\n{\"_source\": {\"dns\": {\"question\": {\"name\": \"xcbeoyq.eu\"}}, \"label\": 1.0}}]",
 			want: []string{"1 benign  orange.org", "2 dga  xcbeoyq.eu"}},

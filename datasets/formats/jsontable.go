@@ -65,7 +65,7 @@ func jsonColumns(head []byte, f FileInfo) (jsonTable, error) {
 		}
 		return nil
 	}
-	err := t.objects(bytes.NewReader(head), nil, collect)
+	err := t.objects(asText(bytes.NewReader(head)), nil, collect)
 	if len(objects) == 0 {
 		return t, cmp.Or(err, errors.New("there are no objects in it"))
 	}
@@ -105,7 +105,7 @@ func (jsonReader) Read(ctx context.Context, in io.Reader, f FileInfo, sink Sink)
 	}
 	sink.Evidence(&t.evidence)
 	fields := make([][]byte, len(t.keys))
-	err = t.objects(in, sink, func(line int64, object map[string]string) error {
+	err = t.objects(asText(in), sink, func(line int64, object map[string]string) error {
 		found := 0
 		for i, k := range t.keys {
 			fields[i] = nil

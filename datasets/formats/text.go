@@ -3,6 +3,10 @@ package formats
 import (
 	"bytes"
 	"io"
+	"unicode/utf8"
+
+	"golang.org/x/text/encoding/charmap"
+	"golang.org/x/text/transform"
 
 	"github.com/degas-dns/degas/internal/lines"
 )
@@ -57,3 +61,27 @@ func looksLikeName(b []byte) bool {
 
 // notInNames are characters that names have in no file.
 const notInNames = " \t,;|<>{}()\x00"
+
+// asText is r with bytes that are no UTF-8 read as Windows-1252. JSON has no other bytes, and its decoder would make one
+// character of them all: words in a class column would be lost.
+func asText(r io.Reader) io.Reader { return transform.NewReader(r, windows1252{}) }
+
+type windows1252 struct{ transform.NopResetter }
+
+// Transform implements transform.Transformer.
+func (windows1252) Transform(dst, src []byte, atEOF bool) (nDst, nSrc int, err error) {
+	for nSrc < len(src) {
+		r, n := utf8.DecodeRune(src[nSrc:])
+		switch {
+		case nDst+utf8.UTFMax > len(dst):
+			return nDst, nSrc, transform.ErrShortDst
+		case r == utf8.RuneError && n == 1 && !atEOF && !utf8.FullRune(src[nSrc:]):
+			return nDst, nSrc, transform.ErrShortSrc
+		case r == utf8.RuneError && n == 1:
+			r = charmap.Windows1252.DecodeByte(src[nSrc])
+		}
+		nDst += utf8.EncodeRune(dst[nDst:], r)
+		nSrc += n
+	}
+	return nDst, nSrc, nil
+}

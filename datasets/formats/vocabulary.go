@@ -3,7 +3,9 @@ package formats
 import (
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
+	"golang.org/x/text/encoding/charmap"
 	"golang.org/x/text/unicode/norm"
 
 	"github.com/degas-dns/degas/datasets"
@@ -166,8 +168,14 @@ func numberMeaning(s string) (m meaning, ok bool) {
 	return good + meaning(s[0]-'0'), true
 }
 
-// foldWord is a word in lower case, without white space and quotes around it and without accents.
+// foldWord is a word in lower case, without white space and quotes around it and without accents. What is no UTF-8 is
+// read as Windows-1252, which Excel writes in much of Europe: its letters are those of Latin-1.
 func foldWord(s string) string {
+	if !utf8.ValidString(s) {
+		if text, err := charmap.Windows1252.NewDecoder().String(s); err == nil {
+			s = text
+		}
+	}
 	s = strings.ToLower(strings.Trim(s, " \t\"'"))
 	for i := range len(s) {
 		if s[i] >= 0x80 {

@@ -61,7 +61,8 @@ type cleaned struct {
 }
 
 func newPreparation(o Options, plan *Plan, temp string, in []*formats.Input, skipped []datasets.Skipped) *preparation {
-	p := &preparation{o: o, plan: plan, temp: temp, skipped: skipped, families: newInterner("families"), sources: newInterner("sources")}
+	p := &preparation{o: o, plan: plan, temp: temp, skipped: skipped, families: newInterner("families"),
+		sources: newInterner("sources")}
 	var bytes int64
 	p.rows = &readPass{families: p.families, sources: p.sources, plan: plan, maxBad: o.MaxBad, strict: o.Strict,
 		tempDir: temp}
