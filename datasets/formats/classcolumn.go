@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // tally counts what a column's values say.
@@ -15,6 +16,7 @@ type tally struct {
 	good, bad int // values that speak of a class: "benign"; "dga", or a known family
 	no, yes   int // numbers and answers
 	numbers   int // other numbers
+	foreign   int // no UTF-8
 	strange   map[string]int
 }
 
@@ -46,6 +48,9 @@ func (c *chooser) count(i int) tally {
 			continue
 		}
 		t.filled++
+		if !utf8.ValidString(v) {
+			t.foreign++
+		}
 		m, plain := meaningOf(v)
 		if plain {
 			if m == good {
@@ -196,6 +201,11 @@ func (c *chooser) ask() {
 // holdsClasses reports whether a column's values are classes, if its header asks as much as asking.
 func (c *chooser) holdsClasses(i, asking int) (bool, error) {
 	t := c.tally(i)
+	foreign := t.foreign > 0 && 2*t.foreign >= t.filled && t.spoken() == 0 && len(t.strange) <= mostCodes
+	if foreign && c.mayAskAbroad(i, asking) {
+		return false, unclearf("%s may have classes, but its text is in an encoding that degas does not read. "+
+			"Try: save the file as UTF-8, or {\"class\": …} in FILE%s for the whole file", c.called(i), SidecarSuffix)
+	}
 	switch asking {
 	case asks:
 		codes := t.plain() > 0 && t.plain()+t.numbers == t.filled && len(t.strange) <= mostCodes
@@ -219,6 +229,11 @@ func (c *chooser) holdsClasses(i, asking int) (bool, error) {
 		return t.good > 0 && t.bad > 0 && t.most(t.spoken()), nil
 	}
 	return false, nil
+}
+
+// mayAskAbroad reports whether a header may ask for a class, as one that is itself no UTF-8 may.
+func (c *chooser) mayAskAbroad(i, asking int) bool {
+	return asking >= mayAsk || c.headers == nil || !utf8.ValidString(c.headers[i])
 }
 
 // mostCodes bounds the numbers that may be codes of classes.

@@ -443,6 +443,10 @@ func TestLateEvidence(t *testing.T) {
 			"the opposite of it"},
 		"lists that say the opposite": {"x.csv", "domain,label,source\n" + early("river-orange.org,1,bambenek") +
 			early("river-orange.org,1,alexa"), `column source says the opposite of column label in 4000 rows, the same in 0`},
+		"classes in an unknown encoding": {"benign/x.csv", "domain,class\na.org,\xeb\xe5\xe3\nb.ru,\xe2\xf0\xe5\n",
+			"column class may have classes, but its text is in an encoding"},
+		"a header in an unknown encoding": {"benign/x.csv", "domain,\xec\xe5\xf2\na.org,\xeb\xe5\xe3\nb.ru,\xe2\xf0\xe5\n",
+			"Try: save the file as UTF-8"},
 		"a header that says what numbers mean": {"x.csv", "domain,label (1=benign)\na.org,1\nb.ru,0\n",
 			"may be classes or not"},
 	} {
