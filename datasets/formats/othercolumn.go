@@ -147,8 +147,9 @@ func (c *columns) check(line int64, fields [][]byte, l label) error {
 func (c *columns) checkLoose() error {
 	for _, w := range c.others {
 		if w.against > w.agreed {
-			return unclearf("%s says the opposite of %s in %d rows, the same in %d: %s. If you know what %s says, %s", w.called,
-				c.evidence.Class, w.against, w.agreed, w.example, c.evidence.Class, settlesColumn(c.evidence.Columns["class"]))
+			class := c.evidence.Class
+			return unclearf("%s says the opposite of %s in %d rows, the same in %d: %s. If you know what %s says, %s",
+				w.called, class, w.against, w.agreed, w.example, class, settlesColumn(c.evidence.Columns["class"]))
 		}
 	}
 	return nil
