@@ -10,6 +10,7 @@ import (
 	"github.com/degas-dns/degas/evaluate/metrics"
 	"github.com/degas-dns/degas/evaluate/rundir"
 	"github.com/degas-dns/degas/internal/atomicfile"
+	"github.com/degas-dns/degas/model"
 )
 
 // ChooseThreshold scores a split of a run, validation unless o says otherwise, and keeps the threshold for a
@@ -116,6 +117,10 @@ func loadForTuning(ctx context.Context, o RunOptions) (*tuning, error) {
 	if o.Split == "test" {
 		return nil, errors.New("the test split is for measuring: what is chosen on it would look better than it is." +
 			" Try: --split validation")
+	}
+	if o.RunDir == model.BuiltinName {
+		return nil, errors.New("the built-in model is part of the program and cannot be changed." +
+			" Try: degas train-model --from builtin --run mine, and then the same command on runs/mine")
 	}
 	if _, err := rundir.Open(o.RunDir); err != nil { // else the lock would make the directory
 		return nil, err

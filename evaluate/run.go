@@ -24,10 +24,10 @@ import (
 
 // RunOptions say what to measure and where the result goes.
 type RunOptions struct {
-	RunDir string // as train-model wrote it
+	RunDir string // as train-model wrote it, or model.BuiltinName
 	Data   string // process-data's output; "" is the run's own
 	Split  string // "" is test, or validation to tune a model on
-	Out    string // directory, "" is RunDir/evaluation
+	Out    string // directory, "" is OutputDir(RunDir)
 	// Baselines also trains plain classifiers on the training names and measures them beside the model.
 	Baselines bool
 	// Progress, if not nil, is told names done of total.
@@ -41,8 +41,14 @@ func (o RunOptions) complete(run *rundir.Run, split string) RunOptions {
 	return o
 }
 
-// OutputDir is where Run puts the evaluation of the run in dir, unless its options say otherwise.
-func OutputDir(run string) string { return filepath.Join(run, "evaluation") }
+// OutputDir is where Run puts the evaluation of the run in dir, unless its options say otherwise. The built-in model
+// has no directory: its evaluation goes beside those of runs.
+func OutputDir(run string) string {
+	if run == model.BuiltinName {
+		run = filepath.Join("runs", model.BuiltinName)
+	}
+	return filepath.Join(run, "evaluation")
+}
 
 // evaluation is a report under way. Each step returns it with what the step adds.
 type evaluation struct {

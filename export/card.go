@@ -37,6 +37,17 @@ type Manifest struct {
 	// Metrics are the run's evaluation, if there was one.
 	Metrics map[string]float64 `json:"metrics,omitempty"`
 	Files   []File             `json:"files"` // without this one, the model card and SHA256SUMS
+	// released is the built-in model's card, "" for any other model.
+	released string
+}
+
+// Released is the built-in model's card as a chapter of the page, "" for any other model.
+func (m Manifest) Released() printable.Raw {
+	text := strings.TrimSpace(m.released)
+	if title, ok := strings.CutPrefix(text, "# "); ok {
+		text = "## " + title
+	}
+	return printable.Raw(text)
 }
 
 // describe writes the manifest and the model card of the files in dir.
@@ -61,6 +72,11 @@ func describe(dir string, m *model.Model, metrics map[string]float64) error {
 	}
 	if err := atomicfile.WriteJSON(filepath.Join(dir, ManifestFile), c); err != nil {
 		return err
+	}
+	if is, err := model.IsBuiltin(m); err != nil {
+		return err
+	} else if is {
+		c.released = model.BuiltinCard()
 	}
 	var card bytes.Buffer
 	if err := cardPage.Execute(&card, c); err != nil {
@@ -102,13 +118,15 @@ A classifier for DNS names, made by {{or .Producer "degas"}}. It tells apart: {{
 | measured on its test split | |
 |---|---|
 {{range $k := keys .Metrics}}| {{raw $k}} | {{printf "%.6g" (index $.Metrics $k)}} |
-{{end}}{{else}}
+{{end}}{{else if not .Released}}
 It was not measured before it was exported.
 {{end}}
 Families that it was not trained on are found far less often than these; the mix of names on a network is another one`+
 	` than in a data set. Count
 false alarms on your own benign traffic before acting on a score.
-
+{{with .Released}}
+{{.}}
+{{end}}
 | file | bytes | SHA-256 |
 |---|---|---|
 {{range .Files}}| {{.Path}} | {{.Bytes}} | {{.SHA256}} |

@@ -51,3 +51,29 @@ func TestManifestAndCard(t *testing.T) {
 		}
 	}
 }
+
+// The built-in model's own card goes with it, as a chapter, and not with a model that was made of it.
+func TestCardOfBuiltin(t *testing.T) {
+	m, err := model.Builtin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	title, text, _ := strings.Cut(model.BuiltinCard(), "\n")
+	for _, threshold := range []float64{m.Threshold, 0.123} {
+		dir := t.TempDir()
+		is := threshold == m.Threshold
+		m.Threshold = threshold
+		if err := describe(dir, m, nil); err != nil {
+			t.Fatal(err)
+		}
+		card, err := os.ReadFile(filepath.Join(dir, CardFile))
+		if err != nil {
+			t.Fatal(err)
+		}
+		page := string(card)
+		chapter := "\n#" + title + "\n" + strings.TrimRight(text, "\n") + "\n"
+		if strings.Contains(page, chapter) != is || strings.Contains(page, "It was not measured") == is {
+			t.Errorf("the card of the built-in model: %v; page:\n%s", is, page)
+		}
+	}
+}

@@ -82,3 +82,16 @@ func BenchmarkScore(b *testing.B) {
 		})
 	}
 }
+
+// What a command takes before it scores its first name with the built-in model. The files are parsed once a process.
+func BenchmarkBuiltin(b *testing.B) {
+	for b.Loop() {
+		m, err := model.Builtin()
+		if err == nil {
+			_, err = model.NewClassifier(m)
+		}
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -95,17 +95,22 @@ func (m *modelJSON) loadWeights(path string) error {
 	if err != nil {
 		return err
 	}
+	if err := m.setWeights(data); err != nil {
+		return fmt.Errorf("read %s: %w", path, err)
+	}
+	return nil
+}
+
+// setWeights parses the contents of WeightsFile and checks them against the description.
+func (m *modelJSON) setWeights(data []byte) (err error) {
 	if sum := hexSum(data); m.WeightsSHA256 != "" && sum != m.WeightsSHA256 {
-		return fmt.Errorf("read %s: its SHA-256 is %.12s…, %s says %.12s…: it is damaged, or of another model", path,
+		return fmt.Errorf("its SHA-256 is %.12s…, %s says %.12s…: it is damaged, or of another model",
 			sum, SpecFile, m.WeightsSHA256)
 	}
 	if m.Weights, err = ReadWeights(data); err == nil {
 		err = m.Weights.Check(&m.Spec)
 	}
-	if err != nil {
-		return fmt.Errorf("read %s: %w", path, err)
-	}
-	return nil
+	return err
 }
 
 func hexSum(data []byte) string {
@@ -142,19 +147,24 @@ func parse(data []byte) (*modelJSON, error) {
 }
 
 // Files returns the contents of SpecFile and WeightsFile. Equal models give equal bytes.
-func (m *Model) Files() (spec, weights []byte, err error) {
+func (m *Model) Files() (spec, weights []byte, err error) { return m.files("F32") }
+
+// HalfFiles is Files with every weight rounded to a float16, which halves WeightsFile. A weight beyond ±65504 is an
+// error. A model that is read from the files has the rounded weights, and Files and Digest are of those.
+func (m *Model) HalfFiles() (spec, weights []byte, err error) { return m.files("F16") }
+
+func (m *Model) files(dtype string) (spec, weights []byte, err error) {
 	if err := m.Weights.Check(&m.Spec); err != nil {
 		return nil, nil, err
 	}
-	var buf bytes.Buffer
-	if _, err := m.Weights.WriteTo(&buf); err != nil {
+	if weights, err = m.Weights.encode(dtype); err != nil {
 		return nil, nil, err
 	}
-	file := modelJSON{SpecVersion, m.Weights.Size(), hexSum(buf.Bytes()), m}
+	file := modelJSON{SpecVersion, m.Weights.Size(), hexSum(weights), m}
 	if spec, err = json.MarshalIndent(file, "", "  "); err != nil {
 		return nil, nil, err
 	}
-	return append(spec, '\n'), buf.Bytes(), nil
+	return append(spec, '\n'), weights, nil
 }
 
 // Digest identifies the model: the SHA-256 of its two files' bytes, one after the other.

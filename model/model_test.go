@@ -262,6 +262,9 @@ func FuzzReadWeights(f *testing.F) {
 	}
 	f.Add(buf.Bytes())
 	f.Add([]byte("\x02\x00\x00\x00\x00\x00\x00\x00{}"))
+	// Of float16, two steps of the smallest size, an infinity and the largest number.
+	f.Add([]byte("\x38\x00\x00\x00\x00\x00\x00\x00" + `{"a":{"dtype":"F16","shape":[3],"data_offsets":[0,6]}}  ` +
+		"\x02\x00\x00\x7c\xff\x7b"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		w, err := model.ReadWeights(data)
 		if err != nil {

@@ -37,7 +37,7 @@ const (
 type Config struct {
 	Version int    `yaml:"version"`
 	Arch    string `yaml:"arch"` // a preset of package model, or what an imported model is called
-	// From is where the first weights came from: a run or a model's directory, or an imported file.
+	// From is where the first weights came from: a run or a model's directory, model.BuiltinName, or an imported file.
 	From string `yaml:"from,omitempty"`
 	// FromDataset is the fingerprint of the data set that those weights had learned from, empty when unknown.
 	FromDataset string `yaml:"from_dataset,omitempty"`
@@ -310,7 +310,7 @@ func (c *Config) begin() (*model.Model, error) {
 		spec, err := model.Preset(c.Arch)
 		return &model.Model{Spec: spec}, err
 	}
-	m, err := model.LoadAny(c.From)
+	m, err := model.LoadNamed(c.From)
 	if err != nil {
 		return nil, fmt.Errorf("start from %s: %w", c.From, err)
 	}
@@ -380,9 +380,11 @@ func (c *Config) task(ctx context.Context, data *datasets.Manifest) (*Task, erro
 	spec := begin.Spec
 	if begin.Weights == nil {
 		spec = spec.WithLabels(labels)
-	} else if !slices.Equal(spec.Labels, labels) {
+	} else if slices.ContainsFunc(labels, func(l string) bool { return !slices.Contains(spec.Labels, l) }) {
 		return nil, fmt.Errorf("the model of %s tells apart %s, the data %s",
 			c.From, strings.Join(spec.Labels, ", "), strings.Join(labels, ", "))
+	} else {
+		labels = spec.Labels // the data may lack one: a person's own names hold no tunnel
 	}
 	t := &Task{Spec: &spec, Engine: engine, Initial: begin.Weights}
 	if t.Train, err = ReadSet(ctx, train, c.Target, labels, c.Options.Names, c.Options.Seed); err != nil {

@@ -171,7 +171,7 @@ func (c *command) commands() []*cli.Command {
 	return []*cli.Command{
 		c.download(), c.process(), c.describe(), c.inspect(), c.convert(), c.devices(),
 		c.train(), c.threshold(), c.calibrate(), c.evaluate(), c.compare(), c.tune(),
-		c.export(), c.publish(), c.importModel(), c.predict(), c.serve(),
+		c.export(), c.publish(), c.importModel(), c.predict(), c.serve(), c.model(),
 		c.generate(), c.run(), c.version(),
 	}
 }

@@ -14,21 +14,23 @@ import (
 	"github.com/degas-dns/degas/evaluate/report"
 	"github.com/degas-dns/degas/internal/printable"
 	"github.com/degas-dns/degas/internal/userfile"
+	"github.com/degas-dns/degas/model"
 )
 
 func (c *command) evaluate() *cli.Command {
 	return &cli.Command{
 		Name:      "evaluate-model",
 		Usage:     "measure a run on the test split: metrics, plots, report",
-		ArgsUsage: "RUN",
+		ArgsUsage: "[RUN]",
 		Description: `Writes RUN/evaluation: metrics.json, plots/*.png, report.md, and report.html, one file that needs
-nothing else.
+nothing else. Without RUN it measures the built-in model on data/processed, and writes runs/builtin/evaluation.
 
 With --protocol the run's recipe is trained again, each time without some families, sources or domains, and measured on
 those; the table also goes to RUN/protocols and from there into the next report. Stopped, it goes on with the next
 training.
 
 Example: degas evaluate-model runs/first
+Example: degas evaluate-model builtin --data data/processed
 Example: degas evaluate-model runs/first --protocol leave-family-out --folds 8 --epochs 2`,
 		Flags: append([]cli.Flag{
 			&cli.StringFlag{Name: "data", Usage: "`DIR` of process-data's output (the run's own)"},
@@ -41,7 +43,7 @@ Example: degas evaluate-model runs/first --protocol leave-family-out --folds 8 -
 			&cli.StringFlag{Name: "out", Usage: "`DIR` to write to (RUN/evaluation)"},
 			jsonFlag,
 		}, protocolFlags...),
-		Action: action(1, 1, c.evaluateAction),
+		Action: action(0, 1, c.evaluateAction),
 	}
 }
 
@@ -66,7 +68,7 @@ func (c *command) evaluateAction(ctx *cli.Context) error {
 	bar := c.progress()
 	o := runOptions(ctx)
 	o.Baselines, o.Progress = !ctx.Bool("no-baselines"), bar.counting("score", "names")
-	o.Out = cmp.Or(o.Out, filepath.Join(o.RunDir, "evaluation"))
+	o.Out = cmp.Or(o.Out, evaluate.OutputDir(o.RunDir))
 	m, err := evaluate.Run(ctx.Context, o)
 	bar.close()
 	if err != nil {
@@ -93,7 +95,7 @@ var splitFlag = &cli.StringFlag{Name: "split", Value: "test", Usage: "train, val
 // runOptions are what the flags of a command that measures a run say.
 func runOptions(ctx *cli.Context) evaluate.RunOptions {
 	return evaluate.RunOptions{
-		RunDir: ctx.Args().First(), Data: ctx.String("data"), Split: ctx.String("split"), Out: ctx.String("out"),
+		RunDir: modelArgument(ctx), Data: ctx.String("data"), Split: ctx.String("split"), Out: ctx.String("out"),
 	}
 }
 
@@ -141,7 +143,7 @@ func checkProtocol(ctx *cli.Context) error {
 func (c *command) runProtocol(ctx *cli.Context) error {
 	bar := c.progress()
 	g, err := protocol.Run(ctx.Context, protocol.Options{
-		RunDir: ctx.Args().First(), Data: ctx.String("data"), Protocol: ctx.String("protocol"),
+		RunDir: modelArgument(ctx), Data: ctx.String("data"), Protocol: ctx.String("protocol"),
 		Folds: ctx.Int("folds"), Epochs: ctx.Int("epochs"), Names: ctx.Int("names"), Observer: bar.training(),
 		Fold: func(i, of int, what string) { bar.line("training %d of %d: without %s", i, of, what) },
 	})
@@ -159,9 +161,9 @@ func (c *command) compare() *cli.Command {
 	return &cli.Command{
 		Name:      "compare",
 		Usage:     "measure runs on the same names and say which differences are more than chance",
-		ArgsUsage: "RUN RUN…",
+		ArgsUsage: "RUN [RUN…]",
 		Description: `Every run is compared with the first: areas and rates with 95 % intervals of a paired bootstrap, and
-McNemar's test of the verdicts at each one's threshold.
+McNemar's test of the verdicts at each one's threshold. A single run is compared with the built-in model.
 
 Example: degas compare runs/cnn-1 runs/lstm-1 --out comparison`,
 		Flags: []cli.Flag{
@@ -170,7 +172,7 @@ Example: degas compare runs/cnn-1 runs/lstm-1 --out comparison`,
 			&cli.StringFlag{Name: "out", Usage: "write compare.json and roc.png to `DIR`"},
 			jsonFlag,
 		},
-		Action: action(2, -1, c.compareAction),
+		Action: action(1, -1, c.compareAction),
 	}
 }
 
@@ -179,7 +181,11 @@ func (c *command) compareAction(ctx *cli.Context) error {
 		return err
 	}
 	o := runOptions(ctx)
-	r, err := evaluate.Compare(ctx.Context, ctx.Args().Slice(), o)
+	runs := ctx.Args().Slice()
+	if len(runs) == 1 && runs[0] != model.BuiltinName {
+		runs = append(runs, model.BuiltinName)
+	}
+	r, err := evaluate.Compare(ctx.Context, runs, o)
 	if err != nil {
 		return err
 	}

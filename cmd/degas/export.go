@@ -21,9 +21,11 @@ func (c *command) export() *cli.Command {
 	return &cli.Command{
 		Name:      "export-model",
 		Usage:     "write a run's model as a version directory that Keras, TensorFlow Serving and ONNX Runtime load",
-		ArgsUsage: "RUN",
-		Description: "The directory appears whole or not at all. It also holds degas' own model.json and SHA256SUMS.\n\n" +
-			"Example: degas export-model runs/first --to models/degas/1",
+		ArgsUsage: "[RUN]",
+		Description: "The directory appears whole or not at all. It also holds degas' own model.json and SHA256SUMS.\n" +
+			"Without RUN, it is the built-in model's.\n\n" +
+			"Example: degas export-model runs/first --to models/degas/1\n" +
+			"Example: degas export-model --to models/degas/1",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "to", Usage: "version `DIR`, such as models/degas/1"},
 			&cli.StringFlag{Name: "format", Value: strings.Join(export.DefaultFormats, ","),
@@ -41,10 +43,10 @@ func (c *command) exportAction(ctx *cli.Context) error {
 	if ctx.String("format") == "list" {
 		return c.listFormats(ctx)
 	}
-	if err := arguments(ctx, 1, 1); err != nil {
+	if err := arguments(ctx, 0, 1); err != nil {
 		return err
 	}
-	run, to := ctx.Args().First(), ctx.String("to")
+	run, to := modelArgument(ctx), ctx.String("to")
 	if to == "" {
 		return usagef("export-model: --to DIR is missing. Try: --to models/degas/1")
 	}
@@ -60,7 +62,7 @@ func (c *command) exportAction(ctx *cli.Context) error {
 			return usageError{err}
 		}
 	}
-	m, err := model.LoadAny(run)
+	m, err := model.LoadNamed(run)
 	if err != nil {
 		return err
 	}

@@ -244,6 +244,10 @@ func (s *session) model() {
 	s.ok("import-model", h5, "--labels", "benign,"+strings.ReplaceAll(hostile, ",", "")+",plain")
 	s.ok("predict", run, hostile, "a.example")
 	s.ok("predict", run, hostile, "--json")
+	s.ok("predict", "--model", "builtin", hostile)
+	s.do("", "predict", hostile) // a data set's directory
+	s.do("", "predict", hostile+"/typo")
+	s.ok("model")
 	if code, _ := s.do(strings.ReplaceAll(hostile, "\n", ""), "predict", run); code != 0 {
 		s.Errorf("predict: %d", code)
 	}

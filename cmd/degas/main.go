@@ -49,8 +49,15 @@ func version() string {
 }
 
 func (c *command) version() *cli.Command {
-	return &cli.Command{Name: "version", Usage: "print the version", Action: func(*cli.Context) error {
-		_, err := printable.Fprintf(c.out, "degas %s %s %s/%s\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return &cli.Command{Name: "version", Usage: "print the version and the built-in model's hash", Action: c.versionAction}
+}
+
+func (c *command) versionAction(*cli.Context) error {
+	b, err := describeBuiltin()
+	if err != nil {
 		return err
-	}}
+	}
+	_, err = printable.Fprintf(c.out, "degas %s %s %s/%s\nbuilt-in model %s %.12s\n",
+		version(), runtime.Version(), runtime.GOOS, runtime.GOARCH, b.Name, b.Hash)
+	return err
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 
@@ -22,21 +23,24 @@ func (c *command) predict() *cli.Command {
 	return &cli.Command{
 		Name:      "predict",
 		Usage:     "score names from arguments or standard input",
-		ArgsUsage: "MODEL [NAME…]",
-		Description: "MODEL is a run's directory, its model/, or an exported version directory. Names come from the\n" +
-			"arguments or, one per line, from standard input. Each line of output holds a name, its score and its label,\n" +
-			"separated by tabs, in the order of the input. The score is the probability that the name is not benign.\n" +
-			"Control characters in a name are shown as escapes such as \\t.\n\n" +
+		ArgsUsage: "[MODEL] [NAME…]",
+		Description: "MODEL is a run's directory, its model/, or an exported version directory. If the first argument is\n" +
+			"no such directory, it is a name, and the built-in model scores it. Names come from the arguments or, one\n" +
+			"per line, from standard input. Each line of output holds a name, its score and its label, separated by\n" +
+			"tabs, in the order of the input. The score is the probability that the name is not benign. Control\n" +
+			"characters in a name are shown as escapes such as \\t.\n\n" +
+			"Example: degas predict google.com xjpakmdcfuqe.biz\n" +
 			"Example: degas predict runs/first/model google.com xjpakmdcfuqe.biz",
 		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "model", Usage: "`MODEL` or builtin; then every argument is a name"},
 			&cli.BoolFlag{Name: "json", Usage: "print one JSON object per line, with the probabilities of all labels"},
 		},
-		Action: action(1, -1, c.predictAction),
+		Action: c.predictAction,
 	}
 }
 
 func (c *command) predictAction(ctx *cli.Context) error {
-	m, err := model.LoadAny(ctx.Args().First())
+	m, names, err := modelAndNames(ctx)
 	if err != nil {
 		return err
 	}
@@ -45,12 +49,40 @@ func (c *command) predictAction(ctx *cli.Context) error {
 		return err
 	}
 	p := predictor{classifier: cl, out: bufio.NewWriterSize(c.out, 1<<16), json: ctx.Bool("json")}
-	if names := ctx.Args().Slice()[1:]; len(names) > 0 {
+	if len(names) > 0 {
 		err = p.score(ctx.Context, names)
 	} else {
 		err = p.stream(ctx.Context, c.in)
 	}
 	return errors.Join(err, p.out.Flush())
+}
+
+// modelAndNames reads the model that the command line asks for, and returns the names on it. A first argument that
+// looks like a model, and is none, is an error: scored as a name, a mistyped directory would go unnoticed.
+func modelAndNames(ctx *cli.Context) (*model.Model, []string, error) {
+	names := ctx.Args().Slice()
+	if ctx.IsSet("model") {
+		m, err := model.LoadNamed(ctx.String("model"))
+		return m, names, err
+	}
+	if len(names) == 0 {
+		m, err := model.Builtin()
+		return m, nil, err
+	}
+	first := names[0]
+	info, err := os.Stat(first)
+	exists := err == nil
+	if first == model.BuiltinName || exists && info.IsDir() {
+		if m, err := model.LoadNamed(first); !errors.Is(err, model.ErrNoModel) {
+			return m, names[1:], err
+		}
+	}
+	if exists || strings.ContainsAny(first, "/"+string(os.PathSeparator)) {
+		return nil, nil, fmt.Errorf("%s is not a model's directory: there is no %s in it. To score it as a name, "+
+			"try: degas predict --model %s %s", first, model.SpecFile, model.BuiltinName, first)
+	}
+	m, err := model.Builtin()
+	return m, names, err
 }
 
 // predictor scores names and writes verdicts. One goroutine uses it.

@@ -1,6 +1,10 @@
 package main
 
 import (
+	"bytes"
+	"fmt"
+	"math"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -21,6 +25,34 @@ func TestReadLines(t *testing.T) {
 		}
 		if err := <-failed; err != nil || !slices.Equal(got, want) {
 			t.Errorf("%s: %q, %v", encoding, got, err)
+		}
+	}
+}
+
+// The README's first example shows what the built-in model answers: a new model needs a new example.
+func TestExampleOfReadme(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, shown, _ := strings.Cut(string(readme), "degas predict google.com xjpakmdcfuqe.biz\n```\n\n```\n")
+	var out bytes.Buffer
+	args := []string{"degas", "predict", "google.com", "xjpakmdcfuqe.biz"}
+	if code := run(t.Context(), args, nil, &out, &out); code != 0 {
+		t.Fatal(out.String())
+	}
+	for line := range strings.Lines(out.String()) {
+		shownLine, rest, _ := strings.Cut(shown, "\n")
+		shown = rest
+		var names, labels [2]string
+		var scores [2]float64
+		for i, l := range []string{line, shownLine} {
+			if _, err := fmt.Sscan(l, &names[i], &scores[i], &labels[i]); err != nil {
+				t.Fatalf("%q: %v", l, err)
+			}
+		}
+		if names[0] != names[1] || labels[0] != labels[1] || math.Abs(scores[0]-scores[1]) > 2e-6 { // kernels differ
+			t.Errorf("README.md says %q, degas %q", shownLine, line)
 		}
 	}
 }

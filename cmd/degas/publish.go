@@ -5,6 +5,7 @@ import (
 
 	"github.com/degas-dns/degas/export/publish"
 	"github.com/degas-dns/degas/internal/printable"
+	"github.com/degas-dns/degas/model"
 )
 
 func (c *command) publish() *cli.Command {
@@ -38,6 +39,10 @@ func (c *command) publish() *cli.Command {
 func (c *command) publishAction(ctx *cli.Context) error {
 	if ctx.String("to") == "" {
 		return usagef("publish-model: --to TARGET is missing. Try: --to /srv/models")
+	}
+	if ctx.Args().First() == model.BuiltinName {
+		return usagef("publish-model: the built-in model has no directory yet. " +
+			"Try: degas export-model --to models/degas/1, and then degas publish-model models/degas/1")
 	}
 	if ctx.Int("version") < 0 || ctx.Int("keep") < 0 {
 		return usagef("publish-model: --version and --keep are numbers from 1 on")

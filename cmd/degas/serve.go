@@ -20,17 +20,18 @@ func (c *command) serve() *cli.Command {
 	return &cli.Command{
 		Name:      "serve",
 		Usage:     "answer TensorFlow Serving's REST API with a model",
-		ArgsUsage: "MODEL",
-		Description: "MODEL is a version directory, a run, or a directory of numbered versions. The command prints the\n" +
-			"model's URL when it is ready. On Ctrl-C it finishes the requests in work and stops. Anyone who reaches the\n" +
-			"address can use the model, so choose an address that only your clients reach.\n\n" +
+		ArgsUsage: "[MODEL]",
+		Description: "MODEL is a version directory, a run, or a directory of numbered versions. Without it, the built-in\n" +
+			"model answers, whose name is degas. The command prints the model's URL when it is ready. On Ctrl-C it\n" +
+			"finishes the requests in work and stops. Anyone who reaches the address can use the model, so choose an\n" +
+			"address that only your clients reach.\n\n" +
 			"Example: degas serve models/degas\n" +
 			"         curl -d '{\"instances\": [\"google.com\"]}' http://127.0.0.1:8501/v1/models/degas:predict",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "addr", Value: "127.0.0.1:8501", Usage: "`ADDRESS` to listen on; port 0 takes a free one"},
 			&cli.StringFlag{Name: "name", Usage: "the model's `NAME` (default: the directory above the numbers)"},
 		},
-		Action: action(1, 1, c.serveAction),
+		Action: action(0, 1, c.serveAction),
 	}
 }
 
@@ -42,7 +43,7 @@ var shutdownTime, readTime = 10 * time.Second, time.Minute
 const maxConnections, maxHeader = 4096, 16 << 10
 
 func (c *command) serveAction(ctx *cli.Context) error {
-	name, versions, err := serving.Load(ctx.Args().First())
+	name, versions, err := serving.Load(modelArgument(ctx))
 	if err != nil {
 		return err
 	}
@@ -51,7 +52,7 @@ func (c *command) serveAction(ctx *cli.Context) error {
 	}
 	handler, err := serving.New(name, versions, slog.Default())
 	if err != nil {
-		return fmt.Errorf("serve %s: %w", ctx.Args().First(), err)
+		return fmt.Errorf("serve %s: %w", modelArgument(ctx), err)
 	}
 	l, err := net.Listen("tcp", ctx.String("addr"))
 	if err != nil {

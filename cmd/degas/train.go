@@ -34,7 +34,7 @@ func (c *command) train() *cli.Command {
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "arch", Value: trainer.Auto, Usage: "auto, the best known, with a recipe of its own; " +
 				strings.Join(model.Presets(), ", ") + ", or a `SPEC` file (.json, as the spec in a model.json)"},
-			&cli.StringFlag{Name: "from", Usage: "start from the model of a run or a version `DIR`, " +
+			&cli.StringFlag{Name: "from", Usage: "start from the model of a run or a version `DIR`, or builtin, " +
 				"whose architecture and labels stay, and with them the target"},
 			&cli.IntFlag{Name: "epochs", Value: d.Epochs, Usage: "at most `N` passes over the training names"},
 			&cli.IntFlag{Name: "batch-size", Value: d.BatchSize, Usage: "names a step"},
@@ -151,7 +151,7 @@ func (c *command) newRun(ctx *cli.Context) (trainer.Request, error) {
 		if ctx.IsSet("arch") {
 			return none, usagef("--from has its own architecture: leave --arch out")
 		}
-		m, err := model.LoadAny(from)
+		m, err := model.LoadNamed(from)
 		if err != nil {
 			return none, err
 		}

@@ -5,6 +5,7 @@ package protocol
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -131,6 +132,10 @@ func (r *runner) run(ctx context.Context) error {
 }
 
 func prepare(ctx context.Context, o Options) (*runner, error) {
+	if o.RunDir == model.BuiltinName {
+		return nil, errors.New("a protocol trains a run's recipe again, and the built-in model is no run." +
+			" Try: degas train-model --run mine, and then the same command on runs/mine")
+	}
 	c, err := trainer.ReadConfig(o.RunDir)
 	if err != nil {
 		return nil, err

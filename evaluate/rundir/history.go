@@ -25,11 +25,14 @@ type Epoch struct {
 	Blend float64 `json:"blend"`
 }
 
-// History is a run's epochs in their order; none for an imported model.
+// History is a run's epochs in their order; none for an imported or the built-in model.
 type History []Epoch
 
 // History reads the run's epochs.
 func (r *Run) History() (History, error) {
+	if r.builtin() {
+		return nil, nil
+	}
 	path := filepath.Join(r.Dir, "history.jsonl")
 	h, err := jsonl.Read[Epoch](path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -91,6 +94,9 @@ func (r *Run) AddTuning(t Tuning) error {
 // Tunings reads what led to the threshold of r.Model. It returns nothing if the threshold has changed since, for
 // example after more training.
 func (r *Run) Tunings() ([]Tuning, error) {
+	if r.builtin() {
+		return nil, nil
+	}
 	out, err := jsonl.Read[Tuning](r.tuningFile())
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil

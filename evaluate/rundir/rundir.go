@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/goccy/go-yaml"
 
@@ -44,9 +46,16 @@ type Config struct {
 	Options     yaml.MapSlice `yaml:"options"` // in the order of the file, which is train-model's
 }
 
-// Open reads the configuration and the model of the run in dir.
+// Open reads the configuration and the model of the run in dir. For model.BuiltinName it returns the built-in model as
+// a run of which nothing else is known.
 func Open(dir string) (*Run, error) {
+	if dir == model.BuiltinName {
+		return openBuiltin()
+	}
 	r := &Run{Dir: filepath.Clean(dir)}
+	if r.Dir == model.BuiltinName {
+		r.Dir = "." + string(filepath.Separator) + r.Dir
+	}
 	path := filepath.Join(dir, "config.yaml")
 	data, err := userfile.Read(path, userfile.Text)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -62,6 +71,22 @@ func Open(dir string) (*Run, error) {
 	r.Model, err = model.Load(r.modelDir())
 	return r, err
 }
+
+// openBuiltin is the built-in model as a run that is measured where train-model finds its data.
+func openBuiltin() (*Run, error) {
+	m, err := model.Builtin()
+	if err != nil {
+		return nil, err
+	}
+	c := Config{Arch: m.Spec.Name, Target: "class", Data: "data/processed",
+		Degas: strings.TrimPrefix(m.Producer, "degas ")}
+	if slices.Equal(m.Spec.Labels, model.BinaryLabels) {
+		c.Target = "binary"
+	}
+	return &Run{Dir: model.BuiltinName, Config: c, Model: m}, nil
+}
+
+func (r *Run) builtin() bool { return r.Dir == model.BuiltinName }
 
 // Name is what the run is called.
 func (r *Run) Name() string { return filepath.Base(r.Dir) }
@@ -106,6 +131,9 @@ func (r *Run) BeganElsewhere(fingerprint string) bool {
 
 // Generalisations reads what protocols found for the run on the data set with a fingerprint.
 func (r *Run) Generalisations(fingerprint string) ([]metrics.Generalisation, error) {
+	if r.builtin() {
+		return nil, nil
+	}
 	dir := filepath.Join(r.Dir, ProtocolDir)
 	entries, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -11,8 +11,13 @@ import (
 )
 
 // Load reads the versions to serve. dir is a directory of numbered versions, a version directory, or a run, which
-// becomes version 1. The name is that of the directory above the numbers.
+// becomes version 1. The name is that of the directory above the numbers. model.BuiltinName stands for the built-in
+// model, which is version 1 of "degas".
 func Load(dir string) (name string, versions []Version, err error) {
+	if dir == model.BuiltinName {
+		v, err := load(dir, 1)
+		return "degas", []Version{v}, err
+	}
 	dir, err = filepath.Abs(dir)
 	if err != nil {
 		return "", nil, err
@@ -56,7 +61,7 @@ func Load(dir string) (name string, versions []Version, err error) {
 }
 
 func load(dir string, number int) (Version, error) {
-	m, err := model.LoadAny(dir)
+	m, err := model.LoadNamed(dir)
 	if err != nil {
 		return Version{}, err
 	}

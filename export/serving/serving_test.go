@@ -313,18 +313,19 @@ func TestLoad(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, tc := range []struct {
-		dir      string
-		versions int
-		want     string
-	}{{dir, 3, ""}, {filepath.Join(dir, "2"), 1, ""}, {t.TempDir(), 0, "neither a model nor numbered versions"},
-		{filepath.Dir(damaged), 0, "read " + filepath.Join(damaged, model.WeightsFile)}} {
+		dir, name string
+		versions  int
+		want      string
+	}{{dir, "shop", 3, ""}, {filepath.Join(dir, "2"), "shop", 1, ""}, {model.BuiltinName, "degas", 1, ""},
+		{t.TempDir(), "", 0, "neither a model nor numbered versions"},
+		{filepath.Dir(damaged), "", 0, "read " + filepath.Join(damaged, model.WeightsFile)}} {
 		name, versions, err := serving.Load(tc.dir)
 		switch {
 		case tc.want != "":
 			if err == nil || !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("%s: %v", tc.dir, err)
 			}
-		case err != nil || name != "shop" || len(versions) != tc.versions:
+		case err != nil || name != tc.name || len(versions) != tc.versions:
 			t.Errorf("%s: %q, %d versions, %v", tc.dir, name, len(versions), err)
 		}
 	}

@@ -1,0 +1,166 @@
+package model_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/degas-dns/degas/model"
+	"github.com/degas-dns/degas/model/builtin"
+	"github.com/degas-dns/degas/model/dnsname"
+)
+
+// No change of kernels, encoder or normalisation moves the released model unseen. After a new release of the model,
+// model/builtin/gen writes the scores anew.
+func TestBuiltinScores(t *testing.T) {
+	text, err := os.ReadFile("builtin/testdata/scores.tsv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	var want []float64
+	for line := range strings.Lines(string(text)) {
+		name, score, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
+		s, err := strconv.ParseFloat(score, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		names, want = append(names, dnsname.Fold(name)), append(want, s)
+	}
+	if len(names) != 200 {
+		t.Fatalf("%d names, want 200", len(names))
+	}
+	m, err := model.Builtin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := model.NewClassifier(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := make([]float32, len(names)*c.Width())
+	if err := c.Probabilities(context.Background(), names, p); err != nil {
+		t.Fatal(err)
+	}
+	for i, name := range names {
+		together := model.ScoreOf(p[i*c.Width() : (i+1)*c.Width()])
+		if alone := c.Score(name); math.Abs(alone-want[i]) > 1e-6 || math.Abs(together-want[i]) > 1e-6 {
+			t.Errorf("%s: %.9f alone, %.9f among others, want %.9f", name, alone, together, want[i])
+		}
+	}
+}
+
+// The scores are the same with narrower instructions and without any, which a process chooses when it starts.
+func TestBuiltinScoresOfOtherKernels(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, kernels := range []string{"portable", "avx2"} {
+		cmd := exec.Command(self, "-test.run=^TestBuiltinScores$")
+		cmd.Env = append(os.Environ(), "DEGAS_KERNELS="+kernels)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%s: %v\n%s", kernels, err, out)
+		}
+	}
+}
+
+// A caller may change what it got. Files of an exported copy are float32 and whole, and still the built-in model's.
+func TestBuiltinIsTheCallers(t *testing.T) {
+	m, err := model.Builtin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	digest, err := m.Digest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(t.TempDir(), "copy")
+	if err := m.Save(dir); err != nil {
+		t.Fatal(err)
+	}
+	var copied *model.Model
+	for _, path := range []string{"./builtin", dir} { // float16, as it is embedded, and float32
+		if copied, err = model.LoadNamed(path); err != nil {
+			t.Fatal(err)
+		}
+		if is, err := model.IsBuiltin(copied); !is || err != nil {
+			t.Errorf("%s is not the built-in model: %v", path, err)
+		}
+	}
+	m.Spec.Labels[0], m.Spec.Layers[0].Dim, m.Threshold = "changed", 1, 0.9
+	for _, tensor := range m.Weights {
+		clear(tensor.Data)
+	}
+	again, err := model.LoadNamed(model.BuiltinName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if now, err := again.Digest(); now != digest || err != nil {
+		t.Errorf("a caller changed the built-in model of all others: %v", err)
+	}
+	copied.Threshold = 0.9
+	if is, err := model.IsBuiltin(copied); is || err != nil {
+		t.Errorf("a changed copy is the built-in model: %v", err)
+	}
+}
+
+// A program carries the built-in model only if it can reach it.
+func TestBuiltinIsLeftOut(t *testing.T) {
+	if testing.Short() {
+		t.Skip("links two programs")
+	}
+	weights := []byte(builtin.Weights[len(builtin.Weights)-64:])
+	for _, tc := range []struct {
+		load    string
+		carries bool
+	}{
+		{`model.LoadAny(os.Args[1])`, false},
+		{`model.LoadNamed(os.Args[1])`, true},
+	} {
+		dir := t.TempDir()
+		source := filepath.Join(dir, "main.go")
+		program := fmt.Sprintf(`package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/degas-dns/degas/model"
+)
+
+func main() {
+	m, err := %s
+	if err == nil {
+		var c *model.Classifier
+		if c, err = model.NewClassifier(m); err == nil {
+			fmt.Println(c.Score(os.Args[2]))
+		}
+	}
+	fmt.Println(err)
+}
+`, tc.load)
+		if err := os.WriteFile(source, []byte(program), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		binary := filepath.Join(dir, "program")
+		if out, err := exec.Command("go", "build", "-o", binary, source).CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		data, err := os.ReadFile(binary)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := bytes.Contains(data, weights); got != tc.carries {
+			t.Errorf("a program with %s, of %d bytes, carries the built-in model: %v, want %v",
+				tc.load, len(data), got, tc.carries)
+		}
+	}
+}
