@@ -112,6 +112,8 @@ func asksBy(h string) int {
 		return silent
 	case slices.ContainsFunc(words, func(w string) bool { return computed[w] }):
 		return silent
+	case saysLittle(h):
+		return mayAsk
 	case tierOf(classHeaders, h) > 0, headerMeaning(h) != unknown:
 		return asks
 	case tierOf(maybeHeaders, h) > 0, slices.Contains(words, "class"), slices.Contains(words, "label"):
@@ -134,7 +136,20 @@ func headerMeaning(h string) meaning {
 }
 
 // threats are headers of columns that say whether a name is bad in some way. As values such words are no classes here.
-var threats = wordSet("phishing spam ransomware trojan virus scam cryptomining suspicious attack is_phishing is_spam")
+var threats = wordSet("phishing spam ransomware trojan virus scam cryptomining suspicious is_phishing is_spam")
+
+// listWords are headers of columns that say whether a name is on some list.
+var listWords = wordSet(`popular alexa tranco umbrella majestic white whitelist whitelisted allowlist allowlisted black
+	blacklist blacklisted blocklist blocklisted trusted`)
+
+// saysLittle reports whether "no" below a header leaves the class open: a name that is not popular may be benign, and
+// one that is no spam may be a DGA's.
+func saysLittle(h string) bool {
+	last := foldWord(h[strings.LastIndexByte(h, '.')+1:])
+	return threats[last] || slices.ContainsFunc(pathTokens(last), func(w string) bool {
+		return listWords[strings.TrimPrefix(w, "is")]
+	})
+}
 
 // chooseClass finds the column whose values are classes. Where values speak of classes and not clearly, or two columns
 // disagree, that is an error: nothing is labelled on a guess.
@@ -170,6 +185,9 @@ func (c *chooser) chooseClass() (err error) {
 		return nil
 	}
 	o.class = found[0]
+	if c.asking(o.class) == silent {
+		c.equals = found[1:]
+	}
 	if t := c.tally(o.class); c.headers != nil && t.plain() > 0 {
 		if h := o.hint; h.known && t.spoken() == 0 && (t.no == 0 && h.class == benign || t.yes == 0 && h.class != benign) {
 			return unclearf("%s has the same number or answer in all rows, and the name %s says the opposite of it. %s",
@@ -261,7 +279,12 @@ func unclearf(format string, args ...any) error {
 
 // unclear is the error of a column of which some values are classes. It shows the most frequent one that is none.
 func (c *chooser) unclear(i int, t tally) error {
-	err := c.unclearText(i, t).(*unclearError)
+	return c.proposing(c.unclearText(i, t), i)
+}
+
+// proposing adds to an unclearError what a sidecar would have to say if column i has the classes.
+func (c *chooser) proposing(unclear error, i int) error {
+	err := unclear.(*unclearError)
 	err.columns = map[string]string{"name": c.roleName(c.out.name), "class": c.roleName(i)}
 	err.classes = map[string]string{}
 	for _, r := range c.rows {

@@ -3,6 +3,7 @@ package formats
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -33,26 +34,27 @@ func (c *chooser) watchOthers() {
 	if c.f.Class != nil || c.f.columns["class"] != "" {
 		return // the sidecar says what all rows are, or which column counts
 	}
-	for i, h := range c.headers {
-		asking, loose := c.asking(i), false
-		if tierOf(sourceHeaders, h) > 0 && o.decides >= 0 {
-			loose = true
+	for i := range c.width {
+		asking, asked, loose := c.asking(i), unknown, false
+		if i < len(c.headers) {
+			asked = headerMeaning(c.headers[i])
+			loose = tierOf(sourceHeaders, c.headers[i]) > 0 && o.decides >= 0
 		}
-		if (loose || i == o.family) && i != o.decides {
+		if (loose || i == o.family) && i != o.decides || slices.Contains(c.equals, i) {
 			asking = max(asking, mayAsk)
 		}
 		if asking < mayAsk || i == o.decides {
 			continue
 		}
 		t := c.tally(i)
-		w := &otherColumn{index: i, called: c.called(i), asked: headerMeaning(h), plain: asking == asks,
+		w := &otherColumn{index: i, called: c.called(i), asked: asked, plain: asking == asks,
 			quiet: t.spoken() == 0, loose: loose, seen: map[string]meaning{}}
 		if asking == mayAsk && !w.quiet && !loose && i != o.family && !t.most(t.spoken()) {
 			continue // a category, of which some are called like classes
 		}
 		if asking == asks && t.words()+t.numbers > 0 && t.spoken() == 0 {
 			w.plain = false
-			if o.decides < 0 {
+			if o.decides < 0 || t.words() == 0 && t.plain() > 0 && len(t.strange) <= mostCodes {
 				o.evidence.Guess = strings.TrimPrefix(fmt.Sprintf("%s; %s was not used: its values are no classes",
 					o.evidence.Guess, c.called(i)), "; ")
 			}
@@ -161,10 +163,13 @@ func settlesColumn(name string) string {
 		SidecarSuffix, name)
 }
 
-// otherIndexes are the columns that check looks at.
+// otherIndexes are the columns that record looks at beside the name, the class and the family.
 func (c *columns) otherIndexes() (list []int) {
 	for _, w := range c.others {
 		list = append(list, w.index)
+	}
+	if c.ranked {
+		list = append(list, c.rank)
 	}
 	return list
 }
