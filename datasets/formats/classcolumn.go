@@ -184,9 +184,9 @@ func (c *chooser) chooseClass() (err error) {
 	if len(found) == 0 {
 		return nil
 	}
-	o.class = found[0]
+	o.class = c.fullest(found)
 	if c.asking(o.class) == silent {
-		c.equals = found[1:]
+		c.equals = slices.DeleteFunc(found, func(i int) bool { return i == o.class })
 	}
 	if t := c.tally(o.class); c.headers != nil && t.plain() > 0 {
 		if h := o.hint; h.known && t.spoken() == 0 && (t.no == 0 && h.class == benign || t.yes == 0 && h.class != benign) {
@@ -199,6 +199,17 @@ func (c *chooser) chooseClass() (err error) {
 		o.evidence.Guess = cmp.Or(o.evidence.Guess, "the header of "+c.called(o.class)+" does not say that it has classes")
 	}
 	return nil
+}
+
+// fullest is the first of the columns that have most values, among those whose headers ask as much as the first's.
+func (c *chooser) fullest(found []int) int {
+	best := found[0]
+	for _, i := range found[1:] {
+		if c.asking(i) == c.asking(best) && c.tally(i).filled > c.tally(best).filled {
+			best = i
+		}
+	}
+	return best
 }
 
 // ask sets what "yes" and "malicious" mean in the class column.
@@ -315,13 +326,24 @@ func (c *chooser) unclearText(i int, t tally) error {
 	return unclearf("%s has classes and other words: %.40q in %d of the first %d rows (%s). %s. "+
 		"If such words are families: {\"columns\": {\"family\": %q}}. "+
 		"If the column has no classes: {\"class\": …} for the whole file", c.called(i), words[0], t.strange[words[0]],
-		t.filled, strings.Join(rows, "; "), settlesWord(words[0]), c.roleName(i))
+		t.filled, strings.Join(rows, "; "), settlesWords(words), c.roleName(i))
 }
 
-// settlesWord is what to write beside the file about a word in its class column.
-func settlesWord(word string) string {
-	return fmt.Sprintf("Say what it means in FILE%s: {\"classes\": {%.40q: \"?\"}}, "+
-		"with benign, dga, tunnel or skip for the ?", SidecarSuffix, word)
+// settlesWords is what to write beside the file about words in its class column.
+func settlesWords(words []string) string {
+	const most = 8
+	what, list := "it means", make([]string, 0, most)
+	for _, w := range words[:min(len(words), most)] {
+		list = append(list, fmt.Sprintf("%.40q: \"?\"", w))
+	}
+	if len(words) > most {
+		list = append(list, "…")
+	}
+	if len(list) > 1 {
+		what = "they mean"
+	}
+	return fmt.Sprintf("Say what %s in FILE%s: {\"classes\": {%s}}, with benign, dga, tunnel or skip for the ?", what,
+		SidecarSuffix, strings.Join(list, ", "))
 }
 
 // roleName is how a sidecar names a column.

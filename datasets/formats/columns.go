@@ -252,7 +252,7 @@ func (c *chooser) mostlyFilled() error {
 		return nil
 	}
 	err := c.proposing(unclearf("%s is empty in %d of the first %d rows. %s", c.called(o.decides), empty, len(c.rows),
-		settlesWord("")), o.decides)
+		settlesWords([]string{""})), o.decides)
 	err.(*unclearError).classes[""] = "?"
 	return err
 }
