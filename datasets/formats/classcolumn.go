@@ -110,7 +110,7 @@ func asksBy(h string) int {
 		return neverAsks
 	case strings.Contains(h, "stats."):
 		return silent
-	case slices.ContainsFunc(words, func(w string) bool { return computed[w] }):
+	case isComputed(h):
 		return silent
 	case saysLittle(h):
 		return mayAsk
@@ -120,6 +120,12 @@ func asksBy(h string) int {
 		return mayAsk
 	}
 	return silent
+}
+
+// isComputed reports whether a header says that somebody computed its column.
+func isComputed(h string) bool {
+	words := pathTokens(strings.ToLower(h[strings.LastIndexByte(h, '.')+1:]))
+	return slices.ContainsFunc(words, func(w string) bool { return computed[w] })
 }
 
 // headerMeaning is what "yes" means below a header: is_dga, malicious, benign.

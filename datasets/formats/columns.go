@@ -257,5 +257,5 @@ func (c *chooser) mostlyFilled() error {
 	return err
 }
 
-var errNoClasses = errors.New("no column's values are classes, such as benign and dga, and no column ranks the names. " +
-	settles(`"columns": {"class": "…"}, "classes": {"…": "benign", "…": "dga"}}, or {"class": "…"`))
+var errNoClasses = errors.New("no column's values are classes, such as benign and dga, and no column ranks the " +
+	"names. " + settles(`"columns": {"class": "…"}, "classes": {"…": "benign", "…": "dga"}}, or {"class": "…"`))

@@ -44,6 +44,8 @@ func (c *columns) record(line int64, fields [][]byte, sink Sink) error {
 		return sink.Refuse(line, reasonBroken)
 	case c.dotted && len(name) <= maxPlaceholder && placeholders[strings.ToLower(string(name))]:
 		return sink.Refuse(line, reasonEmptyValue)
+	case c.dotted && l.class != tunnel && bytes.IndexByte(name, '.') < 0:
+		return sink.Refuse(line, reasonUndotted) // a hash, among a feed's domains
 	}
 	if err := c.check(line, fields, l); err != nil {
 		return err
@@ -61,7 +63,7 @@ func (c *columns) record(line int64, fields [][]byte, sink Sink) error {
 
 // isRank reports whether a field holds a rank, such as 1 or 12.0. Programs write nothing, 0, -1 or nan for none.
 func isRank(field []byte) bool {
-	field = bytes.TrimSpace(field)
+	field = bytes.TrimLeft(bytes.TrimSpace(field), "0")
 	return len(field) > 0 && field[0] >= '1' && field[0] <= '9'
 }
 
