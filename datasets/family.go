@@ -35,7 +35,8 @@ var familyAliases = map[string]string{
 // noFamily are the words that stand in the family's place for names that have none.
 var noFamily = map[string]bool{
 	"": true, "benign": true, "legit": true, "legitimate": true, "normal": true, "alexa": true, "none": true,
-	"unknown": true, "white": true, "good": true, "clean": true, "nan": true, "na": true, "null": true, "-": true,
+	"unknown": true, "white": true, "good": true, "clean": true, "nan": true, "na": true, "n_a": true,
+	"null": true, "-": true, "other": true, "others": true, "undefined": true, "dga": true,
 }
 
 // NormalizeFamily gives the name under which degas counts a family: lower case, spaces as '_', without quotes or a

@@ -8,6 +8,7 @@ import (
 
 func TestNormalizeFamily(t *testing.T) {
 	for in, want := range map[string]string{
+		"n/a": "", "Other": "", "DGA": "",
 		"": "", "legit": "", "Benign": "", "Zeus-NewGOZ": "newgoz", "newgoz": "newgoz", "Fobber V1": "fobber_v1",
 		"tinba dga": "tinba", "Post Tovar GOZ": "newgoz", "<script>": "", "vawtrak_v1": "vawtrak_v1",
 		strings.Repeat("a", 60): "", "Qbot": "qakbot",

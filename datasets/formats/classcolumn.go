@@ -110,14 +110,22 @@ func asksBy(h string) int {
 		return neverAsks
 	case strings.Contains(h, "stats."):
 		return silent
-	case slices.ContainsFunc(words, func(w string) bool { return computed[w] }):
+	case isComputed(h):
 		return silent
+	case saysLittle(h):
+		return mayAsk
 	case tierOf(classHeaders, h) > 0, headerMeaning(h) != unknown:
 		return asks
 	case tierOf(maybeHeaders, h) > 0, slices.Contains(words, "class"), slices.Contains(words, "label"):
 		return mayAsk
 	}
 	return silent
+}
+
+// isComputed reports whether a header says that somebody computed its column.
+func isComputed(h string) bool {
+	words := pathTokens(strings.ToLower(h[strings.LastIndexByte(h, '.')+1:]))
+	return slices.ContainsFunc(words, func(w string) bool { return computed[w] })
 }
 
 // headerMeaning is what "yes" means below a header: is_dga, malicious, benign.
@@ -134,7 +142,20 @@ func headerMeaning(h string) meaning {
 }
 
 // threats are headers of columns that say whether a name is bad in some way. As values such words are no classes here.
-var threats = wordSet("phishing spam ransomware trojan virus scam cryptomining suspicious attack is_phishing is_spam")
+var threats = wordSet("phishing spam ransomware trojan virus scam cryptomining suspicious is_phishing is_spam")
+
+// listWords are headers of columns that say whether a name is on some list.
+var listWords = wordSet(`popular alexa tranco umbrella majestic white whitelist whitelisted allowlist allowlisted black
+	blacklist blacklisted blocklist blocklisted trusted`)
+
+// saysLittle reports whether "no" below a header leaves the class open: a name that is not popular may be benign, and
+// one that is no spam may be a DGA's.
+func saysLittle(h string) bool {
+	last := foldWord(h[strings.LastIndexByte(h, '.')+1:])
+	return threats[last] || slices.ContainsFunc(pathTokens(last), func(w string) bool {
+		return listWords[strings.TrimPrefix(w, "is")]
+	})
+}
 
 // chooseClass finds the column whose values are classes. Where values speak of classes and not clearly, or two columns
 // disagree, that is an error: nothing is labelled on a guess.
@@ -169,7 +190,10 @@ func (c *chooser) chooseClass() (err error) {
 	if len(found) == 0 {
 		return nil
 	}
-	o.class = found[0]
+	o.class = c.fullest(found)
+	if c.asking(o.class) == silent {
+		c.equals = slices.DeleteFunc(found, func(i int) bool { return i == o.class })
+	}
 	if t := c.tally(o.class); c.headers != nil && t.plain() > 0 {
 		if h := o.hint; h.known && t.spoken() == 0 && (t.no == 0 && h.class == benign || t.yes == 0 && h.class != benign) {
 			return unclearf("%s has the same number or answer in all rows, and the name %s says the opposite of it. %s",
@@ -181,6 +205,17 @@ func (c *chooser) chooseClass() (err error) {
 		o.evidence.Guess = cmp.Or(o.evidence.Guess, "the header of "+c.called(o.class)+" does not say that it has classes")
 	}
 	return nil
+}
+
+// fullest is the first of the columns that have most values, among those whose headers ask as much as the first's.
+func (c *chooser) fullest(found []int) int {
+	best := found[0]
+	for _, i := range found[1:] {
+		if c.asking(i) == c.asking(best) && c.tally(i).filled > c.tally(best).filled {
+			best = i
+		}
+	}
+	return best
 }
 
 // ask sets what "yes" and "malicious" mean in the class column.
@@ -261,7 +296,12 @@ func unclearf(format string, args ...any) error {
 
 // unclear is the error of a column of which some values are classes. It shows the most frequent one that is none.
 func (c *chooser) unclear(i int, t tally) error {
-	err := c.unclearText(i, t).(*unclearError)
+	return c.proposing(c.unclearText(i, t), i)
+}
+
+// proposing adds to an unclearError what a sidecar would have to say if column i has the classes.
+func (c *chooser) proposing(unclear error, i int) error {
+	err := unclear.(*unclearError)
 	err.columns = map[string]string{"name": c.roleName(c.out.name), "class": c.roleName(i)}
 	err.classes = map[string]string{}
 	for _, r := range c.rows {
@@ -292,13 +332,24 @@ func (c *chooser) unclearText(i int, t tally) error {
 	return unclearf("%s has classes and other words: %.40q in %d of the first %d rows (%s). %s. "+
 		"If such words are families: {\"columns\": {\"family\": %q}}. "+
 		"If the column has no classes: {\"class\": …} for the whole file", c.called(i), words[0], t.strange[words[0]],
-		t.filled, strings.Join(rows, "; "), settlesWord(words[0]), c.roleName(i))
+		t.filled, strings.Join(rows, "; "), settlesWords(words), c.roleName(i))
 }
 
-// settlesWord is what to write beside the file about a word in its class column.
-func settlesWord(word string) string {
-	return fmt.Sprintf("Say what it means in FILE%s: {\"classes\": {%.40q: \"?\"}}, "+
-		"with benign, dga, tunnel or skip for the ?", SidecarSuffix, word)
+// settlesWords is what to write beside the file about words in its class column.
+func settlesWords(words []string) string {
+	const most = 8
+	what, list := "it means", make([]string, 0, most)
+	for _, w := range words[:min(len(words), most)] {
+		list = append(list, fmt.Sprintf("%.40q: \"?\"", w))
+	}
+	if len(words) > most {
+		list = append(list, "…")
+	}
+	if len(list) > 1 {
+		what = "they mean"
+	}
+	return fmt.Sprintf("Say what %s in FILE%s: {\"classes\": {%s}}, with benign, dga, tunnel or skip for the ?", what,
+		SidecarSuffix, strings.Join(list, ", "))
 }
 
 // roleName is how a sidecar names a column.

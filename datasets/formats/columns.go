@@ -21,6 +21,7 @@ type columns struct {
 	fallback datasets.Record
 	subclass bool // family is Devo's subclass, which its rows always have
 	bytes    bool // names are bytes, which may be no text
+	ranked   bool // a row's rank makes it benign
 
 	hint     pathHint
 	evidence datasets.Evidence
@@ -58,7 +59,8 @@ var (
 	maybeHeaders = tiers(`type category kind result tag tags labels group outcome flag threattype classtype status state`)
 	// computed are words of headers whose columns somebody computed: no labels, even if they hold 0 and 1.
 	computed = wordSet(`predicted prediction pred score scores count counts stats num n len length confidence prob
-		probability entropy id index source cluster split digits has encoded`)
+		probability entropy id index source cluster split digits has encoded model
+		classifier`)
 	// familyHeaders are in the order in which they are chosen.
 	familyHeaders = strings.Fields("family subclass malware dgafamily malwarefamily sourcefamily threatfamily")
 	rankHeaders   = tiers("rank globalrank popularity")
@@ -104,6 +106,7 @@ type chooser struct {
 	width int
 
 	tallies map[int]tally // by column
+	equals  []int         // columns that could be the class as well as the one that was chosen
 }
 
 // chooseColumns decides from a table's first rows what its columns are. Headers propose, values decide. The error says
@@ -199,7 +202,7 @@ func (c *chooser) settle() error {
 		}
 		o.evidence.Class, o.decides, o.labels.families = c.called(o.family), o.family, true
 	case o.rank >= 0 && !o.hint.doubt && (!o.hint.known || o.hint.class == benign):
-		o.evidence.Class = c.called(o.rank) + ": " + rankingIsBenign
+		o.ranked, o.evidence.Class = true, c.called(o.rank)+": "+rankingIsBenign
 		if !o.hint.known {
 			o.evidence.Guess = guessedRanking
 		}
@@ -209,6 +212,9 @@ func (c *chooser) settle() error {
 		o.fallback.Family = cmp.Or(o.fallback.Family, pathFamily)
 	default:
 		return errNoClasses
+	}
+	if err := c.mostlyFilled(); err != nil {
+		return err
 	}
 	c.watchOthers()
 	o.evidence.Columns = map[string]string{}
@@ -229,4 +235,27 @@ func (c *chooser) settle() error {
 	return nil
 }
 
-var errNoClasses = errors.New("no column's values are classes, such as benign and dga, and no column ranks the names")
+// leastEmpty is how many of the first rows may have no class without a question.
+const leastEmpty = 10
+
+// mostlyFilled is an error if many rows say no class: whoever leaves the field empty means something by it.
+func (c *chooser) mostlyFilled() error {
+	o := &c.out
+	if o.decides < 0 || o.subclass && o.decides == o.family {
+		return nil
+	}
+	if _, told := c.f.declared[""]; told {
+		return nil
+	}
+	empty := len(c.rows) - c.tally(o.decides).filled
+	if empty < leastEmpty || float64(empty) <= (1-mostAre)*float64(len(c.rows)) {
+		return nil
+	}
+	err := c.proposing(unclearf("%s is empty in %d of the first %d rows. %s", c.called(o.decides), empty, len(c.rows),
+		settlesWords([]string{""})), o.decides)
+	err.(*unclearError).classes[""] = "?"
+	return err
+}
+
+var errNoClasses = errors.New("no column's values are classes, such as benign and dga, and no column ranks the " +
+	"names. " + settles(`"columns": {"class": "…"}, "classes": {"…": "benign", "…": "dga"}}, or {"class": "…"`))

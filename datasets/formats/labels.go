@@ -153,7 +153,7 @@ func (l *labeller) err(column string) error {
 	}
 	first := l.strange[words[0]]
 	return fmt.Errorf("%s: %.40q is no class that degas knows, in %d rows (%s)%s. %s",
-		column, words[0], first.rows, strings.Join(first.examples, "; "), more, settlesWord(words[0]))
+		column, words[0], first.rows, strings.Join(first.examples, "; "), more, settlesWords(words))
 }
 
 // mostValues bounds the values that dataset.json lists of an input.

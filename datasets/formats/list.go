@@ -61,6 +61,10 @@ func (listReader) Read(ctx context.Context, in io.Reader, f FileInfo, sink Sink)
 	return eachLine(in, sink, func(line int64, text []byte) error {
 		if first && isHeader(text, payloads) {
 			header = bytes.Clone(text)
+			if m, plain := meaningOf(string(text)); f.Class == nil && !plain && m.contradicts(label{class: rec.Class}) {
+				return unclearf("its first line says %.40q, but its path says %s. %s", header, rec.Class,
+					settles(`"class": "…"`))
+			}
 		}
 		first = false
 		if header != nil && bytes.Equal(text, header) {

@@ -76,9 +76,9 @@ func (c *chooser) chooseName() (err error) {
 	switch best := c.bestName(called); {
 	case best >= 0:
 		c.out.name, c.out.dotted = best, true
-	case len(other) == 1 || len(other) > 0 && c.headers == nil:
+	case len(other) == 1 || len(other) > 0 && len(other) < c.width && c.headers == nil:
 		c.out.name, c.out.dotted = other[0].index, true
-		if c.headers != nil {
+		if c.headers != nil || len(other) > 1 {
 			c.out.evidence.Guess = "no header says which column has the names"
 		}
 	case len(other) > 1:

@@ -3,6 +3,7 @@ package formats
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -14,6 +15,7 @@ type otherColumn struct {
 	asked  meaning // what "yes" means
 	plain  bool    // numbers and answers count
 	quiet  bool    // its first values speak of no class
+	kinds  bool    // it counts only where it tells dga from tunnel
 	seen   map[string]meaning
 
 	// loose is set for a column that may be wrong in single rows. Only if it is in most, the labels may be inverted.
@@ -33,32 +35,44 @@ func (c *chooser) watchOthers() {
 	if c.f.Class != nil || c.f.columns["class"] != "" {
 		return // the sidecar says what all rows are, or which column counts
 	}
-	for i, h := range c.headers {
-		asking, loose := c.asking(i), false
-		if tierOf(sourceHeaders, h) > 0 && o.decides >= 0 {
-			loose = true
+	for i := range c.width {
+		asking, asked, loose := c.asking(i), unknown, false
+		if i < len(c.headers) {
+			asked = headerMeaning(c.headers[i])
+			loose = tierOf(sourceHeaders, c.headers[i]) > 0 && o.decides >= 0
 		}
-		if (loose || i == o.family) && i != o.decides {
+		if (loose || i == o.family) && i != o.decides || slices.Contains(c.equals, i) {
 			asking = max(asking, mayAsk)
 		}
-		if asking < mayAsk || i == o.decides {
+		if i == o.decides || asking < silent {
 			continue
 		}
 		t := c.tally(i)
-		w := &otherColumn{index: i, called: c.called(i), asked: headerMeaning(h), plain: asking == asks,
-			quiet: t.spoken() == 0, loose: loose, seen: map[string]meaning{}}
+		if asking == silent && (t.bad == 0 || !t.most(t.spoken()) || i < len(c.headers) && isComputed(c.headers[i])) {
+			continue
+		}
+		w := &otherColumn{index: i, called: c.called(i), asked: asked, plain: asking == asks,
+			quiet: t.spoken() == 0, kinds: asking == silent, loose: loose, seen: map[string]meaning{}}
 		if asking == mayAsk && !w.quiet && !loose && i != o.family && !t.most(t.spoken()) {
+			if 2*t.spoken() >= t.filled {
+				c.unused(i, "some of its values are no classes")
+			}
 			continue // a category, of which some are called like classes
 		}
 		if asking == asks && t.words()+t.numbers > 0 && t.spoken() == 0 {
 			w.plain = false
-			if o.decides < 0 {
-				o.evidence.Guess = strings.TrimPrefix(fmt.Sprintf("%s; %s was not used: its values are no classes",
-					o.evidence.Guess, c.called(i)), "; ")
+			if o.decides < 0 || t.words() == 0 && t.plain() > 0 && len(t.strange) <= mostCodes {
+				c.unused(i, "its values are no classes")
 			}
 		}
 		o.others = append(o.others, w)
 	}
+}
+
+// unused makes the evidence a guess, since column i may say something else.
+func (c *chooser) unused(i int, why string) {
+	e := &c.out.evidence
+	e.Guess = strings.TrimPrefix(fmt.Sprintf("%s; %s was not used: %s", e.Guess, c.called(i), why), "; ")
 }
 
 // meaning is a value's, remembered.
@@ -128,7 +142,7 @@ func (c *columns) check(line int64, fields [][]byte, l label) error {
 		v := bytes.TrimSpace(fields[w.index])
 		m := w.meaning(v)
 		switch {
-		case m == unknown || len(v) == 0:
+		case m == unknown || len(v) == 0, w.kinds && (l.class == benign || m != isDGA && m != isTunnel):
 		case w.loose && !m.contradicts(l):
 			w.agreed++
 		case w.loose:
@@ -161,10 +175,13 @@ func settlesColumn(name string) string {
 		SidecarSuffix, name)
 }
 
-// otherIndexes are the columns that check looks at.
+// otherIndexes are the columns that record looks at beside the name, the class and the family.
 func (c *columns) otherIndexes() (list []int) {
 	for _, w := range c.others {
 		list = append(list, w.index)
+	}
+	if c.ranked {
+		list = append(list, c.rank)
 	}
 	return list
 }

@@ -90,7 +90,8 @@ type parquetTable struct {
 	size    int64
 	headers []string
 
-	readable []int // indexes of the columns that can be text
+	readable []int      // indexes of the columns that can be text
+	words    [][]string // by column, what its numbers stand for
 }
 
 // mostColumns bounds the columns that a choice is made among.
@@ -99,8 +100,10 @@ const mostColumns = 256
 // choose samples the first rows of all columns that can be text.
 func (t *parquetTable) choose(ctx context.Context, f FileInfo) error {
 	var readable []int
+	words := classLabels(t.file)
 	for _, leaf := range leaves(t.file.Root(), nil) {
-		t.headers = append(t.headers, strings.Join(leaf.Path(), "."))
+		header := strings.Join(leaf.Path(), ".")
+		t.headers, t.words = append(t.headers, header), append(t.words, words[header])
 		// Columns below others are not read.
 		if len(leaf.Path()) == 1 && !leaf.Repeated() && len(readable) < mostColumns {
 			readable = append(readable, leaf.Index())
@@ -240,7 +243,9 @@ func (t *parquetTable) group(ctx context.Context, group parquet.RowGroup, indexe
 			if v.RepetitionLevel() > 0 {
 				return errRepeated
 			}
-			fields[indexes[i]] = parquetText(v)
+			if fields[indexes[i]] = parquetText(v); t.words[indexes[i]] != nil {
+				fields[indexes[i]] = named(fields[indexes[i]], t.words[indexes[i]])
+			}
 		}
 		if err := f(*row, fields); err != nil {
 			return err

@@ -3,6 +3,7 @@ package formats
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -130,4 +131,33 @@ func FuzzParquet(f *testing.F) {
 		f.Add(data)
 	}
 	f.Fuzz(func(t *testing.T, data []byte) { fuzzRead(t, parquetReader{}, "x.parquet", data) })
+}
+
+// The numbers of a data set of Hugging Face stand for words that are stored beside the table.
+func TestParquetClassLabels(t *testing.T) {
+	type row struct {
+		Text  string `parquet:"domain"`
+		Label int64  `parquet:"label"`
+	}
+	for features, want := range map[string]string{
+		`{"domain": {}, "label": {"names": ["dga", "benign"]}, "x": [{}]}`: "[1 dga  a.com 2 benign  b.com]",
+		`{"label": {"names": ["legit", "necurs"]}}`:                        "[1 benign  a.com 2 dga necurs b.com]",
+		`{"label": {"names": ["spam", "ham"]}}`:                            "[]",
+		`[]`:                                                               "[1 benign  a.com 2 dga  b.com]",
+	} {
+		var b bytes.Buffer
+		meta := parquet.KeyValueMetadata("huggingface", `{"info": {"features": `+features+`}}`)
+		w := parquet.NewGenericWriter[row](&b, meta)
+		if _, err := w.Write([]row{{"a.com", 0}, {"b.com", 1}}); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		got := &collector{}
+		err := parquetReader{}.Read(t.Context(), &b, FileInfo{Path: "x.parquet"}, got)
+		if fmt.Sprint(got.rows) != want || (err != nil) != (want == "[]") {
+			t.Errorf("%s: %v, %v, want %s", features, got.rows, err, want)
+		}
+	}
 }

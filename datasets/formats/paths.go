@@ -87,11 +87,13 @@ var pathWords = wordsFor(map[meaning]string{
 	bad: "blacklist blocklist malicious malware ctc phishing c2 cnc botnet ransomware",
 })
 
-var pathDenials = wordSet("not non no kein keine nicht")
-
 // pathDoubts are words that leave open what the names of a list are, whatever else its name says.
 var pathDoubts = wordSet(`suspicious suspects suspect mixed unknown unlabelled unlabeled candidates candidate removed
-	without anti versus vs false positives negatives filtered blocked detection detector analysis`)
+	anti versus vs false positives negatives fp fps filtered blocked exclude excluded exclusions except exceptions
+	ignore ignored rejected lookalike lookalikes detection detector analysis`)
+
+// between stand between a denial and what it denies: not-a-dga, not_in_alexa.
+var between = wordSet("a an in on of from the")
 
 // hintOf reads a path from its end: a file's own name says more than its folder. A name that says two things, or denies
 // what is good, says nothing, and what stands before it does not count either.
@@ -127,8 +129,11 @@ func partMeaning(part string) (m meaning, said bool) {
 			return unknown, true
 		}
 		got, ok := pathWords[w]
-		denied := i > 0 && pathDenials[words[i-1]] || i > 1 && words[i-1] == "a" && pathDenials[words[i-2]] ||
-			i+1 < len(words) && words[i+1] == "free"
+		before := i - 1
+		for before > 0 && between[words[before]] {
+			before--
+		}
+		denied := before >= 0 && denials[words[before]] || i+1 < len(words) && words[i+1] == "free"
 		if !ok {
 			got, denied = deniedWord(w)
 		}
@@ -151,7 +156,7 @@ func partMeaning(part string) (m meaning, said bool) {
 
 // deniedWord finds a denial that is written together with what it denies: nondga, notmalicious, malwarefree.
 func deniedWord(w string) (m meaning, denied bool) {
-	for front := range pathDenials {
+	for front := range denials {
 		if m := pathWords[strings.TrimPrefix(w, front)]; m != unknown {
 			return m, true
 		}
@@ -170,7 +175,7 @@ func pathTokens(part string) []string {
 var noFamilyWords = wordSet(`train training test testing valid validation dev eval all list lists domain domains name
 	names data dataset datasets sample samples example examples file part feed high low public unique uniq sorted clean
 	cleaned raw output out result results export full small large big set final new old merged combined random top
-	labelled labeled malicious malware blacklist blocklist host hosts tmp copy`)
+	labelled labeled malicious malware blacklist blocklist host hosts tmp copy nxdomain nxdomains server servers`)
 
 // familyOfPath is the family that a path of class dga or tunnel names: below a folder that tells the class, the file
 // (dga/zeus.txt) or the folder that it lies in (dga/zeus/2024.txt). Beside the class in a file's own name only a
@@ -200,6 +205,7 @@ func familyOfPath(p string, h pathHint) (family string, folder bool) {
 // namesFamily reports whether a file's or folder's name has a word that is no number, no class and not about lists.
 func namesFamily(name string) bool {
 	return slices.ContainsFunc(pathTokens(strings.ToLower(name)), func(w string) bool {
-		return strings.Trim(w, "0123456789") != "" && !noFamilyWords[w] && pathWords[w] == unknown
+		w = strings.Trim(w, "0123456789")
+		return w != "" && !noFamilyWords[w] && pathWords[w] == unknown
 	})
 }

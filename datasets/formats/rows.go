@@ -50,7 +50,7 @@ func (r *rowReader) next() (row, error) {
 			return row{}, err
 		case long:
 			return row{line: n, reason: reasonLongLine}, nil
-		case len(text) == 0 || text[0] == '#':
+		case len(text) == 0 || text[0] == '#', n == 1 && bytes.HasPrefix(text, []byte("sep=")): // Excel's first line
 			continue
 		}
 		var ok bool

@@ -25,7 +25,7 @@ func (c *columns) record(line int64, fields [][]byte, sink Sink) error {
 		value := bytes.TrimSpace(fields[c.decides])
 		l = c.labels.label(value)
 		switch {
-		case len(value) == 0 || c.subclass && len(family) == 0 && l.class != benign:
+		case len(value) == 0 && !l.ok || c.subclass && len(family) == 0 && l.class != benign:
 			return sink.Refuse(line, reasonEmptyValue) // half a record; a benign name has no family
 		case !l.ok:
 			c.labels.note(value, line, string(bytes.Join(fields, []byte(" "))))
@@ -38,10 +38,14 @@ func (c *columns) record(line int64, fields [][]byte, sink Sink) error {
 		return sink.Refuse(line, reasonEmptyValue)
 	}
 	switch {
+	case c.ranked && (c.rank >= len(fields) || !isRank(fields[c.rank])):
+		return sink.Refuse(line, reasonUnranked)
 	case bytes.IndexByte(name, '\n') >= 0:
 		return sink.Refuse(line, reasonBroken)
 	case c.dotted && len(name) <= maxPlaceholder && placeholders[strings.ToLower(string(name))]:
 		return sink.Refuse(line, reasonEmptyValue)
+	case c.dotted && l.class != tunnel && bytes.IndexByte(name, '.') < 0:
+		return sink.Refuse(line, reasonUndotted) // a hash, among a feed's domains
 	}
 	if err := c.check(line, fields, l); err != nil {
 		return err
@@ -55,6 +59,12 @@ func (c *columns) record(line int64, fields [][]byte, sink Sink) error {
 		rec.Family = lines.View(family)
 	}
 	return sink.Record(line, rec)
+}
+
+// isRank reports whether a field holds a rank, such as 1 or 12.0. Programs write nothing, 0, -1 or nan for none.
+func isRank(field []byte) bool {
+	field = bytes.TrimLeft(bytes.TrimSpace(field), "0")
+	return len(field) > 0 && field[0] >= '1' && field[0] <= '9'
 }
 
 // placeholders are what programs write where a table has no name.

@@ -18,6 +18,7 @@ const (
 	reasonQuote      = "unbalanced quotes"
 	reasonClass      = "unknown class"
 	reasonEmptyValue = "empty value"
+	reasonUnranked   = "no rank, which would make it benign"
 	reasonUndotted   = "no dot, unlike the other names"
 	reasonBroken     = "a line break in the name"
 	reasonRule       = "a line of another format"

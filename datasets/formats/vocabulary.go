@@ -28,12 +28,12 @@ func (m meaning) malicious() bool { return m > good }
 // is not in it is never a class.
 var vocabulary = wordsFor(map[meaning]string{
 	good: `benign legit legitimate legal good clean normal safe harmless innocuous trusted genuine goodware white
-		whitelist whitelisted allowlist allowlisted negative popular alexa tranco umbrella majestic
+		whitelist whitelisted allowlist allowlisted popular alexa tranco umbrella majestic
 		gutartig harmlos sauber ungefahrlich legitim benin benigne sain legitime inoffensif benigno legitimo limpio seguro
 		legittimo pulito sicuro limpo goedaardig schoon veilig bezpieczny lagodny
 		легитимный безопасный нормальный 良性 正常 合法 安全`,
 	bad: `malicious malware malign bad evil infected black blacklist blacklisted blocklist blocklisted c2 cnc c&c botnet
-		positive attack abnormal illegitimate
+		attack abnormal illegitimate
 		bosartig schadlich schadsoftware malveillant malfaisant nuisible malicioso maligno danino malevolo dannoso
 		kwaadaardig schadelijk zlosliwy вредоносный зловредный 恶意 惡意 悪性 悪意`,
 	isDGA:    `dga dgas agd agds`,
@@ -42,8 +42,8 @@ var vocabulary = wordsFor(map[meaning]string{
 
 // answers are the words that answer the question in a column's header. By themselves they speak of no class.
 var answers = wordsFor(map[meaning]string{
-	good: "false f no n nein non nee nao falsch faux falso onwaar nie нет ложь 否 假",
-	bad:  "true t yes y ja oui si sim wahr vrai verdadero vero verdadeiro waar tak да истина 是 真",
+	good: "negative false f no n nein non nee nao falsch faux falso onwaar nie нет ложь 否 假",
+	bad:  "positive true t yes y ja oui si sim wahr vrai verdadero vero verdadeiro waar tak да истина 是 真",
 })
 
 // denials turn what follows them around. fillers say nothing.
