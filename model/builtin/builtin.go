@@ -5,7 +5,7 @@ package builtin
 import _ "embed"
 
 // The files. model.json and model.safetensors are those of a model directory, with float16 weights; gen makes them.
-// card.md is written by hand.
+// scripts/release-model writes card.md.
 var (
 	//go:embed model.json
 	Spec string
