@@ -2,8 +2,10 @@ package trainer
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"reflect"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -79,8 +81,13 @@ func (o Options) With(values map[string]any) (Options, error) {
 	if err != nil {
 		return o, err
 	}
-	return o, yaml.UnmarshalWithOptions(data, &o, yaml.Strict())
+	if err := yamlfile.Decode(data, &o, yaml.Strict()); err != nil {
+		return o, errors.New(lineNumber.ReplaceAllString(err.Error(), "")) // of a text that nobody wrote
+	}
+	return o, nil
 }
+
+var lineNumber = regexp.MustCompile(`^line \d+: `)
 
 // taught is the share that a teacher's probabilities have in a target; the label has the rest.
 const taught = 0.75
@@ -175,6 +182,15 @@ func (o *Options) Resolve() error {
 		return fmt.Errorf("average %g: must be at least 0 and below 1", o.Average)
 	case o.Workers < 1 || o.Workers > 1024:
 		return fmt.Errorf("workers %d: must be 1 to 1024", o.Workers)
+	}
+	return nil
+}
+
+// Fits reports an option that a target cannot have.
+func (o *Options) Fits(target string) error {
+	if target == TargetFamily && o.Invent+o.Blend > 0 {
+		return fmt.Errorf("invent %g, blend %g: an invented name has no family. Try: --invent 0 --blend 0, "+
+			"or another --target", o.Invent, o.Blend)
 	}
 	return nil
 }

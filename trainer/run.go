@@ -192,9 +192,8 @@ func (r *Request) config(data *datasets.Manifest) (*Config, error) {
 	if err := asked.Options.Resolve(); err != nil {
 		return nil, err
 	}
-	if o := asked.Options; asked.Target == TargetFamily && o.Invent+o.Blend > 0 {
-		return nil, fmt.Errorf("invent %g, blend %g: an invented name has no family. Try: --invent 0 --blend 0, "+
-			"or another --target", o.Invent, o.Blend)
+	if err := asked.Options.Fits(asked.Target); err != nil {
+		return nil, err
 	}
 	asked.Version, asked.Fingerprint = 1, data.Fingerprint
 	asked.Machine = fmt.Sprintf("%s/%s, %d cores, %s", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version())

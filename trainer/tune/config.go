@@ -3,17 +3,20 @@
 package tune
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
 	"math"
 	"math/rand/v2"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/goccy/go-yaml"
 
+	"github.com/degas-dns/degas/internal/nearest"
 	"github.com/degas-dns/degas/internal/userfile"
 	"github.com/degas-dns/degas/internal/yamlfile"
 	"github.com/degas-dns/degas/model"
@@ -69,12 +72,22 @@ func ReadConfig(path string) (*Config, error) {
 		Options:   trainer.DefaultOptions(),
 	}
 	var before struct {
+		Name    any            `yaml:"name"`
 		Target  string         `yaml:"target"`
 		Search  map[string]any `yaml:"search"`
 		Options map[string]any `yaml:"options"`
 	}
 	if err := yamlfile.Decode(data, &before); err != nil {
 		return nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	if before.Name != nil && before.Search == nil {
+		return nil, fmt.Errorf("read %s: it has a name and no search: this is a config of degas run. Try: degas run %s",
+			path, path)
+	}
+	for _, key := range slices.Sorted(maps.Keys(before.Search)) {
+		if err := known(key); err != nil {
+			return nil, fmt.Errorf("read %s: %ssearch: %w", path, yamlfile.Place(data, "search."+key), err)
+		}
 	}
 	for place, values := range map[string]map[string]any{"search": before.Search, "options": before.Options} {
 		if _, ok := values["epochs"]; ok { // successive halving decides it
@@ -90,7 +103,7 @@ func ReadConfig(path string) (*Config, error) {
 		c.Options.Blend = 0 // an epoch more for each trial, for families that validation does not hold
 	}
 	if err := yamlfile.Decode(data, c, yaml.Strict()); err != nil {
-		return nil, fmt.Errorf("read %s: %w", path, err)
+		return nil, fmt.Errorf("read %s: %w%s", path, err, suggest(err))
 	}
 	if err := c.check(); err != nil {
 		return nil, fmt.Errorf("read %s: %w", path, err)
@@ -98,11 +111,46 @@ func ReadConfig(path string) (*Config, error) {
 	return c, nil
 }
 
+// searchable are the keys of a search.
+func searchable() []string {
+	return slices.Concat([]string{"arch"}, trainer.OptionNames(), slices.Sorted(maps.Keys(shapes)))
+}
+
+// known is an error if a search has no such key.
+func known(key string) error {
+	if slices.Contains(searchable(), key) {
+		return nil
+	}
+	hint := ""
+	if best := nearest.Of(key, searchable()); best != "" {
+		hint = fmt.Sprintf(" (did you mean %s?)", best)
+	}
+	return fmt.Errorf("unknown key %q%s, known are: %s", key, hint, strings.Join(searchable(), ", "))
+}
+
+var unknownField = regexp.MustCompile(`unknown field "([^"]+)"`)
+
+// suggest says where the unknown key of a decoding error belongs.
+func suggest(err error) string {
+	m := unknownField.FindStringSubmatch(err.Error())
+	switch {
+	case m == nil:
+		return ""
+	case slices.Contains(trainer.OptionNames(), m[1]):
+		return fmt.Sprintf(". It belongs in options: {%s: …}", m[1])
+	case slices.Contains(searchable(), m[1]):
+		return fmt.Sprintf(". It belongs in search: {%s: …}", m[1])
+	}
+	return ""
+}
+
 // maxTrials is far above what anybody can wait for.
 const maxTrials = 10_000
 
 func (c *Config) check() error {
 	switch {
+	case c.Version == 0:
+		return errors.New("version is missing. Write: version: 1")
 	case c.Version != 1:
 		return fmt.Errorf("version %d, this degas reads 1", c.Version)
 	case c.Trials < 1 || c.MinEpochs < 1 || c.MaxEpochs < c.MinEpochs || c.Eta < 2:
@@ -114,11 +162,29 @@ func (c *Config) check() error {
 		return errors.New("search is empty: there is nothing to find")
 	}
 	for key, r := range c.Search {
-		if err := r.check(); err != nil {
+		err := r.check()
+		for _, v := range r.Choice { // a trial draws only one of them
+			err = cmp.Or(err, c.checkChoice(key, v))
+		}
+		if err != nil {
 			return fmt.Errorf("search: %s: %w", key, err)
 		}
 	}
 	_, err := c.trial(0)
+	return err
+}
+
+// checkChoice is an error if a key cannot have the value.
+func (c *Config) checkChoice(key string, v any) error {
+	var err error
+	if key == "arch" {
+		preset, _ := trainer.Recipe(fmt.Sprint(v), c.Target)
+		_, err = model.Preset(preset)
+	} else if shapes[key] != nil {
+		_, err = number(v)
+	} else {
+		_, err = c.withOptions(map[string]any{key: v})
+	}
 	return err
 }
 
@@ -208,8 +274,7 @@ func (c *Config) trial(i int) (*Trial, error) {
 func (c *Config) withOptions(values map[string]any) (trainer.Options, error) {
 	o, err := c.Options.With(values)
 	if err != nil {
-		return o, fmt.Errorf("search: neither an option of train-model nor one of %s: %w",
-			strings.Join(slices.Sorted(maps.Keys(shapes)), ", "), err)
+		return o, err
 	}
 	o.Epochs = c.MinEpochs
 	return o, o.Resolve()
@@ -235,10 +300,17 @@ func set(part *int, v float64) {
 	}
 }
 
-func reshape(spec *model.Spec, change func(*model.Spec, *model.Layer, float64), value any) error {
-	var v float64
+func number(value any) (v float64, err error) {
 	if _, err := fmt.Sscan(fmt.Sprint(value), &v); err != nil {
-		return fmt.Errorf("%v is no number", value)
+		return 0, fmt.Errorf("%v is no number", value)
+	}
+	return v, nil
+}
+
+func reshape(spec *model.Spec, change func(*model.Spec, *model.Layer, float64), value any) error {
+	v, err := number(value)
+	if err != nil {
+		return err
 	}
 	var walk func(layers []model.Layer)
 	walk = func(layers []model.Layer) {
