@@ -6,14 +6,10 @@
 package model
 
 import (
-	"bytes"
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
-
-	"github.com/degas-dns/degas/internal/userfile"
 )
 
 // SpecVersion is the version of the Spec's JSON written by this package. Readers refuse a higher one.
@@ -38,6 +34,10 @@ const (
 	KindParallel        = "parallel"    // only in a Spec: branches whose outputs are concatenated
 	KindConcatenate     = "concatenate" // only in a Graph: where the branches of a parallel layer meet
 )
+
+// Kinds lists the kinds that a Spec's layers have.
+var Kinds = []string{KindEmbedding, KindImage, KindConv1D, KindConv2D, KindThresholdedReLU, KindMaxPool, KindMaxPool2D,
+	KindGlobalMaxPool, KindFlatten, KindLSTM, KindGRU, KindDropout, KindDense, KindParallel}
 
 // Activations of conv1d, conv2d and dense layers. The empty string is Linear.
 const (
@@ -157,28 +157,6 @@ func (s *Spec) lay() (builder, error) {
 		return builder{}, fmt.Errorf("model %q: %w", s.Name, err)
 	}
 	return b, nil
-}
-
-// ReadSpec reads a Spec from a JSON file. An unknown field is an error, because it is most likely mistyped. Without
-// labels the Spec gets BinaryLabels.
-func ReadSpec(path string) (*Spec, error) {
-	data, err := userfile.Read(path, maxSpecBytes)
-	if err != nil {
-		return nil, err
-	}
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.DisallowUnknownFields()
-	s := &Spec{}
-	if err := d.Decode(s); err != nil {
-		return nil, fmt.Errorf("read %s: %w", path, err)
-	}
-	if len(s.Labels) == 0 {
-		s.Labels = slices.Clone(BinaryLabels)
-	}
-	if err := s.Validate(); err != nil {
-		return nil, fmt.Errorf("read %s: %w", path, err)
-	}
-	return s, nil
 }
 
 // Validate says whether the Spec can be built.

@@ -377,6 +377,10 @@ func (c *Config) task(ctx context.Context, data *datasets.Manifest) (*Task, erro
 		return nil, err
 	}
 	spec := begin.Spec
+	if c.spec != nil && !slices.Equal(spec.Labels, labels) && !slices.Equal(spec.Labels, model.BinaryLabels) {
+		slog.Warn("the Spec's labels are not used: --target decides what the model tells apart",
+			"labels", spec.Labels, "target", c.Target)
+	}
 	if begin.Weights == nil {
 		spec = spec.WithLabels(labels)
 	} else if slices.ContainsFunc(labels, func(l string) bool { return !slices.Contains(spec.Labels, l) }) {
