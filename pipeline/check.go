@@ -92,10 +92,13 @@ func (c *Config) run(key string, field *string) error {
 	return nil
 }
 
-// processed is where the data set is: what the process stage writes, or def.
+// processed is where the data set is: what the process stage writes, what is trained on, or def.
 func (c *Config) processed(def string) string {
 	if c.Process != nil {
 		return c.Process.Out
+	}
+	if c.Train != nil {
+		return cmp.Or(c.Train.Data, def)
 	}
 	return def
 }
@@ -321,7 +324,10 @@ func (c *Config) CheckFiles() error {
 		}
 		return nil
 	}
-	const noRun = "Try: degas train-model, or a train stage"
+	const (
+		noRun  = "Try: degas train-model, or a train stage"
+		noData = "Try: degas process-data, or a process stage"
+	)
 	var errs []error
 	add := func(err error) { errs = append(errs, err) }
 	if d := c.Download; d != nil {
@@ -335,7 +341,7 @@ func (c *Config) CheckFiles() error {
 		made = append(made, p.Out)
 	}
 	if t := c.Train; t != nil {
-		add(need("train.data", filepath.Join(t.Data, datasets.ManifestName), "Try: degas process-data, or a process stage"))
+		add(need("train.data", filepath.Join(t.Data, datasets.ManifestName), noData))
 		if teacher := t.Options.Teacher; teacher != "" {
 			_, err := model.LoadAny(teacher)
 			add(wrong("train.options.teacher", err))
@@ -347,15 +353,19 @@ func (c *Config) CheckFiles() error {
 			add(need(r.key, r.dir, noRun))
 		}
 	}
-	if e := c.Export; e != nil {
-		made = append(made, e.To)
+	if e := c.Evaluate; e != nil {
+		add(need("evaluate.data", filepath.Join(e.Data, datasets.ManifestName), noData))
 	}
 	if k := c.Compare; k != nil {
+		add(need("compare.data", filepath.Join(k.Data, datasets.ManifestName), noData))
 		for i, other := range k.With {
 			if other != model.BuiltinName {
 				add(need(fmt.Sprintf("compare.with[%d]", i), other, "It is what to compare with"))
 			}
 		}
+	}
+	if e := c.Export; e != nil {
+		made = append(made, e.To)
 	}
 	if p := c.Publish; p != nil {
 		add(need("publish.from", p.From, "Try: degas export-model, or an export stage"))

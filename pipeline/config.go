@@ -26,7 +26,7 @@ type Config struct {
 	Protocol *ProtocolConfig `yaml:"protocol"`
 	// Calibrate makes the run's scores probabilities, before the threshold is set. `calibrate: {}` has all defaults.
 	Calibrate *CalibrateConfig `yaml:"calibrate"`
-	// Threshold is the stage choose-threshold.
+	// Threshold is the stage choose-threshold. One of its keys fpr, worst_source and value is given.
 	Threshold *ThresholdConfig `yaml:"threshold"`
 	// Evaluate is the stage evaluate-model. `evaluate: {}` has all defaults.
 	Evaluate *EvaluateConfig `yaml:"evaluate"`
@@ -117,7 +117,7 @@ type CalibrateConfig struct {
 	Split string `yaml:"split" json:"split"`
 }
 
-// ThresholdConfig is the choose-threshold stage. One of its fields FPR, WorstSource and Value is given.
+// ThresholdConfig is the choose-threshold stage. One of the keys fpr, worst_source and value is given.
 type ThresholdConfig struct {
 	// Run is the run that gets the threshold (that of train).
 	Run string `yaml:"run" json:"run"`
@@ -125,7 +125,7 @@ type ThresholdConfig struct {
 	Data string `yaml:"data" json:"data"`
 	// Split is what the threshold is chosen on: validation or train (validation).
 	Split string `yaml:"split" json:"split"`
-	// FPR is the most false alarms for a benign name of the split, such as 1e-3.
+	// FPR is the most false alarms for a benign name of the split, such as 0.001.
 	FPR float64 `yaml:"fpr" json:"fpr,omitempty"`
 	// WorstSource chooses the rate for one false alarm in 1,000 names of the benign source that the protocol
 	// leave-benign-out found worst, as choose-threshold --worst-source.
@@ -138,7 +138,7 @@ type ThresholdConfig struct {
 type EvaluateConfig struct {
 	// Run is the run to measure (that of train), or builtin.
 	Run string `yaml:"run" json:"run"`
-	// Data is the folder of a data set (what process wrote, or data/processed).
+	// Data is the folder of a data set (what process wrote or train reads, or data/processed).
 	Data string `yaml:"data" json:"data"`
 	// Out is the folder for the report (RUN/evaluation).
 	Out string `yaml:"out" json:"out"`
@@ -150,7 +150,7 @@ type CompareConfig struct {
 	Run string `yaml:"run" json:"run"`
 	// With are the others: runs, version folders of export-model, or builtin (builtin).
 	With []string `yaml:"with" json:"with"`
-	// Data is the folder of a data set (what process wrote, or data/processed).
+	// Data is the folder of a data set (what process wrote or train reads, or data/processed).
 	Data string `yaml:"data" json:"data"`
 	// Out is the folder for compare.json and roc.png (RUN/comparison).
 	Out string `yaml:"out" json:"out"`

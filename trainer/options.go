@@ -25,17 +25,21 @@ type Options struct {
 	Patience int `yaml:"patience" json:"patience"`
 	// Optimizer is "adam" or "rmsprop"; "" is adam.
 	Optimizer string `yaml:"optimizer" json:"optimizer"`
-	// LearningRate is the first step size. It is multiplied by PlateauFactor whenever the validation loss has not
-	// improved for PlateauPatience epochs (0: never), down to MinRate.
-	LearningRate    float64 `yaml:"learning_rate" json:"learning_rate"`
-	PlateauPatience int     `yaml:"plateau_patience" json:"plateau_patience"`
-	PlateauFactor   float64 `yaml:"plateau_factor" json:"plateau_factor"`
-	MinRate         float64 `yaml:"min_rate" json:"min_rate"`
-	// Schedule is "plateau", as above, or "cosine": up to LearningRate over the first fiftieth of all steps, then down to
+	// LearningRate is the first step size.
+	LearningRate float64 `yaml:"learning_rate" json:"learning_rate"`
+	// PlateauPatience is the number of epochs without a lower validation loss after which the schedule plateau multiplies
+	// the rate by PlateauFactor; 0 never does.
+	PlateauPatience int `yaml:"plateau_patience" json:"plateau_patience"`
+	// PlateauFactor is what the schedule plateau multiplies the rate by, above 0 and at most 1.
+	PlateauFactor float64 `yaml:"plateau_factor" json:"plateau_factor"`
+	// MinRate is the rate below which the schedule plateau does not go.
+	MinRate float64 `yaml:"min_rate" json:"min_rate"`
+	// Schedule is "plateau", as PlateauPatience says, or "cosine": up to LearningRate over the first fiftieth of all steps, then down to
 	// nothing along a half cosine by the last epoch (Loshchilov and Hutter, arXiv:1608.03983). "" is plateau.
 	Schedule string `yaml:"schedule,omitempty" json:"schedule,omitempty"`
-	// WeightDecay is AdamW's, LabelSmoothing the share of a target that all labels divide between them, [0, 1).
-	WeightDecay    float64 `yaml:"weight_decay" json:"weight_decay,omitempty"`
+	// WeightDecay is AdamW's, 0 to 1.
+	WeightDecay float64 `yaml:"weight_decay" json:"weight_decay,omitempty"`
+	// LabelSmoothing is the share of a target that all labels divide between them, [0, 1).
 	LabelSmoothing float64 `yaml:"label_smoothing" json:"label_smoothing,omitempty"`
 	// Names is the most training names, drawn evenly from the split by the seed; 0 takes all. Validation uses all of its
 	// own.

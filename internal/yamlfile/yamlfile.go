@@ -97,7 +97,7 @@ func oneLine(err error) error {
 		what := map[ast.NodeType]string{ast.MappingType: "keys and values", ast.SequenceType: "a list"}
 		text = "want " + cmp.Or(what[wrongNode.Expected], "something else") + ", not " + shown(at.GetToken())
 	} else if errors.As(err, &overflow) {
-		text = want(overflow.DstType) + ", not " + overflow.SrcNum
+		text = want(overflow.DstType) + ", not " + oneWord(overflow.SrcNum, "such a number")
 	}
 	if text != at.GetMessage() {
 		text = key(at.GetToken()) + text
@@ -135,7 +135,15 @@ func shown(t *token.Token) string {
 	case token.MappingStartType, token.MappingValueType:
 		return "keys and values"
 	}
-	return t.Value
+	return oneWord(t.Value, "a text")
+}
+
+// oneWord is a stranger's word if it is one and short, else what stands in for it.
+func oneWord(word, other string) string {
+	if len(word) > 40 || strconv.Quote(word) != `"`+word+`"` || strings.ContainsAny(word, " |>") {
+		return other
+	}
+	return word
 }
 
 // key is the key before a value: "epochs: "; "" where the value is in a list.
@@ -144,7 +152,7 @@ func key(value *token.Token) string {
 	if colon == nil || colon.Type != token.MappingValueType || colon.Prev == nil {
 		return ""
 	}
-	return colon.Prev.Value + ": "
+	return oneWord(colon.Prev.Value, "a key") + ": "
 }
 
 // Place says on which line of data the value of a key stands: "line 3: ". The key is as train.arch or formats[1]. If it

@@ -100,6 +100,7 @@ func TestWrongKinds(t *testing.T) {
 		"list: 5\n":              "line 1: list: want a list, not 5",
 		"rates: [1, x]\n":        "line 1: want a number, not x",
 		"on: perhaps\n":          "line 1: on: want true or false, not perhaps",
+		"epochs: |\n  a\n  b\n":  "line 1: epochs: want a whole number, not a text",
 		"budget: 10\n":           "line 1: budget: want a duration such as 10m, not 10",
 		"budget: ten\n":          `want a duration such as 10m: time: invalid duration "ten"`,
 		"o: 5\n":                 "line 1: o: want keys and values, not 5",

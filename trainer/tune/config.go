@@ -25,32 +25,46 @@ import (
 
 // Config is a search as written in configs/tune.yaml.
 type Config struct {
-	Version int    `yaml:"version"`
-	Data    string `yaml:"data"` // process-data's output
-	Out     string `yaml:"out"`  // directory: a run for each trial, tune.json and trials.png
-	Target  string `yaml:"target"`
-	Engine  string `yaml:"engine"`
-	Seed    uint64 `yaml:"seed"` // draws the trials
-	// Trials begin; after MinEpochs the best one in Eta goes on to Eta times as many epochs, up to MaxEpochs.
-	Trials    int `yaml:"trials"`
+	// Version is 1.
+	Version int `yaml:"version"`
+	// Data is the folder of a data set (data/processed).
+	Data string `yaml:"data"`
+	// Out is the folder for a run of each trial, tune.json and trials.png (runs/tune).
+	Out string `yaml:"out"`
+	// Target is what to tell apart: binary, class or family (binary).
+	Target string `yaml:"target"`
+	// Engine does the arithmetic: auto takes a GPU where there is one that this degas can use (auto).
+	Engine string `yaml:"engine"`
+	// Seed draws the trials (1).
+	Seed uint64 `yaml:"seed"`
+	// Trials is how many begin. After MinEpochs the best one in eta goes on to eta times as many epochs, up to MaxEpochs
+	// (9).
+	Trials int `yaml:"trials"`
+	// MinEpochs is the length of each trial's first training (1).
 	MinEpochs int `yaml:"min_epochs"`
+	// MaxEpochs is the length of the longest training (9).
 	MaxEpochs int `yaml:"max_epochs"`
-	Eta       int `yaml:"eta"`
-	// Budget is the time after which no training begins; 0 is none.
+	// Eta is the share of trials that end at each step: all but one in eta (3).
+	Eta int `yaml:"eta"`
+	// Budget is the time after which no training begins, such as 10m; 0 is none.
 	Budget time.Duration `yaml:"budget"`
-	// Options are train-model's, of every trial; Search replaces some of them. Its keys are arch, those of Options, and
-	// the parts of an architecture: dropout, embedding, filters, units, window.
-	Options trainer.Options  `yaml:"options"`
-	Search  map[string]Range `yaml:"search"`
+	// Options are train-model's, of every trial.
+	Options trainer.Options `yaml:"options"`
+	// Search replaces some of the options. Its keys are arch, those of options, and the parts of an architecture: dropout,
+	// embedding, filters, units, window.
+	Search map[string]Range `yaml:"search"`
 	// Release is the program's version, which goes into the trials.
 	Release string `yaml:"-"`
 }
 
-// Range is what a value is drawn from: one of Choice, uniform between two bounds, or uniform in the logarithm.
+// Range is what a value is drawn from. One of its fields is given.
 type Range struct {
-	Choice  []any     `yaml:"choice"`
+	// Choice lists the values.
+	Choice []any `yaml:"choice"`
+	// Uniform has two bounds, the lower one first.
 	Uniform []float64 `yaml:"uniform"`
-	Log     []float64 `yaml:"log"`
+	// Log has two bounds above 0, the lower one first; the value's logarithm is uniform between theirs.
+	Log []float64 `yaml:"log"`
 }
 
 // ReadConfig reads a search. Unknown keys and ranges that make no sense are errors.
