@@ -5,13 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 
-	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/datasets/sources"
 	"github.com/degas-dns/degas/evaluate"
 	"github.com/degas-dns/degas/evaluate/metrics"
@@ -306,94 +304,4 @@ func (c *Config) checkExport() error {
 	}
 	first(&p.Model, filepath.Base(from))
 	return nil
-}
-
-// CheckFiles is an error if what the first stages need is not there: a later stage must not find that out after hours.
-// What an earlier stage makes need not be there yet.
-func (c *Config) CheckFiles() error {
-	var made []string // by the stages so far
-	need := func(key, path, what string) error {
-		path = filepath.Clean(path)
-		for _, m := range made {
-			if rel, err := filepath.Rel(filepath.Clean(m), path); err == nil && filepath.IsLocal(rel) {
-				return nil
-			}
-		}
-		if _, err := os.Stat(path); err != nil {
-			return fieldError{key, fmt.Errorf("%w. %s", err, what)}
-		}
-		return nil
-	}
-	const (
-		noRun  = "Try: degas train-model, or a train stage"
-		noData = "Try: degas process-data, or a process stage"
-	)
-	var errs []error
-	add := func(err error) { errs = append(errs, err) }
-	if d := c.Download; d != nil {
-		for _, path := range d.inputs() {
-			add(need("download", path, "It is what to take files from"))
-		}
-		made = append(made, d.To)
-	}
-	if p := c.Process; p != nil {
-		add(need("process.in", p.In, "Try: degas download-data, or a download stage"))
-		made = append(made, p.Out)
-	}
-	if t := c.Train; t != nil {
-		add(need("train.data", filepath.Join(t.Data, datasets.ManifestName), noData))
-		if teacher := t.Options.Teacher; teacher != "" {
-			_, err := model.LoadAny(teacher)
-			add(wrong("train.options.teacher", err))
-		}
-		made = append(made, t.Run)
-	}
-	for _, r := range c.runs() {
-		if r.dir != model.BuiltinName {
-			add(need(r.key, r.dir, noRun))
-		}
-	}
-	if e := c.Evaluate; e != nil {
-		add(need("evaluate.data", filepath.Join(e.Data, datasets.ManifestName), noData))
-	}
-	if k := c.Compare; k != nil {
-		add(need("compare.data", filepath.Join(k.Data, datasets.ManifestName), noData))
-		for i, other := range k.With {
-			if other != model.BuiltinName {
-				add(need(fmt.Sprintf("compare.with[%d]", i), other, "It is what to compare with"))
-			}
-		}
-	}
-	if e := c.Export; e != nil {
-		made = append(made, e.To)
-	}
-	if p := c.Publish; p != nil {
-		add(need("publish.from", p.From, "Try: degas export-model, or an export stage"))
-	}
-	return errors.Join(errs...)
-}
-
-// readRun is a run that a stage after train reads.
-type readRun struct{ key, dir string }
-
-func (c *Config) runs() (out []readRun) {
-	if p := c.Protocol; p != nil {
-		out = append(out, readRun{"protocol.run", p.Run})
-	}
-	if k := c.Calibrate; k != nil {
-		out = append(out, readRun{"calibrate.run", k.Run})
-	}
-	if t := c.Threshold; t != nil {
-		out = append(out, readRun{"threshold.run", t.Run})
-	}
-	if e := c.Evaluate; e != nil {
-		out = append(out, readRun{"evaluate.run", e.Run})
-	}
-	if k := c.Compare; k != nil {
-		out = append(out, readRun{"compare.run", k.Run})
-	}
-	if e := c.Export; e != nil {
-		out = append(out, readRun{"export.run", e.Run})
-	}
-	return out
 }
