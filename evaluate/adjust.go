@@ -33,6 +33,21 @@ func ChooseThreshold(ctx context.Context, o RunOptions, fpr float64) (_ *metrics
 	return t, tuned.save("choose-threshold", fpr)
 }
 
+// SetThreshold keeps a threshold in (0, 1) that somebody chose in the run's model, and says what it does on a split.
+func SetThreshold(ctx context.Context, o RunOptions, value float64) (_ *metrics.Threshold, err error) {
+	defer addContext(&err, "set the threshold of", o)
+	if !(value > 0 && value < 1) {
+		return nil, fmt.Errorf("a threshold of %g is not between 0 and 1", value)
+	}
+	tuned, err := loadForTuning(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	defer tuned.unlock()
+	tuned.run.Model.Threshold, tuned.run.Model.ThresholdFPR = value, 0
+	return metrics.AtThreshold(tuned.sample, tuned.options.Split, value), tuned.save("choose-threshold", 0)
+}
+
 // WorstSource is the benign source that decides which false-positive rate to choose a threshold for, by what
 // leave-benign-out found for a run on its data set.
 func WorstSource(o RunOptions) (worst metrics.HeldOut, err error) {

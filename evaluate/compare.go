@@ -10,7 +10,7 @@ import (
 	"github.com/degas-dns/degas/evaluate/rundir"
 )
 
-// Compare measures runs on one split of one data set, the first run's unless o says otherwise (o.RunDir is not read).
+// Compare measures runs, or models in version directories, on one split of one data set, the first run's unless o says otherwise (o.RunDir is not read).
 // With o.Out set it writes compare.json and roc.png there.
 func Compare(ctx context.Context, runs []string, o RunOptions) (*metrics.Comparison, error) {
 	if len(runs) < 2 {
@@ -20,7 +20,7 @@ func Compare(ctx context.Context, runs []string, o RunOptions) (*metrics.Compari
 	var scored []metrics.Compared
 	var data *datasets.Manifest // all runs are measured on one version of it
 	for _, dir := range runs {
-		run, err := rundir.Open(dir)
+		run, err := rundir.OpenModel(dir)
 		if err == nil && data == nil {
 			o = o.complete(run, "test")
 			data, err = datasets.ReadManifest(o.Data)

@@ -21,15 +21,11 @@ func ReadSummary(run string) (map[string]float64, error) {
 		return nil, nil
 	}
 	path := SummaryFile(run)
-	data, err := userfile.Read(path, userfile.Text)
+	m, err := ReadMetrics(OutputDir(run))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	} else if err != nil {
 		return nil, err
-	}
-	var m metrics.Metrics
-	if err := json.Unmarshal(data, &m); err != nil {
-		return nil, fmt.Errorf("read %s: %w", path, err)
 	}
 	trained, err := model.Load(filepath.Join(run, "model"))
 	if err != nil {
@@ -39,7 +35,7 @@ func ReadSummary(run string) (map[string]float64, error) {
 	if err != nil {
 		return nil, err
 	}
-	if reason := unfit(&m, trained.Dataset, digest); reason != "" {
+	if reason := unfit(m, trained.Dataset, digest); reason != "" {
 		slog.Warn("the run's evaluation is left out of the model card: "+reason+
 			". Try: degas evaluate-model "+run, "file", path)
 		return nil, nil
@@ -60,6 +56,20 @@ func ReadSummary(run string) (map[string]float64, error) {
 		}
 	}
 	return out, nil
+}
+
+// ReadMetrics reads the numbers of the evaluation in a folder that Run wrote.
+func ReadMetrics(dir string) (*metrics.Metrics, error) {
+	path := filepath.Join(dir, report.MetricsFile)
+	data, err := userfile.Read(path, userfile.Text)
+	if err != nil {
+		return nil, err
+	}
+	var m metrics.Metrics
+	if err := json.Unmarshal(data, &m); err != nil {
+		return nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	return &m, nil
 }
 
 // SummaryFile is what ReadSummary reads.

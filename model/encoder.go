@@ -19,18 +19,21 @@ const (
 // Encoder turns a name into a fixed window of codes. It works on bytes, so that the same mapping can be written with a
 // serving runtime's string operations; names reach it normalised (see package dnsname).
 type Encoder struct {
-	// Alphabet lists the known characters, ASCII only; character i has code Base+i.
+	// Alphabet lists the known characters, ASCII only; character i has the code base+i.
 	Alphabet string `json:"alphabet"`
-	Base     int    `json:"base"`
-	// Pad fills the window beside a short name; Unknown stands for any byte outside the alphabet. Either may equal a
-	// character's code, as in the original degas, where padding and '0' share 0.
-	Pad     int `json:"pad"`
+	// Base is the code of the first of them.
+	Base int `json:"base"`
+	// Pad is the code that fills the window beside a short name. It may equal a character's code, as in the original
+	// degas, where padding and '0' share 0.
+	Pad int `json:"pad"`
+	// Unknown is the code of any byte outside the alphabet. It may equal a character's code.
 	Unknown int `json:"unknown"`
-	// Window is the number of codes, PadSide where padding goes (Left or Right), Keep which end of a long name stays
-	// (First or Last).
-	Window  int    `json:"window"`
+	// Window is the number of codes.
+	Window int `json:"window"`
+	// PadSide is where padding goes: left or right.
 	PadSide string `json:"pad_side"`
-	Keep    string `json:"keep"`
+	// Keep is which end of a long name stays: first or last.
+	Keep string `json:"keep"`
 	// Reverse writes the characters that are kept last to first. Padding stays on PadSide.
 	Reverse bool `json:"reverse,omitempty"`
 	// Lower folds A-Z before look-up.

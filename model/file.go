@@ -7,11 +7,18 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/degas-dns/degas/internal/atomicfile"
+	"github.com/degas-dns/degas/internal/nearest"
 	"github.com/degas-dns/degas/internal/userfile"
 )
 
@@ -197,4 +204,116 @@ func (m *Model) Write(dir string) error {
 	}
 	return errors.Join(atomicfile.Write(filepath.Join(dir, WeightsFile), weights),
 		atomicfile.Write(filepath.Join(dir, SpecFile), spec))
+}
+
+// ReadSpec reads a Spec from a JSON file, or the Spec in a model.json. An error names the line. An unknown field is an
+// error, because it is most likely mistyped. Without labels the Spec gets BinaryLabels.
+func ReadSpec(path string) (*Spec, error) {
+	data, err := userfile.Read(path, maxSpecBytes)
+	if err != nil {
+		return nil, err
+	}
+	var whole struct {
+		FormatVersion int             `json:"format_version"`
+		Spec          json.RawMessage `json:"spec"`
+	}
+	if json.Unmarshal(data, &whole) == nil && whole.FormatVersion > 0 && whole.Spec != nil { // a model.json
+		before, _, _ := bytes.Cut(data, whole.Spec)
+		data = append(bytes.Repeat([]byte("\n"), bytes.Count(before, []byte("\n"))), whole.Spec...)
+	}
+	s := &Spec{}
+	if err := strictJSON(data, s); err != nil {
+		return nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	if len(s.Labels) == 0 {
+		s.Labels = slices.Clone(BinaryLabels)
+	}
+	if err := s.Validate(); err != nil {
+		if place := placeOf(err); place != nil {
+			err = fmt.Errorf("line %d: %w", lineOf(data, place...), err)
+		}
+		return nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	return s, nil
+}
+
+// strictJSON decodes all of data into v. Unlike the library's, its errors name the line and the fields there are.
+func strictJSON(data []byte, v any) error {
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	err := d.Decode(v)
+	if err == nil && d.More() {
+		return fmt.Errorf("line %d: something follows the end", lineAt(data, d.InputOffset()+1))
+	}
+	var syntax *json.SyntaxError
+	var kind *json.UnmarshalTypeError
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF):
+		last := lineAt(bytes.TrimSpace(data), int64(len(data)))
+		return fmt.Errorf("line %d: the text ends before its last bracket is closed", last)
+	case errors.As(err, &syntax):
+		return fmt.Errorf("line %d: %w", lineAt(data, syntax.Offset), err)
+	case errors.As(err, &kind):
+		return fmt.Errorf("line %d: %s: a JSON %s does not fit", lineAt(data, kind.Offset), kind.Field, kind.Value)
+	}
+	if m := unknownField.FindStringSubmatch(err.Error()); m != nil {
+		line := 0
+		if at := regexp.MustCompile(regexp.QuoteMeta(strconv.Quote(m[1])) + `\s*:`).FindIndex(data); at != nil {
+			line = lineAt(data, int64(at[0]))
+		}
+		return fmt.Errorf("line %d: unknown field %q%s", line, m[1], knownFields(m[1]))
+	}
+	return err
+}
+
+var unknownField = regexp.MustCompile(`^json: unknown field "(.*)"$`)
+
+// knownFields names the field of a Spec that is nearest to one that is unknown, or lists them all.
+func knownFields(unknown string) string {
+	var all, text []string
+	for _, t := range []reflect.Type{reflect.TypeFor[Spec](), reflect.TypeFor[Encoder](), reflect.TypeFor[Layer]()} {
+		var names []string
+		for f := range t.Fields() {
+			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+			names = append(names, name)
+		}
+		all = append(all, names...)
+		text = append(text, "a "+strings.ToLower(t.Name())+" has "+strings.Join(names, ", "))
+	}
+	if best := nearest.Of(unknown, all); best != "" {
+		return fmt.Sprintf(" (did you mean %s?)", best)
+	}
+	return ": " + strings.Join(text, "; ")
+}
+
+// lineAt is the line that the byte at offset is on, from 1.
+func lineAt(data []byte, offset int64) int {
+	return 1 + bytes.Count(data[:min(offset, int64(len(data)))], []byte("\n"))
+}
+
+// lineOf is the line on which the value at a place in a JSON text begins: keys of objects and indices of lists.
+func lineOf(data []byte, place ...any) int {
+	d := json.NewDecoder(bytes.NewReader(data))
+	var skipped json.RawMessage
+	for _, step := range place {
+		if _, err := d.Token(); err != nil { // the bracket
+			break
+		}
+		for i := 0; d.More(); i++ {
+			var at any = i
+			if _, ok := step.(string); ok {
+				at, _ = d.Token()
+			}
+			if at == step || d.Decode(&skipped) != nil {
+				break
+			}
+		}
+	}
+	offset := int(d.InputOffset())
+	for offset < len(data) && strings.ContainsRune(" \t\r\n,:", rune(data[offset])) {
+		offset++
+	}
+	return lineAt(data, int64(offset))
 }

@@ -7,6 +7,9 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
+
+	"github.com/degas-dns/degas/internal/nearest"
 )
 
 // kerasNames maps kinds of nodes to their layers' names in Keras, where the two differ.
@@ -42,6 +45,27 @@ func maxActivations() (float64, error) {
 	return float64(n), nil
 }
 
+// placedError says where in a Spec something is wrong: for a person, and as keys and indices of its JSON.
+type placedError struct {
+	place []any
+	text  string
+	err   error
+}
+
+func (e placedError) Error() string { return e.text + ": " + e.err.Error() }
+func (e placedError) Unwrap() error { return e.err }
+
+// placeOf is where a Spec's error is in its JSON; nil where it is of no layer.
+func placeOf(err error) (place []any) {
+	for e := (placedError{}); errors.As(err, &e); err = e.err {
+		if place == nil {
+			place = []any{"layers"}
+		}
+		place = append(place, e.place...)
+	}
+	return place
+}
+
 // builder lays layers out as nodes.
 type builder struct {
 	nodes               []Node
@@ -75,7 +99,7 @@ func (b *builder) chain(layers []Layer, in Node) error {
 			in, err = b.single(l, in)
 		}
 		if err != nil {
-			return fmt.Errorf("layer %d (%s): %w", i, l.Kind, err)
+			return placedError{[]any{i}, fmt.Sprintf("layer %d (%s)", i, l.Kind), err}
 		}
 	}
 	return nil
@@ -92,7 +116,7 @@ func (b *builder) parallel(l Layer, in Node) (Node, error) {
 			return Node{}, fmt.Errorf("branch %d is empty", i)
 		}
 		if err := b.chain(br, in); err != nil {
-			return Node{}, fmt.Errorf("branch %d: %w", i, err)
+			return Node{}, placedError{[]any{"branches", i}, fmt.Sprintf("branch %d", i), err}
 		}
 		end := b.nodes[len(b.nodes)-1]
 		if len(end.Shape) != 1 {
@@ -199,8 +223,8 @@ func (b *builder) check() error {
 func infer(l Layer, in []int) ([]int, []Param, error) {
 	switch l.Kind {
 	case KindEmbedding:
-		if len(in) != 1 || l.Rows < 1 || l.Dim < 1 {
-			return nil, nil, fmt.Errorf("needs codes, rows and dim, has input %v, %d rows, dim %d", in, l.Rows, l.Dim)
+		if err := l.needs("codes", len(in) == 1, in, size{"rows", l.Rows}, size{"dim", l.Dim}); err != nil {
+			return nil, nil, err
 		}
 		return []int{in[0], l.Dim}, []Param{{"embeddings", []int{l.Rows, l.Dim}}}, nil
 	case KindConv1D:
@@ -216,10 +240,10 @@ func infer(l Layer, in []int) ([]int, []Param, error) {
 	case KindLSTM, KindGRU:
 		return inferRecurrent(l, in)
 	case KindDense:
-		if len(in) != 1 || l.Units < 1 {
-			return nil, nil, fmt.Errorf("needs a flat input and units, has %v and %d", in, l.Units)
+		if err := l.needs("[features]", len(in) == 1, in, size{"units", l.Units}); err != nil {
+			return nil, nil, err
 		}
-		return []int{l.Units}, kernelAndBias(in[0], l.Units), l.checkActivation("", Linear, ReLU, Tanh, Sigmoid, Softmax)
+		return []int{l.Units}, kernelAndBias(in[0], l.Units), l.checkActivation(Linear, ReLU, Tanh, Sigmoid, Softmax)
 	case KindThresholdedReLU:
 		if l.Theta < 0 {
 			return nil, nil, fmt.Errorf("theta %g is below 0", l.Theta)
@@ -231,21 +255,50 @@ func infer(l Layer, in []int) ([]int, []Param, error) {
 		}
 		return in, nil, nil
 	case KindGlobalMaxPool:
-		if len(in) != 2 {
-			return nil, nil, fmt.Errorf("needs [time, features], has %v", in)
-		}
-		return []int{in[1]}, nil, nil
+		return in[len(in)-1:], nil, l.needs("[time, features]", len(in) == 2, in)
 	case KindFlatten:
 		return []int{sizeOf(in)}, nil, nil
 	}
-	return nil, nil, fmt.Errorf("unknown kind %q", l.Kind)
+	return nil, nil, unknown("kind", l.Kind, Kinds)
+}
+
+// size is a field of a layer that must be at least 1.
+type size struct {
+	name  string
+	value int
+}
+
+// needs is an error where the shape of a layer's input is not what it takes, or where one of its fields is missing.
+func (l *Layer) needs(shape string, fits bool, in []int, fields ...size) error {
+	for _, f := range fields {
+		switch {
+		case f.value == 0:
+			return fmt.Errorf("%s is missing", f.name)
+		case f.value < 0:
+			return fmt.Errorf("%s is %d, must be at least 1", f.name, f.value)
+		}
+	}
+	if !fits {
+		return fmt.Errorf("its input must be %s, but has the shape %v", shape, in)
+	}
+	return nil
+}
+
+// unknown is the error for a word that is none of known.
+func unknown(what, word string, known []string) error {
+	hint := ""
+	if best := nearest.Of(word, known); best != "" {
+		hint = fmt.Sprintf(" (did you mean %s?)", best)
+	}
+	return fmt.Errorf("unknown %s %q%s, known are: %s", what, word, hint, strings.Join(known, ", "))
 }
 
 func inferConv(l Layer, in []int) ([]int, []Param, error) {
-	if len(in) != 2 || l.Filters < 1 || l.Kernel < 1 {
-		return nil, nil, fmt.Errorf("needs [time, features], filters and kernel, has %v, %d, %d", in, l.Filters, l.Kernel)
+	err := l.needs("[time, features]", len(in) == 2, in, size{"filters", l.Filters}, size{"kernel", l.Kernel})
+	if err != nil {
+		return nil, nil, err
 	}
-	if err := l.checkActivation("", Linear, ReLU, Tanh); err != nil {
+	if err := l.checkActivation(Linear, ReLU, Tanh); err != nil {
 		return nil, nil, err
 	}
 	time := in[0]
@@ -254,7 +307,7 @@ func inferConv(l Layer, in []int) ([]int, []Param, error) {
 	case Valid, "":
 		time -= l.Kernel - 1
 	default:
-		return nil, nil, fmt.Errorf("unknown padding %q", l.Padding)
+		return nil, nil, unknown("padding", l.Padding, []string{Valid, Same})
 	}
 	if time < 1 {
 		return nil, nil, fmt.Errorf("kernel %d is longer than its input of %d", l.Kernel, in[0])
@@ -263,8 +316,8 @@ func inferConv(l Layer, in []int) ([]int, []Param, error) {
 }
 
 func (l *Layer) checkActivation(known ...string) error {
-	if !slices.Contains(known, l.Activation) {
-		return fmt.Errorf("unknown activation %q", l.Activation)
+	if l.Activation != "" && !slices.Contains(known, l.Activation) {
+		return unknown("activation", l.Activation, known)
 	}
 	return nil
 }
@@ -275,8 +328,8 @@ func kernelAndBias(shape ...int) []Param {
 }
 
 func inferPool(l Layer, in []int) ([]int, []Param, error) {
-	if len(in) != 2 || l.Pool < 1 {
-		return nil, nil, fmt.Errorf("needs [time, features] and pool, has %v and %d", in, l.Pool)
+	if err := l.needs("[time, features]", len(in) == 2, in, size{"pool", l.Pool}); err != nil {
+		return nil, nil, err
 	}
 	time := in[0] / l.Pool
 	switch l.Padding {
@@ -284,7 +337,7 @@ func inferPool(l Layer, in []int) ([]int, []Param, error) {
 		time = (in[0] + l.Pool - 1) / l.Pool
 	case Valid, "":
 	default:
-		return nil, nil, fmt.Errorf("unknown padding %q", l.Padding)
+		return nil, nil, unknown("padding", l.Padding, []string{Valid, Same})
 	}
 	if time < 1 {
 		return nil, nil, fmt.Errorf("pool %d is longer than its input of %d", l.Pool, in[0])
@@ -302,11 +355,11 @@ func (l *Layer) gates() int {
 }
 
 func inferRecurrent(l Layer, in []int) ([]int, []Param, error) {
-	if len(in) != 2 || l.Units < 1 {
-		return nil, nil, fmt.Errorf("needs [time, features] and units, has %v and %d", in, l.Units)
+	if err := l.needs("[time, features]", len(in) == 2, in, size{"units", l.Units}); err != nil {
+		return nil, nil, err
 	}
-	if !slices.Contains([]string{"", Sigmoid, Clip}, l.RecurrentActivation) {
-		return nil, nil, fmt.Errorf("unknown recurrent_activation %q", l.RecurrentActivation)
+	if known := []string{Sigmoid, Clip}; l.RecurrentActivation != "" && !slices.Contains(known, l.RecurrentActivation) {
+		return nil, nil, unknown("recurrent_activation", l.RecurrentActivation, known)
 	}
 	width := l.gates() * l.Units
 	bias := []int{width}

@@ -17,9 +17,9 @@ func inferImage(l Layer, in []int) ([]int, []Param, error) {
 }
 
 func inferConv2D(l Layer, in []int) ([]int, []Param, error) {
-	if len(in) != 3 || l.Filters < 1 || l.Kernel < 1 {
-		return nil, nil, fmt.Errorf("needs [height, width, features], filters and kernel, has %v, %d, %d",
-			in, l.Filters, l.Kernel)
+	err := l.needs("[height, width, features]", len(in) == 3, in, size{"filters", l.Filters}, size{"kernel", l.Kernel})
+	if err != nil {
+		return nil, nil, err
 	}
 	if err := l.checkPicture(); err != nil {
 		return nil, nil, err
@@ -32,8 +32,8 @@ func inferConv2D(l Layer, in []int) ([]int, []Param, error) {
 }
 
 func inferPool2D(l Layer, in []int) ([]int, []Param, error) {
-	if len(in) != 3 || l.Pool < 1 {
-		return nil, nil, fmt.Errorf("needs [height, width, features] and pool, has %v and %d", in, l.Pool)
+	if err := l.needs("[height, width, features]", len(in) == 3, in, size{"pool", l.Pool}); err != nil {
+		return nil, nil, err
 	}
 	if err := l.checkPicture(); err != nil {
 		return nil, nil, err
@@ -51,7 +51,7 @@ func (l *Layer) checkPicture() error {
 		return fmt.Errorf("padding %q of pictures is not known", l.Padding)
 	}
 	if l.Kind == KindConv2D {
-		return l.checkActivation("", Linear, ReLU, Tanh)
+		return l.checkActivation(Linear, ReLU, Tanh)
 	}
 	return nil
 }

@@ -6,14 +6,10 @@
 package model
 
 import (
-	"bytes"
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
-
-	"github.com/degas-dns/degas/internal/userfile"
 )
 
 // SpecVersion is the version of the Spec's JSON written by this package. Readers refuse a higher one.
@@ -39,6 +35,10 @@ const (
 	KindConcatenate     = "concatenate" // only in a Graph: where the branches of a parallel layer meet
 )
 
+// Kinds lists the kinds that a Spec's layers have.
+var Kinds = []string{KindEmbedding, KindImage, KindConv1D, KindConv2D, KindThresholdedReLU, KindMaxPool, KindMaxPool2D,
+	KindGlobalMaxPool, KindFlatten, KindLSTM, KindGRU, KindDropout, KindDense, KindParallel}
+
 // Activations of conv1d, conv2d and dense layers. The empty string is Linear.
 const (
 	Linear  = "linear"
@@ -61,13 +61,16 @@ const (
 // Spec describes a model completely: the encoder, the layers and what the outputs mean. Its JSON is stable and
 // versioned; two Specs with equal JSON are the same function of their weights.
 type Spec struct {
-	Version int     `json:"version"`
-	Name    string  `json:"name"`
+	// Version is 1, or left out.
+	Version int `json:"version"`
+	// Name is what the model is called.
+	Name string `json:"name"`
+	// Encoder turns a name into codes.
 	Encoder Encoder `json:"encoder"`
 	// Layers run in order. The first is an embedding or an image. The last is a dense layer with a sigmoid (one unit) or
 	// a softmax.
 	Layers []Layer `json:"layers"`
-	// Labels names the classes in output order; Labels[0] is the benign class. A sigmoid head has two labels and gives
+	// Labels names the classes in output order; the first one is the benign class. A sigmoid head has two labels and gives
 	// the probability of the second.
 	Labels []string `json:"labels"`
 	// InputName is the input's name in exported files ("domain_ids" when empty).
@@ -76,17 +79,22 @@ type Spec struct {
 
 // Layer is one step of a Spec. Kind says which fields count; the others are zero.
 type Layer struct {
+	// Kind says what the layer does, and with it which other fields it has.
 	Kind string `json:"kind"`
-	// Rows and Dim are an embedding's table: [rows, dim].
+	// Rows is how many codes an embedding has values for: its table is [rows, dim].
 	Rows int `json:"rows,omitempty"`
-	Dim  int `json:"dim,omitempty"`
-	// Height and Width are an image's, in pixels: row after row of codes.
+	// Dim is how many values an embedding has for each code.
+	Dim int `json:"dim,omitempty"`
+	// Height is an image's, in pixels: row after row of codes.
 	Height int `json:"height,omitempty"`
-	Width  int `json:"width,omitempty"`
-	// Filters, Kernel and Padding are a convolution's; its kernel is [kernel, in, filters], or [kernel, kernel, in,
+	// Width is an image's, in pixels. Height times width is the encoder's window.
+	Width int `json:"width,omitempty"`
+	// Filters is how many features a convolution gives; its kernel is [kernel, in, filters], or [kernel, kernel, in,
 	// filters] of a conv2d, the stride is 1.
-	Filters int    `json:"filters,omitempty"`
-	Kernel  int    `json:"kernel,omitempty"`
+	Filters int `json:"filters,omitempty"`
+	// Kernel is how many steps a convolution reads, on both sides of a conv2d's.
+	Kernel int `json:"kernel,omitempty"`
+	// Padding of a conv1d or max_pool is valid, which "" stands for, or same, with TensorFlow's meaning.
 	Padding string `json:"padding,omitempty"`
 	// Pool is a max_pool's window and stride, on both sides of a max_pool_2d's.
 	Pool int `json:"pool,omitempty"`
@@ -94,7 +102,7 @@ type Layer struct {
 	Units int `json:"units,omitempty"`
 	// Bidirectional makes an lstm or a gru run both ways and concatenates [forward, backward].
 	Bidirectional bool `json:"bidirectional,omitempty"`
-	// RecurrentActivation is that of an lstm's or a gru's gates: Sigmoid, which "" stands for, or Clip.
+	// RecurrentActivation is that of an lstm's or a gru's gates: sigmoid, which "" stands for, or clip.
 	RecurrentActivation string `json:"recurrent_activation,omitempty"`
 	// ReturnSequences makes an lstm or a gru give its output at each step, not only the last.
 	ReturnSequences bool `json:"return_sequences,omitempty"`
@@ -157,28 +165,6 @@ func (s *Spec) lay() (builder, error) {
 		return builder{}, fmt.Errorf("model %q: %w", s.Name, err)
 	}
 	return b, nil
-}
-
-// ReadSpec reads a Spec from a JSON file. An unknown field is an error, because it is most likely mistyped. Without
-// labels the Spec gets BinaryLabels.
-func ReadSpec(path string) (*Spec, error) {
-	data, err := userfile.Read(path, maxSpecBytes)
-	if err != nil {
-		return nil, err
-	}
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.DisallowUnknownFields()
-	s := &Spec{}
-	if err := d.Decode(s); err != nil {
-		return nil, fmt.Errorf("read %s: %w", path, err)
-	}
-	if len(s.Labels) == 0 {
-		s.Labels = slices.Clone(BinaryLabels)
-	}
-	if err := s.Validate(); err != nil {
-		return nil, fmt.Errorf("read %s: %w", path, err)
-	}
-	return s, nil
 }
 
 // Validate says whether the Spec can be built.

@@ -1,210 +1,190 @@
 package pipeline
 
 import (
-	"cmp"
-	"errors"
-	"fmt"
-	"reflect"
-	"regexp"
-	"slices"
-	"strings"
-
-	"github.com/goccy/go-yaml"
-
-	"github.com/degas-dns/degas/internal/nearest"
-	"github.com/degas-dns/degas/internal/userfile"
-	"github.com/degas-dns/degas/internal/yamlfile"
 	"github.com/degas-dns/degas/trainer"
 )
 
+//go:generate go run ./gen
+
 // Config is a pipeline as written in configs/*.yaml. A stage whose section is missing does not run. Paths are relative
 // to the working directory, as on the command line.
+//
+// The comments of the fields are the reference: docs/reference/config.md and the schemas for editors are made of them
+// (go generate ./pipeline), so each says what its key means to somebody who writes YAML.
 type Config struct {
-	Version  int             `yaml:"version"`
-	Name     string          `yaml:"name"` // names the state file, .degas/<name>.json
+	// Version is 1.
+	Version int `yaml:"version"`
+	// Name is the pipeline's: the default name of its run and model, and that of its state file, .degas/NAME.json.
+	Name string `yaml:"name"`
+	// Download is the stage download-data.
 	Download *DownloadConfig `yaml:"download"`
-	Process  *ProcessConfig  `yaml:"process"`
-	Train    *TrainConfig    `yaml:"train"`
+	// Process is the stage process-data.
+	Process *ProcessConfig `yaml:"process"`
+	// Train is the stage train-model.
+	Train *TrainConfig `yaml:"train"`
+	// Protocol is evaluate-model --protocol: the run's recipe trained again without part of the data.
+	Protocol *ProtocolConfig `yaml:"protocol"`
+	// Calibrate makes the run's scores probabilities, before the threshold is set. `calibrate: {}` has all defaults.
+	Calibrate *CalibrateConfig `yaml:"calibrate"`
+	// Threshold is the stage choose-threshold. One of its keys fpr, worst_source and value is given.
+	Threshold *ThresholdConfig `yaml:"threshold"`
+	// Evaluate is the stage evaluate-model. `evaluate: {}` has all defaults.
 	Evaluate *EvaluateConfig `yaml:"evaluate"`
-	Export   *ExportConfig   `yaml:"export"`
+	// Compare measures the run beside other models.
+	Compare *CompareConfig `yaml:"compare"`
+	// Gate ends the pipeline, before anything is exported or published, if the model is not good enough.
+	Gate *GateConfig `yaml:"gate"`
+	// Export is the stage export-model.
+	Export *ExportConfig `yaml:"export"`
+	// Publish is the stage publish-model.
+	Publish *PublishConfig `yaml:"publish"`
 }
 
 // DownloadConfig is the download-data stage.
 type DownloadConfig struct {
+	// Sources are names that `degas download-data --list` shows, or http, https and file URLs. Left out, it is the
+	// built-in sample.
 	Sources []string `yaml:"sources" json:"sources"`
-	From    string   `yaml:"from" json:"from"` // a directory to take files from instead of the network
-	To      string   `yaml:"to" json:"to"`
+	// From is a folder to take files from instead of the network.
+	From string `yaml:"from" json:"from"`
+	// To is the folder for the files (data/raw).
+	To string `yaml:"to" json:"to"`
 }
 
 // ProcessConfig is the process-data stage.
 type ProcessConfig struct {
-	In         string   `yaml:"in" json:"in"`
-	Out        string   `yaml:"out" json:"out"`
-	Seed       uint64   `yaml:"seed" json:"seed"`
-	Validation float64  `yaml:"validation" json:"validation"`
-	Test       float64  `yaml:"test" json:"test"`
-	Split      string   `yaml:"split" json:"split"`
-	Holdout    []string `yaml:"holdout_families" json:"holdout_families"`
-	MaxBad     float64  `yaml:"max_bad" json:"max_bad"`
-	Balance    string   `yaml:"balance" json:"balance,omitempty"`       // "", binary or class
-	CapFamily  int64    `yaml:"cap_family" json:"cap_family,omitempty"` // training names a family, 0 for all
+	// In is a file or folder of lists (what download wrote, or data/raw).
+	In string `yaml:"in" json:"in"`
+	// Out is the folder for the data set (data/processed).
+	Out string `yaml:"out" json:"out"`
+	// Seed draws the splits (1).
+	Seed uint64 `yaml:"seed" json:"seed"`
+	// Validation is the share of names for validation (0.1).
+	Validation float64 `yaml:"validation" json:"validation"`
+	// Test is the share of names for the test split (0.1).
+	Test float64 `yaml:"test" json:"test"`
+	// Split is how names are dealt out: by domain, random, family, source or date, as process-data --split (domain).
+	Split string `yaml:"split" json:"split"`
+	// Holdout are families that only the test split gets.
+	Holdout []string `yaml:"holdout_families" json:"holdout_families"`
+	// MaxBad is the share of refused rows above which a file is given up (0.01).
+	MaxBad float64 `yaml:"max_bad" json:"max_bad"`
+	// Balance evens out the training names: binary between benign and malicious, class between all classes.
+	Balance string `yaml:"balance" json:"balance,omitempty"`
+	// CapFamily is the most training names of a family; 0 takes all.
+	CapFamily int64 `yaml:"cap_family" json:"cap_family,omitempty"`
 }
 
 // TrainConfig is the train-model stage. Options has the defaults of train-model.
 type TrainConfig struct {
-	Data    string          `yaml:"data" json:"data"`
-	Run     string          `yaml:"run" json:"run"` // directory
-	Arch    string          `yaml:"arch" json:"arch"`
-	Target  string          `yaml:"target" json:"target"`
-	Engine  string          `yaml:"engine" json:"engine"`
+	// Data is the folder of a data set (what process wrote, or data/processed).
+	Data string `yaml:"data" json:"data"`
+	// Run is the run's folder (runs/NAME).
+	Run string `yaml:"run" json:"run"`
+	// Arch is a preset, auto for the best known one with a recipe of its own, or a Spec file that ends in .json (auto).
+	Arch string `yaml:"arch" json:"arch"`
+	// Target is what to tell apart: binary, class or family (binary).
+	Target string `yaml:"target" json:"target"`
+	// Engine does the arithmetic: auto takes a GPU where there is one that this degas can use (auto).
+	Engine string `yaml:"engine" json:"engine"`
+	// Options are the recipe. What is left out has train-model's value for the architecture.
 	Options trainer.Options `yaml:"options" json:"options"`
+}
+
+// ProtocolConfig is evaluate-model --protocol.
+type ProtocolConfig struct {
+	// Run is the run whose recipe is trained (that of train).
+	Run string `yaml:"run" json:"run"`
+	// Data is the folder of a data set (what process wrote, or the run's own).
+	Data string `yaml:"data" json:"data"`
+	// Kinds are the protocols, one after another.
+	Kinds []string `yaml:"kinds" json:"kinds"`
+	// Folds is the most trainings of a protocol; 0 is one for each family or source, and five for kfold.
+	Folds int `yaml:"folds" json:"folds"`
+	// Epochs bounds the epochs of each training; 0 takes the run's own.
+	Epochs int `yaml:"epochs" json:"epochs"`
+	// Names bounds the names of each split that are used; 0 uses all.
+	Names int `yaml:"names" json:"names"`
+}
+
+// CalibrateConfig is the calibrate stage.
+type CalibrateConfig struct {
+	// Run is the run to calibrate (that of train).
+	Run string `yaml:"run" json:"run"`
+	// Data is the folder of a data set (what process wrote, or the run's own).
+	Data string `yaml:"data" json:"data"`
+	// Split is what the temperature is fitted on: validation or train (validation).
+	Split string `yaml:"split" json:"split"`
+}
+
+// ThresholdConfig is the choose-threshold stage. One of the keys fpr, worst_source and value is given.
+type ThresholdConfig struct {
+	// Run is the run that gets the threshold (that of train).
+	Run string `yaml:"run" json:"run"`
+	// Data is the folder of a data set (what process wrote, or the run's own).
+	Data string `yaml:"data" json:"data"`
+	// Split is what the threshold is chosen on: validation or train (validation).
+	Split string `yaml:"split" json:"split"`
+	// FPR is the most false alarms for a benign name of the split, such as 0.001.
+	FPR float64 `yaml:"fpr" json:"fpr,omitempty"`
+	// WorstSource chooses the rate for one false alarm in 1,000 names of the benign source that the protocol
+	// leave-benign-out found worst, as choose-threshold --worst-source.
+	WorstSource bool `yaml:"worst_source" json:"worst_source,omitempty"`
+	// Value is the threshold itself, above 0 and below 1.
+	Value float64 `yaml:"value" json:"value,omitempty"`
 }
 
 // EvaluateConfig is the evaluate-model stage.
 type EvaluateConfig struct {
-	Run  string `yaml:"run" json:"run"`
+	// Run is the run to measure (that of train), or builtin.
+	Run string `yaml:"run" json:"run"`
+	// Data is the folder of a data set (what process wrote or train reads, or data/processed).
 	Data string `yaml:"data" json:"data"`
-	Out  string `yaml:"out" json:"out"`
+	// Out is the folder for the report (RUN/evaluation).
+	Out string `yaml:"out" json:"out"`
+}
+
+// CompareConfig is the compare stage: all models on the test split of one data set.
+type CompareConfig struct {
+	// Run is the run that the others are compared with (that of train).
+	Run string `yaml:"run" json:"run"`
+	// With are the others: runs, version folders of export-model, or builtin (builtin).
+	With []string `yaml:"with" json:"with"`
+	// Data is the folder of a data set (what process wrote or train reads, or data/processed).
+	Data string `yaml:"data" json:"data"`
+	// Out is the folder for compare.json and roc.png (RUN/comparison).
+	Out string `yaml:"out" json:"out"`
+}
+
+// GateConfig is evaluate-model --fail-if.
+type GateConfig struct {
+	// FailIf are conditions on what evaluate measured, such as auc<0.99 or tpr@fpr=1e-3<0.9. If one holds, degas ends with
+	// status 1.
+	FailIf []string `yaml:"fail_if" json:"fail_if"`
 }
 
 // ExportConfig is the export-model stage.
 type ExportConfig struct {
-	Run     string   `yaml:"run" json:"run"`
-	To      string   `yaml:"to" json:"to"`
+	// Run is the run whose model is exported (that of train), or builtin.
+	Run string `yaml:"run" json:"run"`
+	// To is the version folder (models/NAME/1).
+	To string `yaml:"to" json:"to"`
+	// Formats are names that `degas export-model --format list` shows (hdf5, savedmodel and onnx).
 	Formats []string `yaml:"formats" json:"formats"`
 }
 
-// ReadConfig reads a pipeline. An unknown key is an error that names its line and the nearest known key. Keys that are
-// left out have the defaults of the commands.
-func ReadConfig(path string) (*Config, error) {
-	data, err := userfile.Read(path, userfile.Config)
-	if err != nil {
-		return nil, err
-	}
-	var present map[string]any
-	if err := yamlfile.Decode(data, &present); err != nil {
-		return nil, fmt.Errorf("read %s: %w", path, err)
-	}
-	for section, v := range present {
-		if v == nil {
-			return nil, fmt.Errorf("read %s: %[2]s: is empty. Try: %[2]s: {} for the defaults, or leave it out",
-				path, section)
-		}
-	}
-	c := &Config{}
-	if _, ok := present["process"]; ok {
-		c.Process = &ProcessConfig{Validation: 0.1, Test: 0.1, Seed: 1, MaxBad: 0.01}
-	}
-	var preset string
-	if section, ok := present["train"]; ok { // architecture and target decide about the other defaults
-		train, _ := section.(map[string]any)
-		arch, _ := train["arch"].(string)
-		target, _ := train["target"].(string)
-		c.Train = &TrainConfig{}
-		preset, c.Train.Options = trainer.Recipe(cmp.Or(arch, trainer.Auto), target)
-	}
-	if err := yamlfile.Decode(data, c, yaml.Strict()); err != nil {
-		return nil, fmt.Errorf("read %s: %w%s", path, err, suggest(err))
-	}
-	if c.Train != nil {
-		c.Train.Arch = preset
-	}
-	if err := c.check(); err != nil {
-		return nil, fmt.Errorf("read %s: %w", path, err)
-	}
-	return c, nil
-}
-
-var nameForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
-
-func (c *Config) check() error {
-	if c.Version != 1 {
-		return fmt.Errorf("version %d, this degas reads 1", c.Version)
-	}
-	if !nameForm.MatchString(c.Name) {
-		return fmt.Errorf("name %q: use letters, digits, '.', '_' and '-'", c.Name)
-	}
-	if c.Download == nil && c.Process == nil && c.Train == nil && c.Evaluate == nil && c.Export == nil {
-		return errors.New("has no stage: give download, process, train, evaluate or export")
-	}
-	return c.defaults()
-}
-
-// defaults fills in paths from the stage before, or from the commands' defaults.
-func (c *Config) defaults() error {
-	raw, processed, run := "data/raw", "data/processed", ""
-	if d := c.Download; d != nil {
-		raw = first(&d.To, raw)
-	}
-	if p := c.Process; p != nil {
-		first(&p.In, raw)
-		processed = first(&p.Out, processed)
-		if _, err := p.options().Plan(); err != nil {
-			return fmt.Errorf("process: %w", err)
-		}
-	}
-	if t := c.Train; t != nil {
-		first(&t.Data, processed)
-		run = first(&t.Run, "runs/"+c.Name)
-		first(&t.Target, trainer.TargetBinary)
-		first(&t.Engine, trainer.EngineAuto)
-		asked := t.Options.Workers // what is not asked for is no parameter: machines differ in their cores
-		if err := t.Options.Resolve(); err != nil {
-			return fmt.Errorf("train: %w", err)
-		}
-		t.Options.Workers = asked
-	}
-	if e := c.Evaluate; e != nil {
-		if first(&e.Run, run) == "" {
-			return errors.New("evaluate: give run, or a train stage before it")
-		}
-		first(&e.Data, processed)
-		first(&e.Out, e.Run+"/evaluation")
-	}
-	if e := c.Export; e != nil {
-		if first(&e.Run, run) == "" {
-			return errors.New("export: give run, or a train stage before it")
-		}
-		first(&e.To, "models/"+c.Name+"/1")
-	}
-	return nil
-}
-
-// first sets an empty field to its default and returns the field.
-func first(field *string, def string) string {
-	if *field == "" {
-		*field = def
-	}
-	return *field
-}
-
-var unknownField = regexp.MustCompile(`unknown field "([^"]+)"`)
-
-// suggest names the known key nearest to the unknown one of a strict decoding error.
-func suggest(err error) string {
-	m := unknownField.FindStringSubmatch(err.Error())
-	if m == nil {
-		return ""
-	}
-	if best := nearest.Of(m[1], keys(reflect.TypeFor[Config](), nil)); best != "" {
-		return fmt.Sprintf(". Did you mean %q?", best)
-	}
-	return ""
-}
-
-// keys collects the YAML keys of a struct and of the structs in it.
-func keys(t reflect.Type, out []string) []string {
-	if t.Kind() == reflect.Pointer {
-		t = t.Elem()
-	}
-	if t.Kind() != reflect.Struct {
-		return out
-	}
-	for f := range t.Fields() {
-		if k, _, _ := strings.Cut(f.Tag.Get("yaml"), ","); k != "" && !slices.Contains(out, k) {
-			out = append(out, k)
-		}
-		out = keys(f.Type, out)
-	}
-	return out
+// PublishConfig is the publish-model stage. A token comes from the environment, DEGAS_PUBLISH_TOKEN.
+type PublishConfig struct {
+	// From is the version folder to publish (what export wrote).
+	From string `yaml:"from" json:"from"`
+	// To is a folder or file URL of a TensorFlow Serving store, an http or https URL, or devo+https://HOST/PATH.
+	To string `yaml:"to" json:"to"`
+	// Model is the model's name there (that of the folder above the version).
+	Model string `yaml:"model" json:"model"`
+	// Version is the number there (the version folder's).
+	Version int `yaml:"version" json:"version"`
+	// Keep is how many versions a store keeps; 0 keeps all.
+	Keep int `yaml:"keep" json:"keep"`
+	// Replace allows to replace that version, if it is there already with another content.
+	Replace bool `yaml:"replace" json:"replace"`
 }

@@ -139,7 +139,7 @@ func (r *runner) stage(ctx context.Context, s Stage) error {
 		call(r.Finished, s)
 		return r.remember(ctx, s, print)
 	}
-	r.state.Stages[s.Name] = record{Begun: print, Outputs: r.state.Stages[s.Name].Outputs}
+	r.state.Stages[s.Name] = record{Begun: print, Outputs: r.takeOver(s)}
 	if err := r.save(); err != nil {
 		return err
 	}
@@ -160,6 +160,28 @@ func call(f func(string), s Stage) {
 	if f != nil {
 		f(s.Name)
 	}
+}
+
+// takeOver gives s what other stages made where its outputs go, so that every file has one owner: a stage that changes
+// the output of an earlier one does not undo that one, which need not run again.
+func (r *runner) takeOver(s Stage) map[string]stat {
+	mine := map[string]stat{}
+	maps.Copy(mine, r.state.Stages[s.Name].Outputs)
+	for name, other := range r.state.Stages {
+		if name == s.Name {
+			continue
+		}
+		for _, root := range s.Outputs() {
+			root = filepath.ToSlash(filepath.Clean(root))
+			for path, st := range other.Outputs {
+				if path == root || strings.HasPrefix(path, root+"/") {
+					mine[path] = st
+					delete(other.Outputs, path)
+				}
+			}
+		}
+	}
+	return mine
 }
 
 // done reports whether s would only repeat itself, and the fingerprint that it would begin with.

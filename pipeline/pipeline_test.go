@@ -234,9 +234,10 @@ func TestReadConfig(t *testing.T) {
 	for name, tc := range map[string]struct{ text, err string }{
 		"unknown key":  {"version: 1\nname: x\ntrain:\n  options: {epoch: 3}\n", `Did you mean "epochs"?`},
 		"no stage":     {"version: 1\nname: x\n", "has no stage"},
+		"no version":   {"name: x\ntrain: {}\n", "version is missing. Write: version: 1"},
 		"version":      {"version: 2\nname: x\ntrain: {}\n", "version 2"},
 		"name":         {"version: 1\nname: ../x\ntrain: {}\n", `name "../x"`},
-		"bad value":    {"version: 1\nname: x\ntrain:\n  options: {epochs: 0}\n", "epochs 0"},
+		"bad value":    {"version: 1\nname: x\ntrain:\n  options: {epochs: 0}\n", "line 4: train.options.epochs: epochs 0"},
 		"empty":        {"version: 1\nname: x\ntrain:\nprocess: {}\n", "train: is empty"},
 		"no run":       {"version: 1\nname: x\nevaluate: {}\n", "give run"},
 		"not a config": {"- 1\n", "read "},
@@ -262,6 +263,49 @@ func TestReadConfig(t *testing.T) {
 		} else if c.Train.Options.Workers != 0 || c.Train.Options.Epochs != 100 || c.Export.Run != "runs/x" ||
 			c.Export.To != "models/x/1" {
 			t.Errorf("%s: defaults %+v %+v", name, c.Train, c.Export)
+		}
+	}
+}
+
+// What a stage does to the output of an earlier one does not undo that, also if degas is killed before it could write
+// down that it is done.
+func TestLaterStageChangesOutput(t *testing.T) {
+	dir := t.TempDir()
+	from, to := filepath.Join(dir, "from"), filepath.Join(dir, "to")
+	write := func(path, text string) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(from, "1")
+	made := &copyStage{name: "made", from: from, to: to}
+	changes := 0
+	var killed error
+	change := Stage{Name: "changed", Inputs: func() []string { return []string{from} },
+		Outputs: func() []string { return []string{to} }, Left: ours, Run: func(context.Context, func() error) error {
+			changes++
+			return errors.Join(os.WriteFile(to, []byte("changed"), 0o644), killed)
+		}}
+	o := Options{State: filepath.Join(dir, "s.json")}
+	for i, step := range []struct {
+		killed        error
+		before        func()
+		made, changes int
+		err           string
+	}{
+		{errors.New("killed"), func() {}, 1, 1, "killed"},
+		{nil, func() {}, 1, 2, ""},
+		{nil, func() {}, 1, 2, ""},
+		{nil, func() { write(from, "2") }, 2, 3, ""},
+		{nil, func() { write(from, "3"); write(to, "mine") }, 2, 3, "to has changed since this pipeline made it"},
+	} {
+		killed = step.killed
+		step.before()
+		err := Run(t.Context(), []Stage{made.stage(), change}, o)
+		if made.runs != step.made || changes != step.changes || (err == nil) != (step.err == "") ||
+			err != nil && !strings.Contains(err.Error(), step.err) {
+			t.Errorf("step %d: %d and %d runs, %v; want %+v", i, made.runs, changes, err, step)
 		}
 	}
 }

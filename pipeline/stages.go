@@ -1,12 +1,14 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/degas-dns/degas/datasets"
@@ -14,89 +16,142 @@ import (
 	"github.com/degas-dns/degas/datasets/prepare"
 	"github.com/degas-dns/degas/datasets/sources"
 	"github.com/degas-dns/degas/evaluate"
+	"github.com/degas-dns/degas/evaluate/metrics"
+	"github.com/degas-dns/degas/evaluate/rundir"
 	"github.com/degas-dns/degas/export"
+	"github.com/degas-dns/degas/export/publish"
 	"github.com/degas-dns/degas/internal/atomicfile"
 	"github.com/degas-dns/degas/internal/dirlock"
 	"github.com/degas-dns/degas/model"
 	"github.com/degas-dns/degas/trainer"
 )
 
-// Hooks lets the caller show the progress of stages. Any function may be nil.
+// Hooks lets the caller show what stages do. Any function may be nil.
 type Hooks struct {
-	Download func(fetch.Event)
-	Process  func(done, total int64)
-	Train    trainer.Observer
-	Evaluate func(done, total int64)
+	Download  func(fetch.Event)
+	Process   func(done, total int64)
+	Train     trainer.Observer             // and of the trainings of protocols
+	Fold      func(i, of int, what string) // before each of those
+	Evaluate  func(done, total int64)      // names
+	Calibrate func(*metrics.Calibration)   // when done
+	Threshold func(*metrics.Threshold)     // when set
+	Compare   func(*metrics.Comparison)    // when done
+	Publish   func(publish.Result)         // when done
+	Token     string                       // of publish-model
 }
 
 // Stages are the stages of c in order. version is the program's.
 func (c *Config) Stages(version string, h Hooks) []Stage {
 	var out []Stage
-	if d := c.Download; d != nil {
-		to := func() []string { return []string{d.To} }
-		out = append(out, Stage{"download-data", d, d.inputs, to, nil, nil, func(ctx context.Context, _ func() error) error {
-			_, err := sources.Download(ctx, d.To, d.Sources, sources.Options{From: d.From, Progress: h.Download})
-			return err
-		}})
+	add := func(is bool, stage func() Stage) {
+		if is {
+			out = append(out, stage())
+		}
 	}
-	if p := c.Process; p != nil {
-		inputs := func() []string { return []string{p.In} }
-		outputs := func() []string { return inside(p.Out, datasets.FileNames()...) }
-		left := func() (own, whole bool) {
-			_, err := datasets.ReadManifest(p.Out)
-			return err == nil, false
-		}
-		run := func(ctx context.Context, _ func() error) error {
-			o := p.options()
-			o.Version, o.Progress = version, h.Process
-			_, err := prepare.Run(ctx, p.In, p.Out, o)
-			return err
-		}
-		out = append(out, Stage{"process-data", p, inputs, outputs, outputs(), left, run})
-	}
-	if t := c.Train; t != nil {
-		// The manifest holds the hashes of the splits, which are verified when they are opened.
-		inputs := func() []string {
-			in := inside(t.Data, datasets.ManifestName)
-			if t.Options.Teacher != "" {
-				in = append(in, t.Options.Teacher)
-			}
-			return in
-		}
-		left := func() (own, whole bool) {
-			old, err := trainer.ReadConfig(t.Run)
-			if err != nil {
-				return false, false
-			}
-			r, err := t.request(t.Run, version)
-			whole = err == nil && r.Resume && old.Degas == version
-			return whole, whole // another run there is the one before
-		}
-		run := func(ctx context.Context, ready func() error) error {
-			return t.train(ctx, version, h.Train, ready)
-		}
-		out = append(out, Stage{"train-model", t, inputs, t.outputs, []string{t.Run}, left, run})
-	}
-	if e := c.Evaluate; e != nil {
-		inputs := func() []string {
-			return append(inside(e.Run, trainer.ModelDir, trainer.HistoryFile, trainer.ConfigFile),
-				inside(e.Data, datasets.ManifestName)...)
-		}
-		to := func() []string { return []string{e.Out} }
-		left := func() (own, whole bool) { return evaluate.IsOutput(e.Out), false }
-		out = append(out, Stage{"evaluate-model", e, inputs, to, to(), left, func(ctx context.Context, _ func() error) error {
-			_, err := evaluate.Run(ctx, evaluate.RunOptions{
-				RunDir: e.Run, Data: e.Data, Out: e.Out, Baselines: true, Progress: h.Evaluate,
-			})
-			return err
-		}})
-	}
-	if e := c.Export; e != nil {
-		to := func() []string { return []string{e.To} }
-		left := func() (own, whole bool) { return export.IsOutput(e.To), false }
-		out = append(out, Stage{"export-model", e, e.inputs, to, to(), left, e.export})
-	}
+	add(c.Download != nil, func() Stage { return c.Download.stage(h) })
+	add(c.Process != nil, func() Stage { return c.Process.stage(version, h) })
+	add(c.Train != nil, func() Stage { return c.Train.stage(version, h) })
+	add(c.Protocol != nil, func() Stage { return c.Protocol.stage(h) })
+	add(c.Calibrate != nil || c.Threshold != nil, func() Stage { return adjustment{c.Calibrate, c.Threshold}.stage(h) })
+	add(c.Evaluate != nil, func() Stage { return c.Evaluate.stage(h) })
+	add(c.Compare != nil, func() Stage { return c.Compare.stage(h) })
+	add(c.Gate != nil && c.Evaluate != nil, func() Stage { return c.Gate.stage(c.Evaluate.Out) })
+	add(c.Export != nil, func() Stage { return c.Export.stage() })
+	add(c.Publish != nil, func() Stage { return c.Publish.stage(h) })
 	return out
+}
+
+func (d *DownloadConfig) stage(h Hooks) Stage {
+	to := func() []string { return []string{d.To} }
+	return Stage{"download-data", d, d.inputs, to, nil, nil, func(ctx context.Context, _ func() error) error {
+		_, err := sources.Download(ctx, d.To, d.Sources, sources.Options{From: d.From, Progress: h.Download})
+		return err
+	}}
+}
+
+func (p *ProcessConfig) stage(version string, h Hooks) Stage {
+	inputs := func() []string { return []string{p.In} }
+	outputs := func() []string { return inside(p.Out, datasets.FileNames()...) }
+	left := func() (own, whole bool) {
+		_, err := datasets.ReadManifest(p.Out)
+		return err == nil, false
+	}
+	run := func(ctx context.Context, _ func() error) error {
+		o := p.options()
+		o.Version, o.Progress = version, h.Process
+		_, err := prepare.Run(ctx, p.In, p.Out, o)
+		return err
+	}
+	return Stage{"process-data", p, inputs, outputs, outputs(), left, run}
+}
+
+func (t *TrainConfig) stage(version string, h Hooks) Stage {
+	// The manifest holds the hashes of the splits, which are verified when they are opened.
+	inputs := func() []string {
+		in := inside(t.Data, datasets.ManifestName)
+		if t.Options.Teacher != "" {
+			in = append(in, t.Options.Teacher)
+		}
+		if t.ownSpec() {
+			in = append(in, t.Arch)
+		}
+		return in
+	}
+	left := func() (own, whole bool) {
+		old, err := trainer.ReadConfig(t.Run)
+		if err != nil {
+			return false, false
+		}
+		r, err := t.request(t.Run, version)
+		whole = err == nil && r.Resume && old.Degas == version
+		return whole, whole // another run there is the one before
+	}
+	run := func(ctx context.Context, ready func() error) error {
+		return t.train(ctx, version, h.Train, ready)
+	}
+	return Stage{"train-model", t, inputs, t.outputs, []string{t.Run}, left, run}
+}
+
+func (e *EvaluateConfig) stage(h Hooks) Stage {
+	inputs := func() []string {
+		in := append(trained(e.Run), inside(e.Data, datasets.ManifestName)...)
+		return append(in, existing(inside(e.Run, rundir.TuningFile, rundir.ProtocolDir)...)...)
+	}
+	to := func() []string { return []string{e.Out} }
+	left := func() (own, whole bool) { return evaluate.IsOutput(e.Out), false }
+	run := func(ctx context.Context, _ func() error) error {
+		_, err := evaluate.Run(ctx, evaluate.RunOptions{
+			RunDir: e.Run, Data: e.Data, Out: e.Out, Baselines: true, Progress: h.Evaluate,
+		})
+		return err
+	}
+	return Stage{"evaluate-model", e, inputs, to, to(), left, run}
+}
+
+func (e *ExportConfig) stage() Stage {
+	to := func() []string { return []string{e.To} }
+	left := func() (own, whole bool) { return export.IsOutput(e.To), false }
+	return Stage{"export-model", e, e.inputs, to, to(), left, e.export}
+}
+
+// trained are the files of a run that say what its model is; none of the built-in model, which the program's version
+// names.
+func trained(run string) []string {
+	if run == model.BuiltinName {
+		return nil
+	}
+	if len(existing(inside(run, trainer.ConfigFile)...)) == 0 { // a version directory
+		return []string{run}
+	}
+	return append(inside(run, trainer.ModelDir), existing(inside(run, trainer.HistoryFile, trainer.ConfigFile)...)...)
+}
+
+// existing are those of paths that are there.
+func existing(paths ...string) []string {
+	return slices.DeleteFunc(paths, func(path string) bool {
+		_, err := os.Stat(path)
+		return errors.Is(err, fs.ErrNotExist)
+	})
 }
 
 // inside gives the paths of names in dir.
@@ -136,11 +191,12 @@ func (p *ProcessConfig) options() prepare.Options {
 
 // outputs is all that the run's directory holds but the evaluation, which a later stage puts there.
 func (t *TrainConfig) outputs() []string {
-	out := inside(t.Run, trainer.ConfigFile)
+	out := inside(t.Run, trainer.ConfigFile, trainer.ModelDir)
 	entries, _ := os.ReadDir(t.Run) // if it cannot be read, the configuration is missing too
 	for _, e := range entries {
-		if e.Name() != trainer.ConfigFile && filepath.Join(t.Run, e.Name()) != evaluate.OutputDir(t.Run) {
-			out = append(out, filepath.Join(t.Run, e.Name()))
+		path := filepath.Join(t.Run, e.Name())
+		if !slices.Contains(out, path) && path != evaluate.OutputDir(t.Run) {
+			out = append(out, path)
 		}
 	}
 	return out
@@ -198,18 +254,40 @@ func isTraining(dir string) error {
 	return err
 }
 
+// ownSpec reports whether the architecture is a Spec's file.
+func (t *TrainConfig) ownSpec() bool { return strings.HasSuffix(t.Arch, ".json") }
+
+// spec is the architecture and its name.
+func (t *TrainConfig) spec() (*model.Spec, string, error) {
+	if t.ownSpec() {
+		s, err := model.ReadSpec(t.Arch)
+		if err != nil {
+			return nil, "", err
+		}
+		return s, cmp.Or(s.Name, strings.TrimSuffix(filepath.Base(t.Arch), ".json")), nil
+	}
+	s, err := model.Preset(t.Arch)
+	return &s, t.Arch, err
+}
+
 // request asks for a training in dir, which is resumed if dir holds one of the same configuration and data.
 func (t *TrainConfig) request(dir, version string) (r trainer.Request, err error) {
-	spec, err := model.Preset(t.Arch)
+	spec, arch, err := t.spec()
 	if err != nil {
 		return r, err
 	}
-	engine, _, err := trainer.ChooseEngine(t.Engine, &spec)
-	if err != nil {
+	engine := t.Engine
+	if t.Options.Teacher != "" && engine == trainer.EngineAuto {
+		engine = "cpu" // the one that learns from a teacher
+	}
+	if engine, _, err = trainer.ChooseEngine(engine, spec); err != nil {
 		return r, err
 	}
-	r = trainer.Request{Dir: dir, Config: trainer.Config{
-		Arch: t.Arch, Target: t.Target, Engine: engine, Data: t.Data, Options: t.Options, Degas: version,
+	if t.ownSpec() {
+		r.Spec = spec
+	}
+	r = trainer.Request{Dir: dir, Spec: r.Spec, Config: trainer.Config{
+		Arch: arch, Target: t.Target, Engine: engine, Data: t.Data, Options: t.Options, Degas: version,
 	}}
 	r.Resume, err = resumable(r)
 	return r, err
@@ -232,16 +310,14 @@ func resumable(r trainer.Request) (bool, error) {
 
 // inputs are the model and its evaluation, whose numbers go into the model card.
 func (e *ExportConfig) inputs() []string {
-	in := inside(e.Run, trainer.ModelDir)
-	path := evaluate.SummaryFile(e.Run)
-	if _, err := os.Stat(path); err == nil {
-		in = append(in, path)
+	if e.Run == model.BuiltinName {
+		return nil
 	}
-	return in
+	return append(inside(e.Run, trainer.ModelDir), existing(evaluate.SummaryFile(e.Run))...)
 }
 
 func (e *ExportConfig) export(ctx context.Context, _ func() error) error {
-	m, err := model.Load(filepath.Join(e.Run, trainer.ModelDir))
+	m, err := model.LoadNamed(e.Run)
 	if err != nil {
 		return err
 	}

@@ -20,6 +20,9 @@ const (
 	TargetFamily = "family" // benign or the family's name
 )
 
+// Targets lists the targets.
+var Targets = []string{TargetBinary, TargetClass, TargetFamily}
+
 // Set is labelled names in memory: one string for all of them, 4 bytes an offset, 2 a label, 2 a group.
 type Set struct {
 	names  string

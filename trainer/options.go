@@ -2,8 +2,10 @@ package trainer
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"reflect"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -23,17 +25,21 @@ type Options struct {
 	Patience int `yaml:"patience" json:"patience"`
 	// Optimizer is "adam" or "rmsprop"; "" is adam.
 	Optimizer string `yaml:"optimizer" json:"optimizer"`
-	// LearningRate is the first step size. It is multiplied by PlateauFactor whenever the validation loss has not
-	// improved for PlateauPatience epochs (0: never), down to MinRate.
-	LearningRate    float64 `yaml:"learning_rate" json:"learning_rate"`
-	PlateauPatience int     `yaml:"plateau_patience" json:"plateau_patience"`
-	PlateauFactor   float64 `yaml:"plateau_factor" json:"plateau_factor"`
-	MinRate         float64 `yaml:"min_rate" json:"min_rate"`
-	// Schedule is "plateau", as above, or "cosine": up to LearningRate over the first fiftieth of all steps, then down to
+	// LearningRate is the first step size.
+	LearningRate float64 `yaml:"learning_rate" json:"learning_rate"`
+	// PlateauPatience is the number of epochs without a lower validation loss after which the schedule plateau multiplies
+	// the rate by PlateauFactor; 0 never does.
+	PlateauPatience int `yaml:"plateau_patience" json:"plateau_patience"`
+	// PlateauFactor is what the schedule plateau multiplies the rate by, above 0 and at most 1.
+	PlateauFactor float64 `yaml:"plateau_factor" json:"plateau_factor"`
+	// MinRate is the rate below which the schedule plateau does not go.
+	MinRate float64 `yaml:"min_rate" json:"min_rate"`
+	// Schedule is "plateau", as PlateauPatience says, or "cosine": up to LearningRate over the first fiftieth of all steps, then down to
 	// nothing along a half cosine by the last epoch (Loshchilov and Hutter, arXiv:1608.03983). "" is plateau.
 	Schedule string `yaml:"schedule,omitempty" json:"schedule,omitempty"`
-	// WeightDecay is AdamW's, LabelSmoothing the share of a target that all labels divide between them, [0, 1).
-	WeightDecay    float64 `yaml:"weight_decay" json:"weight_decay,omitempty"`
+	// WeightDecay is AdamW's, 0 to 1.
+	WeightDecay float64 `yaml:"weight_decay" json:"weight_decay,omitempty"`
+	// LabelSmoothing is the share of a target that all labels divide between them, [0, 1).
 	LabelSmoothing float64 `yaml:"label_smoothing" json:"label_smoothing,omitempty"`
 	// Names is the most training names, drawn evenly from the split by the seed; 0 takes all. Validation uses all of its
 	// own.
@@ -79,8 +85,13 @@ func (o Options) With(values map[string]any) (Options, error) {
 	if err != nil {
 		return o, err
 	}
-	return o, yaml.UnmarshalWithOptions(data, &o, yaml.Strict())
+	if err := yamlfile.Decode(data, &o, yaml.Strict()); err != nil {
+		return o, errors.New(lineNumber.ReplaceAllString(err.Error(), "")) // of a text that nobody wrote
+	}
+	return o, nil
 }
+
+var lineNumber = regexp.MustCompile(`^line \d+: `)
 
 // taught is the share that a teacher's probabilities have in a target; the label has the rest.
 const taught = 0.75
@@ -175,6 +186,15 @@ func (o *Options) Resolve() error {
 		return fmt.Errorf("average %g: must be at least 0 and below 1", o.Average)
 	case o.Workers < 1 || o.Workers > 1024:
 		return fmt.Errorf("workers %d: must be 1 to 1024", o.Workers)
+	}
+	return nil
+}
+
+// Fits reports an option that a target cannot have.
+func (o *Options) Fits(target string) error {
+	if target == TargetFamily && o.Invent+o.Blend > 0 {
+		return fmt.Errorf("invent %g, blend %g: an invented name has no family. Try: --invent 0 --blend 0, "+
+			"or another --target", o.Invent, o.Blend)
 	}
 	return nil
 }

@@ -192,9 +192,8 @@ func (r *Request) config(data *datasets.Manifest) (*Config, error) {
 	if err := asked.Options.Resolve(); err != nil {
 		return nil, err
 	}
-	if o := asked.Options; asked.Target == TargetFamily && o.Invent+o.Blend > 0 {
-		return nil, fmt.Errorf("invent %g, blend %g: an invented name has no family. Try: --invent 0 --blend 0, "+
-			"or another --target", o.Invent, o.Blend)
+	if err := asked.Options.Fits(asked.Target); err != nil {
+		return nil, err
 	}
 	asked.Version, asked.Fingerprint = 1, data.Fingerprint
 	asked.Machine = fmt.Sprintf("%s/%s, %d cores, %s", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version())
@@ -378,6 +377,10 @@ func (c *Config) task(ctx context.Context, data *datasets.Manifest) (*Task, erro
 		return nil, err
 	}
 	spec := begin.Spec
+	if c.spec != nil && !slices.Equal(spec.Labels, labels) && !slices.Equal(spec.Labels, model.BinaryLabels) {
+		slog.Warn("the Spec's labels are not used: --target decides what the model tells apart",
+			"labels", spec.Labels, "target", c.Target)
+	}
 	if begin.Weights == nil {
 		spec = spec.WithLabels(labels)
 	} else if slices.ContainsFunc(labels, func(l string) bool { return !slices.Contains(spec.Labels, l) }) {

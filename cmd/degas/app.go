@@ -39,6 +39,7 @@ type command struct {
 	out, err io.Writer
 	terminal bool // err is one, so progress may be drawn
 	quiet    bool
+	goesOn   string // how an interrupted command goes on
 }
 
 // usageError is a mistake in how a command was called.
@@ -50,7 +51,8 @@ func usagef(format string, args ...any) error { return usageError{fmt.Errorf(for
 
 func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer) int {
 	results := &output{w: out}
-	c := &command{in: in, out: results, err: errOut}
+	c := &command{in: in, out: results, err: errOut,
+		goesOn: "train-model goes on with --run NAME --resume; other commands are run again"}
 	if f, ok := errOut.(*os.File); ok {
 		c.terminal = term.IsTerminal(int(f.Fd()))
 	}
@@ -66,8 +68,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 	case err == nil:
 		return 0
 	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
-		printable.Fprintf(errOut,
-			"degas: interrupted; train-model goes on with --run NAME --resume; other commands are run again\n")
+		printable.Fprintf(errOut, "degas: interrupted; %s\n", c.goesOn)
 		return exitInterrupted
 	}
 	for i, line := range errorLines(err) {
@@ -300,5 +301,8 @@ func (c *command) printJSON(v any) error {
 	e.SetIndent("", "  ")
 	return e.Encode(v)
 }
+
+// sameCommand is how a command goes on that finds what it has done.
+const sameCommand = "run the same command again: it goes on from there"
 
 var jsonFlag = &cli.BoolFlag{Name: "json", Usage: "print the result as JSON"}

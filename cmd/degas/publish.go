@@ -8,6 +8,9 @@ import (
 	"github.com/degas-dns/degas/model"
 )
 
+// tokenEnv has publish-model's token.
+const tokenEnv = "DEGAS_PUBLISH_TOKEN"
+
 func (c *command) publish() *cli.Command {
 	return &cli.Command{
 		Name:      "publish-model",
@@ -28,7 +31,7 @@ func (c *command) publish() *cli.Command {
 			&cli.StringFlag{Name: "auth", Value: "standalone", Usage: "how Devo gets the token: standalone or bearer"},
 			&cli.StringFlag{Name: "description", Usage: "the model's description at Devo"},
 			&cli.StringFlag{Name: "domain", Usage: "Devo's domain, for servers before 2.4.0"},
-			&cli.StringFlag{Name: "token", EnvVars: []string{"DEGAS_PUBLISH_TOKEN"}, Hidden: true,
+			&cli.StringFlag{Name: "token", EnvVars: []string{tokenEnv}, Hidden: true,
 				Usage: "see the environment variable"},
 			jsonFlag,
 		},

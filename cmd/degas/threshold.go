@@ -9,6 +9,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/degas-dns/degas/evaluate"
+	"github.com/degas-dns/degas/evaluate/metrics"
 	"github.com/degas-dns/degas/internal/printable"
 )
 
@@ -82,14 +83,22 @@ func (c *command) thresholdAction(ctx *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	warnThreshold(t)
+	return c.show(ctx, t, func(w io.Writer) { printThreshold(w, t) })
+}
+
+// warnThreshold says when a threshold rests on too few names.
+func warnThreshold(t *metrics.Threshold) {
 	if t.TooFew {
 		slog.Warn("too few benign names for that rate: it is little more than a guess", "benign", t.Benign, "fpr", t.Wanted)
 	}
-	return c.show(ctx, t, func(w io.Writer) {
-		printable.Fprintf(w, "threshold   %.6g\n"+
-			"%-11s %d of %d benign names called malicious (%.2g), %.1f %% of the malicious found\n",
-			t.Value, t.Split, t.Alarms, t.Benign, t.FPR, 100*t.TPR)
-	})
+}
+
+// printThreshold prints what a threshold does.
+func printThreshold(w io.Writer, t *metrics.Threshold) {
+	printable.Fprintf(w, "threshold   %.6g\n"+
+		"%-11s %d of %d benign names called malicious (%.2g), %.1f %% of the malicious found\n",
+		t.Value, t.Split, t.Alarms, t.Benign, t.FPR, 100*t.TPR)
 }
 
 func (c *command) calibrate() *cli.Command {

@@ -33,7 +33,7 @@ func (c *command) train() *cli.Command {
 			"Example: degas train-model data/processed --epochs 5 --run first",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "arch", Value: trainer.Auto, Usage: "auto, the best known, with a recipe of its own; " +
-				strings.Join(model.Presets(), ", ") + ", or a `SPEC` file (.json, as the spec in a model.json)"},
+				strings.Join(model.Presets(), ", ") + ", or a `SPEC` file (.json, such as configs/spec.json or a model.json)"},
 			&cli.StringFlag{Name: "from", Usage: "start from the model of a run or a version `DIR`, or builtin, " +
 				"whose architecture and labels stay, and with them the target"},
 			&cli.IntFlag{Name: "epochs", Value: d.Epochs, Usage: "at most `N` passes over the training names"},

@@ -38,6 +38,26 @@ func ChooseThreshold(s *Sample, split string, fpr float64) (*Threshold, error) {
 	}, nil
 }
 
+// AtThreshold is what a threshold in (0, 1) that somebody gave does on a split's sample. Wanted is 0.
+func AtThreshold(s *Sample, split string, value float64) *Threshold {
+	t := &Threshold{Value: value, Split: split}
+	found := 0
+	for i := range s.Names {
+		above := s.Predicted(i, value) != 0
+		if s.malicious(i) && above {
+			found++
+		} else if !s.malicious(i) {
+			t.Benign++
+			if above {
+				t.Alarms++
+			}
+		}
+	}
+	t.FPR = float64(t.Alarms) / float64(max(1, t.Benign))
+	t.TPR = float64(found) / float64(max(1, len(s.Names)-t.Benign))
+	return t
+}
+
 // validThreshold moves a threshold of 0 or 1 inside (0, 1), as a model has it. Verdicts stay: all scores are above 0,
 // and a score of 1 is above the largest number below 1.
 func validThreshold(threshold float64) float64 {

@@ -72,7 +72,10 @@ type Tuning struct {
 	Threshold float64 `json:"threshold"` // the model's, after it
 }
 
-func (r *Run) tuningFile() string { return filepath.Join(r.Dir, "tuning.jsonl") }
+// TuningFile has a line for each of them.
+const TuningFile = "tuning.jsonl"
+
+func (r *Run) tuningFile() string { return filepath.Join(r.Dir, TuningFile) }
 
 // AddTuning notes what is done to the run's model, unless that is the last note already.
 func (r *Run) AddTuning(t Tuning) error {

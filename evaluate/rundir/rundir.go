@@ -14,6 +14,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 
+	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/evaluate/metrics"
 	"github.com/degas-dns/degas/internal/userfile"
 	"github.com/degas-dns/degas/internal/yamlfile"
@@ -72,18 +73,38 @@ func Open(dir string) (*Run, error) {
 	return r, err
 }
 
-// openBuiltin is the built-in model as a run that is measured where train-model finds its data.
+// OpenModel is Open, which also takes a version directory of export-model: it is a run of which nothing else is known.
+func OpenModel(dir string) (*Run, error) {
+	r, err := Open(dir)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return r, err
+	}
+	m, noModel := model.Load(dir)
+	if noModel != nil {
+		return nil, err
+	}
+	return ofModel(filepath.Clean(dir), m), nil
+}
+
+// ofModel is a run of which only the model is known. It is measured where train-model finds its data.
+func ofModel(dir string, m *model.Model) *Run {
+	c := Config{Arch: m.Spec.Name, Target: "family", Data: "data/processed",
+		Degas: strings.TrimPrefix(m.Producer, "degas ")}
+	switch other := func(label string) bool { return !slices.Contains(datasets.ClassNames(), label) }; {
+	case slices.Equal(m.Spec.Labels, model.BinaryLabels):
+		c.Target = "binary"
+	case !slices.ContainsFunc(m.Spec.Labels, other):
+		c.Target = "class"
+	}
+	return &Run{Dir: dir, Config: c, Model: m}
+}
+
 func openBuiltin() (*Run, error) {
 	m, err := model.Builtin()
 	if err != nil {
 		return nil, err
 	}
-	c := Config{Arch: m.Spec.Name, Target: "class", Data: "data/processed",
-		Degas: strings.TrimPrefix(m.Producer, "degas ")}
-	if slices.Equal(m.Spec.Labels, model.BinaryLabels) {
-		c.Target = "binary"
-	}
-	return &Run{Dir: model.BuiltinName, Config: c, Model: m}, nil
+	return ofModel(model.BuiltinName, m), nil
 }
 
 func (r *Run) builtin() bool { return r.Dir == model.BuiltinName }

@@ -92,14 +92,17 @@ func Publish(ctx context.Context, dir, target string, o Options) (Result, error)
 		u.Scheme = strings.TrimPrefix(u.Scheme, "devo+")
 		r, err = toDevo(ctx, e, u, o)
 	default:
-		return Result{}, fmt.Errorf("publish to %s: scheme %q is none of file, http, https, devo+http and devo+https",
-			target, u.Scheme)
+		return Result{}, fmt.Errorf("publish to %s: scheme %q is none of %s", target, u.Scheme,
+			strings.Join(Schemes, ", "))
 	}
 	if err != nil {
 		return Result{}, fmt.Errorf("publish %s to %s: %w", dir, u.Redacted(), err)
 	}
 	return r, nil
 }
+
+// Schemes of targets; a path on this machine has none.
+var Schemes = []string{"file", "http", "https", "devo+http", "devo+https"}
 
 var validName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]*$`)
 

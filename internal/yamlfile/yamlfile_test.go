@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 	"unicode"
 
 	"github.com/goccy/go-yaml"
@@ -83,6 +84,59 @@ func TestDecodeErrorsAreOneLine(t *testing.T) {
 		if err == nil || strings.Contains(err.Error(), "\n") || !strings.HasPrefix(err.Error(), "line 2: ") ||
 			len(err.Error()) > 300 {
 			t.Errorf("%.30q: %.500v", text, err)
+		}
+	}
+}
+
+// A value of the wrong kind is an error in the words of somebody who writes YAML.
+func TestWrongKinds(t *testing.T) {
+	for text, want := range map[string]string{
+		"a: 1\nepochs: five\n":   "line 2: epochs: want a whole number, not five",
+		"o: {epochs: [1]}\n":     "line 1: epochs: want a whole number, not a list",
+		"o:\n  epochs: {a: 1}\n": "line 2: epochs: want a whole number, not keys and values",
+		"seed: -1\n":             "line 1: seed: want a whole number from 0 on, not -1",
+		"epochs: 1e99\n":         "line 1: epochs: want a whole number, not 1e99",
+		"rate: x\n":              "line 1: rate: want a number, not x",
+		"list: 5\n":              "line 1: list: want a list, not 5",
+		"rates: [1, x]\n":        "line 1: want a number, not x",
+		"on: perhaps\n":          "line 1: on: want true or false, not perhaps",
+		"epochs: |\n  a\n  b\n":  "line 1: epochs: want a whole number, not a text",
+		"budget: 10\n":           "line 1: budget: want a duration such as 10m, not 10",
+		"budget: ten\n":          `want a duration such as 10m: time: invalid duration "ten"`,
+		"o: 5\n":                 "line 1: o: want keys and values, not 5",
+		"o: [5]\n":               "line 1: o: want keys and values, not a list",
+		"name: [x]\n":            "line 1: name: want a text, not a list",
+		"m: 5\n":                 "line 1: m: want keys and values, not 5",
+	} {
+		var v struct {
+			A      int           `yaml:"a"`
+			Name   string        `yaml:"name"`
+			Epochs int           `yaml:"epochs"`
+			Seed   uint64        `yaml:"seed"`
+			Rate   float64       `yaml:"rate"`
+			Rates  []float64     `yaml:"rates"`
+			List   []string      `yaml:"list"`
+			On     bool          `yaml:"on"`
+			Budget time.Duration `yaml:"budget"`
+			O      *struct {
+				Epochs int `yaml:"epochs"`
+			} `yaml:"o"`
+			M map[string]any `yaml:"m"`
+		}
+		if err := Decode([]byte(text), &v, yaml.Strict()); err == nil || err.Error() != want {
+			t.Errorf("%q: %v, want %q", text, err, want)
+		}
+	}
+}
+
+func TestPlace(t *testing.T) {
+	const text = "version: 1\ntrain:\n  arch: cn\n  options: {epochs: 0}\nexport:\n  formats:\n  - onnx\n  - onx\n"
+	for key, want := range map[string]string{
+		"version": "line 1: ", "train.arch": "line 3: ", "train.options.epochs": "line 4: ",
+		"train.options.patience": "line 4: ", "export.formats[1]": "line 8: ", "gate.fail_if[0]": "",
+	} {
+		if got := Place([]byte(text), key); got != want {
+			t.Errorf("%s: %q, want %q", key, got, want)
 		}
 	}
 }

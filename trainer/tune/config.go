@@ -3,17 +3,20 @@
 package tune
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
 	"math"
 	"math/rand/v2"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/goccy/go-yaml"
 
+	"github.com/degas-dns/degas/internal/nearest"
 	"github.com/degas-dns/degas/internal/userfile"
 	"github.com/degas-dns/degas/internal/yamlfile"
 	"github.com/degas-dns/degas/model"
@@ -22,32 +25,46 @@ import (
 
 // Config is a search as written in configs/tune.yaml.
 type Config struct {
-	Version int    `yaml:"version"`
-	Data    string `yaml:"data"` // process-data's output
-	Out     string `yaml:"out"`  // directory: a run for each trial, tune.json and trials.png
-	Target  string `yaml:"target"`
-	Engine  string `yaml:"engine"`
-	Seed    uint64 `yaml:"seed"` // draws the trials
-	// Trials begin; after MinEpochs the best one in Eta goes on to Eta times as many epochs, up to MaxEpochs.
-	Trials    int `yaml:"trials"`
+	// Version is 1.
+	Version int `yaml:"version"`
+	// Data is the folder of a data set (data/processed).
+	Data string `yaml:"data"`
+	// Out is the folder for a run of each trial, tune.json and trials.png (runs/tune).
+	Out string `yaml:"out"`
+	// Target is what to tell apart: binary, class or family (binary).
+	Target string `yaml:"target"`
+	// Engine does the arithmetic: auto takes a GPU where there is one that this degas can use (auto).
+	Engine string `yaml:"engine"`
+	// Seed draws the trials (1).
+	Seed uint64 `yaml:"seed"`
+	// Trials is how many begin. After MinEpochs the best one in eta goes on to eta times as many epochs, up to MaxEpochs
+	// (9).
+	Trials int `yaml:"trials"`
+	// MinEpochs is the length of each trial's first training (1).
 	MinEpochs int `yaml:"min_epochs"`
+	// MaxEpochs is the length of the longest training (9).
 	MaxEpochs int `yaml:"max_epochs"`
-	Eta       int `yaml:"eta"`
-	// Budget is the time after which no training begins; 0 is none.
+	// Eta is the share of trials that end at each step: all but one in eta (3).
+	Eta int `yaml:"eta"`
+	// Budget is the time after which no training begins, such as 10m; 0 is none.
 	Budget time.Duration `yaml:"budget"`
-	// Options are train-model's, of every trial; Search replaces some of them. Its keys are arch, those of Options, and
-	// the parts of an architecture: dropout, embedding, filters, units, window.
-	Options trainer.Options  `yaml:"options"`
-	Search  map[string]Range `yaml:"search"`
+	// Options are train-model's, of every trial.
+	Options trainer.Options `yaml:"options"`
+	// Search replaces some of the options. Its keys are arch, those of options, and the parts of an architecture: dropout,
+	// embedding, filters, units, window.
+	Search map[string]Range `yaml:"search"`
 	// Release is the program's version, which goes into the trials.
 	Release string `yaml:"-"`
 }
 
-// Range is what a value is drawn from: one of Choice, uniform between two bounds, or uniform in the logarithm.
+// Range is what a value is drawn from. One of its fields is given.
 type Range struct {
-	Choice  []any     `yaml:"choice"`
+	// Choice lists the values.
+	Choice []any `yaml:"choice"`
+	// Uniform has two bounds, the lower one first.
 	Uniform []float64 `yaml:"uniform"`
-	Log     []float64 `yaml:"log"`
+	// Log has two bounds above 0, the lower one first; the value's logarithm is uniform between theirs.
+	Log []float64 `yaml:"log"`
 }
 
 // ReadConfig reads a search. Unknown keys and ranges that make no sense are errors.
@@ -69,12 +86,22 @@ func ReadConfig(path string) (*Config, error) {
 		Options:   trainer.DefaultOptions(),
 	}
 	var before struct {
+		Name    any            `yaml:"name"`
 		Target  string         `yaml:"target"`
 		Search  map[string]any `yaml:"search"`
 		Options map[string]any `yaml:"options"`
 	}
 	if err := yamlfile.Decode(data, &before); err != nil {
 		return nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	if before.Name != nil && before.Search == nil {
+		return nil, fmt.Errorf("read %s: it has a name and no search: this is a config of degas run. Try: degas run %s",
+			path, path)
+	}
+	for _, key := range slices.Sorted(maps.Keys(before.Search)) {
+		if err := known(key); err != nil {
+			return nil, fmt.Errorf("read %s: %ssearch: %w", path, yamlfile.Place(data, "search."+key), err)
+		}
 	}
 	for place, values := range map[string]map[string]any{"search": before.Search, "options": before.Options} {
 		if _, ok := values["epochs"]; ok { // successive halving decides it
@@ -90,7 +117,7 @@ func ReadConfig(path string) (*Config, error) {
 		c.Options.Blend = 0 // an epoch more for each trial, for families that validation does not hold
 	}
 	if err := yamlfile.Decode(data, c, yaml.Strict()); err != nil {
-		return nil, fmt.Errorf("read %s: %w", path, err)
+		return nil, fmt.Errorf("read %s: %w%s", path, err, suggest(err))
 	}
 	if err := c.check(); err != nil {
 		return nil, fmt.Errorf("read %s: %w", path, err)
@@ -98,11 +125,46 @@ func ReadConfig(path string) (*Config, error) {
 	return c, nil
 }
 
+// searchable are the keys of a search.
+func searchable() []string {
+	return slices.Concat([]string{"arch"}, trainer.OptionNames(), slices.Sorted(maps.Keys(shapes)))
+}
+
+// known is an error if a search has no such key.
+func known(key string) error {
+	if slices.Contains(searchable(), key) {
+		return nil
+	}
+	hint := ""
+	if best := nearest.Of(key, searchable()); best != "" {
+		hint = fmt.Sprintf(" (did you mean %s?)", best)
+	}
+	return fmt.Errorf("unknown key %q%s, known are: %s", key, hint, strings.Join(searchable(), ", "))
+}
+
+var unknownField = regexp.MustCompile(`unknown field "([^"]+)"`)
+
+// suggest says where the unknown key of a decoding error belongs.
+func suggest(err error) string {
+	m := unknownField.FindStringSubmatch(err.Error())
+	switch {
+	case m == nil:
+		return ""
+	case slices.Contains(trainer.OptionNames(), m[1]):
+		return fmt.Sprintf(". It belongs in options: {%s: …}", m[1])
+	case slices.Contains(searchable(), m[1]):
+		return fmt.Sprintf(". It belongs in search: {%s: …}", m[1])
+	}
+	return ""
+}
+
 // maxTrials is far above what anybody can wait for.
 const maxTrials = 10_000
 
 func (c *Config) check() error {
 	switch {
+	case c.Version == 0:
+		return errors.New("version is missing. Write: version: 1")
 	case c.Version != 1:
 		return fmt.Errorf("version %d, this degas reads 1", c.Version)
 	case c.Trials < 1 || c.MinEpochs < 1 || c.MaxEpochs < c.MinEpochs || c.Eta < 2:
@@ -114,11 +176,29 @@ func (c *Config) check() error {
 		return errors.New("search is empty: there is nothing to find")
 	}
 	for key, r := range c.Search {
-		if err := r.check(); err != nil {
+		err := r.check()
+		for _, v := range r.Choice { // a trial draws only one of them
+			err = cmp.Or(err, c.checkChoice(key, v))
+		}
+		if err != nil {
 			return fmt.Errorf("search: %s: %w", key, err)
 		}
 	}
 	_, err := c.trial(0)
+	return err
+}
+
+// checkChoice is an error if a key cannot have the value.
+func (c *Config) checkChoice(key string, v any) error {
+	var err error
+	if key == "arch" {
+		preset, _ := trainer.Recipe(fmt.Sprint(v), c.Target)
+		_, err = model.Preset(preset)
+	} else if shapes[key] != nil {
+		_, err = number(v)
+	} else {
+		_, err = c.withOptions(map[string]any{key: v})
+	}
 	return err
 }
 
@@ -208,8 +288,7 @@ func (c *Config) trial(i int) (*Trial, error) {
 func (c *Config) withOptions(values map[string]any) (trainer.Options, error) {
 	o, err := c.Options.With(values)
 	if err != nil {
-		return o, fmt.Errorf("search: neither an option of train-model nor one of %s: %w",
-			strings.Join(slices.Sorted(maps.Keys(shapes)), ", "), err)
+		return o, err
 	}
 	o.Epochs = c.MinEpochs
 	return o, o.Resolve()
@@ -235,10 +314,17 @@ func set(part *int, v float64) {
 	}
 }
 
-func reshape(spec *model.Spec, change func(*model.Spec, *model.Layer, float64), value any) error {
-	var v float64
+func number(value any) (v float64, err error) {
 	if _, err := fmt.Sscan(fmt.Sprint(value), &v); err != nil {
-		return fmt.Errorf("%v is no number", value)
+		return 0, fmt.Errorf("%v is no number", value)
+	}
+	return v, nil
+}
+
+func reshape(spec *model.Spec, change func(*model.Spec, *model.Layer, float64), value any) error {
+	v, err := number(value)
+	if err != nil {
+		return err
 	}
 	var walk func(layers []model.Layer)
 	walk = func(layers []model.Layer) {

@@ -153,7 +153,10 @@ func TestConfigErrors(t *testing.T) {
 	for search, want := range map[string]string{
 		"{}":                                       "nothing to find",
 		"{arch: {choice: [transformer]}}":          "unknown preset",
-		"{lerning_rate: {log: [1, 2]}}":            "neither an option",
+		"{lerning_rate: {log: [1, 2]}}":            "did you mean learning_rate?",
+		"{lr: {log: [1, 2]}}":                      `line 2: search: unknown key "lr", known are: arch, epochs, batch_size`,
+		"{batch_size: {choice: [64, x]}}":          "tune.yaml: search: batch_size: batch_size: want a whole number, not x",
+		"{arch: {choice: [cnn, cm]}}":              `unknown preset "cm"`,
 		"{learning_rate: {log: [0, 1]}}":           "above 0",
 		"{learning_rate: {log: [2, 1]}}":           "lower one first",
 		"{epochs: {choice: [1, 2]}}":               "Try: min_epochs",
@@ -170,6 +173,27 @@ func TestConfigErrors(t *testing.T) {
 		}
 		if _, err := ReadConfig(path); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("search %s: error %v, want %q", search, err, want)
+		}
+	}
+}
+
+// What belongs elsewhere is said to.
+func TestMisplaced(t *testing.T) {
+	const search = "search: {dropout: {choice: [0.1]}}\n"
+	for text, want := range map[string]string{
+		search:                               "version is missing. Write: version: 1",
+		"version: 2\n" + search:              "version 2, this degas reads 1",
+		"version: 1\nnames: 5000\n" + search: `line 2: unknown field "names". It belongs in options: {names: …}`,
+		"version: 1\nunits: 64\n" + search:   `line 2: unknown field "units". It belongs in search: {units: …}`,
+		"version: 1\nbudget: 10\n" + search:  "line 2: budget: want a duration such as 10m, not 10",
+		"version: 1\nname: x\ntrain: {}\n":   "this is a config of degas run. Try: degas run ",
+	} {
+		path := filepath.Join(t.TempDir(), "tune.yaml")
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ReadConfig(path); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: error %v, want %q", text, err, want)
 		}
 	}
 }

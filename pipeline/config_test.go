@@ -1,0 +1,64 @@
+package pipeline
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// What a config says is checked when it is read. The error names the line, and what is known.
+func TestConfigErrors(t *testing.T) {
+	for _, tc := range []struct{ text, want string }{
+		{"train:\n  options: {epochs: five}\n",
+			"line 4: epochs: want a whole number"},
+		{"train:\n  epochs: 5\n",
+			"line 4: unknown field \"epochs\". It belongs in train's opt"},
+		{"train:\n  arch: cn\n",
+			`line 4: train.arch: unknown preset "cn" (did you mean cnn?)`},
+		{"train: {target: malware}\n",
+			"line 3: train.target: unknown target \"malware\", known are: binary, class, family"},
+		{"train: {engine: gpu}\n",
+			`line 3: train.engine: unknown engine "gpu"`},
+		{"train: {target: family, options: {invent: 0.1}}\n",
+			"an invented name has no family"},
+		{"export: {run: r, formats: [onx]}\n",
+			"line 3: export.formats[0]: unknown export format"},
+		{"download:\n  sources:\n  - sample\n  - trancoo\n",
+			"line 6: download.sources[1]: unknown source"},
+		{"protocol: {run: r, kinds: [leave-out]}\n",
+			"line 3: protocol.kinds[0]: unknown protocol"},
+		{"protocol: {run: r, kinds: [kfold], folds: 1}\n",
+			"line 3: protocol.folds: 1 folds"},
+		{"threshold: {run: r, fpr: 0.1, value: 0.5}\n",
+			"give one of fpr, worst_source and value"},
+		{"threshold: {run: r, fpr: 2}\n",
+			"line 3: threshold.fpr: 2: must be above 0 and below 1"},
+		{"train: {}\nthreshold: {worst_source: true}\n",
+			"it needs a protocol stage with kinds: [leave-benign-out]"},
+		{"calibrate: {run: r, split: test}\n",
+			"line 3: calibrate.split: unknown split \"test\", known are: validation, train"},
+		{"calibrate: {run: r}\nthreshold: {run: q, fpr: 0.1}\n",
+			"calibrate has another run, r"},
+		{"calibrate: {run: builtin}\n",
+			"cannot be changed"},
+		{"evaluate: {run: r}\ngate: {}\n",
+			"give fail_if"},
+		{"evaluate: {run: r}\ngate:\n  fail_if: [acu<1]\n",
+			"line 5: gate.fail_if[0]: condition \"acu<1\""},
+		{"gate: {fail_if: [auc<1]}\n",
+			"it needs an evaluate stage"},
+		{"publish: {from: m/1}\n",
+			"give to"},
+		{"publish: {from: m/1, to: 'ftp://x'}\n",
+			"line 3: publish.to: unknown scheme \"ftp\""},
+	} {
+		path := filepath.Join(t.TempDir(), "c.yaml")
+		if err := os.WriteFile(path, []byte("version: 1\nname: x\n"+tc.text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ReadConfig(path); err == nil || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%q: error %v, want %q", tc.text, err, tc.want)
+		}
+	}
+}

@@ -1,0 +1,118 @@
+package pipeline
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/degas-dns/degas/datasets"
+	"github.com/degas-dns/degas/evaluate/protocol"
+	"github.com/degas-dns/degas/evaluate/rundir"
+	"github.com/degas-dns/degas/model"
+)
+
+// CheckFiles is an error if what the stages read is not there and no stage before makes it: a late one must not find
+// that out after hours.
+func (c *Config) CheckFiles() error {
+	f := &files{}
+	f.data(c)
+	f.runs(c)
+	f.results(c)
+	return errors.Join(f.errs...)
+}
+
+// files are what a pipeline's stages need and make, in their order.
+type files struct {
+	made []string // files and folders of the stages so far
+	errs []error
+}
+
+func (f *files) makes(paths ...string) { f.made = append(f.made, paths...) }
+
+// need notes an error if path is not there and will not be. key is what names it in the config, hint what to do.
+func (f *files) need(key, path, hint string) {
+	for _, m := range f.made {
+		if rel, err := filepath.Rel(m, path); err == nil && filepath.IsLocal(rel) {
+			return
+		}
+	}
+	if _, err := os.Stat(path); err != nil {
+		f.errs = append(f.errs, fieldError{key, fmt.Errorf("%w. %s", err, hint)})
+	}
+}
+
+// dataset needs the data set in a folder; "" is a run's own.
+func (f *files) dataset(key, dir string) {
+	if dir != "" {
+		f.need(key, filepath.Join(dir, datasets.ManifestName), "Try: degas process-data, or a process stage")
+	}
+}
+
+// run needs a run, and its data set.
+func (f *files) run(key, dir, data string) {
+	if dir != model.BuiltinName {
+		f.need(key+".run", dir, "Try: degas train-model, or a train stage")
+	}
+	f.dataset(key+".data", data)
+}
+
+func (f *files) data(c *Config) {
+	if d := c.Download; d != nil {
+		for _, path := range d.inputs() {
+			f.need("download", path, "It is what to take files from")
+		}
+		f.makes(d.To)
+	}
+	if p := c.Process; p != nil {
+		f.need("process.in", p.In, "Try: degas download-data, or a download stage")
+		f.makes(p.Out)
+	}
+	if t := c.Train; t != nil {
+		f.dataset("train.data", t.Data)
+		if teacher := t.Options.Teacher; teacher != "" {
+			if _, err := model.LoadAny(teacher); err != nil {
+				f.errs = append(f.errs, fieldError{"train.options.teacher", err})
+			}
+		}
+		f.makes(t.Run)
+	}
+}
+
+func (f *files) runs(c *Config) {
+	if p := c.Protocol; p != nil {
+		f.run("protocol", p.Run, p.Data)
+		f.makes(filepath.Join(p.Run, rundir.ProtocolDir))
+	}
+	if k := c.Calibrate; k != nil {
+		f.run("calibrate", k.Run, k.Data)
+	}
+	if t := c.Threshold; t != nil {
+		f.run("threshold", t.Run, t.Data)
+		if t.WorstSource {
+			f.need("threshold.worst_source", filepath.Join(t.Run, rundir.ProtocolDir, protocol.LeaveBenignOut+".json"),
+				"Try: a protocol stage with kinds: ["+protocol.LeaveBenignOut+"]")
+		}
+	}
+	if e := c.Evaluate; e != nil {
+		f.run("evaluate", e.Run, e.Data)
+	}
+	if k := c.Compare; k != nil {
+		f.run("compare", k.Run, k.Data)
+		for i, other := range k.With {
+			if other != model.BuiltinName {
+				f.need(fmt.Sprintf("compare.with[%d]", i), other, "It is what to compare with")
+			}
+		}
+	}
+}
+
+func (f *files) results(c *Config) {
+	if e := c.Export; e != nil {
+		f.run("export", e.Run, "")
+		f.makes(e.To)
+	}
+	if p := c.Publish; p != nil {
+		f.need("publish.from", p.From, "Try: degas export-model, or an export stage")
+	}
+}
