@@ -20,28 +20,13 @@ func ReadSummary(run string) (map[string]float64, error) {
 	if run == model.BuiltinName { // its card has its numbers
 		return nil, nil
 	}
-	path := SummaryFile(run)
-	data, err := userfile.Read(path, userfile.Text)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	} else if err != nil {
+	m, reason, err := ReadMetrics(run)
+	if m == nil || err != nil {
 		return nil, err
 	}
-	var m metrics.Metrics
-	if err := json.Unmarshal(data, &m); err != nil {
-		return nil, fmt.Errorf("read %s: %w", path, err)
-	}
-	trained, err := model.Load(filepath.Join(run, "model"))
-	if err != nil {
-		return nil, err
-	}
-	digest, err := trained.Digest()
-	if err != nil {
-		return nil, err
-	}
-	if reason := unfit(&m, trained.Dataset, digest); reason != "" {
+	if reason != "" {
 		slog.Warn("the run's evaluation is left out of the model card: "+reason+
-			". Try: degas evaluate-model "+run, "file", path)
+			". Try: degas evaluate-model "+run, "file", SummaryFile(run))
 		return nil, nil
 	}
 	numbers := map[string]metrics.Number{
@@ -62,11 +47,36 @@ func ReadSummary(run string) (map[string]float64, error) {
 	return out, nil
 }
 
+// ReadMetrics reads the evaluation of a run or of model.BuiltinName. It returns nil if there is none. unfit says why
+// the numbers are not those of the run, as it is now, on the test split of its data; "" if they are.
+func ReadMetrics(run string) (m *metrics.Metrics, unfit string, err error) {
+	path := SummaryFile(run)
+	data, err := userfile.Read(path, userfile.Text)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, "", nil
+	} else if err != nil {
+		return nil, "", err
+	}
+	m = &metrics.Metrics{}
+	if err := json.Unmarshal(data, m); err != nil {
+		return nil, "", fmt.Errorf("read %s: %w", path, err)
+	}
+	trained, err := model.LoadNamed(run)
+	if err != nil {
+		return nil, "", err
+	}
+	digest, err := trained.Digest()
+	if err != nil {
+		return nil, "", err
+	}
+	return m, notFor(m, trained.Dataset, digest), nil
+}
+
 // SummaryFile is what ReadSummary reads.
 func SummaryFile(run string) string { return filepath.Join(OutputDir(run), report.MetricsFile) }
 
-// unfit is why m's numbers do not belong on the model card; "" if they do.
-func unfit(m *metrics.Metrics, trainedOn, digest string) string {
+// notFor is why m's numbers do not belong on the model card; "" if they do.
+func notFor(m *metrics.Metrics, trainedOn, digest string) string {
 	switch {
 	case m.Split != "test":
 		return fmt.Sprintf("it is of the split %q, not of test", m.Split)
