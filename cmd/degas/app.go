@@ -200,8 +200,8 @@ func (c *command) before(ctx *cli.Context) error {
 }
 
 // intersperse moves a command's flags before its arguments, where urfave/cli looks for them, so that
-// "train-model data/processed --epochs 5" means what it says. It moves degas' own flags before the command. What follows
-// "--" stays as it is.
+// "train-model data/processed --epochs 5" means what it says. It moves degas' own flags before the command. What
+// follows "--" stays as it is.
 func intersperse(app *cli.App, args []string) ([]string, error) {
 	at, sub := 1, (*cli.Command)(nil)
 	for ; at < len(args); at++ {

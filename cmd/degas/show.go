@@ -22,8 +22,8 @@ func (c *command) showCommand() *cli.Command {
 		Usage:     "show what a run, a model or a data set is",
 		ArgsUsage: "[RUN|MODEL|DATA]",
 		Description: "Shows a model's layers, labels, threshold and calibration, the data and the recipe it was\n" +
-			"trained with, and the scores of its last evaluation. For a data set, shows its splits, sources and licences: degas inspect\n" +
-			"shows more. Without an argument, shows the built-in model.\n\n" +
+			"trained with, and the scores of its last evaluation. For a data set, shows its splits, sources and licences;\n" +
+			"degas inspect shows more. Without an argument, shows the built-in model.\n\n" +
 			"Example: degas show runs/first\nExample: degas show models/degas/1 --json",
 		Flags: []cli.Flag{jsonFlag},
 		Action: action(0, 1, func(ctx *cli.Context) error {

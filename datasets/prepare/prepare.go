@@ -20,6 +20,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -188,10 +189,26 @@ func Run(ctx context.Context, in, out string, o Options) (_ *datasets.Manifest, 
 		return nil, err
 	}
 	p := newPreparation(o, plan, temp, inputs, skipped)
+	p.manifest.Input = inputName(in)
 	if err := p.run(ctx); err != nil {
 		return nil, err
 	}
 	return p.manifest, p.publish(out)
+}
+
+// inputName is how dataset.json calls the folder of raw files: as it was given, or from the working directory. An
+// absolute path elsewhere says more about the machine than about the data.
+func inputName(in string) string {
+	if filepath.IsAbs(in) {
+		working, err := os.Getwd()
+		if err != nil {
+			return ""
+		}
+		if in, err = filepath.Rel(working, in); err != nil || !filepath.IsLocal(in) {
+			return ""
+		}
+	}
+	return filepath.ToSlash(filepath.Clean(in))
 }
 
 // nothingRecognised says what is there, and what each format missed in the first file.

@@ -61,12 +61,15 @@ type Scores struct {
 // Open reads what is at path: a run, a model's directory, a processed data set or one of its files, or
 // model.BuiltinName.
 func Open(path string) (*Page, error) {
-	switch {
-	case path == model.BuiltinName || has(path, "config.yaml"):
+	switch KindOf(path) {
+	case KindRun:
 		return openRun(path)
-	case has(path, datasets.ManifestName), filepath.Ext(path) == ".arrow":
+	case KindData:
 		return openData(path)
-	case has(path, model.SpecFile):
+	case KindModel:
+		if path == model.BuiltinName {
+			return openRun(path)
+		}
 		m, err := model.Load(path)
 		if err != nil {
 			return nil, err
@@ -79,6 +82,21 @@ func Open(path string) (*Page, error) {
 	}
 	return nil, fmt.Errorf("show %s: it is no run, model or data set: there is no config.yaml, %s or %s in it. "+
 		"Try: degas runs", path, model.SpecFile, datasets.ManifestName)
+}
+
+// KindOf is the kind of what is at path, "" if it is none that Open reads.
+func KindOf(path string) string {
+	switch {
+	case path == model.BuiltinName:
+		return KindModel
+	case has(path, "config.yaml"):
+		return KindRun
+	case has(path, datasets.ManifestName), filepath.Ext(path) == ".arrow":
+		return KindData
+	case has(path, model.SpecFile):
+		return KindModel
+	}
+	return ""
 }
 
 func has(dir, file string) bool {
