@@ -24,6 +24,8 @@ type trainingLines struct {
 
 	beginning trainer.Beginning // zero where it is not known
 	first     int               // the first epoch that was trained here; 0 before it
+	epochNow  int               // the epoch of the last step
+	doneNow   int               // and its names done
 	began     time.Time         // when its first step ended
 	skipped   int               // names done at that time
 	last      time.Time         // when the last line was written
@@ -45,6 +47,10 @@ func (t *trainingLines) begin(b trainer.Beginning) {
 
 func (t *trainingLines) step(epoch, done, total int, loss float64) {
 	now := t.now()
+	if epoch < t.epochNow || epoch == t.epochNow && done < t.doneNow {
+		t.first = 0 // the next training, of a protocol
+	}
+	t.epochNow, t.doneNow = epoch, done
 	if t.first == 0 {
 		t.first, t.began, t.skipped, t.last = epoch, now, done, now
 	}

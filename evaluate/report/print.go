@@ -96,7 +96,7 @@ func PrintComparison(out io.Writer, c *metrics.Comparison) error {
 	legend(w,
 		[2]string{"ROC-AUC", aboutAUC},
 		[2]string{"PARTIAL AUC", "the same where at most 1 benign name in 100 is a false alarm"},
-		[2]string{"TPR AT 1E-2", "malicious names found, if 1 benign name in 100 is a false alarm; at 1E-3, if 1 in 1,000 is"},
+		[2]string{"TPR AT 1E-2", "malicious names found, if 1 benign name in 100 is a false alarm; 1E-3: if 1 in 1,000 is"},
 		[2]string{"95 %", "interval of the number on its left; if that of a difference leaves out 0, it is no chance"},
 		[2]string{"CALIBRATION ERROR", aboutECE},
 		[2]string{"FIRST WRONG", "names that the run has right and the first run wrong, each at its own threshold"},
