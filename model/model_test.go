@@ -460,3 +460,43 @@ func TestGRUEqualsForward(t *testing.T) {
 		checkClassifier(t, spec, rng)
 	}
 }
+
+// A mistake in a Spec is told with its line, and with the words that are known.
+func TestReadSpecErrors(t *testing.T) {
+	const good = `{"version": 1, "name": "own",
+ "encoder": {"alphabet": "abc.", "base": 2, "unknown": 1, "window": 8, "pad_side": "left", "keep": "last"},
+ "layers": [{"kind": "embedding", "rows": 6, "dim": 4},
+  {"kind": "conv1d", "filters": 4, "kernel": 2, "activation": "relu"},
+  {"kind": "global_max_pool"}, {"kind": "dense", "units": 1, "activation": "sigmoid"}]}`
+	read := func(text string) error {
+		path := filepath.Join(t.TempDir(), "own.json")
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		_, err := model.ReadSpec(path)
+		return err
+	}
+	if err := read(good); err != nil {
+		t.Error(err)
+	}
+	whole := "{\n \"format_version\": 1,\n \"threshold\": 0.5,\n \"spec\": " + good + "\n}"
+	if err := read(whole); err != nil {
+		t.Errorf("a whole model.json: %v", err)
+	}
+	for _, tc := range []struct{ text, old, new, want string }{
+		{good, `"kernel"`, `"kernal"`, `own.json, line 4: unknown field "kernal" (did you mean "kernel"?)`},
+		{whole, `"kernel"`, `"kernal"`, `own.json, line 7: unknown field "kernal"`},
+		{good, `"kernel": 2, `, ``, `kernel is missing`},
+		{good, `"units": 1, `, ``, `units is missing`},
+		{good, `"conv1d"`, `"conv"`, `unknown kind "conv", known are embedding, image, conv1d,`},
+		{good, `"relu"`, `"gelu"`, `unknown activation "gelu", known are linear, relu, tanh`},
+		{good, `"filters": 4`, `"filters": "four"`, `own.json, line 4: layers.filters is of type string, want int`},
+		{good, `}]}`, ``, `own.json, line 5: the file ends before its last closing bracket`},
+		{good, `"dim": 4}`, `"dim": 4]`, `own.json, line 3: invalid character`},
+	} {
+		err := read(strings.Replace(tc.text, tc.old, tc.new, 1))
+		if err == nil || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%s for %s: %v, want %q", tc.new, tc.old, err, tc.want)
+		}
+	}
+}
