@@ -192,8 +192,8 @@ func ReadSpec(path string) (*Spec, error) {
 	return s, nil
 }
 
-// specError says where in data the JSON of a Spec, part of it, is wrong: ", line 3: …". A decoder tells of fields that it
-// does not know by their names alone.
+// specError says where in data the JSON of a Spec, part of it, is wrong: ", line 3: …". A decoder names the fields that
+// it does not know, but not their places.
 func specError(data, part []byte, err error) error {
 	at, hint := -1, ""
 	var syntax *json.SyntaxError
