@@ -7,7 +7,6 @@ import (
 	"os"
 	"slices"
 	"strconv"
-	"strings"
 )
 
 // kerasNames maps kinds of nodes to their layers' names in Keras, where the two differ.
@@ -41,36 +40,6 @@ func maxActivations() (float64, error) {
 		return 0, fmt.Errorf("%s is %q, but must be a number of values, such as %d", ActivationsEnv, s, MaxActivations)
 	}
 	return float64(n), nil
-}
-
-// kinds are the kinds of layers that a Spec may have.
-var kinds = []string{KindEmbedding, KindImage, KindConv1D, KindConv2D, KindThresholdedReLU, KindMaxPool, KindMaxPool2D,
-	KindGlobalMaxPool, KindFlatten, KindLSTM, KindGRU, KindDropout, KindDense, KindParallel}
-
-// missing names a field that the kind of layer cannot do without, and that is not set.
-func (l *Layer) missing() error {
-	for _, f := range map[string][]field{
-		KindEmbedding: {{"rows", l.Rows}, {"dim", l.Dim}},
-		KindImage:     {{"height", l.Height}, {"width", l.Width}},
-		KindConv1D:    {{"filters", l.Filters}, {"kernel", l.Kernel}},
-		KindConv2D:    {{"filters", l.Filters}, {"kernel", l.Kernel}},
-		KindMaxPool:   {{"pool", l.Pool}},
-		KindMaxPool2D: {{"pool", l.Pool}},
-		KindLSTM:      {{"units", l.Units}},
-		KindGRU:       {{"units", l.Units}},
-		KindDense:     {{"units", l.Units}},
-	}[l.Kind] {
-		if f.value == 0 {
-			return fmt.Errorf("%s is missing", f.name)
-		}
-	}
-	return nil
-}
-
-// field is a number of a Layer.
-type field struct {
-	name  string
-	value int
 }
 
 // builder lays layers out as nodes.
@@ -142,7 +111,7 @@ func (b *builder) single(l Layer, in Node) (Node, error) {
 		return Node{}, errors.New("it reads codes, so only the first layer can be one")
 	}
 	n := Node{Kind: l.Kind, Layer: l, Inputs: []string{in.Name}}
-	if err := cmp.Or(l.checkSizes(), l.missing()); err != nil {
+	if err := l.checkSizes(); err != nil {
 		return Node{}, err
 	}
 	shape, params, err := infer(l, in.Shape)
@@ -269,7 +238,7 @@ func infer(l Layer, in []int) ([]int, []Param, error) {
 	case KindFlatten:
 		return []int{sizeOf(in)}, nil, nil
 	}
-	return nil, nil, fmt.Errorf("unknown kind %q, known are %s", l.Kind, strings.Join(kinds, ", "))
+	return nil, nil, fmt.Errorf("unknown kind %q", l.Kind)
 }
 
 func inferConv(l Layer, in []int) ([]int, []Param, error) {
@@ -295,8 +264,7 @@ func inferConv(l Layer, in []int) ([]int, []Param, error) {
 
 func (l *Layer) checkActivation(known ...string) error {
 	if !slices.Contains(known, l.Activation) {
-		words := slices.DeleteFunc(slices.Clone(known), func(s string) bool { return s == "" })
-		return fmt.Errorf("unknown activation %q, known are %s", l.Activation, strings.Join(words, ", "))
+		return fmt.Errorf("unknown activation %q", l.Activation)
 	}
 	return nil
 }

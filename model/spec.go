@@ -11,12 +11,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"reflect"
 	"slices"
-	"strings"
 
-	"github.com/degas-dns/degas/internal/nearest"
 	"github.com/degas-dns/degas/internal/userfile"
 )
 
@@ -163,25 +159,18 @@ func (s *Spec) lay() (builder, error) {
 	return b, nil
 }
 
-// ReadSpec reads a Spec from a JSON file, which may also be a whole SpecFile. An unknown field is an error, because it
-// is most likely mistyped. Without labels the Spec gets BinaryLabels.
+// ReadSpec reads a Spec from a JSON file. An unknown field is an error, because it is most likely mistyped. Without
+// labels the Spec gets BinaryLabels.
 func ReadSpec(path string) (*Spec, error) {
 	data, err := userfile.Read(path, maxSpecBytes)
 	if err != nil {
 		return nil, err
 	}
-	var whole struct {
-		Spec json.RawMessage `json:"spec"`
-	}
-	part := data
-	if json.Unmarshal(data, &whole) == nil && whole.Spec != nil {
-		part = whole.Spec
-	}
-	d := json.NewDecoder(bytes.NewReader(part))
+	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
 	s := &Spec{}
 	if err := d.Decode(s); err != nil {
-		return nil, fmt.Errorf("read %s%w", path, specError(data, part, err))
+		return nil, fmt.Errorf("read %s: %w", path, err)
 	}
 	if len(s.Labels) == 0 {
 		s.Labels = slices.Clone(BinaryLabels)
@@ -190,44 +179,6 @@ func ReadSpec(path string) (*Spec, error) {
 		return nil, fmt.Errorf("read %s: %w", path, err)
 	}
 	return s, nil
-}
-
-// specError says where in data the JSON of a Spec, part of it, is wrong: ", line 3: …". A decoder names the fields that
-// it does not know, but not their places.
-func specError(data, part []byte, err error) error {
-	at, hint := -1, ""
-	var syntax *json.SyntaxError
-	var kind *json.UnmarshalTypeError
-	switch name, unknown := strings.CutPrefix(err.Error(), "json: unknown field "); {
-	case unknown:
-		at = bytes.Index(part, []byte(name))
-		if best := nearest.Of(strings.Trim(name, `"`), specFields()); best != "" {
-			hint = fmt.Sprintf(" (did you mean %q?)", best)
-		}
-		err = fmt.Errorf("unknown field %s%s", name, hint)
-	case errors.As(err, &syntax):
-		at = int(syntax.Offset)
-	case errors.As(err, &kind):
-		at, err = int(kind.Offset), fmt.Errorf("%s is of type %s, want %s", kind.Field, kind.Value, kind.Type.Kind())
-	case errors.Is(err, io.ErrUnexpectedEOF):
-		at, err = len(part), errors.New("the file ends before its last closing bracket")
-	}
-	if at < 0 {
-		return fmt.Errorf(": %w", err)
-	}
-	begin := max(0, bytes.Index(data, part))
-	return fmt.Errorf(", line %d: %w", 1+bytes.Count(data[:min(begin+at, len(data))], []byte{'\n'}), err)
-}
-
-// specFields are the names of a Spec's JSON fields.
-func specFields() (names []string) {
-	for _, t := range []reflect.Type{reflect.TypeFor[Spec](), reflect.TypeFor[Layer](), reflect.TypeFor[Encoder]()} {
-		for f := range t.Fields() {
-			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-			names = append(names, name)
-		}
-	}
-	return names
 }
 
 // Validate says whether the Spec can be built.

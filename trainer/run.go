@@ -412,11 +412,11 @@ func (c *Config) labelled(ctx context.Context, begin *model.Model, train *datase
 		return nil, err
 	}
 	spec := begin.Spec
+	if c.spec != nil && !slices.Equal(spec.Labels, labels) && !slices.Equal(spec.Labels, model.BinaryLabels) {
+		slog.Warn("the Spec's labels are not used: --target decides what the model tells apart",
+			"labels", spec.Labels, "target", c.Target)
+	}
 	if begin.Weights == nil {
-		if own := spec.Labels; !slices.Equal(own, labels) && !slices.Equal(own, model.BinaryLabels) {
-			slog.Warn("the labels of the architecture are replaced by those of --target", "labels", strings.Join(own, ", "),
-				"target", strings.Join(labels, ", "))
-		}
 		spec = spec.WithLabels(labels)
 	} else if slices.ContainsFunc(labels, func(l string) bool { return !slices.Contains(spec.Labels, l) }) {
 		return nil, fmt.Errorf("the model of %s tells apart %s, the data %s",

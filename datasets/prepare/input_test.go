@@ -197,8 +197,8 @@ func TestNoUsableName(t *testing.T) {
 	files := map[string]string{"benign/servers.txt": addresses, "dga/a.txt": "a1.com\na2.com\n", "dga/pdf.pdf": "%PDF",
 		"benign/servers.txt.degas.json": `{"class": "benign"}`, "dga/a.txt.degas.json": `{"class": "dga"}`}
 	m := mustProcess(t, tree(t, files), t.TempDir(), Options{})
-	const want = "[{benign/servers.txt no usable name in it: an IP address, not a name } " +
-		"{dga/pdf.pdf documentation, by its name }]"
+	const want = "[{benign/servers.txt no usable name in it: an IP address, not a name  } " +
+		"{dga/pdf.pdf documentation, by its name  }]"
 	if got := fmt.Sprint(m.Skipped); got != want || m.Kept != 2 || m.RowsIn != 2 || m.Refused != 0 || len(m.Inputs) != 1 {
 		t.Errorf("%d of %d rows kept, %d refused, skipped %s", m.Kept, m.RowsIn, m.Refused, got)
 	}
