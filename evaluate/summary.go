@@ -20,13 +20,24 @@ func ReadSummary(run string) (map[string]float64, error) {
 	if run == model.BuiltinName { // its card has its numbers
 		return nil, nil
 	}
-	m, reason, err := ReadMetrics(run)
-	if m == nil || err != nil {
+	path := SummaryFile(run)
+	m, err := ReadMetrics(OutputDir(run))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	} else if err != nil {
 		return nil, err
 	}
-	if reason != "" {
+	trained, err := model.Load(filepath.Join(run, "model"))
+	if err != nil {
+		return nil, err
+	}
+	digest, err := trained.Digest()
+	if err != nil {
+		return nil, err
+	}
+	if reason := unfit(m, trained.Dataset, digest); reason != "" {
 		slog.Warn("the run's evaluation is left out of the model card: "+reason+
-			". Try: degas evaluate-model "+run, "file", SummaryFile(run))
+			". Try: degas evaluate-model "+run, "file", path)
 		return nil, nil
 	}
 	numbers := map[string]metrics.Number{
@@ -47,36 +58,25 @@ func ReadSummary(run string) (map[string]float64, error) {
 	return out, nil
 }
 
-// ReadMetrics reads the evaluation of a run or of model.BuiltinName. It returns nil if there is none. unfit says why
-// the numbers are not those of the run, as it is now, on the test split of its data; "" if they are.
-func ReadMetrics(run string) (m *metrics.Metrics, unfit string, err error) {
-	path := SummaryFile(run)
+// ReadMetrics reads the numbers of the evaluation in a folder that Run wrote.
+func ReadMetrics(dir string) (*metrics.Metrics, error) {
+	path := filepath.Join(dir, report.MetricsFile)
 	data, err := userfile.Read(path, userfile.Text)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, "", nil
-	} else if err != nil {
-		return nil, "", err
-	}
-	m = &metrics.Metrics{}
-	if err := json.Unmarshal(data, m); err != nil {
-		return nil, "", fmt.Errorf("read %s: %w", path, err)
-	}
-	trained, err := model.LoadNamed(run)
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
-	digest, err := trained.Digest()
-	if err != nil {
-		return nil, "", err
+	var m metrics.Metrics
+	if err := json.Unmarshal(data, &m); err != nil {
+		return nil, fmt.Errorf("read %s: %w", path, err)
 	}
-	return m, notFor(m, trained.Dataset, digest), nil
+	return &m, nil
 }
 
 // SummaryFile is what ReadSummary reads.
 func SummaryFile(run string) string { return filepath.Join(OutputDir(run), report.MetricsFile) }
 
-// notFor is why m's numbers do not belong on the model card; "" if they do.
-func notFor(m *metrics.Metrics, trainedOn, digest string) string {
+// unfit is why m's numbers do not belong on the model card; "" if they do.
+func unfit(m *metrics.Metrics, trainedOn, digest string) string {
 	switch {
 	case m.Split != "test":
 		return fmt.Sprintf("it is of the split %q, not of test", m.Split)
@@ -86,4 +86,24 @@ func notFor(m *metrics.Metrics, trainedOn, digest string) string {
 		return "the model has changed since"
 	}
 	return ""
+}
+
+// ReadEvaluation reads the evaluation of a run or of model.BuiltinName. It returns nil if there is none. why says why
+// the numbers are not those of the model, as it is now, on the test split of its data; "" if they are.
+func ReadEvaluation(run string) (m *metrics.Metrics, why string, err error) {
+	m, err = ReadMetrics(OutputDir(run))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, "", nil
+	} else if err != nil {
+		return nil, "", err
+	}
+	trained, err := model.LoadNamed(run)
+	if err != nil {
+		return nil, "", err
+	}
+	digest, err := trained.Digest()
+	if err != nil {
+		return nil, "", err
+	}
+	return m, unfit(m, trained.Dataset, digest), nil
 }

@@ -38,7 +38,7 @@ type command struct {
 	out, err io.Writer
 	terminal bool // err is one, so progress may be drawn
 	quiet    bool
-	goOn     string // how an interrupted command goes on, where that is not the same command again
+	goesOn   string // how an interrupted command goes on, if not by the same command again
 }
 
 // usageError is a mistake in how a command was called.
@@ -69,8 +69,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 	case err == nil:
 		return 0
 	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
-		printable.Fprintf(errOut,
-			"degas: interrupted. To go on: %s\n", cmp.Or(c.goOn, "run the same command again"))
+		printable.Fprintf(errOut, "degas: interrupted; %s\n", cmp.Or(c.goesOn, "run the same command again"))
 		return exitInterrupted
 	}
 	for i, line := range errorLines(err) {

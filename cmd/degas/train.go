@@ -108,7 +108,7 @@ func (c *command) trainAction(ctx *cli.Context) error {
 	if err != nil {
 		removeIfEmpty(r.Dir)
 		if _, gone := os.Stat(filepath.Join(r.Dir, trainer.ConfigFile)); gone == nil {
-			c.goOn = resumeCommand(r.Dir)
+			c.goesOn = "to go on: " + resumeCommand(r.Dir)
 		}
 		if errors.Is(err, device.ErrLost) {
 			return fmt.Errorf("%w. Its last epoch is kept. Try: %s", err, resumeCommand(r.Dir))

@@ -100,10 +100,10 @@ func TestInterruptedTrainingNamesItsRun(t *testing.T) {
 		t.Fatalf("process-data: status %d", code)
 	}
 	for _, tc := range []struct{ args, config, want string }{
-		{"train-model --arch lstm", "runs/lstm-1/config.yaml", "To go on: degas train-model --run lstm-1 --resume\n"},
+		{"train-model --arch lstm", "runs/lstm-1/config.yaml", "; to go on: degas train-model --run lstm-1 --resume\n"},
 		{"train-model --arch lstm --runs r", "r/lstm-1/config.yaml", "degas train-model --run lstm-1 --resume --runs r\n"},
-		{"train-model --arch lstm --run x", "", "To go on: run the same command again\n"}, // nothing is there yet
-		{"process-data raw", "", "To go on: run the same command again\n"},
+		{"train-model --arch lstm --run x", "", "interrupted; run the same command again\n"}, // nothing is there yet
+		{"process-data raw", "", "interrupted; run the same command again\n"},
 	} {
 		ctx, cancel := context.WithCancel(t.Context())
 		if tc.config == "" {

@@ -158,7 +158,7 @@ func (p *Page) add(m *model.Model) (err error) {
 
 // addScores adds the run's evaluation, if there is one.
 func (p *Page) addScores(dir string) error {
-	m, unfit, err := evaluate.ReadMetrics(dir)
+	m, unfit, err := evaluate.ReadEvaluation(dir)
 	if err != nil {
 		return err
 	}
