@@ -82,22 +82,6 @@ func (o Options) With(values map[string]any) (Options, error) {
 	return o, yaml.UnmarshalWithOptions(data, &o, yaml.Strict())
 }
 
-// unflagged are options that only a pipeline's file can set.
-var unflagged = []string{"plateau_patience", "plateau_factor", "min_rate"}
-
-// Flags are train-model's flags that make o of base: a flag and a value for each option that differs.
-func (o Options) Flags(base Options) []string {
-	var out []string
-	mine, theirs := reflect.ValueOf(o), reflect.ValueOf(base)
-	for i, name := range OptionNames() {
-		v := mine.Field(i).Interface()
-		if v != theirs.Field(i).Interface() && !slices.Contains(unflagged, name) {
-			out = append(out, "--"+strings.ReplaceAll(name, "_", "-"), fmt.Sprint(v))
-		}
-	}
-	return out
-}
-
 // taught is the share that a teacher's probabilities have in a target; the label has the rest.
 const taught = 0.75
 
@@ -193,4 +177,20 @@ func (o *Options) Resolve() error {
 		return fmt.Errorf("workers %d: must be 1 to 1024", o.Workers)
 	}
 	return nil
+}
+
+// unflagged are options that only a pipeline's file can set.
+var unflagged = []string{"plateau_patience", "plateau_factor", "min_rate"}
+
+// Flags are train-model's flags that make o of base: a flag and a value for each option that differs.
+func (o Options) Flags(base Options) []string {
+	var out []string
+	mine, theirs := reflect.ValueOf(o), reflect.ValueOf(base)
+	for i, name := range OptionNames() {
+		v := mine.Field(i).Interface()
+		if v != theirs.Field(i).Interface() && !slices.Contains(unflagged, name) {
+			out = append(out, "--"+strings.ReplaceAll(name, "_", "-"), fmt.Sprint(v))
+		}
+	}
+	return out
 }

@@ -72,21 +72,6 @@ func Open(dir string) (*Run, error) {
 	return r, err
 }
 
-// instead is what to do with a directory that is no run.
-func instead(dir string) string {
-	has := func(path string) bool { _, err := os.Stat(path); return err == nil }
-	outer, keras := filepath.Dir(filepath.Clean(dir)), filepath.Join(dir, "model.h5")
-	switch {
-	case !has(filepath.Join(dir, model.SpecFile)):
-		return "degas train-model for a new one, or degas runs, which lists those that there are"
-	case has(filepath.Join(outer, "config.yaml")):
-		return outer + ", the run that this model is of"
-	case has(keras):
-		return "degas import-model " + keras + ", which makes a run of this export"
-	}
-	return "the run that this export was made of; without it, export-model with --format h5 and import-model make one"
-}
-
 // openBuiltin is the built-in model as a run that is measured where train-model finds its data.
 func openBuiltin() (*Run, error) {
 	m, err := model.Builtin()
@@ -173,4 +158,19 @@ func (r *Run) Generalisations(fingerprint string) ([]metrics.Generalisation, err
 		}
 	}
 	return out, nil
+}
+
+// instead is what to do with a directory that is no run.
+func instead(dir string) string {
+	has := func(path string) bool { _, err := os.Stat(path); return err == nil }
+	outer, keras := filepath.Dir(filepath.Clean(dir)), filepath.Join(dir, "model.h5")
+	switch {
+	case !has(filepath.Join(dir, model.SpecFile)):
+		return "degas train-model for a new one, or degas runs, which lists those that there are"
+	case has(filepath.Join(outer, "config.yaml")):
+		return outer + ", the run that this model is of"
+	case has(keras):
+		return "degas import-model " + keras + ", which makes a run of this export"
+	}
+	return "the run that this export was made of; without it, export-model with --format h5 and import-model make one"
 }
