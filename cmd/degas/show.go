@@ -172,7 +172,13 @@ func (c *command) runs() *cli.Command {
 			if err != nil {
 				return err
 			}
-			return c.show(ctx, rows, func(w io.Writer) { printRuns(w, rows) })
+			return c.show(ctx, rows, func(w io.Writer) {
+				if len(rows) == 0 {
+					printable.Fprintf(w, "No runs in %s. Try: --runs DIR, or degas train-model\n", ctx.String("runs"))
+					return
+				}
+				printRuns(w, rows)
+			})
 		}),
 	}
 }
