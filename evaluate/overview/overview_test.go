@@ -66,7 +66,9 @@ func TestOpen(t *testing.T) {
 	if err != nil || p.Kind != KindModel || p.Training != nil || p.Model == nil || p.Model.Parameters == 0 {
 		t.Errorf("built-in: %+v, %v", p, err)
 	}
-	for path, want := range map[string]string{"nowhere": "show nowhere: ", t.TempDir(): "it is no run, model or data set"} {
+	for path, want := range map[string]string{
+		"nowhere": "show nowhere: ", t.TempDir(): "it is no run, model or data set",
+	} {
 		if _, err := Open(path); err == nil || !strings.Contains(err.Error(), want) ||
 			!strings.Contains(err.Error(), "Try: degas runs") {
 			t.Errorf("%s: %v, want %q", path, err, want)
