@@ -39,9 +39,32 @@ var noFamily = map[string]bool{
 	"null": true, "-": true, "other": true, "others": true, "undefined": true, "dga": true,
 }
 
-// NormalizeFamily gives the name under which degas counts a family: lower case, spaces as '_', without quotes or a
-// trailing "dga", known aliases mapped, at most 48 bytes. Words for "no family" (legit, normal, unknown, …) and text
-// that cannot be a family's name give "".
+// knownFamilies are published names of DGA families, as NormalizeFamily gives them. A word that people also use for
+// something else does not belong here: such a word in a column of classes would make a label.
+var knownFamilies = func() map[string]bool {
+	known := map[string]bool{}
+	for _, name := range strings.Fields(`
+	alureon bamital banjori bazarbackdoor bedep beebone bigviktor bobax bumblebee ccleaner chinad conficker
+	copperstealer corebot cryptolocker cryptowall darkcracks darkshell darkwatchman diamondfox dircrypt dmsniff
+	dnschanger dromedan dyre ebury ekforward emotet enviserv feodo flubot fobber fosniw gameover geodo gootkit goz
+	gozi goznym grandoreiro gspy hesperbot infy kfos kingminer kraken locky m0yv madmax makloader matsnu mewsei
+	mirai monerodownloader monerominer murofet murofetweekly mydoom necro necurs newgoz ngioweb nymaim nymaim2
+	oderoor omexo orchard padcrypt pandabanker phorpiex pitou pizd proslikefan pushdo pushdotid pykspa pykspa2
+	qadars qakbot qsnatch ramdo ramnit ranbyus randomloader reconyc redyms rovnix sharkbot shifu shiotob simda
+	sisron sphinx suppobox sutra symmi szribi tempedreve tempedrevetdd tinba tinynuke tofsee torpig tsifiri tufik
+	vawtrak verblecon vidro vidrotid virut volatilecedar xshellghost xxhex zeus zloader`) {
+		known[name] = true
+	}
+	return known
+}()
+
+// KnownFamily reports whether a name that NormalizeFamily gave is one that publishers use for a DGA.
+func KnownFamily(name string) bool { return knownFamilies[name] }
+
+// NormalizeFamily gives the name under which degas counts a family: lower case, spaces as '_', without quotes, known
+// aliases mapped, at most 48 bytes. A trailing "dga" is cut from known families ("tinba dga"), and is part of any other
+// name: files such as loader_dga.txt and loader.txt may hold two algorithms. Words for "no family" (legit, normal,
+// unknown, …) and text that cannot be a family's name give "".
 //
 //	"Zeus-NewGOZ" -> "newgoz"    "Fobber V1" -> "fobber_v1"    "legit" -> ""
 func NormalizeFamily(s string) string {
@@ -72,15 +95,31 @@ func familyBytes(s string) bool {
 }
 
 func cleanFamily(s string) string {
-	s = strings.ToLower(strings.Trim(strings.TrimSpace(s), `"'`))
-	for _, tail := range []string{" dga", "_dga", "-dga"} {
-		s = strings.TrimSuffix(s, tail)
+	s = spelledFamily(s)
+	for _, tail := range []string{"_dga", "-dga"} {
+		name, cut := strings.CutSuffix(s, tail)
+		_, alias := familyAliases[name]
+		if cut && (alias || knownFamilies[name] || noFamily[name]) {
+			s = name
+		}
 	}
-	s = strings.Join(strings.FieldsFunc(s, func(r rune) bool { return strings.ContainsRune(" \t/", r) }), "_")
 	if !familyBytes(s) {
 		return ""
 	}
 	return s
+}
+
+// spelledFamily is a family as it is written, but for case, quotes and spaces.
+func spelledFamily(s string) string {
+	s = strings.ToLower(strings.Trim(strings.TrimSpace(s), `"'`))
+	return strings.Join(strings.FieldsFunc(s, func(r rune) bool { return strings.ContainsRune(" \t/", r) }), "_")
+}
+
+// RenamedFamily gives a family as it is written and the other name that degas counts it under. ok is false where degas
+// counts it under the name that is written, or as no family.
+func RenamedFamily(s string) (from, to string, ok bool) {
+	from, to = spelledFamily(s), NormalizeFamily(s)
+	return from, to, to != "" && from != to
 }
 
 // maxSource bounds the name of a source in bytes.

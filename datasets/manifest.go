@@ -25,8 +25,11 @@ type Manifest struct {
 	// Version is the degas version that wrote the data set.
 	Version string `json:"degas_version"`
 	// Fingerprint identifies the data set: a SHA-256 over the inputs' hashes, the options and the rows kept.
-	Fingerprint string          `json:"fingerprint"`
-	Options     ManifestOptions `json:"options"`
+	Fingerprint string `json:"fingerprint"`
+	// Input is the folder of the raw files as process-data was told it, "" for an absolute path outside the working
+	// directory.
+	Input   string          `json:"input,omitempty"`
+	Options ManifestOptions `json:"options"`
 
 	Inputs  []InputReport `json:"inputs"`
 	Skipped []Skipped     `json:"skipped"`
@@ -44,6 +47,8 @@ type Manifest struct {
 	Duplicates int64 `json:"duplicates"`
 	// Overridden are rows of blocklists whose name another file labels.
 	Overridden int64 `json:"overridden"`
+	// RenamedFamilies are families that are counted under another name than the input has, as NormalizeFamily says.
+	RenamedFamilies map[string]string `json:"renamed_families,omitempty"`
 	// FamilyMerges counts names that came with more than one family.
 	FamilyMerges int64     `json:"family_merges"`
 	Conflicts    Conflicts `json:"conflicts"`
@@ -125,6 +130,8 @@ type Skipped struct {
 	Reason string `json:"reason"`
 	// Detail says what each format missed in a file that was not recognised. dataset.json does without it.
 	Detail string `json:"-"`
+	// Line is the first line that is no name, in a file that was not recognised where a list of names could be.
+	Line string `json:"-"`
 }
 
 // Conflicts are names that came with more than one class and were dropped.
@@ -220,7 +227,8 @@ func ReadManifest(dir string) (*Manifest, error) {
 	path := filepath.Join(dir, ManifestName)
 	data, err := userfile.Read(path, userfile.Text)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("open data set: no %s in %s: %w. Try: degas process-data", ManifestName, dir, fs.ErrNotExist)
+		return nil, fmt.Errorf("open data set: no %s in %s: %w. Try: degas process-data, or the folder "+
+			"of an earlier one", ManifestName, dir, fs.ErrNotExist)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open data set: %w", err)

@@ -56,7 +56,7 @@ func WorstSource(o RunOptions) (worst metrics.HeldOut, err error) {
 	if err != nil {
 		return worst, err
 	}
-	data, err := datasets.ReadManifest(cmp.Or(o.Data, run.Config.Data))
+	data, err := readData(cmp.Or(o.Data, run.Config.Data))
 	if err != nil {
 		return worst, err
 	}
@@ -149,7 +149,7 @@ func loadForTuning(ctx context.Context, o RunOptions) (*tuning, error) {
 	if err == nil {
 		var data *datasets.Manifest
 		o = o.complete(run, "validation")
-		if data, err = datasets.ReadManifest(o.Data); err == nil {
+		if data, err = readData(o.Data); err == nil {
 			_, s, err = score(ctx, run, data, o)
 		}
 	}

@@ -23,7 +23,7 @@ func Compare(ctx context.Context, runs []string, o RunOptions) (*metrics.Compari
 		run, err := rundir.OpenModel(dir)
 		if err == nil && data == nil {
 			o = o.complete(run, "test")
-			data, err = datasets.ReadManifest(o.Data)
+			data, err = readData(o.Data)
 		}
 		var c metrics.Compared
 		if err == nil {
@@ -46,8 +46,12 @@ func compared(
 	ctx context.Context, run *rundir.Run, data *datasets.Manifest, o RunOptions,
 ) (metrics.Compared, error) {
 	_, s, err := score(ctx, run, data, o)
+	foreign, from := run.Model.Dataset != data.Fingerprint, ""
+	if !foreign && run.BeganElsewhere(data.Fingerprint) {
+		from = run.Config.From
+	}
 	return metrics.Compared{
 		Run: run.Dir, Parameters: run.Model.Weights.Size(), Threshold: run.Model.Threshold, Sample: s,
-		Foreign: run.Model.Dataset != data.Fingerprint || run.BeganElsewhere(data.Fingerprint),
+		Foreign: foreign || from != "", From: from,
 	}, err
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/evaluate"
 	"github.com/degas-dns/degas/evaluate/metrics"
 	"github.com/degas-dns/degas/evaluate/report"
@@ -82,8 +83,38 @@ func TestCompare(t *testing.T) {
 	}
 	var text strings.Builder
 	err = report.PrintComparison(&text, c)
-	if table := text.String(); err != nil || strings.Count(table, "\n") != 10 || strings.Count(table, "(TOO FEW)") != 3 {
+	if table := text.String(); err != nil || strings.Count(table, "\n") != 19 || strings.Count(table, "(TOO FEW)") != 3 ||
+		!strings.Contains(table, "\nMCNEMAR P  ") {
 		t.Errorf("%v:\n%s", err, table)
+	}
+}
+
+// A run that was trained on these very data is not said to be from elsewhere: the model that it began with is.
+func TestCompareSaysWhatMayHaveSeenTheNames(t *testing.T) {
+	run, data := newRun(t, 3, "binary")
+	m, err := datasets.ReadManifest(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config, err := os.ReadFile(filepath.Join(run, "config.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for from, want := range map[string]string{
+		"":                                     "",
+		"from: runs/original\n":                "The training of RUN began with the weights of runs/original, which may",
+		"from: a\nfrom_dataset: FINGERPRINT\n": "",
+	} {
+		text := strings.ReplaceAll(from, "FINGERPRINT", m.Fingerprint)
+		write(t, filepath.Join(run, "config.yaml"), string(config)+"fingerprint: "+m.Fingerprint+"\n"+text)
+		c, err := evaluate.Compare(context.Background(), []string{run, run}, evaluate.RunOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := strings.Join(report.ComparisonWarnings(c), "\n")
+		if want = strings.ReplaceAll(want, "RUN", run); !strings.HasPrefix(got, want) || want == "" && got != "" {
+			t.Errorf("%q: %q, want %q", from, got, want)
+		}
 	}
 }
 

@@ -96,7 +96,7 @@ func load(o RunOptions) (e evaluation, err error) {
 		return e, err
 	}
 	e = evaluation{Evaluation: report.Evaluation{Run: run, DataDir: o.Data, Split: o.Split}, options: o}
-	if e.Data, err = datasets.ReadManifest(o.Data); err != nil {
+	if e.Data, err = readData(o.Data); err != nil {
 		return e, err
 	}
 	if e.generalisation, err = run.Generalisations(e.Data.Fingerprint); err != nil {
@@ -107,6 +107,17 @@ func load(o RunOptions) (e evaluation, err error) {
 	}
 	e.Tunings, err = run.Tunings()
 	return e, err
+}
+
+// readData reads the manifest of the data set to measure on. A run may name a folder that is gone, and an imported one
+// names one that was never there.
+func readData(dir string) (*datasets.Manifest, error) {
+	m, err := datasets.ReadManifest(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("no data set to measure on: no %s in %s: %w. Try: --data DIR, the output of process-data",
+			datasets.ManifestName, dir, fs.ErrNotExist)
+	}
+	return m, err
 }
 
 // measure scores the split and computes its numbers.

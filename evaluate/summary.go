@@ -87,3 +87,23 @@ func unfit(m *metrics.Metrics, trainedOn, digest string) string {
 	}
 	return ""
 }
+
+// ReadEvaluation reads the evaluation of a run or of model.BuiltinName. It returns nil if there is none. why says why
+// the numbers are not those of the model, as it is now, on the test split of its data; "" if they are.
+func ReadEvaluation(run string) (m *metrics.Metrics, why string, err error) {
+	m, err = ReadMetrics(OutputDir(run))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, "", nil
+	} else if err != nil {
+		return nil, "", err
+	}
+	trained, err := model.LoadNamed(run)
+	if err != nil {
+		return nil, "", err
+	}
+	digest, err := trained.Digest()
+	if err != nil {
+		return nil, "", err
+	}
+	return m, unfit(m, trained.Dataset, digest), nil
+}

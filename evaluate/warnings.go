@@ -49,7 +49,8 @@ func (e evaluation) warnings() (out []string) {
 	}
 	for _, b := range m.Baselines {
 		if b.Beats {
-			add("This model does not beat a plain classifier: %s (%s). See the table of baselines.", b.Name, b.Description)
+			add("This model does not beat a plain classifier: ROC-AUC %.4f, %s %.4f. See the table of baselines.",
+				m.ROCAUC, b.Name, b.ROCAUC)
 		}
 	}
 	return out

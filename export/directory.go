@@ -94,7 +94,7 @@ func replaceable(to string, overwrite bool) error {
 		return fmt.Errorf("it is a file: %w", ErrExists)
 	}
 	if !overwrite {
-		return fmt.Errorf("%w: choose a new version number, or allow it to be overwritten", ErrExists)
+		return fmt.Errorf("%w: choose a new version number, or pass --overwrite", ErrExists)
 	}
 	if !IsOutput(to) {
 		return fmt.Errorf("it holds no %s and %s and so is no export, which is not overwritten: %w", SumsFile,

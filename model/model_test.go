@@ -18,12 +18,13 @@ import (
 // Parameter counts: degas from the original's Keras summary (reference A4), lstm from Woodbridge's layers at 41 codes.
 func TestPresetParameters(t *testing.T) {
 	want := map[string]int{
-		"gta1":     1785858,
-		"degas":    254337,
-		"cnn":      727681,
-		"lstm":     136961,
-		"mlbridge": 1913,
-		"hybrid":   711553,
+		"gta1":      1785858,
+		"degas":     254337,
+		"cnn":       727681,
+		"cnn-small": 620865,
+		"lstm":      136961,
+		"mlbridge":  1913,
+		"hybrid":    711553,
 	}
 	for _, name := range model.Presets() {
 		spec, err := model.Preset(name)
@@ -40,6 +41,9 @@ func TestPresetParameters(t *testing.T) {
 		}
 		if got != want[name] {
 			t.Errorf("%s has %d parameters, want %d", name, got, want[name])
+		}
+		if about, err := model.AboutPreset(name); err != nil || about == "" {
+			t.Errorf("%s: nothing is said about it, error %v", name, err)
 		}
 	}
 }

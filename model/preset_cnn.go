@@ -1,6 +1,9 @@
 package model
 
-func init() { presets.Register("cnn", cnn) }
+func init() {
+	presets.Register("cnn", preset{cnn,
+		"letter groups of 2 to 5 characters, 256 filters each, like eXpose"})
+}
 
 // cnn has parallel convolutions of 2 to 5 characters, 256 filters each, and a maximum over time, like Saxe and Berlin's
 // eXpose (arXiv:1702.08568).

@@ -1,6 +1,9 @@
 package model
 
-func init() { presets.Register("cnn-small", cnnSmall) }
+func init() {
+	presets.Register("cnn-small", preset{cnnSmall,
+		"letter groups of 2 to 6 characters and fewer filters: the smaller, faster cnn"})
+}
 
 // cnnSmall is a cnn made small enough to stand in a resolver's way: one length of letter groups more, fewer filters of
 // each, half of the dense layer.

@@ -1,6 +1,9 @@
 package model
 
-func init() { presets.Register("degas", degas) }
+func init() {
+	presets.Register("degas", preset{degas,
+		"the original degas network in Keras, exact to the layer"})
+}
 
 // degasAlphabet is the table of the original degas, in its order: the position is the code.
 const degasAlphabet = "0123456789:-./_abcdefghijklmnopqrstuvwxyz"

@@ -1,6 +1,9 @@
 package model
 
-func init() { presets.Register("gta1", gta1) }
+func init() {
+	presets.Register("gta1", preset{gta1,
+		"the network gta-v1 of deep-lookup, a DNS resolver with a DGA detector: letter groups beside an LSTM"})
+}
 
 // gta1Codes is one more than the highest code of deep-lookup's gta-v1: Unicode code points up to 9999.
 const gta1Codes = 10000

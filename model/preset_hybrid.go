@@ -1,6 +1,9 @@
 package model
 
-func init() { presets.Register("hybrid", hybrid) }
+func init() {
+	presets.Register("hybrid", preset{hybrid,
+		"letter groups beside an LSTM: the most accurate here, and what auto stands for"})
+}
 
 // hybrid runs the convolutions of cnn beside the LSTM of lstm, and a dense layer weighs both, as in Bilbo (Highnam et
 // al. 2021, arXiv:2003.12805). Convolutions find letter groups anywhere in a name; the LSTM knows their order.

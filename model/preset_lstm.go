@@ -1,6 +1,9 @@
 package model
 
-func init() { presets.Register("lstm", lstm) }
+func init() {
+	presets.Register("lstm", preset{lstm,
+		"one LSTM over the characters, the classic of Woodbridge et al. (2016)"})
+}
 
 // lstm is the network of Woodbridge et al., "Predicting Domain Generation Algorithms with Long Short-Term Memory
 // Networks" (2016, arXiv:1611.00791).

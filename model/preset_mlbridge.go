@@ -1,6 +1,9 @@
 package model
 
-func init() { presets.Register("mlbridge", mlbridge) }
+func init() {
+	presets.Register("mlbridge", preset{mlbridge,
+		"the tiny network of the CoreDNS plugins mlplugin and mlbridge, for a resolver that must not wait"})
+}
 
 // mlbridgeEncoder writes a name's ASCII codes from the left into 256 zeros and keeps its case. A byte beyond ASCII,
 // which no normalised name has, becomes 0.

@@ -2,19 +2,31 @@ package model
 
 import "github.com/degas-dns/degas/internal/registry"
 
-// presets holds the Specs that a user can name. The file of each preset registers it.
-var presets = registry.New[func() Spec]("preset")
+// preset is a Spec that a user can name, with one line about it.
+type preset struct {
+	spec  func() Spec
+	about string
+}
+
+// presets holds them. The file of each preset registers it.
+var presets = registry.New[preset]("preset")
 
 // Presets lists the names of the presets in alphabetical order.
 func Presets() []string { return presets.Names() }
 
 // Preset returns a fresh Spec by name.
 func Preset(name string) (Spec, error) {
-	spec, err := presets.Lookup(name)
+	p, err := presets.Lookup(name)
 	if err != nil {
 		return Spec{}, err
 	}
-	return spec(), nil
+	return p.spec(), nil
+}
+
+// AboutPreset says in one line what a preset is.
+func AboutPreset(name string) (string, error) {
+	p, err := presets.Lookup(name)
+	return p.about, err
 }
 
 // binarySpec makes the Spec of a preset that tells benign names from all others.

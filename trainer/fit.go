@@ -30,6 +30,8 @@ type Epoch struct {
 
 // Observer is told how training goes on. Any function may be nil.
 type Observer struct {
+	// Begin is called by Train once, before names are read.
+	Begin func(Beginning)
 	// Step is called after steps: names done of total in the current epoch (from 1), and the epoch's mean loss so far.
 	Step func(epoch, done, total int, loss float64)
 	// Epoch is called after each epoch's validation.
@@ -37,6 +39,16 @@ type Observer struct {
 	// Validated is called before Epoch with the scores of the validation names, ascending, and which of the names are
 	// malicious. The callee may keep both.
 	Validated func(epoch int, scores []float64, malicious []bool)
+}
+
+// Beginning is what is known of a training before its first step.
+type Beginning struct {
+	Dir, Arch, Engine string
+	Parameters        int
+	Train, Validation int // names; those of validation whose label does not occur in training are counted, too
+	Epochs            int // at most, the blend epoch included
+	Blend             bool
+	Resumed           bool
 }
 
 // Task is what Fit trains.

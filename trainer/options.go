@@ -198,3 +198,19 @@ func (o *Options) Fits(target string) error {
 	}
 	return nil
 }
+
+// unflagged are options that only a pipeline's file can set.
+var unflagged = []string{"plateau_patience", "plateau_factor", "min_rate"}
+
+// Flags are train-model's flags that make o of base: a flag and a value for each option that differs.
+func (o Options) Flags(base Options) []string {
+	var out []string
+	mine, theirs := reflect.ValueOf(o), reflect.ValueOf(base)
+	for i, name := range OptionNames() {
+		v := mine.Field(i).Interface()
+		if v != theirs.Field(i).Interface() && !slices.Contains(unflagged, name) {
+			out = append(out, "--"+strings.ReplaceAll(name, "_", "-"), fmt.Sprint(v))
+		}
+	}
+	return out
+}

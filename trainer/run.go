@@ -94,7 +94,12 @@ func Train(ctx context.Context, r Request, obs Observer) (*Summary, error) {
 	if err != nil {
 		return nil, err
 	}
-	task, err := cfg.task(ctx, data)
+	task, err := cfg.task(ctx, data, func(b Beginning) {
+		if obs.Begin != nil {
+			b.Dir, b.Resumed = r.Dir, r.Resume
+			obs.Begin(b)
+		}
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -351,8 +356,8 @@ func Import(dir string, m *model.Model, target, from, data, version string) erro
 	return c.write(dir)
 }
 
-// task reads data and builds what Fit needs.
-func (c *Config) task(ctx context.Context, data *datasets.Manifest) (*Task, error) {
+// task reads data and builds what Fit needs. It calls tell before it reads names, which may take long.
+func (c *Config) task(ctx context.Context, data *datasets.Manifest, tell func(Beginning)) (*Task, error) {
 	begin, err := c.begin()
 	if err != nil {
 		return nil, err
@@ -372,24 +377,17 @@ func (c *Config) task(ctx context.Context, data *datasets.Manifest) (*Task, erro
 		return nil, err
 	}
 	defer validation.Close()
-	labels, err := Labels(ctx, train, c.Target)
+	spec, err := c.labelled(ctx, begin, train)
 	if err != nil {
 		return nil, err
 	}
-	spec := begin.Spec
-	if c.spec != nil && !slices.Equal(spec.Labels, labels) && !slices.Equal(spec.Labels, model.BinaryLabels) {
-		slog.Warn("the Spec's labels are not used: --target decides what the model tells apart",
-			"labels", spec.Labels, "target", c.Target)
+	b, err := c.beginning(spec, data)
+	if err != nil {
+		return nil, err
 	}
-	if begin.Weights == nil {
-		spec = spec.WithLabels(labels)
-	} else if slices.ContainsFunc(labels, func(l string) bool { return !slices.Contains(spec.Labels, l) }) {
-		return nil, fmt.Errorf("the model of %s tells apart %s, the data %s",
-			c.From, strings.Join(spec.Labels, ", "), strings.Join(labels, ", "))
-	} else {
-		labels = spec.Labels // the data may lack one: a person's own names hold no tunnel
-	}
-	t := &Task{Spec: &spec, Engine: engine, Initial: begin.Weights}
+	tell(b)
+	labels := spec.Labels
+	t := &Task{Spec: spec, Engine: engine, Initial: begin.Weights}
 	if t.Train, err = ReadSet(ctx, train, c.Target, labels, c.Options.Names, c.Options.Seed); err != nil {
 		return nil, fmt.Errorf("read training names: %w", err)
 	}
@@ -404,4 +402,70 @@ func (c *Config) task(ctx context.Context, data *datasets.Manifest) (*Task, erro
 		return nil, fmt.Errorf("read validation names: %w", err)
 	}
 	return t, nil
+}
+
+// labelled is the Spec of begin with a head for the labels that train holds, or that begin has already.
+func (c *Config) labelled(ctx context.Context, begin *model.Model, train *datasets.Split) (*model.Spec, error) {
+	labels, err := Labels(ctx, train, c.Target)
+	if err != nil {
+		return nil, err
+	}
+	spec := begin.Spec
+	if c.spec != nil && !slices.Equal(spec.Labels, labels) && !slices.Equal(spec.Labels, model.BinaryLabels) {
+		slog.Warn("the Spec's labels are not used: --target decides what the model tells apart",
+			"labels", spec.Labels, "target", c.Target)
+	}
+	if begin.Weights == nil {
+		spec = spec.WithLabels(labels)
+	} else if slices.ContainsFunc(labels, func(l string) bool { return !slices.Contains(spec.Labels, l) }) {
+		return nil, fmt.Errorf("the model of %s tells apart %s, the data %s",
+			c.From, strings.Join(spec.Labels, ", "), strings.Join(labels, ", "))
+	} // else the data may lack one of the model's: a person's own names hold no tunnel
+	return &spec, nil
+}
+
+// beginning is what an Observer is told before names are read.
+func (c *Config) beginning(spec *model.Spec, data *datasets.Manifest) (Beginning, error) {
+	b := Beginning{Arch: c.Arch, Engine: c.Engine, Epochs: c.Options.Epochs, Blend: c.Options.Blend > 0}
+	if b.Blend {
+		b.Epochs++
+	}
+	if s := data.Split("train"); s != nil {
+		b.Train = int(s.Rows)
+	}
+	if s := data.Split("validation"); s != nil {
+		b.Validation = int(s.Rows)
+	}
+	if n := c.Options.Names; n > 0 {
+		b.Train = min(b.Train, n)
+	}
+	params, err := spec.Params()
+	for _, p := range params {
+		b.Parameters += p.Size()
+	}
+	return b, err
+}
+
+// WouldTrain is the Spec that Train would train for the request, with the labels of its data. For TargetBinary it reads
+// no data.
+func (r *Request) WouldTrain(ctx context.Context) (*model.Spec, error) {
+	c := r.Config
+	c.spec = r.Spec
+	begin, err := c.begin()
+	if err != nil {
+		return nil, err
+	}
+	if c.Target == TargetBinary {
+		return c.labelled(ctx, begin, nil)
+	}
+	data, err := datasets.ReadManifest(c.Data)
+	if err != nil {
+		return nil, err
+	}
+	train, err := data.Open(ctx, "train")
+	if err != nil {
+		return nil, err
+	}
+	defer train.Close()
+	return c.labelled(ctx, begin, train)
 }

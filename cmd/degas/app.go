@@ -16,7 +16,6 @@ import (
 	"github.com/urfave/cli/v2"
 	"golang.org/x/term"
 
-	"github.com/degas-dns/degas/internal/nearest"
 	"github.com/degas-dns/degas/internal/printable"
 
 	_ "go4.org/unsafe/assume-no-moving-gc" // gorgonia needs this version on current Go
@@ -39,7 +38,7 @@ type command struct {
 	out, err io.Writer
 	terminal bool // err is one, so progress may be drawn
 	quiet    bool
-	goesOn   string // how an interrupted command goes on
+	goesOn   string // how an interrupted command goes on, if not by the same command again
 }
 
 // usageError is a mistake in how a command was called.
@@ -51,12 +50,14 @@ func usagef(format string, args ...any) error { return usageError{fmt.Errorf(for
 
 func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer) int {
 	results := &output{w: out}
-	c := &command{in: in, out: results, err: errOut,
-		goesOn: "train-model goes on with --run NAME --resume; other commands are run again"}
+	c := &command{in: in, out: results, err: errOut}
 	if f, ok := errOut.(*os.File); ok {
 		c.terminal = term.IsTerminal(int(f.Fd()))
 	}
 	app := c.app()
+	if completing(args) && slices.Contains(args, "--") {
+		return 0 // urfave/cli would run the command: behind "--" there are no flags to complete
+	}
 	args, err := intersperse(app, args)
 	if err == nil {
 		err = app.RunContext(ctx, args)
@@ -68,7 +69,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 	case err == nil:
 		return 0
 	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
-		printable.Fprintf(errOut, "degas: interrupted; %s\n", c.goesOn)
+		printable.Fprintf(errOut, "degas: interrupted; %s\n", cmp.Or(c.goesOn, "run the same command again: it goes on from there"))
 		return exitInterrupted
 	}
 	for i, line := range errorLines(err) {
@@ -164,6 +165,7 @@ func (c *command) app() *cli.App {
 	}
 	for _, sub := range app.Commands {
 		sub.OnUsageError = app.OnUsageError
+		sub.HideHelpCommand = true // degas help COMMAND does it
 	}
 	return app
 }
@@ -173,20 +175,8 @@ func (c *command) commands() []*cli.Command {
 		c.download(), c.process(), c.describe(), c.inspect(), c.convert(), c.devices(),
 		c.train(), c.threshold(), c.calibrate(), c.evaluate(), c.compare(), c.tune(),
 		c.export(), c.publish(), c.importModel(), c.predict(), c.serve(), c.model(),
-		c.generate(), c.run(), c.version(),
+		c.showCommand(), c.runs(), c.generate(), c.run(), c.completion(), c.man(), c.help(), c.version(),
 	}
-}
-
-func unknownCommand(app *cli.App, name string) error {
-	var names []string
-	for _, sub := range app.Commands {
-		names = append(names, sub.Name)
-	}
-	hint := "known are " + strings.Join(names, ", ")
-	if best := nearest.Of(name, names); best != "" {
-		hint = "did you mean " + best + "?"
-	}
-	return usagef("unknown command %q: %s", name, hint)
 }
 
 func (c *command) before(ctx *cli.Context) error {
@@ -209,7 +199,8 @@ func (c *command) before(ctx *cli.Context) error {
 }
 
 // intersperse moves a command's flags before its arguments, where urfave/cli looks for them, so that
-// "train-model data/processed --epochs 5" means what it says. What follows "--" stays as it is.
+// "train-model data/processed --epochs 5" means what it says. It moves degas' own flags before the command. What
+// follows "--" stays as it is.
 func intersperse(app *cli.App, args []string) ([]string, error) {
 	at, sub := 1, (*cli.Command)(nil)
 	for ; at < len(args); at++ {
@@ -221,42 +212,51 @@ func intersperse(app *cli.App, args []string) ([]string, error) {
 			at++
 		}
 	}
-	if sub == nil {
+	if sub == nil || completing(args) {
 		return args, nil
 	}
-	out := slices.Clone(args[:at+1])
-	var rest []string
+	global, own, rest := slices.Clone(args[:at]), []string{sub.Name}, []string(nil)
 	for i := at + 1; i < len(args); i++ {
 		a := args[i]
-		switch {
-		case a == "--":
+		if a == "--" {
 			rest = append(rest, args[i+1:]...)
-			i = len(args)
-		case len(a) < 2 || a[0] != '-':
+			break
+		}
+		if len(a) < 2 || a[0] != '-' {
 			rest = append(rest, a)
-		case takesValue(sub.Flags, a):
-			if i+1 == len(args) {
+			continue
+		}
+		to, flags := &own, sub.Flags
+		if !hasFlag(sub.Flags, a) && hasFlag(app.Flags, a) {
+			to, flags = &global, app.Flags
+		}
+		*to = append(*to, a)
+		if takesValue(flags, a) {
+			if i++; i == len(args) {
 				return nil, usagef("%s: flag %s needs a value", sub.Name, a)
 			}
-			out = append(out, a, args[i+1])
-			i++
-		default:
-			out = append(out, a)
+			*to = append(*to, args[i])
 		}
 	}
+	out := append(global, own...)
 	if len(rest) > 0 {
 		out = append(append(out, "--"), rest...)
 	}
 	return out, nil
 }
 
+// flagAt is where the flag that arg sets is in flags, -1 if it is not there.
+func flagAt(flags []cli.Flag, arg string) int {
+	name, _, _ := strings.Cut(strings.TrimLeft(arg, "-"), "=")
+	return slices.IndexFunc(flags, func(f cli.Flag) bool { return slices.Contains(f.Names(), name) })
+}
+
+func hasFlag(flags []cli.Flag, arg string) bool { return flagAt(flags, arg) >= 0 }
+
+// takesValue reports whether the argument behind arg is the value of the flag arg.
 func takesValue(flags []cli.Flag, arg string) bool {
-	name := strings.TrimLeft(arg, "-")
-	if strings.Contains(name, "=") {
-		return false
-	}
-	i := slices.IndexFunc(flags, func(f cli.Flag) bool { return slices.Contains(f.Names(), name) })
-	if i < 0 {
+	i := flagAt(flags, arg)
+	if i < 0 || strings.Contains(arg, "=") {
 		return false
 	}
 	_, isBool := flags[i].(*cli.BoolFlag)
@@ -301,8 +301,5 @@ func (c *command) printJSON(v any) error {
 	e.SetIndent("", "  ")
 	return e.Encode(v)
 }
-
-// sameCommand is how a command goes on that finds what it has done.
-const sameCommand = "run the same command again: it goes on from there"
 
 var jsonFlag = &cli.BoolFlag{Name: "json", Usage: "print the result as JSON"}

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"io"
+	"log/slog"
 	"path/filepath"
 	"strings"
 
@@ -47,8 +48,8 @@ func (c *command) downloadAction(ctx *cli.Context) error {
 		}
 	}
 	if len(args) == 0 {
-		printable.Fprintf(c.err,
-			"no source named: writing the built-in sample, which is for trying degas out. See degas download-data --list\n")
+		slog.Warn("no source is named, so this writes the built-in sample, which is for trying degas out. " +
+			"Try: degas download-data --list")
 	}
 	bar := c.progress()
 	report, err := sources.Download(ctx.Context, out, args, sources.Options{

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"log/slog"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -74,6 +75,7 @@ func (c *command) evaluateAction(ctx *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	warn(m.Warnings)
 	if ctx.Bool("json") {
 		err = c.printJSON(m)
 	} else if ctx.Bool("markdown") {
@@ -88,6 +90,13 @@ func (c *command) evaluateAction(ctx *cli.Context) error {
 		return err
 	}
 	return metrics.Check(m, gates)
+}
+
+// warn logs what a reader must know before trusting a result.
+func warn(texts []string) {
+	for _, text := range texts {
+		slog.Warn(text)
+	}
 }
 
 var splitFlag = &cli.StringFlag{Name: "split", Value: "test", Usage: "train, validation or test"}
@@ -151,6 +160,7 @@ func (c *command) runProtocol(ctx *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	warn(report.Cautions(g))
 	if ctx.Bool("json") {
 		return c.printJSON(g)
 	}
@@ -189,6 +199,7 @@ func (c *command) compareAction(ctx *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	warn(report.ComparisonWarnings(r))
 	if ctx.Bool("json") {
 		return c.printJSON(r)
 	}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -141,7 +142,8 @@ func (c *command) eachFamily(
 			return fmt.Errorf("generate %s: %w", f.Name, err)
 		}
 		if len(names) < p.Count {
-			printable.Fprintf(c.err, "%s makes %d names for these parameters, fewer than %d\n", f.Name, len(names), p.Count)
+			slog.Warn("the family makes fewer names for these parameters", "family", f.Name, "names", len(names),
+				"asked", p.Count)
 		}
 		if err := write(f, names); err != nil {
 			return err

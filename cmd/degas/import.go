@@ -98,7 +98,7 @@ func (c *command) importAction(ctx *cli.Context) error {
 	done := imported{Run: dir, Labels: labels, Encoder: m.Spec.Encoder, Guess: from.Guess, Parameters: m.Weights.Size()}
 	next := "degas predict " + dir + " NAME"
 	if labels[0] == model.BinaryLabels[0] && len(strange) < len(labels)-1 {
-		next = "degas evaluate-model " + dir + " --data DIR, or " + next
+		next = "degas evaluate-model " + dir + dataFlag(ctx.String("data")) + ", or " + next
 	}
 	return c.show(ctx, done, func(w io.Writer) {
 		printable.Fprintf(w, "run         %s\nmodel       %s, %d parameters, %s\ninput       %d codes\n",
@@ -110,6 +110,14 @@ func (c *command) importAction(ctx *cli.Context) error {
 		}
 		printable.Fprintf(w, "\nNext: %s\n", next)
 	})
+}
+
+// dataFlag is what evaluate-model needs for a run that goes with the data set in dir: nothing if there is one.
+func dataFlag(dir string) string {
+	if _, err := datasets.ReadManifest(dir); err != nil {
+		return " --data DIR"
+	}
+	return ""
 }
 
 // encoderOptions checks --encoder and reads --alphabet.

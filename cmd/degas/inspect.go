@@ -14,6 +14,7 @@ import (
 
 	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/datasets/plots"
+	"github.com/degas-dns/degas/evaluate/overview"
 	"github.com/degas-dns/degas/internal/atomicfile"
 	"github.com/degas-dns/degas/internal/printable"
 )
@@ -48,7 +49,11 @@ func (c *command) inspectAction(ctx *cli.Context) error {
 	if picture != "" && !strings.EqualFold(filepath.Ext(picture), ".png") {
 		return usagef("plot %s: only .png is written", picture)
 	}
-	m, splits, err := datasets.Locate(argument(ctx, 0, "data/processed"))
+	path := argument(ctx, 0, "data/processed")
+	if kind := overview.KindOf(path); kind == overview.KindRun || kind == overview.KindModel {
+		return fmt.Errorf("%s is a %s, and inspect takes a data set. Try: degas show %s", path, kind, path)
+	}
+	m, splits, err := datasets.Locate(path)
 	if err != nil {
 		return err
 	}

@@ -106,6 +106,9 @@ func balanceOf(ctx *cli.Context) (string, error) {
 	return "", nil
 }
 
+// mostRenamed is how many families printManifest names that are counted under another name.
+const mostRenamed = 20
+
 // printManifest prints what went in, what was left out and what came of it.
 func printManifest(w io.Writer, dir string, m *datasets.Manifest) {
 	printable.Fprintf(w, "rows in\t%d\tfrom %d files\n", m.RowsIn, len(m.Inputs))
@@ -140,6 +143,13 @@ func printManifest(w io.Writer, dir string, m *datasets.Manifest) {
 			printable.Fprintf(w, "\t%d", s.ByClass[class])
 		}
 		printable.Fprintf(w, "\t%d\n", families(s.ByFamily))
+	}
+	for i, from := range slices.Sorted(maps.Keys(m.RenamedFamilies)) {
+		if i == mostRenamed {
+			printable.Fprintf(w, "renamed\t%d more\t%s lists them\n", len(m.RenamedFamilies)-i, datasets.ManifestName)
+			break
+		}
+		printable.Fprintf(w, "renamed\t%s\tcounted as family %s\n", from, m.RenamedFamilies[from])
 	}
 	printSkipped(w, m.Skipped)
 	printable.Fprintf(w, "\nfingerprint %.16s in %s\nNext: degas train-model%s\n", m.Fingerprint, dir,

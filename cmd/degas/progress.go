@@ -11,7 +11,6 @@ import (
 	"github.com/vbauerster/mpb/v8/decor"
 
 	"github.com/degas-dns/degas/internal/printable"
-	"github.com/degas-dns/degas/trainer"
 )
 
 // progress draws bars on a terminal and writes lines elsewhere, both to stderr.
@@ -42,6 +41,19 @@ func (p *progress) line(format string, args ...any) {
 	if p.bars == nil && !p.quiet {
 		printable.Fprintf(p.err, format+"\n", args...)
 	}
+}
+
+// say writes one line of progress, above the bars while there are any.
+func (p *progress) say(format string, args ...any) {
+	if p.quiet {
+		return
+	}
+	if p.bars != nil {
+		if _, err := printable.Fprintf(p.bars, format+"\n", args...); err == nil {
+			return
+		}
+	}
+	printable.Fprintf(p.err, format+"\n", args...)
 }
 
 // set moves the named bar, which appears on its first call and goes when it is full. unit is what is counted ("names").
@@ -103,30 +115,6 @@ func (p *progress) close() {
 	}
 	p.mu.Unlock()
 	p.bars.Wait()
-}
-
-// training shows epochs: a bar with names/s, loss and time left on a terminal, one line an epoch otherwise.
-func (p *progress) training() trainer.Observer {
-	return trainer.Observer{
-		Step: func(epoch, done, total int, loss float64) {
-			p.set(fmt.Sprintf("epoch %d", epoch), "names", int64(done), int64(total), fmt.Sprintf("loss %.4f", loss))
-		},
-		Epoch: func(e trainer.Epoch) {
-			best := ""
-			if e.Best {
-				best = " *"
-			}
-			text := fmt.Sprintf(
-				"epoch %3d  loss %.4f  validation loss %.4f  AUC %.4f  accuracy %.4f  %s names/s  %.1f s%s",
-				e.Epoch, e.TrainLoss, e.ValidationLoss, e.ValidationAUC, e.ValidationAccuracy,
-				short(e.NamesPerSecond), e.Seconds, best)
-			if p.bars == nil {
-				p.line("%s", text)
-			} else if _, err := printable.Fprintf(p.bars, "%s\n", text); err != nil { // above the bars, while there are any
-				printable.Fprintf(p.err, "%s\n", text)
-			}
-		},
-	}
 }
 
 // counting shows a stage that counts something.

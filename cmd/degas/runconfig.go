@@ -42,7 +42,6 @@ func (c *command) runAction(ctx *cli.Context) error {
 	if err := cfg.CheckFiles(); err != nil {
 		return err
 	}
-	c.goesOn = sameCommand
 	bar := c.progress()
 	var results []func(io.Writer)
 	stages := cfg.Stages(release, c.hooks(bar, func(print func(io.Writer)) { results = append(results, print) }))

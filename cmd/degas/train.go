@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/degas-dns/degas/internal/chart"
 	"github.com/degas-dns/degas/internal/dirlock"
 	"github.com/degas-dns/degas/internal/printable"
 	"github.com/degas-dns/degas/model"
@@ -33,7 +35,8 @@ func (c *command) train() *cli.Command {
 			"Example: degas train-model data/processed --epochs 5 --run first",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "arch", Value: trainer.Auto, Usage: "auto, the best known, with a recipe of its own; " +
-				strings.Join(model.Presets(), ", ") + ", or a `SPEC` file (.json, such as configs/spec.json or a model.json)"},
+				strings.Join(model.Presets(), ", ") + "; list describes them. Or your own `SPEC` file (.json: configs/spec.json, " +
+				"a model.json, or what --print-spec prints)"},
 			&cli.StringFlag{Name: "from", Usage: "start from the model of a run or a version `DIR`, or builtin, " +
 				"whose architecture and labels stay, and with them the target"},
 			&cli.IntFlag{Name: "epochs", Value: d.Epochs, Usage: "at most `N` passes over the training names"},
@@ -69,6 +72,7 @@ func (c *command) train() *cli.Command {
 			&cli.StringFlag{Name: "run", Usage: "`NAME` of the run (the architecture and the next free number)"},
 			&cli.StringFlag{Name: "runs", Value: "runs", Usage: "`DIR` that holds runs"},
 			&cli.BoolFlag{Name: "resume", Usage: "go on with the run of that name"},
+			&cli.BoolFlag{Name: "print-spec", Usage: "print the architecture that would be trained as JSON, and train nothing"},
 			jsonFlag,
 		},
 		Action: c.trainAction,
@@ -79,6 +83,9 @@ func (c *command) trainAction(ctx *cli.Context) error {
 	if err := arguments(ctx, 0, 1); err != nil {
 		return err
 	}
+	if ctx.String("arch") == "list" {
+		return c.listPresets(ctx)
+	}
 	request := c.newRun
 	if ctx.Bool("resume") {
 		request = resumedRun
@@ -87,14 +94,24 @@ func (c *command) trainAction(ctx *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	if ctx.Bool("print-spec") {
+		spec, err := r.WouldTrain(ctx.Context)
+		if err != nil {
+			return err
+		}
+		return c.printJSON(spec)
+	}
 	bar := c.progress()
 	defer bar.close()
 	s, err := trainer.Train(ctx.Context, r, bar.training())
 	bar.close()
 	if err != nil {
 		removeIfEmpty(r.Dir)
+		if _, gone := os.Stat(filepath.Join(r.Dir, trainer.ConfigFile)); gone == nil {
+			c.goesOn = "to go on: " + resumeCommand(r.Dir)
+		}
 		if errors.Is(err, device.ErrLost) {
-			return fmt.Errorf("%w. Its last epoch is kept. Try: degas train-model --run %s --resume", err, filepath.Base(r.Dir))
+			return fmt.Errorf("%w. Its last epoch is kept. Try: %s", err, resumeCommand(r.Dir))
 		}
 		return err
 	}
@@ -112,7 +129,7 @@ func (c *command) trainAction(ctx *cli.Context) error {
 model       %s, %d parameters, %s
 names       %d to train, %d to validate
 epochs      %d%s
-best        epoch %d: validation loss %.4f, AUC %.4f, accuracy %.4f
+kept        epoch %d, %s: validation loss %.4f, AUC %.4f, accuracy %.4f
 
 Next: degas evaluate-model %s
 `,
@@ -120,9 +137,57 @@ Next: degas evaluate-model %s
 		r.Config.Arch, s.Parameters, strings.Join(labelsShort(s.Labels), ", "),
 		s.Train, s.Validation,
 		s.Epochs, stopped,
-		s.Best.Epoch, s.Best.ValidationLoss, s.Best.ValidationAUC, s.Best.ValidationAccuracy,
+		s.Best.Epoch, why(s.Best), s.Best.ValidationLoss, s.Best.ValidationAUC, s.Best.ValidationAccuracy,
 		s.Dir)
 	return err
+}
+
+// resumeCommand is the command that goes on with the run in dir.
+func resumeCommand(dir string) string {
+	text := "degas train-model --run " + filepath.Base(dir) + " --resume"
+	if runs := filepath.Dir(dir); runs != "runs" {
+		text += " --runs " + runs
+	}
+	return text
+}
+
+// architecture is a preset in the list of --arch list.
+type architecture struct {
+	Name       string `json:"name"`
+	Parameters int    `json:"parameters"` // with the labels benign and malicious
+	About      string `json:"about"`
+}
+
+// listPresets prints the architectures that --arch takes.
+func (c *command) listPresets(ctx *cli.Context) error {
+	var list []architecture
+	for _, name := range model.Presets() {
+		about, err := model.AboutPreset(name)
+		if err != nil {
+			return err
+		}
+		spec, err := model.Preset(name)
+		if err != nil {
+			return err
+		}
+		params, err := spec.Params()
+		if err != nil {
+			return err
+		}
+		a := architecture{Name: name, About: about}
+		for _, p := range params {
+			a.Parameters += p.Size()
+		}
+		list = append(list, a)
+	}
+	return c.show(ctx, list, func(w io.Writer) {
+		printable.Fprintf(w, "ARCHITECTURE\tPARAMETERS\tWHAT IT IS\n")
+		for _, a := range list {
+			printable.Fprintf(w, "%s\t%s\t%s\n", a.Name, chart.Grouped(a.Parameters), a.About)
+		}
+		printable.Fprintf(w, "\nFor your own: degas train-model --arch NAME --print-spec > mine.json\n"+
+			"Edit mine.json, and train it with --arch mine.json.\n")
+	})
 }
 
 // newRun is the request for a new run as the flags ask for it.

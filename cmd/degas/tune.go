@@ -27,7 +27,7 @@ func (c *command) tuneAction(ctx *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	cfg.Release, c.goesOn = release, sameCommand
+	cfg.Release = release
 	bar := c.progress()
 	defer bar.close()
 	r, err := tune.Run(ctx.Context, cfg, tune.Observer{Observer: bar.training(), Trial: func(t tune.Trial, epochs int) {

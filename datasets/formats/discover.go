@@ -109,14 +109,15 @@ func (f *diskFile) inputs(ctx context.Context, tempDir string) (inputs []*Input,
 	}()
 	for _, in := range found {
 		in.sidecar = side
-		skip, detail, err := in.recognize(ctx)
+		skip, err := in.recognize(ctx)
 		switch {
 		case err != nil && in.member != nil:
 			return nil, nil, fmt.Errorf("%s: %w", in.member.Name, err)
 		case err != nil:
 			return nil, nil, err
-		case skip != "":
-			skipped = append(skipped, datasets.Skipped{Path: in.Label(), Reason: skip, Detail: detail})
+		case skip.Reason != "":
+			skip.Path = in.Label()
+			skipped = append(skipped, skip)
 		default:
 			inputs = append(inputs, in)
 		}

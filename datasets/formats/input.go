@@ -159,26 +159,26 @@ func (in *Input) open(ctx context.Context, progress func(int64)) (*unpack.Stream
 }
 
 // recognize chooses the reader. skip says why there is none, detail what each format missed.
-func (in *Input) recognize(ctx context.Context) (skip, detail string, err error) {
+func (in *Input) recognize(ctx context.Context) (skip datasets.Skipped, err error) {
 	if in.sidecar.Format != "" {
 		in.reader, err = Lookup(in.sidecar.Format)
-		return "", "", err
+		return skip, err
 	}
 	if len(in.sidecar.Columns)+len(in.sidecar.Classes) > 0 {
-		return "", "", in.recognizeTable(ctx)
+		return skip, in.recognizeTable(ctx)
 	}
 	head, err := in.head(ctx)
 	if _, ok := errors.AsType[*unpack.KindError](err); ok {
-		return err.Error(), "", nil
+		return datasets.Skipped{Reason: err.Error()}, nil
 	}
 	if err != nil {
-		return "", "", err
+		return skip, err
 	}
 	if len(head) == 0 {
-		return "empty", "", nil
+		return datasets.Skipped{Reason: "empty"}, nil
 	}
 	if unpack.IsArchive(head) {
-		return "an archive inside another file. Unpack the outer one first", "", nil
+		return datasets.Skipped{Reason: "an archive inside another file. Unpack the outer one first"}, nil
 	}
 	in.reader, err = Recognize(in.path, head)
 	if err != nil && in.sidecar.class != nil {
@@ -186,18 +186,21 @@ func (in *Input) recognize(ctx context.Context) (skip, detail string, err error)
 		in.reader, err = Recognize(in.sidecar.class.String()+"/"+in.path, head)
 	}
 	if err == nil {
-		return "", "", nil
+		return skip, nil
 	}
 	_, column, _ := rankedShape(head)
 	if column < 0 || in.sidecar.class == nil {
-		skip, unclear := whyNoTable(head, in.info(""))
-		if skip == notRecognised {
-			detail = err.Error()
+		var unclear error
+		if skip.Reason, unclear = whyNoTable(head, in.info("")); skip.Reason == notRecognised {
+			skip.Detail = err.Error()
+			if in.sidecar.class != nil || hintOf(in.path).known {
+				skip.Line = oddLine(head)
+			}
 		}
-		return skip, detail, unclear
+		return skip, unclear
 	}
 	in.reader = rankedReader{} // whatever the numbers are, the sidecar's class counts
-	return "", "", nil
+	return skip, nil
 }
 
 // whyNoTable says what a file that looks like a table lacks. unclear is set if its labels cannot be told.

@@ -3,6 +3,7 @@ package formats
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -44,6 +45,21 @@ func (listReader) Match(path string, head []byte) (int, string) {
 		return 0, "no folder or file name tells the class, such as dga, benign or tunnel"
 	}
 	return 40, ""
+}
+
+// oddLine is the first line that is no name, with its number, or "".
+func oddLine(head []byte) string {
+	for n, line := range bytes.Split(head, []byte{'\n'}) {
+		line = bytes.TrimSpace(line)
+		if len(line) == 0 || line[0] == '#' || looksLikeName(trimWildcard(unquote(line))) {
+			continue
+		}
+		if len(line) > 40 {
+			line = append(bytes.Clone(line[:40]), "…"...)
+		}
+		return fmt.Sprintf("line %d is no name: %q", n+1, line)
+	}
+	return ""
 }
 
 // isPayload accepts the names without a dot that are below tunnel/: payloads whose zone was stripped. Their bytes above

@@ -179,7 +179,8 @@ var noFamilyWords = wordSet(`train training test testing valid validation dev ev
 
 // familyOfPath is the family that a path of class dga or tunnel names: below a folder that tells the class, the file
 // (dga/zeus.txt) or the folder that it lies in (dga/zeus/2024.txt). Beside the class in a file's own name only a
-// published family counts (dga-conficker.csv): anything may stand there. folder is set if a folder names it.
+// published family counts (dga-conficker.csv), because anything may stand there, unless a folder tells the class, too
+// (dga/loader_dga.txt). folder is set if a folder names it.
 func familyOfPath(p string, h pathHint) (family string, folder bool) {
 	if !h.known || h.class == benign || h.blocklist {
 		return "", false
@@ -191,7 +192,11 @@ func familyOfPath(p string, h pathHint) (family string, folder bool) {
 				return family, false
 			}
 		}
-		return "", false
+		above := hintOf(path.Dir(p))
+		if !above.known || above.class != h.class || above.blocklist { // no folder says it once more
+			return "", false
+		}
+		h = above
 	}
 	if namesFamily(base) {
 		return base, false

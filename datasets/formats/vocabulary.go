@@ -190,21 +190,11 @@ func foldWord(s string) string {
 	return s
 }
 
-// knownFamilies are published names of DGA families. In a column of classes such a word is as good as "dga".
-var knownFamilies = wordSet(`alureon bamital banjori bazarbackdoor bedep beebone bigviktor bobax bumblebee ccleaner
-	chinad conficker copperstealer corebot cryptolocker cryptowall darkcracks darkshell darkwatchman diamondfox dircrypt
-	dmsniff dnschanger dromedan dyre ebury ekforward emotet enviserv feodo flubot fobber fosniw gameover geodo gootkit
-	goz gozi goznym grandoreiro gspy hesperbot infy kfos kingminer kraken locky m0yv madmax makloader matsnu mewsei
-	mirai monerodownloader monerominer murofet murofetweekly mydoom necro necurs newgoz ngioweb nymaim nymaim2 oderoor
-	omexo orchard padcrypt pandabanker phorpiex pitou pizd proslikefan pushdo pushdotid pykspa pykspa2 qadars qakbot
-	qsnatch ramdo ramnit ranbyus randomloader reconyc redyms rovnix sharkbot shifu shiotob simda sisron sphinx suppobox
-	sutra symmi szribi tempedreve tempedrevetdd tinba tinynuke tofsee torpig tsifiri tufik vawtrak verblecon vidro vidrotid
-	virut volatilecedar xshellghost xxhex zeus zloader`)
-
-// isKnownFamily reports whether a normalised family is a published one, or a variant: fobber_v1, pykspa_noise.
+// isKnownFamily reports whether a normalised family is a published one, or a variant: fobber_v1, pykspa_noise. In a
+// column of classes such a word is as good as "dga".
 func isKnownFamily(family string) bool {
 	front, _, _ := strings.Cut(strings.ReplaceAll(family, "-", "_"), "_")
-	return knownFamilies[family] || knownFamilies[front]
+	return datasets.KnownFamily(family) || datasets.KnownFamily(front)
 }
 
 // tunnelTools are the families that make a record a tunnel where a file has one column for class and family.

@@ -18,6 +18,7 @@ import (
 
 	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/datasets/formats"
+	"github.com/degas-dns/degas/datasets/synth"
 	"github.com/degas-dns/degas/model/dnsname"
 )
 
@@ -196,8 +197,8 @@ func TestNoUsableName(t *testing.T) {
 	files := map[string]string{"benign/servers.txt": addresses, "dga/a.txt": "a1.com\na2.com\n", "dga/pdf.pdf": "%PDF",
 		"benign/servers.txt.degas.json": `{"class": "benign"}`, "dga/a.txt.degas.json": `{"class": "dga"}`}
 	m := mustProcess(t, tree(t, files), t.TempDir(), Options{})
-	const want = "[{benign/servers.txt no usable name in it: an IP address, not a name } " +
-		"{dga/pdf.pdf documentation, by its name }]"
+	const want = "[{benign/servers.txt no usable name in it: an IP address, not a name  } " +
+		"{dga/pdf.pdf documentation, by its name  }]"
 	if got := fmt.Sprint(m.Skipped); got != want || m.Kept != 2 || m.RowsIn != 2 || m.Refused != 0 || len(m.Inputs) != 1 {
 		t.Errorf("%d of %d rows kept, %d refused, skipped %s", m.Kept, m.RowsIn, m.Refused, got)
 	}
@@ -321,4 +322,43 @@ func zipped(t testing.TB, files map[string]string) string {
 		t.Fatal(err)
 	}
 	return b.String()
+}
+
+// dataset.json says which folder was read, unless that tells of the machine, and which families it calls otherwise.
+func TestInputAndRenamedFamilies(t *testing.T) {
+	var bebloh, benign, script strings.Builder
+	for i := range 60 {
+		fmt.Fprintf(&bebloh, "xq%dzjk.net\n", i)
+		fmt.Fprintf(&script, "vw%dqqz.net\n", i)
+		fmt.Fprintf(&benign, "house%d.com\n", i)
+	}
+	dir := tree(t, map[string]string{"raw/dga/bebloh.txt": bebloh.String(), "raw/benign/list.txt": benign.String(),
+		"raw/dga/unnamed_javascript_dga.txt": script.String(), "raw/dga/odd.txt": "a.com\nnot one name\nnor | this\n"})
+	m := mustProcess(t, filepath.Join(dir, "raw"), filepath.Join(dir, "elsewhere"), Options{})
+	if m.Input != "" {
+		t.Errorf("input %q, want none", m.Input)
+	}
+	t.Chdir(dir)
+	m = mustProcess(t, filepath.Join(dir, "raw"), "processed", Options{})
+	if m.Input != "raw" {
+		t.Errorf("input %q, want raw", m.Input)
+	}
+	if want := map[string]string{"bebloh": "shiotob"}; !maps.Equal(m.RenamedFamilies, want) {
+		t.Errorf("renamed %v, want %v", m.RenamedFamilies, want)
+	}
+	if n := m.Split("train").ByFamily["unnamed_javascript_dga"]; n == 0 {
+		t.Errorf("families %v", m.Split("train").ByFamily)
+	}
+	if len(m.Skipped) != 1 || m.Skipped[0].Line != `line 2 is no name: "not one name"` {
+		t.Errorf("skipped %+v", m.Skipped)
+	}
+}
+
+// The families that degas generates are known ones: "necurs dga" is necurs.
+func TestGeneratedFamiliesAreKnown(t *testing.T) {
+	for _, f := range synth.Families() {
+		if f.Class == synth.ClassDGA && !datasets.KnownFamily(f.Name) {
+			t.Errorf("%s is not known", f.Name)
+		}
+	}
 }

@@ -143,7 +143,7 @@ func (p *preparation) read(ctx context.Context) (err error) {
 // reportInputs fills the manifest with what read counted.
 func (p *preparation) reportInputs() {
 	m := p.manifest
-	m.RefusedBy, m.LeftOut = map[string]int64{}, map[string]int64{}
+	m.RefusedBy, m.LeftOut, m.RenamedFamilies = map[string]int64{}, map[string]int64{}, map[string]string{}
 	for _, in := range p.rows.inputs {
 		r := in.report()
 		for reason, n := range r.Refused {
@@ -155,6 +155,11 @@ func (p *preparation) reportInputs() {
 		}
 		m.RowsIn += r.Rows
 		m.Inputs = append(m.Inputs, r)
+		for spelled := range in.spellings {
+			if from, to, ok := datasets.RenamedFamily(spelled); ok {
+				m.RenamedFamilies[from] = to
+			}
+		}
 	}
 	skipped := append(append([]datasets.Skipped{}, p.skipped...), p.rows.useless...)
 	slices.SortStableFunc(skipped, func(a, b datasets.Skipped) int { return strings.Compare(a.Path, b.Path) })

@@ -20,6 +20,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -188,6 +189,7 @@ func Run(ctx context.Context, in, out string, o Options) (_ *datasets.Manifest, 
 		return nil, err
 	}
 	p := newPreparation(o, plan, temp, inputs, skipped)
+	p.manifest.Input = inputName(in)
 	if err := p.run(ctx); err != nil {
 		return nil, err
 	}
@@ -216,4 +218,19 @@ func nothingRecognised(in string, skipped []datasets.Skipped) error {
 	return fmt.Errorf("nothing in it is recognised: %s.%s Formats: %s. FILE%s beside a file can say what it is, "+
 		"for example {\"format\": \"list\", \"class\": \"dga\"}",
 		strings.Join(names, ", "), detail, strings.Join(formats.Names(), ", "), formats.SidecarSuffix)
+}
+
+// inputName is how dataset.json calls the folder of raw files: as it was given, or from the working directory. An
+// absolute path elsewhere says more about the machine than about the data.
+func inputName(in string) string {
+	if filepath.IsAbs(in) {
+		working, err := os.Getwd()
+		if err != nil {
+			return ""
+		}
+		if in, err = filepath.Rel(working, in); err != nil || !filepath.IsLocal(in) {
+			return ""
+		}
+	}
+	return filepath.ToSlash(filepath.Clean(in))
 }

@@ -22,8 +22,11 @@ type Compared struct {
 	Run        string  `json:"run"`
 	Parameters int     `json:"parameters"`
 	Threshold  float64 `json:"threshold"`
-	// Foreign says that it was not trained on this data set: it may have seen these names in training.
-	Foreign    bool             `json:"trained_elsewhere"`
+	// Foreign says that it, or the model From, was not trained on this data set: it may have seen these names in training.
+	Foreign bool `json:"trained_elsewhere"`
+	// From is set where the run itself was trained on this data set: the model whose weights its training began with,
+	// which may have seen these names.
+	From       string           `json:"began_with,omitempty"`
 	ROCAUC     Number           `json:"roc_auc"`
 	ROCAUC95   [2]Number        `json:"roc_auc_95"` // the paired bootstrap's, as those of Operating
 	PartialAUC Number           `json:"partial_roc_auc_fpr_1e-2"`

@@ -28,6 +28,8 @@ type Generalisation struct {
 	Baseline string `json:"baseline"`
 	// Groups are the families or sources that were held out, hardest first, or the folds of kfold in order.
 	Groups []HeldOut `json:"groups"`
+	// Together are the families that were held out under one name, by that name: variants of one algorithm.
+	Together map[string][]string `json:"together,omitempty"`
 	// Mean is over the groups, each counting the same; SD is their standard deviation. A source of benign names counts
 	// in neither.
 	Mean Detections `json:"mean"`

@@ -3,6 +3,7 @@ package metrics
 import (
 	"context"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"strings"
 
@@ -20,12 +21,20 @@ type Probe struct {
 	What  string `json:"what"`
 	Of    string `json:"of"` // benign or malicious: the names that were changed
 	Names int    `json:"names"`
+	// Neutral says that the change does not change what a name stands for: it must not change a score.
+	Neutral bool `json:"changes_nothing,omitempty"`
 	// Before and After are mean scores; FlaggedBefore and FlaggedAfter the shares called malicious at the model's
 	// threshold.
 	Before        Number `json:"mean_score_before"`
 	After         Number `json:"mean_score_after"`
 	FlaggedBefore Number `json:"flagged_before"`
 	FlaggedAfter  Number `json:"flagged_after"`
+}
+
+// Broken reports whether a neutral change moved the mean score, or the share called malicious, by more than a point.
+func (p Probe) Broken() bool {
+	moved := max(math.Abs(float64(p.After-p.Before)), math.Abs(float64(p.FlaggedAfter-p.FlaggedBefore)))
+	return p.Neutral && moved > 0.01
 }
 
 // probeNames bounds the names a probe changes.
@@ -36,6 +45,7 @@ type change struct {
 	name, what        string
 	benign, malicious bool // which names it is tried on
 	apply             changer
+	neutral           bool // as Probe has it
 }
 
 // changer changes a name; others are benign ones. It returns "" if it does not apply to the name.
@@ -54,21 +64,21 @@ func inLabel(f changer) changer {
 
 var changes = []change{
 	{"www", "www. in front", true, true,
-		func(_ *rand.Rand, name string, _ []string) string { return "www." + name }},
+		func(_ *rand.Rand, name string, _ []string) string { return "www." + name }, true},
 	{"trailing dot", "written as fully qualified", true, true,
-		func(_ *rand.Rand, name string, _ []string) string { return name + "." }},
-	{"mixed case", "every letter's case at random, as resolvers do (DNS 0x20)", true, true, mixCase},
+		func(_ *rand.Rand, name string, _ []string) string { return name + "." }, true},
+	{"mixed case", "every letter's case at random, as resolvers do (DNS 0x20)", true, true, mixCase, true},
 	{"hash host", "twelve hexadecimal digits as a host, as content networks name theirs", true, false,
 		func(rng *rand.Rand, name string, _ []string) string {
 			return fmt.Sprintf("%012x.%s", rng.Uint64()>>16, name)
-		}},
-	{"international", "one vowel with an accent, in Punycode", true, false, inLabel(accent)},
-	{"look-alike", "one letter replaced by the digit it resembles", true, false, inLabel(lookAlike)},
+		}, false},
+	{"international", "one vowel with an accent, in Punycode", true, false, inLabel(accent), false},
+	{"look-alike", "one letter replaced by the digit it resembles", true, false, inLabel(lookAlike), false},
 	{"CharBot", "two characters of the registered label replaced at random" +
-		" (Peck et al. 2019, doi:10.1109/ACCESS.2019.2927075)", true, false, inLabel(charBot)},
-	{"word pair", "the registered labels of two benign names joined, as dictionary DGAs do", true, false, wordPair},
-	{"hyphenated", "a hyphen in the middle of the registered label", false, true, inLabel(hyphenate)},
-	{"padded", "a word of a benign name in front of the registered label", false, true, inLabel(padWord)},
+		" (Peck et al. 2019, doi:10.1109/ACCESS.2019.2927075)", true, false, inLabel(charBot), false},
+	{"word pair", "the registered labels of two benign names joined, as dictionary DGAs do", true, false, wordPair, false},
+	{"hyphenated", "a hyphen in the middle of the registered label", false, true, inLabel(hyphenate), false},
+	{"padded", "a word of a benign name in front of the registered label", false, true, inLabel(padWord), false},
 }
 
 // Probes changes names of s and scores them before and after with c, at its threshold. seed draws names and changes.
@@ -85,7 +95,7 @@ func Probes(ctx context.Context, c *model.Classifier, s *Sample, seed uint64) ([
 			if !of.use {
 				continue
 			}
-			p := Probe{Name: ch.name, What: ch.what, Of: of.what}
+			p := Probe{Name: ch.name, What: ch.what, Of: of.what, Neutral: ch.neutral}
 			if err := p.measure(ctx, c, ch, rng, of.names, benign); err != nil {
 				return nil, fmt.Errorf("probe %s: %w", ch.name, err)
 			}

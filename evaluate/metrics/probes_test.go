@@ -130,3 +130,26 @@ func TestProbes(t *testing.T) {
 		t.Errorf("%v changes, want 8 of benign names and 5 of malicious ones", of)
 	}
 }
+
+// A change that means nothing must not move a score by more than a point; any other change may.
+func TestProbeBroken(t *testing.T) {
+	for _, tc := range []struct {
+		probe Probe
+		want  bool
+	}{
+		{Probe{Neutral: true, Before: 0.5, After: 0.505, FlaggedBefore: 0.96, FlaggedAfter: 0.82}, true},
+		{Probe{Neutral: true, Before: 0.5, After: 0.6, FlaggedBefore: 1, FlaggedAfter: 1}, true},
+		{Probe{Neutral: true, Before: 0.5, After: 0.505, FlaggedBefore: 0.96, FlaggedAfter: 0.955}, false},
+		{Probe{Before: 0.1, After: 0.9, FlaggedBefore: 0, FlaggedAfter: 1}, false},
+	} {
+		if got := tc.probe.Broken(); got != tc.want {
+			t.Errorf("%+v: broken %v, want %v", tc.probe, got, tc.want)
+		}
+	}
+	neutral := map[string]bool{"www": true, "trailing dot": true, "mixed case": true}
+	for _, c := range changes {
+		if c.neutral != neutral[c.name] {
+			t.Errorf("%s: neutral %v", c.name, c.neutral)
+		}
+	}
+}

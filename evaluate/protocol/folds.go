@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -21,7 +22,8 @@ func (r *runner) folds() ([]fold, error) {
 	}
 	switch r.Protocol {
 	case LeaveFamilyOut:
-		return r.leaveOut(func(w *row) string { return stem(w.family) }), nil
+		stems := r.stems()
+		return r.leaveOut(func(w *row) string { return stems[w.family] }), nil
 	case LeaveSourceOut:
 		return r.leaveOut(func(w *row) string { return w.source }), nil
 	case LeaveBenignOut:
@@ -56,12 +58,38 @@ func (r *runner) tellingSources() map[string]bool {
 	return tells
 }
 
-// stem is what variants of one family share: holding out pykspa says little while pykspa_noise is trained on.
-func stem(family string) string {
-	if at := strings.IndexAny(family, "_-."); at > 0 {
-		return family[:at]
+// variant is the end of a name that numbers a variant: vawtrak_v2, fobber-1.
+var variant = regexp.MustCompile(`^[_.-]v?[0-9]+$`)
+
+// stems says under which name each family is held out. Variants of one algorithm share it: holding out pykspa says
+// little while pykspa_noise is trained on. A word that several names begin with makes no algorithm: unnamed_downloader
+// and unnamed_script are two.
+func (r *runner) stems() map[string]string {
+	stems := map[string]string{}
+	for i := range r.rows {
+		stems[r.rows[i].family] = r.rows[i].family
 	}
-	return family
+	for family := range stems {
+		at := strings.IndexAny(family, "_-.")
+		if at <= 0 {
+			continue
+		}
+		base := family[:at]
+		if _, is := stems[base]; is || datasets.KnownFamily(base) || variant.MatchString(family[at:]) {
+			stems[family] = base
+		}
+	}
+	return stems
+}
+
+// together lists, by the name that they are held out under, the families that share it.
+func together(stems map[string]string) map[string][]string {
+	out := map[string][]string{}
+	for _, family := range slices.Sorted(maps.Keys(stems)) {
+		out[stems[family]] = append(out[stems[family]], family)
+	}
+	maps.DeleteFunc(out, func(name string, all []string) bool { return len(all) == 1 && all[0] == name })
+	return out
 }
 
 // leaveOut makes folds of the groups that key divides rows into. "" is never held out.
@@ -148,12 +176,12 @@ func (r *runner) kfold() []fold {
 func (r *runner) measure(f fold, parts map[use][]*row, byModel, byPlain []float64) {
 	type group struct{ name, class string }
 	at := map[group][]int{} // places among the scores
-	others := len(parts[benign])
+	others, stems := len(parts[benign]), r.stems()
 	for i, w := range parts[heldOut] {
 		g := group{f.without, ""}
 		switch r.Protocol {
 		case LeaveFamilyOut:
-			g = group{stem(w.family), w.class.String()}
+			g = group{stems[w.family], w.class.String()}
 		case LeaveSourceOut, LeaveBenignOut:
 			g = group{w.source, w.class.String()}
 		}

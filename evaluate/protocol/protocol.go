@@ -174,6 +174,9 @@ func prepare(ctx context.Context, o Options) (*runner, error) {
 		Format: metrics.GeneralisationFormat, Protocol: o.Protocol, Arch: c.Arch, Epochs: c.Options.Epochs,
 		Blend: c.Options.Blend, Folds: o.Folds, Names: o.Names, Fingerprint: manifest.Fingerprint, Baseline: plain,
 	}
+	if o.Protocol == LeaveFamilyOut {
+		r.result.Together = together(r.stems())
+	}
 	return r, nil
 }
 

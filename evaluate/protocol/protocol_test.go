@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -249,5 +250,32 @@ func TestWrongProtocol(t *testing.T) {
 		if _, err := Run(context.Background(), o); err == nil {
 			t.Errorf("%+v: no error", o)
 		}
+	}
+}
+
+// Variants of one algorithm are held out together. A word that several names begin with is no algorithm.
+func TestStems(t *testing.T) {
+	r := &runner{}
+	for _, family := range []string{"pykspa", "pykspa_noise", "vawtrak_v2", "acme_v2", "acme_other", "unnamed_downloader",
+		"unnamed_javascript_dga", "own", "own_2", "own_more", "x.y", "_odd"} {
+		r.rows = append(r.rows, row{family: family})
+	}
+	stems := r.stems()
+	for family, want := range map[string]string{
+		"pykspa": "pykspa", "pykspa_noise": "pykspa", // known
+		"vawtrak_v2": "vawtrak",
+		"acme_v2":    "acme", // a numbered variant
+		"acme_other": "acme_other", "unnamed_downloader": "unnamed_downloader",
+		"unnamed_javascript_dga": "unnamed_javascript_dga", "x.y": "x.y", "_odd": "_odd",
+		"own_2": "own", "own_more": "own", // the first word is a family of these names
+	} {
+		if stems[family] != want {
+			t.Errorf("%s is held out as %q, want %q", family, stems[family], want)
+		}
+	}
+	want := map[string][]string{"acme": {"acme_v2"}, "own": {"own", "own_2", "own_more"},
+		"pykspa": {"pykspa", "pykspa_noise"}, "vawtrak": {"vawtrak_v2"}}
+	if got := together(stems); !maps.EqualFunc(got, want, slices.Equal) {
+		t.Errorf("together: %v, want %v", got, want)
 	}
 }

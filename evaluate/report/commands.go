@@ -3,7 +3,6 @@ package report
 import (
 	"fmt"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -26,11 +25,11 @@ func (e *Evaluation) Again() []string {
 		return nil
 	}
 	var out, data []string
-	add := func(words ...string) { out = append(out, shell(words)) }
+	add := func(words ...string) { out = append(out, printable.Shell(words)) }
 	if elsewhere := e.Elsewhere(); elsewhere != "" {
 		data = []string{"--data", elsewhere}
 	} else {
-		add(processCommand(e.Data.Options, run.Config.Data)...)
+		add(processCommand(e.Input(), e.Data.Options, run.Config.Data)...)
 	}
 	if len(e.History) > 0 {
 		add(trainCommand(run)...)
@@ -45,10 +44,13 @@ func (e *Evaluation) Again() []string {
 	return out
 }
 
-// processCommand is the command that made the data set in dir of raw files in the usual place.
-func processCommand(o datasets.ManifestOptions, dir string) []string {
+// unknownInput stands for the folder of raw files where dataset.json does not name it.
+const unknownInput = "IN"
+
+// processCommand is the command that made the data set in dir of the raw files in the folder in.
+func processCommand(in string, o datasets.ManifestOptions, dir string) []string {
 	words := []string{
-		"degas", "process-data", "data/raw", dir, "--seed", fmt.Sprint(o.Seed),
+		"degas", "process-data", in, dir, "--seed", fmt.Sprint(o.Seed),
 		"--validation", fmt.Sprint(o.Validation), "--test", fmt.Sprint(o.Test),
 		"--split", o.Split, "--max-bad", fmt.Sprint(o.MaxBad),
 	}
@@ -112,19 +114,4 @@ func withFlag[T int | int64 | float64](words []string, name string, value T) []s
 		return words
 	}
 	return append(words, "--"+name, fmt.Sprint(value))
-}
-
-// plainWord is what a shell takes as it stands.
-var plainWord = regexp.MustCompile(`^[\w@%+=:,./-]+$`)
-
-// shell is a command line of words for a POSIX shell, on one line: what cannot be shown is escaped, and then the
-// command does not find what it names.
-func shell(words []string) string {
-	quoted := slices.Clone(words)
-	for i, w := range words {
-		if !plainWord.MatchString(w) {
-			quoted[i] = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
-		}
-	}
-	return printable.Terminal(strings.Join(quoted, " "))
 }

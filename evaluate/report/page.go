@@ -31,6 +31,43 @@ func (e *Evaluation) page() *page {
 	}
 }
 
+// point is what the model does at its own threshold.
+type point struct {
+	Alarms, Benign int // benign names called malicious, of all
+	Recall95       [2]metrics.Number
+}
+
+// ownPoint counts what the model does at its threshold.
+func ownPoint(m *metrics.Metrics) point {
+	p := point{Benign: m.Benign, Recall95: metrics.Wilson(m.Recall, m.Malicious)}
+	if len(m.Confusion) > 0 {
+		for _, n := range m.Confusion[0][1:] {
+			p.Alarms += n
+		}
+	}
+	return p
+}
+
+// Own is what the model does at its own threshold.
+func (p *page) Own() point { return ownPoint(p.Metrics) }
+
+// Threshold is the model's own.
+func (p *page) Threshold() metrics.Number { return metrics.Number(p.Metrics.Threshold) }
+
+// Input is the folder of raw files, as process-data was told it.
+func (e *Evaluation) Input() string { return cmp.Or(e.Data.Input, unknownInput) }
+
+// Rate is the rate of false alarms.
+func (p point) Rate() string {
+	if p.Alarms == 0 {
+		return "none"
+	}
+	return oneIn(float64(p.Alarms) / float64(p.Benign))
+}
+
+// TooFew says that the rate rests on fewer than ten false alarms.
+func (p point) TooFew() bool { return p.Alarms < 10 }
+
 // Elsewhere is the data set's directory where it is not the run's own.
 func (e *Evaluation) Elsewhere() string {
 	if e.DataDir == e.Run.Config.Data {

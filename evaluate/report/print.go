@@ -3,6 +3,9 @@ package report
 import (
 	"fmt"
 	"io"
+	"maps"
+	"slices"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/degas-dns/degas/evaluate/metrics"
@@ -10,40 +13,56 @@ import (
 	"github.com/degas-dns/degas/internal/printable"
 )
 
-// Print writes the numbers a person looks at first.
+// legend explains columns, a line each. A tab behind the column's name keeps the explanations in a column.
+func legend(w io.Writer, lines ...[2]string) {
+	printable.Fprintf(w, "\n")
+	for _, l := range lines {
+		printable.Fprintf(w, "%s\t%s\n", l[0], l[1])
+	}
+}
+
+// Explanations that several tables share.
+const (
+	aboutAUC = "how often a malicious name scores higher than a benign one: 1 is best, 0.5 is chance"
+	aboutECE = "how far scores and truth are apart on average: 0 is best"
+)
+
+// Print writes the numbers a person looks at first. What to know before trusting them is in m.Warnings.
 func Print(out io.Writer, m *metrics.Metrics) error {
 	w := tabwriter.NewWriter(out, 2, 0, 2, ' ', 0)
-	for _, s := range m.Warnings {
-		printable.Fprintf(w, "WARNING: %s\n", s)
-	}
 	printable.Fprintf(w, "names\t%s\t(%s benign, %s malicious)\n",
 		chart.Grouped(m.Names), chart.Grouped(m.Benign), chart.Grouped(m.Malicious))
 	interval := ""
 	if len(m.ROCAUC95) == 2 {
-		interval = fmt.Sprintf("95 %% interval %s to %s", num(m.ROCAUC95[0]), num(m.ROCAUC95[1]))
+		interval = fmt.Sprintf("95 %% interval %s to %s; ", num(m.ROCAUC95[0]), num(m.ROCAUC95[1]))
 	}
-	printable.Fprintf(w, "ROC-AUC\t%s\t%s\n", num(m.ROCAUC), interval)
-	printable.Fprintf(w, "PR-AUC\t%s\n", num(m.PRAUC))
-	printable.Fprintf(w, "accuracy\t%s\tprecision %s, recall %s, F1 %s\n",
+	printable.Fprintf(w, "ROC-AUC\t%s\t%s%s\n", num(m.ROCAUC), interval, aboutAUC)
+	printable.Fprintf(w, "PR-AUC\t%s\taverage precision on this split\n", num(m.PRAUC))
+	own := ownPoint(m)
+	printable.Fprintf(w, "at threshold %.6g\t\tfinds %s of malicious names; %s of %s benign names are false alarms (%s)\n",
+		m.Threshold, percent(m.Recall), chart.Grouped(own.Alarms), chart.Grouped(m.Benign), own.Rate())
+	printable.Fprintf(w, "accuracy\t%s\tat that threshold; precision %s, recall %s, F1 %s\n",
 		num(m.Accuracy), num(m.Precision), num(m.Recall), num(m.F1))
-	printable.Fprintf(w, "calibration error\t%s\n", num(m.ECE))
+	printable.Fprintf(w, "calibration error\t%s\t%s\n", num(m.ECE), aboutECE)
 	if len(m.Labels) > 2 {
-		printable.Fprintf(w, "macro F1\t%s\tweighted %s\n", num(m.MacroF1), num(m.WeightedF1))
+		printable.Fprintf(w, "macro F1\t%s\tmean over labels; weighted by their names %s\n", num(m.MacroF1),
+			num(m.WeightedF1))
 	}
 	for _, o := range m.Operating {
 		few := ""
 		if o.TooFew {
-			few = fmt.Sprintf("too few benign names to trust (%d above)", o.BenignAbove)
+			few = fmt.Sprintf("; too few benign names to trust (%d above)", o.BenignAbove)
 		}
-		printable.Fprintf(w, "TPR at FPR %.0e\t%s\t%s\n", o.FPR, num(o.TPR), few)
+		printable.Fprintf(w, "TPR at FPR %.0e\t%s\tfound with %s benign names a false alarm%s\n", o.FPR, num(o.TPR),
+			oneIn(o.FPR), few)
 	}
 	for _, b := range m.Baselines {
 		beats := ""
 		if b.Beats {
-			beats = "NOT BEATEN BY THE MODEL"
+			beats = "; NOT BEATEN BY THE MODEL"
 		}
-		printable.Fprintf(w, "%s\t%s\tTPR at FPR 1e-02 %s, 1e-03 %s  %s\n", b.Name, num(b.ROCAUC),
-			num(b.Operating[metrics.AtFPR1e2].TPR), num(b.Operating[metrics.AtFPR1e3].TPR), beats)
+		printable.Fprintf(w, "%s\t%s\tROC-AUC of a plain classifier; TPR at FPR 1e-02 %s, 1e-03 %s%s\n", b.Name,
+			num(b.ROCAUC), num(b.Operating[metrics.AtFPR1e2].TPR), num(b.Operating[metrics.AtFPR1e3].TPR), beats)
 	}
 	return w.Flush()
 }
@@ -59,27 +78,54 @@ func PrintComparison(out io.Writer, c *metrics.Comparison) error {
 		return ""
 	}
 	const at1e2, at1e3 = metrics.AtFPR1e2, metrics.AtFPR1e3
-	printable.Fprintf(w, "RUN\tPARAMETERS\tROC-AUC\t95 %%\tUP TO 1E-2\t"+
-		"TPR AT 1E-2%s\tAT 1E-3%s\t95 %%\tCALIBRATION ERROR\n", few(at1e2), few(at1e3))
+	printable.Fprintf(w, "RUN\tPARAMETERS\tROC-AUC\t95 %%\tPARTIAL AUC\t"+
+		"TPR AT 1E-2%s\tTPR AT 1E-3%s\t95 %%\tCALIBRATION ERROR\n", few(at1e2), few(at1e3))
 	for _, r := range c.Runs {
 		interval := r.Operating[at1e3].TPR95
 		printable.Fprintf(w, "%s\t%s\t%s\t%s to %s\t%s\t%s\t%s\t%s to %s\t%s\n", r.Run, chart.Grouped(r.Parameters),
 			num(r.ROCAUC), num(r.ROCAUC95[0]), num(r.ROCAUC95[1]), num(r.PartialAUC),
 			num(r.Operating[at1e2].TPR), num(r.Operating[at1e3].TPR), num(interval[0]), num(interval[1]), num(r.ECE))
 	}
-	for _, r := range c.Runs {
-		if r.Foreign {
-			printable.Fprintf(w, "\n%s was trained on another data set, or on an unknown one:"+
-				" these names may have been seen in training.\n", r.Run)
-		}
-	}
-	printable.Fprintf(w, "\nAGAINST %s\tROC-AUC\t95 %%\tTPR AT 1E-3%s\t95 %%\tONLY IT RIGHT\tONLY THE FIRST\tMCNEMAR P\n",
+	printable.Fprintf(w, "\nAGAINST %s\tROC-AUC\t95 %%\tTPR AT 1E-3%s\t95 %%\tFIRST WRONG\tFIRST RIGHT\tMCNEMAR P\n",
 		c.Runs[0].Run, few(at1e3))
 	for _, d := range c.Pairs {
-		printable.Fprintf(w, "%s\t%+.4f\t%+.4f to %+.4f\t%+.4f\t%+.4f to %+.4f\t%d\t%d\t%.2g\n", d.Run,
-			d.AUC, d.AUC95[0], d.AUC95[1], d.TPR, d.TPR95[0], d.TPR95[1], d.OnlyRunRight, d.OnlyFirstRight, d.McNemar)
+		printable.Fprintf(w, "%s\t%+.4f\t%+.4f to %+.4f\t%+.4f\t%+.4f to %+.4f\t%d\t%d\t%s\n", d.Run,
+			d.AUC, d.AUC95[0], d.AUC95[1], d.TPR, d.TPR95[0], d.TPR95[1], d.OnlyRunRight, d.OnlyFirstRight,
+			pValue(d.McNemar))
 	}
+	legend(w,
+		[2]string{"ROC-AUC", aboutAUC},
+		[2]string{"PARTIAL AUC", "the same where at most 1 benign name in 100 is a false alarm"},
+		[2]string{"TPR AT 1E-2", "malicious names found, if 1 benign name in 100 is a false alarm; 1E-3: if 1 in 1,000 is"},
+		[2]string{"95 %", "interval of the number on its left; if that of a difference leaves out 0, it is no chance"},
+		[2]string{"CALIBRATION ERROR", aboutECE},
+		[2]string{"FIRST WRONG", "names that the run has right and the first run wrong, each at its own threshold"},
+		[2]string{"FIRST RIGHT", "names that the run has wrong and the first run right"},
+		[2]string{"MCNEMAR P", "the chance of numbers as uneven as these two if both runs were equally good"})
 	return w.Flush()
+}
+
+// pValue is a p-value. The smallest ones are no numbers that a sample can tell, and print as 0.
+func pValue(p metrics.Number) string {
+	if p < 1e-6 {
+		return "< 1e-6"
+	}
+	return formatted("%.2g", p)
+}
+
+// ComparisonWarnings are what a reader must know before trusting c.
+func ComparisonWarnings(c *metrics.Comparison) (out []string) {
+	for _, r := range c.Runs {
+		switch {
+		case r.From != "":
+			out = append(out, fmt.Sprintf("The training of %s began with the weights of %s, which may have seen these names.",
+				r.Run, r.From))
+		case r.Foreign:
+			out = append(out, fmt.Sprintf("%s was trained on another data set, or on an unknown one:"+
+				" these names may have been seen in training.", r.Run))
+		}
+	}
+	return out
 }
 
 // passes says how often a training of a protocol sees its names.
@@ -88,6 +134,15 @@ func passes(g metrics.Generalisation) string {
 		return fmt.Sprintf("at most %d epochs and the blend's", g.Epochs)
 	}
 	return fmt.Sprintf("at most %d epochs", g.Epochs)
+}
+
+// Cautions are what a reader must know before trusting g, and what could not be held out.
+func Cautions(g *metrics.Generalisation) []string {
+	out := cautions(*g)
+	for _, s := range g.Skipped {
+		out = append(out, "Left out: "+s)
+	}
+	return out
 }
 
 // cautions are what a reader must know before trusting the table of a protocol.
@@ -129,11 +184,13 @@ func PrintGeneralisation(out io.Writer, g *metrics.Generalisation) error {
 	}
 	row("mean", "", g.Mean)
 	row("standard deviation", "", g.SD)
-	for _, s := range cautions(*g) {
-		printable.Fprintf(w, "\n%s\n", s)
-	}
-	for _, s := range g.Skipped {
-		printable.Fprintf(w, "left out: %s\n", s)
+	legend(w,
+		[2]string{"held out", "what this training did not see, and what it was then measured on"},
+		[2]string{"ROC-AUC", aboutAUC},
+		[2]string{"TPR at 1e-2", "held-out names found, if 1 benign name in 100 is a false alarm; at 1e-3, if 1 in 1,000 is"},
+		[2]string{g.Baseline, "a plain classifier, trained without the same names"})
+	for _, name := range slices.Sorted(maps.Keys(g.Together)) {
+		printable.Fprintf(w, "%s\tis held out with its variants: %s\n", name, strings.Join(g.Together[name], ", "))
 	}
 	return w.Flush()
 }

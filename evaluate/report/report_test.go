@@ -23,14 +23,15 @@ func TestAgain(t *testing.T) {
 	own := preset
 	own.Data, own.Arch = "my data", "mine"
 	trained := rundir.History{{Epoch: 1}}
-	plain := &datasets.Manifest{Options: datasets.ManifestOptions{
+	plain := &datasets.Manifest{Input: "my raw", Options: datasets.ManifestOptions{
 		Seed: 7, Validation: 0.1, Test: 0.1, Split: "domain", MaxBad: 0.01,
 	}}
 	odd := &datasets.Manifest{Options: datasets.ManifestOptions{
 		Seed: 1, Validation: 0.1, Test: 0.1, Split: "family", MaxBad: 0.01,
 		HoldoutFamilies: []string{"a", "b c"}, CapFamily: 9, Balance: datasets.BalanceBinary,
 	}}
-	process := "degas process-data data/raw data/processed"
+	process := "degas process-data 'my raw' data/processed"
+	processOdd := "degas process-data IN data/processed" // a data set of an earlier version, or from another folder
 	for _, tc := range []struct {
 		evaluation Evaluation
 		want       []string
@@ -64,7 +65,7 @@ func TestAgain(t *testing.T) {
 		{Evaluation{
 			Run: &rundir.Run{Dir: "runs/held", Config: preset}, DataDir: "data/processed", Data: odd,
 		}, []string{
-			process + " --seed 1 --validation 0.1 --test 0.1 --split family --max-bad 0.01" +
+			processOdd + " --seed 1 --validation 0.1 --test 0.1 --split family --max-bad 0.01" +
 				" --holdout-family a --holdout-family 'b c' --cap-family 9 --balance",
 			"degas evaluate-model runs/held --split test",
 		}},

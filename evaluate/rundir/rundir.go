@@ -60,7 +60,7 @@ func Open(dir string) (*Run, error) {
 	path := filepath.Join(dir, "config.yaml")
 	data, err := userfile.Read(path, userfile.Text)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%s is no run: %w. Try: degas train-model", dir, err)
+		return nil, fmt.Errorf("%s is no run: %w. Try: %s", dir, err, instead(dir))
 	} else if err != nil {
 		return nil, err
 	}
@@ -179,4 +179,19 @@ func (r *Run) Generalisations(fingerprint string) ([]metrics.Generalisation, err
 		}
 	}
 	return out, nil
+}
+
+// instead is what to do with a directory that is no run.
+func instead(dir string) string {
+	has := func(path string) bool { _, err := os.Stat(path); return err == nil }
+	outer, keras := filepath.Dir(filepath.Clean(dir)), filepath.Join(dir, "model.h5")
+	switch {
+	case !has(filepath.Join(dir, model.SpecFile)):
+		return "degas train-model for a new one, or degas runs, which lists those that there are"
+	case has(filepath.Join(outer, "config.yaml")):
+		return outer + ", the run that this model is of"
+	case has(keras):
+		return "degas import-model " + keras + ", which makes a run of this export"
+	}
+	return "the run that this export was made of; without it, export-model with --format h5 and import-model make one"
 }

@@ -80,3 +80,30 @@ func TestTuning(t *testing.T) {
 		t.Errorf("none: %v, %v", got, err)
 	}
 }
+
+// What is no run gets the command that makes one of it.
+func TestInsteadOfARun(t *testing.T) {
+	for _, tc := range []struct {
+		files []string
+		dir   string
+		want  string
+	}{
+		{nil, "x", "degas runs, which"},
+		{[]string{"x/model.json", "x/model.h5"}, "x", "degas import-model x/model.h5"},
+		{[]string{"x/model.json"}, "x", "export-model with --format h5"},
+		{[]string{"r/config.yaml", "r/model/model.json"}, "r/model", "Try: r, the run"},
+	} {
+		t.Chdir(t.TempDir())
+		for _, file := range tc.files {
+			if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(file, nil, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := Open(tc.dir); err == nil || !strings.Contains(filepath.ToSlash(err.Error()), tc.want) {
+			t.Errorf("%s of %v: %v, want %q", tc.dir, tc.files, err, tc.want)
+		}
+	}
+}

@@ -46,6 +46,9 @@ func Read(path string, o Options) (m *model.Model, from Origin, err error) {
 	if err != nil {
 		return nil, from, fmt.Errorf("import: %w", err)
 	}
+	if !h5.Recognize(data) {
+		return nil, from, fmt.Errorf("import %s: it is not an HDF5 file. import-model reads Keras .h5 files only", path)
+	}
 	if m, from.Guess, err = parse(data, o); err != nil {
 		return nil, from, fmt.Errorf("import %s: %w", path, err)
 	}

@@ -245,6 +245,8 @@ type Trial struct {
 	spec    *model.Spec
 	engine  string
 	options trainer.Options
+	// reshaped says that spec is no longer the preset: the trial's run keeps it in a file.
+	reshaped bool
 }
 
 // trial draws the i-th trial: a function of the seed, i and the search alone, so that more trials keep the first ones.
@@ -271,6 +273,8 @@ func (c *Config) trial(i int) (*Trial, error) {
 			options[key] = v
 		} else if err := reshape(&spec, shape, v); err != nil {
 			return nil, fmt.Errorf("search: %s: %w", key, err)
+		} else {
+			t.reshaped = true
 		}
 	}
 	if t.options, err = c.withOptions(options); err != nil {

@@ -32,6 +32,8 @@ type Result struct {
 	Format int       `json:"format"`
 	Out    string    `json:"out"`
 	Trials []Outcome `json:"trials"`
+	// Best is the command that trains the best trial as a run of its own.
+	Best []string `json:"train_best,omitempty"`
 	// Stopped says that the budget ended before the search did.
 	Stopped bool `json:"stopped_by_budget"`
 }
@@ -101,6 +103,11 @@ func Run(ctx context.Context, c *Config, obs Observer) (*Result, error) {
 	}
 	if len(s.result.Trials) == 0 {
 		return nil, errors.New("tune: the budget ended before a single training")
+	}
+	if best := &s.result.Trials[0]; best.Error == "" {
+		if s.result.Best, err = c.trainBest(best); err != nil {
+			return nil, fmt.Errorf("tune: %w", err)
+		}
 	}
 	if err := s.result.write(); err != nil {
 		return nil, err
@@ -267,6 +274,36 @@ func (r *Result) Print(out io.Writer) error {
 	if r.Stopped {
 		printable.Fprintf(w, "\nThe budget ended before the search did: run it again to go on.\n")
 	}
-	printable.Fprintf(w, "\nbest        %s\nplot        %s\n", r.Trials[0].Run, filepath.Join(r.Out, plotFile))
+	best := r.Trials[0]
+	printable.Fprintf(w, "\nbest        %s\nplot        %s\n", best.Run, filepath.Join(r.Out, plotFile))
+	if r.Best != nil {
+		printable.Fprintf(w, "\nNext: %s\n", printable.Shell(r.Best))
+	}
 	return w.Flush()
+}
+
+// trainBest is the command that trains the best trial's architecture and recipe as a run of its own, for as long as the
+// search would have. A search begins at auto's recipe without its blend, which is back here.
+func (c *Config) trainBest(best *Outcome) ([]string, error) {
+	t := &best.Trial
+	recipe, o := t.arch, t.options
+	if _, searched := c.Search["arch"]; !searched {
+		_, auto := trainer.Recipe(t.arch, c.Target)
+		o.Blend = auto.Blend
+	}
+	o.Epochs = c.MaxEpochs
+	words := []string{"degas", "train-model", c.Data, "--arch"}
+	if t.reshaped {
+		recipe = filepath.Join(best.Run, trainer.SpecFile)
+	}
+	words = append(words, recipe, "--target", c.Target, "--run", filepath.Base(c.Out)+"-best")
+	_, base := trainer.Recipe(recipe, c.Target)
+	if err := base.Resolve(); err != nil {
+		return nil, err
+	}
+	base.Workers, o.Workers = 0, c.Options.Workers
+	if c.Engine != trainer.EngineAuto {
+		words = append(words, "--engine", c.Engine)
+	}
+	return append(words, o.Flags(base)...), nil
 }

@@ -282,3 +282,32 @@ func TestSearchKeepsOthers(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// The command that trains the winner has what the search found and what train-model would not do by itself.
+func TestTrainBest(t *testing.T) {
+	for _, tc := range []struct{ search, want string }{
+		{"{learning_rate: {choice: [0.004]}}", "degas train-model data/processed --arch hybrid --target binary " +
+			"--run tune-best --epochs 9 --learning-rate 0.004"},
+		{"{dropout: {choice: [0.1]}}", "degas train-model data/processed --arch runs/tune/trial-001/spec.json " +
+			"--target binary --run tune-best --epochs 9 --batch-size 512 --learning-rate 0.002 --schedule cosine " +
+			"--weight-decay 0.02 --augment 0.15 --invent 0.2 --blend 0.5"},
+		{"{arch: {choice: [cnn]}}", "degas train-model data/processed --arch cnn --target binary --run tune-best --epochs 9"},
+	} {
+		path := filepath.Join(t.TempDir(), "tune.yaml")
+		if err := os.WriteFile(path, []byte("version: 1\nsearch: "+tc.search+"\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		c, err := ReadConfig(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		trial, err := c.trial(0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		words, err := c.trainBest(&Outcome{Trial: *trial, Run: "runs/tune/trial-001"})
+		if got := strings.Join(words, " "); err != nil || got != tc.want {
+			t.Errorf("search %s:\n%s, error %v, want\n%s", tc.search, got, err, tc.want)
+		}
+	}
+}

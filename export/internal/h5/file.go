@@ -1,6 +1,7 @@
 package h5
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -43,10 +44,13 @@ const (
 	maxSteps   = 1 << 22
 )
 
+// Recognize reports whether data begin as an HDF5 file does.
+func Recognize(data []byte) bool { return bytes.HasPrefix(data, []byte("\x89HDF\r\n\x1a\n")) }
+
 // Read opens a file's bytes.
 func Read(data []byte) (*File, error) {
 	f := &File{data: data, objects: maxObjects, budget: 1<<16 + 4*len(data), steps: maxSteps}
-	if len(data) < 48 || string(data[:8]) != "\x89HDF\r\n\x1a\n" {
+	if len(data) < 48 || !Recognize(data) {
 		return nil, errors.New("h5: not an HDF5 file")
 	}
 	version := data[8]
