@@ -113,7 +113,7 @@ func probabilities(c *model.Classifier, names []string) ([]float32, error) {
 	m := c.Model()
 	if m.Spec.Name == "cnn" || m.Spec.Name == "degas" || m.Spec.Name == "lstm" {
 		out := make([]float32, len(names)*c.Width())
-		return out, c.Probabilities(context.Background(), names, out)
+		return out, c.ProbabilitiesFolded(context.Background(), names, out)
 	}
 	logits, err := model.Forward(&m.Spec, m.Weights, modeltest.Codes(&m.Spec, names))
 	if err != nil {

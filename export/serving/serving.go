@@ -6,9 +6,9 @@
 //	POST /v1/models/NAME[/versions/N]:predict     {"instances": […]} or {"inputs": …}, and "signature_name"
 //
 // Package tfserving describes the signatures. Names are folded as "degas predict" folds them, which includes two things
-// that the graph of a SavedModel cannot do: IDNA, and URLs around a name. A request may have 64 MiB, else the answer
-// has status 413, and 100,000 rows, else 400. All requests in work share Memory. If it is taken, the answer has status
-// 503 and Retry-After.
+// that the graph of a SavedModel cannot do: IDNA, and URLs around a name. What is no name gets the label "invalid" and
+// the score 0. A request may have 64 MiB, else the answer has status 413, and 100,000 rows, else 400. All requests in
+// work share Memory. If it is taken, the answer has status 503 and Retry-After.
 package serving
 
 import (

@@ -74,7 +74,7 @@ func asJSON(t testing.TB, v any) string {
 func probabilities(t testing.TB, c *model.Classifier, names ...string) (rows [][]float32) {
 	t.Helper()
 	p := make([]float32, len(names)*c.Width())
-	if err := c.Probabilities(context.Background(), names, p); err != nil {
+	if err := c.ProbabilitiesFolded(context.Background(), names, p); err != nil {
 		t.Fatal(err)
 	}
 	return slices.Collect(slices.Chunk(p, c.Width()))
@@ -95,6 +95,8 @@ func TestPredict(t *testing.T) {
 			`{"signature_name": "names", "inputs": ["google.com"]}`,
 			fmt.Sprintf(`{"outputs":{"label":[%q],"score":[[%s]],"scores":[%s]}}`,
 				c[0].Verdict(first).Label, asJSON(t, first[1]), asJSON(t, first))},
+		{"/v1/models/m:predict", `{"instances": ["192.0.2.1"]}`,
+			`{"predictions":[{"label":"invalid","score":[0],"scores":[0,0,0]}]}`},
 		{"/v1/models/m:predict", `{"instances": []}`, `{"predictions":[]}`},
 		{"/v1/models/m:predict", `{"inputs": []}`, `{"outputs":{"label":[],"score":[],"scores":[]}}`},
 	} {
