@@ -2,6 +2,7 @@ package export
 
 import (
 	"bytes"
+	_ "embed"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -48,6 +49,17 @@ func (m Manifest) Released() printable.Raw {
 		text = "## " + title
 	}
 	return printable.Raw(text)
+}
+
+//go:embed recipe.py
+var recipe string
+
+// Recipe is a program in Python that scores names with the ONNX file, "" where there is none.
+func (m Manifest) Recipe() printable.Raw {
+	if !slices.ContainsFunc(m.Files, func(f File) bool { return f.Path == "model.onnx" }) {
+		return ""
+	}
+	return printable.Raw(recipe)
 }
 
 // describe writes the manifest and the model card of the files in dir.
@@ -126,6 +138,15 @@ Families that it was not trained on are found far less often than these; the mix
 false alarms on your own benign traffic before acting on a score.
 {{with .Released}}
 {{.}}
+{{end}}{{if .Recipe}}
+## Score names in Python
+
+These lines score names with ONNX Runtime as `+"`degas predict`"+` does. They are run in this folder and fold names in
+the same way: case, final dots, international names, ports, URLs. What is no name gets the label `+"`invalid`"+`. Only a
+URL without its scheme may end in another name, if its top-level domain does not exist.
+
+`+"```python"+`
+{{.Recipe}}`+"```"+`
 {{end}}
 | file | bytes | SHA-256 |
 |---|---|---|

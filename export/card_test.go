@@ -52,6 +52,31 @@ func TestManifestAndCard(t *testing.T) {
 	}
 }
 
+// The card of an export with an ONNX file has the lines of Python that score names with it.
+func TestCardHasTheRecipe(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	spec := modeltest.Spec(rng)
+	m := &model.Model{Spec: spec, Weights: modeltest.Weights(&spec, rng), Threshold: 0.5}
+	for _, files := range []string{"", "model.onnx"} {
+		dir := t.TempDir()
+		if files != "" {
+			if err := os.WriteFile(filepath.Join(dir, files), []byte("onnx"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := describe(dir, m, nil); err != nil {
+			t.Fatal(err)
+		}
+		card, err := os.ReadFile(filepath.Join(dir, CardFile))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if has := strings.Contains(string(card), "\n```python\n"+recipe+"```\n"); has != (files != "") {
+			t.Errorf("with %q the recipe is there: %v", files, has)
+		}
+	}
+}
+
 // The built-in model's own card goes with it, as a chapter, and not with a model that was made of it.
 func TestCardOfBuiltin(t *testing.T) {
 	m, err := model.Builtin()

@@ -53,6 +53,34 @@ func TestRuntimes(t *testing.T) {
 	}
 }
 
+// TestAgreement sends 2,000 ugly names through degas predict, a program that embeds the model, degas serve, the Python
+// lines of the export's README.md and TensorFlow. It needs the environment of TestRuntimes.
+func TestAgreement(t *testing.T) {
+	venv := os.Getenv("DEGAS_VENV")
+	if venv == "" {
+		t.Skip("DEGAS_VENV is not set")
+	}
+	rng := rand.New(rand.NewPCG(3, 4))
+	spec, err := model.Preset("mlbridge")
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec.Labels = []string{"benign", "dga", "tunnel"}
+	spec.Layers[len(spec.Layers)-1].Units, spec.Layers[len(spec.Layers)-1].Activation = 3, model.Softmax
+	m := &model.Model{Spec: spec, Weights: modeltest.Weights(&spec, rng), Threshold: 0.5}
+	dir := filepath.Join(t.TempDir(), "1")
+	if _, err := export.Export(t.Context(), m, dir, export.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(filepath.Join(venv, "bin", "python"), "../scripts/verify_exports.py", "--agree", "2000",
+		"--root", "..", "--degas", "go run ./cmd/degas", dir)
+	out, err := cmd.CombinedOutput()
+	t.Logf("%s", out)
+	if err != nil {
+		t.Error(err)
+	}
+}
+
 // writeExpected writes degas' own answers in the form that verify_exports.py reads.
 func writeExpected(t *testing.T, m *model.Model, path string, rng *rand.Rand) {
 	t.Helper()

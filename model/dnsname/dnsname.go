@@ -200,7 +200,7 @@ func isHost(s string) bool {
 // through toHighBytes.
 func toASCII(s string) string {
 	if utf8.ValidString(s) {
-		if a, err := aLabels(s); err == nil && len(a) <= MaxName && check(a) == nil {
+		if a, err := aLabels(strings.TrimRight(s, allDots)); err == nil && len(a) <= MaxName && check(a) == nil {
 			return a
 		}
 	}
@@ -209,6 +209,8 @@ func toASCII(s string) string {
 
 // dots are the other characters that end a label of an international name.
 var dots = strings.NewReplacer("\u3002", ".", "\uff0e", ".", "\uff61", ".")
+
+const allDots = ".\u3002\uff0e\uff61"
 
 // aLabels turns each label for itself: of a whole name, idna would refuse the service label of _dmarc.bücher.example.
 func aLabels(s string) (string, error) {
