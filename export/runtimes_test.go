@@ -60,14 +60,10 @@ func TestAgreement(t *testing.T) {
 	if venv == "" {
 		t.Skip("DEGAS_VENV is not set")
 	}
-	rng := rand.New(rand.NewPCG(3, 4))
-	spec, err := model.Preset("mlbridge")
+	m, err := model.Builtin()
 	if err != nil {
 		t.Fatal(err)
 	}
-	spec.Labels = []string{"benign", "dga", "tunnel"}
-	spec.Layers[len(spec.Layers)-1].Units, spec.Layers[len(spec.Layers)-1].Activation = 3, model.Softmax
-	m := &model.Model{Spec: spec, Weights: modeltest.Weights(&spec, rng), Threshold: 0.5}
 	dir := filepath.Join(t.TempDir(), "1")
 	if _, err := export.Export(t.Context(), m, dir, export.Options{}); err != nil {
 		t.Fatal(err)

@@ -1,14 +1,14 @@
 """The same ugly names through everything that answers for names: the part of verify_exports.py behind --agree."""
 
 import base64
+import contextlib
 import json
 import os
 import random
 import re
-import shlex
+import signal
 import subprocess
 import urllib.request
-from pathlib import Path
 
 import numpy as np
 
@@ -83,17 +83,23 @@ def by_go(v, names):
     return [(r["score"], r["label"]) for r in map(json.loads, run.stdout.splitlines())]
 
 
-def by_serve(v, names):
+@contextlib.contextmanager
+def served(v):
+    """The URL of a degas serve. It gets a group of its own: "go run" would end without the server that it started."""
     command = [*v.degas, "serve", str(v.path.resolve()), "--addr", "127.0.0.1:0"]
-    with subprocess.Popen(command, cwd=v.root, stdout=subprocess.PIPE, text=True) as server:
+    with subprocess.Popen(command, cwd=v.root, stdout=subprocess.PIPE, text=True, start_new_session=True) as server:
         try:
-            url = server.stdout.readline().strip() + ":predict"
-            rows = [{"b64": base64.b64encode(n).decode()} for n in names]
-            body = json.dumps({"signature_name": "names", "instances": rows}).encode()
-            with urllib.request.urlopen(urllib.request.Request(url, body)) as r:
-                return [(p["score"][0], p["label"]) for p in json.load(r)["predictions"]]
+            yield server.stdout.readline().strip()
         finally:
-            server.terminate()
+            os.killpg(server.pid, signal.SIGTERM)
+
+
+def by_serve(v, names):
+    with served(v) as url:
+        rows = [{"b64": base64.b64encode(n).decode()} for n in names]
+        body = json.dumps({"signature_name": "names", "instances": rows}).encode()
+        with urllib.request.urlopen(urllib.request.Request(url + ":predict", body)) as r:
+            return [(p["score"][0], p["label"]) for p in json.load(r)["predictions"]]
 
 
 def by_recipe(v, names):

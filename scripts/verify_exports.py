@@ -34,7 +34,7 @@ import logging  # noqa: E402
 
 import numpy as np  # noqa: E402
 
-from agreement import agreement  # noqa: E402
+from agreement import agreement, served  # noqa: E402
 
 logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
@@ -326,13 +326,10 @@ def check_serve(v):
     """TensorFlow Serving's REST API, as its documentation has it, answered by degas serve."""
     if not v.degas:
         return None
-    command = [*v.degas, "serve", str(v.path.resolve()), "--addr", "127.0.0.1:0"]
-    with subprocess.Popen(command, cwd=v.root, stdout=subprocess.PIPE, text=True) as server:
-        try:
-            url = v.load(lambda: server.stdout.readline().strip())
-            return serve_difference(v, url)
-        finally:
-            server.terminate()
+    start = time.perf_counter()
+    with served(v) as url:
+        v.seconds = time.perf_counter() - start
+        return serve_difference(v, url)
 
 
 def serve_difference(v, url):
