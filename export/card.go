@@ -2,6 +2,7 @@ package export
 
 import (
 	"bytes"
+	"cmp"
 	_ "embed"
 	"encoding/json"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/degas-dns/degas/datasets/sources"
 	"github.com/degas-dns/degas/internal/atomicfile"
 	"github.com/degas-dns/degas/internal/printable"
 	"github.com/degas-dns/degas/model"
@@ -24,7 +26,8 @@ const (
 // Manifest is manifest.json.
 type Manifest struct {
 	Format    int      `json:"format"`
-	Name      string   `json:"name"`
+	Name      string   `json:"name"`   // of the architecture
+	Title     string   `json:"title"`  // of the card
 	Labels    []string `json:"labels"` // in output order, the benign one first
 	Threshold float64  `json:"threshold"`
 	// ThresholdFPR is the false-positive rate that Threshold was chosen for, 0 if there is none.
@@ -34,12 +37,24 @@ type Manifest struct {
 	Encoder      model.Encoder `json:"encoder"` // how names become codes: alphabet, window, padding
 	// TrainingData is the fingerprint of the training data, "" when unknown.
 	TrainingData string `json:"training_data"`
-	Producer     string `json:"producer"`
+	// Rows and Sources are what is known of the training data; 0 and none when unknown.
+	Rows    int64    `json:"training_rows,omitempty"`
+	Sources []Source `json:"sources,omitempty"`
+	// Warnings are what a user of the model must know.
+	Warnings []string `json:"warnings,omitempty"`
+	Producer string   `json:"producer"`
 	// Metrics are the run's evaluation, if there was one.
 	Metrics map[string]float64 `json:"metrics,omitempty"`
 	Files   []File             `json:"files"` // without this one, the model card and SHA256SUMS
 	// released is the built-in model's card, "" for any other model.
 	released string
+}
+
+// Source is where training names come from.
+type Source struct {
+	Name    string `json:"name"`
+	Rows    int64  `json:"rows"`
+	Licence string `json:"licence"` // its publisher's
 }
 
 // Released is the built-in model's card as a chapter of the page, "" for any other model.
@@ -63,7 +78,7 @@ func (m Manifest) Recipe() printable.Raw {
 }
 
 // describe writes the manifest and the model card of the files in dir.
-func describe(dir string, m *model.Model, metrics map[string]float64) error {
+func describe(dir string, m *model.Model, o Options) error {
 	files, err := sums(dir)
 	if err != nil {
 		return err
@@ -71,6 +86,7 @@ func describe(dir string, m *model.Model, metrics map[string]float64) error {
 	c := Manifest{
 		Format:       1,
 		Name:         m.Spec.Name,
+		Title:        cmp.Or(o.Title, m.Spec.Name),
 		Labels:       m.Spec.Labels,
 		Threshold:    m.Threshold,
 		ThresholdFPR: m.ThresholdFPR,
@@ -79,8 +95,15 @@ func describe(dir string, m *model.Model, metrics map[string]float64) error {
 		Encoder:      m.Spec.Encoder,
 		TrainingData: m.Dataset,
 		Producer:     m.Producer,
-		Metrics:      metrics,
+		Metrics:      o.Metrics,
 		Files:        files,
+	}
+	for _, name := range slices.Sorted(maps.Keys(m.Sources)) {
+		c.Rows += m.Sources[name]
+		c.Sources = append(c.Sources, Source{name, m.Sources[name], sources.Licence(name)})
+	}
+	if warning := model.SampleWarning(m.Sources); warning != "" {
+		c.Warnings = append(c.Warnings, warning)
 	}
 	if err := atomicfile.WriteJSON(filepath.Join(dir, ManifestFile), c); err != nil {
 		return err
@@ -115,9 +138,11 @@ model-index:
 {{- end}}
 ---
 
-# {{.Name}}
-
-A classifier for DNS names, made by {{or .Producer "degas"}}. It tells apart: {{join .Labels ", "}}.`+
+# {{.Title}}
+{{range .Warnings}}
+**{{.}}**
+{{end}}
+A classifier for DNS names, of the architecture {{.Name}}, made by {{or .Producer "degas"}}. It tells apart: {{join .Labels ", "}}.`+
 	` {{.Parameters}} parameters.
 
 - **Score**: the probability that a name is not {{index .Labels 0}}. From {{.Threshold}} on a name is called `+
@@ -126,6 +151,14 @@ A classifier for DNS names, made by {{or .Producer "degas"}}. It tells apart: {{
 - **Input**: {{.Encoder.Window}} codes a name, called {{code .Input}}; `+"`manifest.json`"+
 	` says how a name becomes codes. The SavedModel also takes names.
 - **Training data**: {{if .TrainingData}}degas data set {{code .TrainingData}}{{else}}not known{{end}}.
+{{- if .Sources}} Its {{.Rows}} training names keep their publishers' licences:
+
+| source | names | licence |
+|---|---|---|
+{{range .Sources}}| {{.Name}} | {{.Rows}} | {{.Licence}} |
+{{end}}
+`+"`manifest.json`"+` and the ONNX file's metadata say the same. A SavedModel has no place for it: keep this file beside it.
+{{end}}
 {{if .Metrics}}
 | measured on its test split | |
 |---|---|

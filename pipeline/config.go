@@ -45,6 +45,7 @@ type ProcessConfig struct {
 	Test       float64  `yaml:"test" json:"test"`
 	Split      string   `yaml:"split" json:"split"`
 	Holdout    []string `yaml:"holdout_families" json:"holdout_families"`
+	Exclude    []string `yaml:"exclude" json:"exclude,omitempty"` // sources
 	MaxBad     float64  `yaml:"max_bad" json:"max_bad"`
 	Balance    string   `yaml:"balance" json:"balance,omitempty"`       // "", binary or class
 	CapFamily  int64    `yaml:"cap_family" json:"cap_family,omitempty"` // training names a family, 0 for all

@@ -75,6 +75,9 @@ func (c *command) exportAction(ctx *cli.Context) error {
 			"such as models/degas/1", "to", to)
 	}
 	options := export.Options{Formats: formats, Metrics: metrics, Overwrite: ctx.Bool("overwrite")}
+	if run != model.BuiltinName {
+		options.Title = filepath.Base(filepath.Clean(run))
+	}
 	var done struct {
 		export.Report
 		Verified *export.Verified `json:"verified,omitempty"`
@@ -95,7 +98,11 @@ func (c *command) exportAction(ctx *cli.Context) error {
 		}
 		if v := done.Verified; v != nil {
 			for _, file := range slices.Sorted(maps.Keys(v.Differences)) {
-				printable.Fprintf(w, "verified\t%s\tdiffers by %.1g at most over %d names\n", file, v.Differences[file], v.Names)
+				printable.Fprintf(w, "verified\t%s\tlargest difference %.1g over %d names\n", file, v.Differences[file], v.Names)
+			}
+			if len(v.Unread) > 0 {
+				printable.Fprintf(w, "not read back\t%s\tthey need their runtimes: scripts/verify-exports %s\n",
+					strings.Join(v.Unread, ", "), to)
 			}
 		}
 	})

@@ -11,6 +11,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/internal/dirlock"
 	"github.com/degas-dns/degas/internal/printable"
 	"github.com/degas-dns/degas/model"
@@ -86,6 +87,9 @@ func (c *command) trainAction(ctx *cli.Context) error {
 	r, err := request(ctx)
 	if err != nil {
 		return err
+	}
+	if data, err := datasets.ReadManifest(r.Config.Data); err == nil { // else Train says what is wrong
+		warnOfSample(data)
 	}
 	bar := c.progress()
 	defer bar.close()
