@@ -190,10 +190,23 @@ func (s *sampler) day() time.Time {
 	return s.First.Add(time.Duration(s.below(hours)) * time.Hour)
 }
 
+// shapeShare bounds the names of one shape of infrastructure, most of which have one registered domain: at most one in
+// shapeShare benign names, and one more. A registered domain is in one split: with four times as many names, three
+// domains would be a sixth of validation's benign names, and neither a threshold nor a temperature could be chosen on it.
+const shapeShare = 400
+
 func (s *sampler) benign(total int) error {
+	made := make([]int, len(infrastructure))
 	for got, fruitless := 0, 0; got < total; {
-		if s.add(Row{Name: benignName(s.dice), Class: ClassBenign}) {
+		name, shape := benignName(s.dice)
+		if shape >= 0 && made[shape] > total/shapeShare {
+			continue // most names are of no shape
+		}
+		if s.add(Row{Name: name, Class: ClassBenign}) {
 			got, fruitless = got+1, 0
+			if shape >= 0 {
+				made[shape]++
+			}
 		} else if fruitless++; fruitless == giveUp {
 			return fmt.Errorf("synth: no more than %d different benign names, %d wanted", got, total)
 		}

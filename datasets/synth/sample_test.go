@@ -139,7 +139,7 @@ func TestBenignIsHard(t *testing.T) {
 	long, hyphens, numbers := 0, 0, 0
 	const n = 2000
 	for range n {
-		name := benignName(d)
+		name, _ := benignName(d)
 		if utf8.RuneCountInString(name) > 25 {
 			long++
 		}
