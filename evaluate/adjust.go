@@ -86,8 +86,8 @@ func WorstSource(o RunOptions) (worst metrics.HeldOut, err error) {
 // otherwise (Guo et al. 2017, arXiv:1706.04599). The scale goes into the head's weights, so that every export has it.
 // The order of scores and the verdicts stay as they are; of more than two labels, the number of false alarms does. The
 // test split is refused, and so is a temperature that makes the calibration error larger on names that it was not fitted
-// on.
-func Calibrate(ctx context.Context, o RunOptions) (_ *metrics.Calibration, err error) {
+// on, unless force is set.
+func Calibrate(ctx context.Context, o RunOptions, force bool) (_ *metrics.Calibration, err error) {
 	defer addContext(&err, "calibrate", o)
 	tuned, err := loadForTuning(ctx, o)
 	if err != nil {
@@ -100,12 +100,16 @@ func Calibrate(ctx context.Context, o RunOptions) (_ *metrics.Calibration, err e
 	}
 	var before float64
 	before, c.ECEHeldOut = metrics.HeldOutErrors(tuned.sample)
-	if c.ECEHeldOut >= before && math.Abs(math.Log(c.Temperature)) > unchanged {
+	command := "calibrate"
+	if force {
+		command += " --force"
+	} else if c.ECEHeldOut >= before && math.Abs(math.Log(c.Temperature)) > unchanged {
 		return nil, fmt.Errorf("a temperature of %.4g would make the calibration error larger on names that it was not fitted"+
-			" on: %.4f, now it is %.4f. The run stays as it is. More names of more registered domains in %s may help",
+			" on: %.4f, now it is %.4f. The run stays as it is. More names of more registered domains in %s may help;"+
+			" --force goes on all the same",
 			c.Temperature, c.ECEHeldOut, before, c.Split)
 	}
-	return c, tuned.rescale(ctx, c)
+	return c, tuned.rescale(ctx, c, command)
 }
 
 // unchanged is the logarithm of a temperature that changes next to nothing, as that of a run that is calibrated already.
@@ -124,14 +128,11 @@ func Uncalibrate(ctx context.Context, o RunOptions) (_ *metrics.Calibration, err
 		return nil, errors.New("it is not calibrated")
 	}
 	c := metrics.Measured(tuned.sample, tuned.options.Split, 1/m.Temperature)
-	if err := tuned.rescale(ctx, c); err != nil {
-		return nil, err
-	}
-	return c, nil
+	return c, tuned.rescale(ctx, c, "calibrate --undo")
 }
 
-// rescale divides the logits of the model by c's temperature, fills in c and saves the model.
-func (t *tuning) rescale(ctx context.Context, c *metrics.Calibration) error {
+// rescale divides the logits of the model by c's temperature, fills in c and saves the model, as command does it.
+func (t *tuning) rescale(ctx context.Context, c *metrics.Calibration, command string) error {
 	m := t.run.Model
 	params, err := m.Spec.Params()
 	if err != nil {
@@ -148,9 +149,8 @@ func (t *tuning) rescale(ctx context.Context, c *metrics.Calibration) error {
 	}
 	c.Applied(t.sample, after, m.Threshold)
 	m.Threshold, m.Temperature = c.Threshold, c.Temperature*cmp.Or(m.Temperature, 1)
-	command := "calibrate"
 	if math.Abs(m.Temperature-1) < 1e-9 { // undone
-		m.Temperature, command = 0, "calibrate --undo"
+		m.Temperature = 0
 	}
 	return t.save(command, 0)
 }

@@ -70,7 +70,7 @@ func TestCalibrate(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c, err := evaluate.Calibrate(context.Background(), evaluate.RunOptions{RunDir: run})
+		c, err := evaluate.Calibrate(context.Background(), evaluate.RunOptions{RunDir: run}, false)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -98,7 +98,7 @@ func TestCalibrate(t *testing.T) {
 		}
 	}
 	run, _ := newRun(t, 4, "binary")
-	if _, err := evaluate.Calibrate(context.Background(), evaluate.RunOptions{RunDir: run, Split: "test"}); err == nil {
+	if _, err := evaluate.Calibrate(context.Background(), evaluate.RunOptions{RunDir: run, Split: "test"}, true); err == nil {
 		t.Error("calibrated on the test split")
 	}
 }

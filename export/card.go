@@ -127,7 +127,7 @@ pipeline_tag: text-classification
 tags: [dns, dga, security]
 {{- if .Metrics}}
 model-index:
-- name: {{json .Name}}
+- name: {{json .Title}}
   results:
   - task: {type: text-classification}
     dataset: {name: {{json .TrainingData}}, type: degas, split: test}

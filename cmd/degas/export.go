@@ -4,6 +4,7 @@ import (
 	"io"
 	"log/slog"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"github.com/degas-dns/degas/export/tfserving"
 	"github.com/degas-dns/degas/internal/printable"
 	"github.com/degas-dns/degas/model"
+	"github.com/degas-dns/degas/trainer"
 )
 
 func (c *command) export() *cli.Command {
@@ -75,7 +77,7 @@ func (c *command) exportAction(ctx *cli.Context) error {
 			"such as models/degas/1", "to", to)
 	}
 	options := export.Options{Formats: formats, Metrics: metrics, Overwrite: ctx.Bool("overwrite")}
-	if run != model.BuiltinName {
+	if _, err := os.Stat(filepath.Join(run, trainer.ConfigFile)); err == nil { // a run, and no export or folder of one
 		options.Title = filepath.Base(filepath.Clean(run))
 	}
 	var done struct {

@@ -135,11 +135,14 @@ func (c *command) calibrate() *cli.Command {
 		Description: `Scales the model's logits so that the validation names are as likely as can be. The scale goes into the
 head's weights: every export has it. The order of scores and, at the threshold that moves along, the verdicts stay the
 same; of more than two labels, the number of false alarms does. If scores would fit names worse that the temperature was
-not fitted on, the run stays as it is. --undo takes every calibration of the run back.
+not fitted on, the run stays as it is, unless --force. --undo takes every calibration of the run back.
 
 Example: degas calibrate runs/first
 Example: degas calibrate runs/first --undo`,
-		Flags:  append([]cli.Flag{&cli.BoolFlag{Name: "undo", Usage: "take the calibration back"}}, tuningFlags...),
+		Flags: append([]cli.Flag{
+			&cli.BoolFlag{Name: "undo", Usage: "take the calibration back"},
+			&cli.BoolFlag{Name: "force", Usage: "even if names that the temperature was not fitted on lose"},
+		}, tuningFlags...),
 		Action: action(1, 1, c.calibrateAction),
 	}
 }
@@ -148,11 +151,13 @@ func (c *command) calibrateAction(ctx *cli.Context) error {
 	if err := oneOfSplits(ctx, tuningSplits); err != nil {
 		return err
 	}
-	calibrate := evaluate.Calibrate
+	var r *metrics.Calibration
+	var err error
 	if ctx.Bool("undo") {
-		calibrate = evaluate.Uncalibrate
+		r, err = evaluate.Uncalibrate(ctx.Context, runOptions(ctx))
+	} else {
+		r, err = evaluate.Calibrate(ctx.Context, runOptions(ctx), ctx.Bool("force"))
 	}
-	r, err := calibrate(ctx.Context, runOptions(ctx))
 	if err != nil {
 		return err
 	}
