@@ -85,8 +85,8 @@ func WorstSource(o RunOptions) (worst metrics.HeldOut, err error) {
 // Calibrate scales the logits of a run's model by the temperature that fits a split best, validation unless o says
 // otherwise (Guo et al. 2017, arXiv:1706.04599). The scale goes into the head's weights, so that every export has it.
 // The order of scores and the verdicts stay as they are; of more than two labels, the number of false alarms does. The
-// test split is refused, and so is a temperature that makes the calibration error larger on names that it was not fitted
-// on, unless force is set.
+// test split is refused, and so is, unless force is set, a temperature that makes the calibration error larger on names
+// that it was not fitted on.
 func Calibrate(ctx context.Context, o RunOptions, force bool) (_ *metrics.Calibration, err error) {
 	defer addContext(&err, "calibrate", o)
 	tuned, err := loadForTuning(ctx, o)
@@ -104,15 +104,15 @@ func Calibrate(ctx context.Context, o RunOptions, force bool) (_ *metrics.Calibr
 	if force {
 		command += " --force"
 	} else if c.ECEHeldOut >= before && math.Abs(math.Log(c.Temperature)) > unchanged {
-		return nil, fmt.Errorf("a temperature of %.4g would make the calibration error larger on names that it was not fitted"+
-			" on: %.4f, now it is %.4f. The run stays as it is. More names of more registered domains in %s may help;"+
+		return nil, fmt.Errorf("a temperature of %.4g would make the calibration error larger on names that it was not"+
+			" fitted on: %.4f, now it is %.4f. The run stays as it is. More names of more registered domains in %s may help;"+
 			" --force goes on all the same",
 			c.Temperature, c.ECEHeldOut, before, c.Split)
 	}
 	return c, tuned.rescale(ctx, c, command)
 }
 
-// unchanged is the logarithm of a temperature that changes next to nothing, as that of a run that is calibrated already.
+// unchanged is the logarithm of a temperature that changes next to nothing, as for a run that is calibrated already.
 const unchanged = 0.01
 
 // Uncalibrate takes back what Calibrate did to a run's model, however often.

@@ -98,7 +98,7 @@ func TestCalibrate(t *testing.T) {
 		}
 	}
 	run, _ := newRun(t, 4, "binary")
-	if _, err := evaluate.Calibrate(context.Background(), evaluate.RunOptions{RunDir: run, Split: "test"}, true); err == nil {
+	if _, err := evaluate.Calibrate(t.Context(), evaluate.RunOptions{RunDir: run, Split: "test"}, true); err == nil {
 		t.Error("calibrated on the test split")
 	}
 }

@@ -142,7 +142,8 @@ model-index:
 {{range .Warnings}}
 **{{.}}**
 {{end}}
-A classifier for DNS names, of the architecture {{.Name}}, made by {{or .Producer "degas"}}. It tells apart: {{join .Labels ", "}}.`+
+A classifier for DNS names, of the architecture {{.Name}}, made by {{or .Producer "degas"}}.`+
+	` It tells apart: {{join .Labels ", "}}.`+
 	` {{.Parameters}} parameters.
 
 - **Score**: the probability that a name is not {{index .Labels 0}}. From {{.Threshold}} on a name is called `+
@@ -157,7 +158,8 @@ A classifier for DNS names, of the architecture {{.Name}}, made by {{or .Produce
 |---|---|---|
 {{range .Sources}}| {{.Name}} | {{.Rows}} | {{.Licence}} |
 {{end}}
-`+"`manifest.json`"+` and the ONNX file's metadata say the same. A SavedModel has no place for it: keep this file beside it.
+`+"`manifest.json`"+` and the ONNX file's metadata say the same. A SavedModel has no place for it: keep this file
+beside it.
 {{end}}
 {{if .Metrics}}
 | measured on its test split | |

@@ -15,10 +15,10 @@ import (
 
 // Classifier scores names with a model. All its methods are safe for concurrent use.
 //
-// Predict, Score and Probabilities fold names (dnsname.Fold) as "degas predict" does: "GOOGLE.com.", "google.com:443" and
-// "https://google.com/" score as google.com. What is no name, such as an address or a comment, has no score: it gets the
-// label InvalidLabel, probabilities of 0 and so the score 0. The methods that end in Folded score the bytes that they
-// get, for callers whose names are folded already.
+// Predict, Score and Probabilities fold names (dnsname.Fold) as "degas predict" does: "GOOGLE.com.", "google.com:443"
+// and "https://google.com/" score as google.com. What is no name, such as an address or a comment, gets the label
+// InvalidLabel, probabilities of 0 and so the score 0. The methods that end in Folded score the bytes that they get, for
+// callers whose names are folded already.
 type Classifier struct {
 	model   *Model
 	coder   *Coder
@@ -195,8 +195,8 @@ func (c *Classifier) chunks(ctx context.Context, n int, f func(s *scratch, lo, h
 	return ctx.Err()
 }
 
-// Verdict judges one name by its probabilities, [Width()]. The result holds p itself and no copy. Probabilities that are
-// all 0 are of no name; dnsname.Fold knows the reason.
+// Verdict judges one name by its probabilities, [Width()]. The result holds p itself and no copy. Probabilities that
+// are all 0 are of no name; dnsname.Fold knows the reason.
 func (c *Classifier) Verdict(p []float32) Verdict {
 	if invalid(p) {
 		return Verdict{Label: InvalidLabel, Probabilities: p, Invalid: errInvalid}

@@ -47,7 +47,8 @@ type Model struct {
 // SampleSource is the source of the built-in sample's names.
 const SampleSource = "sample"
 
-// SampleWarning says what it means that training names, counted by source, come from the built-in sample; "" if none do.
+// SampleWarning says what it means that some training names, counted by source, come from the built-in sample; "" if
+// none do.
 func SampleWarning(sources map[string]int64) string {
 	var all int64
 	for _, n := range sources {

@@ -310,8 +310,8 @@ func TestClassifierFolds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	written := []string{"xn--mnchen-3ya.de", "m\u00fcnchen.de", "M\u00dcNCHEN.de.", " xn--mnchen-3ya.de:443", "https://m\u00fcnchen.de/a",
-		"\t", "192.0.2.1", "# comment", "bad name", "a\x00.com"}
+	written := []string{"xn--mnchen-3ya.de", "m\u00fcnchen.de", "M\u00dcNCHEN.de.", " xn--mnchen-3ya.de:443",
+		"https://m\u00fcnchen.de/a", "\t", "192.0.2.1", "# comment", "bad name", "a\x00.com"}
 	const names = 5 // of written
 	p := make([]float32, len(written)*c.Width())
 	if err := c.Probabilities(t.Context(), written, p); err != nil {

@@ -1,7 +1,7 @@
 //go:build ignore
 
-// Score answers for verify_exports.py as a program does that embeds a model: one base64 name a line in, one line of JSON
-// out, {"score", "label"}.
+// Score answers for verify_exports.py as a program does that embeds a model: one base64 name a line in, one line of
+// JSON out, {"score", "label"}.
 //
 //	go run scripts/score.go models/degas/1
 package main

@@ -73,7 +73,8 @@ func (c *command) processAction(ctx *cli.Context) error {
 		Seed: ctx.Uint64("seed"), Validation: prepare.Share(ctx.Float64("validation")),
 		Test: prepare.Share(ctx.Float64("test")), Memory: memory, MaxBad: prepare.Share(maxBad),
 		Workers: ctx.Int("workers"), Compression: ctx.String("compression"), Split: ctx.String("split"),
-		HoldoutFamilies: ctx.StringSlice("holdout-family"), Exclude: ctx.StringSlice("exclude"), Balance: balance, CapFamily: ctx.Int64("cap-family"),
+		HoldoutFamilies: ctx.StringSlice("holdout-family"), Exclude: ctx.StringSlice("exclude"),
+		Balance: balance, CapFamily: ctx.Int64("cap-family"),
 		Strict:  ctx.Bool("strict"),
 		Version: release, Progress: bar.counting("process", "B"),
 	}

@@ -87,7 +87,8 @@ func TestMetadata(t *testing.T) {
 		"degas.alphabet": model.NameAlphabet, "degas.base": "2", "degas.pad": "0", "degas.unknown": "1",
 		"degas.window": "20", "degas.pad_side": "left",
 		"degas.keep": "last", "degas.lower": "true", "degas.threshold": "0.25", "degas.dataset": "abc",
-		"degas.name": m.Spec.Name, "degas.sources": `{"sample":3,"tranco":4}`, "degas.warning": model.SampleWarning(m.Sources),
+		"degas.name": m.Spec.Name, "degas.sources": `{"sample":3,"tranco":4}`,
+		"degas.warning": model.SampleWarning(m.Sources),
 	} {
 		if got[key] != want {
 			t.Errorf("%s is %q, want %q", key, got[key], want)

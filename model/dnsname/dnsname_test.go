@@ -101,7 +101,8 @@ func TestNormalizeTunnelKeepsLength(t *testing.T) {
 func TestFold(t *testing.T) {
 	for _, tc := range []struct{ want, in string }{
 		{"google.com", "google.com:443 GOOGLE.com. https://google.com:8443/a google.com/index.html google.com?a"},
-		{"_dmarc.xn--mller-kva.de", "_dmarc.m\u00fcller.de _dmarc.m\u00fcller.de\u3002 _DMARC.M\u00dcLLER.DE:53 _dmarc.xn--mller-kva.de/"},
+		{"_dmarc.xn--mller-kva.de", "_dmarc.m\u00fcller.de _DMARC.M\u00dcLLER.DE:53 _dmarc.xn--mller-kva.de/"},
+		{"xn--mller-kva.de", "m\u00fcller.de\u3002 m\u00fcller\uff0ede."},
 		{"a??.t.example.com", "a\xff\xfe.t.example.com A\xff\xfe.T.example.com."},
 		{"q+z8/ab.t.example.com", "q+Z8/ab.t.example.com q+Z8/ab.t.example.com.:53"},
 	} {
