@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/evaluate/metrics"
@@ -20,32 +21,36 @@ func ChooseThreshold(ctx context.Context, o RunOptions, fpr float64) (_ *metrics
 	if !(fpr > 0 && fpr < 1) {
 		return nil, fmt.Errorf("a false-positive rate of %g is not between 0 and 1", fpr)
 	}
+	return keepThreshold(ctx, o, fpr, func(s *metrics.Sample, split string) (*metrics.Threshold, error) {
+		return metrics.ChooseThreshold(ctx, s, split, fpr)
+	})
+}
+
+// SetThreshold is ChooseThreshold for a threshold in (0, 1) that is known already, such as 0.5, a new model's.
+func SetThreshold(ctx context.Context, o RunOptions, threshold float64) (_ *metrics.Threshold, err error) {
+	defer addContext(&err, "set the threshold of", o)
+	if !(threshold > 0 && threshold < 1) {
+		return nil, fmt.Errorf("a threshold of %g is not between 0 and 1", threshold)
+	}
+	return keepThreshold(ctx, o, 0, func(s *metrics.Sample, split string) (*metrics.Threshold, error) {
+		return metrics.MeasureThreshold(ctx, s, split, threshold)
+	})
+}
+
+// keepThreshold gives a run's model the threshold that find finds on a split's sample.
+func keepThreshold(ctx context.Context, o RunOptions, fpr float64,
+	find func(s *metrics.Sample, split string) (*metrics.Threshold, error)) (*metrics.Threshold, error) {
 	tuned, err := loadForTuning(ctx, o)
 	if err != nil {
 		return nil, err
 	}
 	defer tuned.unlock()
-	t, err := metrics.ChooseThreshold(tuned.sample, tuned.options.Split, fpr)
+	t, err := find(tuned.sample, tuned.options.Split)
 	if err != nil {
 		return nil, err
 	}
 	tuned.run.Model.Threshold, tuned.run.Model.ThresholdFPR = t.Value, fpr
 	return t, tuned.save("choose-threshold", fpr)
-}
-
-// SetThreshold keeps a threshold in (0, 1) that somebody chose in the run's model, and says what it does on a split.
-func SetThreshold(ctx context.Context, o RunOptions, value float64) (_ *metrics.Threshold, err error) {
-	defer addContext(&err, "set the threshold of", o)
-	if !(value > 0 && value < 1) {
-		return nil, fmt.Errorf("a threshold of %g is not between 0 and 1", value)
-	}
-	tuned, err := loadForTuning(ctx, o)
-	if err != nil {
-		return nil, err
-	}
-	defer tuned.unlock()
-	tuned.run.Model.Threshold, tuned.run.Model.ThresholdFPR = value, 0
-	return metrics.AtThreshold(tuned.sample, tuned.options.Split, value), tuned.save("choose-threshold", 0)
 }
 
 // WorstSource is the benign source that decides which false-positive rate to choose a threshold for, by what
@@ -80,8 +85,9 @@ func WorstSource(o RunOptions) (worst metrics.HeldOut, err error) {
 // Calibrate scales the logits of a run's model by the temperature that fits a split best, validation unless o says
 // otherwise (Guo et al. 2017, arXiv:1706.04599). The scale goes into the head's weights, so that every export has it.
 // The order of scores and the verdicts stay as they are; of more than two labels, the number of false alarms does. The
-// test split is refused.
-func Calibrate(ctx context.Context, o RunOptions) (_ *metrics.Calibration, err error) {
+// test split is refused, and so is, unless force is set, a temperature that makes the calibration error larger on names
+// that it was not fitted on.
+func Calibrate(ctx context.Context, o RunOptions, force bool) (_ *metrics.Calibration, err error) {
 	defer addContext(&err, "calibrate", o)
 	tuned, err := loadForTuning(ctx, o)
 	if err != nil {
@@ -92,23 +98,61 @@ func Calibrate(ctx context.Context, o RunOptions) (_ *metrics.Calibration, err e
 	if err != nil {
 		return nil, err
 	}
-	m := tuned.run.Model
-	params, err := m.Spec.Params()
+	var before float64
+	before, c.ECEHeldOut = metrics.HeldOutErrors(tuned.sample)
+	command := "calibrate"
+	if force {
+		command += " --force"
+	} else if c.ECEHeldOut >= before && math.Abs(math.Log(c.Temperature)) > unchanged {
+		return nil, fmt.Errorf("a temperature of %.4g would make the calibration error larger on names that it was not"+
+			" fitted on: %.4f, now it is %.4f. The run stays as it is. More names of more registered domains in %s may help;"+
+			" --force goes on all the same",
+			c.Temperature, c.ECEHeldOut, before, c.Split)
+	}
+	return c, tuned.rescale(ctx, c, command)
+}
+
+// unchanged is the logarithm of a temperature that changes next to nothing, as for a run that is calibrated already.
+const unchanged = 0.01
+
+// Uncalibrate takes back what Calibrate did to a run's model, however often.
+func Uncalibrate(ctx context.Context, o RunOptions) (_ *metrics.Calibration, err error) {
+	defer addContext(&err, "undo the calibration of", o)
+	tuned, err := loadForTuning(ctx, o)
 	if err != nil {
 		return nil, err
+	}
+	defer tuned.unlock()
+	m := tuned.run.Model
+	if m.Temperature == 0 {
+		return nil, errors.New("it is not calibrated")
+	}
+	c := metrics.Measured(tuned.sample, tuned.options.Split, 1/m.Temperature)
+	return c, tuned.rescale(ctx, c, "calibrate --undo")
+}
+
+// rescale divides the logits of the model by c's temperature, fills in c and saves the model, as command does it.
+func (t *tuning) rescale(ctx context.Context, c *metrics.Calibration, command string) error {
+	m := t.run.Model
+	params, err := m.Spec.Params()
+	if err != nil {
+		return err
 	}
 	for _, p := range params[len(params)-2:] { // the head's kernel and bias
 		for i := range m.Weights[p.Name].Data {
 			m.Weights[p.Name].Data[i] /= float32(c.Temperature)
 		}
 	}
-	after, err := tuned.sample.Rescored(ctx, m)
+	after, err := t.sample.Rescored(ctx, m)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	c.Applied(tuned.sample, after, m.Threshold)
+	c.Applied(t.sample, after, m.Threshold)
 	m.Threshold, m.Temperature = c.Threshold, c.Temperature*cmp.Or(m.Temperature, 1)
-	return c, tuned.save("calibrate", 0)
+	if math.Abs(m.Temperature-1) < 1e-9 { // undone
+		m.Temperature = 0
+	}
+	return t.save(command, 0)
 }
 
 // addContext says in an error what failed.

@@ -70,7 +70,7 @@ func TestCalibrate(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c, err := evaluate.Calibrate(context.Background(), evaluate.RunOptions{RunDir: run})
+		c, err := evaluate.Calibrate(context.Background(), evaluate.RunOptions{RunDir: run}, false)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -86,9 +86,19 @@ func TestCalibrate(t *testing.T) {
 			t.Errorf("%s: ECE %g, AUC %g, confusion %v; before AUC %g, confusion %v",
 				target, after.ECE, after.ROCAUC, after.Confusion, before.ROCAUC, before.Confusion)
 		}
+		if c.ECEHeldOut >= c.ECEBefore {
+			t.Errorf("%s: calibrated, though names that it was not fitted on lose: %+v", target, c)
+		}
+		again, err := evaluate.Uncalibrate(t.Context(), evaluate.RunOptions{RunDir: run})
+		if err != nil || math.Abs(again.ECEAfter-c.ECEBefore) > 1e-4 || math.Abs(again.Threshold-0.5) > 1e-6 {
+			t.Errorf("%s: taken back: %+v, %v; before %+v", target, again, err, c)
+		}
+		if _, err := evaluate.Uncalibrate(t.Context(), evaluate.RunOptions{RunDir: run}); err == nil {
+			t.Errorf("%s: taken back twice", target)
+		}
 	}
 	run, _ := newRun(t, 4, "binary")
-	if _, err := evaluate.Calibrate(context.Background(), evaluate.RunOptions{RunDir: run, Split: "test"}); err == nil {
+	if _, err := evaluate.Calibrate(t.Context(), evaluate.RunOptions{RunDir: run, Split: "test"}, true); err == nil {
 		t.Error("calibrated on the test split")
 	}
 }
@@ -118,6 +128,31 @@ func calm(t *testing.T, run string) {
 	}
 	if err := m.Save(filepath.Join(run, "model")); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// A threshold that is given is kept as it is, and measured.
+func TestSetThreshold(t *testing.T) {
+	run, _ := newRun(t, 4, "binary")
+	calm(t, run)
+	o := evaluate.RunOptions{RunDir: run}
+	chosen, err := evaluate.ChooseThreshold(t.Context(), o, 0.1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, err := evaluate.SetThreshold(t.Context(), o, chosen.Value)
+	if err != nil || set.Alarms != chosen.Alarms || set.TPR != chosen.TPR || set.FPR95 != chosen.FPR95 {
+		t.Errorf("set %+v, %v; chosen %+v", set, err, chosen)
+	}
+	if _, err := evaluate.SetThreshold(t.Context(), o, 0.5); err != nil {
+		t.Fatal(err)
+	}
+	m, err := model.Load(filepath.Join(run, "model"))
+	if err != nil || m.Threshold != 0.5 || m.ThresholdFPR != 0 {
+		t.Errorf("threshold %g for %g, %v", m.Threshold, m.ThresholdFPR, err)
+	}
+	if _, err := evaluate.SetThreshold(t.Context(), o, 1); err == nil {
+		t.Error("a threshold of 1 was set")
 	}
 }
 

@@ -71,6 +71,34 @@ func newRun(t *testing.T, families int, target string) (run, data string) {
 	return run, data
 }
 
+// A model that learned from the built-in sample among other names says so.
+func TestReportWarnsOfTheSample(t *testing.T) {
+	run, _ := newRun(t, 3, "binary")
+	dir := filepath.Join(run, "model")
+	for _, sources := range []map[string]int64{nil, {"list": 5}, {"list": 5, "sample": 3}} {
+		m, err := model.Load(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.Sources = sources
+		if err := m.Save(dir); err != nil {
+			t.Fatal(err)
+		}
+		out := filepath.Join(t.TempDir(), "e")
+		if _, err := evaluate.Run(t.Context(), evaluate.RunOptions{RunDir: run, Out: out}); err != nil {
+			t.Fatal(err)
+		}
+		page, err := os.ReadFile(filepath.Join(out, "report.md"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		warned := strings.Contains(string(page), "3 of 8 training names come from the built-in sample")
+		if warned != (sources["sample"] > 0) {
+			t.Errorf("%v: warned %v", sources, warned)
+		}
+	}
+}
+
 func write(t *testing.T, path, text string) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {

@@ -3,6 +3,8 @@ package evaluate
 import (
 	"fmt"
 	"slices"
+
+	"github.com/degas-dns/degas/model"
 )
 
 // fewNames is where a test split is too small to say much.
@@ -12,9 +14,11 @@ const fewNames = 1000
 func (e evaluation) warnings() (out []string) {
 	m, trained := e.Metrics, e.Run.Model
 	add := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
-	if !slices.ContainsFunc(e.Sample.Source, func(source string) bool { return source != "sample" }) {
+	if !slices.ContainsFunc(e.Sample.Source, func(source string) bool { return source != model.SampleSource }) {
 		add("All names come from the built-in sample, which is for trying degas out:" +
 			" these numbers say nothing about real traffic.")
+	} else if warning := model.SampleWarning(trained.Sources); warning != "" {
+		add("%s", warning)
 	}
 	switch m.Split {
 	case "train":

@@ -2,6 +2,8 @@ package export
 
 import (
 	"bytes"
+	"cmp"
+	_ "embed"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -9,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/degas-dns/degas/datasets/sources"
 	"github.com/degas-dns/degas/internal/atomicfile"
 	"github.com/degas-dns/degas/internal/printable"
 	"github.com/degas-dns/degas/model"
@@ -23,7 +26,8 @@ const (
 // Manifest is manifest.json.
 type Manifest struct {
 	Format    int      `json:"format"`
-	Name      string   `json:"name"`
+	Name      string   `json:"name"`   // of the architecture
+	Title     string   `json:"title"`  // of the card
 	Labels    []string `json:"labels"` // in output order, the benign one first
 	Threshold float64  `json:"threshold"`
 	// ThresholdFPR is the false-positive rate that Threshold was chosen for, 0 if there is none.
@@ -33,12 +37,24 @@ type Manifest struct {
 	Encoder      model.Encoder `json:"encoder"` // how names become codes: alphabet, window, padding
 	// TrainingData is the fingerprint of the training data, "" when unknown.
 	TrainingData string `json:"training_data"`
-	Producer     string `json:"producer"`
+	// Rows and Sources are what is known of the training data; 0 and none when unknown.
+	Rows    int64    `json:"training_rows,omitempty"`
+	Sources []Source `json:"sources,omitempty"`
+	// Warnings are what a user of the model must know.
+	Warnings []string `json:"warnings,omitempty"`
+	Producer string   `json:"producer"`
 	// Metrics are the run's evaluation, if there was one.
 	Metrics map[string]float64 `json:"metrics,omitempty"`
 	Files   []File             `json:"files"` // without this one, the model card and SHA256SUMS
 	// released is the built-in model's card, "" for any other model.
 	released string
+}
+
+// Source is where training names come from.
+type Source struct {
+	Name    string `json:"name"`
+	Rows    int64  `json:"rows"`
+	Licence string `json:"licence"` // its publisher's
 }
 
 // Released is the built-in model's card as a chapter of the page, "" for any other model.
@@ -50,8 +66,19 @@ func (m Manifest) Released() printable.Raw {
 	return printable.Raw(text)
 }
 
+//go:embed recipe.py
+var recipe string
+
+// Recipe is a program in Python that scores names with the ONNX file, "" where there is none.
+func (m Manifest) Recipe() printable.Raw {
+	if !slices.ContainsFunc(m.Files, func(f File) bool { return f.Path == "model.onnx" }) {
+		return ""
+	}
+	return printable.Raw(recipe)
+}
+
 // describe writes the manifest and the model card of the files in dir.
-func describe(dir string, m *model.Model, metrics map[string]float64) error {
+func describe(dir string, m *model.Model, o Options) error {
 	files, err := sums(dir)
 	if err != nil {
 		return err
@@ -59,6 +86,7 @@ func describe(dir string, m *model.Model, metrics map[string]float64) error {
 	c := Manifest{
 		Format:       1,
 		Name:         m.Spec.Name,
+		Title:        cmp.Or(o.Title, m.Spec.Name),
 		Labels:       m.Spec.Labels,
 		Threshold:    m.Threshold,
 		ThresholdFPR: m.ThresholdFPR,
@@ -67,8 +95,15 @@ func describe(dir string, m *model.Model, metrics map[string]float64) error {
 		Encoder:      m.Spec.Encoder,
 		TrainingData: m.Dataset,
 		Producer:     m.Producer,
-		Metrics:      metrics,
+		Metrics:      o.Metrics,
 		Files:        files,
+	}
+	for _, name := range slices.Sorted(maps.Keys(m.Sources)) {
+		c.Rows += m.Sources[name]
+		c.Sources = append(c.Sources, Source{name, m.Sources[name], sources.Licence(name)})
+	}
+	if warning := model.SampleWarning(m.Sources); warning != "" {
+		c.Warnings = append(c.Warnings, warning)
 	}
 	if err := atomicfile.WriteJSON(filepath.Join(dir, ManifestFile), c); err != nil {
 		return err
@@ -92,7 +127,7 @@ pipeline_tag: text-classification
 tags: [dns, dga, security]
 {{- if .Metrics}}
 model-index:
-- name: {{json .Name}}
+- name: {{json .Title}}
   results:
   - task: {type: text-classification}
     dataset: {name: {{json .TrainingData}}, type: degas, split: test}
@@ -103,9 +138,12 @@ model-index:
 {{- end}}
 ---
 
-# {{.Name}}
-
-A classifier for DNS names, made by {{or .Producer "degas"}}. It tells apart: {{join .Labels ", "}}.`+
+# {{.Title}}
+{{range .Warnings}}
+**{{.}}**
+{{end}}
+A classifier for DNS names, of the architecture {{.Name}}, made by {{or .Producer "degas"}}.`+
+	` It tells apart: {{join .Labels ", "}}.`+
 	` {{.Parameters}} parameters.
 
 - **Score**: the probability that a name is not {{index .Labels 0}}. From {{.Threshold}} on a name is called `+
@@ -114,6 +152,15 @@ A classifier for DNS names, made by {{or .Producer "degas"}}. It tells apart: {{
 - **Input**: {{.Encoder.Window}} codes a name, called {{code .Input}}; `+"`manifest.json`"+
 	` says how a name becomes codes. The SavedModel also takes names.
 - **Training data**: {{if .TrainingData}}degas data set {{code .TrainingData}}{{else}}not known{{end}}.
+{{- if .Sources}} Its {{.Rows}} training names keep their publishers' licences:
+
+| source | names | licence |
+|---|---|---|
+{{range .Sources}}| {{.Name}} | {{.Rows}} | {{.Licence}} |
+{{end}}
+`+"`manifest.json`"+` and the ONNX file's metadata say the same. A SavedModel has no place for it: keep this file
+beside it.
+{{end}}
 {{if .Metrics}}
 | measured on its test split | |
 |---|---|
@@ -126,6 +173,15 @@ Families that it was not trained on are found far less often than these; the mix
 false alarms on your own benign traffic before acting on a score.
 {{with .Released}}
 {{.}}
+{{end}}{{if .Recipe}}
+## Score names in Python
+
+These lines score names with ONNX Runtime as `+"`degas predict`"+` does. They are run in this folder and fold names in
+the same way: case, final dots, international names, ports, URLs. What is no name gets the label `+"`invalid`"+`. Only a
+URL without its scheme may end in another name, if its top-level domain does not exist.
+
+`+"```python"+`
+{{.Recipe}}`+"```"+`
 {{end}}
 | file | bytes | SHA-256 |
 |---|---|---|

@@ -33,6 +33,8 @@ type Options struct {
 	Formats []string
 	// Metrics go into the manifest and the model card, by name; they may be nil.
 	Metrics map[string]float64
+	// Title is what the model card calls the model; "" means the architecture's name.
+	Title string
 	// Overwrite replaces an earlier export. A directory that holds anything else is never replaced.
 	Overwrite bool
 }
@@ -129,7 +131,7 @@ func fill(ctx context.Context, dir string, m *model.Model, chosen []Format, o Op
 			return nil, fmt.Errorf("%s: %w", f.Name, err)
 		}
 	}
-	if err := describe(dir, m, o.Metrics); err != nil {
+	if err := describe(dir, m, o); err != nil {
 		return nil, err
 	}
 	files, err := sums(dir)

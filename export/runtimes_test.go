@@ -53,6 +53,30 @@ func TestRuntimes(t *testing.T) {
 	}
 }
 
+// TestAgreement sends 2,000 ugly names through degas predict, a program that embeds the model, degas serve, the Python
+// lines of the export's README.md and TensorFlow. It needs the environment of TestRuntimes.
+func TestAgreement(t *testing.T) {
+	venv := os.Getenv("DEGAS_VENV")
+	if venv == "" {
+		t.Skip("DEGAS_VENV is not set")
+	}
+	m, err := model.Builtin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(t.TempDir(), "1")
+	if _, err := export.Export(t.Context(), m, dir, export.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(filepath.Join(venv, "bin", "python"), "../scripts/verify_exports.py", "--agree", "2000",
+		"--root", "..", "--degas", "go run ./cmd/degas", dir)
+	out, err := cmd.CombinedOutput()
+	t.Logf("%s", out)
+	if err != nil {
+		t.Error(err)
+	}
+}
+
 // writeExpected writes degas' own answers in the form that verify_exports.py reads.
 func writeExpected(t *testing.T, m *model.Model, path string, rng *rand.Rand) {
 	t.Helper()
@@ -113,7 +137,7 @@ func probabilities(c *model.Classifier, names []string) ([]float32, error) {
 	m := c.Model()
 	if m.Spec.Name == "cnn" || m.Spec.Name == "degas" || m.Spec.Name == "lstm" {
 		out := make([]float32, len(names)*c.Width())
-		return out, c.Probabilities(context.Background(), names, out)
+		return out, c.ProbabilitiesFolded(context.Background(), names, out)
 	}
 	logits, err := model.Forward(&m.Spec, m.Weights, modeltest.Codes(&m.Spec, names))
 	if err != nil {

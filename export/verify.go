@@ -154,7 +154,7 @@ func score(ctx context.Context, m *model.Model, names []string) ([]float32, erro
 		return nil, err
 	}
 	out := make([]float32, len(names)*c.Width())
-	return out, c.Probabilities(ctx, names, out)
+	return out, c.ProbabilitiesFolded(ctx, names, out)
 }
 
 // namesOfAllLengths draws names of 0 to longest bytes, some with bytes of no alphabet, the same every time.

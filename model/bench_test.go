@@ -36,7 +36,7 @@ func BenchmarkProbabilities(b *testing.B) {
 			out := make([]float32, len(names)*c.Width())
 			b.ReportAllocs()
 			for b.Loop() {
-				if err := c.Probabilities(context.Background(), names, out); err != nil {
+				if err := c.ProbabilitiesFolded(context.Background(), names, out); err != nil {
 					b.Fatal(err)
 				}
 			}

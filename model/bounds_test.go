@@ -91,7 +91,7 @@ func TestScoringWideModel(t *testing.T) {
 	}
 	names := []string{"a.com", "b.com", "c.com", "d.com", "e.com"}
 	all := make([]float32, 2*len(names))
-	used := alloctest.Bytes(func() { err = c.Probabilities(t.Context(), names, all) })
+	used := alloctest.Bytes(func() { err = c.ProbabilitiesFolded(t.Context(), names, all) })
 	if err != nil || used > uint64(runtime.GOMAXPROCS(0))<<27 {
 		t.Errorf("%v with %d MiB", err, used>>20)
 	}

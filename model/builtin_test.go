@@ -32,7 +32,7 @@ func TestBuiltinScores(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		names, want = append(names, dnsname.Fold(name)), append(want, s)
+		names, want = append(names, name), append(want, s)
 	}
 	if len(names) != 200 {
 		t.Fatalf("%d names, want 200", len(names))
@@ -51,6 +51,9 @@ func TestBuiltinScores(t *testing.T) {
 	}
 	for i, name := range names {
 		together := model.ScoreOf(p[i*c.Width() : (i+1)*c.Width()])
+		if _, err := dnsname.Fold(name); err != nil { // older files have scores of what is no name
+			want[i] = 0
+		}
 		if alone := c.Score(name); math.Abs(alone-want[i]) > 1e-6 || math.Abs(together-want[i]) > 1e-6 {
 			t.Errorf("%s: %.9f alone, %.9f among others, want %.9f", name, alone, together, want[i])
 		}

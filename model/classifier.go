@@ -2,18 +2,23 @@ package model
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
+
+	"github.com/degas-dns/degas/model/dnsname"
 )
 
 // Classifier scores names with a model. All its methods are safe for concurrent use.
 //
-// Names must be folded first (dnsname.Fold), as the names that the model was trained on were: a Classifier scores the
-// bytes that it gets, so "GOOGLE.com." and "google.com" may score differently.
+// Predict, Score and Probabilities fold names (dnsname.Fold) as "degas predict" does: "GOOGLE.com.", "google.com:443"
+// and "https://google.com/" score as google.com. What is no name, such as an address or a comment, gets the label
+// InvalidLabel, probabilities of 0 and so the score 0. The methods that end in Folded score the bytes that they get, for
+// callers whose names are folded already.
 type Classifier struct {
 	model   *Model
 	coder   *Coder
@@ -61,26 +66,49 @@ func (c *Classifier) Workers(n int) int {
 	return max(min(workers, (n+size-1)/size), 1)
 }
 
+// InvalidLabel is the label of what is no name.
+const InvalidLabel = "invalid"
+
+// errInvalid is Verdict.Invalid where the name is not known any more.
+var errInvalid = errors.New("no name")
+
 // Verdict is a model's judgement of one name.
 type Verdict struct {
-	// Score is the probability that the name is not benign, [0, 1].
+	// Score is the probability that the name is not benign, [0, 1]; 0 if Invalid is set.
 	Score float64
 	// Label is the benign label if Score is below the model's threshold, else the most likely of the other labels.
+	// If Invalid is set, it is InvalidLabel.
 	Label string
-	// Probabilities holds one value per label, in the order of the labels. They sum to 1. The slice is the caller's.
+	// Probabilities holds one value per label, in the order of the labels. They sum to 1, or are all 0 if Invalid is set.
+	// The slice is the caller's.
 	Probabilities []float32
+	// Invalid says why the text is no name: it wraps a reason of package dnsname. Nil for a name.
+	Invalid error
 }
 
-// Predict scores one folded name.
+// Predict folds and scores one name.
 func (c *Classifier) Predict(name string) Verdict {
 	p := make([]float32, c.Width())
-	c.scoreOne(name, p)
+	folded, err := dnsname.Fold(name)
+	if err != nil {
+		return Verdict{Label: InvalidLabel, Probabilities: p, Invalid: err}
+	}
+	c.scoreOne(folded, p)
 	return c.Verdict(p)
 }
 
-// Score returns the probability that a folded name is not benign. It allocates nothing, for callers in a hurry such as
-// a DNS server.
-func (c *Classifier) Score(name string) float64 { return c.scoreOne(name, nil) }
+// Score folds a name and returns the probability that it is not benign; 0 for what is no name. It allocates nothing
+// for a name that is folded already, for callers in a hurry such as a DNS server.
+func (c *Classifier) Score(name string) float64 {
+	folded, err := dnsname.Fold(name)
+	if err != nil {
+		return 0
+	}
+	return c.scoreOne(folded, nil)
+}
+
+// ScoreFolded is Score for a name that is folded already.
+func (c *Classifier) ScoreFolded(name string) float64 { return c.scoreOne(name, nil) }
 
 // scoreOne returns the score of one name and copies its probabilities into p as far as they fit.
 func (c *Classifier) scoreOne(name string, p []float32) float64 {
@@ -93,9 +121,28 @@ func (c *Classifier) scoreOne(name string, p []float32) float64 {
 	return ScoreOf(s.oneRow)
 }
 
-// Probabilities scores folded names on all cores. It writes the probabilities to out, [len(names), Width()], in the
-// order of names. If ctx ends first, it returns ctx's error, and out is incomplete.
+// Probabilities folds and scores names on all cores. It writes the probabilities to out, [len(names), Width()], in the
+// order of names; those of what is no name are all 0. If ctx ends first, it returns ctx's error, and out is incomplete.
 func (c *Classifier) Probabilities(ctx context.Context, names []string, out []float32) error {
+	width := c.Width()
+	return c.chunks(ctx, len(names), func(s *scratch, lo, hi int) {
+		var none []int
+		folded := make([]string, hi-lo)
+		for i, name := range names[lo:hi] {
+			var err error
+			if folded[i], err = dnsname.Fold(name); err != nil {
+				none = append(none, lo+i)
+			}
+		}
+		c.run(s, folded, out[lo*width:hi*width])
+		for _, i := range none {
+			clear(out[i*width : (i+1)*width])
+		}
+	})
+}
+
+// ProbabilitiesFolded is Probabilities for names that are folded already, such as those of a data set.
+func (c *Classifier) ProbabilitiesFolded(ctx context.Context, names []string, out []float32) error {
 	width := c.Width()
 	return c.chunks(ctx, len(names), func(s *scratch, lo, hi int) {
 		c.run(s, names[lo:hi], out[lo*width:hi*width])
@@ -148,17 +195,30 @@ func (c *Classifier) chunks(ctx context.Context, n int, f func(s *scratch, lo, h
 	return ctx.Err()
 }
 
-// Verdict judges one name by its probabilities, [Width()]. The result holds p itself and no copy.
+// Verdict judges one name by its probabilities, [Width()]. The result holds p itself and no copy. Probabilities that
+// are all 0 are of no name; dnsname.Fold knows the reason.
 func (c *Classifier) Verdict(p []float32) Verdict {
-	return Verdict{ScoreOf(p), c.model.Spec.Labels[LabelOf(p, c.model.Threshold)], p}
+	if invalid(p) {
+		return Verdict{Label: InvalidLabel, Probabilities: p, Invalid: errInvalid}
+	}
+	return Verdict{Score: ScoreOf(p), Label: c.model.Spec.Labels[LabelOf(p, c.model.Threshold)], Probabilities: p}
 }
 
 // ScoreOf returns the probability that a name is not benign. p holds its probabilities by label, the benign one first.
+// All 0, as of no name, they have the score 0.
 func ScoreOf(p []float32) float64 {
-	if len(p) == 2 {
+	switch {
+	case len(p) == 2:
 		return float64(p[1]) // 1 - P(benign) would round small scores to the same few values
+	case p[0] == 0 && invalid(p):
+		return 0
 	}
 	return 1 - float64(p[0])
+}
+
+// invalid reports whether p is of no name: the probabilities of a name sum to 1.
+func invalid(p []float32) bool {
+	return !slices.ContainsFunc(p, func(x float32) bool { return x != 0 })
 }
 
 // LabelOf returns the index of the label of a name with probabilities p: 0, benign, if its score is below the

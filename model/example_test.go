@@ -6,10 +6,10 @@ import (
 	"log"
 
 	"github.com/degas-dns/degas/model"
-	"github.com/degas-dns/degas/model/dnsname"
 )
 
-// A program that embeds a classifier needs this package and dnsname alone.
+// A program that embeds a classifier needs this package alone. Names may be written in any way: with a final dot, in
+// capitals, as an international name, with a port or as a URL.
 func Example() {
 	spec, err := model.Preset("lstm")
 	if err != nil {
@@ -25,8 +25,10 @@ func Example() {
 	}
 
 	// One name: a score from 0 to 1, and the label that the model's threshold gives it.
-	v := classifier.Predict(dnsname.Fold("HTTPS://www.Google.com/"))
+	v := classifier.Predict("HTTPS://www.Google.com/")
 	fmt.Printf("%.3f %s\n", v.Score, v.Label)
+	v = classifier.Predict("192.0.2.1") // no name
+	fmt.Println(v.Label, v.Invalid)
 
 	// Many names at once use all cores.
 	names := []string{"google.com", "xjpakmdcfuqe.biz"}
@@ -40,6 +42,7 @@ func Example() {
 	}
 	// Output:
 	// 0.503 malicious
+	// invalid an IP address, not a name
 	// google.com 0.504
 	// xjpakmdcfuqe.biz 0.499
 }

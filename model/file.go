@@ -45,8 +45,32 @@ type Model struct {
 	Epoch int `json:"epoch,omitempty"`
 	// Dataset is the fingerprint of the training data, empty when unknown.
 	Dataset string `json:"dataset,omitempty"`
+	// Sources counts the names of the training data by where they come from, nil when unknown.
+	Sources map[string]int64 `json:"sources,omitempty"`
 	// Producer is the program and the version that made the model.
 	Producer string `json:"producer,omitempty"`
+}
+
+// SampleSource is the source of the built-in sample's names.
+const SampleSource = "sample"
+
+// SampleWarning says what it means that some training names, counted by source, come from the built-in sample; "" if
+// none do.
+func SampleWarning(sources map[string]int64) string {
+	var all int64
+	for _, n := range sources {
+		all += n
+	}
+	switch sample := sources[SampleSource]; sample {
+	case 0:
+		return ""
+	case all:
+		return "All training names come from the built-in sample, which is for trying degas out: a model of them has seen " +
+			"no real traffic. Do not use it."
+	default:
+		return fmt.Sprintf("%d of %d training names come from the built-in sample, which is for trying degas out. "+
+			"To leave them out of a model for use: process-data --exclude %s.", sample, all, SampleSource)
+	}
 }
 
 // maxSpecBytes bounds a file with a Spec: one with thousands of labels has a few hundred kilobytes.

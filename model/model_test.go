@@ -91,7 +91,7 @@ func checkClassifier(t *testing.T, spec model.Spec, rng *rand.Rand) {
 		t.Fatal(err)
 	}
 	got := make([]float32, len(names)*c.Width())
-	if err := c.Probabilities(context.Background(), names, got); err != nil {
+	if err := c.ProbabilitiesFolded(context.Background(), names, got); err != nil {
 		t.Fatal(err)
 	}
 	for i := range names {
@@ -101,8 +101,9 @@ func checkClassifier(t *testing.T, spec model.Spec, rng *rand.Rand) {
 				t.Fatalf("%+v\nname %q label %d: classifier %v, forward %v", spec, names[i], j, got[i*c.Width()+j], p)
 			}
 		}
-		if v := c.Predict(names[i]); math.Abs(float64(v.Probabilities[0]-got[i*c.Width()])) > 2e-5 {
-			t.Fatalf("%q alone scores %v, in a batch %v", names[i], v.Probabilities[0], got[i*c.Width()])
+		together := model.ScoreOf(got[i*c.Width() : (i+1)*c.Width()])
+		if alone := c.ScoreFolded(names[i]); math.Abs(alone-together) > 2e-5 {
+			t.Fatalf("%q alone scores %v, in a batch %v", names[i], alone, together)
 		}
 	}
 }
@@ -302,6 +303,39 @@ func TestScoreAllocatesNothing(t *testing.T) {
 	}
 }
 
+// However a name is written, it scores as its folded form, and what is no name gets no score.
+func TestClassifierFolds(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	spec := modeltest.Spec(rng)
+	for len(spec.Labels) < 3 { // of which 1 less P(benign) is the score
+		spec = modeltest.Spec(rng)
+	}
+	c, err := model.NewClassifier(&model.Model{Spec: spec, Weights: modeltest.Weights(&spec, rng), Threshold: 0.5})
+	if err != nil {
+		t.Fatal(err)
+	}
+	written := []string{"xn--mnchen-3ya.de", "m\u00fcnchen.de", "M\u00dcNCHEN.de.", " xn--mnchen-3ya.de:443",
+		"https://m\u00fcnchen.de/a", "\t", "192.0.2.1", "# comment", "bad name", "a\x00.com"}
+	const names = 5 // of written
+	p := make([]float32, len(written)*c.Width())
+	if err := c.Probabilities(t.Context(), written, p); err != nil {
+		t.Fatal(err)
+	}
+	want := c.ScoreFolded(written[0])
+	for i, name := range written {
+		v, together, alone := c.Predict(name), c.Verdict(p[i*c.Width():(i+1)*c.Width()]), c.Score(name)
+		if i < names && (v.Invalid != nil || v.Label == model.InvalidLabel || v.Score != want || alone != want ||
+			math.Abs(together.Score-want) > 1e-6) {
+			t.Errorf("%q: %+v, %v in a batch, %v alone, want %v", name, v, together, alone, want)
+		}
+		if i >= names && (v.Invalid == nil || v.Label != model.InvalidLabel || v.Score != 0 || alone != 0 ||
+			together.Label != model.InvalidLabel || together.Invalid == nil ||
+			model.ScoreOf(together.Probabilities) != 0) {
+			t.Errorf("%q, which is no name: %+v, %+v in a batch, %v alone", name, v, together, alone)
+		}
+	}
+}
+
 // Codes score as the names they are of.
 func TestProbabilitiesOfCodes(t *testing.T) {
 	rng := rand.New(rand.NewPCG(12, 13))
@@ -313,7 +347,7 @@ func TestProbabilitiesOfCodes(t *testing.T) {
 		}
 		names := modeltest.Names(rng, 250, s.Encoder.Window)
 		want, got := make([]float32, len(names)*c.Width()), make([]float32, len(names)*c.Width())
-		if err := c.Probabilities(t.Context(), names, want); err != nil {
+		if err := c.ProbabilitiesFolded(t.Context(), names, want); err != nil {
 			t.Fatal(err)
 		}
 		codes := modeltest.Codes(&s, names)

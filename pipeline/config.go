@@ -67,6 +67,8 @@ type ProcessConfig struct {
 	Split string `yaml:"split" json:"split"`
 	// Holdout are families that only the test split gets.
 	Holdout []string `yaml:"holdout_families" json:"holdout_families"`
+	// Exclude are sources that are left out.
+	Exclude []string `yaml:"exclude" json:"exclude,omitempty"`
 	// MaxBad is the share of refused rows above which a file is given up (0.01).
 	MaxBad float64 `yaml:"max_bad" json:"max_bad"`
 	// Balance evens out the training names: binary between benign and malicious, class between all classes.

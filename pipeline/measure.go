@@ -83,7 +83,7 @@ func (a adjustment) stage(h Hooks) Stage {
 	replaces := inside(dir, rundir.TuningFile)
 	run := func(ctx context.Context, _ func() error) error {
 		if c := a.Calibrate; c != nil {
-			r, err := evaluate.Calibrate(ctx, evaluate.RunOptions{RunDir: c.Run, Data: c.Data, Split: c.Split})
+			r, err := evaluate.Calibrate(ctx, evaluate.RunOptions{RunDir: c.Run, Data: c.Data, Split: c.Split}, false)
 			if err != nil {
 				return err
 			}

@@ -184,6 +184,7 @@ func (p *ProcessConfig) options() prepare.Options {
 		MaxBad:          prepare.Share(p.MaxBad),
 		Split:           p.Split,
 		HoldoutFamilies: p.Holdout,
+		Exclude:         p.Exclude,
 		Balance:         p.Balance,
 		CapFamily:       p.CapFamily,
 	}
@@ -325,6 +326,7 @@ func (e *ExportConfig) export(ctx context.Context, _ func() error) error {
 	if err != nil {
 		return err
 	}
-	_, err = export.Export(ctx, m, e.To, export.Options{Formats: e.Formats, Metrics: metrics, Overwrite: true})
+	_, err = export.Export(ctx, m, e.To, export.Options{Formats: e.Formats, Metrics: metrics, Title: filepath.Base(e.Run),
+		Overwrite: true})
 	return err
 }

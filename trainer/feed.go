@@ -45,7 +45,7 @@ func (f *fit) feed(ctx context.Context, epoch int) <-chan *fedBatch {
 			f.fill(&b.Batch, coder, epoch, picks, names)
 			if t := f.task.Teacher; t != nil {
 				b.Taught = b.Taught[:len(picks)*t.Width()]
-				if t.Probabilities(ctx, names[:len(picks)], b.Taught) != nil {
+				if t.ProbabilitiesFolded(ctx, names[:len(picks)], b.Taught) != nil {
 					return // ctx has ended
 				}
 			}

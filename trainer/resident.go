@@ -154,7 +154,7 @@ func (f *fit) scorer(w model.Weights) (scorer, error) {
 
 // scorer scores names into [n, labels].
 type scorer interface {
-	Probabilities(ctx context.Context, names []string, out []float32) error
+	ProbabilitiesFolded(ctx context.Context, names []string, out []float32) error
 }
 
 // deviceScorer encodes names for a resident session.
@@ -165,7 +165,7 @@ type deviceScorer struct {
 	name  []uint16
 }
 
-func (s *deviceScorer) Probabilities(ctx context.Context, names []string, out []float32) error {
+func (s *deviceScorer) ProbabilitiesFolded(ctx context.Context, names []string, out []float32) error {
 	window := s.coder.Window()
 	if len(s.codes) < len(names)*window {
 		s.codes, s.name = make([]byte, len(names)*window), make([]uint16, window)

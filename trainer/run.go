@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -51,6 +52,8 @@ type Config struct {
 	Machine     string  `yaml:"machine,omitempty"` // for a person: a result's last digits depend on it
 
 	spec *model.Spec // of SpecFile; nil for a preset
+
+	sources map[string]int64 // training names by source, as task found them
 }
 
 // Request is what Train is asked for.
@@ -114,6 +117,7 @@ func Train(ctx context.Context, r Request, obs Observer) (*Summary, error) {
 		Threshold: 0.5,
 		Epoch:     result.Best.Epoch,
 		Dataset:   cfg.Fingerprint,
+		Sources:   cfg.sources,
 		Producer:  "degas " + cfg.Degas,
 	}
 	if err := save(m, filepath.Join(r.Dir, ModelDir)); err != nil {
@@ -363,6 +367,10 @@ func (c *Config) task(ctx context.Context, data *datasets.Manifest, tell func(Be
 		return nil, err
 	}
 	c.FromDataset = cmp.Or(c.FromDataset, begin.Dataset)
+	c.sources = maps.Clone(data.Split("train").BySource)
+	for source, n := range begin.Sources { // what the weights have seen before
+		c.sources[source] += n
+	}
 	engine, err := Engines.Lookup(c.Engine)
 	if err != nil {
 		return nil, err

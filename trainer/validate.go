@@ -26,7 +26,7 @@ func validate(ctx context.Context, c scorer, width int, set *Set, e *Epoch) (sco
 		for i := lo; i < min(lo+validationChunk, set.Len()); i++ {
 			names = append(names, set.Name(i))
 		}
-		if err := c.Probabilities(ctx, names, p); err != nil {
+		if err := c.ProbabilitiesFolded(ctx, names, p); err != nil {
 			return nil, nil, err
 		}
 		for i := range names {

@@ -4,6 +4,7 @@ import (
 	"io"
 	"log/slog"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"github.com/degas-dns/degas/export/tfserving"
 	"github.com/degas-dns/degas/internal/printable"
 	"github.com/degas-dns/degas/model"
+	"github.com/degas-dns/degas/trainer"
 )
 
 func (c *command) export() *cli.Command {
@@ -75,6 +77,9 @@ func (c *command) exportAction(ctx *cli.Context) error {
 			"such as models/degas/1", "to", to)
 	}
 	options := export.Options{Formats: formats, Metrics: metrics, Overwrite: ctx.Bool("overwrite")}
+	if _, err := os.Stat(filepath.Join(run, trainer.ConfigFile)); err == nil { // a run, and no export or folder of one
+		options.Title = filepath.Base(filepath.Clean(run))
+	}
 	var done struct {
 		export.Report
 		Verified *export.Verified `json:"verified,omitempty"`
@@ -95,7 +100,11 @@ func (c *command) exportAction(ctx *cli.Context) error {
 		}
 		if v := done.Verified; v != nil {
 			for _, file := range slices.Sorted(maps.Keys(v.Differences)) {
-				printable.Fprintf(w, "verified\t%s\tdiffers by %.1g at most over %d names\n", file, v.Differences[file], v.Names)
+				printable.Fprintf(w, "verified\t%s\tlargest difference %.1g over %d names\n", file, v.Differences[file], v.Names)
+			}
+			if len(v.Unread) > 0 {
+				printable.Fprintf(w, "not read back\t%s\tthey need their runtimes: scripts/verify-exports %s\n",
+					strings.Join(v.Unread, ", "), to)
 			}
 		}
 	})

@@ -27,8 +27,9 @@ func (c *command) predict() *cli.Command {
 		Description: "MODEL is a run's directory, its model/, or an exported version directory. If the first argument is\n" +
 			"no such directory, it is a name, and the built-in model scores it. Names come from the arguments or, one\n" +
 			"per line, from standard input. Each line of output holds a name, its score and its label, separated by\n" +
-			"tabs, in the order of the input. The score is the probability that the name is not benign. Control\n" +
-			"characters in a name are shown as escapes such as \\t.\n\n" +
+			"tabs, in the order of the input. The score is the probability that the name is not benign. What is no\n" +
+			"name, such as an address or a comment, has the score 0, the label invalid and a fourth column with the\n" +
+			"reason. Control characters in a name are shown as escapes such as \\t.\n\n" +
 			"Example: degas predict google.com xjpakmdcfuqe.biz\n" +
 			"Example: degas predict runs/first/model google.com xjpakmdcfuqe.biz",
 		Flags: []cli.Flag{
@@ -91,7 +92,6 @@ type predictor struct {
 	out        *bufio.Writer
 	json       bool
 	p          []float32 // of the batch: [names, labels]
-	folded     []string
 }
 
 // prediction is one line of --json.
@@ -99,6 +99,7 @@ type prediction struct {
 	Name          string             `json:"name"`
 	Score         float64            `json:"score"`
 	Label         string             `json:"label"`
+	Invalid       string             `json:"invalid,omitempty"` // why it is no name
 	Probabilities map[string]float32 `json:"probabilities"`
 }
 
@@ -170,15 +171,15 @@ func readLines(ctx context.Context, in io.Reader) (<-chan string, <-chan error) 
 func (p *predictor) score(ctx context.Context, names []string) error {
 	width := p.classifier.Width()
 	p.p = slices.Grow(p.p[:0], len(names)*width)[:len(names)*width]
-	p.folded = p.folded[:0]
-	for _, n := range names {
-		p.folded = append(p.folded, dnsname.Fold(n))
-	}
-	if err := p.classifier.Probabilities(ctx, p.folded, p.p); err != nil {
+	if err := p.classifier.Probabilities(ctx, names, p.p); err != nil {
 		return err
 	}
 	for i, n := range names {
-		if err := p.write(n, p.classifier.Verdict(p.p[i*width:(i+1)*width])); err != nil {
+		v := p.classifier.Verdict(p.p[i*width : (i+1)*width])
+		if v.Invalid != nil {
+			_, v.Invalid = dnsname.Fold(n) // with its reason
+		}
+		if err := p.write(n, v); err != nil {
 			return err
 		}
 	}
@@ -188,10 +189,17 @@ func (p *predictor) score(ctx context.Context, names []string) error {
 func (p *predictor) write(name string, v model.Verdict) error {
 	if p.json {
 		out := prediction{Name: name, Score: v.Score, Label: v.Label, Probabilities: map[string]float32{}}
+		if v.Invalid != nil {
+			out.Invalid = v.Invalid.Error()
+		}
 		for i, l := range p.classifier.Model().Spec.Labels {
 			out.Probabilities[l] = v.Probabilities[i]
 		}
 		return json.NewEncoder(printable.JSONWriter(p.out)).Encode(out)
+	}
+	if v.Invalid != nil {
+		_, err := printable.Fprintf(p.out, "%s\t%.6f\t%s\t%s\n", name, v.Score, v.Label, v.Invalid)
+		return err
 	}
 	_, err := printable.Fprintf(p.out, "%s\t%.6f\t%s\n", name, v.Score, v.Label)
 	return err

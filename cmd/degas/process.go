@@ -15,6 +15,7 @@ import (
 	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/datasets/prepare"
 	"github.com/degas-dns/degas/internal/printable"
+	"github.com/degas-dns/degas/model"
 )
 
 func (c *command) process() *cli.Command {
@@ -33,6 +34,7 @@ func (c *command) process() *cli.Command {
 			&cli.StringFlag{Name: "split", Value: "domain",
 				Usage: "domain, random, family, source or date (oldest to train, newest to test)"},
 			&cli.StringSliceFlag{Name: "holdout-family", Usage: "families kept for the test split alone"},
+			&cli.StringSliceFlag{Name: "exclude", Usage: "`SOURCE` whose files are not read, such as sample"},
 			&cli.Int64Flag{Name: "cap-family", Usage: "at most `N` training names a family; 0: all"},
 			&cli.BoolFlag{Name: "balance", Usage: "train on as many malicious names as benign ones, leaving out the surplus"},
 			&cli.BoolFlag{Name: "balance-classes", Usage: "train on equally many names of each class"},
@@ -71,7 +73,8 @@ func (c *command) processAction(ctx *cli.Context) error {
 		Seed: ctx.Uint64("seed"), Validation: prepare.Share(ctx.Float64("validation")),
 		Test: prepare.Share(ctx.Float64("test")), Memory: memory, MaxBad: prepare.Share(maxBad),
 		Workers: ctx.Int("workers"), Compression: ctx.String("compression"), Split: ctx.String("split"),
-		HoldoutFamilies: ctx.StringSlice("holdout-family"), Balance: balance, CapFamily: ctx.Int64("cap-family"),
+		HoldoutFamilies: ctx.StringSlice("holdout-family"), Exclude: ctx.StringSlice("exclude"),
+		Balance: balance, CapFamily: ctx.Int64("cap-family"),
 		Strict:  ctx.Bool("strict"),
 		Version: release, Progress: bar.counting("process", "B"),
 	}
@@ -87,10 +90,23 @@ func (c *command) processAction(ctx *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	warnOfSample(m)
 	for _, f := range m.Findings {
 		slog.Warn("check this label", "file", f.Path, "finding", f.Text)
 	}
 	return c.show(ctx, m, func(w io.Writer) { printManifest(w, out, m) })
+}
+
+// warnOfSample says that a data set mixes the built-in sample with other data. A data set of the sample alone is for
+// trying degas out, and needs no warning.
+func warnOfSample(m *datasets.Manifest) {
+	train := m.Split("train")
+	if train == nil || len(train.BySource) < 2 {
+		return
+	}
+	if warning := model.SampleWarning(train.BySource); warning != "" {
+		slog.Warn(warning)
+	}
 }
 
 // balanceOf is what --balance and --balance-classes ask for.

@@ -22,7 +22,8 @@ func (c *command) serve() *cli.Command {
 		Usage:     "answer TensorFlow Serving's REST API with a model",
 		ArgsUsage: "[MODEL]",
 		Description: "MODEL is a version directory, a run, or a directory of numbered versions. Without it, the built-in\n" +
-			"model answers, whose name is degas. The command prints the model's URL when it is ready. On Ctrl-C it\n" +
+			"model answers, whose name is degas. The command prints the model's URL when it is ready. New, changed\n" +
+			"and removed versions are noticed within seconds; the old one answers until the new one works. On Ctrl-C it\n" +
 			"finishes the requests in work and stops. Anyone who reaches the address can use the model, so choose an\n" +
 			"address that only your clients reach.\n\n" +
 			"Example: degas serve models/degas\n" +
@@ -37,6 +38,9 @@ func (c *command) serve() *cli.Command {
 
 // Requests in work may take shutdownTime after an interrupt. A request may take readTime to arrive. Tests change both.
 var shutdownTime, readTime = 10 * time.Second, time.Minute
+
+// watchTime passes between two looks for new versions.
+const watchTime = 3 * time.Second
 
 // A connection may take maxHeader bytes before its request counts towards serving.Memory. All of them together take 64
 // MiB.
@@ -69,6 +73,7 @@ func (c *command) serveAction(ctx *cli.Context) error {
 	if _, err := printable.Fprintf(c.out, "http://%s/v1/models/%s\n", l.Addr(), name); err != nil {
 		return errors.Join(err, l.Close())
 	}
+	go handler.Watch(ctx.Context, modelArgument(ctx), watchTime)
 	stopped := make(chan error, 1)
 	go func() {
 		<-ctx.Context.Done()

@@ -21,13 +21,21 @@ func (c *command) threshold() *cli.Command {
 		Description: `Scores the validation names and takes the lowest threshold at which no more than --fpr of the benign
 ones are called malicious. It is kept in the run's model: evaluate-model, predict and every export use it from then on.
 
+--alarms-per-day and --lookups-per-day make the rate: how many alarms you can look at, of how many benign look-ups. To
+set a threshold yourself, such as a new model's 0.5, give --threshold.
+
 Names from elsewhere give more false alarms. After evaluate-model --protocol leave-benign-out, --worst-source lowers
 the rate on validation, so that a model that had not seen the worst benign source calls at most one in 1,000 of its
 names malicious.
 
-Example: degas choose-threshold runs/first --fpr 1e-3`,
+Example: degas choose-threshold runs/first --fpr 1e-3
+Example: degas choose-threshold runs/first --alarms-per-day 50 --lookups-per-day 2e6
+Example: degas choose-threshold runs/first --threshold 0.5`,
 		Flags: append([]cli.Flag{
 			&cli.Float64Flag{Name: "fpr", Value: 1e-3, Usage: "false alarms a benign name"},
+			&cli.Float64Flag{Name: "alarms-per-day", Usage: "false alarms that you can look at, with --lookups-per-day"},
+			&cli.Float64Flag{Name: "lookups-per-day", Usage: "benign names a day, with --alarms-per-day"},
+			&cli.Float64Flag{Name: "threshold", Usage: "the threshold itself, above 0 and below 1"},
 			&cli.BoolFlag{Name: "worst-source", Usage: "one in 1,000 of the benign source that leave-benign-out found worst"},
 		}, tuningFlags...),
 		Action: action(1, 1, c.thresholdAction),
@@ -64,22 +72,7 @@ func (c *command) thresholdAction(ctx *cli.Context) error {
 	if err := oneOfSplits(ctx, tuningSplits); err != nil {
 		return err
 	}
-	if fpr := ctx.Float64("fpr"); !(fpr > 0 && fpr < 1) {
-		return usagef("--fpr %g: must be above 0 and below 1", fpr)
-	}
-	fpr := ctx.Float64("fpr")
-	if ctx.Bool("worst-source") {
-		if ctx.IsSet("fpr") {
-			return usagef("--worst-source chooses the rate: leave --fpr out")
-		}
-		worst, err := evaluate.WorstSource(runOptions(ctx))
-		if err != nil {
-			return err
-		}
-		slog.Info("the worst source decides", "source", worst.Name, "names", worst.Names, "fpr", float64(worst.Needed))
-		fpr = float64(worst.Needed)
-	}
-	t, err := evaluate.ChooseThreshold(ctx.Context, runOptions(ctx), fpr)
+	t, err := threshold(ctx)
 	if err != nil {
 		return err
 	}
@@ -92,13 +85,54 @@ func warnThreshold(t *metrics.Threshold) {
 	if t.TooFew {
 		slog.Warn("too few benign names for that rate: it is little more than a guess", "benign", t.Benign, "fpr", t.Wanted)
 	}
+	if t.FewDomains {
+		slog.Warn("few registered domains make the false alarms: names of other domains may give a very different rate",
+			"alarms", t.Alarms, "domains", t.AlarmDomains)
+	}
 }
 
 // printThreshold prints what a threshold does.
 func printThreshold(w io.Writer, t *metrics.Threshold) {
 	printable.Fprintf(w, "threshold   %.6g\n"+
-		"%-11s %d of %d benign names called malicious (%.2g), %.1f %% of the malicious found\n",
-		t.Value, t.Split, t.Alarms, t.Benign, t.FPR, 100*t.TPR)
+		"%-11s %d of %d benign names called malicious (%.2g), %.1f %% of the malicious found\n"+
+		"            the false alarms are of %d registered domains; 95 %% interval over domains %.2g to %.2g\n",
+		t.Value, t.Split, t.Alarms, t.Benign, t.FPR, 100*t.TPR,
+		t.AlarmDomains, float64(t.FPR95[0]), float64(t.FPR95[1]))
+}
+
+// threshold sets the threshold that the flags ask for.
+func threshold(ctx *cli.Context) (*metrics.Threshold, error) {
+	ways := 0
+	for _, flag := range []string{"fpr", "alarms-per-day", "threshold", "worst-source"} {
+		if ctx.IsSet(flag) {
+			ways++
+		}
+	}
+	if ways > 1 || ctx.IsSet("alarms-per-day") != ctx.IsSet("lookups-per-day") {
+		return nil, usagef("give one of --fpr, --threshold, --worst-source, or both --alarms-per-day and --lookups-per-day")
+	}
+	o, fpr := runOptions(ctx), ctx.Float64("fpr")
+	switch {
+	case ctx.IsSet("threshold"):
+		t := ctx.Float64("threshold")
+		if !(t > 0 && t < 1) {
+			return nil, usagef("--threshold %g: must be above 0 and below 1", t)
+		}
+		return evaluate.SetThreshold(ctx.Context, o, t)
+	case ctx.IsSet("alarms-per-day"):
+		fpr = ctx.Float64("alarms-per-day") / ctx.Float64("lookups-per-day")
+	case ctx.Bool("worst-source"):
+		worst, err := evaluate.WorstSource(o)
+		if err != nil {
+			return nil, err
+		}
+		slog.Info("the worst source decides", "source", worst.Name, "names", worst.Names, "fpr", float64(worst.Needed))
+		fpr = float64(worst.Needed)
+	}
+	if !(fpr > 0 && fpr < 1) {
+		return nil, usagef("a rate of %g false alarms a benign name: must be above 0 and below 1", fpr)
+	}
+	return evaluate.ChooseThreshold(ctx.Context, o, fpr)
 }
 
 func (c *command) calibrate() *cli.Command {
@@ -108,10 +142,15 @@ func (c *command) calibrate() *cli.Command {
 		ArgsUsage: "RUN",
 		Description: `Scales the model's logits so that the validation names are as likely as can be. The scale goes into the
 head's weights: every export has it. The order of scores and, at the threshold that moves along, the verdicts stay the
-same; of more than two labels, the number of false alarms does.
+same; of more than two labels, the number of false alarms does. If scores would fit names worse that the temperature was
+not fitted on, the run stays as it is, unless --force. --undo takes every calibration of the run back.
 
-Example: degas calibrate runs/first`,
-		Flags:  tuningFlags,
+Example: degas calibrate runs/first
+Example: degas calibrate runs/first --undo`,
+		Flags: append([]cli.Flag{
+			&cli.BoolFlag{Name: "undo", Usage: "take the calibration back"},
+			&cli.BoolFlag{Name: "force", Usage: "even if names that the temperature was not fitted on lose"},
+		}, tuningFlags...),
 		Action: action(1, 1, c.calibrateAction),
 	}
 }
@@ -120,7 +159,13 @@ func (c *command) calibrateAction(ctx *cli.Context) error {
 	if err := oneOfSplits(ctx, tuningSplits); err != nil {
 		return err
 	}
-	r, err := evaluate.Calibrate(ctx.Context, runOptions(ctx))
+	var r *metrics.Calibration
+	var err error
+	if ctx.Bool("undo") {
+		r, err = evaluate.Uncalibrate(ctx.Context, runOptions(ctx))
+	} else {
+		r, err = evaluate.Calibrate(ctx.Context, runOptions(ctx), ctx.Bool("force"))
+	}
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/internal/chart"
 	"github.com/degas-dns/degas/internal/dirlock"
 	"github.com/degas-dns/degas/internal/printable"
@@ -100,6 +101,9 @@ func (c *command) trainAction(ctx *cli.Context) error {
 			return err
 		}
 		return c.printJSON(spec)
+	}
+	if data, err := datasets.ReadManifest(r.Config.Data); err == nil { // else Train says what is wrong
+		warnOfSample(data)
 	}
 	bar := c.progress()
 	defer bar.close()

@@ -19,6 +19,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -52,6 +53,8 @@ type Options struct {
 	Split string
 	// HoldoutFamilies are in test only, with their variants: "vawtrak" holds out vawtrak_v1 too.
 	HoldoutFamilies []string
+	// Exclude names sources whose files are not read. A source that no file has is an error.
+	Exclude []string
 	// Balance is "" (default), BalanceBinary or BalanceClass. It drops random training rows of the larger classes, drawn
 	// by the seed, until the classes are equal. Validation and test keep all their rows.
 	Balance string
@@ -178,6 +181,9 @@ func Run(ctx context.Context, in, out string, o Options) (_ *datasets.Manifest, 
 		return nil, err
 	}
 	defer formats.Close(inputs)
+	if inputs, skipped, err = exclude(inputs, skipped, o.Exclude); err != nil {
+		return nil, err
+	}
 	if len(inputs) == 0 {
 		return nil, nothingRecognised(in, skipped)
 	}
@@ -194,6 +200,28 @@ func Run(ctx context.Context, in, out string, o Options) (_ *datasets.Manifest, 
 		return nil, err
 	}
 	return p.manifest, p.publish(out)
+}
+
+// exclude takes the files of some sources out of inputs.
+func exclude(inputs []*formats.Input, skipped []datasets.Skipped, sources []string) (
+	[]*formats.Input, []datasets.Skipped, error,
+) {
+	kept, found := []*formats.Input{}, map[string]bool{}
+	for _, in := range inputs {
+		found[in.Source()] = true
+		if slices.Contains(sources, in.Source()) {
+			skipped = append(skipped, datasets.Skipped{Path: in.Label(), Reason: "its source is excluded"})
+			continue
+		}
+		kept = append(kept, in)
+	}
+	for _, s := range sources {
+		if !found[s] {
+			return nil, nil, fmt.Errorf("no file is of the source %q that is to be excluded. Sources are: %s", s,
+				strings.Join(slices.Sorted(maps.Keys(found)), ", "))
+		}
+	}
+	return kept, skipped, nil
 }
 
 // nothingRecognised says what is there, and what each format missed in the first file.

@@ -15,6 +15,8 @@ func init() {
 		Citation: "degas, package datasets/synth: published algorithms, each cited beside its code",
 		Good:     "trying degas out, without a network; not for models that will be used",
 		Rows:     40_000,
-		Write:    func(_ context.Context, dir string) error { return synth.WriteSample(dir, synth.SampleOptions{}) },
+		Write: func(_ context.Context, dir string) error {
+			return synth.WriteSample(dir, synth.SampleOptions{Spread: true})
+		},
 	})
 }

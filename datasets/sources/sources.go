@@ -42,6 +42,14 @@ func All() []Source { return known.All() }
 // Lookup finds a source. The error for an unknown one proposes the nearest and lists all.
 func Lookup(name string) (Source, error) { return known.Lookup(name) }
 
+// Licence is what the publisher of a source says.
+func Licence(source string) string {
+	if s, err := Lookup(source); err == nil && s.Licence != "" {
+		return s.Licence
+	}
+	return "not known to degas"
+}
+
 // single is the file list of a source that is one file at a fixed address.
 func single(path, url string, alternates ...string) func(context.Context, *fetch.Client) ([]fetch.File, error) {
 	return func(context.Context, *fetch.Client) ([]fetch.File, error) {

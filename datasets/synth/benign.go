@@ -35,21 +35,22 @@ var (
 )
 
 // benignName is an ordinary name as resolvers see them: sites, their hosts, and the names that machines
-// ask for, which are the hard ones.
-func benignName(d *dice) string {
+// ask for, which are the hard ones. shape is the index of these in infrastructure, -1 for another name.
+func benignName(d *dice) (name string, shape int) {
 	site := d.pick(benignSites)
 	if d.chance(30) {
 		site = smallSite(d, false)
 	}
 	switch n := d.below(100); {
 	case n < 42:
-		return site
+		return site, -1
 	case n < 72:
-		return d.pick(webHosts) + "." + site
+		return d.pick(webHosts) + "." + site, -1
 	case n < 82:
-		return machineHost(d) + "." + site
+		return machineHost(d) + "." + site, -1
 	default:
-		return infrastructure[d.below(len(infrastructure))].make(d)
+		shape = d.below(len(infrastructure))
+		return infrastructure[shape].make(d), shape
 	}
 }
 

@@ -17,11 +17,13 @@ type Row struct {
 // SampleOptions sets the size of a sample. With all three counts zero they are 20,000 benign, 16,000 dga
 // and 4,000 tunnel; otherwise a zero count means none of that class. Names are for days from First until before
 // End; zero values stand for 2012 and the end of June 2026. Hard adds as many benign names of each kind that
-// detectors take for malicious ones: of content networks and clouds, look-ups of block lists, and so on.
+// detectors take for malicious ones: of content networks and clouds, look-ups of block lists, and so on. Spread keeps
+// every registered domain to a small part of the benign names, for a sample that is split.
 type SampleOptions struct {
 	Seed                uint64
 	Benign, DGA, Tunnel int
 	Hard                int
+	Spread              bool
 	First, End          time.Time
 }
 
@@ -190,10 +192,23 @@ func (s *sampler) day() time.Time {
 	return s.First.Add(time.Duration(s.below(hours)) * time.Hour)
 }
 
+// shapeShare is what Spread allows the names of one shape of infrastructure, most of which have one registered domain:
+// at most one in shapeShare benign names, and one more. A registered domain is in one split: with three times as many
+// names, three domains would be a sixth of validation's benign names, and no threshold could be chosen on it.
+const shapeShare = 400
+
 func (s *sampler) benign(total int) error {
+	made := make([]int, len(infrastructure))
 	for got, fruitless := 0, 0; got < total; {
-		if s.add(Row{Name: benignName(s.dice), Class: ClassBenign}) {
+		name, shape := benignName(s.dice)
+		if s.Spread && shape >= 0 && made[shape] > total/shapeShare {
+			continue // most names are of no shape
+		}
+		if s.add(Row{Name: name, Class: ClassBenign}) {
 			got, fruitless = got+1, 0
+			if shape >= 0 {
+				made[shape]++
+			}
 		} else if fruitless++; fruitless == giveUp {
 			return fmt.Errorf("synth: no more than %d different benign names, %d wanted", got, total)
 		}

@@ -139,7 +139,7 @@ func TestBenignIsHard(t *testing.T) {
 	long, hyphens, numbers := 0, 0, 0
 	const n = 2000
 	for range n {
-		name := benignName(d)
+		name, _ := benignName(d)
 		if utf8.RuneCountInString(name) > 25 {
 			long++
 		}
@@ -242,5 +242,27 @@ func TestSampleKeepsOthers(t *testing.T) {
 	}
 	if text, err := os.ReadFile(mine); string(text) != "mine\n" || err != nil {
 		t.Errorf("%q, %v", text, err)
+	}
+}
+
+// A registered domain is in one split: with many names it would be a large part of a small one.
+func TestSampleIsSpread(t *testing.T) {
+	for _, spread := range []bool{true, false} {
+		rows, err := Sample(SampleOptions{Benign: 4000, Spread: spread})
+		if err != nil {
+			t.Fatal(err)
+		}
+		most, byZone := 0, map[string]int{}
+		for _, r := range rows {
+			for _, zone := range []string{".mcafee.com", ".footprintdns.com", ".fbcdn.net", ".compute.internal"} {
+				if strings.HasSuffix(r.Name, zone) {
+					byZone[zone]++
+					most = max(most, byZone[zone])
+				}
+			}
+		}
+		if len(rows) != 4000 || (most <= 4000/shapeShare+3) != spread {
+			t.Errorf("spread %v: %d names, %v", spread, len(rows), byZone)
+		}
 	}
 }

@@ -3,8 +3,11 @@ package metrics
 import (
 	"cmp"
 	"fmt"
+	"hash/fnv"
 	"math"
 	"slices"
+
+	"github.com/degas-dns/degas/model/dnsname"
 )
 
 // Bin holds the names of one interval of confidence.
@@ -59,6 +62,8 @@ type Calibration struct {
 	NLLAfter    float64 `json:"nll_after"`
 	ECEBefore   float64 `json:"ece_before"`
 	ECEAfter    float64 `json:"ece_after"`
+	// ECEHeldOut is the error after on names that the temperature was not fitted on, as HeldOutErrors has it.
+	ECEHeldOut float64 `json:"ece_held_out,omitempty"`
 	// Threshold is moved so that the same names are called malicious as before or, with more than two labels, as many
 	// benign names of the split.
 	Threshold float64 `json:"threshold"`
@@ -73,10 +78,55 @@ func FitTemperature(s *Sample, split string) (*Calibration, error) {
 		return nil, fmt.Errorf("%d names of %s cannot say how sure the model may be: its likeliest label is wrong for"+
 			" too few of them. Try: process-data with more data", len(s.Names), split)
 	}
+	return Measured(s, split, t), nil
+}
+
+// Measured is what is known of a temperature before the model has changed.
+func Measured(s *Sample, split string, t float64) *Calibration {
+	logs, k := logProbabilities(s), len(s.Labels)
 	return &Calibration{
 		Temperature: t, Split: split, Names: len(s.Names), ECEBefore: float64(expectedError(CalibrationBins(s))),
 		NLLBefore: meanNLL(logs, s.Truth, k, 1), NLLAfter: meanNLL(logs, s.Truth, k, t),
-	}, nil
+	}
+}
+
+// HeldOutErrors are the calibration errors of a sample before and after, on names that the temperature was not fitted
+// on: each half of the registered domains is rescaled by the temperature of the other. A split whose names resemble one
+// another more than they resemble names elsewhere fits itself well, and other names badly.
+func HeldOutErrors(s *Sample) (before, after float64) {
+	logs, k := logProbabilities(s), len(s.Labels)
+	var halves [2]Sample
+	var halfLogs [2][]float64
+	for i, name := range s.Names {
+		h := fnv.New32a()
+		h.Write([]byte(dnsname.Registered(name)))
+		half := h.Sum32() % 2
+		halves[half].Names, halves[half].Truth = append(halves[half].Names, name), append(halves[half].Truth, s.Truth[i])
+		halfLogs[half] = append(halfLogs[half], logs[i*k:(i+1)*k]...)
+	}
+	scaled := Sample{Labels: s.Labels}
+	for half, other := range []int{1, 0} {
+		t := minimize(func(t float64) float64 { return meanNLL(halfLogs[other], halves[other].Truth, k, t) })
+		scaled.Names = append(scaled.Names, halves[half].Names...)
+		scaled.Truth = append(scaled.Truth, halves[half].Truth...)
+		for row := range slices.Chunk(halfLogs[half], k) {
+			scaled.Probabilities = append(scaled.Probabilities, tempered(row, t)...)
+		}
+	}
+	return float64(expectedError(CalibrationBins(s))), float64(expectedError(CalibrationBins(&scaled)))
+}
+
+// tempered are the probabilities of logits that are divided by t.
+func tempered(logits []float64, t float64) []float32 {
+	top, sum := slices.Max(logits), 0.0
+	for _, z := range logits {
+		sum += math.Exp((z - top) / t)
+	}
+	out := make([]float32, len(logits))
+	for i, z := range logits {
+		out[i] = float32(math.Exp((z-top)/t) / sum)
+	}
+	return out
 }
 
 // Applied fills in ECEAfter and Threshold: after is the sample as the calibrated model scores it, threshold the model's

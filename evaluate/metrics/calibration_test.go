@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -32,6 +33,34 @@ func TestTemperature(t *testing.T) {
 			if e := float64(expectedError(CalibrationBins(s))); (sharp == 1) != (e < 0.015) {
 				t.Errorf("%d labels, %g times too sure: calibration error %g", labels, sharp, e)
 			}
+		}
+	}
+}
+
+// A temperature that fits the names of one large domain makes the others worse; with names all of one kind it does not.
+func TestHeldOutErrors(t *testing.T) {
+	for _, tc := range []struct {
+		odd   bool
+		worse bool
+	}{{true, true}, {false, false}} {
+		rng := rand.New(rand.NewPCG(1, 2))
+		s := binarySample(nil, nil)
+		for i := range 4000 {
+			z := []float64{0, 2 * rng.NormFloat64()}
+			truth, said := sampled(rng, softmax(z, 1)), softmax(z, 0.5)
+			name := fmt.Sprintf("n%d.com", i)
+			if tc.odd {
+				said = softmax(z, 1) // right where the names are ordinary
+				if i%5 == 0 {
+					name, truth, said = fmt.Sprintf("n%d.odd.com", i), 0, []float64{0.01, 0.99}
+				}
+			}
+			s.Names, s.Truth = append(s.Names, name), append(s.Truth, truth)
+			s.Probabilities = append(s.Probabilities, float32(said[0]), float32(said[1]))
+		}
+		before, after := HeldOutErrors(s)
+		if after > before != tc.worse {
+			t.Errorf("an odd domain: %v, calibration error %.4f before, %.4f after", tc.odd, before, after)
 		}
 	}
 }

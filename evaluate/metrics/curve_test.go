@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -96,12 +97,42 @@ func TestMcNemar(t *testing.T) {
 // Benign scores of 1: the threshold is the largest below 1, and no rate is refused that can be kept.
 func TestThresholdOfSaturatedScores(t *testing.T) {
 	s := binarySample([]float64{1, 1, 0.9, 0.8, 0.2, 0.1}, []int{1, 0, 0, 0, 0, 0})
-	got, err := ChooseThreshold(s, "validation", 0.2)
+	got, err := ChooseThreshold(t.Context(), s, "validation", 0.2)
 	if err != nil || got.Alarms != 1 || got.Value >= 1 || got.Value <= 0.9 {
 		t.Errorf("%+v, %v; want one alarm and a threshold just below 1", got, err)
 	}
-	if _, err := ChooseThreshold(s, "validation", 0.1); err == nil {
+	if _, err := ChooseThreshold(t.Context(), s, "validation", 0.1); err == nil {
 		t.Error("an alarm of five where a tenth was allowed")
+	}
+}
+
+// The interval is over registered domains: a rate that one domain makes is as good as none.
+func TestThresholdOfFewDomains(t *testing.T) {
+	for _, tc := range []struct {
+		noisy string // the names that are called malicious
+		few   bool
+		width float64 // at least, of the interval
+	}{{"a%d.cdn.com", true, 0.02}, {"a%d.com", false, 0}} {
+		s := binarySample(nil, nil)
+		add := func(name string, score float64, truth int) {
+			s.Names, s.Truth = append(s.Names, name), append(s.Truth, truth)
+			s.Probabilities = append(s.Probabilities, float32(1-score), float32(score))
+		}
+		for i := range 1000 {
+			name, score := fmt.Sprintf("b%d.com", i), 0.1
+			if i < 20 {
+				name, score = fmt.Sprintf(tc.noisy, i), 0.9
+			}
+			add(name, score, 0)
+		}
+		add("evil.com", 0.95, 1)
+		got, err := MeasureThreshold(t.Context(), s, "validation", 0.5)
+		if err != nil || got.Alarms != 20 || got.FPR != 0.02 || got.TPR != 1 || got.FewDomains != tc.few {
+			t.Errorf("%s: %+v, %v", tc.noisy, got, err)
+		}
+		if width := float64(got.FPR95[1] - got.FPR95[0]); width < tc.width || got.FPR95[0] > 0.02 || got.FPR95[1] < 0.02 {
+			t.Errorf("%s: interval %v", tc.noisy, got.FPR95)
+		}
 	}
 }
 

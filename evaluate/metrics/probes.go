@@ -143,7 +143,7 @@ func (p *Probe) measure(
 // meanScore is the mean score of names and the share that c calls malicious.
 func meanScore(ctx context.Context, c *model.Classifier, names []string) (mean, flagged Number, err error) {
 	s := Sample{Labels: c.Model().Spec.Labels, Names: names, Probabilities: make([]float32, len(names)*c.Width())}
-	if err := c.Probabilities(ctx, names, s.Probabilities); err != nil {
+	if err := c.ProbabilitiesFolded(ctx, names, s.Probabilities); err != nil {
 		return 0, 0, err
 	}
 	for i := range names {

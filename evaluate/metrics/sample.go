@@ -97,7 +97,7 @@ func ScoreSplit(
 		}
 		fresh := s.Names[from:]
 		p := make([]float32, len(fresh)*c.Width())
-		if err := c.Probabilities(ctx, fresh, p); err != nil {
+		if err := c.ProbabilitiesFolded(ctx, fresh, p); err != nil {
 			return nil, err
 		}
 		s.Probabilities = append(s.Probabilities, p...)
@@ -116,5 +116,5 @@ func (s *Sample) Rescored(ctx context.Context, m *model.Model) (*Sample, error) 
 	}
 	out := *s
 	out.Probabilities = make([]float32, len(s.Probabilities))
-	return &out, c.Probabilities(ctx, s.Names, out.Probabilities)
+	return &out, c.ProbabilitiesFolded(ctx, s.Names, out.Probabilities)
 }

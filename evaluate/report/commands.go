@@ -57,6 +57,9 @@ func processCommand(in string, o datasets.ManifestOptions, dir string) []string 
 	for _, f := range o.HoldoutFamilies {
 		words = append(words, "--holdout-family", f)
 	}
+	for _, s := range o.Exclude {
+		words = append(words, "--exclude", s)
+	}
 	words = withFlag(words, "cap-family", o.CapFamily)
 	switch o.Balance {
 	case datasets.BalanceBinary:
@@ -94,7 +97,15 @@ func trainCommand(run *rundir.Run) []string {
 
 // tuneCommand is the command that did t to the run.
 func tuneCommand(t rundir.Tuning, run *rundir.Run) []string {
-	words := []string{"degas", t.Command, run.Dir, "--split", t.Split}
+	command, undo, _ := strings.Cut(t.Command, " ")
+	words := []string{"degas", command, run.Dir}
+	if undo != "" {
+		words = append(words, undo)
+	}
+	words = append(words, "--split", t.Split)
+	if t.Command == "choose-threshold" && t.FPR == 0 {
+		words = withFlag(words, "threshold", t.Threshold)
+	}
 	words = withFlag(words, "fpr", t.FPR)
 	if t.Data != run.Config.Data {
 		words = append(words, "--data", t.Data)

@@ -19,7 +19,7 @@ var functions = map[string]any{
 	"count64":  func(n int64) string { return chart.Grouped(int(n)) },
 	"fine":     func(x metrics.Number) string { return formatted("%.7f", x) }, // thresholds near 1 differ late
 	"labels":   labelText,
-	"licence":  licence,
+	"licence":  sources.Licence,
 	"num":      num,
 	"passes":   passes,
 	"pct":      percent,
@@ -66,12 +66,4 @@ func labelText(labels []string) string {
 		return strings.Join(labels, ", ")
 	}
 	return fmt.Sprintf("%s and %d families", labels[0], len(labels)-1)
-}
-
-// licence is what a known source's publisher says.
-func licence(source string) string {
-	if s, err := sources.Lookup(source); err == nil && s.Licence != "" {
-		return s.Licence
-	}
-	return "not known to degas"
 }

@@ -65,7 +65,7 @@ func (h History) Kept(epoch int) Epoch {
 
 // Tuning is a line of tuning.jsonl: what was done to a run's model after training.
 type Tuning struct {
-	Command   string  `json:"command"` // calibrate or choose-threshold
+	Command   string  `json:"command"` // calibrate, maybe with an option, or choose-threshold
 	FPR       float64 `json:"fpr,omitempty"`
 	Data      string  `json:"data"`
 	Split     string  `json:"split"`

@@ -13,6 +13,8 @@
 //	degas.lower       true or false: fold A-Z before look-up (degas always folds names before it encodes them)
 //	degas.labels      JSON array in output order
 //	degas.threshold   the score from which a name is called not benign
+//	degas.sources     JSON object: training names by source, where known
+//	degas.warning     what a user must know of the training data, where there is something
 //	degas.name        the Spec's name
 //	degas.dataset     fingerprint of the data it was trained on, where known
 package onnx
@@ -100,6 +102,16 @@ func metadata(m *model.Model) ([]property, error) {
 	}
 	if m.Dataset != "" {
 		out = append(out, property{"degas.dataset", m.Dataset})
+	}
+	if m.Sources != nil {
+		sources, err := json.Marshal(m.Sources)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, property{"degas.sources", string(sources)})
+	}
+	if warning := model.SampleWarning(m.Sources); warning != "" {
+		out = append(out, property{"degas.warning", warning})
 	}
 	return out, nil
 }

@@ -72,6 +72,7 @@ func TestMetadata(t *testing.T) {
 	spec.Labels = []string{"benign", "a, b"}
 	m := exporttest.Untrained(t, spec)
 	m.Threshold, m.Dataset, m.Producer = 0.25, "abc", "v1"
+	m.Sources = map[string]int64{"sample": 3, "tranco": 4}
 	data, err := encode(m)
 	if err != nil {
 		t.Fatal(err)
@@ -86,7 +87,8 @@ func TestMetadata(t *testing.T) {
 		"degas.alphabet": model.NameAlphabet, "degas.base": "2", "degas.pad": "0", "degas.unknown": "1",
 		"degas.window": "20", "degas.pad_side": "left",
 		"degas.keep": "last", "degas.lower": "true", "degas.threshold": "0.25", "degas.dataset": "abc",
-		"degas.name": m.Spec.Name,
+		"degas.name": m.Spec.Name, "degas.sources": `{"sample":3,"tranco":4}`,
+		"degas.warning": model.SampleWarning(m.Sources),
 	} {
 		if got[key] != want {
 			t.Errorf("%s is %q, want %q", key, got[key], want)

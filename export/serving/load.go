@@ -1,12 +1,17 @@
 package serving
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"time"
 
 	"github.com/degas-dns/degas/export/tfserving"
+	"github.com/degas-dns/degas/internal/userfile"
 	"github.com/degas-dns/degas/model"
 )
 
@@ -14,15 +19,34 @@ import (
 // becomes version 1. The name is that of the directory above the numbers. model.BuiltinName stands for the built-in
 // model, which is version 1 of "degas".
 func Load(dir string) (name string, versions []Version, err error) {
-	if dir == model.BuiltinName {
-		v, err := load(dir, 1)
-		return "degas", []Version{v}, err
-	}
-	dir, err = filepath.Abs(dir)
+	name, paths, err := find(dir)
 	if err != nil {
 		return "", nil, err
 	}
-	entries, err := os.ReadDir(dir)
+	for _, number := range slices.Sorted(maps.Keys(paths)) {
+		v, err := load(paths[number], number)
+		if paths[number] == dir && errors.Is(err, model.ErrNoModel) {
+			err = fmt.Errorf("%s holds neither a model nor numbered versions of one: %w", dir, err)
+		}
+		if err != nil {
+			return "", nil, err
+		}
+		versions = append(versions, v)
+	}
+	return name, versions, nil
+}
+
+// find lists the versions to serve by number, as Load says.
+func find(dir string) (name string, paths map[int]string, err error) {
+	if dir == model.BuiltinName {
+		return "degas", map[int]string{1: dir}, nil
+	}
+	full, err := filepath.Abs(dir)
+	if err != nil {
+		return "", nil, err
+	}
+	paths = map[int]string{}
+	entries, err := os.ReadDir(full)
 	if err != nil {
 		return "", nil, err
 	}
@@ -31,36 +55,29 @@ func Load(dir string) (name string, versions []Version, err error) {
 		if !ok {
 			continue
 		}
-		path := filepath.Join(dir, e.Name())
+		path := filepath.Join(full, e.Name())
 		if info, err := os.Stat(path); err != nil { // not the entry's type: a version may be a link
 			return "", nil, err
 		} else if !info.IsDir() {
 			continue
 		}
-		v, err := load(path, number)
-		if err != nil {
-			return "", nil, err
-		}
-		versions = append(versions, v)
+		paths[number] = path
 	}
-	if len(versions) > 0 {
-		return filepath.Base(dir), versions, nil
+	if len(paths) > 0 {
+		return filepath.Base(full), paths, nil
 	}
-	name = filepath.Base(dir)
+	name = filepath.Base(full)
 	number, ok := tfserving.VersionNumber(name)
 	if ok {
-		name = filepath.Base(filepath.Dir(dir))
+		name = filepath.Base(filepath.Dir(full))
 	} else {
 		number = 1
 	}
-	v, err := load(dir, number)
-	if errors.Is(err, model.ErrNoModel) {
-		return "", nil, fmt.Errorf("%s holds neither a model nor numbered versions of one: %w", dir, err)
-	}
-	return name, []Version{v}, err
+	return name, map[int]string{number: dir}, nil
 }
 
 func load(dir string, number int) (Version, error) {
+	stamp := stampOf(dir) // first: what changes while it is read is read again
 	m, err := model.LoadNamed(dir)
 	if err != nil {
 		return Version{}, err
@@ -69,5 +86,96 @@ func load(dir string, number int) (Version, error) {
 	if err != nil {
 		return Version{}, fmt.Errorf("%s: %w", dir, err)
 	}
-	return Version{number, c}, nil
+	return Version{number, c, stamp}, nil
+}
+
+// stampOf changes when the model in dir does.
+func stampOf(dir string) (stamp string) {
+	for _, sub := range []string{"", "model"} { // a run keeps its model in a folder
+		for _, file := range []string{model.SpecFile, model.WeightsFile} {
+			if s, err := userfile.StampOf(filepath.Join(dir, sub, file)); err == nil {
+				stamp += fmt.Sprintln(s)
+			}
+		}
+	}
+	return stamp
+}
+
+// Watch looks at intervals whether dir, which Load has read, holds other versions than are served, until ctx ends. An
+// old version answers until the new one is loaded and has scored a name. One that cannot be loaded is logged and tried
+// again; so is a directory without any version, for which the last ones go on.
+func (s *Server) Watch(ctx context.Context, dir string, interval time.Duration) {
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	trouble := ""
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		before := trouble
+		trouble = ""
+		if err := s.refresh(dir); err != nil {
+			trouble = err.Error()
+		}
+		if trouble != "" && trouble != before {
+			s.log.Warn("not every version is served as it is now", "from", dir, "cause", trouble)
+		}
+	}
+}
+
+// refresh serves the versions that dir holds now.
+func (s *Server) refresh(dir string) error {
+	_, paths, err := find(dir)
+	if err != nil {
+		return err
+	}
+	served := map[int]Version{}
+	for _, v := range *s.versions.Load() {
+		served[v.Number] = v.Version
+	}
+	var next []Version
+	var failed error
+	fresh := false
+	for _, number := range slices.Sorted(maps.Keys(paths)) {
+		old, ok := served[number]
+		if ok && old.stamp == stampOf(paths[number]) {
+			next = append(next, old)
+			continue
+		}
+		v, err := load(paths[number], number)
+		if err == nil {
+			err = v.try()
+		}
+		switch {
+		case err == nil:
+			next, fresh = append(next, v), true
+		case ok:
+			next = append(next, old)
+			fallthrough
+		default:
+			failed = errors.Join(failed, fmt.Errorf("version %d: %w", number, err))
+		}
+	}
+	if len(next) == 0 || !fresh && len(next) == len(served) {
+		return failed
+	}
+	if err := s.serve(next); err != nil {
+		return errors.Join(failed, err)
+	}
+	var numbers []int
+	for _, v := range next {
+		numbers = append(numbers, v.Number)
+	}
+	s.log.Info("the versions have changed", "from", dir, "versions", numbers)
+	return failed
+}
+
+// try scores a name: a model whose weights are no numbers must not take the place of one that works.
+func (v Version) try() error {
+	if score := v.Classifier.Score("example.com"); !(score >= 0 && score <= 1) {
+		return fmt.Errorf("it scores example.com as %v", score)
+	}
+	return nil
 }

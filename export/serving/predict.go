@@ -13,7 +13,6 @@ import (
 	"os"
 
 	"github.com/degas-dns/degas/export/tfserving"
-	"github.com/degas-dns/degas/model/dnsname"
 )
 
 // request is the body of a predict request: by rows (Instances) or by columns (Inputs).
@@ -178,7 +177,7 @@ func (s *Server) probabilities(
 	return out, nil
 }
 
-// decodeNames reads rows of names and folds them.
+// decodeNames reads rows of names.
 func decodeNames(rows []json.RawMessage) ([]string, error) {
 	names := make([]string, len(rows))
 	for i, raw := range rows {
@@ -186,7 +185,7 @@ func decodeNames(rows []json.RawMessage) ([]string, error) {
 		if err != nil {
 			return nil, badRequest("row %d: %v", i, err)
 		}
-		names[i] = dnsname.Fold(name)
+		names[i] = name
 	}
 	return names, nil
 }

@@ -6,9 +6,9 @@
 //	POST /v1/models/NAME[/versions/N]:predict     {"instances": […]} or {"inputs": …}, and "signature_name"
 //
 // Package tfserving describes the signatures. Names are folded as "degas predict" folds them, which includes two things
-// that the graph of a SavedModel cannot do: IDNA, and URLs around a name. A request may have 64 MiB, else the answer
-// has status 413, and 100,000 rows, else 400. All requests in work share Memory. If it is taken, the answer has status
-// 503 and Retry-After.
+// that the graph of a SavedModel cannot do: IDNA, and URLs around a name. What is no name gets the label "invalid" and
+// the score 0. A request may have 64 MiB, else the answer has status 413, and 100,000 rows, else 400. All requests in
+// work share Memory. If it is taken, the answer has status 503 and Retry-After.
 package serving
 
 import (
@@ -22,6 +22,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -43,6 +44,8 @@ const (
 type Version struct {
 	Number     int
 	Classifier *model.Classifier
+
+	stamp string // of its files when Load read them, "" for another
 }
 
 // Server is an http.Handler. Make it with New. It is safe for concurrent use.
@@ -51,7 +54,7 @@ type Server struct {
 	WriteTimeout time.Duration
 
 	name     string
-	versions []servedVersion // by number
+	versions atomic.Pointer[[]servedVersion] // by number
 	log      *slog.Logger
 	memory   budget
 	scorers  int64 // goroutines that may score at once: each has the activations of many names
@@ -67,28 +70,38 @@ type servedVersion struct {
 // New serves versions of a model under name. A request that names no version gets the highest. log receives the causes
 // of errors, which clients are not told; nil discards them.
 func New(name string, versions []Version, log *slog.Logger) (*Server, error) {
-	if len(versions) == 0 {
-		return nil, errors.New("nothing to serve")
-	}
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
 	s := &Server{WriteTimeout: time.Minute, name: name, log: log, memory: newBudget(),
 		scorers: int64(runtime.GOMAXPROCS(0))}
 	s.scoring = semaphore.NewWeighted(s.scorers)
+	if err := s.serve(versions); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// serve answers with versions from now on. A request in work goes on with the version that it began with.
+func (s *Server) serve(versions []Version) error {
+	if len(versions) == 0 {
+		return errors.New("nothing to serve")
+	}
+	var served []servedVersion
 	for _, v := range versions {
 		list, err := tfserving.Signatures(v.Classifier.Model())
 		if err != nil {
-			return nil, fmt.Errorf("version %d: %w", v.Number, err)
+			return fmt.Errorf("version %d: %w", v.Number, err)
 		}
 		byKey := map[string]tfserving.Signature{}
 		for _, sig := range list {
 			byKey[sig.Key] = sig
 		}
-		s.versions = append(s.versions, servedVersion{v, byKey})
+		served = append(served, servedVersion{v, byKey})
 	}
-	slices.SortFunc(s.versions, func(a, b servedVersion) int { return a.Number - b.Number })
-	return s, nil
+	slices.SortFunc(served, func(a, b servedVersion) int { return a.Number - b.Number })
+	s.versions.Store(&served)
+	return nil
 }
 
 // modelPath is a path as TensorFlow Serving has it (http_rest_api_util.cc).
@@ -166,12 +179,12 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, memory *lease) (
 	case m[2] != "":
 		return statusOf(v), nil
 	}
-	return statusOf(s.versions...), nil
+	return statusOf(*s.versions.Load()...), nil
 }
 
 // find looks up a version of the model, the highest for "".
 func (s *Server) find(name, version string) (servedVersion, error) {
-	for _, v := range slices.Backward(s.versions) {
+	for _, v := range slices.Backward(*s.versions.Load()) {
 		if name == s.name && (version == "" || version == strconv.Itoa(v.Number)) {
 			return v, nil
 		}

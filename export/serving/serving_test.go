@@ -17,6 +17,7 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"github.com/degas-dns/degas/export/serving"
 	"github.com/degas-dns/degas/model"
@@ -74,7 +75,7 @@ func asJSON(t testing.TB, v any) string {
 func probabilities(t testing.TB, c *model.Classifier, names ...string) (rows [][]float32) {
 	t.Helper()
 	p := make([]float32, len(names)*c.Width())
-	if err := c.Probabilities(context.Background(), names, p); err != nil {
+	if err := c.ProbabilitiesFolded(context.Background(), names, p); err != nil {
 		t.Fatal(err)
 	}
 	return slices.Collect(slices.Chunk(p, c.Width()))
@@ -95,6 +96,8 @@ func TestPredict(t *testing.T) {
 			`{"signature_name": "names", "inputs": ["google.com"]}`,
 			fmt.Sprintf(`{"outputs":{"label":[%q],"score":[[%s]],"scores":[%s]}}`,
 				c[0].Verdict(first).Label, asJSON(t, first[1]), asJSON(t, first))},
+		{"/v1/models/m:predict", `{"instances": ["192.0.2.1"]}`,
+			`{"predictions":[{"label":"invalid","score":[0],"scores":[0,0,0]}]}`},
 		{"/v1/models/m:predict", `{"instances": []}`, `{"predictions":[]}`},
 		{"/v1/models/m:predict", `{"inputs": []}`, `{"outputs":{"label":[],"score":[],"scores":[]}}`},
 	} {
@@ -329,6 +332,74 @@ func TestLoad(t *testing.T) {
 			t.Errorf("%s: %q, %d versions, %v", tc.dir, name, len(versions), err)
 		}
 	}
+}
+
+// New, changed and removed versions are noticed. What cannot be loaded, and an empty directory, change nothing.
+func TestWatch(t *testing.T) {
+	store := filepath.Join(t.TempDir(), "m")
+	put := func(version string, m *model.Model) {
+		t.Helper()
+		if err := m.Save(filepath.Join(store, version)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	remove := func(version string) {
+		t.Helper()
+		if err := os.RemoveAll(filepath.Join(store, version)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	one, two := preset(t, "mlbridge", nil), preset(t, "mlbridge", []string{"benign", "dga", "tunnel"})
+	put("1", one)
+	name, versions, err := serving.Load(store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := serving.New(name, versions, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go s.Watch(t.Context(), store, 5*time.Millisecond)
+	// wait is for an answer that has a text; then a broken version may try for a while to change it.
+	wait := func(step, path, body, want string) {
+		t.Helper()
+		var got string
+		for range 1000 {
+			method := "GET"
+			if body != "" {
+				method = "POST"
+			}
+			if _, got = ask(t, s, method, path, body); strings.Contains(got, want) {
+				return
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+		t.Fatalf("%s: %s, want %s", step, got, want)
+	}
+	const status, predict, address = "/v1/models/m", "/v1/models/m:predict", `{"instances": ["192.0.2.1"]}`
+	wait("at first", predict, address, `"scores":[0,0]`)
+	put("2", two)
+	wait("a new version", predict, address, `"scores":[0,0,0]`)
+	put("2", one)
+	wait("a changed version", predict, address, `"scores":[0,0]`)
+	if err := os.MkdirAll(filepath.Join(store, "3"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	remove("1")
+	for range 1000 {
+		if _, got := ask(t, s, "GET", status, ""); !strings.Contains(got, `"version":"1"`) {
+			break
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	if _, got := ask(t, s, "GET", status, ""); strings.Contains(got, `"version":"1"`) ||
+		strings.Contains(got, `"version":"3"`) || !strings.Contains(got, `"version":"2"`) {
+		t.Errorf("after a removal and beside a broken version: %s", got)
+	}
+	remove("3")
+	remove("2")
+	time.Sleep(50 * time.Millisecond)
+	wait("without any version", predict, address, `"scores":[0,0]`)
 }
 
 // Any body gets an answer in JSON, and no panic.

@@ -103,7 +103,7 @@ func BenchmarkInfer(b *testing.B) {
 				at = 0
 			}
 			at += size
-			if err := c.Probabilities(b.Context(), names[at-size:at], out); err != nil {
+			if err := c.ProbabilitiesFolded(b.Context(), names[at-size:at], out); err != nil {
 				b.Fatal(err)
 			}
 		}

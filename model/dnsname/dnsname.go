@@ -51,15 +51,15 @@ func Normalize(name string) (string, error) {
 // HighByte. They are neither refused nor read as an international name. Without a scheme, every '/' is a payload's.
 func NormalizeTunnel(name string) (string, error) { return normalize(name, true) }
 
-// Fold returns the form that a model scores for any input, so that a DNS server gets a score for whatever a client
-// asks. If Normalize refuses the name, the result is the name in lower case without final dots. An address loses its
-// port too.
-func Fold(name string) string {
+// Fold returns the form that a model scores: that of Normalize or, for a name with bytes beyond ASCII that is no IDN,
+// as tunnels ask for, one with each such byte as HighByte. What is no name has no form. The error says why and wraps
+// one of the reasons above. A folded name stays as it is and costs no allocation.
+func Fold(name string) (string, error) {
 	s, err := normalize(name, false)
-	if err == nil || errors.Is(err, ErrAddress) {
-		return s
+	if err != nil {
+		return "", err
 	}
-	return strings.ToLower(strings.TrimRight(strings.TrimSpace(name), "."))
+	return s, nil
 }
 
 // Kinds of the bytes of a normalised name. Zero is every other byte.
@@ -200,7 +200,7 @@ func isHost(s string) bool {
 // through toHighBytes.
 func toASCII(s string) string {
 	if utf8.ValidString(s) {
-		if a, err := aLabels(s); err == nil && len(a) <= MaxName && check(a) == nil {
+		if a, err := aLabels(strings.TrimRight(s, allDots)); err == nil && len(a) <= MaxName && check(a) == nil {
 			return a
 		}
 	}
@@ -209,6 +209,8 @@ func toASCII(s string) string {
 
 // dots are the other characters that end a label of an international name.
 var dots = strings.NewReplacer("\u3002", ".", "\uff0e", ".", "\uff61", ".")
+
+const allDots = ".\u3002\uff0e\uff61"
 
 // aLabels turns each label for itself: of a whole name, idna would refuse the service label of _dmarc.bücher.example.
 func aLabels(s string) (string, error) {

@@ -102,13 +102,30 @@ func TestFold(t *testing.T) {
 	for _, tc := range []struct{ want, in string }{
 		{"google.com", "google.com:443 GOOGLE.com. https://google.com:8443/a google.com/index.html google.com?a"},
 		{"_dmarc.xn--mller-kva.de", "_dmarc.m\u00fcller.de _DMARC.M\u00dcLLER.DE:53 _dmarc.xn--mller-kva.de/"},
-		{"192.0.2.1", "192.0.2.1 192.0.2.1:80 http://192.0.2.1/"},
-		{"2001:db8::1", "2001:DB8::1 [2001:db8::1]:443 https://[2001:db8::1]/"},
+		{"xn--mller-kva.de", "m\u00fcller.de\u3002 m\u00fcller\uff0ede."},
+		{"a??.t.example.com", "a\xff\xfe.t.example.com A\xff\xfe.T.example.com."},
 		{"q+z8/ab.t.example.com", "q+Z8/ab.t.example.com q+Z8/ab.t.example.com.:53"},
 	} {
 		for _, in := range strings.Fields(tc.in) {
-			if got := Fold(in); got != tc.want {
-				t.Errorf("Fold(%q) = %q, want %q", in, got, tc.want)
+			if got, err := Fold(in); got != tc.want || err != nil {
+				t.Errorf("Fold(%q) = %q, %v, want %q", in, got, err, tc.want)
+			}
+		}
+	}
+	for _, tc := range []struct {
+		want error
+		in   []string
+	}{
+		{ErrAddress, []string{"192.0.2.1", "192.0.2.1:80", "http://192.0.2.1/", "2001:DB8::1", "[2001:db8::1]:443",
+			"https://[2001:db8::1]/"}},
+		{ErrEmpty, []string{"", " ", ".", "...", "\t"}},
+		{ErrCharacter, []string{"# a comment", "bad name", "a\x00b.com", "\x01\x7f.org", `a\046b.com`}},
+		{ErrLabel, []string{"a..b.com", ".com", strings.Repeat("a", 64) + ".com"}},
+		{ErrLong, []string{strings.Repeat("a.", 127) + "com"}},
+	} {
+		for _, in := range tc.in {
+			if got, err := Fold(in); got != "" || !errors.Is(err, tc.want) {
+				t.Errorf("Fold(%q) = %q, %v, want the error %v", in, got, err, tc.want)
 			}
 		}
 	}
@@ -156,8 +173,11 @@ func FuzzNormalize(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		if name, err := Normalize(s); err == nil {
-			if again, err := Normalize(name); err != nil || again != name || Fold(name) != name || Fold(s) != name {
-				t.Fatalf("not idempotent: %q -> %q -> %q, %v; folded %q", s, name, again, err, Fold(s))
+			if again, err := Normalize(name); err != nil || again != name {
+				t.Fatalf("not idempotent: %q -> %q -> %q, %v", s, name, again, err)
+			}
+			if folded, err := Fold(s); err != nil || folded != name {
+				t.Fatalf("%q is normalised to %q and folded to %q, %v", s, name, folded, err)
 			}
 		}
 		got, err := NormalizeTunnel(s)

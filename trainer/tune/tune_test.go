@@ -9,7 +9,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/datasets/prepare"
+	"github.com/degas-dns/degas/model"
 	"github.com/degas-dns/degas/trainer"
 
 	_ "go4.org/unsafe/assume-no-moving-gc"
@@ -246,6 +248,44 @@ func TestRunOfAFormerEngineResumes(t *testing.T) {
 	s, err := trainer.Train(t.Context(), trainer.Request{Dir: c.Out, Config: *old, Resume: true}, trainer.Observer{})
 	if err != nil || s.Epochs != 2 {
 		t.Errorf("%+v, %v, want 2 epochs", s, err)
+	}
+}
+
+// A model keeps what its names came from, and a model that began with its weights adds that to its own.
+func TestModelKeepsItsSources(t *testing.T) {
+	c := config(t, "plateau")
+	trial, err := c.trial(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := datasets.ReadManifest(c.Data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := filepath.Join(c.Out, "first")
+	for times, from := range []string{"", first} {
+		r := trainer.Request{Dir: first, Spec: trial.spec, Config: trainer.Config{
+			Arch: trial.arch, Target: c.Target, Engine: "cpu", Data: c.Data, Options: trial.options, From: from,
+		}}
+		if from != "" {
+			r.Dir, r.Spec = filepath.Join(c.Out, "second"), nil
+		}
+		if _, err := trainer.Train(t.Context(), r, trainer.Observer{}); err != nil {
+			t.Fatal(err)
+		}
+		m, err := model.Load(filepath.Join(r.Dir, trainer.ModelDir))
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := data.Split("train").BySource
+		if len(want) == 0 || len(m.Sources) != len(want) {
+			t.Fatalf("sources %v, the data set's are %v", m.Sources, want)
+		}
+		for source, n := range want {
+			if m.Sources[source] != int64(times+1)*n {
+				t.Errorf("%d times trained: sources %v, the data set's are %v", times+1, m.Sources, want)
+			}
+		}
 	}
 }
 

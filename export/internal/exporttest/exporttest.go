@@ -148,7 +148,8 @@ func spread(m *model.Model, rng *rand.Rand) error {
 	}
 	const count = 64
 	p := make([]float32, count*c.Width())
-	if err := c.Probabilities(context.Background(), modeltest.Names(rng, count, m.Spec.Encoder.Window), p); err != nil {
+	names := modeltest.Names(rng, count, m.Spec.Encoder.Window)
+	if err := c.ProbabilitiesFolded(context.Background(), names, p); err != nil {
 		return err
 	}
 	list, err := m.Spec.Graph()

@@ -18,7 +18,6 @@ import (
 
 	"github.com/degas-dns/degas/internal/atomicfile"
 	"github.com/degas-dns/degas/model"
-	"github.com/degas-dns/degas/model/dnsname"
 )
 
 const (
@@ -81,12 +80,8 @@ func scoresOf(m *model.Model, names []string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	folded := make([]string, len(names))
-	for i, n := range names {
-		folded[i] = dnsname.Fold(n)
-	}
 	p := make([]float32, len(names)*c.Width())
-	if err := c.Probabilities(context.Background(), folded, p); err != nil {
+	if err := c.Probabilities(context.Background(), names, p); err != nil {
 		return nil, err
 	}
 	var out []byte
