@@ -10,8 +10,8 @@ import (
 	"github.com/degas-dns/degas/evaluate/rundir"
 )
 
-// Compare measures runs, or models in version directories, on one split of one data set, the first run's unless o says otherwise (o.RunDir is not read).
-// With o.Out set it writes compare.json and roc.png there.
+// Compare measures runs, or models in version directories, on one split of one data set, the first run's unless o says
+// otherwise (o.RunDir is not read). With o.Out set it writes compare.json and roc.png there.
 func Compare(ctx context.Context, runs []string, o RunOptions) (*metrics.Comparison, error) {
 	if len(runs) < 2 {
 		return nil, fmt.Errorf("compare: %d runs, needs two", len(runs))

@@ -17,8 +17,8 @@ import (
 //
 // Predict, Score and Probabilities fold names (dnsname.Fold) as "degas predict" does: "GOOGLE.com.", "google.com:443"
 // and "https://google.com/" score as google.com. What is no name, such as an address or a comment, gets the label
-// InvalidLabel, probabilities of 0 and so the score 0. The methods that end in Folded score the bytes that they get, for
-// callers whose names are folded already.
+// InvalidLabel, probabilities of 0 and so the score 0. The methods that end in Folded score the bytes that they get,
+// for callers whose names are folded already.
 type Classifier struct {
 	model   *Model
 	coder   *Coder

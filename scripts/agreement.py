@@ -139,7 +139,8 @@ def agreement(v, count):
             if excuses[way](kind, name):
                 excused[kind] = excused.get(kind, 0) + 1
             else:
-                failures.append(f"{v.path}: {way}: {name!r} ({kind}): {s:.6f} {label}, predict: {want_s:.6f} {want_label}")
+                failures.append(f"{v.path}: {way}: {name!r} ({kind}): {s:.6f} {label}, "
+                                f"predict: {want_s:.6f} {want_label}")
         text = ", ".join(f"{k} {n}" for k, n in sorted(excused.items()))
         print(f"{way:9} {count - sum(excused.values()) - sum(f': {way}: ' in f for f in failures)} the same"
               + (f", other by rule: {text}" if text else ""))

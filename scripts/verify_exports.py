@@ -467,7 +467,8 @@ def main():
             failures.append(f"{path}: holds none of {', '.join(sorted({f for _, f, _ in RUNTIMES[1:]}))}")
         print(f"{path:{width}}  " + "  ".join(f"{c:>11}" for c in cells), flush=True)
     if not args.agree:
-        print(f"\n{'ms to load, 10³ names/s':{width}}  " + "  ".join(f"{r:>11}" for r, _, _ in RUNTIMES), *speeds, sep="\n")
+        head = "  ".join(f"{r:>11}" for r, _, _ in RUNTIMES)
+        print(f"\n{'ms to load, 10³ names/s':{width}}  {head}", *speeds, sep="\n")
     for f in failures[:40]:
         print(f, file=sys.stderr)
     sys.exit(1 if failures else 0)

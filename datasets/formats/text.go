@@ -63,8 +63,8 @@ func looksLikeName(b []byte) bool {
 // notInNames are characters that names have in no file.
 const notInNames = " \t,;|<>{}()\x00"
 
-// asText is r with bytes that are no UTF-8 read as Windows-1252. JSON has no other bytes, and its decoder would make one
-// character of them all: words in a class column would be lost.
+// asText is r with bytes that are no UTF-8 read as Windows-1252. JSON has no other bytes, and its decoder would make
+// one character of them all: words in a class column would be lost.
 func asText(r io.Reader) io.Reader { return transform.NewReader(r, windows1252{}) }
 
 type windows1252 struct{ transform.NopResetter }

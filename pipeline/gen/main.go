@@ -47,15 +47,16 @@ var kinds = []kind{
 		reflect.TypeFor[pipeline.Config](), []string{"version", "name"}},
 	{"tune.schema.json", "degas tune", "A search for an architecture and a recipe, such as `configs/tune.yaml`.", "yaml",
 		reflect.TypeFor[tune.Config](), []string{"version", "search"}},
-	{"spec.schema.json", "A Spec", "An architecture for `train-model --arch FILE.json`, or for `arch` in a config, such as " +
-		"`configs/spec.json`. The spec in a model.json is one.", "json",
+	{"spec.schema.json", "A Spec", "An architecture for `train-model --arch FILE.json`, or for `arch` in a config, " +
+		"such as `configs/spec.json`. The spec in a model.json is one.", "json",
 		reflect.TypeFor[model.Spec](), []string{"encoder", "layers"}},
 }
 
 // Files are the contents of docs/reference by name. root is the repository's folder.
 func Files(root string) (map[string]string, error) {
 	out := map[string]string{}
-	page := "<!-- Made by go generate ./pipeline of the comments in the code. Do not edit. -->\n# Files that you write\n\n" +
+	page := "<!-- Made by go generate ./pipeline of the comments in the code. Do not edit. -->\n" +
+		"# Files that you write\n\n" +
 		"For an editor that knows JSON schemas, this line on top of a YAML file names its schema:\n\n" +
 		"    # yaml-language-server: $schema=../docs/reference/run.schema.json\n\n" +
 		"A value in brackets is what is taken where the key is left out. Unknown keys are errors.\n"
