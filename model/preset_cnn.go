@@ -3,6 +3,8 @@ package model
 func init() {
 	presets.Register("cnn", preset{cnn,
 		"letter groups of 2 to 5 characters, 256 filters each, like eXpose"})
+	presets.Register("cnn-small", preset{cnnSmall,
+		"letter groups of 2 to 6 characters, 192 filters each; quick enough for a resolver"})
 }
 
 // cnn has parallel convolutions of 2 to 5 characters, 256 filters each, and a maximum over time, like Saxe and Berlin's

@@ -69,7 +69,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 	case err == nil:
 		return 0
 	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
-		goesOn := cmp.Or(c.goesOn, "run the same command again: it goes on from there")
+		goesOn := cmp.Or(c.goesOn, "run the same command again")
 		printable.Fprintf(errOut, "degas: interrupted; %s\n", goesOn)
 		return exitInterrupted
 	}
