@@ -114,8 +114,8 @@ func DefaultOptions() Options {
 		PlateauPatience: 2, PlateauFactor: 0.5, MinRate: 1e-5, Seed: 1, ClassWeight: WeightNone}
 }
 
-// Auto is the architecture that trains best on public data within minutes, and its recipe: docs/RESULTS.md has the road
-// there.
+// Auto is the architecture that trains best on public data within minutes, and its recipe. docs/notebook/road.md tells
+// what was tried on the way.
 const Auto = "auto"
 
 // autoPreset is what Auto means in this version.
