@@ -204,7 +204,8 @@ func decodeCodes(in tfserving.Tensor, rows []json.RawMessage, known int) ([]uint
 		row = row[:0]
 		// A null would keep the code of the row before.
 		if err := json.Unmarshal(raw, &row); err != nil || bytes.Contains(raw, null) {
-			return nil, badRequest("row %d: it must be a list of %d codes", i, window)
+			return nil, badRequest("row %d: it must be a list of %d codes; for names, add \"signature_name\": %q", i, window,
+				tfserving.NamesSignature)
 		}
 		if len(row) != window {
 			return nil, badRequest("row %d: %d codes, the input %q takes %d", i, len(row), in.Key, window)

@@ -259,6 +259,8 @@ func TestRefusals(t *testing.T) {
 		{"POST", "/v1/models/m:predict", `{"signature_name": "ids", "instances": [[1` + strings.Repeat(",1", 63) +
 			`], [null` + strings.Repeat(",1", 63) + `]]}`, 400, "row 1: it must be a list of 64 codes"},
 		{"POST", "/v1/models/m:predict", `{"signature_name": "ids", "instances": [null]}`, 400, "row 0: it must be a list"},
+		{"POST", "/v1/models/m:predict", `{"signature_name": "ids", "instances": ["a.com"]}`, 400,
+			`for names, add "signature_name": "names"`},
 		{"POST", "/v1/models/m:predict", `{"instances": [1` + strings.Repeat(",1", 100_000) + `]}`, 400,
 			"may have 100000 rows"},
 		{"POST", "/v1/models/m:predict", `{"inputs": {"domain": [1` + strings.Repeat(",1", 100_000) + `]}}`, 400,
