@@ -14,7 +14,7 @@ func TestNormalizeFamily(t *testing.T) {
 		strings.Repeat("a", 60): "", "Qbot": "qakbot",
 		// "dga" is cut from what is known to be a family, or none, and is part of any other name.
 		"kraken_dga": "kraken", "Necurs-DGA": "necurs", "bebloh dga": "shiotob", "unknown dga": "",
-		"unnamed_javascript_dga": "unnamed_javascript_dga", "loader-dga": "loader-dga", "dga": "dga", "_dga": "",
+		"unnamed_javascript_dga": "unnamed_javascript_dga", "loader-dga": "loader-dga", "dga": "", "_dga": "",
 	} {
 		if got := NormalizeFamily(in); got != want {
 			t.Errorf("NormalizeFamily(%q) = %q, want %q", in, got, want)

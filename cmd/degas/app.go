@@ -149,6 +149,7 @@ func (c *command) app() *cli.App {
 			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "no progress", EnvVars: []string{"DEGAS_QUIET"}},
 			&cli.BoolFlag{Name: "verbose", Usage: "log what is being done", EnvVars: []string{"DEGAS_VERBOSE"}},
 			&cli.StringFlag{Name: "log-format", Value: "text", Usage: "text or json", EnvVars: []string{"DEGAS_LOG_FORMAT"}},
+			cli.HelpFlag, // urfave/cli adds it only to a program without a command help
 		},
 		Before:               c.before,
 		Commands:             c.commands(),

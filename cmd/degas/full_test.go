@@ -55,7 +55,7 @@ func TestFullOutput(t *testing.T) {
 		{"compare", own, own}, {"tune", "tune.yaml"}, {"export-model", own, "--to", "models/own/2"},
 		{"export-model", "--format", "list"}, {"publish-model", "models/own/1", "--to", "store"},
 		{"import-model", "models/own/1/model.h5"}, {"predict", own, "a.example"}, {"serve", own, "--addr", "127.0.0.1:0"},
-		{"model"}, {"model", "--json"},
+		{"model"}, {"model", "--json"}, {"show", own}, {"runs"}, {"completion", "zsh"}, {"man"}, {"help"},
 		{"generate", "--list"}, {"generate", "--family", "necurs"}, {"generate", "--family", "necurs", "--layout", "csv"},
 		{"generate", "--family", "necurs", "--layout", "umudga", "--out", "tree"}, {"run", "config.yaml"},
 	} {

@@ -177,6 +177,10 @@ func TestHostileTexts(t *testing.T) {
 	s.ok("generate", "--list")
 	s.ok("generate", "--family", "necurs", "--layout", "umudga", "--out", hostile+"-tree")
 	s.ok("version")
+	s.ok("show", hostile)
+	s.ok("completion", "bash")
+	s.ok("man")
+	s.ok("help", "train-model")
 	s.flags()
 	for _, c := range new(command).commands() {
 		if !s.ran[c.Name] && c.Name != "devices" {
@@ -225,6 +229,10 @@ func (s *session) model() {
 	s.ok("calibrate", run)
 	s.do("", "evaluate-model", run, "--protocol", "kfold", "--folds", "2", "--epochs", "1")
 	s.ok("evaluate-model", run)
+	s.ok("show", run)
+	s.ok("show", run, "--json")
+	s.ok("runs", "--runs", filepath.Dir(run))
+	s.ok("runs", "--runs", filepath.Dir(run), "--json")
 	s.ok("evaluate-model", run, "--no-baselines", "--markdown", "--out", "markdown")
 	s.ok("evaluate-model", run, "--no-baselines", "--json", "--out", "json")
 	s.file(filepath.Join(run, "evaluation", "report.html"))
