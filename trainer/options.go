@@ -34,8 +34,9 @@ type Options struct {
 	PlateauFactor float64 `yaml:"plateau_factor" json:"plateau_factor"`
 	// MinRate is the rate below which the schedule plateau does not go.
 	MinRate float64 `yaml:"min_rate" json:"min_rate"`
-	// Schedule is "plateau", as PlateauPatience says, or "cosine": up to LearningRate over the first fiftieth of all steps, then down to
-	// nothing along a half cosine by the last epoch (Loshchilov and Hutter, arXiv:1608.03983). "" is plateau.
+	// Schedule is "plateau", as PlateauPatience says, or "cosine": up to LearningRate over the first fiftieth of all
+	// steps, then down to nothing along a half cosine by the last epoch (Loshchilov and Hutter, arXiv:1608.03983). "" is
+	// plateau.
 	Schedule string `yaml:"schedule,omitempty" json:"schedule,omitempty"`
 	// WeightDecay is AdamW's, 0 to 1.
 	WeightDecay float64 `yaml:"weight_decay" json:"weight_decay,omitempty"`
