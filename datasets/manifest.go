@@ -131,7 +131,8 @@ type Skipped struct {
 	Reason string `json:"reason"`
 	// Detail says what each format missed in a file that was not recognised. dataset.json does without it.
 	Detail string `json:"-"`
-	// Line is the first line that is no name, in a file that was not recognised where a list of names could be.
+	// Line is the first line that is no name, in a file that was not recognised where a list of names could be; or what
+	// a list of names lacks.
 	Line string `json:"-"`
 }
 

@@ -195,6 +195,8 @@ func (in *Input) recognize(ctx context.Context) (skip datasets.Skipped, err erro
 			skip.Detail = err.Error()
 			if in.sidecar.class != nil || hintOf(in.path).known {
 				skip.Line = oddLine(head)
+			} else if isList, _ := (listReader{}).Match("dga/"+in.path, head); isList > 0 {
+				skip.Line = "a list of names, but of which class? Put it below benign/, dga/ or tunnel/, or try: degas describe"
 			}
 		}
 		return skip, unclear

@@ -354,6 +354,16 @@ func TestInputAndRenamedFamilies(t *testing.T) {
 	}
 }
 
+// A user's list outside a class folder is left out: the summary says what it lacks, and says no such thing of a text.
+func TestListWithoutAClassSaysWhatToDo(t *testing.T) {
+	dir := tree(t, map[string]string{"raw/dga/qakbot.txt": "qxvjzkwpfd.biz\n", "raw/benign/a.txt": "example.com\n",
+		"raw/mine.txt": "zkqjvwxnne.info\nexample.org\n", "raw/notes.txt": "These are my lists.\n"})
+	m := mustProcess(t, filepath.Join(dir, "raw"), filepath.Join(dir, "out"), Options{})
+	if len(m.Skipped) != 2 || !strings.Contains(m.Skipped[0].Line, "try: degas describe") || m.Skipped[1].Line != "" {
+		t.Errorf("skipped %+v", m.Skipped)
+	}
+}
+
 // The families that degas generates are known ones: "necurs dga" is necurs.
 func TestGeneratedFamiliesAreKnown(t *testing.T) {
 	for _, f := range synth.Families() {
