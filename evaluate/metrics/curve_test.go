@@ -136,6 +136,16 @@ func TestThresholdOfFewDomains(t *testing.T) {
 	}
 }
 
+// No alarm among few names is no promise: the interval ends above 0.
+func TestThresholdWithoutAlarms(t *testing.T) {
+	s := binarySample([]float64{0.95, 0.1, 0.2, 0.3}, []int{1, 0, 0, 0})
+	s.Names = []string{"evil.com", "a.com", "b.com", "www.b.com"}
+	got, err := MeasureThreshold(t.Context(), s, "validation", 0.5)
+	if err != nil || got.Alarms != 0 || got.FPR95 != Wilson(0, 2) || got.FPR95[1] < 0.5 {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
 // gonum's rates may begin a hair above 0: nothing is found there, and no precision belongs to it.
 func TestPrecisionBeginsWithAName(t *testing.T) {
 	for n := 40; n < 60; n++ {

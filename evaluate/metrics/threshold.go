@@ -24,6 +24,7 @@ type Threshold struct {
 	// TooFew is set when fewer than ten benign names are expected above: the rate is then little more than a guess.
 	TooFew bool `json:"too_few"`
 	// FPR95 is the 95 % interval of FPR over resampled registered domains: the names of one are alike.
+	// Without an alarm it is Wilson's, of as many names as there are domains.
 	FPR95 [2]Number `json:"fpr_95"`
 	// AlarmDomains counts the registered domains of the alarms. FewDomains is set if they are fewer than fewDomains and
 	// hold several alarms each on average: another few would give another rate.
@@ -97,6 +98,9 @@ func MeasureThreshold(ctx context.Context, s *Sample, split string, threshold fl
 		rates = append(rates, alarms/all)
 	})
 	t.FPR95 = percentiles(rates)
+	if t.Alarms == 0 { // what has no alarm has none however it is drawn, and yet other names may have some
+		t.FPR95 = Wilson(0, len(domains))
+	}
 	return t, err
 }
 
