@@ -27,6 +27,9 @@ func Load(dir string) (name string, versions []Version, err error) {
 		v, err := load(paths[number], number)
 		if paths[number] == dir && errors.Is(err, model.ErrNoModel) {
 			err = fmt.Errorf("%s holds neither a model nor numbered versions of one: %w", dir, err)
+			if store := versionsBelow(dir); store != "" {
+				err = fmt.Errorf("%w. Try: degas serve %s", err, store)
+			}
 		}
 		if err != nil {
 			return "", nil, err
@@ -74,6 +77,26 @@ func find(dir string) (name string, paths map[int]string, err error) {
 		number = 1
 	}
 	return name, map[int]string{number: dir}, nil
+}
+
+// versionsBelow is the first folder in dir that holds numbered versions, or "". Who has published --to DIR has DIR/NAME/1
+// and may serve DIR.
+func versionsBelow(dir string) string {
+	entries, _ := os.ReadDir(dir) // the error of dir is told already
+	for _, e := range entries {
+		if !e.IsDir() {
+			continue
+		}
+		path := filepath.Join(dir, e.Name())
+		versions, _ := os.ReadDir(path)
+		if slices.ContainsFunc(versions, func(v os.DirEntry) bool {
+			_, ok := tfserving.VersionNumber(v.Name())
+			return ok && v.IsDir()
+		}) {
+			return path
+		}
+	}
+	return ""
 }
 
 func load(dir string, number int) (Version, error) {

@@ -323,6 +323,7 @@ func TestLoad(t *testing.T) {
 		want      string
 	}{{dir, "shop", 3, ""}, {filepath.Join(dir, "2"), "shop", 1, ""}, {model.BuiltinName, "degas", 1, ""},
 		{t.TempDir(), "", 0, "neither a model nor numbered versions"},
+		{filepath.Dir(dir), "", 0, "Try: degas serve " + dir},
 		{filepath.Dir(damaged), "", 0, "read " + filepath.Join(damaged, model.WeightsFile)}} {
 		name, versions, err := serving.Load(tc.dir)
 		switch {
