@@ -27,9 +27,11 @@ func (c *command) predict() *cli.Command {
 		Description: "MODEL is a run's directory, its model/, or an exported version directory. If the first argument is\n" +
 			"no such directory, it is a name, and the built-in model scores it. Names come from the arguments or, one\n" +
 			"per line, from standard input. Each line of output holds a name, its score and its label, separated by\n" +
-			"tabs, in the order of the input. The score is the probability that the name is not benign. What is no\n" +
-			"name, such as an address or a comment, has the score 0, the label invalid and a fourth column with the\n" +
-			"reason. Control characters in a name are shown as escapes such as \\t.\n\n" +
+			"tabs, in the order of the input. The score is the probability that the name is not benign. The label is\n" +
+			"benign below the model's threshold, which degas show MODEL prints. Of a URL or a name with a port, the\n" +
+			"host is scored. What is no name, such as an address or a comment, has the score 0, the label invalid and\n" +
+			"a fourth column with the reason; empty lines are left out. Control characters in a name are shown as\n" +
+			"escapes such as \\t.\n\n" +
 			"Example: degas predict google.com xjpakmdcfuqe.biz\n" +
 			"Example: degas predict runs/first/model google.com xjpakmdcfuqe.biz",
 		Flags: []cli.Flag{
@@ -78,7 +80,8 @@ func modelAndNames(ctx *cli.Context) (*model.Model, []string, error) {
 			return m, names[1:], err
 		}
 	}
-	if exists || strings.ContainsAny(first, "/"+string(os.PathSeparator)) {
+	path := strings.ContainsAny(first, "/"+string(os.PathSeparator)) && !strings.Contains(first, "://") // no URL
+	if exists || path {
 		return nil, nil, fmt.Errorf("%s is not a model's directory: there is no %s in it. To score it as a name, "+
 			"try: degas predict --model %s %s", first, model.SpecFile, model.BuiltinName, first)
 	}

@@ -29,6 +29,16 @@ func TestReadLines(t *testing.T) {
 	}
 }
 
+// A first argument that is a URL is scored, one that looks like a path is not.
+func TestFirstArgumentURL(t *testing.T) {
+	for arg, want := range map[string]int{"https://example.com/a": 0, "runs/mistyped": 1} {
+		var out bytes.Buffer
+		if code := run(t.Context(), []string{"degas", "predict", arg}, nil, &out, &out); code != want {
+			t.Errorf("%s: status %d, %s", arg, code, out.String())
+		}
+	}
+}
+
 // The README's first example shows what the built-in model answers: a new model needs a new example.
 func TestExampleOfReadme(t *testing.T) {
 	readme, err := os.ReadFile("../../README.md")
