@@ -73,7 +73,7 @@ func printTraining(w io.Writer, t *overview.Training) {
 func printModel(w io.Writer, m *overview.Model) {
 	chosen := ""
 	if m.ThresholdFPR > 0 {
-		chosen = fmt.Sprintf(", chosen for a false-positive rate of %g", m.ThresholdFPR)
+		chosen = fmt.Sprintf(", chosen for a false-positive rate of %.3g", m.ThresholdFPR)
 	}
 	calibrated := "no"
 	if m.Temperature > 0 {
