@@ -79,8 +79,8 @@ func find(dir string) (name string, paths map[int]string, err error) {
 	return name, map[int]string{number: dir}, nil
 }
 
-// versionsBelow is the first folder in dir that holds numbered versions, or "". Who has published --to DIR has DIR/NAME/1
-// and may serve DIR.
+// versionsBelow is the first folder in dir that holds numbered versions, or "". Who has published --to DIR has
+// DIR/NAME/1 and may serve DIR.
 func versionsBelow(dir string) string {
 	entries, _ := os.ReadDir(dir) // the error of dir is told already
 	for _, e := range entries {
