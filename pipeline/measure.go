@@ -156,7 +156,10 @@ func (g *GateConfig) stage(out string) Stage {
 			}
 			gates = append(gates, gate)
 		}
-		return metrics.Check(m, gates)
+		if err := metrics.Check(m, gates); err != nil {
+			return fmt.Errorf("%w. See %s", err, filepath.Join(out, report.PageFile))
+		}
+		return nil
 	}
 	return Stage{"gate", g, inputs, func() []string { return nil }, nil, nil, run}
 }
