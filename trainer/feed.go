@@ -1,8 +1,12 @@
 package trainer
 
 import (
+	"cmp"
 	"context"
+	"crypto/sha256"
+	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/degas-dns/degas/model"
 )
@@ -68,4 +72,47 @@ func (f *fit) fill(b *Batch, coder *model.Coder, epoch int, picks []uint32, name
 		coder.Encode(b.Codes[i*window:(i+1)*window], names[i])
 		b.Labels[i], b.Weights[i] = f.task.Train.Label(int(p)), f.groupWeights[f.task.Train.groups[p]]
 	}
+}
+
+// teacher is the model that the training learns from, nil where it learns from labels alone. A resumed run's is the one
+// that it began with.
+func (c *Config) teacher(labels []string) (*model.Classifier, error) {
+	dir := c.Options.Teacher
+	if dir == "" {
+		return nil, nil
+	}
+	m, sum, err := readTeacher(dir)
+	switch {
+	case err != nil:
+		return nil, err
+	case !slices.Equal(m.Spec.Labels, labels):
+		return nil, fmt.Errorf("learn from %s: it tells apart %s, the data %s. Try: a teacher trained with the same --target",
+			dir, strings.Join(m.Spec.Labels, ", "), strings.Join(labels, ", "))
+	case cmp.Or(c.TeacherWeights, sum) != sum:
+		return nil, fmt.Errorf("learn from %s: it holds another model than when the run began. Try: put that model back, "+
+			"or train a new run", dir)
+	}
+	c.TeacherWeights = sum
+	return model.NewClassifier(m)
+}
+
+// SameTeacher reports whether the run's teacher, if it has one, is still the model that the run began with.
+func (c *Config) SameTeacher() (bool, error) {
+	if c.Options.Teacher == "" || c.TeacherWeights == "" {
+		return true, nil
+	}
+	_, sum, err := readTeacher(c.Options.Teacher)
+	return sum == c.TeacherWeights, err
+}
+
+// readTeacher reads a model and the hash of its weights. Its threshold, which may change, teaches nothing.
+func readTeacher(dir string) (m *model.Model, sum string, err error) {
+	var weights []byte
+	if m, err = model.LoadNamed(dir); err == nil {
+		_, weights, err = m.Files()
+	}
+	if err != nil {
+		return nil, "", fmt.Errorf("learn from %s: %w", dir, err)
+	}
+	return m, fmt.Sprintf("%x", sha256.Sum256(weights)), nil
 }

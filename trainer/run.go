@@ -48,8 +48,10 @@ type Config struct {
 	// Fingerprint is that data set's; a resumed run refuses another.
 	Fingerprint string  `yaml:"fingerprint,omitempty"`
 	Options     Options `yaml:"options,omitempty"`
-	Degas       string  `yaml:"degas"`             // version that started the run
-	Machine     string  `yaml:"machine,omitempty"` // for a person: a result's last digits depend on it
+	// TeacherWeights is the SHA-256 of the weights of Options.Teacher; a resumed run refuses other ones.
+	TeacherWeights string `yaml:"teacher_weights,omitempty"`
+	Degas          string `yaml:"degas"`             // version that started the run
+	Machine        string `yaml:"machine,omitempty"` // for a person: a result's last digits depend on it
 
 	spec *model.Spec // of SpecFile; nil for a preset
 
@@ -325,23 +327,6 @@ func (c *Config) begin() (*model.Model, error) {
 	return m, nil
 }
 
-// teacher is the model that the training learns from, nil where it learns from labels alone.
-func (c *Config) teacher(labels []string) (*model.Classifier, error) {
-	dir := c.Options.Teacher
-	if dir == "" {
-		return nil, nil
-	}
-	m, err := model.LoadAny(dir)
-	if err != nil {
-		return nil, fmt.Errorf("learn from %s: %w", dir, err)
-	}
-	if !slices.Equal(m.Spec.Labels, labels) {
-		return nil, fmt.Errorf("learn from %s: it tells apart %s, the data %s. Try: a teacher trained with the same --target",
-			dir, strings.Join(m.Spec.Labels, ", "), strings.Join(labels, ", "))
-	}
-	return model.NewClassifier(m)
-}
-
 // Import makes a run of a model that was trained elsewhere: config.yaml and the model, no history. from says where the
 // model came from, data is the data set to measure it on.
 func Import(dir string, m *model.Model, target, from, data, version string) error {
@@ -426,8 +411,8 @@ func (c *Config) labelled(ctx context.Context, begin *model.Model, train *datase
 	if begin.Weights == nil {
 		spec = spec.WithLabels(labels)
 	} else if slices.ContainsFunc(labels, func(l string) bool { return !slices.Contains(spec.Labels, l) }) {
-		return nil, fmt.Errorf("the model of %s tells apart %s, the data %s",
-			c.From, strings.Join(spec.Labels, ", "), strings.Join(labels, ", "))
+		return nil, fmt.Errorf("the model of %s tells apart %s, the data %s. Try: the --target of that model, or --arch "+
+			"for a new one", c.From, strings.Join(spec.Labels, ", "), strings.Join(labels, ", "))
 	} // else the data may lack one of the model's: a person's own names hold no tunnel
 	return &spec, nil
 }

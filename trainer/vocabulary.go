@@ -112,7 +112,9 @@ type reaching struct {
 }
 
 func (r *reaching) Step(ctx context.Context, b *Batch) (float64, error) {
-	r.batch = Batch{Codes: append(r.batch.Codes[:0], b.Codes...), Labels: b.Labels, Weights: b.Weights}
+	codes := append(r.batch.Codes[:0], b.Codes...)
+	r.batch = *b // with all that a batch has but its codes
+	r.batch.Codes = codes
 	for i, c := range r.batch.Codes {
 		at, ok := r.index[int(c)]
 		if !ok {

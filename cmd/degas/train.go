@@ -55,8 +55,8 @@ func (c *command) train() *cli.Command {
 				Usage: "share of malicious training names that names of invented families take the place of"},
 			&cli.Float64Flag{Name: "blend", Usage: "share in the model of one more epoch, " +
 				"in which most malicious names are long random letters and hashes (0: none)"},
-			&cli.StringFlag{Name: "teacher", Usage: "learn mostly from what the model of a run or a version `DIR` makes of " +
-				"names; it needs the same labels, and --engine cpu"},
+			&cli.StringFlag{Name: "teacher", Usage: "learn mostly from what the model of a run, a version `DIR` or builtin makes " +
+				"of names; it needs the same labels, and --engine cpu"},
 			&cli.IntFlag{Name: "names", Usage: "train on `N` of the training names, drawn by the seed (0: all)"},
 			&cli.Float64Flag{Name: "average",
 				Usage: "decay a step of a running mean of the weights that is kept in place of the last ones (0: none)"},
@@ -306,6 +306,10 @@ func runDir(runs, name, arch string, resume bool) (string, error) {
 	if name != "" {
 		if filepath.Base(name) != name || name == "." || name == ".." {
 			return "", usagef("run %q: give a name, not a path; --runs chooses the directory", name)
+		}
+		if name == model.BuiltinName && !resume {
+			return "", usagef("run %q: that is the built-in model's name, whose evaluation goes to runs/%s. "+
+				"Try: another --run", name, name)
 		}
 		return filepath.Join(runs, name), nil
 	}

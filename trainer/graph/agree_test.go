@@ -163,21 +163,56 @@ func TestSmoothedTrajectoriesAgree(t *testing.T) {
 	}
 }
 
-// An embedding of which names reach few rows trains like that of stock operations, which walk all of them, and goes on
-// from its state; rows out of reach stay as they began.
-func TestRowsOutOfReach(t *testing.T) {
+// rarelyReached is a small Spec whose embedding has many rows that no name reaches.
+func rarelyReached(t *testing.T) model.Spec {
+	t.Helper()
 	spec, err := model.Preset("gta1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	table := spec.Encoder.Table()
 	spec = withoutDropout(narrow(spec))
-	spec.Encoder, err = model.NamedEncoder("gta1")
-	if err != nil {
+	if spec.Encoder, err = model.NamedEncoder("gta1"); err != nil {
 		t.Fatal(err)
 	}
 	spec.Encoder.Window, spec.Encoder.Unknown = 20, 900
 	spec.Layers[0].Rows = 1001
+	return spec
+}
+
+// A teacher is heard, too, where names reach few rows of the embedding.
+func TestRowsOutOfReachAreTaught(t *testing.T) {
+	spec := rarelyReached(t)
+	w, err := model.Initial(&spec, 5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	setup := trainer.Setup{Spec: &spec, Weights: w, BatchSize: 8, Workers: 2, Seed: 1, LearningRate: 1e-2, Taught: 0.9}
+	var losses [2]float64
+	for i := range losses {
+		b := randomBatch(rand.New(rand.NewPCG(31, 32)), &spec, 8)
+		b.Taught = make([]float32, 8*len(spec.Labels))
+		for k := range 8 {
+			b.Taught[k*len(spec.Labels)+i] = 1
+		}
+		s, err := engine{}.Start(t.Context(), setup)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		if losses[i], err = s.Step(t.Context(), b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if losses[0] == losses[1] {
+		t.Errorf("loss %g, whatever the teacher says", losses[0])
+	}
+}
+
+// An embedding of which names reach few rows trains like that of stock operations, which walk all of them, and goes on
+// from its state; rows out of reach stay as they began.
+func TestRowsOutOfReach(t *testing.T) {
+	spec := rarelyReached(t)
+	table := spec.Encoder.Table()
 	w, err := model.Initial(&spec, 5)
 	if err != nil {
 		t.Fatal(err)
