@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -60,7 +61,7 @@ func (c *command) serveAction(ctx *cli.Context) error {
 	}
 	l, err := net.Listen("tcp", ctx.String("addr"))
 	if err != nil {
-		return err
+		return fmt.Errorf("%w. Try: another --addr, such as 127.0.0.1:0", err)
 	}
 	server := &http.Server{
 		Handler:           handler,
@@ -70,7 +71,7 @@ func (c *command) serveAction(ctx *cli.Context) error {
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          slog.NewLogLogger(slog.Default().Handler(), slog.LevelWarn),
 	}
-	if _, err := printable.Fprintf(c.out, "http://%s/v1/models/%s\n", l.Addr(), name); err != nil {
+	if _, err := printable.Fprintf(c.out, "http://%s/v1/models/%s\n", l.Addr(), url.PathEscape(name)); err != nil {
 		return errors.Join(err, l.Close())
 	}
 	go handler.Watch(ctx.Context, modelArgument(ctx), watchTime)

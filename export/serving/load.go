@@ -51,7 +51,7 @@ func find(dir string) (name string, paths map[int]string, err error) {
 	paths = map[int]string{}
 	entries, err := os.ReadDir(full)
 	if err != nil {
-		return "", nil, err
+		return "", nil, fmt.Errorf("%w. Try: a version directory of export-model, or the one above it", err)
 	}
 	for _, e := range entries {
 		number, ok := tfserving.VersionNumber(e.Name())
@@ -59,9 +59,8 @@ func find(dir string) (name string, paths map[int]string, err error) {
 			continue
 		}
 		path := filepath.Join(full, e.Name())
-		if info, err := os.Stat(path); err != nil { // not the entry's type: a version may be a link
-			return "", nil, err
-		} else if !info.IsDir() {
+		// Not the entry's type: a version may be a link. One that leads nowhere is a version that cannot be loaded.
+		if info, err := os.Stat(path); err == nil && !info.IsDir() {
 			continue
 		}
 		paths[number] = path
@@ -172,6 +171,8 @@ func (s *Server) refresh(dir string) error {
 			err = v.try()
 		}
 		switch {
+		case errors.Is(err, model.ErrNoModel) && paths[number] == dir: // a store without versions
+			return fmt.Errorf("%s holds no version of a model, so those that were there go on: %w", dir, err)
 		case err == nil:
 			next, fresh = append(next, v), true
 		case ok:

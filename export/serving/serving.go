@@ -70,6 +70,10 @@ type servedVersion struct {
 // New serves versions of a model under name. A request that names no version gets the highest. log receives the causes
 // of errors, which clients are not told; nil discards them.
 func New(name string, versions []Version, log *slog.Logger) (*Server, error) {
+	if !servedName.MatchString(name) || strings.Trim(name, ".") == "" {
+		return nil, fmt.Errorf("the model's name %q cannot stand in a URL's path: it must not be empty, dots alone, or have "+
+			"a slash or a colon. Try: --name", name)
+	}
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
@@ -106,6 +110,9 @@ func (s *Server) serve(versions []Version) error {
 
 // modelPath is a path as TensorFlow Serving has it (http_rest_api_util.cc).
 var modelPath = regexp.MustCompile(`(?i)^/v1/models/([^/:]+)(?:/versions/(\d+))?(:predict|/metadata)?$`)
+
+// servedName is a name that modelPath finds in a path.
+var servedName = regexp.MustCompile(`^[^/:]+$`)
 
 // ServeHTTP implements http.Handler. A client sees the text of a failure and the log its cause. Any other error is an
 // "internal error" to the client. A request whose client went away gets no answer.

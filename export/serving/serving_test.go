@@ -399,10 +399,36 @@ func TestWatch(t *testing.T) {
 		strings.Contains(got, `"version":"3"`) || !strings.Contains(got, `"version":"2"`) {
 		t.Errorf("after a removal and beside a broken version: %s", got)
 	}
+	// A link that leads nowhere is a broken version, too, and keeps nothing from being noticed.
+	remove("3")
+	if err := os.Symlink("nowhere", filepath.Join(store, "3")); err != nil {
+		t.Fatal(err)
+	}
+	put("1", two)
+	wait("beside a broken link", status, "", `"version":"1"`)
 	remove("3")
 	remove("2")
+	remove("1")
 	time.Sleep(50 * time.Millisecond)
 	wait("without any version", predict, address, `"scores":[0,0]`)
+	if _, got := ask(t, s, "GET", status, ""); !strings.Contains(got, `"version":"1"`) ||
+		!strings.Contains(got, `"version":"2"`) {
+		t.Errorf("without any version: %s", got)
+	}
+}
+
+// A name that no request's path can hold is refused.
+func TestNames(t *testing.T) {
+	_, versions, err := serving.Load(model.BuiltinName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, ok := range map[string]bool{"m": true, "a b": true, "..a": true, "": false, "a/b": false, "a:b": false,
+		".": false, "..": false} {
+		if _, err := serving.New(name, versions, nil); (err == nil) != ok {
+			t.Errorf("%q: error %v", name, err)
+		}
+	}
 }
 
 // Any body gets an answer in JSON, and no panic.
