@@ -1,6 +1,7 @@
 package model
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 
@@ -60,5 +61,9 @@ func LoadNamed(name string) (*Model, error) {
 	if name == BuiltinName {
 		return Builtin()
 	}
-	return LoadAny(name)
+	m, err := LoadAny(name)
+	if errors.Is(err, ErrNoModel) {
+		err = fmt.Errorf("%w. Try: a run, a version directory of export-model, or %s", err, BuiltinName)
+	}
+	return m, err
 }

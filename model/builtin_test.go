@@ -5,9 +5,11 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -15,6 +17,7 @@ import (
 	"github.com/degas-dns/degas/model"
 	"github.com/degas-dns/degas/model/builtin"
 	"github.com/degas-dns/degas/model/dnsname"
+	"github.com/degas-dns/degas/model/modeltest"
 )
 
 // No change of kernels, encoder or normalisation moves the released model unseen. After a new release of the model,
@@ -164,6 +167,68 @@ func main() {
 		if got := bytes.Contains(data, weights); got != tc.carries {
 			t.Errorf("a program with %s, of %d bytes, carries the built-in model: %v, want %v",
 				tc.load, len(data), got, tc.carries)
+		}
+	}
+}
+
+// changed changes a field of a model.json, whose other fields stay, and returns want.
+func changed(field, want string) func(dir string) string {
+	return func(dir string) string {
+		path := filepath.Join(dir, "model.json")
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return err.Error()
+		}
+		text := strings.TrimSpace(string(data))
+		if inner, ok := strings.CutPrefix(field, `"spec": {`); ok {
+			text = regexp.MustCompile(`(?s)"labels": \[.*?\]`).ReplaceAllLiteralString(text, strings.TrimSuffix(inner, "}"))
+		} else {
+			text = strings.TrimSuffix(text, "}") + ", " + field + "}"
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			return err.Error()
+		}
+		return want
+	}
+}
+
+func TestLoadBadFiles(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 6))
+	spec := modeltest.Spec(rng)
+	m := &model.Model{Spec: spec, Weights: modeltest.Weights(&spec, rng), Threshold: 0.5}
+	for name, harm := range map[string]func(dir string) string{
+		"no model": func(dir string) string { os.Remove(filepath.Join(dir, "model.json")); return "holds no model" },
+		"not JSON": func(dir string) string {
+			os.WriteFile(filepath.Join(dir, "model.json"), []byte("{"), 0o644)
+			return "model.json"
+		},
+		"temperature":         changed(`"temperature": -1`, "temperature -1"),
+		"tiny temperature":    changed(`"temperature": 1e-300`, "temperature 1e-300"),
+		"false-positive rate": changed(`"threshold_fpr": -3`, "false-positive rate -3"),
+		"empty label":         changed(`"spec": {"labels": ["benign", ""]}`, `label "": labels must be different`),
+		"twice one label":     changed(`"spec": {"labels": ["a", "a"]}`, `label "a": labels must be different`),
+		"label invalid":       changed(`"spec": {"labels": ["benign", "invalid"]}`, `label "invalid": labels must be`),
+		"a file, not a directory": func(dir string) string {
+			os.RemoveAll(dir)
+			os.WriteFile(dir, nil, 0o644)
+			return "holds no model"
+		},
+		"short weights": func(dir string) string {
+			os.Truncate(filepath.Join(dir, "model.safetensors"), 100)
+			return "model.safetensors"
+		},
+		"empty weights": func(dir string) string {
+			os.Truncate(filepath.Join(dir, "model.safetensors"), 0)
+			return "model.safetensors"
+		},
+	} {
+		dir := filepath.Join(t.TempDir(), "m")
+		if err := m.Save(dir); err != nil {
+			t.Fatal(err)
+		}
+		want := harm(dir)
+		if _, err := model.Load(dir); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error %v does not name %q", name, err, want)
 		}
 	}
 }

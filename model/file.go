@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/degas-dns/degas/internal/atomicfile"
 	"github.com/degas-dns/degas/internal/nearest"
@@ -95,7 +96,7 @@ func Load(dir string) (*Model, error) {
 	path := filepath.Join(dir, SpecFile)
 	for range 3 {
 		spec, err := userfile.Read(path, maxSpecBytes)
-		if errors.Is(err, os.ErrNotExist) {
+		if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
 			return nil, fmt.Errorf("%s %w: %w", dir, ErrNoModel, err)
 		} else if err != nil {
 			return nil, err
@@ -171,8 +172,13 @@ func parse(data []byte) (*modelJSON, error) {
 	if file.FormatVersion != SpecVersion {
 		return nil, fmt.Errorf("format version %d, this degas reads %d", file.FormatVersion, SpecVersion)
 	}
-	if m.Threshold <= 0 || m.Threshold >= 1 {
+	switch {
+	case m.Threshold <= 0 || m.Threshold >= 1:
 		return nil, fmt.Errorf("threshold %g is not between 0 and 1", m.Threshold)
+	case m.ThresholdFPR < 0 || m.ThresholdFPR >= 1:
+		return nil, fmt.Errorf("the threshold's false-positive rate %g is not between 0 and 1", m.ThresholdFPR)
+	case m.Temperature != 0 && (m.Temperature < 1e-6 || m.Temperature > 1e6): // undoing it would spoil the weights
+		return nil, fmt.Errorf("temperature %g is not between 1e-6 and 1e6", m.Temperature)
 	}
 	return file, m.Spec.Validate()
 }

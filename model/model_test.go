@@ -150,36 +150,6 @@ func TestSaveLoad(t *testing.T) {
 	}
 }
 
-func TestLoadBadFiles(t *testing.T) {
-	rng := rand.New(rand.NewPCG(5, 6))
-	spec := modeltest.Spec(rng)
-	m := &model.Model{Spec: spec, Weights: modeltest.Weights(&spec, rng), Threshold: 0.5}
-	for name, harm := range map[string]func(dir string) string{
-		"no model": func(dir string) string { os.Remove(filepath.Join(dir, "model.json")); return "holds no model" },
-		"not JSON": func(dir string) string {
-			os.WriteFile(filepath.Join(dir, "model.json"), []byte("{"), 0o644)
-			return "model.json"
-		},
-		"short weights": func(dir string) string {
-			os.Truncate(filepath.Join(dir, "model.safetensors"), 100)
-			return "model.safetensors"
-		},
-		"empty weights": func(dir string) string {
-			os.Truncate(filepath.Join(dir, "model.safetensors"), 0)
-			return "model.safetensors"
-		},
-	} {
-		dir := filepath.Join(t.TempDir(), "m")
-		if err := m.Save(dir); err != nil {
-			t.Fatal(err)
-		}
-		want := harm(dir)
-		if _, err := model.Load(dir); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: error %v does not name %q", name, err, want)
-		}
-	}
-}
-
 // LoadAny tells of the model that is there, in a run as in a version directory.
 func TestLoadAny(t *testing.T) {
 	rng := rand.New(rand.NewPCG(7, 8))

@@ -232,6 +232,13 @@ func (s *Spec) check() error {
 	case len(s.Labels) < 2:
 		return fmt.Errorf("has %d labels, needs at least two", len(s.Labels))
 	}
+	seen := map[string]bool{}
+	for _, l := range s.Labels { // a verdict must say which one it is
+		if l == "" || l == InvalidLabel || seen[l] {
+			return fmt.Errorf("label %q: labels must be different words, and %q is what no name gets", l, InvalidLabel)
+		}
+		seen[l] = true
+	}
 	if err := s.Encoder.Validate(); err != nil {
 		return err
 	}
