@@ -128,6 +128,15 @@ func (c *Config) checkTrain() error {
 	}
 	first(&t.Data, c.processed("data/processed"))
 	first(&t.Run, "runs/"+c.Name)
+	if filepath.Base(t.Run) == model.BuiltinName { // evaluate and export would take it for the built-in model
+		return fieldError{"train.run", fmt.Errorf("%s: that is the built-in model's name. Try: another run", t.Run)}
+	}
+	if teacher := t.Options.Teacher; teacher != "" {
+		if rel, err := filepath.Rel(t.Run, teacher); err == nil && filepath.IsLocal(rel) {
+			return fieldError{"train.options.teacher", fmt.Errorf("%s is the run itself, which the training would replace. "+
+				"Try: another run", teacher)}
+		}
+	}
 	first(&t.Target, trainer.TargetBinary)
 	first(&t.Engine, trainer.EngineAuto)
 	asked := t.Options.Workers // what is not asked for is no parameter: machines differ in their cores
@@ -159,6 +168,10 @@ func (c *Config) checkProtocol() error {
 	}
 	if err := c.run("protocol", &p.Run); err != nil {
 		return err
+	}
+	if p.Run == model.BuiltinName {
+		return fieldError{"protocol.run", errors.New("a protocol trains a run's recipe again, and the built-in model is " +
+			"no run. Try: a run of train-model")}
 	}
 	first(&p.Data, c.processed(""))
 	if len(p.Kinds) == 0 {

@@ -9,6 +9,7 @@ import (
 	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/evaluate/protocol"
 	"github.com/degas-dns/degas/evaluate/rundir"
+	"github.com/degas-dns/degas/export"
 	"github.com/degas-dns/degas/model"
 )
 
@@ -71,7 +72,7 @@ func (f *files) data(c *Config) {
 	if t := c.Train; t != nil {
 		f.dataset("train.data", t.Data)
 		if teacher := t.Options.Teacher; teacher != "" {
-			if _, err := model.LoadAny(teacher); err != nil {
+			if _, err := model.LoadNamed(teacher); err != nil {
 				f.errs = append(f.errs, fieldError{"train.options.teacher", err})
 			}
 		}
@@ -113,6 +114,6 @@ func (f *files) results(c *Config) {
 		f.makes(e.To)
 	}
 	if p := c.Publish; p != nil {
-		f.need("publish.from", p.From, "Try: degas export-model, or an export stage")
+		f.need("publish.from", filepath.Join(p.From, export.ManifestFile), "Try: degas export-model, or an export stage")
 	}
 }

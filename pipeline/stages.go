@@ -90,7 +90,7 @@ func (t *TrainConfig) stage(version string, h Hooks) Stage {
 	inputs := func() []string {
 		in := inside(t.Data, datasets.ManifestName)
 		if t.Options.Teacher != "" {
-			in = append(in, t.Options.Teacher)
+			in = append(in, trained(t.Options.Teacher)...)
 		}
 		if t.ownSpec() {
 			in = append(in, t.Arch)
@@ -302,6 +302,9 @@ func resumable(r trainer.Request) (bool, error) {
 	}
 	m, err := datasets.ReadManifest(r.Config.Data)
 	if err != nil {
+		return false, err
+	}
+	if same, err := old.SameTeacher(); err != nil || !same {
 		return false, err
 	}
 	want := r.Config.Options
