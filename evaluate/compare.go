@@ -2,6 +2,7 @@ package evaluate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/degas-dns/degas/datasets"
@@ -14,7 +15,8 @@ import (
 // otherwise (o.RunDir is not read). With o.Out set it writes compare.json and roc.png there.
 func Compare(ctx context.Context, runs []string, o RunOptions) (*metrics.Comparison, error) {
 	if len(runs) < 2 {
-		return nil, fmt.Errorf("compare: %d runs, needs two", len(runs))
+		return nil, errors.New("compare: needs two models. Try: another run, a version directory of export-model or " +
+			"builtin beside the first")
 	}
 	out := o.Out // "" writes nothing
 	var scored []metrics.Compared

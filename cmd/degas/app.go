@@ -167,6 +167,7 @@ func (c *command) app() *cli.App {
 	}
 	for _, sub := range app.Commands {
 		sub.OnUsageError = app.OnUsageError
+		sub.Before = noEmptyFlag
 		sub.HideHelpCommand = true // degas help COMMAND does it
 	}
 	return app
@@ -265,10 +266,24 @@ func takesValue(flags []cli.Flag, arg string) bool {
 	return !isBool
 }
 
-// arguments checks how many positional arguments a command got.
+// noEmptyFlag refuses a flag whose value is empty, as that of a shell's variable is which is not set: the default in its
+// place would be another model, run or folder than the user means.
+func noEmptyFlag(ctx *cli.Context) error {
+	for _, name := range ctx.LocalFlagNames() {
+		if s, ok := ctx.Value(name).(string); ok && s == "" {
+			return usagef("--%s is empty. Try: give it a value, or leave it out for its default", name)
+		}
+	}
+	return nil
+}
+
+// arguments checks how many positional arguments a command got, and that none is empty, for noEmptyFlag's reason.
 func arguments(ctx *cli.Context, least, most int) error {
 	if n := ctx.NArg(); n < least || most >= 0 && n > most {
 		return usagef("%s: %d arguments; usage: degas %s %s", ctx.Command.Name, n, ctx.Command.Name, ctx.Command.ArgsUsage)
+	}
+	if i := slices.Index(ctx.Args().Slice(), ""); i >= 0 {
+		return usagef("%s: argument %d is empty. Try: degas help %s", ctx.Command.Name, i+1, ctx.Command.Name)
 	}
 	return nil
 }

@@ -73,9 +73,13 @@ func modelAndNames(ctx *cli.Context) (*model.Model, []string, error) {
 		return m, nil, err
 	}
 	first := names[0]
-	info, err := os.Stat(first)
+	if first == "" && len(names) > 1 { // a shell's variable for the model that is not set
+		return nil, nil, usagef("predict: the first argument is empty. "+
+			"Try: degas predict --model %s NAME…", model.BuiltinName)
+	}
+	_, err := os.Lstat(first) // a link that leads nowhere is no name, either
 	exists := err == nil
-	if first == model.BuiltinName || exists && info.IsDir() {
+	if info, err := os.Stat(first); first == model.BuiltinName || err == nil && info.IsDir() {
 		if m, err := model.LoadNamed(first); !errors.Is(err, model.ErrNoModel) {
 			return m, names[1:], err
 		}
@@ -162,7 +166,7 @@ func readLines(ctx context.Context, in io.Reader) (<-chan string, <-chan error) 
 		}
 		err = s.Err()
 		if errors.Is(err, bufio.ErrTooLong) {
-			err = fmt.Errorf("read names: line %d is longer than %d bytes", n+1, maxLine)
+			err = fmt.Errorf("read names: line %d is longer than %d bytes. Try: one name a line", n+1, maxLine)
 		} else if err != nil {
 			err = fmt.Errorf("read names: line %d: %w", n+1, err)
 		}

@@ -120,6 +120,9 @@ func threshold(ctx *cli.Context) (*metrics.Threshold, error) {
 		}
 		return evaluate.SetThreshold(ctx.Context, o, t)
 	case ctx.IsSet("alarms-per-day"):
+		if lookups := ctx.Float64("lookups-per-day"); !(lookups > 0) {
+			return nil, usagef("--lookups-per-day %g: must be above 0", lookups)
+		}
 		fpr = ctx.Float64("alarms-per-day") / ctx.Float64("lookups-per-day")
 	case ctx.Bool("worst-source"):
 		worst, err := evaluate.WorstSource(o)

@@ -63,6 +63,7 @@ func TestRunDir(t *testing.T) {
 		{"", "a/b", "", "Try: --run NAME"},
 		{"", "/x", "", "Try: --run NAME"},
 		{"../x", "cnn", "", "give a name, not a path"},
+		{"builtin", "cnn", "", "Try: another --run"},
 	} {
 		dir, err := runDir(runs, tc.name, tc.arch, false)
 		if tc.refused != "" {

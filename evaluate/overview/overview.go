@@ -3,6 +3,7 @@
 package overview
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -33,6 +34,8 @@ type Page struct {
 	Data     *Data     `json:"data,omitempty"`
 	// Notes say what could not be read and what to do about it.
 	Notes []string `json:"notes,omitempty"`
+
+	damage string // the first of Notes about a file that cannot be read
 }
 
 // Training is how a run was trained.
@@ -114,9 +117,7 @@ func openRun(dir string) (*Page, error) {
 		return nil, err
 	}
 	history, err := run.History()
-	if err != nil {
-		return nil, err
-	}
+	p.unread(err, "It is needed to show epochs and to evaluate; train-model --resume writes it anew")
 	c := run.Config
 	p.Training = &Training{
 		Arch: run.Arch(), From: c.From, Target: c.Target, Engine: c.Engine, Data: c.Data, Degas: c.Degas,
@@ -141,10 +142,17 @@ func openRun(dir string) (*Page, error) {
 	if err := p.add(run.Model); err != nil {
 		return nil, err
 	}
-	if err := p.addScores(dir); err != nil {
-		return nil, err
+	p.unread(p.addScores(dir), "Try: degas evaluate-model "+dir)
+	p.unread(p.addTrainingData(c.Data), "Try: degas process-data")
+	return p, nil
+}
+
+// unread notes that a file cannot be read: the page has what the others say.
+func (p *Page) unread(err error, next string) {
+	if err != nil {
+		p.note("%v. %s.", err, next)
+		p.damage = cmp.Or(p.damage, err.Error())
 	}
-	return p, p.addTrainingData(c.Data)
 }
 
 func (p *Page) note(format string, args ...any) {

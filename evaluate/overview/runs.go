@@ -1,9 +1,7 @@
 package overview
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -30,7 +28,7 @@ type Row struct {
 // read has a row that says so.
 func Runs(dir string) ([]Row, error) {
 	rows, err := runsIn(dir, 1)
-	if errors.Is(err, fs.ErrNotExist) {
+	if err != nil {
 		return nil, fmt.Errorf("list runs: %w. Try: --runs DIR, or degas train-model for a first run", err)
 	}
 	return rows, err
@@ -76,7 +74,7 @@ func row(dir string) Row {
 		r.Problem = "not trained to its end"
 		return r
 	}
-	r.Threshold = &p.Model.Threshold
+	r.Threshold, r.Problem = &p.Model.Threshold, p.damage
 	if s := p.Scores; s != nil && s.Split == "test" && s.Model == p.Model.Hash {
 		r.TestAUC = &s.ROCAUC
 	}

@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/degas-dns/degas/datasets"
@@ -125,7 +126,11 @@ func (r *runner) run(ctx context.Context) error {
 		}
 	}
 	if r.result.Trainings == 0 {
-		return fmt.Errorf("nothing could be held out: %v", r.result.Skipped)
+		why := cmp.Or(strings.Join(r.result.Skipped, "; "), "the data has no group that may be missing in training")
+		if r.Protocol == LeaveBenignOut && len(r.result.Skipped) == 0 {
+			why = fmt.Sprintf("no source has %d benign names and no others", fewestTelling)
+		}
+		return fmt.Errorf("nothing could be held out: %s. Try: more --names, or a data set of more families and sources", why)
 	}
 	r.result.Summarise()
 	return r.finish()

@@ -3,6 +3,7 @@
 package rundir
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -63,6 +64,9 @@ func Open(dir string) (*Run, error) {
 		return nil, fmt.Errorf("%s is no run: %w. Try: %s", dir, err, instead(dir))
 	} else if err != nil {
 		return nil, err
+	}
+	if len(bytes.TrimSpace(data)) == 0 {
+		return nil, fmt.Errorf("read %s: it is empty. Try: degas train-model for a new run", path)
 	}
 	if err := yamlfile.Decode(data, &r.Config); err != nil {
 		return nil, fmt.Errorf("read %s: %w", path, err)

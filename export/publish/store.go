@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"syscall"
 
 	"github.com/degas-dns/degas/export"
 	"github.com/degas-dns/degas/export/tfserving"
@@ -63,7 +64,9 @@ type storedVersion struct {
 // stored lists a model's versions, oldest first; none if base does not exist.
 func stored(base string) ([]storedVersion, error) {
 	entries, err := os.ReadDir(base)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, syscall.ENOTDIR) {
+		return nil, fmt.Errorf("%w: a store is a folder. Try: --to with another one", err)
+	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
 	var out []storedVersion

@@ -14,6 +14,8 @@ import (
 	"slices"
 	"strings"
 
+	"syscall"
+
 	"github.com/degas-dns/degas/internal/dirlock"
 )
 
@@ -198,6 +200,8 @@ func HoldsOnly(dir string, ours ...string) error {
 	return fs.WalkDir(os.DirFS(dir), ".", func(path string, d fs.DirEntry, err error) error {
 		top, _, below := strings.Cut(path, "/")
 		switch {
+		case errors.Is(err, syscall.ENOTDIR):
+			return errors.New("it is a file, not a directory. Try: another name")
 		case err != nil || d.IsDir():
 			return err
 		case slices.Contains(ours, path) || below && slices.Contains(ours, top+"/"):

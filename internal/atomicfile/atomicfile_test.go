@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/degas-dns/degas/internal/dirlock"
@@ -104,5 +105,23 @@ func TestClaimsRemoveWhatWasLeft(t *testing.T) {
 	in, err := os.ReadDir(dir)
 	if err != nil || len(in) != 1 || in[0].Name() != ".degas-b.json-123.tmp" {
 		t.Errorf("left: %v, %v", in, err)
+	}
+}
+
+// What stands in the way is named, with what to do.
+func TestHoldsOnly(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "theirs")
+	if err := Write(file, nil); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{dir: "it holds theirs, ", file: "it is a file, not a directory"} {
+		if err := HoldsOnly(path, "ours"); err == nil || !strings.HasPrefix(err.Error(), want) ||
+			!strings.Contains(err.Error(), "Try: ") {
+			t.Errorf("%s: error %v, want %q", path, err, want)
+		}
+	}
+	if err := HoldsOnly(dir, "theirs"); err != nil {
+		t.Error(err)
 	}
 }
