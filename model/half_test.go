@@ -45,6 +45,9 @@ func TestHalfFiles(t *testing.T) {
 			t.Errorf("%#04x is taken as a weight", bad)
 		}
 	}
+	if err := file.setWeights([]byte(string(half) + "\x00\x00")); err == nil {
+		t.Error("bytes behind the last tensor are passed over")
+	}
 	weights["dense/bias"].Data[1] = 1e5
 	_, _, err = m.HalfFiles()
 	if err == nil || !strings.Contains(err.Error(), "dense/bias value 1: 100000 does not fit") {

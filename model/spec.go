@@ -235,7 +235,8 @@ func (s *Spec) check() error {
 	seen := map[string]bool{}
 	for _, l := range s.Labels { // a verdict must say which one it is
 		if l == "" || l == InvalidLabel || seen[l] {
-			return fmt.Errorf("label %q: labels must be different words, and %q is what no name gets", l, InvalidLabel)
+			return fmt.Errorf("label %q: labels must be different words, and %q stands for what is no name. Try: another word",
+				l, InvalidLabel)
 		}
 		seen[l] = true
 	}

@@ -208,6 +208,9 @@ func ReadWeights(data []byte) (Weights, error) {
 		}
 		w[name] = t
 	}
+	if left > 0 {
+		return nil, fmt.Errorf("safetensors: %d bytes are of no tensor", left)
+	}
 	return w, nil
 }
 

@@ -72,6 +72,10 @@ type Calibration struct {
 // FitTemperature finds the temperature that makes the true labels of a split likeliest (Guo et al. 2017,
 // arXiv:1706.04599). What is known after the model has changed, ECEAfter and Threshold, is left to Applied.
 func FitTemperature(s *Sample, split string) (*Calibration, error) {
+	if c := NewCurve(s); c.oneKind() {
+		return nil, fmt.Errorf("%s: %d malicious and %d benign names: both kinds are needed. Try: --data with another data set",
+			split, c.Positives, c.Negatives)
+	}
 	logs, k := logProbabilities(s), len(s.Labels)
 	t := minimize(func(t float64) float64 { return meanNLL(logs, s.Truth, k, t) })
 	if alwaysRight(logs, s.Truth, k) || t < 1.01*coldest {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"strings"
 	"testing"
 )
 
@@ -132,6 +133,15 @@ func TestAlwaysRight(t *testing.T) {
 	}
 	if at := minimize(func(t float64) float64 { return meanNLL(logs, []int{0, 1}, 2, t) }); at > 1.01*coldest*3 {
 		t.Errorf("temperature %g, want the lowest: the check would not be needed", at)
+	}
+}
+
+// Names of one kind alone do not say how sure a model may be of the other.
+func TestTemperatureOfOneKind(t *testing.T) {
+	s := &Sample{Labels: []string{"benign", "malicious"}, Names: []string{"a", "b", "c"}, Truth: []int{0, 0, 0},
+		Probabilities: []float32{0.4, 0.6, 0.3, 0.7, 0.6, 0.4}}
+	if c, err := FitTemperature(s, "validation"); err == nil || !strings.Contains(err.Error(), "both kinds are needed. Try: ") {
+		t.Errorf("%+v, error %v", c, err)
 	}
 }
 

@@ -92,7 +92,9 @@ func Check(m *Metrics, gates []Gate) error {
 	var failed []string
 	for _, g := range gates {
 		v := g.value(m)
-		if math.IsNaN(v) || g.less == (v < g.bar) && v != g.bar {
+		if math.IsNaN(v) {
+			failed = append(failed, g.text+": it is not defined here. Try: a split with names of both kinds")
+		} else if g.less == (v < g.bar) && v != g.bar {
 			failed = append(failed, fmt.Sprintf("%s: it is %.6g", g.text, v))
 		}
 	}

@@ -18,6 +18,8 @@ func TestGates(t *testing.T) {
 		}
 		if err := Check(m, []Gate{g}); errors.Is(err, ErrBar) != fails {
 			t.Errorf("%s: %v", text, err)
+		} else if text == "pr-auc<0.1" && !strings.Contains(err.Error(), "not defined here. Try: ") {
+			t.Errorf("%s of no number: %v", text, err)
 		}
 	}
 	for text, want := range map[string]string{
