@@ -266,8 +266,8 @@ func takesValue(flags []cli.Flag, arg string) bool {
 	return !isBool
 }
 
-// noEmptyFlag refuses a flag whose value is empty, as that of a shell's variable is which is not set: the default in its
-// place would be another model, run or folder than the user means.
+// noEmptyFlag refuses a flag whose value is empty, as that of a shell's variable is which is not set: the default in
+// its place would be another model, run or folder than the user means.
 func noEmptyFlag(ctx *cli.Context) error {
 	for _, name := range ctx.LocalFlagNames() {
 		if s, ok := ctx.Value(name).(string); ok && s == "" {

@@ -49,7 +49,8 @@ func version() string {
 }
 
 func (c *command) version() *cli.Command {
-	return &cli.Command{Name: "version", Usage: "print the version and the built-in model's hash", Action: action(0, 0, c.versionAction)}
+	return &cli.Command{Name: "version", Usage: "print the version and the built-in model's hash",
+		Action: action(0, 0, c.versionAction)}
 }
 
 func (c *command) versionAction(*cli.Context) error {

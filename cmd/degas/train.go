@@ -55,8 +55,8 @@ func (c *command) train() *cli.Command {
 				Usage: "share of malicious training names that names of invented families take the place of"},
 			&cli.Float64Flag{Name: "blend", Usage: "share in the model of one more epoch, " +
 				"in which most malicious names are long random letters and hashes (0: none)"},
-			&cli.StringFlag{Name: "teacher", Usage: "learn mostly from what the model of a run, a version `DIR` or builtin makes " +
-				"of names; it needs the same labels, and --engine cpu"},
+			&cli.StringFlag{Name: "teacher", Usage: "learn mostly from what the model of a run, a version `DIR` or builtin " +
+				"makes of names; it needs the same labels, and --engine cpu"},
 			&cli.IntFlag{Name: "names", Usage: "train on `N` of the training names, drawn by the seed (0: all)"},
 			&cli.Float64Flag{Name: "average",
 				Usage: "decay a step of a running mean of the weights that is kept in place of the last ones (0: none)"},

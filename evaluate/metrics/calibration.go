@@ -73,8 +73,8 @@ type Calibration struct {
 // arXiv:1706.04599). What is known after the model has changed, ECEAfter and Threshold, is left to Applied.
 func FitTemperature(s *Sample, split string) (*Calibration, error) {
 	if c := NewCurve(s); c.oneKind() {
-		return nil, fmt.Errorf("%s: %d malicious and %d benign names: both kinds are needed. Try: --data with another data set",
-			split, c.Positives, c.Negatives)
+		return nil, fmt.Errorf("%s: %d malicious and %d benign names: both kinds are needed. "+
+			"Try: --data with another data set", split, c.Positives, c.Negatives)
 	}
 	logs, k := logProbabilities(s), len(s.Labels)
 	t := minimize(func(t float64) float64 { return meanNLL(logs, s.Truth, k, t) })

@@ -140,7 +140,8 @@ func TestAlwaysRight(t *testing.T) {
 func TestTemperatureOfOneKind(t *testing.T) {
 	s := &Sample{Labels: []string{"benign", "malicious"}, Names: []string{"a", "b", "c"}, Truth: []int{0, 0, 0},
 		Probabilities: []float32{0.4, 0.6, 0.3, 0.7, 0.6, 0.4}}
-	if c, err := FitTemperature(s, "validation"); err == nil || !strings.Contains(err.Error(), "both kinds are needed. Try: ") {
+	c, err := FitTemperature(s, "validation")
+	if err == nil || !strings.Contains(err.Error(), "both kinds are needed. Try: ") {
 		t.Errorf("%+v, error %v", c, err)
 	}
 }
