@@ -74,7 +74,8 @@ type ManifestOptions struct {
 	Test            float64  `json:"test"`
 	Split           string   `json:"split"`
 	HoldoutFamilies []string `json:"holdout_families"`
-	Exclude         []string `json:"exclude,omitempty"` // sources
+	Exclude         []string `json:"exclude,omitempty"`    // sources
+	TrainOnly       []string `json:"train_only,omitempty"` // sources
 	MaxBad          float64  `json:"max_bad"`
 	Balance         string   `json:"balance,omitempty"`
 	CapFamily       int64    `json:"cap_family,omitempty"`

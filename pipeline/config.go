@@ -69,6 +69,8 @@ type ProcessConfig struct {
 	Holdout []string `yaml:"holdout_families" json:"holdout_families"`
 	// Exclude are sources that are left out.
 	Exclude []string `yaml:"exclude" json:"exclude,omitempty"`
+	// TrainOnly are sources whose registered domains no other split gets, such as generated names.
+	TrainOnly []string `yaml:"train_only" json:"train_only,omitempty"`
 	// MaxBad is the share of refused rows above which a file is given up (0.01).
 	MaxBad float64 `yaml:"max_bad" json:"max_bad"`
 	// Balance evens out the training names: binary between benign and malicious, class between all classes.

@@ -185,6 +185,7 @@ func (p *ProcessConfig) options() prepare.Options {
 		Split:           p.Split,
 		HoldoutFamilies: p.Holdout,
 		Exclude:         p.Exclude,
+		TrainOnly:       p.TrainOnly,
 		Balance:         p.Balance,
 		CapFamily:       p.CapFamily,
 	}

@@ -151,8 +151,8 @@ func (m *merger) force(f map[string]datasets.SplitID, r row) {
 	s, fixed := m.demanded(r)
 	if !fixed {
 		s = r.hashed
-	} else if m.plan.By == datasets.SplitByDate {
-		s += datasets.NumSplits // a dated row outranks an undated one
+	} else if m.plan.By == datasets.SplitByDate || len(m.plan.TrainOnly) > 0 {
+		s += datasets.NumSplits // a dated row outranks an undated one, a source for training what the hash says
 	}
 	// The row's memory is reused. Assigning to an existing key may keep the new key's pointer, so clone the key every
 	// time.

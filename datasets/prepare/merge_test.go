@@ -86,6 +86,40 @@ func TestMergePartitionHoldsOutDomains(t *testing.T) {
 	}
 }
 
+// A source for training takes its registered domains along, but for those of a held-out family.
+func TestMergePartitionTrainsOnly(t *testing.T) {
+	var in []datasets.Record
+	for i := range 200 {
+		in = append(in, datasets.Record{Name: fmt.Sprintf("a.made%d.com", i), Source: "generated"},
+			datasets.Record{Name: fmt.Sprintf("b.made%d.com", i), Source: "seen"},
+			datasets.Record{Name: fmt.Sprintf("a.held%d.com", i), Class: datasets.DGA, Family: "kraken", Source: "generated"},
+			datasets.Record{Name: fmt.Sprintf("b.held%d.com", i), Source: "seen"},
+			datasets.Record{Name: fmt.Sprintf("other%d.com", i), Source: "seen"})
+	}
+	kept, _ := MergePartition(in, &Plan{By: datasets.SplitByDomain, Test: 0.3, Validation: 0.3,
+		Holdout: []string{"kraken"}, TrainOnly: []string{"generated"}})
+	others := map[datasets.SplitID]int{}
+	for _, r := range kept {
+		switch {
+		case strings.Contains(r.Name, ".made"):
+			if r.Split != datasets.TrainSplit {
+				t.Fatalf("%s is in %s", r.Name, r.Split)
+			}
+		case strings.Contains(r.Name, ".held"):
+			if r.Split != datasets.TestSplit {
+				t.Fatalf("%s is in %s", r.Name, r.Split)
+			}
+		default:
+			others[r.Split]++
+		}
+	}
+	for id, least := range map[datasets.SplitID]int{datasets.TrainSplit: 50, datasets.ValidationSplit: 30, datasets.TestSplit: 30} {
+		if others[id] < least {
+			t.Errorf("%d other domains are in %s, want %d or more", others[id], id, least)
+		}
+	}
+}
+
 func TestCompareFamiliesIsAnOrder(t *testing.T) {
 	want := []string{"aaa_1", "aaa", "kraken_v1", "kraken_v2", "kraken", "zeus", datasets.BlocklistFamily, ""}
 	for range 20 {

@@ -18,6 +18,8 @@ type Plan struct {
 	By               string  // SplitByDomain, …
 	// Holdout families, and their variants (vawtrak holds out vawtrak_v1), are in test only.
 	Holdout []string
+	// TrainOnly are sources whose registered domains are in training only, but for those of held-out families.
+	TrainOnly []string
 	// Families and Sources are the splits of whole families or sources, for SplitByFamily and SplitBySource.
 	Families, Sources map[string]datasets.SplitID
 	// ValidationFrom and TestFrom are the first days of those splits, for SplitByDate.
@@ -63,6 +65,8 @@ func (p *Plan) fixed(family, source string) (_ datasets.SplitID, ok bool) {
 		return datasets.TestSplit, true
 	}
 	switch {
+	case slices.Contains(p.TrainOnly, source):
+		return datasets.TrainSplit, true
 	case p.By == datasets.SplitByFamily && family != "":
 		s, ok := p.Families[family]
 		return s, ok
@@ -84,7 +88,7 @@ func (p *Plan) group(name string) string {
 // grouped reports whether a row's split can depend on other rows of its group.
 func (p *Plan) grouped() bool {
 	return p.By == datasets.SplitByFamily || p.By == datasets.SplitBySource || p.By == datasets.SplitByDate ||
-		len(p.Holdout) > 0
+		len(p.Holdout) > 0 || len(p.TrainOnly) > 0
 }
 
 // assign puts whole items (families, sources) into splits so that the shares are met as well as whole items allow.
@@ -131,6 +135,9 @@ func empties(have, want [datasets.NumSplits]float64) (n int) {
 func (p *Plan) check() error {
 	if !(p.Validation >= 0 && p.Test >= 0 && p.Validation+p.Test < 1) { // NaN too
 		return fmt.Errorf("shares of validation (%g) and test (%g) leave nothing to train on", p.Validation, p.Test)
+	}
+	if len(p.TrainOnly) > 0 && p.By != datasets.SplitByDomain {
+		return fmt.Errorf("sources for training only: a split by %s cannot have them, one by domain can", p.By)
 	}
 	switch p.By {
 	case datasets.SplitByDomain, datasets.SplitByFamily, datasets.SplitBySource, datasets.SplitByDate,

@@ -75,7 +75,8 @@ func newPreparation(o Options, plan *Plan, temp string, in []*formats.Input, ski
 		Format: datasets.FormatVersion, Version: o.Version,
 		Options: datasets.ManifestOptions{
 			Seed: o.Seed, Validation: o.Validation, Test: o.Test, Split: o.Split,
-			HoldoutFamilies: o.HoldoutFamilies, Exclude: o.Exclude, MaxBad: o.MaxBad, Balance: o.Balance, CapFamily: o.CapFamily,
+			HoldoutFamilies: o.HoldoutFamilies, Exclude: o.Exclude, TrainOnly: o.TrainOnly, MaxBad: o.MaxBad,
+			Balance: o.Balance, CapFamily: o.CapFamily,
 		},
 	}
 	return p

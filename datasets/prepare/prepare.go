@@ -55,6 +55,9 @@ type Options struct {
 	HoldoutFamilies []string
 	// Exclude names sources whose files are not read. A source that no file has is an error.
 	Exclude []string
+	// TrainOnly names sources that are for training only, such as generated names: their registered domains are in no
+	// other split, whatever else has names of those. A source that no file has is an error. It goes with SplitByDomain.
+	TrainOnly []string
 	// Balance is "" (default), BalanceBinary or BalanceClass. It drops random training rows of the larger classes, drawn
 	// by the seed, until the classes are equal. Validation and test keep all their rows.
 	Balance string
@@ -120,7 +123,8 @@ func (o Options) resolve() (Options, *Plan, error) {
 	}
 	slices.Sort(held)
 	o.HoldoutFamilies = slices.Compact(held)
-	p := &Plan{Seed: o.Seed, Validation: o.Validation, Test: o.Test, By: o.Split, Holdout: o.HoldoutFamilies}
+	p := &Plan{Seed: o.Seed, Validation: o.Validation, Test: o.Test, By: o.Split, Holdout: o.HoldoutFamilies,
+		TrainOnly: o.TrainOnly}
 	return o, p, p.check()
 }
 
@@ -181,9 +185,10 @@ func Run(ctx context.Context, in, out string, o Options) (_ *datasets.Manifest, 
 		return nil, err
 	}
 	defer formats.Close(inputs)
-	if inputs, skipped, err = exclude(inputs, skipped, o.Exclude); err != nil {
+	if err := haveSources(inputs, slices.Concat(o.Exclude, o.TrainOnly)); err != nil {
 		return nil, err
 	}
+	inputs, skipped = exclude(inputs, skipped, o.Exclude)
 	if len(inputs) == 0 {
 		return nil, nothingRecognised(in, skipped)
 	}
@@ -202,26 +207,33 @@ func Run(ctx context.Context, in, out string, o Options) (_ *datasets.Manifest, 
 	return p.manifest, p.publish(out)
 }
 
-// exclude takes the files of some sources out of inputs.
-func exclude(inputs []*formats.Input, skipped []datasets.Skipped, sources []string) (
-	[]*formats.Input, []datasets.Skipped, error,
-) {
-	kept, found := []*formats.Input{}, map[string]bool{}
+// haveSources reports a source that no input is of.
+func haveSources(inputs []*formats.Input, sources []string) error {
+	found := map[string]bool{}
 	for _, in := range inputs {
 		found[in.Source()] = true
+	}
+	for _, s := range sources {
+		if !found[s] {
+			return fmt.Errorf("no file is of the source %q. Sources are: %s", s,
+				strings.Join(slices.Sorted(maps.Keys(found)), ", "))
+		}
+	}
+	return nil
+}
+
+// exclude takes the files of some sources out of inputs.
+func exclude(inputs []*formats.Input, skipped []datasets.Skipped, sources []string) (
+	kept []*formats.Input, _ []datasets.Skipped,
+) {
+	for _, in := range inputs {
 		if slices.Contains(sources, in.Source()) {
 			skipped = append(skipped, datasets.Skipped{Path: in.Label(), Reason: "its source is excluded"})
 			continue
 		}
 		kept = append(kept, in)
 	}
-	for _, s := range sources {
-		if !found[s] {
-			return nil, nil, fmt.Errorf("no file is of the source %q that is to be excluded. Sources are: %s", s,
-				strings.Join(slices.Sorted(maps.Keys(found)), ", "))
-		}
-	}
-	return kept, skipped, nil
+	return kept, skipped
 }
 
 // nothingRecognised says what is there, and what each format missed in the first file.

@@ -60,6 +60,9 @@ func processCommand(in string, o datasets.ManifestOptions, dir string) []string 
 	for _, s := range o.Exclude {
 		words = append(words, "--exclude", s)
 	}
+	for _, s := range o.TrainOnly {
+		words = append(words, "--train-only", s)
+	}
 	words = withFlag(words, "cap-family", o.CapFamily)
 	switch o.Balance {
 	case datasets.BalanceBinary:
