@@ -15,6 +15,16 @@ type LabelMetrics struct {
 	F1        Number `json:"f1"`
 }
 
+// FalseAlarms is how many benign names the model calls malicious at its own threshold.
+func (m *Metrics) FalseAlarms() (n int) {
+	if len(m.Confusion) > 0 {
+		for _, wrong := range m.Confusion[0][1:] {
+			n += wrong
+		}
+	}
+	return n
+}
+
 // countConfusion fills in everything that follows from predicted labels, counted by golearn's evaluation.
 func (m *Metrics) countConfusion(s *Sample) {
 	matrix := evaluation.ConfusionMatrix{}

@@ -29,6 +29,7 @@ func (m *Metrics) gateValues() map[string]Number {
 		"accuracy":    m.Accuracy,
 		"precision":   m.Precision,
 		"recall":      m.Recall,
+		"fpr":         Number(float64(m.FalseAlarms()) / float64(m.Benign)),
 		"f1":          m.F1,
 		"mcc":         m.MCC,
 		"macro-f1":    m.MacroF1,

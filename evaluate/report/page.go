@@ -3,12 +3,14 @@ package report
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
 	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/evaluate/metrics"
 	"github.com/degas-dns/degas/evaluate/rundir"
+	"github.com/degas-dns/degas/internal/chart"
 )
 
 // page is what the templates are given.
@@ -39,13 +41,7 @@ type point struct {
 
 // ownPoint counts what the model does at its threshold.
 func ownPoint(m *metrics.Metrics) point {
-	p := point{Benign: m.Benign, Recall95: metrics.Wilson(m.Recall, m.Malicious)}
-	if len(m.Confusion) > 0 {
-		for _, n := range m.Confusion[0][1:] {
-			p.Alarms += n
-		}
-	}
-	return p
+	return point{Alarms: m.FalseAlarms(), Benign: m.Benign, Recall95: metrics.Wilson(m.Recall, m.Malicious)}
 }
 
 // Own is what the model does at its own threshold.
@@ -63,6 +59,18 @@ func (p point) Rate() string {
 		return "none"
 	}
 	return oneIn(float64(p.Alarms) / float64(p.Benign))
+}
+
+// ADay is how many false alarms a million look-ups of different benign names make. Of none in n names, it is below three
+// in n, with a confidence of 95 % (the rule of three).
+func (p point) ADay() string {
+	switch {
+	case p.Benign == 0:
+		return "an unknown number of"
+	case p.Alarms == 0:
+		return "fewer than " + chart.Grouped(int(math.Ceil(3e6/float64(p.Benign))))
+	}
+	return "about " + chart.Grouped(int(math.Round(1e6*float64(p.Alarms)/float64(p.Benign))))
 }
 
 // TooFew says that the rate rests on fewer than ten false alarms.

@@ -20,16 +20,18 @@ func TestOwnPoint(t *testing.T) {
 		confusion [][]int
 		benign    int
 		rate      string
+		aDay      string
 		few       bool
 	}{
-		{[][]int{{1721, 0}, {10, 90}}, 1721, "none", true},
-		{[][]int{{1701, 20}, {10, 90}}, 1721, "1 in 86", false},
-		{[][]int{{90, 6, 4}, {1, 2, 3}, {1, 2, 3}}, 100, "1 in 10", false},
-		{[][]int{{95, 5, 0}, {1, 2, 3}, {1, 2, 3}}, 100, "1 in 20", true},
+		{[][]int{{1721, 0}, {10, 90}}, 1721, "none", "fewer than 1,744", true},
+		{[][]int{{1701, 20}, {10, 90}}, 1721, "1 in 86", "about 11,621", false},
+		{[][]int{{90, 6, 4}, {1, 2, 3}, {1, 2, 3}}, 100, "1 in 10", "about 100,000", false},
+		{[][]int{{95, 5, 0}, {1, 2, 3}, {1, 2, 3}}, 100, "1 in 20", "about 50,000", true},
+		{nil, 0, "none", "an unknown number of", true},
 	} {
 		p := ownPoint(&metrics.Metrics{Confusion: tc.confusion, Benign: tc.benign, Malicious: 100, Recall: 0.9})
-		if p.Rate() != tc.rate || p.TooFew() != tc.few || p.Recall95[0].Missing() {
-			t.Errorf("%v: %s, too few %v, %v", tc.confusion, p.Rate(), p.TooFew(), p.Recall95)
+		if p.Rate() != tc.rate || p.ADay() != tc.aDay || p.TooFew() != tc.few || p.Recall95[0].Missing() {
+			t.Errorf("%v: %s, %s a day, too few %v, %v", tc.confusion, p.Rate(), p.ADay(), p.TooFew(), p.Recall95)
 		}
 	}
 }
