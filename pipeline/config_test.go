@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -67,6 +68,33 @@ func TestConfigErrors(t *testing.T) {
 		}
 		if _, err := ReadConfig(path); err == nil || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%q: error %v, want %q", tc.text, err, tc.want)
+		}
+	}
+}
+
+// A disk that is too full for a stage is found before anything runs: 2 bytes a byte of raw files for process, and 64 MiB.
+func TestCheckDisks(t *testing.T) {
+	raw := t.TempDir()
+	if err := os.WriteFile(filepath.Join(raw, "a.txt"), make([]byte, 3<<20), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	c := &Config{Download: &DownloadConfig{To: raw}, Process: &ProcessConfig{In: raw, Out: "out"},
+		Train: &TrainConfig{Run: "run"}, Evaluate: &EvaluateConfig{Out: "eval"}, Export: &ExportConfig{To: "to"}}
+	for _, tc := range []struct {
+		free int64
+		ok   bool
+		want string
+	}{
+		{0, false, ""},
+		{70 << 20, true, ""},
+		{69 << 20, true, "process.out: out: its disk has 69 MiB free, and at least 70 MiB are needed. Try: make room"},
+		{1 << 20, true, "export.to: to: its disk has 1 MiB free, and at least 64 MiB are needed"},
+	} {
+		f := &files{}
+		f.disks(c, func(string) (int64, bool) { return tc.free, tc.ok })
+		err := errors.Join(f.errs...)
+		if (err != nil) != (tc.want != "") || err != nil && !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%d MiB: %v, want %q", tc.free>>20, err, tc.want)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -10,13 +11,16 @@ import (
 	"github.com/degas-dns/degas/evaluate/protocol"
 	"github.com/degas-dns/degas/evaluate/rundir"
 	"github.com/degas-dns/degas/export"
+	"github.com/degas-dns/degas/internal/diskspace"
+	"github.com/degas-dns/degas/internal/linkwalk"
 	"github.com/degas-dns/degas/model"
 )
 
-// CheckFiles is an error if what the stages read is not there and no stage before makes it: a late one must not find
-// that out after hours.
+// CheckFiles is an error if what the stages read is not there and no stage before makes it, or if a disk is too full for
+// what they write: a late one must not find that out after hours.
 func (c *Config) CheckFiles() error {
 	f := &files{}
+	f.disks(c, diskspace.Free)
 	f.data(c)
 	f.runs(c)
 	f.results(c)
@@ -41,6 +45,45 @@ func (f *files) need(key, path, hint string) {
 	if _, err := os.Stat(path); err != nil {
 		f.errs = append(f.errs, fieldError{key, fmt.Errorf("%w. %s", err, hint)})
 	}
+}
+
+// leastRoom is what every stage wants on its disk, in bytes: checkpoint, model and reports take less.
+const leastRoom = 64 << 20
+
+// disks notes an error for each disk that is too full for a stage. free is how many bytes a path's disk has, if known.
+func (f *files) disks(c *Config, free func(path string) (int64, bool)) {
+	room := func(key, path string, need int64) {
+		if has, ok := free(path); ok && has < need {
+			f.errs = append(f.errs, fieldError{key, fmt.Errorf("%s: its disk has %d MiB free, and at least %d MiB are needed. "+
+				"Try: make room, or a folder on another disk", path, has>>20, need>>20)})
+		}
+	}
+	if d := c.Download; d != nil {
+		room("download.to", d.To, leastRoom)
+	}
+	if p := c.Process; p != nil { // names in Arrow take about twice as much as in most lists, which are packed
+		room("process.out", p.Out, leastRoom+2*sizeOf(p.In))
+	}
+	if t := c.Train; t != nil {
+		room("train.run", t.Run, leastRoom)
+	}
+	if e := c.Evaluate; e != nil {
+		room("evaluate.out", e.Out, leastRoom)
+	}
+	if e := c.Export; e != nil {
+		room("export.to", e.To, leastRoom)
+	}
+}
+
+// sizeOf is how many bytes the files at or below path have, as far as they can be read.
+func sizeOf(path string) (bytes int64) {
+	_, _ = linkwalk.Walk(path, func(_ string, info fs.FileInfo, err error) error {
+		if err == nil && info.Mode().IsRegular() {
+			bytes += info.Size()
+		}
+		return nil
+	})
+	return bytes
 }
 
 // dataset needs the data set in a folder; "" is a run's own.

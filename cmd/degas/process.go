@@ -76,7 +76,7 @@ func (c *command) processAction(ctx *cli.Context) error {
 		Workers: ctx.Int("workers"), Compression: ctx.String("compression"), Split: ctx.String("split"),
 		HoldoutFamilies: ctx.StringSlice("holdout-family"), Exclude: ctx.StringSlice("exclude"),
 		TrainOnly: ctx.StringSlice("train-only"),
-		Balance: balance, CapFamily: ctx.Int64("cap-family"),
+		Balance:   balance, CapFamily: ctx.Int64("cap-family"),
 		Strict:  ctx.Bool("strict"),
 		Version: release, Progress: bar.counting("process", "B"),
 	}

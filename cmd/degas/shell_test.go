@@ -3,9 +3,12 @@ package main
 import (
 	"bytes"
 	"context"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/urfave/cli/v2"
 )
 
 func TestMeantCommands(t *testing.T) {
@@ -68,5 +71,30 @@ func TestCompletionRunsNothing(t *testing.T) {
 	args := []string{"degas", "predict", "--", "google.com", completionFlag}
 	if code := run(context.Background(), args, strings.NewReader(""), &out, &errOut); code != 0 || out.Len() > 0 {
 		t.Errorf("status %d, printed %q and %q", code, out.String(), errOut.String())
+	}
+}
+
+// A sentence of --help that is longer has to be read twice.
+func TestHelpIsPlain(t *testing.T) {
+	const most = 30 // words
+	plain := func(where, text string) {
+		for line := range strings.SplitSeq(text, "\n\n") {
+			for _, s := range regexp.MustCompile(`[.!?:;]["')]*(\s|$)`).Split(line, -1) {
+				if n := len(strings.Fields(s)); n > most {
+					t.Errorf("%s: a sentence of %d words: %s", where, n, s)
+				}
+			}
+		}
+	}
+	for _, c := range (&command{}).app().Commands {
+		plain(c.Name, c.Usage)
+		if !strings.Contains(c.Description, "  ") { // a table
+			plain(c.Name, c.Description)
+		}
+		for _, f := range c.Flags {
+			if d, ok := f.(cli.DocGenerationFlag); ok {
+				plain(c.Name+" --"+f.Names()[0], d.GetUsage())
+			}
+		}
 	}
 }

@@ -24,9 +24,8 @@ ones are called malicious. It is kept in the run's model: evaluate-model, predic
 --alarms-per-day and --lookups-per-day make the rate: how many alarms you can look at, of how many benign look-ups. To
 set a threshold yourself, such as a new model's 0.5, give --threshold.
 
-Names from elsewhere give more false alarms. After evaluate-model --protocol leave-benign-out, --worst-source lowers
-the rate on validation, so that a model that had not seen the worst benign source calls at most one in 1,000 of its
-names malicious.
+Names from elsewhere give more false alarms. --worst-source lowers the rate on validation for that: so far that a model
+that had not seen the worst benign source keeps its promise there. evaluate-model --protocol leave-benign-out comes first.
 
 Example: degas choose-threshold runs/first --fpr 1e-3
 Example: degas choose-threshold runs/first --alarms-per-day 50 --lookups-per-day 2e6

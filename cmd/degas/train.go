@@ -29,10 +29,10 @@ func (c *command) train() *cli.Command {
 		ArgsUsage: "[IN]",
 		Description: "IN is the output of process-data (data/processed). The run goes to runs/NAME: config.yaml, " +
 			"history.jsonl\nand the same for TensorBoard, a checkpoint for --resume, and the best epoch's model in model/.\n\n" +
-			"auto and hybrid have a recipe of their own: 7 epochs, batches of 512, rate 0.002 on a cosine, " +
-			"weight decay 0.02,\naugment 0.15 and, but for --target family, invent 0.2 and 6 epochs with blend 0.5, " +
-			"which adds one. The values shown are\nthose of every other architecture and of --from; a flag replaces either. " +
-			"A resumed run keeps its own: of it only\n--epochs and --patience may change.\n\n" +
+			"auto and hybrid have a recipe of their own: batches of 512, rate 0.002 on a cosine, weight decay 0.02, augment\n" +
+			"0.15, invent 0.2, and 6 epochs with blend 0.5, which adds one. For --target family, invent and blend are 0 and\n" +
+			"the epochs 7. The values shown are those of every other architecture and of --from; a flag replaces either.\n\n" +
+			"A resumed run keeps its recipe: only --epochs and --patience may change.\n\n" +
 			"Example: degas train-model data/processed --epochs 5 --run first",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "arch", Value: trainer.Auto, Usage: "auto, the best known, with a recipe of its own; " +
