@@ -18,13 +18,13 @@ import (
 // Parameter counts: degas from the original's Keras summary (reference A4), lstm from Woodbridge's layers at 41 codes.
 func TestPresetParameters(t *testing.T) {
 	want := map[string]int{
-		"gta1":      1785858,
-		"degas":     254337,
-		"cnn":       727681,
-		"cnn-small": 620865,
-		"lstm":      136961,
-		"mlbridge":  1913,
-		"hybrid":    711553,
+		"gta1":         1785858,
+		"degas":        254337,
+		"cnn":          727681,
+		"hybrid-small": 414913,
+		"lstm":         136961,
+		"mlbridge":     1913,
+		"hybrid":       711553,
 	}
 	for _, name := range model.Presets() {
 		spec, err := model.Preset(name)

@@ -3,8 +3,6 @@ package model
 func init() {
 	presets.Register("cnn", preset{cnn,
 		"letter groups of 2 to 5 characters, 256 filters each, like eXpose"})
-	presets.Register("cnn-small", preset{cnnSmall,
-		"letter groups of 2 to 6 characters, 192 filters each; quick enough for a resolver"})
 }
 
 // cnn has parallel convolutions of 2 to 5 characters, 256 filters each, and a maximum over time, like Saxe and Berlin's
@@ -15,19 +13,6 @@ func cnn() Spec {
 		Layer{Kind: KindParallel, Branches: letterGroups(5, 256, ReLU)},
 		Layer{Kind: KindDense, Units: 256, Activation: ReLU},
 		Layer{Kind: KindDropout, Rate: 0.5},
-		Layer{Kind: KindDense, Units: 1, Activation: Sigmoid},
-	)
-}
-
-// cnnSmall is a cnn made small enough to stand in a resolver's way: one length of letter groups more, fewer filters of
-// each, half of the dense layer.
-func cnnSmall() Spec {
-	return binarySpec("cnn-small", nameEncoder(),
-		namesEmbedding(),
-		Layer{Kind: KindParallel, Branches: letterGroups(6, 192, ReLU)},
-		Layer{Kind: KindDropout, Rate: 0.1},
-		Layer{Kind: KindDense, Units: 128, Activation: ReLU},
-		Layer{Kind: KindDropout, Rate: 0.2},
 		Layer{Kind: KindDense, Units: 1, Activation: Sigmoid},
 	)
 }
