@@ -57,6 +57,9 @@ type Manifest struct {
 	Capped   int64 `json:"capped"`
 	Balanced int64 `json:"balanced_out"`
 	Kept     int64 `json:"kept"`
+	// MovedToTrain counts the names of other sources that are in training because they share a registered domain with a
+	// source of Options.TrainOnly.
+	MovedToTrain int64 `json:"moved_to_train,omitempty"`
 	// Dates is there when the split is by date.
 	Dates *DateReport `json:"dates,omitempty"`
 

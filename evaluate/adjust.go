@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/evaluate/metrics"
@@ -49,6 +50,7 @@ func keepThreshold(ctx context.Context, o RunOptions, fpr float64,
 	if err != nil {
 		return nil, err
 	}
+	t.Before, t.BeforeFPR = tuned.run.Model.Threshold, tuned.run.Model.ThresholdFPR
 	tuned.run.Model.Threshold, tuned.run.Model.ThresholdFPR = t.Value, fpr
 	return t, tuned.save("choose-threshold", fpr)
 }
@@ -115,7 +117,8 @@ func Calibrate(ctx context.Context, o RunOptions, force bool) (_ *metrics.Calibr
 // unchanged is the logarithm of a temperature that changes next to nothing, as for a run that is calibrated already.
 const unchanged = 0.01
 
-// Uncalibrate takes back what Calibrate did to a run's model, however often.
+// Uncalibrate takes back what Calibrate did to a run's model, however often: the model's bytes are again those that they
+// were, unless another threshold was chosen since, which moves along.
 func Uncalibrate(ctx context.Context, o RunOptions) (_ *metrics.Calibration, err error) {
 	defer addContext(&err, "undo the calibration of", o)
 	tuned, err := loadForTuning(ctx, o)
@@ -128,31 +131,107 @@ func Uncalibrate(ctx context.Context, o RunOptions) (_ *metrics.Calibration, err
 		return nil, errors.New("it is not calibrated")
 	}
 	c := metrics.Measured(tuned.sample, tuned.options.Split, 1/m.Temperature)
-	return c, tuned.rescale(ctx, c, "calibrate --undo")
+	head, err := headOf(m)
+	if err != nil {
+		return nil, err
+	}
+	before, err := tuned.run.Uncalibrated()
+	if err != nil {
+		return nil, err
+	}
+	exact := before != nil && madeOf(before.Kernel, head[0].Data, m.Temperature) &&
+		madeOf(before.Bias, head[1].Data, m.Temperature)
+	if exact {
+		copy(head[0].Data, before.Kernel)
+		copy(head[1].Data, before.Bias)
+	} else { // calibrated by another build, or the file is of another model
+		divide(head, c.Temperature)
+	}
+	threshold := m.Threshold
+	if err := tuned.follow(ctx, c); err != nil {
+		return nil, err
+	}
+	m.Temperature = 0
+	if exact && threshold == before.Moved {
+		m.Threshold, c.Threshold, c.Restored = before.Threshold, before.Threshold, true
+	}
+	if err := tuned.save("calibrate --undo", 0); err != nil {
+		return nil, err
+	}
+	return c, tuned.run.KeepUncalibrated(nil)
 }
 
-// rescale divides the logits of the model by c's temperature, fills in c and saves the model, as command does it.
-func (t *tuning) rescale(ctx context.Context, c *metrics.Calibration, command string) error {
-	m := t.run.Model
+// headOf are the kernel and the bias of the last layer.
+func headOf(m *model.Model) ([]*model.Tensor, error) {
 	params, err := m.Spec.Params()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	for _, p := range params[len(params)-2:] { // the head's kernel and bias
-		for i := range m.Weights[p.Name].Data {
-			m.Weights[p.Name].Data[i] /= float32(c.Temperature)
+	n := len(params)
+	return []*model.Tensor{m.Weights[params[n-2].Name], m.Weights[params[n-1].Name]}, nil
+}
+
+// divide divides what a head computes by a temperature.
+func divide(head []*model.Tensor, temperature float64) {
+	for _, t := range head {
+		for i := range t.Data {
+			t.Data[i] /= float32(temperature)
 		}
 	}
-	after, err := t.sample.Rescored(ctx, m)
+}
+
+// madeOf reports whether weights are original ones divided by a temperature, but for rounding.
+func madeOf(original, weights []float32, temperature float64) bool {
+	for i, w := range original {
+		if i >= len(weights) || math.Abs(float64(w)-float64(weights[i])*temperature) > 1e-4*math.Abs(float64(w)) {
+			return false
+		}
+	}
+	return len(original) == len(weights)
+}
+
+// rescale divides the logits of the model by c's temperature, fills in c, keeps what it changes and saves the model, as
+// command does it.
+func (t *tuning) rescale(ctx context.Context, c *metrics.Calibration, command string) error {
+	m := t.run.Model
+	head, err := headOf(m)
 	if err != nil {
 		return err
 	}
-	c.Applied(t.sample, after, m.Threshold)
-	m.Threshold, m.Temperature = c.Threshold, c.Temperature*cmp.Or(m.Temperature, 1)
-	if math.Abs(m.Temperature-1) < 1e-9 { // undone
-		m.Temperature = 0
+	before, err := t.run.Uncalibrated()
+	if err != nil {
+		return err
+	}
+	if m.Temperature == 0 { // what is kept is of another model
+		before = &rundir.Uncalibrated{Kernel: slices.Clone(head[0].Data), Bias: slices.Clone(head[1].Data),
+			Threshold: m.Threshold, Moved: m.Threshold}
+	}
+	chosen := m.Threshold
+	divide(head, c.Temperature)
+	if err := t.follow(ctx, c); err != nil {
+		return err
+	}
+	m.Temperature = c.Temperature * cmp.Or(m.Temperature, 1)
+	if before != nil {
+		if before.Moved == chosen {
+			before.Moved = m.Threshold
+		}
+		if err := t.run.KeepUncalibrated(before); err != nil {
+			return err
+		}
 	}
 	return t.save(command, 0)
+}
+
+// follow fills in c, and moves the model's threshold, after the weights were rescaled.
+func (t *tuning) follow(ctx context.Context, c *metrics.Calibration) error {
+	after, err := t.sample.Rescored(ctx, t.run.Model)
+	if err != nil {
+		return err
+	}
+	c.Applied(t.sample, after, t.run.Model.Threshold)
+	t.run.Model.Threshold = c.Threshold
+	return nil
 }
 
 // addContext says in an error what failed.

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/degas-dns/degas/evaluate"
+	"github.com/degas-dns/degas/evaluate/rundir"
 	"github.com/degas-dns/degas/model"
 )
 
@@ -100,6 +101,50 @@ func TestCalibrate(t *testing.T) {
 	run, _ := newRun(t, 4, "binary")
 	if _, err := evaluate.Calibrate(t.Context(), evaluate.RunOptions{RunDir: run, Split: "test"}, true); err == nil {
 		t.Error("calibrated on the test split")
+	}
+}
+
+// Undoing calibrations gives the model's bytes again. A threshold that was chosen since moves along.
+func TestUncalibrateRestores(t *testing.T) {
+	run, _ := newRun(t, 4, "family") // of few weights, all may round back by chance
+	calm(t, run)
+	o := evaluate.RunOptions{RunDir: run}
+	digest := func() string {
+		m, err := model.Load(filepath.Join(run, "model"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, err := m.Digest()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	if _, err := evaluate.ChooseThreshold(t.Context(), o, 0.1); err != nil {
+		t.Fatal(err)
+	}
+	before := digest()
+	for _, chosen := range []bool{false, true} {
+		for range 2 { // the second finds a temperature near 1, and changes bits all the same
+			if _, err := evaluate.Calibrate(t.Context(), o, true); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if chosen {
+			if _, err := evaluate.SetThreshold(t.Context(), o, 0.3); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if digest() == before {
+			t.Error("calibrate changed nothing")
+		}
+		c, err := evaluate.Uncalibrate(t.Context(), o)
+		if err != nil || c.Restored == chosen || (digest() == before) == chosen {
+			t.Errorf("threshold chosen since: %v; taken back: %+v, %v", chosen, c, err)
+		}
+		if _, err := os.Stat(filepath.Join(run, rundir.UncalibratedFile)); !os.IsNotExist(err) {
+			t.Errorf("%s stays: %v", rundir.UncalibratedFile, err)
+		}
 	}
 }
 

@@ -15,47 +15,48 @@ import (
 )
 
 // ReadSummary reads the numbers for the model card from a run's evaluation: areas, rates, F1. It returns none if the
-// run, as it is now, has not been evaluated on the test split of its data, and warns if it was on something else.
-func ReadSummary(run string) (map[string]float64, error) {
+// run, as it is now, has not been evaluated on the test split of its data. If it was on something else, ReadSummary
+// warns, and leftOut says why the evaluation does not count.
+func ReadSummary(run string) (numbers map[string]float64, leftOut string, err error) {
 	if run == model.BuiltinName { // its card has its numbers
-		return nil, nil
+		return nil, "", nil
 	}
 	path := SummaryFile(run)
 	m, err := ReadMetrics(OutputDir(run))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+		return nil, "", nil
 	} else if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	trained, err := model.Load(filepath.Join(run, "model"))
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	digest, err := trained.Digest()
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	if reason := unfit(m, trained.Dataset, digest); reason != "" {
 		slog.Warn("the run's evaluation is left out of the model card: "+reason+
 			". Try: degas evaluate-model "+run, "file", path)
-		return nil, nil
+		return nil, reason, nil
 	}
-	numbers := map[string]metrics.Number{
+	measured := map[string]metrics.Number{
 		"names": metrics.Number(m.Names), "accuracy": m.Accuracy, "f1": m.F1, "precision": m.Precision, "recall": m.Recall,
 		"roc_auc": m.ROCAUC, "pr_auc": m.PRAUC,
 	}
 	for _, o := range m.Operating {
 		if !o.TooFew {
-			numbers[fmt.Sprintf("tpr_at_fpr_%.0e", o.FPR)] = o.TPR
+			measured[fmt.Sprintf("tpr_at_fpr_%.0e", o.FPR)] = o.TPR
 		}
 	}
-	out := map[string]float64{}
-	for name, x := range numbers {
+	numbers = map[string]float64{}
+	for name, x := range measured {
 		if !x.Missing() { // a model that calls no name malicious has no precision
-			out[name] = float64(x)
+			numbers[name] = float64(x)
 		}
 	}
-	return out, nil
+	return numbers, "", nil
 }
 
 // ReadMetrics reads the numbers of the evaluation in a folder that Run wrote.

@@ -27,9 +27,9 @@ func TestSummaryIsOfTheModelAsItIs(t *testing.T) {
 	}
 	summary := func(what string, there bool) {
 		t.Helper()
-		m, err := evaluate.ReadSummary(run)
-		if err != nil || (m["names"] > 0) != there {
-			t.Errorf("%s: %v, %v", what, m, err)
+		m, leftOut, err := evaluate.ReadSummary(run)
+		if err != nil || (m["names"] > 0) != there || (leftOut == "") != (there || what == "not measured") {
+			t.Errorf("%s: %v, %q, %v", what, m, leftOut, err)
 		}
 	}
 	summary("not measured", false)
@@ -83,7 +83,7 @@ func TestSummaryWithoutPrecision(t *testing.T) {
 	if _, err := evaluate.Run(context.Background(), evaluate.RunOptions{RunDir: run}); err != nil {
 		t.Fatal(err)
 	}
-	got, err := evaluate.ReadSummary(run)
+	got, _, err := evaluate.ReadSummary(run)
 	if _, there := got["precision"]; err != nil || there || got["accuracy"] == 0 {
 		t.Errorf("%v, %v; want no precision", got, err)
 	}

@@ -51,11 +51,8 @@ func (e evaluation) warnings() (out []string) {
 				" train-model --resume finishes it.", trained.Epoch, h[len(h)-1].Epoch, best)
 		}
 	}
-	for _, b := range m.Baselines {
-		if b.Beats {
-			add("This model does not beat a plain classifier: ROC-AUC %.4f, %s %.4f. See the table of baselines.",
-				m.ROCAUC, b.Name, b.ROCAUC)
-		}
+	if text := m.Beaten(); text != "" {
+		add("%s", text)
 	}
 	return out
 }

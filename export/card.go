@@ -45,7 +45,9 @@ type Manifest struct {
 	Producer string   `json:"producer"`
 	// Metrics are the run's evaluation, if there was one.
 	Metrics map[string]float64 `json:"metrics,omitempty"`
-	Files   []File             `json:"files"` // without this one, the model card and SHA256SUMS
+	// LeftOut is why the run's evaluation is none of this model, "" if it is or if there was none.
+	LeftOut string `json:"evaluation_left_out,omitempty"`
+	Files   []File `json:"files"` // without this one, the model card and SHA256SUMS
 	// released is the built-in model's card, "" for any other model.
 	released string
 }
@@ -96,6 +98,7 @@ func describe(dir string, m *model.Model, o Options) error {
 		TrainingData: m.Dataset,
 		Producer:     m.Producer,
 		Metrics:      o.Metrics,
+		LeftOut:      o.LeftOut,
 		Files:        files,
 	}
 	for _, name := range slices.Sorted(maps.Keys(m.Sources)) {
@@ -165,7 +168,9 @@ beside it.
 | measured on its test split | |
 |---|---|
 {{range $k := keys .Metrics}}| {{raw $k}} | {{printf "%.6g" (index $.Metrics $k)}} |
-{{end}}{{else if not .Released}}
+{{end}}{{else if .LeftOut}}
+The evaluation of its run is left out: {{.LeftOut}}.
+{{else if not .Released}}
 It was not measured before it was exported.
 {{end}}
 Families that it was not trained on are found far less often than these; the mix of names on a network is another one`+
@@ -177,8 +182,8 @@ false alarms on your own benign traffic before acting on a score.
 ## Score names in Python
 
 These lines score names with ONNX Runtime as `+"`degas predict`"+` does. They are run in this folder and fold names in
-the same way: case, final dots, international names, ports, URLs. What is no name gets the label `+"`invalid`"+`. Only a
-URL without its scheme may end in another name, if its top-level domain does not exist.
+the same way: case, final dots, international names, ports, URLs. What is no name gets the label `+"`invalid`"+`. The
+one difference: a URL without http:// whose top-level domain does not exist, such as a.b/c.
 
 `+"```python"+`
 {{.Recipe}}`+"```"+`

@@ -52,6 +52,22 @@ func TestManifestAndCard(t *testing.T) {
 	}
 }
 
+// The card of a model that has changed since it was measured does not say that it was not measured.
+func TestCardOfAChangedModel(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	spec := modeltest.Spec(rng)
+	m := &model.Model{Spec: spec, Weights: modeltest.Weights(&spec, rng), Threshold: 0.5}
+	dir := t.TempDir()
+	if err := describe(dir, m, Options{LeftOut: "the model has changed since"}); err != nil {
+		t.Fatal(err)
+	}
+	card, err := os.ReadFile(filepath.Join(dir, CardFile))
+	if text := string(card); err != nil || strings.Contains(text, "It was not measured") ||
+		!strings.Contains(text, "\nThe evaluation of its run is left out: the model has changed since.\n") {
+		t.Errorf("%v, card:\n%s", err, text)
+	}
+}
+
 // The card of an export with an ONNX file has the lines of Python that score names with it.
 func TestCardHasTheRecipe(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))

@@ -33,6 +33,8 @@ type Options struct {
 	Formats []string
 	// Metrics go into the manifest and the model card, by name; they may be nil.
 	Metrics map[string]float64
+	// LeftOut is why the run's evaluation is none of this model, for the card; "" if it is or if there was none.
+	LeftOut string
 	// Title is what the model card calls the model; "" means the architecture's name.
 	Title string
 	// Overwrite replaces an earlier export. A directory that holds anything else is never replaced.

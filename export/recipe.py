@@ -42,5 +42,6 @@ def predict(names):
         malicious = score >= model["threshold"]
         yield (name, score, labels[1 + row[1:].argmax()] if malicious else labels[0]) if f else (name, 0.0, "invalid")
 
-for verdict in predict(["google.com.", "M\u00dcNCHEN.de:443", "https://xjpakmdcfuqe.biz/a", "192.0.2.1"]):
-    print(*verdict)
+if __name__ == "__main__":
+    for verdict in predict(["google.com.", "M\u00dcNCHEN.de:443", "https://xjpakmdcfuqe.biz/a", "192.0.2.1"]):
+        print(*verdict)

@@ -63,7 +63,11 @@ func LoadNamed(name string) (*Model, error) {
 	}
 	m, err := LoadAny(name)
 	if errors.Is(err, ErrNoModel) {
-		err = fmt.Errorf("%w. Try: a run, a version directory of export-model, or %s", err, BuiltinName)
+		next := "a run, a version directory of export-model, or " + BuiltinName
+		if newest := NewestVersion(name); newest != "" {
+			next = newest + ", the newest version in this store"
+		}
+		err = fmt.Errorf("%w. Try: %s", err, next)
 	}
 	return m, err
 }

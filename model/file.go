@@ -163,6 +163,21 @@ func LoadAny(dir string) (*Model, error) {
 	return nil, err
 }
 
+// NewestVersion is the version directory with the highest number in a store's folder of versions, "" if dir is none.
+func NewestVersion(dir string) (newest string) {
+	entries, _ := os.ReadDir(dir) // one that cannot be read is none
+	highest := 0
+	for _, e := range entries {
+		path := filepath.Join(dir, e.Name())
+		if n, err := strconv.Atoi(e.Name()); err != nil || n <= highest {
+			continue
+		} else if _, err := os.Stat(filepath.Join(path, SpecFile)); err == nil {
+			highest, newest = n, path
+		}
+	}
+	return newest
+}
+
 func parse(data []byte) (*modelJSON, error) {
 	m := &Model{}
 	file := &modelJSON{Model: m}

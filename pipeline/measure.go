@@ -64,6 +64,17 @@ type adjustment struct {
 	Threshold *ThresholdConfig `json:"threshold,omitempty"`
 }
 
+// name is of the config's keys.
+func (a adjustment) name() string {
+	switch {
+	case a.Threshold == nil:
+		return "calibrate"
+	case a.Calibrate == nil:
+		return "threshold"
+	}
+	return "calibrate and threshold"
+}
+
 func (a adjustment) stage(h Hooks) Stage {
 	var dir, data string
 	if a.Calibrate != nil {
@@ -78,9 +89,11 @@ func (a adjustment) stage(h Hooks) Stage {
 		}
 		return in
 	}
-	outputs := func() []string { return inside(dir, trainer.ModelDir, rundir.TuningFile) }
+	outputs := func() []string {
+		return append(inside(dir, trainer.ModelDir, rundir.TuningFile), existing(inside(dir, rundir.UncalibratedFile)...)...)
+	}
 	// Not the model: a run that somebody trained may be adjusted. One that somebody has adjusted may not.
-	replaces := inside(dir, rundir.TuningFile)
+	replaces := inside(dir, rundir.TuningFile, rundir.UncalibratedFile)
 	run := func(ctx context.Context, _ func() error) error {
 		if c := a.Calibrate; c != nil {
 			r, err := evaluate.Calibrate(ctx, evaluate.RunOptions{RunDir: c.Run, Data: c.Data, Split: c.Split}, false)
@@ -100,7 +113,7 @@ func (a adjustment) stage(h Hooks) Stage {
 		}
 		return err
 	}
-	return Stage{"adjust-model", a, inputs, outputs, replaces, ours, run}
+	return Stage{a.name(), a, inputs, outputs, replaces, ours, run}
 }
 
 // set chooses the threshold, or takes the one that is given.
@@ -155,6 +168,9 @@ func (g *GateConfig) stage(out string) Stage {
 				return err
 			}
 			gates = append(gates, gate)
+		}
+		for _, text := range metrics.Guesses(m, gates) {
+			slog.Warn(text)
 		}
 		if err := metrics.Check(m, gates); err != nil {
 			return fmt.Errorf("%w. See %s", err, filepath.Join(out, report.PageFile))

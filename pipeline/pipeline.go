@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/degas-dns/degas/evaluate/rundir"
 	"github.com/degas-dns/degas/internal/atomicfile"
 	"github.com/degas-dns/degas/internal/userfile"
 )
@@ -225,7 +226,13 @@ func (r *runner) checkOwned(ctx context.Context, stages []Stage) error {
 // mayReplace is an error if s would replace anything that is not in made.
 func (r *runner) mayReplace(ctx context.Context, s Stage, made map[string]stat) error {
 	for _, root := range s.Replaces {
-		if err := r.owned(ctx, root, made); err != nil {
+		err := r.owned(ctx, root, made)
+		if err != nil && filepath.Base(root) == rundir.TuningFile {
+			return fmt.Errorf("%s would change the model of %s, but somebody has run calibrate or choose-threshold on it since: "+
+				"%w. To keep the model, leave %s out of the config. To set it again, use --force",
+				s.Name, filepath.Dir(root), err, s.Name)
+		}
+		if err != nil {
 			return fmt.Errorf("%s would replace %s, but %w. To keep it, move it away. To replace it, use --force",
 				s.Name, root, err)
 		}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,6 +18,7 @@ import (
 	"github.com/degas-dns/degas/datasets/sources"
 	"github.com/degas-dns/degas/evaluate"
 	"github.com/degas-dns/degas/evaluate/metrics"
+	"github.com/degas-dns/degas/evaluate/report"
 	"github.com/degas-dns/degas/evaluate/rundir"
 	"github.com/degas-dns/degas/export"
 	"github.com/degas-dns/degas/export/publish"
@@ -120,10 +122,16 @@ func (e *EvaluateConfig) stage(h Hooks) Stage {
 	to := func() []string { return []string{e.Out} }
 	left := func() (own, whole bool) { return evaluate.IsOutput(e.Out), false }
 	run := func(ctx context.Context, _ func() error) error {
-		_, err := evaluate.Run(ctx, evaluate.RunOptions{
+		m, err := evaluate.Run(ctx, evaluate.RunOptions{
 			RunDir: e.Run, Data: e.Data, Out: e.Out, Baselines: true, Progress: h.Evaluate,
 		})
-		return err
+		if err != nil {
+			return err
+		}
+		if text := m.Beaten(); text != "" {
+			slog.Warn(text, "report", filepath.Join(e.Out, report.PageFile))
+		}
+		return nil
 	}
 	return Stage{"evaluate-model", e, inputs, to, to(), left, run}
 }
@@ -326,11 +334,11 @@ func (e *ExportConfig) export(ctx context.Context, _ func() error) error {
 	if err != nil {
 		return err
 	}
-	metrics, err := evaluate.ReadSummary(e.Run)
+	metrics, leftOut, err := evaluate.ReadSummary(e.Run)
 	if err != nil {
 		return err
 	}
-	_, err = export.Export(ctx, m, e.To, export.Options{Formats: e.Formats, Metrics: metrics, Title: filepath.Base(e.Run),
-		Overwrite: true})
+	_, err = export.Export(ctx, m, e.To, export.Options{Formats: e.Formats, Metrics: metrics, LeftOut: leftOut,
+		Title: filepath.Base(e.Run), Overwrite: true})
 	return err
 }

@@ -157,7 +157,12 @@ func (c *command) app() *cli.App {
 		HideHelpCommand:      true,
 		// run prints errors and chooses the exit code.
 		ExitErrHandler: func(*cli.Context, error) {},
-		OnUsageError:   func(_ *cli.Context, err error, _ bool) error { return usageError{err} },
+		OnUsageError: func(_ *cli.Context, err error, _ bool) error {
+			if _, name, ok := strings.Cut(err.Error(), "not defined: -"); ok && strings.Contains(name, ".") { // no flag has dots
+				err = fmt.Errorf("%w. Before a name or a file that begins with a hyphen, write --, as in: -- -%s", err, name)
+			}
+			return usageError{err}
+		},
 		Action: func(ctx *cli.Context) error {
 			if name := ctx.Args().First(); name != "" {
 				return unknownCommand(ctx.App, name)

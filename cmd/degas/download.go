@@ -2,8 +2,10 @@ package main
 
 import (
 	"cmp"
+	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -44,6 +46,9 @@ func (c *command) downloadAction(ctx *cli.Context) error {
 	args, out := downloadArgs(ctx.Args().Slice(), ctx.String("out"))
 	for _, arg := range args {
 		if _, err := sources.Lookup(arg); err != nil && !strings.Contains(arg, "://") {
+			if strings.ContainsAny(arg, `/\`) || isThere(arg) {
+				err = fmt.Errorf("%w. For a folder, write --out %s", err, arg)
+			}
 			return usageError{err}
 		}
 	}
@@ -69,6 +74,8 @@ func (c *command) downloadAction(ctx *cli.Context) error {
 	printable.Fprintf(c.out, "\nNext: degas process-data%s\n", map[bool]string{false: " " + out}[out == defaultRaw])
 	return nil
 }
+
+func isThere(path string) bool { _, err := os.Stat(path); return err == nil }
 
 const defaultRaw = "data/raw"
 

@@ -30,6 +30,10 @@ With --protocol the run's recipe is trained again, each time without some famili
 those; the table also goes to RUN/protocols and from there into the next report. Stopped, it goes on with the next
 training.
 
+Metrics of --fail-if: auc and pr-auc are areas under curves. accuracy, precision, recall, fpr, f1 and mcc are at the
+model's own threshold. macro-f1 and weighted-f1 are means over labels. tpr@fpr=1e-2, tpr@fpr=1e-3 and tpr@fpr=1e-4 are
+the recall at the threshold that gives that rate of false alarms. names is how many were measured.
+
 Example: degas evaluate-model runs/first
 Example: degas evaluate-model builtin --data data/processed
 Example: degas evaluate-model runs/first --protocol leave-family-out --folds 8 --epochs 2`,
@@ -89,6 +93,7 @@ func (c *command) evaluateAction(ctx *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	warn(metrics.Guesses(m, gates))
 	return metrics.Check(m, gates)
 }
 

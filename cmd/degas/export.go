@@ -68,7 +68,7 @@ func (c *command) exportAction(ctx *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	metrics, err := evaluate.ReadSummary(run)
+	metrics, leftOut, err := evaluate.ReadSummary(run)
 	if err != nil {
 		return err
 	}
@@ -76,7 +76,7 @@ func (c *command) exportAction(ctx *cli.Context) error {
 		slog.Warn("TensorFlow Serving and publish-model look for versions in directories that are numbers, "+
 			"such as models/degas/1", "to", to)
 	}
-	options := export.Options{Formats: formats, Metrics: metrics, Overwrite: ctx.Bool("overwrite")}
+	options := export.Options{Formats: formats, Metrics: metrics, LeftOut: leftOut, Overwrite: ctx.Bool("overwrite")}
 	if _, err := os.Stat(filepath.Join(run, trainer.ConfigFile)); err == nil { // a run, and no export or folder of one
 		options.Title = filepath.Base(filepath.Clean(run))
 	}

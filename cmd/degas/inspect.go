@@ -113,6 +113,7 @@ func printDescriptions(out io.Writer, m *datasets.Manifest, found []*datasets.De
 	if len(m.Options.HoldoutFamilies) > 0 {
 		printable.Fprintf(w, "held out\t%s\n", strings.Join(m.Options.HoldoutFamilies, ", "))
 	}
+	printTrainOnly(w, m.Options.TrainOnly)
 	printable.Fprintf(w, "leak check\t%d different %ss, %d in two splits\n", m.Leaks.Keys, m.Leaks.Key, m.Leaks.Crossing)
 	for i, d := range found {
 		if i == 0 {
@@ -124,6 +125,13 @@ func printDescriptions(out io.Writer, m *datasets.Manifest, found []*datasets.De
 		printDescription(w, d, most)
 	}
 	return w.Flush()
+}
+
+// printTrainOnly names the sources that only the training split has.
+func printTrainOnly(w io.Writer, sources []string) {
+	if len(sources) > 0 {
+		printable.Fprintf(w, "train only\t%s\n", strings.Join(sources, ", "))
+	}
 }
 
 func printDescription(w io.Writer, d *datasets.Description, most int) {

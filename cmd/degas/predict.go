@@ -85,6 +85,9 @@ func modelAndNames(ctx *cli.Context) (*model.Model, []string, error) {
 		}
 	}
 	path := strings.ContainsAny(first, "/"+string(os.PathSeparator)) && !strings.Contains(first, "://") // no URL
+	if newest := model.NewestVersion(first); newest != "" {
+		return nil, nil, fmt.Errorf("%s is a store, a folder of versions. Try: degas predict %s NAME…", first, newest)
+	}
 	if exists || path {
 		return nil, nil, fmt.Errorf("%s is not a model's directory: there is no %s in it. To score it as a name, "+
 			"try: degas predict --model %s %s", first, model.SpecFile, model.BuiltinName, first)

@@ -93,6 +93,14 @@ func (c *command) processAction(ctx *cli.Context) error {
 		return err
 	}
 	warnOfSample(m)
+	if empty := emptySplits(m); len(empty) > 0 {
+		slog.Warn("a split has no name, so a model cannot be trained and measured. Try: names of more registered domains, "+
+			"another --split, or fewer --train-only", "empty", strings.Join(empty, ", "))
+	}
+	if left := rowsOf(m, "validation") + rowsOf(m, "test"); 10*m.MovedToTrain > left {
+		slog.Warn("many names went to training because they share a domain with a source that is for training only",
+			"names", m.MovedToTrain, "left to validation and test", left)
+	}
 	for _, f := range m.Findings {
 		slog.Warn("check this label", "file", f.Path, "finding", f.Text)
 	}
@@ -145,6 +153,10 @@ func printManifest(w io.Writer, dir string, m *datasets.Manifest) {
 		printable.Fprintf(w, "balanced out\t%d\tof training\n", m.Balanced)
 	}
 	printable.Fprintf(w, "kept\t%d\n", m.Kept)
+	if only := m.Options.TrainOnly; len(only) > 0 {
+		printable.Fprintf(w, "train only\t%d\tnames of other sources went to training: they share a domain with %s\n",
+			m.MovedToTrain, strings.Join(only, ", "))
+	}
 	if d := m.Dates; d != nil {
 		printable.Fprintf(w, "with a date\t%d\ttraining from %s%s%s to %s\n", d.Dated, d.First,
 			from("validation", d.ValidationFrom), from("test", d.TestFrom), d.Last)
@@ -170,8 +182,29 @@ func printManifest(w io.Writer, dir string, m *datasets.Manifest) {
 		printable.Fprintf(w, "renamed\t%s\tcounted as family %s\n", from, m.RenamedFamilies[from])
 	}
 	printSkipped(w, m.Skipped)
-	printable.Fprintf(w, "\nfingerprint %.16s in %s\nNext: degas train-model%s\n", m.Fingerprint, dir,
-		map[bool]string{false: " " + dir}[dir == "data/processed"])
+	printable.Fprintf(w, "\nfingerprint %.16s in %s\n", m.Fingerprint, dir)
+	if len(emptySplits(m)) == 0 {
+		printable.Fprintf(w, "Next: degas train-model%s\n", map[bool]string{false: " " + dir}[dir == "data/processed"])
+	}
+}
+
+// rowsOf counts the names of a split.
+func rowsOf(m *datasets.Manifest, split string) int64 {
+	if s := m.Split(split); s != nil {
+		return s.Rows
+	}
+	return 0
+}
+
+// emptySplits are those that should have names and have none.
+func emptySplits(m *datasets.Manifest) (names []string) {
+	for name, share := range map[string]float64{"train": 1, "validation": m.Options.Validation, "test": m.Options.Test} {
+		if share > 0 && rowsOf(m, name) == 0 {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 func from(split, day string) string {

@@ -50,7 +50,7 @@ func (c *command) runAction(ctx *cli.Context) error {
 		verb = "would run"
 	}
 	say := func(what string) func(string) {
-		return func(stage string) { printable.Fprintf(c.out, "%-16s%s\n", stage, what) }
+		return func(stage string) { printable.Fprintf(c.out, "%-15s %s\n", stage, what) }
 	}
 	o := pipeline.Options{
 		State:    filepath.Join(".degas", cfg.Name+".json"),

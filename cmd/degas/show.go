@@ -45,7 +45,7 @@ func printPage(w io.Writer, p *overview.Page) {
 		printModel(w, p.Model)
 	}
 	if p.Scores != nil {
-		printScores(w, p.Scores)
+		printScores(w, p)
 	}
 	if p.Data != nil {
 		printData(w, p.Data)
@@ -103,17 +103,22 @@ func printLayers(w io.Writer, layers []overview.Layer) {
 	}
 }
 
-func printScores(w io.Writer, s *overview.Scores) {
-	printable.Fprintf(w, "\nSCORE\tVALUE\t%s names of the %s split\n", chart.Grouped(s.Names), s.Split)
+func printScores(w io.Writer, p *overview.Page) {
+	s := p.Scores
 	if s.Unfit != "" {
-		printable.Fprintf(w, "Do not rely on these scores: %s.\n", s.Unfit)
+		printable.Fprintf(w, "\nDo not rely on these scores: %s. Try: degas evaluate-model %s\n", s.Unfit, p.Path)
 	}
+	printable.Fprintf(w, "\nSCORE\tVALUE\t%s names of the %s split\n", chart.Grouped(s.Names), s.Split)
 	line := func(what string, x metrics.Number, note string) {
 		printable.Fprintf(w, "%s\t%s\t%s\n", what, numberOr(&x, "%.4f"), note)
 	}
 	line("ROC-AUC", s.ROCAUC, "")
-	line("precision", s.Precision, "at the model's threshold")
-	line("recall", s.Recall, "at the model's threshold")
+	at := "at the model's threshold"
+	if s.Threshold != p.Model.Threshold {
+		at = fmt.Sprintf("at the threshold %.6g, which the model had then", s.Threshold)
+	}
+	line("precision", s.Precision, at)
+	line("recall", s.Recall, at)
 	for _, o := range s.Operating {
 		few := ""
 		if o.TooFew {
@@ -125,8 +130,10 @@ func printScores(w io.Writer, s *overview.Scores) {
 }
 
 func printData(w io.Writer, d *overview.Data) {
-	printable.Fprintf(w, "\ndata\t%s\nfingerprint\t%.12s\nsplit by\t%s, seed %d\nfamilies\t%d\nrefused rows\t%s\n",
-		d.Dir, d.Fingerprint, d.SplitBy, d.Seed, d.Families, grouped64(d.Refused))
+	printable.Fprintf(w, "\ndata\t%s\nfingerprint\t%.12s\nsplit by\t%s, seed %d\n",
+		d.Dir, d.Fingerprint, d.SplitBy, d.Seed)
+	printTrainOnly(w, d.TrainOnly)
+	printable.Fprintf(w, "families\t%d\nrefused rows\t%s\n", d.Families, grouped64(d.Refused))
 	printable.Fprintf(w, "\nSPLIT\tNAMES")
 	for _, class := range datasets.ClassNames() {
 		printable.Fprintf(w, "\t%s", strings.ToUpper(class))

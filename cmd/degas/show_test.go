@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 
+	"github.com/degas-dns/degas/evaluate/metrics"
 	"github.com/degas-dns/degas/model"
 )
 
@@ -31,5 +33,25 @@ func TestThresholdOfTheBuiltinModel(t *testing.T) {
 	}
 	if want := fmt.Sprintf("false-positive rate of %.3g\n", m.ThresholdFPR); !strings.Contains(out.String(), want) {
 		t.Errorf("%.600s\nwant %q", out.String(), want)
+	}
+}
+
+// The help of evaluate-model and the reference of config keys explain every metric of a condition.
+func TestMetricsOfConditionsAreExplained(t *testing.T) {
+	reference, err := os.ReadFile("../../docs/reference/config.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, row, _ := strings.Cut(string(reference), "| `fail_if` |")
+	row, _, _ = strings.Cut(row, "\n")
+	for where, text := range map[string]string{"config.md": row, "help": (&command{}).evaluate().Description} {
+		for _, metric := range metrics.GateMetrics() {
+			if !regexp.MustCompile(`[\s(]` + regexp.QuoteMeta(metric) + `[\s,]`).MatchString(text) {
+				t.Errorf("%s does not explain %s", where, metric)
+			}
+		}
+		if !strings.Contains(strings.Join(strings.Fields(text), " "), "at the model's own threshold") {
+			t.Errorf("%s does not say which threshold", where)
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"log/slog"
 	"slices"
@@ -76,13 +77,17 @@ func (c *command) thresholdAction(ctx *cli.Context) error {
 		return err
 	}
 	warnThreshold(t)
-	return c.show(ctx, t, func(w io.Writer) { printThreshold(w, t) })
+	return c.show(ctx, t, func(w io.Writer) {
+		printThreshold(w, t)
+		printBefore(w, t, ctx.Args().First())
+	})
 }
 
 // warnThreshold says when a threshold rests on too few names.
 func warnThreshold(t *metrics.Threshold) {
 	if t.TooFew {
-		slog.Warn("too few benign names for that rate: it is little more than a guess", "benign", t.Benign, "fpr", t.Wanted)
+		slog.Warn("too few benign names for that rate: it is little more than a guess", "benign", t.Benign, "fpr", t.Wanted,
+			"needed", metrics.NamesFor(t.Wanted))
 	}
 	if t.FewDomains {
 		slog.Warn("few registered domains make the false alarms: names of other domains may give a very different rate",
@@ -97,6 +102,17 @@ func printThreshold(w io.Writer, t *metrics.Threshold) {
 		"            the false alarms are of %d registered domains; 95 %% interval over domains %.2g to %.2g\n",
 		t.Value, t.Split, t.Alarms, t.Benign, t.FPR, 100*t.TPR,
 		t.AlarmDomains, float64(t.FPR95[0]), float64(t.FPR95[1]))
+}
+
+// printBefore prints the threshold that a run's model had before t, and the command that sets it again.
+func printBefore(w io.Writer, t *metrics.Threshold, run string) {
+	back := fmt.Sprintf("--threshold %v", t.Before)
+	if t.BeforeFPR > 0 {
+		back = fmt.Sprintf("--fpr %v", t.BeforeFPR)
+	}
+	if t.Before != t.Value {
+		printable.Fprintf(w, "before      %.6g. To set it again: degas choose-threshold %s %s\n", t.Before, run, back)
+	}
 }
 
 // threshold sets the threshold that the flags ask for.
@@ -177,5 +193,11 @@ func (c *command) calibrateAction(ctx *cli.Context) error {
 			"calibration error\t%.4f to %.4f on %d names of %s\n"+
 			"threshold\t%.6g\n",
 			r.Temperature, -r.NLLBefore, -r.NLLAfter, r.ECEBefore, r.ECEAfter, r.Names, r.Split, r.Threshold)
+		switch {
+		case r.Restored:
+			printable.Fprintf(w, "undone: the model is again as it was before calibrate\n")
+		case ctx.Bool("undo"):
+			printable.Fprintf(w, "undone: scores are again as they were before calibrate; the threshold, chosen since, moved along\n")
+		}
 	})
 }

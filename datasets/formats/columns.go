@@ -251,10 +251,30 @@ func (c *chooser) mostlyFilled() error {
 	if empty < leastEmpty || float64(empty) <= (1-mostAre)*float64(len(c.rows)) {
 		return nil
 	}
-	err := c.proposing(unclearf("%s is empty in %d of the first %d rows. %s", c.called(o.decides), empty, len(c.rows),
-		settlesWords([]string{""})), o.decides)
+	err := c.proposing(unclearf("%s is empty in %d of the first %d rows. %s%s", c.called(o.decides), empty, len(c.rows),
+		settlesWords([]string{""}), c.otherCandidates()), o.decides)
 	err.(*unclearError).classes[""] = "?"
 	return err
+}
+
+// otherCandidates names the columns that may hold the classes where families decide: a few words, one in every row.
+func (c *chooser) otherCandidates() string {
+	if c.out.class >= 0 {
+		return ""
+	}
+	var found []string
+	for i := range c.width {
+		t := c.tally(i)
+		words := len(t.strange) + min(t.good, 1) + min(t.bad, 1)
+		if i != c.out.decides && c.asking(i) != neverAsks && t.words() == len(c.rows) && words > 1 && words <= mostCodes {
+			found = append(found, c.called(i))
+		}
+	}
+	if len(found) == 0 {
+		return ""
+	}
+	return fmt.Sprintf(`. If %s has the classes: {"columns": {"class": "…"}, "classes": {"…": "benign", "…": "dga"}}`,
+		strings.Join(found, " or "))
 }
 
 var errNoClasses = errors.New("no column's values are classes, such as benign and dga, and no column ranks the " +

@@ -45,6 +45,14 @@ func TestColumnsThatSayLittle(t *testing.T) {
 		"mostly empty":             {rows("domain,class", "", "dga"), "", `is empty in 30 of the first 60 rows. Say`, 0},
 		"empty, as a sidecar says": {rows("domain,class", "", "dga"), `{"classes": {"": "benign"}}`, "column class", 60},
 		"families of some":         {rows("domain,family", "", "necurs"), "", `{"classes": {"": "?"}}`, 0},
+		"families beside words": {rows("domain,family,note,verdict", ",,fine", "necurs,old,odd"), "",
+			`If column verdict has the classes: {"columns": {"class": "…"}`, 0},
+		"a word that is open": {rows("domain,label", "benign", "dga"), `{"classes": {"benign": "?"}}`,
+			`classes: "benign": replace the ? by benign, dga, tunnel or skip`, 0},
+		"a class that is open": {rows("domain,label", "benign", "dga"), `{"class": "?"}`,
+			`class: replace the ? by benign, dga, tunnel`, 0},
+		"a class that is none": {rows("domain,label", "benign", "dga"), `{"class": "bad"}`,
+			`class: unknown class "bad". Write benign, dga, tunnel`, 0},
 		"two that disagree, settled": {rows("domain,class,label", "benign,1", "dga,0"), `{"columns": {"class": "class"}}`,
 			"column class", 60},
 		"ranks of some": {rows("domain,rank", "7", ""), "", "a ranking of popular names is benign", 30},
@@ -104,5 +112,26 @@ func TestDeclaredColumnSettles(t *testing.T) {
 		if err != nil || len(got.rows) != 2 || !strings.HasPrefix(got.rows[0], "2 benign  orange.org") {
 			t.Errorf("%s: %v, error %v", text, got.rows, err)
 		}
+	}
+}
+
+// What the first rows show is an error before a run too, if more rows follow than are looked at.
+func TestSurveyFindsUnknownWords(t *testing.T) {
+	text := "domain,verdict\n" + strings.Repeat("river-orange.org,ok\nrzstkfjalpq.ru,bad\n", SurveyRows)
+	text = strings.Replace(text, "bad", "unsure", 1)
+	path := filepath.Join(t.TempDir(), "x.csv")
+	sidecar := `{"columns": {"class": "verdict"}, "classes": {"ok": "benign", "bad": "dga", "late": "dga"}}`
+	if err := errors.Join(os.WriteFile(path, []byte(text), 0o644),
+		os.WriteFile(path+SidecarSuffix, []byte(sidecar), 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	inputs, _, err := Discover(t.Context(), path, t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := inputs[0].Survey(t.Context(), t.TempDir())
+	read := inputs[0].Read(t.Context(), t.TempDir(), nil, &classSink{classes: map[string]bool{}})
+	if err != nil || read == nil || got.Error != read.Error() || !strings.Contains(got.Error, `"unsure" is no class`) {
+		t.Errorf("before: %q, %v; when read: %v", got.Error, err, read)
 	}
 }

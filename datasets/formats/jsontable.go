@@ -121,7 +121,7 @@ func (jsonReader) Read(ctx context.Context, in io.Reader, f FileInfo, sink Sink)
 		}
 		return cmp.Or(ctx.Err(), t.record(line, fields, sink))
 	})
-	return cmp.Or(err, t.finish())
+	return t.finish(err)
 }
 
 // lateKey is an error if an object has a key that asks for a class and that none of the first objects had.

@@ -39,6 +39,9 @@ type strangeWord struct {
 	examples []string
 }
 
+// skipClass is what a sidecar writes in a class's place for rows to leave out.
+const skipClass = "skip"
+
 // maxLabels bounds what a labeller remembers; a class column has few values.
 const maxLabels = 4096
 
@@ -163,7 +166,11 @@ const mostValues = 64
 func (l *labeller) values() (out []datasets.LabelValue) {
 	for v, got := range l.seen {
 		if got.ok {
-			out = append(out, datasets.LabelValue{Value: strings.Clone(v), Class: got.class.String(), Rows: got.rows})
+			class := got.class.String()
+			if got.skip {
+				class = skipClass
+			}
+			out = append(out, datasets.LabelValue{Value: strings.Clone(v), Class: class, Rows: got.rows})
 		}
 	}
 	slices.SortFunc(out, func(a, b datasets.LabelValue) int {

@@ -2,7 +2,6 @@ package formats
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -62,7 +61,7 @@ func (parquetReader) Read(ctx context.Context, in io.Reader, f FileInfo, sink Si
 	}
 	sink.Evidence(&t.evidence)
 	err = t.rows(ctx, t.needed(), func(line int64, fields [][]byte) error { return t.record(line, fields, sink) })
-	return cmp.Or(err, t.finish())
+	return t.finish(err)
 }
 
 // randomAccess gives in as a file: itself when it is one, a temporary copy when it was compressed.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"strings"
 
 	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/internal/userfile"
@@ -56,7 +57,9 @@ func readSidecar(path string) (s sidecar, err error) {
 	}
 	if err == nil && s.Class != "" {
 		s.class = new(datasets.Class)
-		*s.class, err = datasets.ParseClass(s.Class)
+		if *s.class, err = parseClass(s.Class); err != nil {
+			err = fmt.Errorf("class: %w", err)
+		}
 	}
 	if err == nil && s.Format != "" {
 		_, err = Lookup(s.Format)
@@ -90,11 +93,11 @@ func (s *sidecar) declare() error {
 	}
 	s.declared = map[string]label{}
 	for value, name := range s.Classes {
-		l := label{ok: true, skip: name == "skip"}
+		l := label{ok: true, skip: name == skipClass}
 		if !l.skip {
 			var err error
-			if l.class, err = datasets.ParseClass(name); err != nil {
-				return fmt.Errorf("classes: %q: %w", value, err)
+			if l.class, err = parseClass(name); err != nil {
+				return fmt.Errorf("classes: %q: %w or %s", value, err, skipClass)
 			}
 		}
 		s.declared[declaredKey(value)] = l
@@ -104,4 +107,17 @@ func (s *sidecar) declare() error {
 		return errors.New(`classes: if one of 0 and 1 (no and yes) is given, the other must be too`)
 	}
 	return nil
+}
+
+// parseClass reads a class as a person writes it. The error ends with those there are.
+func parseClass(name string) (datasets.Class, error) {
+	class, err := datasets.ParseClass(name)
+	if err == nil {
+		return class, nil
+	}
+	known := strings.Join(datasets.ClassNames(), ", ")
+	if name == "?" {
+		return 0, fmt.Errorf("replace the ? by %s", known)
+	}
+	return 0, fmt.Errorf("unknown class %q. Write %s", name, known)
 }

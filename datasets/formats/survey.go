@@ -76,10 +76,15 @@ func (s *surveySink) Refuse(int64, string) error {
 }
 
 // LeaveOut implements Sink.
-func (s *surveySink) LeaveOut(int64, string) {}
+func (s *surveySink) LeaveOut(_ int64, reason string) {
+	if reason == leftSkipped {
+		s.r.Rows["skipped"]++
+		s.rows++
+	}
+}
 
 func (s *surveySink) next() error {
-	if s.rows++; s.rows == SurveyRows {
+	if s.rows++; s.rows >= SurveyRows {
 		return errSampled
 	}
 	return nil

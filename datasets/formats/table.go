@@ -2,7 +2,6 @@ package formats
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -144,5 +143,5 @@ func (tableReader) Read(ctx context.Context, in io.Reader, f FileInfo, sink Sink
 		}
 		return t.record(r.line, r.fields, sink)
 	})
-	return cmp.Or(err, t.finish())
+	return t.finish(err)
 }

@@ -3,6 +3,7 @@ package formats
 import (
 	"bytes"
 	"cmp"
+	"errors"
 	"strings"
 
 	"github.com/degas-dns/degas/internal/lines"
@@ -31,6 +32,7 @@ func (c *columns) record(line int64, fields [][]byte, sink Sink) error {
 			c.labels.note(value, line, string(bytes.Join(fields, []byte(" "))))
 			return nil // finish makes an error of it
 		case l.skip:
+			sink.LeaveOut(line, leftSkipped)
 			return nil
 		}
 	}
@@ -92,11 +94,19 @@ func headsClasses(h string) bool {
 	return tierOf(classHeaders, h) > 0 || strings.HasPrefix(foldWord(h), "is") && headerMeaning(h) != unknown
 }
 
-// finish is called after the last row: it completes the evidence, and reports values that are no classes.
-func (c *columns) finish() error {
-	if c.decides < 0 {
-		return nil
+// leftSkipped is why a row is left out.
+const leftSkipped = "rows that a sidecar skips"
+
+// finish is called after the last row, or with what ended the reading before: it completes the evidence, and reports
+// values that are no classes, also if only the first rows were looked at.
+func (c *columns) finish(err error) error {
+	sampled := errors.Is(err, errSampled)
+	if c.decides < 0 || err != nil && !sampled {
+		return err
 	}
 	c.evidence.Values = c.labels.values()
-	return cmp.Or(c.labels.err(c.evidence.Class), c.labels.unused(), c.checkLoose())
+	if unknown := c.labels.err(c.evidence.Class); unknown != nil || sampled {
+		return cmp.Or(unknown, err)
+	}
+	return cmp.Or(c.labels.unused(), c.checkLoose())
 }

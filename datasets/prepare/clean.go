@@ -151,6 +151,7 @@ func (s *cleaned) add(o *cleaned) {
 func (s *MergeStats) add(o MergeStats) {
 	s.Duplicates += o.Duplicates
 	s.Overridden += o.Overridden
+	s.MovedToTrain += o.MovedToTrain
 	s.FamilyMerges += o.FamilyMerges
 	s.ConflictNames += o.ConflictNames
 	s.ConflictRows += o.ConflictRows

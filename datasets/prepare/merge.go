@@ -14,6 +14,9 @@ type MergeStats struct {
 	ConflictNames, ConflictRows          int64
 	ConflictBenign                       int64    // names where one of the labels was benign
 	Conflicts                            []string // the names, in order
+	// MovedToTrain are kept names of other sources that are in training only because a train-only source has their
+	// registered domain.
+	MovedToTrain int64
 }
 
 // Placed is a record that is kept, and its split.
@@ -56,6 +59,7 @@ func MergePartition(records []datasets.Record, p *Plan) ([]Placed, MergeStats) {
 type merger struct {
 	plan                   *Plan
 	familyRank, sourceRank []int32 // by number: the smaller wins a merge
+	trainOnly              []bool  // by number of a source
 	// demanded returns the split that a row's family, source or day requires; ok is false if none does.
 	demanded func(r row) (_ datasets.SplitID, ok bool)
 
@@ -81,6 +85,9 @@ type nameState struct {
 func newMerger(p *Plan, families, sources []string) *merger {
 	m := &merger{plan: p}
 	m.familyRank, m.sourceRank = ranks(families, compareFamilies), ranks(sources, strings.Compare)
+	for _, s := range sources {
+		m.trainOnly = append(m.trainOnly, slices.Contains(p.TrainOnly, s))
+	}
 	type key struct{ family, source uint16 }
 	known := map[key]int16{}
 	m.demanded = func(r row) (datasets.SplitID, bool) {
@@ -193,6 +200,9 @@ func (m *merger) settle(rows []row, forced map[string]datasets.SplitID) (kept []
 		split := r.hashed
 		if forced != nil {
 			split = forced[m.plan.group(r.name)] % datasets.NumSplits
+		}
+		if len(m.plan.TrainOnly) > 0 && split == datasets.TrainSplit && r.hashed != split && !m.trainOnly[r.source] {
+			st.MovedToTrain++
 		}
 		kept = append(kept, r)
 		m.placements = append(m.placements, placement{n.hash, split})

@@ -239,6 +239,7 @@ func (p *preparation) reportCleaned() (err error) {
 	slices.Sort(st.Conflicts)
 	names := append([]string{}, st.Conflicts[:min(len(st.Conflicts), datasets.MaxConflictNames)]...)
 	m.Duplicates, m.Overridden, m.FamilyMerges = st.Duplicates, st.Overridden, st.FamilyMerges
+	m.MovedToTrain = st.MovedToTrain
 	m.Conflicts = datasets.Conflicts{
 		Names: st.ConflictNames, Rows: st.ConflictRows, Benign: st.ConflictBenign, List: names,
 	}

@@ -215,8 +215,8 @@ func haveSources(inputs []*formats.Input, sources []string) error {
 	}
 	for _, s := range sources {
 		if !found[s] {
-			return fmt.Errorf("no file is of the source %q. Sources are: %s", s,
-				strings.Join(slices.Sorted(maps.Keys(found)), ", "))
+			return fmt.Errorf("no file is of the source %q. Sources are: %s. A source is the first folder below IN, or what a "+
+				"sidecar says. Try: for IN, the folder that holds %s", s, strings.Join(slices.Sorted(maps.Keys(found)), ", "), s)
 		}
 	}
 	return nil

@@ -231,3 +231,18 @@ func TestTripwireOnTheSample(t *testing.T) {
 		}
 	}
 }
+
+// Benign names that degas generates because they look malicious are no finding. In another folder they are.
+func TestTripwireOnHardNames(t *testing.T) {
+	for folder, want := range map[string]bool{"generated": false, "generated-later": false, "mine": true} {
+		in := t.TempDir()
+		err := synth.WriteSample(filepath.Join(in, folder),
+			synth.SampleOptions{Seed: 2, Benign: 600, DGA: 600, Tunnel: 300, Hard: 60})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m := mustProcess(t, in, t.TempDir(), Options{}); (len(m.Findings) > 0) != want {
+			t.Errorf("%s: %+v", folder, m.Findings)
+		}
+	}
+}

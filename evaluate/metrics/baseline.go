@@ -2,7 +2,9 @@ package metrics
 
 import (
 	"context"
+	"fmt"
 	"slices"
+	"strings"
 )
 
 // Baseline is a plain classifier, trained on the training names of the data set and measured on the same names as the
@@ -38,4 +40,19 @@ func (m *Metrics) beatenBy(b Baseline) bool {
 		}
 	}
 	return b.ROCAUC >= m.ROCAUC
+}
+
+// Beaten says which plain classifiers the model does not beat, and what may help; "" if it beats all that were trained.
+func (m *Metrics) Beaten() string {
+	var better []string
+	for _, b := range m.Baselines {
+		if b.Beats {
+			better = append(better, fmt.Sprintf("%s %.4f", b.Name, b.ROCAUC))
+		}
+	}
+	if len(better) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("This model does not beat a plain classifier: ROC-AUC %.4f, %s. Try: more names, more epochs, or "+
+		"--arch auto.", m.ROCAUC, strings.Join(better, ", "))
 }

@@ -67,6 +67,8 @@ type Calibration struct {
 	// Threshold is moved so that the same names are called malicious as before or, with more than two labels, as many
 	// benign names of the split.
 	Threshold float64 `json:"threshold"`
+	// Restored is set when undoing has made the model what it was before, to the last bit.
+	Restored bool `json:"restored,omitempty"`
 }
 
 // FitTemperature finds the temperature that makes the true labels of a split likeliest (Guo et al. 2017,

@@ -21,7 +21,8 @@ type Gate struct {
 	bar    float64
 }
 
-// gateValues are what a gate can ask for, beside tpr.
+// gateValues are what a gate can ask for, beside tpr. The comment of pipeline.GateConfig and the help of evaluate-model
+// say what they mean.
 func (m *Metrics) gateValues() map[string]Number {
 	return map[string]Number{
 		"auc":         m.ROCAUC,
@@ -40,16 +41,21 @@ func (m *Metrics) gateValues() map[string]Number {
 
 var gateSyntax = regexp.MustCompile(`^\s*([a-z0-9-]+)(?:@fpr=([0-9.eE+-]+))?\s*([<>])\s*([0-9.eE+-]+)\s*$`)
 
+// GateMetrics are the metrics of conditions, the shortest first.
+func GateMetrics() []string {
+	known := slices.AppendSeq([]string{"tpr@fpr=1e-2", "tpr@fpr=1e-3", "tpr@fpr=1e-4"},
+		maps.Keys(new(Metrics).gateValues()))
+	slices.SortFunc(known, func(a, b string) int {
+		return cmp.Or(cmp.Compare(len(a), len(b)), strings.Compare(a, b))
+	})
+	return known
+}
+
 // ParseGate reads a condition.
 func ParseGate(text string) (Gate, error) {
-	values := new(Metrics).gateValues()
 	wrong := func(why string) (Gate, error) {
-		known := slices.AppendSeq([]string{"tpr@fpr=1e-2", "tpr@fpr=1e-3", "tpr@fpr=1e-4"}, maps.Keys(values))
-		slices.SortFunc(known, func(a, b string) int {
-			return cmp.Or(cmp.Compare(len(a), len(b)), strings.Compare(a, b))
-		})
 		return Gate{}, fmt.Errorf("condition %q: %s. Write it as METRIC<NUMBER or METRIC>NUMBER with one of %s",
-			text, why, strings.Join(known, ", "))
+			text, why, strings.Join(GateMetrics(), ", "))
 	}
 	f := gateSyntax.FindStringSubmatch(text)
 	if f == nil {
@@ -60,13 +66,16 @@ func ParseGate(text string) (Gate, error) {
 	if g.bar, err = strconv.ParseFloat(f[4], 64); err != nil {
 		return wrong("its bar is no number")
 	}
+	if g.metric == "tpr" && f[2] == "" {
+		return wrong("tpr takes a rate. For the share found at the model's own threshold, write recall")
+	}
 	if g.metric == "tpr" {
 		if g.fpr, err = strconv.ParseFloat(f[2], 64); err != nil || !slices.Contains(reportedRates, g.fpr) {
 			return wrong("that rate is not measured")
 		}
 		return g, nil
 	}
-	if _, known := values[g.metric]; !known || f[2] != "" {
+	if _, known := new(Metrics).gateValues()[g.metric]; !known || f[2] != "" {
 		return wrong("no such metric")
 	}
 	return g, nil
@@ -84,6 +93,30 @@ func (g Gate) value(m *Metrics) float64 {
 	}
 	return math.NaN()
 }
+
+// fewAlarms is how many benign names a rate of false alarms must expect above it, or it is little more than a guess.
+const fewAlarms = 10
+
+// Guesses are warnings about gates whose rate rests on too few benign names of m.
+func Guesses(m *Metrics, gates []Gate) (out []string) {
+	for _, g := range gates {
+		rate := g.fpr
+		if g.metric == "fpr" {
+			rate = g.bar
+		}
+		if rate <= 0 {
+			continue
+		}
+		if need := NamesFor(rate); m.Benign < need {
+			out = append(out, fmt.Sprintf("%s rests on %d benign names, which makes it little more than a guess. "+
+				"Measure at least %d", g.text, m.Benign, need))
+		}
+	}
+	return out
+}
+
+// NamesFor is how many benign names it takes to measure a rate of false alarms above 0.
+func NamesFor(fpr float64) int { return int(min(math.Ceil(fewAlarms/fpr*(1-1e-9)), 1<<53)) }
 
 // ErrBar is wrapped by the error of a model that is below its bar.
 var ErrBar = errors.New("the model is not good enough")

@@ -29,12 +29,31 @@ func TestGates(t *testing.T) {
 		"auc=1":          "is none",
 		"aucc<1":         "no such metric",
 		"auc@fpr=1e-3<1": "no such metric",
-		"tpr<1":          "not measured",
+		"tpr<1":          "write recall",
 		"tpr@fpr=0.5<1":  "not measured",
 		"auc<1e":         "no number",
 	} {
 		if _, err := ParseGate(text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", text, err, want)
+		}
+	}
+}
+
+// A gate on a rate says when too few benign names are behind it.
+func TestGuesses(t *testing.T) {
+	m := &Metrics{Benign: 2000}
+	for text, want := range map[string]string{
+		"auc<0.9": "", "recall<0.9": "", "fpr>0.005": "", "tpr@fpr=1e-2<0.9": "", "fpr>0": "",
+		"fpr>0.001":        "rests on 2000 benign names, which makes it little more than a guess. Measure at least 10000",
+		"tpr@fpr=1e-4<0.9": "Measure at least 100000",
+	} {
+		g, err := ParseGate(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := strings.Join(Guesses(m, []Gate{g}), "")
+		if (got == "") != (want == "") || !strings.Contains(got, want) {
+			t.Errorf("%s: %q, want %q", text, got, want)
 		}
 	}
 }

@@ -130,5 +130,11 @@ func Wilson(share Number, n int) [2]Number {
 	p := math.Round(float64(share)*m) / m
 	middle := (p + z*z/(2*m)) / (1 + z*z/m)
 	reach := z / (1 + z*z/m) * math.Sqrt(p*(1-p)/m+z*z/(4*m*m))
-	return [2]Number{Number(max(0, middle-reach)), Number(min(1, middle+reach))}
+	low, high := max(0, middle-reach), min(1, middle+reach)
+	if p == 0 { // where rounding leaves 1e-18
+		low = 0
+	} else if p == 1 {
+		high = 1
+	}
+	return [2]Number{Number(low), Number(high)}
 }

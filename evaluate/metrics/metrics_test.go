@@ -305,3 +305,26 @@ func TestOperatingPoints(t *testing.T) {
 		}
 	}
 }
+
+// A model that plain classifiers beat gets one sentence about all of them, with what to do next.
+func TestBeaten(t *testing.T) {
+	m := &Metrics{ROCAUC: 0.9, Baselines: []Baseline{{Name: "n-grams", ROCAUC: 0.95, Beats: true},
+		{Name: "trees", ROCAUC: 0.92, Beats: true}, {Name: "length", ROCAUC: 0.6}}}
+	want := "This model does not beat a plain classifier: ROC-AUC 0.9000, n-grams 0.9500, trees 0.9200. Try: "
+	if got := m.Beaten(); !strings.HasPrefix(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	m.Baselines = m.Baselines[2:]
+	if got := m.Beaten(); got != "" {
+		t.Errorf("%q of a model that beats all", got)
+	}
+}
+
+// An interval of none begins at 0 and one of all ends at 1, without what rounding leaves.
+func TestWilsonEnds(t *testing.T) {
+	for n := 1; n < 3000; n += 7 {
+		if none, all := Wilson(0, n), Wilson(1, n); none[0] != 0 || all[1] != 1 {
+			t.Fatalf("%d names: %v, %v", n, none, all)
+		}
+	}
+}

@@ -17,10 +17,13 @@ type Threshold struct {
 	Value  float64 `json:"threshold"`            // inside (0, 1)
 	Wanted float64 `json:"wanted_fpr,omitempty"` // 0 for a threshold that was given
 	Split  string  `json:"split"`
-	FPR    float64 `json:"fpr"` // on the split, at Value
-	TPR    float64 `json:"tpr"`
-	Benign int     `json:"benign"` // names of the split
-	Alarms int     `json:"alarms"` // benign names at Value or above
+	// Before is the threshold that the model had, BeforeFPR the rate that it was chosen for, 0 if there is none.
+	Before    float64 `json:"before,omitempty"`
+	BeforeFPR float64 `json:"before_fpr,omitempty"`
+	FPR       float64 `json:"fpr"` // on the split, at Value
+	TPR       float64 `json:"tpr"`
+	Benign    int     `json:"benign"` // names of the split
+	Alarms    int     `json:"alarms"` // benign names at Value or above
 	// TooFew is set when fewer than ten benign names are expected above: the rate is then little more than a guess.
 	TooFew bool `json:"too_few"`
 	// FPR95 is the 95 % interval of FPR over resampled registered domains: the names of one are alike.

@@ -14,6 +14,7 @@ type Data struct {
 	Fingerprint string   `json:"fingerprint"`
 	SplitBy     string   `json:"split_by"`
 	Seed        uint64   `json:"seed"`
+	TrainOnly   []string `json:"train_only,omitempty"` // sources
 	Splits      []Split  `json:"splits"`
 	Sources     []Source `json:"sources"`
 	Families    int      `json:"families"`
@@ -37,7 +38,7 @@ type Source struct {
 // ofData describes the data set, or only the named split of it.
 func ofData(m *datasets.Manifest, only string) *Data {
 	d := &Data{Dir: m.Dir(), Fingerprint: m.Fingerprint, SplitBy: m.Options.Split, Seed: m.Options.Seed,
-		Refused: m.Refused}
+		TrainOnly: m.Options.TrainOnly, Refused: m.Refused}
 	rows, families := map[string]int64{}, map[string]bool{}
 	for _, s := range m.Splits {
 		if only != "" && s.Name != only {

@@ -83,6 +83,9 @@ func Open(path string) (*Page, error) {
 	if _, err := os.Stat(path); err != nil {
 		return nil, fmt.Errorf("show %s: %w. Try: degas runs", path, err)
 	}
+	if newest := model.NewestVersion(path); newest != "" {
+		return nil, fmt.Errorf("show %s: it is a store, a folder of versions. Try: degas show %s", path, newest)
+	}
 	return nil, fmt.Errorf("show %s: it is no run, model or data set: there is no config.yaml, %s or %s in it. "+
 		"Try: degas runs", path, model.SpecFile, datasets.ManifestName)
 }

@@ -43,6 +43,29 @@ func TestLayersOf(t *testing.T) {
 	}
 }
 
+// A store's folder of versions is not shown; the newest version is named.
+func TestOpenStore(t *testing.T) {
+	dir := t.TempDir()
+	for _, version := range []string{"2", "10", "notes"} {
+		err := os.MkdirAll(filepath.Join(dir, version), 0o755)
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, version, model.SpecFile), nil, 0o644)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	newest := filepath.Join(dir, "10")
+	if _, err := Open(dir); err == nil || !strings.HasSuffix(err.Error(), "it is a store, a folder of versions. Try: "+
+		"degas show "+newest) {
+		t.Errorf("show: %v", err)
+	}
+	if _, err := model.LoadNamed(dir); err == nil || !strings.HasSuffix(err.Error(), "Try: "+newest+
+		", the newest version in this store") {
+		t.Errorf("load: %v", err)
+	}
+}
+
 func TestKindOf(t *testing.T) {
 	for file, want := range map[string]string{
 		"config.yaml": KindRun, "model.json": KindModel, "dataset.json": KindData, "notes.txt": "",

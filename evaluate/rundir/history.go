@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 
@@ -74,6 +75,51 @@ type Tuning struct {
 
 // TuningFile has a line for each of them.
 const TuningFile = "tuning.jsonl"
+
+// UncalibratedFile has what the first calibration changed in a run's model, until that is undone.
+const UncalibratedFile = "uncalibrated.json"
+
+// Uncalibrated is what calibrations change in a model, as it was before the first of them.
+type Uncalibrated struct {
+	Kernel    []float32 `json:"kernel"` // of the head
+	Bias      []float32 `json:"bias"`
+	Threshold float64   `json:"threshold"`
+	// Moved is the threshold that calibrations made of Threshold: the model's, unless another was chosen since.
+	Moved float64 `json:"moved"`
+}
+
+func (r *Run) uncalibratedFile() string { return filepath.Join(r.Dir, UncalibratedFile) }
+
+// Uncalibrated reads what calibrations changed. It returns nil for a run that keeps no such file.
+func (r *Run) Uncalibrated() (*Uncalibrated, error) {
+	data, err := userfile.Read(r.uncalibratedFile(), userfile.Text)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	} else if err != nil {
+		return nil, err
+	}
+	u := &Uncalibrated{}
+	err = json.Unmarshal(data, u)
+	if err == nil && !(u.Threshold > 0 && u.Threshold < 1) {
+		err = fmt.Errorf("threshold %g is not between 0 and 1", u.Threshold)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w. Try: remove it, and calibrate --undo comes as near as it can",
+			r.uncalibratedFile(), err)
+	}
+	return u, nil
+}
+
+// KeepUncalibrated writes u; nil removes the file.
+func (r *Run) KeepUncalibrated(u *Uncalibrated) error {
+	if u != nil {
+		return atomicfile.WriteJSON(r.uncalibratedFile(), u)
+	}
+	if err := os.Remove(r.uncalibratedFile()); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
 
 func (r *Run) tuningFile() string { return filepath.Join(r.Dir, TuningFile) }
 

@@ -1,8 +1,10 @@
 package rundir
 
 import (
+	"math"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -104,6 +106,35 @@ func TestInsteadOfARun(t *testing.T) {
 		}
 		if _, err := Open(tc.dir); err == nil || !strings.Contains(filepath.ToSlash(err.Error()), tc.want) {
 			t.Errorf("%s of %v: %v, want %q", tc.dir, tc.files, err, tc.want)
+		}
+	}
+}
+
+// What calibrations changed is read back to the bit; a damaged file says what to do.
+func TestUncalibrated(t *testing.T) {
+	run := &Run{Dir: t.TempDir()}
+	want := &Uncalibrated{Kernel: []float32{0.1, -1e-38, math.MaxFloat32}, Bias: []float32{1.0 / 3},
+		Threshold: 0.5, Moved: 0.4}
+	for range 2 {
+		if got, err := run.Uncalibrated(); got != nil || err != nil {
+			t.Errorf("without a file: %+v, %v", got, err)
+		}
+		if err := run.KeepUncalibrated(want); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := run.Uncalibrated(); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%+v, %v", got, err)
+		}
+		if err := run.KeepUncalibrated(nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, text := range []string{"", "{}", `{"threshold": 2}`, `{"kernel": [1e99], "threshold": 0.5}`} {
+		if err := os.WriteFile(filepath.Join(run.Dir, UncalibratedFile), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := run.Uncalibrated(); err == nil || !strings.Contains(err.Error(), "Try: remove it") {
+			t.Errorf("%q: %v", text, err)
 		}
 	}
 }
