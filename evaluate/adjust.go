@@ -117,8 +117,8 @@ func Calibrate(ctx context.Context, o RunOptions, force bool) (_ *metrics.Calibr
 // unchanged is the logarithm of a temperature that changes next to nothing, as for a run that is calibrated already.
 const unchanged = 0.01
 
-// Uncalibrate takes back what Calibrate did to a run's model, however often: the model's bytes are again those that they
-// were, unless another threshold was chosen since, which moves along.
+// Uncalibrate takes back what Calibrate did to a run's model, however often: the model's bytes are again those that
+// they were, unless another threshold was chosen since, which moves along.
 func Uncalibrate(ctx context.Context, o RunOptions) (_ *metrics.Calibration, err error) {
 	defer addContext(&err, "undo the calibration of", o)
 	tuned, err := loadForTuning(ctx, o)

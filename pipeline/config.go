@@ -164,9 +164,10 @@ type CompareConfig struct {
 type GateConfig struct {
 	// FailIf are conditions on what evaluate measured, such as auc<0.99 or tpr@fpr=1e-3<0.9. If one holds, degas ends with
 	// status 1. The metrics: auc and pr-auc are the areas under the ROC and the precision-recall curve. accuracy,
-	// precision, recall (the share of malicious names found), fpr (the share of benign names that are false alarms), f1 and
-	// mcc are at the model's own threshold. macro-f1 and weighted-f1 are means over labels. tpr@fpr=1e-2, tpr@fpr=1e-3 and
-	// tpr@fpr=1e-4 are the recall at the threshold that gives that rate of false alarms. names is how many were measured.
+	// precision, recall (the share of malicious names found), fpr (the share of benign names that are false alarms), f1
+	// and mcc are at the model's own threshold. macro-f1 and weighted-f1 are means over labels. tpr@fpr=1e-2, tpr@fpr=1e-3
+	// and tpr@fpr=1e-4 are the recall at the threshold that gives that rate of false alarms. names is how many were
+	// measured.
 	FailIf []string `yaml:"fail_if" json:"fail_if"`
 }
 

@@ -72,7 +72,8 @@ func TestConfigErrors(t *testing.T) {
 	}
 }
 
-// A disk that is too full for a stage is found before anything runs: 2 bytes a byte of raw files for process, and 64 MiB.
+// A disk that is too full for a stage is found before anything runs: 2 bytes a byte of raw files for process, and 64
+// MiB.
 func TestCheckDisks(t *testing.T) {
 	raw := t.TempDir()
 	if err := os.WriteFile(filepath.Join(raw, "a.txt"), make([]byte, 3<<20), 0o644); err != nil {

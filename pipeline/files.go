@@ -16,8 +16,8 @@ import (
 	"github.com/degas-dns/degas/model"
 )
 
-// CheckFiles is an error if what the stages read is not there and no stage before makes it, or if a disk is too full for
-// what they write: a late one must not find that out after hours.
+// CheckFiles is an error if what the stages read is not there and no stage before makes it, or if a disk is too full
+// for what they write: a late one must not find that out after hours.
 func (c *Config) CheckFiles() error {
 	f := &files{}
 	f.disks(c, diskspace.Free)

@@ -228,8 +228,8 @@ func (r *runner) mayReplace(ctx context.Context, s Stage, made map[string]stat) 
 	for _, root := range s.Replaces {
 		err := r.owned(ctx, root, made)
 		if err != nil && filepath.Base(root) == rundir.TuningFile {
-			return fmt.Errorf("%s would change the model of %s, but somebody has run calibrate or choose-threshold on it since: "+
-				"%w. To keep the model, leave %s out of the config. To set it again, use --force",
+			return fmt.Errorf("%s would change the model of %s, but somebody has run calibrate or choose-threshold on it "+
+				"since: %w. To keep the model, leave %s out of the config. To set it again, use --force",
 				s.Name, filepath.Dir(root), err, s.Name)
 		}
 		if err != nil {

@@ -26,7 +26,8 @@ ones are called malicious. It is kept in the run's model: evaluate-model, predic
 set a threshold yourself, such as a new model's 0.5, give --threshold.
 
 Names from elsewhere give more false alarms. --worst-source lowers the rate on validation for that: so far that a model
-that had not seen the worst benign source keeps its promise there. evaluate-model --protocol leave-benign-out comes first.
+that had not seen the worst benign source keeps its promise there. It needs evaluate-model --protocol
+leave-benign-out first.
 
 Example: degas choose-threshold runs/first --fpr 1e-3
 Example: degas choose-threshold runs/first --alarms-per-day 50 --lookups-per-day 2e6
@@ -197,7 +198,8 @@ func (c *command) calibrateAction(ctx *cli.Context) error {
 		case r.Restored:
 			printable.Fprintf(w, "undone: the model is again as it was before calibrate\n")
 		case ctx.Bool("undo"):
-			printable.Fprintf(w, "undone: scores are again as they were before calibrate; the threshold, chosen since, moved along\n")
+			printable.Fprintf(w, "undone: scores are again as they were before calibrate; "+
+				"the threshold, chosen since, moved along\n")
 		}
 	})
 }

@@ -113,9 +113,9 @@ func TestMergePartitionTrainsOnly(t *testing.T) {
 			others[r.Split]++
 		}
 	}
-	for id, least := range map[datasets.SplitID]int{datasets.TrainSplit: 50, datasets.ValidationSplit: 30, datasets.TestSplit: 30} {
-		if others[id] < least {
-			t.Errorf("%d other domains are in %s, want %d or more", others[id], id, least)
+	for id := range datasets.SplitID(datasets.NumSplits) {
+		if others[id] < 30 {
+			t.Errorf("%d other domains are in %s", others[id], id)
 		}
 	}
 }

@@ -122,7 +122,8 @@ func (c *Curve) averagePrecision(share float64) Number {
 
 // operating finds the lowest threshold whose false-positive rate is at most fpr.
 func (c *Curve) operating(fpr float64) OperatingPoint {
-	o := OperatingPoint{FPR: fpr, TPR: none, TPR95: noInterval, Threshold: none, TooFew: float64(c.Negatives)*fpr < fewAlarms}
+	o := OperatingPoint{FPR: fpr, TPR: none, TPR95: noInterval, Threshold: none,
+		TooFew: float64(c.Negatives)*fpr < fewAlarms}
 	if c.oneKind() {
 		return o
 	}

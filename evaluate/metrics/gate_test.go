@@ -7,7 +7,8 @@ import (
 )
 
 func TestGates(t *testing.T) {
-	m := &Metrics{Benign: 400, Confusion: [][]int{{396, 4}, {10, 90}}, Names: 500, ROCAUC: 0.99, PRAUC: none, F1: 0.9, Operating: []OperatingPoint{{FPR: 1e-3, TPR: 0.8}}}
+	m := &Metrics{Benign: 400, Confusion: [][]int{{396, 4}, {10, 90}}, Names: 500, ROCAUC: 0.99, PRAUC: none, F1: 0.9,
+		Operating: []OperatingPoint{{FPR: 1e-3, TPR: 0.8}}}
 	for text, fails := range map[string]bool{
 		"auc<0.98": false, "auc<0.99": false, "auc<0.999": true, "auc > 0.98": true, "f1<0.9": false, "names<1000": true,
 		"fpr>0.001": true, "fpr>0.01": false, "fpr > 0.02": false,

@@ -61,8 +61,8 @@ func (p point) Rate() string {
 	return oneIn(float64(p.Alarms) / float64(p.Benign))
 }
 
-// ADay is how many false alarms a million look-ups of different benign names make. Of none in n names, it is below three
-// in n, with a confidence of 95 % (the rule of three).
+// ADay is how many false alarms a million look-ups of different benign names make. Of none in n names, it is below
+// three in n, with a confidence of 95 % (the rule of three).
 func (p point) ADay() string {
 	switch {
 	case p.Benign == 0:

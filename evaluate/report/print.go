@@ -39,7 +39,8 @@ func Print(out io.Writer, m *metrics.Metrics) error {
 	printable.Fprintf(w, "ROC-AUC\t%s\t%s%s\n", num(m.ROCAUC), interval, aboutAUC)
 	printable.Fprintf(w, "PR-AUC\t%s\taverage precision on this split\n", num(m.PRAUC))
 	own := ownPoint(m)
-	printable.Fprintf(w, "at threshold %.6g\t\tfinds %s of malicious names; %s of %s benign names are false alarms (%s): %s a day at a million look-ups\n",
+	printable.Fprintf(w, "at threshold %.6g\t\tfinds %s of malicious names; "+
+		"%s of %s benign names are false alarms (%s): %s a day at a million look-ups\n",
 		m.Threshold, percent(m.Recall), chart.Grouped(own.Alarms), chart.Grouped(m.Benign), own.Rate(), own.ADay())
 	printable.Fprintf(w, "accuracy\t%s\tat that threshold; precision %s, recall %s, F1 %s\n",
 		num(m.Accuracy), num(m.Precision), num(m.Recall), num(m.F1))
