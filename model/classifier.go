@@ -110,6 +110,9 @@ func (c *Classifier) Score(name string) float64 {
 // ScoreFolded is Score for a name that is folded already.
 func (c *Classifier) ScoreFolded(name string) float64 { return c.scoreOne(name, nil) }
 
+// OneFolded writes the probabilities of one name that is folded already to out, [Width()]. It allocates nothing.
+func (c *Classifier) OneFolded(name string, out []float32) { c.scoreOne(name, out) }
+
 // scoreOne returns the score of one name and copies its probabilities into p as far as they fit.
 func (c *Classifier) scoreOne(name string, p []float32) float64 {
 	s := c.pool.Get().(*scratch)
