@@ -81,6 +81,23 @@ func (s *session) ok(args ...string) string {
 	return out
 }
 
+// scans reads logs of hostile names and columns in files of that name.
+func (s *session) scans() {
+	s.Helper()
+	quoted := `"` + strings.ReplaceAll(strings.ReplaceAll(hostile, "\n", ""), `"`, `""`) + `"`
+	log := s.write(filepath.Join("logs", strings.ReplaceAll(hostile, "/", "")+".csv"),
+		"client,domain\n"+strings.Repeat("192.0.2.7,plain.example\n", 5)+quoted+","+quoted+"\n"+
+			quoted+",xjpakmdcfuqe.biz\n192.0.2.1,"+strings.Repeat("ab0d", 20)+quoted[1:]+"\n")
+	s.ok("scan", "--rules", "--events", "events.csv", "logs")
+	s.ok("scan", "--json", "--events", "events.jsonl", "--compat", "compat", log)
+	s.ok("scan", "events.jsonl")
+	s.do("", "scan", hostile)
+	s.do(hostile, "scan", "-")
+	for _, path := range []string{"events.csv", "events.jsonl", "compat/out.log"} {
+		s.file(path)
+	}
+}
+
 // file looks at a file that a command has written for people.
 func (s *session) file(path string) {
 	s.Helper()
@@ -93,6 +110,9 @@ func (s *session) file(path string) {
 		text = inert.ReplaceAllString(text, "")
 	}
 	for _, never := range []*regexp.Regexp{alive, markup[filepath.Ext(path)]} {
+		if never == nil {
+			continue
+		}
 		if at := never.FindStringIndex(text); at != nil {
 			s.Errorf("%q has %q: %q", path, text[at[0]:at[1]], text[max(0, at[0]-60):min(len(text), at[1]+60)])
 		}
@@ -254,8 +274,18 @@ func (s *session) model() {
 	s.ok("predict", run, hostile, "--json")
 	s.ok("predict", "--model", "builtin", hostile)
 	s.do("", "predict", hostile) // a data set's directory
+	s.ok("explain", hostile, "a.example")
+	s.ok("explain", "--model", run, "--json", hostile)
+	log := s.write(hostile+"-log.csv",
+		"query,n\na.example,1\n\""+strings.ReplaceAll(hostile, "\n", "")+".listed.example\",2\n")
+	list := s.write(hostile+"-list.txt", "*.listed.example\n")
+	s.ok("classify", log, "--format", "csv", "--block", list)
+	s.ok("classify", log, "--format", "jsonl", "--block", list, "--model", run)
+	s.do("", "classify", s.write(hostile+"-columns.csv", strings.ReplaceAll(hostile, "\n", "")+",n\n1,2\n"))
+	s.do("", "classify", log, "--allow", s.write(hostile+"-list.txt", hostile))
 	s.do("", "predict", hostile+"/typo")
 	s.ok("model")
+	s.scans()
 	if code, _ := s.do(strings.ReplaceAll(hostile, "\n", ""), "predict", run); code != 0 {
 		s.Errorf("predict: %d", code)
 	}

@@ -1,0 +1,133 @@
+package scan
+
+import (
+	"fmt"
+
+	"github.com/degas-dns/degas/detect"
+	"github.com/degas-dns/degas/events"
+)
+
+// Report is what a scan found.
+type Report struct {
+	Files []FileReport `json:"files"`
+	// Events, Names and Clients are of all files. The latter two are different ones, estimated by HyperLogLog (Flajolet et
+	// al. 2007) with an error of about 1 %.
+	Events  int64  `json:"events"`
+	Names   uint64 `json:"names"`
+	Clients uint64 `json:"clients"`
+	// Verdicts counts events.
+	Verdicts map[string]int64 `json:"verdicts"`
+	// Domains and Suspects are the registered domains and the clients that most malicious names speak against.
+	Domains  []Suspect `json:"suspicious_domains"`
+	Suspects []Suspect `json:"suspicious_clients"`
+	// MoreDomains and MoreClients are those that are not listed.
+	MoreDomains int `json:"more_domains,omitempty"`
+	MoreClients int `json:"more_clients,omitempty"`
+	// Bounded says that there were more suspects than are remembered: counts of the least of them are too low or missing.
+	Bounded bool `json:"bounded,omitempty"`
+	// Rules and Windows are what the rules of other detectors say, if they were asked.
+	Rules   []RuleReport   `json:"rules,omitempty"`
+	Windows []WindowReport `json:"rule_windows,omitempty"`
+	// Repeats is the share of names that were decided before.
+	Repeats float64 `json:"repeats"`
+}
+
+// FileReport is what one file held.
+type FileReport struct {
+	Path   string `json:"path"`
+	Format string `json:"format,omitempty"`
+	// Unit is what Units counts.
+	Unit string `json:"unit,omitempty"`
+	// Units, Messages, Skipped and Refused are those of events.Stats.
+	Units    int64            `json:"units"`
+	Messages int64            `json:"messages,omitempty"`
+	Skipped  map[string]int64 `json:"skipped,omitempty"`
+	Refused  map[string]int64 `json:"refused,omitempty"`
+	// Events are questions, each counted once; Kinds tells queries, responses, and queries with their response apart.
+	Events int64            `json:"events"`
+	Kinds  map[string]int64 `json:"kinds,omitempty"`
+	// Names and Clients are different ones, estimated with an error of about 1 %.
+	Names   uint64 `json:"names"`
+	Clients uint64 `json:"clients"`
+	// Verdicts counts events.
+	Verdicts map[string]int64 `json:"verdicts,omitempty"`
+	// Error is why the file could not be read, or not to its end.
+	Error string `json:"error,omitempty"`
+}
+
+// tally counts a file's events.
+type tally struct {
+	kinds    [events.Both + 1]int64
+	verdicts [detect.Invalid + 1]int64
+}
+
+// finish fills in what was counted.
+func (f *FileReport) finish(t *tally, s *events.Stats) {
+	f.Units, f.Messages, f.Skipped, f.Refused = s.Units, s.Messages, s.Skipped, s.Refused
+	f.Kinds, f.Verdicts = map[string]int64{}, map[string]int64{}
+	for k, n := range t.kinds {
+		if n > 0 {
+			f.Kinds[events.Kind(k).String()] = n
+			f.Events += n
+		}
+	}
+	for v, n := range t.verdicts {
+		if n > 0 {
+			f.Verdicts[detect.Verdict(v).String()] = n
+		}
+	}
+}
+
+// useless is an error if nothing in the file could be read: it is broken, or of another format.
+func (f *FileReport) useless() error {
+	var refused int64
+	for _, n := range f.Refused {
+		refused += n
+	}
+	if f.Events > 0 || refused == 0 || 2*refused < f.Units {
+		return nil
+	}
+	return fmt.Errorf("read %s: nothing in it can be read as %s. Try: --format", f.Path, f.Format)
+}
+
+// report sums up.
+func (s *scanner) report(files []FileReport) *Report {
+	r := &Report{Files: files, Names: s.names.Estimate(), Clients: s.clients.Estimate(), Verdicts: map[string]int64{}}
+	for i := range files {
+		r.Events += files[i].Events
+		for v, n := range files[i].Verdicts {
+			r.Verdicts[v] += n
+		}
+	}
+	r.Domains, r.MoreDomains = top(s.found.domains.by, s.Top)
+	r.Suspects, r.MoreClients = top(s.found.clients.by, s.Top)
+	r.Rules, r.Windows = s.ruled.report(), s.ruled.windows
+	r.Bounded = s.found.domains.dropped+s.found.clients.dropped+s.found.forgotten > 0
+	if hits, misses := s.cache.Stats(); hits+misses > 0 {
+		r.Repeats = float64(hits) / float64(hits+misses)
+	}
+	return r
+}
+
+// top lists the first n suspects, and how many there are besides.
+func top(by map[string]*Suspect, n int) (list []Suspect, more int) {
+	all := ranked(by)
+	for _, s := range all[:min(n, len(all))] {
+		list = append(list, *s)
+	}
+	return list, len(all) - len(list)
+}
+
+// Err is an error if files could not be read, or not to their ends.
+func (r *Report) Err() error {
+	failed := 0
+	for _, f := range r.Files {
+		if f.Error != "" {
+			failed++
+		}
+	}
+	if failed == 0 {
+		return nil
+	}
+	return fmt.Errorf("%d of %d files could not be read, or not to the end: the report names them", failed, len(r.Files))
+}

@@ -1,0 +1,260 @@
+// Package scan reads captures and logs with package events and judges every name with package detect. [Run] reads the
+// files side by side and says what was in them, and which registered domains and clients their names speak against.
+//
+//	scan.go    Run: files, batches of events, decisions
+//	suspects.go  what single names say of domains and clients, in bounded memory
+//	report.go  what Run returns
+//	eventlog.go  every event with its decision, as CSV, JSON Lines or Parquet
+package scan
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"runtime"
+	"slices"
+	"sync"
+
+	"github.com/axiomhq/hyperloglog"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/degas-dns/degas/detect"
+	"github.com/degas-dns/degas/detect/rules"
+	"github.com/degas-dns/degas/events"
+	"github.com/degas-dns/degas/internal/unpack"
+)
+
+// Options of Run.
+type Options struct {
+	// Policy judges names.
+	Policy *detect.Policy
+	// Events is how files are read.
+	Events events.Options
+	// Workers is how many files are read at a time; 0 is one a core.
+	Workers int
+	// Top is how many domains and clients the report lists; 0 is 10.
+	Top int
+	// Input is what the path "-" stands for.
+	Input io.Reader
+	// Each, if not nil, is told of every event and its decision, in the order of a file's events, from one goroutine at a
+	// time. Both are valid during the call.
+	Each func(file string, e *events.Event, d *detect.Decision) error
+	// Rules asks the rules of other detectors, too.
+	Rules bool
+	// Compat, if not nil, is told of every message, before queries are joined with their responses. One file is read after
+	// the other then.
+	Compat *Compat
+	// Progress, if not nil, is told the bytes read from disk. It may be called from several goroutines.
+	Progress func(n int64)
+}
+
+// Standard is the path that stands for Options.Input.
+const Standard = "-"
+
+// batchSize is how many events are judged together: enough to keep all cores busy where every name is new.
+const batchSize = 4096
+
+// Run reads the files at paths and judges their names. A file that cannot be read, or not to its end, is in the report
+// with its error; the others are still read. The error is ctx's, or Each's.
+func Run(ctx context.Context, paths []string, o Options) (*Report, error) {
+	if o.Workers <= 0 {
+		o.Workers = runtime.GOMAXPROCS(0)
+	}
+	if o.Top <= 0 {
+		o.Top = 10
+	}
+	if o.Compat != nil {
+		o.Workers = 1
+	}
+	s := &scanner{Options: o, ruled: ruled{names: map[[3]string]*RuleReport{}}, cache: detect.NewCache(o.Policy, 0),
+		found: newSuspects(mostSuspects, mostPairs),
+		names: hyperloglog.New(), clients: hyperloglog.New()}
+	files := make([]FileReport, len(paths))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(o.Workers)
+	for i, path := range paths {
+		group.Go(func() error {
+			files[i] = FileReport{Path: path}
+			return s.file(ctx, path, &files[i])
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	return s.report(files), nil
+}
+
+// scanner is one call of Run.
+type scanner struct {
+	Options
+	cache *detect.Cache
+
+	mu             sync.Mutex // guards what follows, and calls of Each
+	found          *suspects
+	ruled          ruled
+	names, clients *hyperloglog.Sketch
+}
+
+// batch is a stretch of a file's events with memory of their own.
+type batch struct {
+	events    []events.Event
+	names     [][]byte
+	decisions []detect.Decision
+	err       error // after the events; io.EOF at the file's end
+}
+
+// file reads and judges one file: a goroutine reads batches while this one judges those before.
+func (s *scanner) file(ctx context.Context, path string, f *FileReport) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	in, err := s.open(ctx, path)
+	if err != nil {
+		f.fail(err)
+		return ctx.Err()
+	}
+	f.Format, f.Unit = in.Format.Name, in.Format.Unit
+	var count tally
+	free, ready := make(chan *batch, 2), make(chan *batch, 1)
+	for range cap(free) {
+		free <- &batch{}
+	}
+	go func() {
+		defer close(ready)
+		joined := events.Join(&tapped{in, path, s.Compat})
+		for b := range free {
+			b.fill(joined)
+			ended := b.err != nil
+			ready <- b
+			if ended {
+				return
+			}
+		}
+	}()
+	defer func() {
+		cancel() // the reader may wait for a pipe that nobody writes to
+		close(free)
+		for range ready { // the reader may hold a batch that nobody wants any more
+		}
+		f.fail(in.Close())
+		f.finish(&count, &in.Stats)
+		f.fail(f.useless())
+	}()
+	windows := rules.NewWindows(0)
+	sketches := [2]*hyperloglog.Sketch{hyperloglog.New(), hyperloglog.New()}
+	for b := range ready {
+		if err := s.judge(ctx, path, b, &count, sketches, windows); err != nil {
+			return err
+		}
+		if b.err != nil {
+			if b.err != io.EOF {
+				f.fail(fmt.Errorf("read %s after %d %s: %w", path, in.Stats.Units, f.Unit, b.err))
+			}
+			break
+		}
+		free <- b
+	}
+	f.Names, f.Clients = sketches[0].Estimate(), sketches[1].Estimate()
+	s.mu.Lock()
+	s.ruled.end(path, windows)
+	s.mu.Unlock()
+	return ctx.Err()
+}
+
+func (s *scanner) open(ctx context.Context, path string) (*events.File, error) {
+	if path != Standard {
+		return events.Open(ctx, path, s.Events, s.Progress)
+	}
+	f, err := events.OpenStream(ctx, unpack.Until(ctx, s.Input), "standard input", s.Events, s.Progress)
+	if err != nil {
+		return nil, fmt.Errorf("read standard input: %w", err)
+	}
+	return f, nil
+}
+
+// tapped shows Compat what is read.
+type tapped struct {
+	events.Reader
+	path   string
+	compat *Compat
+}
+
+// Next implements events.Reader.
+func (t *tapped) Next(e *events.Event) error {
+	err := t.Reader.Next(e)
+	if err == nil && t.compat != nil {
+		err = t.compat.Observe(t.path, e)
+	}
+	return err
+}
+
+// fill takes events from a reader until the batch is full or the reader ends.
+func (b *batch) fill(in events.Reader) {
+	if b.events == nil {
+		b.events = make([]events.Event, batchSize)
+	}
+	b.events, b.names = b.events[:batchSize], b.names[:0]
+	var e events.Event
+	n := 0
+	for n < batchSize {
+		if b.err = in.Next(&e); b.err != nil {
+			break
+		}
+		e.CopyTo(&b.events[n])
+		b.names = append(b.names, b.events[n].Name)
+		n++
+	}
+	b.events = b.events[:n]
+	b.decisions = slices.Grow(b.decisions[:0], n)[:n]
+}
+
+// judge decides about a batch's names and counts them.
+func (s *scanner) judge(ctx context.Context, path string, b *batch, count *tally, sketches [2]*hyperloglog.Sketch,
+	windows *rules.Windows,
+) error {
+	if err := s.cache.DecideAll(ctx, b.names, b.decisions); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var key []byte
+	for i := range b.events {
+		e, d := &b.events[i], &b.decisions[i]
+		count.kinds[e.Kind]++
+		count.verdicts[d.Verdict]++
+		key = appendLower(key[:0], e.Name)
+		sketches[0].Insert(key)
+		s.names.Insert(key)
+		client := e.Client.String()
+		if client != "" {
+			sketches[1].Insert([]byte(client))
+			s.clients.Insert([]byte(client))
+		}
+		s.found.add(e, d, client)
+		if s.Rules {
+			s.ruled.add(e, d, windows)
+		}
+		if s.Each != nil {
+			if err := s.Each(path, e, d); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func appendLower(dst, name []byte) []byte {
+	for _, c := range name {
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		dst = append(dst, c)
+	}
+	return dst
+}
+
+// fail notes the first error of a file.
+func (f *FileReport) fail(err error) {
+	if err != nil && f.Error == "" {
+		f.Error = err.Error()
+	}
+}
