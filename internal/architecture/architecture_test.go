@@ -209,7 +209,8 @@ func TestPicturesNameFunctions(t *testing.T) {
 
 // registries are the packages of one-file entries, which may have any number of files: a command, a format, a source, a
 // family.
-var registries = []string{"cmd/degas", "datasets/formats", "datasets/sources", "datasets/synth"}
+var registries = []string{"cmd/degas", "datasets/formats", "datasets/sources", "datasets/synth",
+	"events/logs"}
 
 // A package has at most twenty files that are no tests, and a file at most five hundred lines.
 func TestRoomsAreSmall(t *testing.T) {
