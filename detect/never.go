@@ -26,6 +26,8 @@ func neverScored(s string) string {
 		return ""
 	}
 	switch {
+	case dot < 0 && strings.IndexByte(s, ':') >= 0: // an address of IPv6
+		return ""
 	case dot < 0:
 		return "a single label"
 	case s[0] == '_' && serviceOnly(s):

@@ -53,15 +53,15 @@ type Rule uint8
 
 // Rules, in the order in which they are asked. The first one that answers decides.
 const (
-	NoRule      Rule = iota // there is no Policy, or it has no model
-	NeverScored             // kinds of names that say nothing about malware
+	NoRule Rule = iota // there is no Policy, or it has no model
 	AllowList
 	BlockList
-	NoName // a text that is no name, so that no model can score it
+	NeverScored // kinds of names that say nothing about malware
+	NoName      // a text that is no name, so that no model can score it
 	Score
 )
 
-var ruleNames = [...]string{"none", "never scored", "allow list", "block list", "no name", "score"}
+var ruleNames = [...]string{"none", "allow list", "block list", "never scored", "no name", "score"}
 
 // String is the rule in words.
 func (r Rule) String() string { return ruleNames[min(int(r), len(ruleNames)-1)] }
@@ -246,9 +246,6 @@ func (p *Policy) listed(name string) (d Decision, folded string, decided bool) {
 	if err != nil {
 		folded = plain(name)
 	}
-	if reason := neverScored(folded); reason != "" {
-		return Decision{Verdict: Unscored, Rule: NeverScored, Class: Unscored.String(), Reason: reason}, folded, true
-	}
 	if entry, ok := p.allow.Find(folded); ok {
 		return Decision{Verdict: Allowed, Rule: AllowList, Class: Allowed.String(), Reason: "on the allow list",
 			Entry: entry}, folded, true
@@ -256,6 +253,10 @@ func (p *Policy) listed(name string) (d Decision, folded string, decided bool) {
 	if entry, ok := p.block.Find(folded); ok {
 		return Decision{Verdict: Blocked, Action: Block, Rule: BlockList, Class: Blocked.String(),
 			Reason: "on the block list", Entry: entry}, folded, true
+	}
+	// Behind the lists: a name can look like a look-up in a block list, and be below a domain that somebody blocks.
+	if reason := neverScored(folded); reason != "" {
+		return Decision{Verdict: Unscored, Rule: NeverScored, Class: Unscored.String(), Reason: reason}, folded, true
 	}
 	if err != nil {
 		return Decision{Verdict: Invalid, Rule: NoName, Class: Invalid.String(), Reason: sentinel(err)}, folded, true
@@ -266,6 +267,19 @@ func (p *Policy) listed(name string) (d Decision, folded string, decided bool) {
 // reasons are the errors of package dnsname.
 var reasons = []error{dnsname.ErrEmpty, dnsname.ErrLong, dnsname.ErrLabel, dnsname.ErrCharacter, dnsname.ErrNonASCII,
 	dnsname.ErrAddress, dnsname.ErrSlash}
+
+// Allows reports whether a name is on the allow list.
+func (p *Policy) Allows(name []byte) bool {
+	if p == nil || p.allow.Len() == 0 {
+		return false
+	}
+	folded, err := dnsname.Fold(lines.View(name))
+	if err != nil {
+		folded = plain(lines.View(name))
+	}
+	_, ok := p.allow.Find(folded)
+	return ok
+}
 
 // sentinel is err without its details, which a stranger may have chosen.
 func sentinel(err error) string {

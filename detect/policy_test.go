@@ -54,18 +54,22 @@ func TestDecide(t *testing.T) {
 		class   string
 		reason  string
 	}{
-		// Nobody scores these, whatever the lists say: they pass.
-		{"printer", Unscored, NeverScored, "unscored", "a single label"},
+		// The lists come first: what looks like a look-up in a block list may be below a blocked domain.
+		{"2.0.0.127.bad.example.com", Blocked, BlockList, "blocked", "on the block list"},
+		{"_dmarc.bad.example.com", Blocked, BlockList, "blocked", "on the block list"},
+		{"printer", Blocked, BlockList, "blocked", "on the block list"},
+		{"x.onion", Blocked, BlockList, "blocked", "on the block list"},
+		{"xkqzjwvplm.lan", Allowed, AllowList, "allowed", "on the allow list"},
+		// Nobody scores these: they pass.
 		{"suxxnuduznztt", Unscored, NeverScored, "unscored", "a single label"},
 		{"COM.", Unscored, NeverScored, "unscored", "a single label"},
 		{"1.2.0.192.in-addr.arpa", Unscored, NeverScored, "unscored", "a reverse look-up below arpa"},
 		{"nas.home.arpa", Unscored, NeverScored, "unscored", reasonLocal},
 		{"xhome.arpa", Unscored, NeverScored, "unscored", "a reverse look-up below arpa"},
-		{"xkqzjwvplm.lan", Unscored, NeverScored, "unscored", reasonLocal},
 		{"XKQZJWVPLM.Corp.", Unscored, NeverScored, "unscored", reasonLocal},
 		{"Office printer (2)._ipp._tcp.local", Unscored, NeverScored, "unscored", reasonLocal}, // no name, but local
 		{"a.b.test", Unscored, NeverScored, "unscored", "a top-level domain for tests"},
-		{"x.onion", Unscored, NeverScored, "unscored", "a name of Tor, which is never looked up"},
+		{"y.onion", Unscored, NeverScored, "unscored", "a name of Tor, which is never looked up"},
 		{"_ldap._tcp.example.com", Unscored, NeverScored, "unscored", "service labels only"},
 		{"_dmarc.example.com", Unscored, NeverScored, "unscored", "service labels only"},
 		{"_ldap._tcp.HQ-1._sites.dc._msdcs.example.com", Unscored, NeverScored, "unscored", "service labels only"},
@@ -86,6 +90,7 @@ func TestDecide(t *testing.T) {
 		{"", Invalid, NoName, "invalid", "empty name"},
 		{".", Invalid, NoName, "invalid", "empty name"},
 		{"192.0.2.1", Invalid, NoName, "invalid", "an IP address, not a name"},
+		{"2001:db8::1", Invalid, NoName, "invalid", "an IP address, not a name"},
 		{"a b.example.com", Invalid, NoName, "invalid", "character outside a name's grammar"},
 		{`a\.b.example.com`, Invalid, NoName, "invalid", "character outside a name's grammar"},
 		{strings.Repeat("a", 64) + ".com", Invalid, NoName, "invalid", "empty label or label longer than 63 bytes"},

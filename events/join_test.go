@@ -125,3 +125,11 @@ func BenchmarkJoin(b *testing.B) {
 	}
 	b.ReportMetric(2*float64(b.N)/b.Elapsed().Seconds(), "messages/s")
 }
+
+// An archive is no log: its members' headers would be read as names.
+func TestNewFileRefusesArchives(t *testing.T) {
+	_, err := NewFile(strings.NewReader("PK\x03\x04 and the rest"), "", Options{})
+	if err == nil || !strings.Contains(err.Error(), "it is an archive. Try: unpack it") {
+		t.Error(err)
+	}
+}

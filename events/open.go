@@ -62,6 +62,9 @@ func NewFile(in io.Reader, path string, o Options) (*File, error) {
 	if err != nil && !cut {
 		return nil, err
 	}
+	if unpack.IsArchive(head) {
+		return nil, errors.New("it is an archive. Try: unpack it, and read the folder")
+	}
 	f := &File{}
 	if o.Format != "" {
 		f.Format, err = formats.Lookup(o.Format)

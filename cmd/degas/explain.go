@@ -24,11 +24,10 @@ func (c *command) explain() *cli.Command {
 		Usage:     "say how a decision about names comes about",
 		ArgsUsage: "NAME…",
 		Description: "For each name: the decision, and what each rule says, in the order in which the rules are asked.\n" +
-			"The first rule that has an answer decides: names that are never scored, the allow list, the block list,\n" +
-			"the score against the threshold. What other detectors say of the name stands below. It decides nothing;\n" +
-			"some of it holds only for names that do not exist.\n\n" +
-			"A DGA is judged on the registered domain, a tunnel on the whole name. Below a zone that gives names\n" +
-			"away, such as duckdns.org, the label before the zone is the registered one.\n\n" +
+			"The first rule that has an answer decides: the allow list, the block list, names that are never scored,\n" +
+			"the score against the threshold. What other detectors say of the name stands below; it decides nothing.\n\n" +
+			"A DGA is judged on the registered domain, a tunnel on the whole name. Below a zone of dynamic DNS, such as\n" +
+			"duckdns.org, the label before the zone is the registered one; below a cloud's, such as github.io, it is not.\n\n" +
 			"Example: degas explain www.xjpakmdcfuqe.biz 2.0.0.127.zen.dnsbl.example",
 		Flags:  append(policyFlags(), jsonFlag),
 		Action: action(1, -1, c.explainAction),
@@ -181,9 +180,9 @@ func (e *explained) print(w io.Writer) {
 	}
 	line("decision", "%s: %s", e.Action, verdict)
 	line("because", "%s", e.Reason)
-	line("  never scored", "%s", cmp.Or(e.NeverScored, "no"))
 	line("  allow list", "%s", cmp.Or(e.Allow, "no"))
 	line("  block list", "%s", cmp.Or(e.Block, "no"))
+	line("  never scored", "%s", cmp.Or(e.NeverScored, "no"))
 	switch {
 	case e.Invalid != "":
 		line("  score", "none: %s", e.Invalid)

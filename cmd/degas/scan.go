@@ -40,7 +40,7 @@ func (c *command) scan() *cli.Command {
 		Flags: append(policyFlags(),
 			&cli.StringFlag{Name: "format", Usage: "read every file as `FORMAT`, without recognising it"},
 			&cli.StringSliceFlag{Name: "field", Usage: "`KEY=COLUMN` of a table; keys: " + strings.Join(fieldKeys, ", ")},
-			&cli.IntSliceFlag{Name: "port", Usage: "`PORT` of DNS in captures; may be given again (default: 53)"},
+			&cli.IntSliceFlag{Name: "port", Usage: "`PORT` of DNS in captures, besides 53; may be given again"},
 			&cli.IntFlag{Name: "top", Value: 10, Usage: "list `N` domains and clients"},
 			&cli.StringFlag{Name: "events",
 				Usage: "write every event to `FILE`, which ends in " + strings.Join(scan.LogSuffixes, ", ")},
@@ -165,6 +165,7 @@ func eventOptions(ctx *cli.Context) (o events.Options, err error) {
 		}
 		o.Fields[key] = column
 	}
+	o.Ports = []uint16{53}
 	for _, p := range ctx.IntSlice("port") {
 		if p < 1 || p > 65535 {
 			return o, usagef("port %d: must be 1 to 65535", p)

@@ -140,6 +140,7 @@ func TestRefused(t *testing.T) {
 		{in: `{"a":"b"}`, want: `no key holds names; the paths are "a"`},
 		{in: `{"a":"b"}`, column: "query", want: `no line of the first 1 has a text at "query"; the paths are "a"`},
 		{in: "PAR1\x00\x00", want: "this is no text"},
+		{in: "\xd4\xc3\xb2\xa1\x02\x00\x04\x00\x00\x00\x00\x00\x00\x00\n", want: "degas scan for a capture"},
 		{in: "7z\xbc\xaf\x27\x1c", want: "Unpack it first"},
 	} {
 		var out bytes.Buffer

@@ -47,8 +47,10 @@ func recognize(head []byte, nameColumn string) (*layout, error) {
 	}
 	l := &layout{added: added}
 	switch first := bytes.TrimLeft(sample[0], " \t"); {
-	case bytes.HasPrefix(head, []byte("PAR1")), bytes.HasPrefix(head, []byte("PK\x03\x04")):
-		return nil, fmt.Errorf("this is no text. Try: a CSV file, JSON Lines, or a list of names")
+	case bytes.HasPrefix(head, []byte("PAR1")), bytes.HasPrefix(head, []byte("PK\x03\x04")),
+		10*bytes.Count(head, []byte{0}) > len(head): // a capture, a tar
+		return nil, fmt.Errorf("this is no text. Try: a CSV file, JSON Lines, or a list of names; degas scan for a " +
+			"capture")
 	case bytes.HasPrefix(first, []byte("[")) && !bytes.HasPrefix(first, []byte("[Adblock")):
 		return nil, fmt.Errorf("this looks like one JSON array; classify reads JSON Lines. Try: jq -c '.[]'")
 	case bytes.HasPrefix(first, []byte("{")):

@@ -112,6 +112,7 @@ func (s *scanner) report(files []FileReport) *Report {
 // top lists the first n suspects, and how many there are besides.
 func top(by map[string]*Suspect, n int) (list []Suspect, more int) {
 	all := ranked(by)
+	list = []Suspect{} // which JSON shows as a list
 	for _, s := range all[:min(n, len(all))] {
 		list = append(list, *s)
 	}

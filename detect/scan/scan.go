@@ -120,7 +120,7 @@ func (s *scanner) file(ctx context.Context, path string, f *FileReport) error {
 	}
 	go func() {
 		defer close(ready)
-		joined := events.Join(&tapped{in, path, s.Compat})
+		joined := events.Join(&tapped{in, path, s.Compat, s.Policy})
 		for b := range free {
 			b.fill(joined)
 			ended := b.err != nil
@@ -176,12 +176,13 @@ type tapped struct {
 	events.Reader
 	path   string
 	compat *Compat
+	policy *detect.Policy
 }
 
 // Next implements events.Reader.
 func (t *tapped) Next(e *events.Event) error {
 	err := t.Reader.Next(e)
-	if err == nil && t.compat != nil {
+	if err == nil && t.compat != nil && !t.policy.Allows(e.Name) {
 		err = t.compat.Observe(t.path, e)
 	}
 	return err
