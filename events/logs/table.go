@@ -61,7 +61,8 @@ func (t *table) parse(line []byte, out []events.Event) ([]events.Event, error) {
 		}
 	}
 	var ok bool
-	if t.cells, ok = lines.SplitRow(t.cells, line, t.separator); !ok {
+	t.cells, ok = lines.SplitRow(t.cells, line, t.separator)
+	if !ok || bytes.Count(line, []byte{'"'})%2 == 1 { // also the second line of a cell that has two
 		return out, strayQuotes
 	}
 	if len(t.cells) <= t.name {

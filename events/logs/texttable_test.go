@@ -131,3 +131,22 @@ func TestLateQueries(t *testing.T) {
 		t.Errorf("%v, %v", f, err)
 	}
 }
+
+// A cell of two lines costs its row. Its second line is no row of its own, whatever stands in it.
+func TestCellsOfTwoLines(t *testing.T) {
+	parse := newTable(events.Options{}, time.Now, ",").parse
+	var names []string
+	refused := 0
+	for line := range strings.Lines("domain,comment,label\na.example,\"seen by\nproxy north, fine\",0\nb.example,\"\",1\n") {
+		out, err := parse([]byte(strings.TrimSuffix(line, "\n")), nil)
+		for _, e := range out {
+			names = append(names, string(e.Name))
+		}
+		if err == strayQuotes {
+			refused++
+		}
+	}
+	if len(names) != 1 || names[0] != "b.example" || refused != 2 {
+		t.Errorf("%q, %d refused", names, refused)
+	}
+}
