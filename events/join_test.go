@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -124,6 +125,14 @@ func BenchmarkJoin(b *testing.B) {
 		_ = r.Next(&e)
 	}
 	b.ReportMetric(2*float64(b.N)/b.Elapsed().Seconds(), "messages/s")
+}
+
+// A path stands in an error once.
+func TestOpenNamesTheFileOnce(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "missing.log")
+	if _, err := Open(t.Context(), path, Options{}, nil); err == nil || strings.Count(err.Error(), path) != 1 {
+		t.Error(err)
+	}
 }
 
 // An archive is no log: its members' headers would be read as names.

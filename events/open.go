@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"time"
 
 	"github.com/degas-dns/degas/internal/lines"
@@ -26,6 +27,9 @@ type File struct {
 // disk. The error names the file.
 func Open(ctx context.Context, path string, o Options, progress func(int64)) (*File, error) {
 	s, err := unpack.File(ctx, path, progress)
+	if _, named := errors.AsType[*fs.PathError](err); named {
+		return nil, err
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", path, err)
 	}
