@@ -69,7 +69,7 @@ func TestCacheBound(t *testing.T) {
 	if want := int64(10*entries/16 - 1); hits != want {
 		t.Errorf("%d hits of the name that comes often, want %d", hits, want)
 	}
-	if taken := alloctest.Bytes(func() { flood(entries) }); taken > entries*700 {
+	if taken := alloctest.Bytes(func() { flood(entries) }); taken > entries*740 { // the race detector adds a little
 		t.Errorf("%d bytes for %d names", taken, entries)
 	}
 }
