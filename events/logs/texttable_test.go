@@ -137,7 +137,8 @@ func TestCellsOfTwoLines(t *testing.T) {
 	parse := newTable(events.Options{}, time.Now, ",").parse
 	var names []string
 	refused := 0
-	for line := range strings.Lines("domain,comment,label\na.example,\"seen by\nproxy north, fine\",0\nb.example,\"\",1\n") {
+	text := "domain,comment,label\na.example,\"seen by\nproxy north, fine\",0\nb.example,\"\",1\n"
+	for line := range strings.Lines(text) {
 		out, err := parse([]byte(strings.TrimSuffix(line, "\n")), nil)
 		for _, e := range out {
 			names = append(names, string(e.Name))
