@@ -83,7 +83,7 @@ func TestOfficeCapture(t *testing.T) {
 var usual = []string{"www.google.com", "github.com", "api.github.com", "www.wikipedia.org", "en.wikipedia.org",
 	"outlook.office365.com", "teams.microsoft.com", "login.microsoftonline.com", "www.youtube.com", "i.ytimg.com",
 	"slack.com", "edgeapi.slack.com", "www.apple.com", "time.apple.com", "ocsp.digicert.com", "fonts.googleapis.com",
-	"fonts.gstatic.com", "www.bbc.co.uk", "news.ycombinator.com", "proxy.golang.org", "deb.debian.org", "pypi.org",
+	"fonts.gstatic.com", "www.bbc.co.uk", "news.ycombinator.com", "www.kernel.org", "www.mozilla.org", "www.gnu.org",
 	"zoom.us", "www.dropbox.com", "imap.gmail.com", "d1tcqh4bio8cty.cloudfront.net", "printer.local",
 	"4.2.0.192.in-addr.arpa", "_ldap._tcp.example.com", "www.example.com"}
 
