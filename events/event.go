@@ -6,6 +6,7 @@ package events
 
 import (
 	"net/netip"
+	"strings"
 	"time"
 )
 
@@ -39,6 +40,17 @@ type Event struct {
 
 // Reset makes e an event of which nothing is known. It keeps the memory of Columns.
 func (e *Event) Reset() { *e = Event{RCode: NoRCode, Columns: e.Columns[:0]} }
+
+// AppendLower appends a name in lower case to dst: names that differ in case alone are one name.
+func AppendLower(dst, name []byte) []byte {
+	for _, c := range name {
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		dst = append(dst, c)
+	}
+	return dst
+}
 
 // Peer is one end of an exchange. Sources name it by address, by a text such as a device's name, or not at all.
 type Peer struct {
@@ -94,7 +106,7 @@ func (t Transport) String() string { return transportNames[min(int(t), len(trans
 // ParseTransport reads a transport's name in any case: udp, tcp, tls or dot, https or doh, quic or doq. Others are
 // UnknownTransport.
 func ParseTransport(s string) Transport {
-	switch lower(s) {
+	switch strings.ToLower(s) {
 	case "udp":
 		return UDP
 	case "tcp":

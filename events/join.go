@@ -113,12 +113,7 @@ func (j *joiner) Close() error {
 
 // hash is the same for a name in any case.
 func (j *joiner) hash(name []byte) uint64 {
-	j.lower = append(j.lower[:0], name...)
-	for i, c := range j.lower {
-		if 'A' <= c && c <= 'Z' {
-			j.lower[i] = c + 'a' - 'A'
-		}
-	}
+	j.lower = AppendLower(j.lower[:0], name)
 	return maphash.Bytes(j.seed, j.lower)
 }
 

@@ -104,5 +104,3 @@ func ParseRCode(s string) RCode {
 	}
 	return NoRCode
 }
-
-func lower(s string) string { return strings.ToLower(s) }

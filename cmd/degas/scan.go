@@ -32,8 +32,8 @@ func (c *command) scan() *cli.Command {
 		Description: "PATH is a file, a folder, a pattern such as 'logs/*.gz', or - for standard input. Files may be\n" +
 			"packed. Their formats are recognised: captures (pcap, pcapng, snoop), and the logs of resolvers, sensors and\n" +
 			"proxies. --formats lists them. For a table that is not recognised, --field says which columns it has.\n\n" +
-			"Each name is judged by itself: names that say nothing, such as reverse look-ups, are left out; then come your\n" +
-			"lists, then the model. --events writes every event with its score and decision.\n\n" +
+			"Each name is judged by itself. Your lists come first. Names that say nothing, such as reverse look-ups, are\n" +
+			"not scored. The model scores the rest. --events writes every event with its score and decision.\n\n" +
 			"A file that cannot be read is named, the others are still read, and the status is 1.\n\n" +
 			"Example: degas scan capture.pcapng /var/log/named\n" +
 			"Example: degas scan --events events.csv --field name=qname --field client=src table.csv",

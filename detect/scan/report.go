@@ -3,7 +3,10 @@ package scan
 import (
 	"fmt"
 
+	"github.com/axiomhq/hyperloglog"
+
 	"github.com/degas-dns/degas/detect"
+	"github.com/degas-dns/degas/detect/rules"
 	"github.com/degas-dns/degas/events"
 )
 
@@ -57,8 +60,10 @@ type FileReport struct {
 
 // tally counts a file's events.
 type tally struct {
-	kinds    [events.Both + 1]int64
-	verdicts [detect.Invalid + 1]int64
+	kinds          [events.Both + 1]int64
+	verdicts       [detect.Invalid + 1]int64
+	names, clients *hyperloglog.Sketch
+	windows        *rules.Windows
 }
 
 // finish fills in what was counted.

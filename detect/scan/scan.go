@@ -1,13 +1,17 @@
 // Package scan reads captures and logs with package events and judges every name with package detect. [Run] reads the
 // files side by side and says what was in them, and which registered domains and clients their names speak against.
 //
-//	scan.go    Run: files, batches of events, decisions
+//	files.go     the files that paths stand for
+//	scan.go      Run: batches of events, decisions
 //	suspects.go  what single names say of domains and clients, in bounded memory
-//	report.go  what Run returns
+//	rules.go     what the rules of other detectors say
+//	report.go    what Run returns
 //	eventlog.go  every event with its decision, as CSV, JSON Lines or Parquet
+//	compat.go    the files of Simple-DNS-tunneling-detector
 package scan
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -113,7 +117,7 @@ func (s *scanner) file(ctx context.Context, path string, f *FileReport) error {
 		return ctx.Err()
 	}
 	f.Format, f.Unit = in.Format.Name, in.Format.Unit
-	var count tally
+	count := &tally{names: hyperloglog.New(), clients: hyperloglog.New(), windows: rules.NewWindows(0)}
 	free, ready := make(chan *batch, 2), make(chan *batch, 1)
 	for range cap(free) {
 		free <- &batch{}
@@ -136,13 +140,11 @@ func (s *scanner) file(ctx context.Context, path string, f *FileReport) error {
 		for range ready { // the reader may hold a batch that nobody wants any more
 		}
 		f.fail(in.Close())
-		f.finish(&count, &in.Stats)
+		f.finish(count, &in.Stats)
 		f.fail(f.useless())
 	}()
-	windows := rules.NewWindows(0)
-	sketches := [2]*hyperloglog.Sketch{hyperloglog.New(), hyperloglog.New()}
 	for b := range ready {
-		if err := s.judge(ctx, path, b, &count, sketches, windows); err != nil {
+		if err := s.judge(ctx, path, b, count); err != nil {
 			return err
 		}
 		if b.err != nil {
@@ -153,11 +155,11 @@ func (s *scanner) file(ctx context.Context, path string, f *FileReport) error {
 		}
 		free <- b
 	}
-	f.Names, f.Clients = sketches[0].Estimate(), sketches[1].Estimate()
+	f.Names, f.Clients = count.names.Estimate(), count.clients.Estimate()
 	s.mu.Lock()
-	s.ruled.end(path, windows)
-	s.mu.Unlock()
-	return ctx.Err()
+	defer s.mu.Unlock()
+	s.ruled.end(path, count.windows)
+	return cmp.Or(s.names.Merge(count.names), s.clients.Merge(count.clients), ctx.Err())
 }
 
 func (s *scanner) open(ctx context.Context, path string) (*events.File, error) {
@@ -209,9 +211,7 @@ func (b *batch) fill(in events.Reader) {
 }
 
 // judge decides about a batch's names and counts them.
-func (s *scanner) judge(ctx context.Context, path string, b *batch, count *tally, sketches [2]*hyperloglog.Sketch,
-	windows *rules.Windows,
-) error {
+func (s *scanner) judge(ctx context.Context, path string, b *batch, count *tally) error {
 	if err := s.cache.DecideAll(ctx, b.names, b.decisions); err != nil {
 		return err
 	}
@@ -222,17 +222,15 @@ func (s *scanner) judge(ctx context.Context, path string, b *batch, count *tally
 		e, d := &b.events[i], &b.decisions[i]
 		count.kinds[e.Kind]++
 		count.verdicts[d.Verdict]++
-		key = appendLower(key[:0], e.Name)
-		sketches[0].Insert(key)
-		s.names.Insert(key)
+		key = events.AppendLower(key[:0], e.Name)
+		count.names.Insert(key)
 		client := e.Client.String()
 		if client != "" {
-			sketches[1].Insert([]byte(client))
-			s.clients.Insert([]byte(client))
+			count.clients.Insert([]byte(client))
 		}
 		s.found.add(e, d, client)
 		if s.Rules {
-			s.ruled.add(e, d, windows)
+			s.ruled.add(e, d, count.windows)
 		}
 		if s.Each != nil {
 			if err := s.Each(path, e, d); err != nil {
@@ -241,16 +239,6 @@ func (s *scanner) judge(ctx context.Context, path string, b *batch, count *tally
 		}
 	}
 	return nil
-}
-
-func appendLower(dst, name []byte) []byte {
-	for _, c := range name {
-		if 'A' <= c && c <= 'Z' {
-			c += 'a' - 'A'
-		}
-		dst = append(dst, c)
-	}
-	return dst
 }
 
 // fail notes the first error of a file.

@@ -69,7 +69,7 @@ func (s *suspects) add(e *events.Event, d *detect.Decision, client string) {
 	if d.Verdict != detect.Malicious && d.Verdict != detect.Blocked {
 		return
 	}
-	name := string(appendLower(nil, e.Name))
+	name := string(events.AppendLower(nil, e.Name))
 	domain := detect.Domain(name)
 	if domain == "" {
 		domain = name
