@@ -3,9 +3,7 @@ package cdns
 import (
 	"bytes"
 	"flag"
-	"fmt"
 	"io"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,6 +13,7 @@ import (
 	"github.com/fxamacker/cbor/v2"
 
 	"github.com/degas-dns/degas/events"
+	"github.com/degas-dns/degas/events/eventstest"
 	"github.com/degas-dns/degas/internal/alloctest"
 )
 
@@ -63,23 +62,6 @@ var example = m{
 	},
 }
 
-// text lists a reader's events, and what was counted.
-func text(r events.Reader, s *events.Stats) (string, error) {
-	var out []byte
-	var e events.Event
-	err := r.Next(&e)
-	for ; err == nil; err = r.Next(&e) {
-		out = append(events.AppendJSON(fmt.Appendf(out, "%d ", e.Line), &e), '\n')
-	}
-	out = fmt.Appendf(out, "units %d, events %d\n", s.Units, s.Events)
-	for _, counts := range []map[string]int64{s.Skipped, s.Refused} {
-		for _, reason := range slices.Sorted(maps.Keys(counts)) {
-			out = fmt.Appendf(out, "%d %s\n", counts[reason], reason)
-		}
-	}
-	return string(out), err
-}
-
 func TestFixture(t *testing.T) {
 	path := filepath.Join("testdata", "c-dns.cdns")
 	if *update {
@@ -92,7 +74,7 @@ func TestFixture(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	got, err := text(f, &f.Stats)
+	got, err := eventstest.List(f, &f.Stats)
 	if err != io.EOF || f.Format.Name != "c-dns" {
 		t.Errorf("%s: %v", f.Format.Name, err)
 	}
@@ -146,7 +128,7 @@ func TestLengths(t *testing.T) {
 				}
 				return
 			}
-			got, err := text(f, &f.Stats)
+			got, err := eventstest.List(f, &f.Stats)
 			if err != io.EOF || got[strings.Index(got, "units"):] != test.want {
 				t.Errorf("%s: %s (%v), want %s", test.name, got, err, test.want)
 			}

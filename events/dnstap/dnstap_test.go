@@ -8,7 +8,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"maps"
 	"net"
 	"os"
 	"path/filepath"
@@ -20,6 +19,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/degas-dns/degas/events"
+	"github.com/degas-dns/degas/events/eventstest"
 	"github.com/degas-dns/degas/internal/alloctest"
 )
 
@@ -95,23 +95,6 @@ func stream(payloads ...[]byte) []byte {
 	return append(out, controlFrame(stop, "")...)
 }
 
-// list gives a reader's events in degas' own form, and a last line with what was counted.
-func list(r events.Reader, s *events.Stats) (string, error) {
-	var out []byte
-	var e events.Event
-	err := r.Next(&e)
-	for ; err == nil; err = r.Next(&e) {
-		out = append(events.AppendJSON(fmt.Appendf(out, "%d ", e.Line), &e), '\n')
-	}
-	out = fmt.Appendf(out, "units %d, events %d\n", s.Units, s.Events)
-	for _, m := range []map[string]int64{s.Skipped, s.Refused} {
-		for _, reason := range slices.Sorted(maps.Keys(m)) {
-			out = fmt.Appendf(out, "%d %s\n", m[reason], reason)
-		}
-	}
-	return string(out), err
-}
-
 func TestFixture(t *testing.T) {
 	path := filepath.Join("testdata", "dnstap.fstrm")
 	golden := path + ".golden"
@@ -124,7 +107,7 @@ func TestFixture(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := list(f, &f.Stats)
+	got, err := eventstest.List(f, &f.Stats)
 	if err != io.EOF || f.Format.Name != "dnstap" {
 		t.Errorf("%s: %v", f.Format.Name, err)
 	}
@@ -167,7 +150,7 @@ func TestDamagedFrames(t *testing.T) {
 			if f, err = events.NewFile(bytes.NewReader(slices.Concat(test.stream...)), "", events.Options{}); err != nil {
 				t.Fatal(err)
 			}
-			got, err = list(f, &f.Stats)
+			got, err = eventstest.List(f, &f.Stats)
 		})
 		if err != io.EOF || got[strings.Index(got, "units"):] != test.want {
 			t.Errorf("%s: %s (%v), want %s", test.name, got, err, test.want)

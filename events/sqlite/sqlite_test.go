@@ -4,16 +4,14 @@ import (
 	"bytes"
 	"database/sql"
 	"flag"
-	"fmt"
 	"io"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
 	"github.com/degas-dns/degas/events"
+	"github.com/degas-dns/degas/events/eventstest"
 )
 
 var update = flag.Bool("update", false, "write the golden files of testdata")
@@ -44,23 +42,6 @@ func read(t testing.TB, name string) string {
 	return string(text)
 }
 
-// list gives a file's events in degas' own form, and a last line with what was counted.
-func list(f *events.File) (string, error) {
-	var out []byte
-	var e events.Event
-	err := f.Next(&e)
-	for ; err == nil; err = f.Next(&e) {
-		out = append(events.AppendJSON(fmt.Appendf(out, "%d ", e.Line), &e), '\n')
-	}
-	out = fmt.Appendf(out, "units %d, events %d\n", f.Stats.Units, f.Stats.Events)
-	for _, m := range []map[string]int64{f.Stats.Skipped, f.Stats.Refused} {
-		for _, reason := range slices.Sorted(maps.Keys(m)) {
-			out = fmt.Appendf(out, "%d %s\n", m[reason], reason)
-		}
-	}
-	return string(out), err
-}
-
 func TestFixtures(t *testing.T) {
 	for name, format := range map[string]string{"pihole.sql": "pihole-ftl", "technitium.sql": "technitium"} {
 		path := build(t, read(t, name))
@@ -68,7 +49,7 @@ func TestFixtures(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := list(f)
+		got, err := eventstest.List(f, &f.Stats)
 		if err != io.EOF || f.Format.Name != format {
 			t.Errorf("%s: %s, %v", name, f.Format.Name, err)
 		}
@@ -112,7 +93,7 @@ func TestDatabaseInUse(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	if got, err := list(f); err != io.EOF || !strings.Contains(got, "new.example") {
+	if got, err := eventstest.List(f, &f.Stats); err != io.EOF || !strings.Contains(got, "new.example") {
 		t.Errorf("%s (%v)", got, err)
 	}
 }
@@ -134,7 +115,7 @@ func TestHostileDatabases(t *testing.T) {
 		f, err := events.Open(t.Context(), build(t, test.sql), events.Options{Format: test.format}, nil)
 		got := ""
 		if err == nil {
-			got, err = list(f)
+			got, err = eventstest.List(f, &f.Stats)
 			f.Close()
 		}
 		if test.err == "" && (err == io.EOF || err != nil) {
