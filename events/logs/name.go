@@ -82,7 +82,7 @@ func hexDigit(c byte) int {
 func countedName(dst, text []byte) (_ []byte, ok bool) {
 	start := len(dst)
 	for {
-		n, rest, ok := count(text)
+		n, rest, ok := enclosed(text, '(', ')')
 		switch {
 		case !ok:
 			return dst, false
@@ -93,12 +93,12 @@ func countedName(dst, text []byte) (_ []byte, ok bool) {
 			return dst, len(rest) == 0
 		}
 		end := n
-		if _, _, fits := count(rest[min(n, len(rest)):]); !fits { // the log wrote a byte in another way
+		if _, _, fits := enclosed(rest[min(n, len(rest)):], '(', ')'); !fits { // the log wrote a byte in another way
 			for end = 1; ; end++ {
 				if end >= len(rest) {
 					return dst, false
 				}
-				if _, _, fits = count(rest[end:]); fits {
+				if _, _, fits = enclosed(rest[end:], '(', ')'); fits {
 					break
 				}
 			}
@@ -113,13 +113,13 @@ func countedName(dst, text []byte) (_ []byte, ok bool) {
 	}
 }
 
-// count reads "(12)" at the start of text.
-func count(text []byte) (n int, rest []byte, ok bool) {
-	if len(text) < 3 || text[0] != '(' {
+// enclosed reads a number of up to three digits between two bytes at the start of text, such as "(12)" or "<30>".
+func enclosed(text []byte, begin, end byte) (n int, rest []byte, ok bool) {
+	if len(text) < 3 || text[0] != begin {
 		return 0, nil, false
 	}
 	n, digits := number(text[1:], 3)
-	if digits == 0 || 1+digits >= len(text) || text[1+digits] != ')' {
+	if digits == 0 || 1+digits >= len(text) || text[1+digits] != end {
 		return 0, nil, false
 	}
 	return n, text[2+digits:], true

@@ -178,12 +178,8 @@ func named(out []events.Event, text []byte) ([]events.Event, *events.Event, erro
 // The zero time means that there is none. rest is what follows.
 func (t *times) stamp(line []byte) (at time.Time, rest []byte) {
 	rest = line
-	if len(rest) > 2 && rest[0] == '<' {
-		if v, n := number(rest[1:], 3); n > 0 && v < 192 && rest[1+n] == '>' {
-			if rest = rest[2+n:]; bytes.HasPrefix(rest, []byte("1 ")) {
-				rest = rest[2:]
-			}
-		}
+	if priority, after, ok := enclosed(line, '<', '>'); ok && priority < 192 {
+		rest = bytes.TrimPrefix(after, []byte("1 "))
 	}
 	if at, after, ok := t.cut(rest); ok {
 		return at, after
