@@ -52,6 +52,19 @@ func AppendLower(dst, name []byte) []byte {
 	return dst
 }
 
+// AppendEscaped appends a name as RFC 1035 writes it in ASCII: white space, bytes of control and bytes above ASCII are
+// \DDD.
+func AppendEscaped(dst, name []byte) []byte {
+	for _, c := range name {
+		if c <= ' ' || c >= 0x7f {
+			dst = append(dst, '\\', '0'+c/100, '0'+c/10%10, '0'+c%10)
+		} else {
+			dst = append(dst, c)
+		}
+	}
+	return dst
+}
+
 // Peer is one end of an exchange. Sources name it by address, by a text such as a device's name, or not at all.
 type Peer struct {
 	Addr netip.Addr

@@ -1,6 +1,7 @@
 package events
 
 import (
+	"errors"
 	"hash/maphash"
 	"io"
 	"net/netip"
@@ -20,11 +21,17 @@ const (
 // response without its query, at once. A file that holds only one of the two stays as it is, so a question is counted
 // once either way. Events come later than they were read, by up to JoinWindow, and no longer in the order of lines.
 //
+// A reader whose Next returns [ErrIdle] has nothing for now: Join then gives the queries that have waited long enough
+// by the wall clock, and else returns ErrIdle itself.
+//
 // A response belongs to the last query of the same client, port, ID, type and name, in any case. One without a client,
 // as dnsmasq logs them, belongs to the last query for its name.
 func Join(in Reader) Reader {
 	return &joiner{in: in, seed: maphash.MakeSeed(), byQuestion: map[question]int{}, byName: map[uint64]int{}}
 }
+
+// ErrIdle is the error of a Reader that has no event for now. It can be asked again.
+var ErrIdle = errors.New("no event for now")
 
 // joiner is Join's Reader. Queries wait in a ring, oldest first; the maps find them.
 type joiner struct {
@@ -74,7 +81,12 @@ func (j *joiner) Next(e *Event) error {
 		if j.ended != nil {
 			return j.ended
 		}
-		if err := j.in.Next(&j.read); err != nil {
+		if err := j.in.Next(&j.read); err == ErrIdle {
+			if j.clock(time.Now()); !j.late() {
+				return ErrIdle
+			}
+			continue
+		} else if err != nil {
 			j.ended = err
 			continue
 		}
@@ -127,7 +139,7 @@ func (e *Event) question(name uint64) question {
 func (j *joiner) overdue() *waiting {
 	for j.from < j.to {
 		w := j.at(j.from)
-		if !w.done && j.ended == nil && j.to-j.from < JoinSize && j.now.Sub(w.Time) < JoinWindow {
+		if !w.done && !j.late() {
 			return nil
 		}
 		j.forget(w, j.from)
@@ -137,6 +149,11 @@ func (j *joiner) overdue() *waiting {
 		}
 	}
 	return nil
+}
+
+// late reports whether the oldest query waits no longer.
+func (j *joiner) late() bool {
+	return j.from < j.to && (j.ended != nil || j.to-j.from >= JoinSize || j.now.Sub(j.at(j.from).Time) >= JoinWindow)
 }
 
 // wait puts the query that was read into the ring, which has room: overdue was asked.

@@ -94,13 +94,20 @@ var (
 	endOfTime = time.Date(2262, 1, 1, 0, 0, 0, 0, time.UTC)
 )
 
-// Next implements Reader. A time before 1700 or after 2261 is one that the source does not say.
+// Next implements Reader.
 func (f *File) Next(e *Event) error {
 	err := f.reader.Next(e)
-	if err == nil && (e.Time.Before(firstTime) || !e.Time.Before(endOfTime)) {
-		e.Time = time.Time{}
+	if err == nil {
+		e.CheckTime()
 	}
 	return err
+}
+
+// CheckTime forgets a time before 1700 or after 2261: it is one that the source does not say.
+func (e *Event) CheckTime() {
+	if e.Time.Before(firstTime) || !e.Time.Before(endOfTime) {
+		e.Time = time.Time{}
+	}
 }
 
 // Close closes the file.

@@ -4,6 +4,9 @@
 // the UDP datagram or TCP segment inside, through VLANs and tunnels. Package wire reads the question. The walk neither
 // allocates nor copies. gopacket peels off the link layers that are too rare for a walk of our own (rare.go).
 //
+// Listen (listen.go) captures at a network interface instead: a filter in the kernel (filter.go) passes what may be
+// DNS.
+//
 // What a capture may do is bounded: packets longer than 256 KiB are passed over, a packet has 32 headers at most, and
 // the table of TCP streams (tcp.go) holds about 32 MiB at most.
 package capture
