@@ -34,8 +34,38 @@ func neverScored(s string) string {
 		return "service labels only"
 	case blockListLookup(s):
 		return "a look-up in a DNS block list"
+	case reputation(s):
+		return "a look-up in a service of reputation"
 	}
 	return ""
+}
+
+// services are zones of two to four labels below which security software asks about files, addresses and domains, by
+// hashes or by their names. Their vendors answer for all of each zone, so that nobody has a tunnel there.
+var services = func() map[string]bool {
+	all := map[string]bool{}
+	for _, zone := range strings.Fields("avqs.mcafee.com avts.mcafee.com gti.mcafee.com e5.sk sophosxl.net " +
+		"icrc.trendmicro.com url.trendmicro.com rf.senderbase.org webcfs00.com brightcloud.com nimbus.bitdefender.net " +
+		"ctmail.com hash.cymru.com origin.asn.cymru.com multi.surbl.org multi.uribl.com dbl.spamhaus.org " +
+		"b.barracudacentral.org mailspike.net list.dnswl.org msbl.org") {
+		all[zone] = true
+	}
+	return all
+}()
+
+// reputation reports whether a name is below one of services.
+func reputation(s string) bool {
+	end := strings.LastIndexByte(s, '.')
+	for range 3 {
+		end = strings.LastIndexByte(s[:end], '.')
+		if end < 0 {
+			return false
+		}
+		if services[s[end+1:]] {
+			return true
+		}
+	}
+	return false
 }
 
 const reasonLocal = "a name of a local network"
@@ -78,6 +108,10 @@ func serviceOnly(s string) bool {
 	return true
 }
 
+// longestList bounds the zone of a block list in bytes, some of which begin with a customer's key of 26 letters: data
+// must not pass for one.
+const longestList = 48
+
 // blockListLookup reports whether a name begins with an address in reverse, as look-ups in DNS block lists do: four
 // numbers up to 255, or 32 hexadecimal digits, a label each (RFC 5782), and a zone behind them.
 func blockListLookup(s string) bool {
@@ -92,7 +126,7 @@ func blockListLookup(s string) bool {
 		}
 		octets, rest = octets+1, after
 	}
-	if octets == 4 && strings.IndexByte(rest, '.') > 0 {
+	if octets == 4 && strings.IndexByte(rest, '.') > 0 && len(rest) <= longestList {
 		return true
 	}
 	const nibbles = 2 * 32 // with their dots

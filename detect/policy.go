@@ -75,6 +75,9 @@ type Decision struct {
 	OfDomain bool
 	// Score is how likely the name is malicious, [0, 1]. It is 0 unless Rule is Score.
 	Score float64
+	// DGA is how likely the registered domain is generated, and Tunnel how likely the whole name is a tunnel's, [0, 1].
+	// They are 0 where the model is not asked. A model whose labels degas does not know gives its score for both.
+	DGA, Tunnel float64
 	// Class is the model's label for a Malicious name, such as "dga", else the verdict.
 	Class string
 	// Reason says why, in one of a few fixed texts.

@@ -76,16 +76,19 @@ func (p *Policy) judge(v view, whole []float32, domainScore float64) Decision {
 	switch {
 	case p.dga == 0:
 		d.Score, label = model.ScoreOf(whole), model.LabelOf(whole, 0)
+		d.DGA, d.Tunnel = d.Score, d.Score
 	case v.bare:
 		label = p.dga
 		if v.whole {
 			d.Score = p.share(whole, p.dga)
+			d.DGA = d.Score
 		}
 	default:
-		d.Score, d.OfDomain, label = domainScore, true, p.dga
+		d.Score, d.OfDomain, label, d.DGA = domainScore, true, p.dga, domainScore
 		if v.whole && p.tunnel != 0 {
-			if t := p.share(whole, p.tunnel); t > d.Score || v.domain == "" {
-				d.Score, d.OfDomain, label = t, false, p.tunnel
+			d.Tunnel = p.share(whole, p.tunnel)
+			if d.Tunnel > d.Score || v.domain == "" {
+				d.Score, d.OfDomain, label = d.Tunnel, false, p.tunnel
 			}
 		}
 	}
@@ -140,6 +143,10 @@ func judged(name string) (domain string, cloud bool) {
 	}
 	return dnsname.Registered(name), false
 }
+
+// Zone is the zone that a name in lower case, as an event has it, may be a tunnel's or a DGA's: its registered domain
+// as the Policy counts it. cloud says that nobody can register or delegate a name below it.
+func Zone(name string) (zone string, cloud bool) { return judged(name) }
 
 // Domain is the registered domain of a name as the Policy counts it: below a zone that hands out names it has one label
 // more than the zone. "" if the text is no name.

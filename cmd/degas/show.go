@@ -12,7 +12,6 @@ import (
 	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/evaluate/metrics"
 	"github.com/degas-dns/degas/evaluate/overview"
-	"github.com/degas-dns/degas/internal/chart"
 	"github.com/degas-dns/degas/internal/printable"
 )
 
@@ -81,7 +80,7 @@ func printModel(w io.Writer, m *overview.Model) {
 	}
 	e := m.Encoder
 	printable.Fprintf(w, "model\t%s, %s parameters, hash %.12s\nlabels\t%s\nthreshold\t%.6g%s\ncalibrated\t%s\n",
-		m.Name, chart.Grouped(m.Parameters), m.Hash, strings.Join(labelsShort(m.Labels), ", "), m.Threshold, chosen,
+		m.Name, printable.Grouped(m.Parameters), m.Hash, strings.Join(labelsShort(m.Labels), ", "), m.Threshold, chosen,
 		calibrated)
 	printable.Fprintf(w, "input\tthe %s %d characters of a name, padded on the %s\n", e.Keep, e.Window, e.PadSide)
 	printable.Fprintf(w, "trained on\tdata set %.12s\n", cmp.Or(m.Dataset, "unknown"))
@@ -98,7 +97,7 @@ func printLayers(w io.Writer, layers []overview.Layer) {
 			settings = strings.TrimPrefix(settings+"; reads "+reads, "; ")
 		}
 		shape := strings.Trim(strings.ReplaceAll(fmt.Sprint(l.Shape), " ", " × "), "[]")
-		printable.Fprintf(w, "%s\t%s\t%s\t%s\n", l.Name, shape, chart.Grouped(l.Parameters), settings)
+		printable.Fprintf(w, "%s\t%s\t%s\t%s\n", l.Name, shape, printable.Grouped(l.Parameters), settings)
 		above = l.Name
 	}
 }
@@ -108,7 +107,7 @@ func printScores(w io.Writer, p *overview.Page) {
 	if s.Unfit != "" {
 		printable.Fprintf(w, "\nDo not rely on these scores: %s. Try: degas evaluate-model %s\n", s.Unfit, p.Path)
 	}
-	printable.Fprintf(w, "\nSCORE\tVALUE\t%s names of the %s split\n", chart.Grouped(s.Names), s.Split)
+	printable.Fprintf(w, "\nSCORE\tVALUE\t%s names of the %s split\n", printable.Grouped(s.Names), s.Split)
 	line := func(what string, x metrics.Number, note string) {
 		printable.Fprintf(w, "%s\t%s\t%s\n", what, numberOr(&x, "%.4f"), note)
 	}
@@ -152,7 +151,7 @@ func printData(w io.Writer, d *overview.Data) {
 	}
 }
 
-func grouped64(n int64) string { return chart.Grouped(int(n)) }
+func grouped64(n int64) string { return printable.Grouped(int(n)) }
 
 // numberOr is x in a format, or – where there is none.
 func numberOr[T ~float64](x *T, format string) string {

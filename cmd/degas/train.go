@@ -13,7 +13,6 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/degas-dns/degas/datasets"
-	"github.com/degas-dns/degas/internal/chart"
 	"github.com/degas-dns/degas/internal/dirlock"
 	"github.com/degas-dns/degas/internal/printable"
 	"github.com/degas-dns/degas/model"
@@ -187,7 +186,7 @@ func (c *command) listPresets(ctx *cli.Context) error {
 	return c.show(ctx, list, func(w io.Writer) {
 		printable.Fprintf(w, "ARCHITECTURE\tPARAMETERS\tWHAT IT IS\n")
 		for _, a := range list {
-			printable.Fprintf(w, "%s\t%s\t%s\n", a.Name, chart.Grouped(a.Parameters), a.About)
+			printable.Fprintf(w, "%s\t%s\t%s\n", a.Name, printable.Grouped(a.Parameters), a.About)
 		}
 		printable.Fprintf(w, "\nFor your own: degas train-model --arch NAME --print-spec > mine.json\n"+
 			"Edit mine.json, and train it with --arch mine.json.\n")

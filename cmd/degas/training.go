@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/degas-dns/degas/internal/chart"
+	"github.com/degas-dns/degas/internal/printable"
 	"github.com/degas-dns/degas/trainer"
 )
 
@@ -41,7 +41,8 @@ func (t *trainingLines) begin(b trainer.Beginning) {
 		blend = ", the last on invented names"
 	}
 	t.say("run %s%s: %s, %s parameters; %s names to train and %s to validate; at most %d epochs%s; engine %s",
-		b.Dir, resumed, b.Arch, chart.Grouped(b.Parameters), chart.Grouped(b.Train), chart.Grouped(b.Validation), b.Epochs,
+		b.Dir, resumed, b.Arch, printable.Grouped(b.Parameters), printable.Grouped(b.Train), printable.Grouped(b.Validation),
+		b.Epochs,
 		blend, b.Engine)
 }
 
@@ -59,7 +60,7 @@ func (t *trainingLines) step(epoch, done, total int, loss float64) {
 		return
 	}
 	t.last = now
-	t.line("%s: %s of %s names, loss %.4f%s", t.name(epoch), chart.Grouped(done), chart.Grouped(total), loss,
+	t.line("%s: %s of %s names, loss %.4f%s", t.name(epoch), printable.Grouped(done), printable.Grouped(total), loss,
 		t.left(now, epoch, done, total))
 }
 

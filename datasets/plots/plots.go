@@ -16,6 +16,7 @@ import (
 
 	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/internal/chart"
+	"github.com/degas-dns/degas/internal/printable"
 )
 
 // classColor is each class's colour, the same in both panels.
@@ -37,7 +38,7 @@ func Write(d *datasets.Description, path string) error {
 
 // lengths draws a line for each class. The axis ends where 99.9 % of every class do.
 func lengths(d *datasets.Description) (*plot.Plot, error) {
-	p := chart.New(fmt.Sprintf("Lengths of %s names (%s)", chart.Grouped(int(d.Split.Rows)), d.Split.Name),
+	p := chart.New(fmt.Sprintf("Lengths of %s names (%s)", printable.Grouped(int(d.Split.Rows)), d.Split.Name),
 		"characters in the name", "share of the class, %")
 	longest := 1
 	for _, class := range classes(d) {
@@ -139,7 +140,7 @@ func classes(d *datasets.Description) (out []string) {
 }
 
 func legend(class string, c *datasets.ClassDescription) string {
-	return fmt.Sprintf("%s (%s, mean %.1f)", class, chart.Grouped(int(c.Rows)), c.MeanLength())
+	return fmt.Sprintf("%s (%s, mean %.1f)", class, printable.Grouped(int(c.Rows)), c.MeanLength())
 }
 
 func percent(n, of int64) float64 { return 100 * float64(n) / float64(max(of, 1)) }

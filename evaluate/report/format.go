@@ -7,7 +7,6 @@ import (
 
 	"github.com/degas-dns/degas/datasets/sources"
 	"github.com/degas-dns/degas/evaluate/metrics"
-	"github.com/degas-dns/degas/internal/chart"
 	"github.com/degas-dns/degas/internal/printable"
 )
 
@@ -15,8 +14,8 @@ import (
 var functions = map[string]any{
 	"cautions": cautions,
 	"code":     printable.Code,
-	"count":    chart.Grouped,
-	"count64":  func(n int64) string { return chart.Grouped(int(n)) },
+	"count":    printable.Grouped,
+	"count64":  func(n int64) string { return printable.Grouped(int(n)) },
 	"fine":     func(x metrics.Number) string { return formatted("%.7f", x) }, // thresholds near 1 differ late
 	"labels":   labelText,
 	"licence":  sources.Licence,
@@ -36,7 +35,7 @@ const whenNetworksWin = "With a few tens of thousands of training names, n-grams
 	"docs/RESULTS.md, the presets hybrid, cnn, lstm and degas find far more than n-grams at 1 false alarm in 1,000."
 
 // oneIn is a rate above 0 as people say it: "1 in 1,000".
-func oneIn(rate float64) string { return "1 in " + chart.Grouped(int(math.Round(1/rate))) }
+func oneIn(rate float64) string { return "1 in " + printable.Grouped(int(math.Round(1/rate))) }
 
 // formatted is x in a format; "–" where there is none.
 func formatted(format string, x metrics.Number) string {

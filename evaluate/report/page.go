@@ -10,7 +10,7 @@ import (
 	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/evaluate/metrics"
 	"github.com/degas-dns/degas/evaluate/rundir"
-	"github.com/degas-dns/degas/internal/chart"
+	"github.com/degas-dns/degas/internal/printable"
 )
 
 // page is what the templates are given.
@@ -68,9 +68,9 @@ func (p point) ADay() string {
 	case p.Benign == 0:
 		return "an unknown number of"
 	case p.Alarms == 0:
-		return "fewer than " + chart.Grouped(int(math.Ceil(3e6/float64(p.Benign))))
+		return "fewer than " + printable.Grouped(int(math.Ceil(3e6/float64(p.Benign))))
 	}
-	return "about " + chart.Grouped(int(math.Round(1e6*float64(p.Alarms)/float64(p.Benign))))
+	return "about " + printable.Grouped(int(math.Round(1e6*float64(p.Alarms)/float64(p.Benign))))
 }
 
 // TooFew says that the rate rests on fewer than ten false alarms.

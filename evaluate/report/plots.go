@@ -14,6 +14,7 @@ import (
 	"github.com/degas-dns/degas/evaluate/metrics"
 	"github.com/degas-dns/degas/evaluate/rundir"
 	"github.com/degas-dns/degas/internal/chart"
+	"github.com/degas-dns/degas/internal/printable"
 )
 
 // cells is a confusion matrix as gonum's heat map reads it: row 0 at the bottom, shares of each truth.
@@ -86,7 +87,7 @@ func (c *canvas) cellTexts(grid cells) {
 		for column := range k {
 			labels.XYs = append(labels.XYs, plotter.XY{X: float64(column), Y: float64(row)})
 			labels.Labels = append(labels.Labels,
-				fmt.Sprintf("%s\n%.1f %%", chart.Grouped(grid[k-1-row][column]), 100*grid.Z(column, row)))
+				fmt.Sprintf("%s\n%.1f %%", printable.Grouped(grid[k-1-row][column]), 100*grid.Z(column, row)))
 		}
 	}
 	l, err := plotter.NewLabels(labels)
@@ -203,7 +204,7 @@ func drawFamilies(m *metrics.Metrics) *canvas {
 	for i := range n {
 		g := m.Families[n-1-i] // the axis runs upwards
 		bars[i] = float64(g.Recall)
-		names = append(names, fmt.Sprintf("%s (%s)", chart.Shorten(g.Name, 24), chart.Grouped(g.Names)))
+		names = append(names, fmt.Sprintf("%s (%s)", chart.Shorten(g.Name, 24), printable.Grouped(g.Names)))
 		if !g.RecallFPR.Missing() {
 			dots = append(dots, plotter.XY{X: float64(g.RecallFPR), Y: float64(i)})
 		}

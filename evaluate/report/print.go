@@ -9,7 +9,6 @@ import (
 	"text/tabwriter"
 
 	"github.com/degas-dns/degas/evaluate/metrics"
-	"github.com/degas-dns/degas/internal/chart"
 	"github.com/degas-dns/degas/internal/printable"
 )
 
@@ -31,7 +30,7 @@ const (
 func Print(out io.Writer, m *metrics.Metrics) error {
 	w := tabwriter.NewWriter(out, 2, 0, 2, ' ', 0)
 	printable.Fprintf(w, "names\t%s\t(%s benign, %s malicious)\n",
-		chart.Grouped(m.Names), chart.Grouped(m.Benign), chart.Grouped(m.Malicious))
+		printable.Grouped(m.Names), printable.Grouped(m.Benign), printable.Grouped(m.Malicious))
 	interval := ""
 	if len(m.ROCAUC95) == 2 {
 		interval = fmt.Sprintf("95 %% interval %s to %s; ", num(m.ROCAUC95[0]), num(m.ROCAUC95[1]))
@@ -41,7 +40,7 @@ func Print(out io.Writer, m *metrics.Metrics) error {
 	own := ownPoint(m)
 	printable.Fprintf(w, "at threshold %.6g\t\tfinds %s of malicious names; "+
 		"%s of %s benign names are false alarms (%s): %s a day at a million look-ups\n",
-		m.Threshold, percent(m.Recall), chart.Grouped(own.Alarms), chart.Grouped(m.Benign), own.Rate(), own.ADay())
+		m.Threshold, percent(m.Recall), printable.Grouped(own.Alarms), printable.Grouped(m.Benign), own.Rate(), own.ADay())
 	printable.Fprintf(w, "accuracy\t%s\tat that threshold; precision %s, recall %s, F1 %s\n",
 		num(m.Accuracy), num(m.Precision), num(m.Recall), num(m.F1))
 	printable.Fprintf(w, "calibration error\t%s\t%s\n", num(m.ECE), aboutECE)
@@ -71,7 +70,7 @@ func Print(out io.Writer, m *metrics.Metrics) error {
 // PrintComparison writes the comparison for a person.
 func PrintComparison(out io.Writer, c *metrics.Comparison) error {
 	w := tabwriter.NewWriter(out, 2, 0, 2, ' ', 0)
-	printable.Fprintf(w, "%s names of %s, %s\n\n", chart.Grouped(c.Names), c.Split, c.Data)
+	printable.Fprintf(w, "%s names of %s, %s\n\n", printable.Grouped(c.Names), c.Split, c.Data)
 	few := func(rate int) string { // the names are the same for all runs
 		if c.Runs[0].Operating[rate].TooFew {
 			return " (TOO FEW)"
@@ -83,7 +82,7 @@ func PrintComparison(out io.Writer, c *metrics.Comparison) error {
 		"TPR AT 1E-2%s\tTPR AT 1E-3%s\t95 %%\tCALIBRATION ERROR\n", few(at1e2), few(at1e3))
 	for _, r := range c.Runs {
 		interval := r.Operating[at1e3].TPR95
-		printable.Fprintf(w, "%s\t%s\t%s\t%s to %s\t%s\t%s\t%s\t%s to %s\t%s\n", r.Run, chart.Grouped(r.Parameters),
+		printable.Fprintf(w, "%s\t%s\t%s\t%s to %s\t%s\t%s\t%s\t%s to %s\t%s\n", r.Run, printable.Grouped(r.Parameters),
 			num(r.ROCAUC), num(r.ROCAUC95[0]), num(r.ROCAUC95[1]), num(r.PartialAUC),
 			num(r.Operating[at1e2].TPR), num(r.Operating[at1e3].TPR), num(interval[0]), num(interval[1]), num(r.ECE))
 	}
@@ -157,7 +156,7 @@ func cautions(g metrics.Generalisation) []string {
 	for _, rate := range []float64{1e-2, 1e-3} {
 		if few := rate * float64(g.FewestBenign()); few < 10 {
 			out = append(out, fmt.Sprintf("Rates at 1 false alarm in %s rest on %.1f benign names: too few to say much.",
-				chart.Grouped(int(1/rate)), few))
+				printable.Grouped(int(1/rate)), few))
 		}
 	}
 	return out
@@ -181,7 +180,7 @@ func PrintGeneralisation(out io.Writer, g *metrics.Generalisation) error {
 		if h.Class == "benign" {
 			name += " (benign: false alarms)"
 		}
-		row(name, chart.Grouped(h.Names), h.Detections)
+		row(name, printable.Grouped(h.Names), h.Detections)
 	}
 	row("mean", "", g.Mean)
 	row("standard deviation", "", g.SD)

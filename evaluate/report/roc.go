@@ -13,6 +13,7 @@ import (
 
 	"github.com/degas-dns/degas/evaluate/metrics"
 	"github.com/degas-dns/degas/internal/chart"
+	"github.com/degas-dns/degas/internal/printable"
 )
 
 // lowestRate is where the logarithmic axis of the ROC plot begins.
@@ -96,7 +97,7 @@ var curveColors = []color.RGBA{
 
 // drawCurves draws the ROC curves of a comparison with their intervals shaded.
 func drawCurves(c *metrics.Comparison) *canvas {
-	title := fmt.Sprintf("ROC on %s names of %s, 95 %% intervals shaded", chart.Grouped(c.Names), c.Split)
+	title := fmt.Sprintf("ROC on %s names of %s, 95 %% intervals shaded", printable.Grouped(c.Names), c.Split)
 	p := rocCanvas(title, c.Runs[0].Curve.Negatives)
 	for i, r := range c.Runs {
 		p.band(r.Band, curveColors[i%len(curveColors)])

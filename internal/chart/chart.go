@@ -97,7 +97,7 @@ func (CountTicks) Ticks(_, hi float64) []plot.Tick {
 	out := []plot.Tick{{Value: 0, Label: "0"}}
 	for e := 0.0; e <= hi+0.1; e++ {
 		n := math.Pow(10, e)
-		out = append(out, plot.Tick{Value: math.Log10(1 + n), Label: Grouped(int(n))})
+		out = append(out, plot.Tick{Value: math.Log10(1 + n), Label: printable.Grouped(int(n))})
 	}
 	return out
 }
@@ -109,15 +109,6 @@ func FixedTicks(format string, values ...float64) plot.ConstantTicks {
 		out = append(out, plot.Tick{Value: v, Label: fmt.Sprintf(format, v)})
 	}
 	return out
-}
-
-// Grouped writes a count with thousands separated: 1,234,567.
-func Grouped(n int) string {
-	s := fmt.Sprint(n)
-	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
 }
 
 // Shorten cuts the end off a label that is longer than most characters, and escapes what is none.

@@ -96,3 +96,22 @@ func Markdown(s string) string {
 	}
 	return b.String()
 }
+
+// Cut is Terminal of s with at most n characters. It escapes first, because bytes that are no UTF-8 would not survive
+// the cut.
+func Cut(s string, n int) string {
+	s = Terminal(s)
+	if r := []rune(s); len(r) > n {
+		return string(r[:n-1]) + "…"
+	}
+	return s
+}
+
+// Grouped writes a count with thousands separated: 1,234,567.
+func Grouped(n int) string {
+	s := strconv.Itoa(n)
+	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}

@@ -35,6 +35,15 @@ func TestTerminal(t *testing.T) {
 	}
 }
 
+func TestCut(t *testing.T) {
+	for in, want := range map[string]string{"": "", "münch": "münch", "münchen": "münc…",
+		"a\xff": `a\xff`, "ab\xff": `ab\x…`} {
+		if got := Cut(in, 5); got != want {
+			t.Errorf("Cut(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
 func TestTerminalAllocatesNothing(t *testing.T) {
 	if n := testing.AllocsPerRun(100, func() { Terminal("mail.münchen.example") }); n > 0 {
 		t.Errorf("%v allocations for a harmless name", n)
