@@ -29,6 +29,7 @@ import (
 const (
 	exitFailed      = 1
 	exitUsage       = 2
+	exitFound       = 3
 	exitInterrupted = 130
 )
 
@@ -78,6 +79,9 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 	}
 	if errors.As(err, &usageError{}) {
 		return exitUsage
+	}
+	if errors.As(err, &foundError{}) {
+		return exitFound
 	}
 	return exitFailed
 }
@@ -182,8 +186,9 @@ func (c *command) commands() []*cli.Command {
 	return []*cli.Command{
 		c.download(), c.process(), c.describe(), c.inspect(), c.convert(), c.devices(),
 		c.train(), c.threshold(), c.calibrate(), c.evaluate(), c.compare(), c.tune(),
-		c.export(), c.publish(), c.importModel(), c.predict(), c.explain(), c.classify(), c.scan(), c.serve(), c.model(),
-		c.showCommand(), c.runs(), c.generate(), c.run(), c.completion(), c.man(), c.help(), c.version(),
+		c.export(), c.publish(), c.importModel(), c.predict(), c.explain(), c.classify(), c.scan(), c.watch(),
+		c.serve(), c.model(), c.showCommand(), c.runs(), c.generate(), c.run(),
+		c.completion(), c.man(), c.help(), c.version(),
 	}
 }
 

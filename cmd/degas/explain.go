@@ -47,10 +47,21 @@ func policyFlags() []cli.Flag {
 
 // policy makes the Policy that policyFlags ask for.
 func policy(ctx *cli.Context) (*detect.Policy, error) {
+	p, _, err := policyAndModel(ctx)
+	return p, err
+}
+
+// policyAndModel is policy, and the model that scores.
+func policyAndModel(ctx *cli.Context) (*detect.Policy, *model.Model, error) {
 	m, err := model.LoadNamed(ctx.String("model"))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	p, err := policyOf(ctx, m)
+	return p, m, err
+}
+
+func policyOf(ctx *cli.Context, m *model.Model) (p *detect.Policy, err error) {
 	o := detect.Options{Threshold: ctx.Float64("threshold"), Action: detect.Report}
 	if ctx.IsSet("threshold") && o.Threshold == 0 {
 		return nil, usagef("--threshold 0: every name would be malicious. Try: a number above 0, at most 1")

@@ -17,10 +17,10 @@ import (
 
 	"github.com/degas-dns/degas/detect"
 	"github.com/degas-dns/degas/detect/scan"
+	"github.com/degas-dns/degas/detect/watch"
 	"github.com/degas-dns/degas/events"
 	_ "github.com/degas-dns/degas/events/all" // every format
 	"github.com/degas-dns/degas/internal/atomicfile"
-	"github.com/degas-dns/degas/internal/chart"
 	"github.com/degas-dns/degas/internal/printable"
 )
 
@@ -41,7 +41,10 @@ func (c *command) scan() *cli.Command {
 			&cli.StringFlag{Name: "format", Usage: "read every file as `FORMAT`, without recognising it"},
 			&cli.StringSliceFlag{Name: "field", Usage: "`KEY=COLUMN` of a table; keys: " + strings.Join(fieldKeys, ", ")},
 			&cli.IntSliceFlag{Name: "port", Usage: "`PORT` of DNS in captures, besides 53; may be given again"},
-			&cli.IntFlag{Name: "top", Value: 10, Usage: "list `N` domains and clients"},
+			falseAlarmsFlag, baselineFlag,
+			&cli.StringFlag{Name: "learn", Usage: "write what is usual here to `FILE`, from traffic without malware"},
+			&cli.StringFlag{Name: "html", Usage: "write a report to `FILE`, one page without links to elsewhere"},
+			&cli.BoolFlag{Name: "fail", Usage: "end with status 3 if something was found"},
 			&cli.StringFlag{Name: "events",
 				Usage: "write every event to `FILE`, which ends in " + strings.Join(scan.LogSuffixes, ", ")},
 			&cli.BoolFlag{Name: "rules", Usage: "also print what the rules of other detectors say"},
@@ -60,13 +63,10 @@ func (c *command) scanAction(ctx *cli.Context) error {
 	if ctx.Bool("formats") {
 		return c.listEventFormats()
 	}
-	o := scan.Options{Top: ctx.Int("top"), Input: c.in, Rules: ctx.Bool("rules")}
+	o := scan.Options{Input: c.in, Rules: ctx.Bool("rules")}
 	var err error
 	if o.Events, err = eventOptions(ctx); err != nil {
 		return err
-	}
-	if ctx.Int("top") < 1 {
-		return usagef("--top %d: must be at least 1", ctx.Int("top"))
 	}
 	if path := ctx.String("events"); path != "" && !slices.Contains(scan.LogSuffixes, filepath.Ext(path)) {
 		return usagef("--events %s: its name must end in %s", path, strings.Join(scan.LogSuffixes, ", "))
@@ -74,12 +74,12 @@ func (c *command) scanAction(ctx *cli.Context) error {
 	if ctx.NArg() == 0 {
 		return usagef("scan: name files or folders, or - for standard input")
 	}
-	if o.Policy, err = policy(ctx); err != nil {
-		return err
-	}
 	paths, missing := scan.Expand(ctx.Args().Slice())
 	if len(paths) == 0 {
 		return missing
+	}
+	if o.Policy, o.Watch, err = newWatch(ctx, watch.Options{Seed: scan.Seed(paths)}); err != nil {
+		return err
 	}
 	if err := mayWrite(ctx, paths); err != nil {
 		return err
@@ -108,26 +108,59 @@ func (c *command) scanAction(ctx *cli.Context) error {
 			return fmt.Errorf("compat: %w", err)
 		}
 	}
-	if err := c.show(ctx, r, func(w io.Writer) { printScan(w, r) }); err != nil {
-		return err
+	if path := ctx.String("learn"); path != "" {
+		if err := errors.Join(missing, r.Err()); err != nil {
+			return fmt.Errorf("%s stays as it is: nothing is learned of a part: %w", path, err)
+		}
+		if err := o.Watch.Learn(time.Now()).Write(path); err != nil {
+			return err
+		}
 	}
-	return errors.Join(missing, r.Err())
+	if path := ctx.String("html"); path != "" {
+		if err := atomicfile.WriteFunc(path, func(w io.Writer) error { return scan.WriteHTML(w, r) }); err != nil {
+			return err
+		}
+	}
+	if ctx.Bool("json") {
+		for _, f := range r.Files { // which the table would name
+			if f.Error != "" {
+				err = errors.Join(err, errors.New(f.Error))
+			}
+		}
+		err = errors.Join(err, printFindingsJSON(c.out, r.Findings))
+	} else {
+		printFindings(c.out, r.Findings)
+		printScan(c.out, r)
+	}
+	if ctx.Bool("fail") && len(r.Findings) > 0 {
+		err = errors.Join(err, foundError{len(r.Findings)})
+	}
+	return errors.Join(err, missing, r.Err())
 }
 
 // mayWrite is an error if what scan writes would take the place of what it reads, or of no file.
 func mayWrite(ctx *cli.Context, paths []string) error {
 	outputs := []string{}
-	if path := ctx.String("events"); path != "" {
-		outputs = append(outputs, path)
+	for _, flag := range []string{"events", "learn", "html"} {
+		if path := ctx.String(flag); path != "" {
+			outputs = append(outputs, path)
+		}
 	}
 	if dir := ctx.String("compat"); dir != "" {
 		for _, name := range scan.CompatFiles {
 			outputs = append(outputs, filepath.Join(dir, name))
 		}
 	}
-	for _, out := range outputs {
-		if err := scan.MayWrite(out, paths); err != nil {
+	inputs := slices.Concat(paths, ctx.StringSlice("allow"), ctx.StringSlice("block"))
+	if path := ctx.String("baseline"); path != "" {
+		inputs = append(inputs, path)
+	}
+	for i, out := range outputs {
+		if err := scan.MayWrite(out, inputs); err != nil {
 			return usageError{err}
+		}
+		if slices.Contains(outputs[:i], out) {
+			return usagef("%s: two outputs cannot go to one file", out)
 		}
 	}
 	return nil
@@ -209,12 +242,7 @@ func printScan(out io.Writer, r *scan.Report) {
 		printable.Fprintf(out, " %s: %s.", v, grouped(r.Verdicts[v]))
 	}
 	printable.Fprintf(out, "\n")
-	printSuspects(out, "DOMAIN", "MALICIOUS NAMES", r.Domains, r.MoreDomains)
-	printSuspects(out, "CLIENT", "MALICIOUS DOMAINS", r.Suspects, r.MoreClients)
 	printRules(out, r)
-	if r.Bounded {
-		printable.Fprintf(out, "\nThere were more suspects than degas remembers: some counts are too low.\n")
-	}
 }
 
 func printReasons(out io.Writer, what string, reasons map[string]int64) {
@@ -226,23 +254,6 @@ func printReasons(out io.Writer, what string, reasons map[string]int64) {
 		list = append(list, fmt.Sprintf("%s %s", grouped(reasons[reason]), reason))
 	}
 	printable.Fprintf(out, "%s: %s\n", what, strings.Join(list, ", "))
-}
-
-func printSuspects(out io.Writer, title, counted string, list []scan.Suspect, more int) {
-	if len(list) == 0 {
-		return
-	}
-	printable.Fprintf(out, "\n")
-	w := tabwriter.NewWriter(out, 2, 0, 2, ' ', 0)
-	printable.Fprintf(w, "%s\t%s\tEVENTS\tSCORE\tCLASS\tSUCH AS\n", title, counted)
-	for _, s := range list {
-		printable.Fprintf(w, "%s\t%s\t%s\t%.6f\t%s\t%s\n", s.Name, grouped(s.Malicious), grouped(s.Events), s.Score, s.Class,
-			cut(s.Examples[0], 60))
-	}
-	_ = w.Flush()
-	if more > 0 {
-		printable.Fprintf(out, "and %s more\n", grouped(more))
-	}
 }
 
 // mostWindows is how many windows printRules prints.
@@ -258,7 +269,8 @@ func printRules(out io.Writer, r *scan.Report) {
 		if i == 0 {
 			printable.Fprintf(w, "RULE OF\tSAYS\tREASON\tEVENTS\tSUCH AS\n")
 		}
-		printable.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", n.Detector, n.Label, n.Reason, grouped(n.Events), cut(n.Example, 60))
+		printable.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", n.Detector, n.Label, n.Reason, grouped(n.Events),
+			printable.Cut(n.Example, 60))
 	}
 	_ = w.Flush()
 	if len(r.Windows) > 0 {
@@ -283,15 +295,7 @@ func printRules(out io.Writer, r *scan.Report) {
 	}
 }
 
-// cut is s with at most n runes.
-func cut(s string, n int) string {
-	if r := []rune(s); len(r) > n {
-		return string(r[:n-1]) + "…"
-	}
-	return s
-}
-
-func grouped[T int | int64 | uint64](n T) string { return chart.Grouped(int(n)) }
+func grouped[T int | int64 | uint64](n T) string { return printable.Grouped(int(n)) }
 
 // scanned gives a function that is told the bytes read from the files at paths, by several goroutines.
 func scanned(bar *progress, paths []string) func(int64) {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -16,7 +17,14 @@ func TestMain(m *testing.M) {
 
 // Each script is a session at the command line; testdata/script holds them.
 func TestScripts(t *testing.T) {
-	testscript.Run(t, testscript.Params{Dir: "testdata/script"})
+	office, err := filepath.Abs("testdata/office.pcap")
+	if err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, testscript.Params{Dir: "testdata/script", Setup: func(e *testscript.Env) error {
+		e.Setenv("OFFICE", office)
+		return nil
+	}})
 }
 
 // The same for a degas with CUDA, run by scripts/gpu-build --emulated go test -tags gpu.

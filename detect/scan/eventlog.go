@@ -72,7 +72,7 @@ type logRow struct {
 func newLogRow(file string, e *events.Event, d *detect.Decision) logRow {
 	r := logRow{File: text(file), Line: e.Line, Client: text(e.Client.String()), ClientPort: e.Client.Port,
 		Server: text(e.Server.String()),
-		Name:   string(appendEscaped(nil, e.Name)), Type: e.Type.String(), RCode: e.RCode.String(),
+		Name:   string(events.AppendEscaped(nil, e.Name)), Type: e.Type.String(), RCode: e.RCode.String(),
 		Transport: e.Transport.String(), Kind: e.Kind.String(), Size: int64(e.Size),
 		Domain: detect.Domain(string(e.Name)), Verdict: d.Verdict.String(), Action: d.Action.String(), Score: d.Score,
 		Label: d.Class, Rule: d.Rule.String(), Reason: d.Reason}
@@ -175,15 +175,3 @@ func (l *jsonLog) Write(file string, e *events.Event, d *detect.Decision) error 
 }
 
 func (l *jsonLog) Close() error { return l.w.Flush() }
-
-// appendEscaped appends a name with \DDD for bytes of control and above ASCII.
-func appendEscaped(dst, name []byte) []byte {
-	for _, c := range name {
-		if c <= ' ' || c >= 0x7f {
-			dst = append(dst, '\\', '0'+c/100, '0'+c/10%10, '0'+c%10)
-		} else {
-			dst = append(dst, c)
-		}
-	}
-	return dst
-}

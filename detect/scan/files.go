@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/zeebo/xxh3"
+
 	"github.com/degas-dns/degas/internal/linkwalk"
 	"github.com/degas-dns/degas/internal/userfile"
 )
@@ -104,8 +106,21 @@ func MayWrite(out string, paths []string) error {
 	}
 	for _, p := range paths {
 		if in, err := os.Stat(p); err == nil && p != Standard && os.SameFile(in, info) {
-			return fmt.Errorf("%s is one of the files to scan, and would be replaced. Try: another place to write to", out)
+			return fmt.Errorf("%s is one of the files to read, and would be replaced. Try: another place to write to", out)
 		}
 	}
 	return nil
+}
+
+// Seed is a seed of hashes for files at paths. It stays the same for the same files, so that a scan of them prints the
+// same, and whoever chose the names in them does not know it.
+func Seed(paths []string) uint64 {
+	h := xxh3.New()
+	for _, path := range paths {
+		_, _ = h.WriteString(path)
+		if info, err := os.Stat(path); err == nil {
+			_, _ = fmt.Fprintln(h, info.Size(), info.ModTime().UnixNano())
+		}
+	}
+	return max(h.Sum64(), 1)
 }

@@ -2,11 +2,13 @@ package scan
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/axiomhq/hyperloglog"
 
 	"github.com/degas-dns/degas/detect"
 	"github.com/degas-dns/degas/detect/rules"
+	"github.com/degas-dns/degas/detect/watch"
 	"github.com/degas-dns/degas/events"
 )
 
@@ -18,16 +20,13 @@ type Report struct {
 	Events  int64  `json:"events"`
 	Names   uint64 `json:"names"`
 	Clients uint64 `json:"clients"`
+	// First and Last are when the first and the last event of all files were, zero if no event says.
+	First time.Time `json:"first,omitzero"`
+	Last  time.Time `json:"last,omitzero"`
 	// Verdicts counts events.
 	Verdicts map[string]int64 `json:"verdicts"`
-	// Domains and Suspects are the registered domains and the clients that most malicious names speak against.
-	Domains  []Suspect `json:"suspicious_domains"`
-	Suspects []Suspect `json:"suspicious_clients"`
-	// MoreDomains and MoreClients are those that are not listed.
-	MoreDomains int `json:"more_domains,omitempty"`
-	MoreClients int `json:"more_clients,omitempty"`
-	// Bounded says that there were more suspects than are remembered: counts of the least of them are too low or missing.
-	Bounded bool `json:"bounded,omitempty"`
+	// Findings are what the Watch found, the worst first.
+	Findings []watch.Finding `json:"findings"`
 	// Rules and Windows are what the rules of other detectors say, if they were asked.
 	Rules   []RuleReport   `json:"rules,omitempty"`
 	Windows []WindowReport `json:"rule_windows,omitempty"`
@@ -52,6 +51,9 @@ type FileReport struct {
 	// Names and Clients are different ones, estimated with an error of about 1 %.
 	Names   uint64 `json:"names"`
 	Clients uint64 `json:"clients"`
+	// First and Last are when the first and the last event were, zero if no event says.
+	First time.Time `json:"first,omitzero"`
+	Last  time.Time `json:"last,omitzero"`
 	// Verdicts counts events.
 	Verdicts map[string]int64 `json:"verdicts,omitempty"`
 	// Error is why the file could not be read, or not to its end.
@@ -64,11 +66,26 @@ type tally struct {
 	verdicts       [detect.Invalid + 1]int64
 	names, clients *hyperloglog.Sketch
 	windows        *rules.Windows
+	first, last    time.Time
+}
+
+// widen makes a period from first to last contain a time, unless that is not known.
+func widen(first, last *time.Time, t time.Time) {
+	if t.IsZero() {
+		return
+	}
+	if first.IsZero() || t.Before(*first) {
+		*first = t.UTC()
+	}
+	if t.After(*last) {
+		*last = t.UTC()
+	}
 }
 
 // finish fills in what was counted.
 func (f *FileReport) finish(t *tally, s *events.Stats) {
 	f.Units, f.Messages, f.Skipped, f.Refused = s.Units, s.Messages, s.Skipped, s.Refused
+	f.First, f.Last = t.first, t.last
 	f.Kinds, f.Verdicts = map[string]int64{}, map[string]int64{}
 	for k, n := range t.kinds {
 		if n > 0 {
@@ -83,16 +100,20 @@ func (f *FileReport) finish(t *tally, s *events.Stats) {
 	}
 }
 
-// useless is an error if nothing in the file could be read: it is broken, or of another format.
+// useless is an error if most of the file could not be read: it is broken, or of another format.
 func (f *FileReport) useless() error {
 	var refused int64
 	for _, n := range f.Refused {
 		refused += n
 	}
-	if f.Events > 0 || refused == 0 || 2*refused < f.Units {
+	switch {
+	case refused == 0 || 2*refused <= f.Units:
 		return nil
+	case f.Events == 0:
+		return fmt.Errorf("read %s: nothing in it can be read as %s. Try: --format", f.Path, f.Format)
 	}
-	return fmt.Errorf("read %s: nothing in it can be read as %s. Try: --format", f.Path, f.Format)
+	return fmt.Errorf("read %s: %d of %d %s cannot be read as %s. Try: --format", f.Path, refused, f.Units, f.Unit,
+		f.Format)
 }
 
 // report sums up.
@@ -100,37 +121,31 @@ func (s *scanner) report(files []FileReport) *Report {
 	r := &Report{Files: files, Names: s.names.Estimate(), Clients: s.clients.Estimate(), Verdicts: map[string]int64{}}
 	for i := range files {
 		r.Events += files[i].Events
+		widen(&r.First, &r.Last, files[i].First)
+		widen(&r.First, &r.Last, files[i].Last)
 		for v, n := range files[i].Verdicts {
 			r.Verdicts[v] += n
 		}
 	}
-	r.Domains, r.MoreDomains = top(s.found.domains.by, s.Top)
-	r.Suspects, r.MoreClients = top(s.found.clients.by, s.Top)
+	r.Findings = s.Watch.Findings()
 	r.Rules, r.Windows = s.ruled.report(), s.ruled.windows
-	r.Bounded = s.found.domains.dropped+s.found.clients.dropped+s.found.forgotten > 0
 	if hits, misses := s.cache.Stats(); hits+misses > 0 {
 		r.Repeats = float64(hits) / float64(hits+misses)
 	}
 	return r
 }
 
-// top lists the first n suspects, and how many there are besides.
-func top(by map[string]*Suspect, n int) (list []Suspect, more int) {
-	all := ranked(by)
-	list = []Suspect{} // which JSON shows as a list
-	for _, s := range all[:min(n, len(all))] {
-		list = append(list, *s)
-	}
-	return list, len(all) - len(list)
-}
-
-// Err is an error if files could not be read, or not to their ends.
+// Err is an error if files could not be read, or not to their ends, or if there was nothing to read in them.
 func (r *Report) Err() error {
 	failed := 0
 	for _, f := range r.Files {
 		if f.Error != "" {
 			failed++
 		}
+	}
+	if failed == 0 && r.Events == 0 {
+		return fmt.Errorf("nothing was found because nothing was read: the files hold no question about a name. " +
+			"Encrypted DNS cannot be read. Try: --port, if DNS has other ports than 53, or your resolver's log")
 	}
 	if failed == 0 {
 		return nil

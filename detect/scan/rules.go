@@ -44,7 +44,7 @@ func (r *ruled) add(e *events.Event, d *detect.Decision, w *rules.Windows) {
 		}
 		key := [3]string{detector.Name, label, reason}
 		if r.names[key] == nil {
-			r.names[key] = &RuleReport{detector.Name, label, reason, 0, string(appendEscaped(nil, e.Name))}
+			r.names[key] = &RuleReport{detector.Name, label, reason, 0, string(events.AppendEscaped(nil, e.Name))}
 		}
 		r.names[key].Events++
 	}

@@ -1,9 +1,8 @@
 // Package scan reads captures and logs with package events and judges every name with package detect. [Run] reads the
-// files side by side and says what was in them, and which registered domains and clients their names speak against.
+// files side by side and says what was in them, and what package detect/watch found.
 //
 //	files.go     the files that paths stand for
 //	scan.go      Run: batches of events, decisions
-//	suspects.go  what single names say of domains and clients, in bounded memory
 //	rules.go     what the rules of other detectors say
 //	report.go    what Run returns
 //	eventlog.go  every event with its decision, as CSV, JSON Lines or Parquet
@@ -24,6 +23,7 @@ import (
 
 	"github.com/degas-dns/degas/detect"
 	"github.com/degas-dns/degas/detect/rules"
+	"github.com/degas-dns/degas/detect/watch"
 	"github.com/degas-dns/degas/events"
 	"github.com/degas-dns/degas/internal/unpack"
 )
@@ -36,8 +36,8 @@ type Options struct {
 	Events events.Options
 	// Workers is how many files are read at a time; 0 is one a core.
 	Workers int
-	// Top is how many domains and clients the report lists; 0 is 10.
-	Top int
+	// Watch collects evidence over names; nil for one with the tables of the Policy's model.
+	Watch *watch.Watch
 	// Input is what the path "-" stands for.
 	Input io.Reader
 	// Each, if not nil, is told of every event and its decision, in the order of a file's events, from one goroutine at a
@@ -64,14 +64,13 @@ func Run(ctx context.Context, paths []string, o Options) (*Report, error) {
 	if o.Workers <= 0 {
 		o.Workers = runtime.GOMAXPROCS(0)
 	}
-	if o.Top <= 0 {
-		o.Top = 10
-	}
 	if o.Compat != nil {
 		o.Workers = 1
 	}
+	if o.Watch == nil {
+		o.Watch = watch.New(watch.Options{Seed: Seed(paths)})
+	}
 	s := &scanner{Options: o, ruled: ruled{names: map[[3]string]*RuleReport{}}, cache: detect.NewCache(o.Policy, 0),
-		found: newSuspects(mostSuspects, mostPairs),
 		names: hyperloglog.New(), clients: hyperloglog.New()}
 	files := make([]FileReport, len(paths))
 	group, ctx := errgroup.WithContext(ctx)
@@ -94,7 +93,6 @@ type scanner struct {
 	cache *detect.Cache
 
 	mu             sync.Mutex // guards what follows, and calls of Each
-	found          *suspects
 	ruled          ruled
 	names, clients *hyperloglog.Sketch
 }
@@ -107,7 +105,8 @@ type batch struct {
 	err       error // after the events; io.EOF at the file's end
 }
 
-// file reads and judges one file: a goroutine reads batches while this one judges those before.
+// file reads and judges one file: a goroutine reads batches, this one decides about those before, and a third counts
+// those before that.
 func (s *scanner) file(ctx context.Context, path string, f *FileReport) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -118,7 +117,7 @@ func (s *scanner) file(ctx context.Context, path string, f *FileReport) error {
 	}
 	f.Format, f.Unit = in.Format.Name, in.Format.Unit
 	count := &tally{names: hyperloglog.New(), clients: hyperloglog.New(), windows: rules.NewWindows(0)}
-	free, ready := make(chan *batch, 2), make(chan *batch, 1)
+	free, ready, decided := make(chan *batch, 4), make(chan *batch, 1), make(chan *batch, 1)
 	for range cap(free) {
 		free <- &batch{}
 	}
@@ -143,17 +142,39 @@ func (s *scanner) file(ctx context.Context, path string, f *FileReport) error {
 		f.finish(count, &in.Stats)
 		f.fail(f.useless())
 	}()
-	for b := range ready {
-		if err := s.judge(ctx, path, b, count); err != nil {
-			return err
+	var counting errgroup.Group
+	counting.Go(func() (err error) {
+		for b := range decided {
+			if err == nil {
+				if err = s.count(path, b, count); err != nil {
+					cancel() // the reader may wait for a pipe
+				}
+			}
+			if b.err == nil {
+				free <- b
+			}
 		}
-		if b.err != nil {
-			if b.err != io.EOF {
-				f.fail(fmt.Errorf("read %s after %d %s: %w", path, in.Stats.Units, f.Unit, b.err))
+		return err
+	})
+	for b := range ready {
+		if err = s.cache.DecideAll(ctx, b.names, b.decisions); err != nil {
+			break
+		}
+		ended := b.err
+		decided <- b
+		if ended != nil {
+			if ended != io.EOF {
+				f.fail(fmt.Errorf("read %s after %d %s: %w", path, in.Stats.Units, f.Unit, ended))
 			}
 			break
 		}
-		free <- b
+	}
+	close(decided)
+	if counted := counting.Wait(); counted != nil {
+		return counted
+	}
+	if err != nil {
+		return err
 	}
 	f.Names, f.Clients = count.names.Estimate(), count.clients.Estimate()
 	s.mu.Lock()
@@ -210,11 +231,8 @@ func (b *batch) fill(in events.Reader) {
 	b.decisions = slices.Grow(b.decisions[:0], n)[:n]
 }
 
-// judge decides about a batch's names and counts them.
-func (s *scanner) judge(ctx context.Context, path string, b *batch, count *tally) error {
-	if err := s.cache.DecideAll(ctx, b.names, b.decisions); err != nil {
-		return err
-	}
+// count counts a batch's events and adds them to the evidence.
+func (s *scanner) count(path string, b *batch, count *tally) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var key []byte
@@ -222,13 +240,14 @@ func (s *scanner) judge(ctx context.Context, path string, b *batch, count *tally
 		e, d := &b.events[i], &b.decisions[i]
 		count.kinds[e.Kind]++
 		count.verdicts[d.Verdict]++
+		widen(&count.first, &count.last, e.Time)
 		key = events.AppendLower(key[:0], e.Name)
 		count.names.Insert(key)
 		client := e.Client.String()
 		if client != "" {
 			count.clients.Insert([]byte(client))
 		}
-		s.found.add(e, d, client)
+		s.Watch.Observe(e, d)
 		if s.Rules {
 			s.ruled.add(e, d, count.windows)
 		}

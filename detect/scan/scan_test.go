@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/degas-dns/degas/detect"
+	"github.com/degas-dns/degas/detect/watch"
 	"github.com/degas-dns/degas/events"
 	"github.com/degas-dns/degas/model"
 )
@@ -75,7 +76,7 @@ func write(t testing.TB, dir, name, text string) string {
 	return path
 }
 
-// What is in the files is counted, each question once; suspects are ranked by their different names.
+// What is in the files is counted, each question once; names on the block list are found.
 func TestRun(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, "a.log", "#test\nq 192.0.2.1 google.com\nr 192.0.2.1 google.com\nq 192.0.2.1 a.blocked.example\n"+
@@ -107,37 +108,11 @@ func TestRun(t *testing.T) {
 	if r.Events != 6 || r.Names != 5 || r.Clients != 3 || r.Verdicts["blocked"] != 3 || r.Verdicts["unscored"] != 1 {
 		t.Errorf("%+v", r)
 	}
-	if d := r.Domains; len(d) != 1 || d[0].Name != "blocked.example" || d[0].Malicious != 2 || d[0].Events != 3 ||
-		d[0].Peers != 2 || d[0].First.IsZero() {
-		t.Errorf("%+v", r.Domains)
-	}
-	if c := r.Suspects; len(c) != 2 || c[0].Name != "192.0.2.1" || c[0].Malicious != 1 || c[0].Events != 2 {
-		t.Errorf("%+v", r.Suspects)
+	if f := r.Findings; len(f) != 1 || f[0].Kind != watch.List || f[0].Domain != "*.blocked.example" || f[0].Events != 3 ||
+		len(f[0].Clients) != 2 || f[0].Names != 2 || f[0].First.IsZero() {
+		t.Errorf("%+v", f)
 	}
 	if len(seen) != 6 || !strings.Contains(strings.Join(seen, "\n"), "a.log:2 google.com benign") {
 		t.Errorf("%q", seen)
-	}
-}
-
-// A flood of malicious names that come once is bounded, and cannot push out a domain with many.
-func TestSuspectsAreBounded(t *testing.T) {
-	const most, pairs = 64, 1000
-	s := newSuspects(most, pairs)
-	d := &detect.Decision{Verdict: detect.Blocked}
-	add := func(name, client string) { s.add(&events.Event{Name: []byte(name)}, d, client) }
-	for i := range 100 {
-		add(fmt.Sprintf("n%d.many.example", i), "192.0.2.1")
-	}
-	for i := range 4 * pairs {
-		add(fmt.Sprintf("x%d.com", i), fmt.Sprint(i))
-		if max(len(s.domains.by), len(s.clients.by)) > most || len(s.pairs) > pairs {
-			t.Fatal("not bounded")
-		}
-	}
-	if top, _ := top(s.domains.by, 1); top[0].Name != "many.example" || top[0].Malicious != 100 {
-		t.Errorf("%+v", top[0])
-	}
-	if s.domains.dropped == 0 || s.forgotten == 0 {
-		t.Error("nothing was dropped")
 	}
 }

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/degas-dns/degas/detect"
+	"github.com/degas-dns/degas/detect/watch"
+	"github.com/degas-dns/degas/internal/printable"
+	"github.com/degas-dns/degas/model"
+)
+
+// foundError is that scan --fail found something.
+type foundError struct{ n int }
+
+func (e foundError) Error() string { return fmt.Sprintf("%d findings, and --fail asks for none", e.n) }
+
+// newWatch makes the Policy and the Watch that a command's flags ask for.
+func newWatch(ctx *cli.Context, o watch.Options) (*detect.Policy, *watch.Watch, error) {
+	o.FalseAlarms = ctx.Float64("false-alarms")
+	if !(o.FalseAlarms > 0 && o.FalseAlarms <= 1e6) {
+		return nil, nil, usagef("--false-alarms %v: must be above 0 and at most 1e6, such as 0.1 for one in ten days",
+			o.FalseAlarms)
+	}
+	p, m, err := policyAndModel(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	if o.Tables, err = watch.TablesFor(p, m); err != nil {
+		return nil, nil, err
+	}
+	if builtin, err := model.IsBuiltin(m); err != nil {
+		return nil, nil, err
+	} else if !builtin {
+		slog.Warn("how many findings are false was measured for the built-in model alone. Try: degas evaluate-model MODEL " +
+			"--protocol hosts")
+	}
+	if path := ctx.String("baseline"); path != "" {
+		if o.Baseline, err = watch.ReadBaseline(path); err != nil {
+			return nil, nil, err
+		}
+	}
+	return p, watch.New(o), nil
+}
+
+// printFindingsJSON prints a finding a line.
+func printFindingsJSON(out io.Writer, found []watch.Finding) error {
+	e := json.NewEncoder(printable.JSONWriter(out))
+	for i := range found {
+		if err := e.Encode(&found[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// printFindings prints a table of what was found, and then what is known of each.
+func printFindings(out io.Writer, found []watch.Finding) {
+	if len(found) == 0 {
+		printable.Fprintf(out, "Nothing found.\n\n")
+		return
+	}
+	w := tabwriter.NewWriter(out, 2, 0, 2, ' ', 0)
+	printable.Fprintf(w, "\tFOUND\tWHAT\tSINCE\tNAMES\tFALSE ALARMS A DAY\n")
+	for i, f := range found {
+		printable.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\n", i+1, f.Kind, printable.Cut(f.Subject(), 60), moment(f.First),
+			grouped(f.Names), f.Alarms())
+	}
+	_ = w.Flush()
+	for i, f := range found {
+		printable.Fprintf(out, "\n%d. %s: %s.\n", i+1, f.Subject(), f.Reason)
+		if len(f.Clients) > 0 {
+			printable.Fprintf(out, "   clients   %s\n", strings.Join(f.Clients, ", "))
+		}
+		if len(f.SharedWith) > 0 {
+			printable.Fprintf(out, "   same names as %s\n", strings.Join(f.SharedWith, ", "))
+		}
+		for k, name := range f.Examples {
+			printable.Fprintf(out, "   %-9s %s\n", map[bool]string{true: "such as"}[k == 0], printable.Cut(name, 90))
+			if k == 2 {
+				break
+			}
+		}
+		printable.Fprintf(out, "   next      %s\n", f.Next)
+	}
+	printable.Fprintf(out, "\n")
+}
+
+// moment is a time for people, "" if it is not known.
+func moment(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.DateTime)
+}
