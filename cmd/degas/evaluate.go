@@ -30,13 +30,18 @@ With --protocol the run's recipe is trained again, each time without some famili
 those; the table also goes to RUN/protocols and from there into the next report. Stopped, it goes on with the next
 training.
 
+--protocol hosts trains nothing. It simulates clean clients, clients with malware of every DGA family, and tunnels. It
+says how many false alarms there are, and how many names it takes to find the others. For a run it writes
+RUN/protocols/hosts.json, for another model DIR/hosts.json of --out.
+
 Metrics of --fail-if: auc and pr-auc are areas under curves. accuracy, precision, recall, fpr, f1 and mcc are at the
 model's own threshold. macro-f1 and weighted-f1 are means over labels. tpr@fpr=1e-2, tpr@fpr=1e-3 and tpr@fpr=1e-4 are
 the recall at the threshold that gives that rate of false alarms. names is how many were measured.
 
 Example: degas evaluate-model runs/first
 Example: degas evaluate-model builtin --data data/processed
-Example: degas evaluate-model runs/first --protocol leave-family-out --folds 8 --epochs 2`,
+Example: degas evaluate-model runs/first --protocol leave-family-out --folds 8 --epochs 2
+Example: degas evaluate-model builtin --data data/processed --protocol hosts`,
 		Flags: append([]cli.Flag{
 			&cli.StringFlag{Name: "data", Usage: "`DIR` of process-data's output (the run's own)"},
 			splitFlag,
@@ -63,6 +68,9 @@ func (c *command) evaluateAction(ctx *cli.Context) error {
 	}
 	if err := checkProtocol(ctx); err != nil {
 		return err
+	}
+	if ctx.String("protocol") == protocol.Hosts {
+		return c.simulateHosts(ctx)
 	}
 	if ctx.String("protocol") != "" {
 		return c.runProtocol(ctx)
@@ -116,7 +124,8 @@ func runOptions(ctx *cli.Context) evaluate.RunOptions {
 // protocolFlags belong to evaluate-model: they train the run's recipe again without part of the data.
 var protocolFlags = []cli.Flag{
 	&cli.StringFlag{Name: "protocol", Usage: "train the run's recipe again and measure it on what it has not seen:" +
-		" " + strings.Join(protocol.Names(), ", ")},
+		" " + strings.Join(protocol.Names(), ", ") + "; or " + protocol.Hosts +
+		", which trains nothing and simulates clients"},
 	&cli.IntFlag{Name: "folds", Usage: "`N` trainings for a protocol (0: one for each family or source, five for kfold)"},
 	&cli.IntFlag{Name: "epochs",
 		Usage: "at most `N` passes a training of a protocol, and the blend's where the recipe has one (the run's own)"},
@@ -135,7 +144,7 @@ func checkProtocol(ctx *cli.Context) error {
 		return nil
 	}
 	for _, f := range []string{"split", "out", "fail-if", "markdown", "no-baselines"} {
-		if ctx.IsSet(f) {
+		if ctx.IsSet(f) && !(f == "out" && name == protocol.Hosts) {
 			return usagef("--%s belongs to the evaluation of a split: leave --protocol out", f)
 		}
 	}
@@ -147,8 +156,11 @@ func checkProtocol(ctx *cli.Context) error {
 			return usagef("--%s %d: must be at least 1", f, n)
 		}
 	}
+	if name == protocol.Hosts {
+		return checkHosts(ctx)
+	}
 	if !slices.Contains(protocol.Names(), name) {
-		return usagef("protocol %q: must be one of %v", name, protocol.Names())
+		return usagef("protocol %q: must be one of %v", name, append(protocol.Names(), protocol.Hosts))
 	}
 	return nil
 }
