@@ -57,31 +57,27 @@ func policyAndModel(ctx *cli.Context) (*detect.Policy, *model.Model, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	p, err := policyOf(ctx, m)
-	return p, m, err
-}
-
-func policyOf(ctx *cli.Context, m *model.Model) (p *detect.Policy, err error) {
 	o := detect.Options{Threshold: ctx.Float64("threshold"), Action: detect.Report}
 	if ctx.IsSet("threshold") && o.Threshold == 0 {
-		return nil, usagef("--threshold 0: every name would be malicious. Try: a number above 0, at most 1")
+		return nil, nil, usagef("--threshold 0: every name would be malicious. Try: a number above 0, at most 1")
 	}
 	if o.Threshold < 0 || o.Threshold > 1 || math.IsNaN(o.Threshold) {
-		return nil, usagef("--threshold %v: must be between 0 and 1", o.Threshold)
+		return nil, nil, usagef("--threshold %v: must be between 0 and 1", o.Threshold)
 	}
 	if o.Classifier, err = model.NewClassifier(m); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for flag, list := range map[string]*[]string{"allow": &o.Allow, "block": &o.Block} {
 		for _, path := range ctx.StringSlice(flag) {
 			entries, err := readList(path)
 			if err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 			*list = append(*list, entries...)
 		}
 	}
-	return detect.New(o)
+	p, err := detect.New(o)
+	return p, m, err
 }
 
 func readList(path string) ([]string, error) {

@@ -112,7 +112,7 @@ func (c *command) scanAction(ctx *cli.Context) error {
 		if err := errors.Join(missing, r.Err()); err != nil {
 			return fmt.Errorf("%s stays as it is: nothing is learned of a part: %w", path, err)
 		}
-		if err := o.Watch.Learn(time.Now()).Write(path); err != nil {
+		if err := o.Watch.Learn(r.Findings, time.Now()).Write(path); err != nil {
 			return err
 		}
 	}

@@ -74,8 +74,9 @@ func Run(ctx context.Context, o Options) (err error) {
 	defer running.Wait()
 	defer cancel()     // before waiting
 	if o.State != "" { // a place that cannot be written to is said at once
-		r.settle(time.Now())
-		if err := r.save(time.Now(), r.places[0].places); err != nil {
+		r.saved = time.Now()
+		r.settle(r.saved)
+		if err := r.save(r.saved, r.places[0].places); err != nil {
 			return err
 		}
 	}
@@ -242,17 +243,22 @@ func (r *runner) observe(ctx context.Context, s *source, all []events.Event) err
 		return err
 	}
 	now := time.Now()
+	read, scored := map[string]int64{}, int64(0)
 	for i := range all {
 		e := &all[i]
 		if e.Time.After(r.latest) {
 			r.latest, r.arrived = e.Time, now
 		}
 		r.Watch.Observe(e, &r.decisions[i])
-		r.Metrics.Events.With(s.Name, metrics.RCodeClass(e.RCode)).Add(1)
+		read[metrics.RCodeClass(e.RCode)]++
 		if r.decisions[i].Rule == detect.Score {
-			r.Metrics.Scored.With().Add(1)
+			scored++
 		}
 	}
+	for class, n := range read {
+		r.Metrics.Events.With(s.Name, class).Add(n)
+	}
+	r.Metrics.Scored.With().Add(scored)
 	r.Metrics.LastEvent.With().Set(now.Unix())
 	return nil
 }

@@ -32,9 +32,8 @@ type Baseline struct {
 	Domains []string `json:"domains"`
 }
 
-// Learn makes a Baseline of a Watch that is not live, without what Findings found in it.
-func (w *Watch) Learn(now time.Time) *Baseline {
-	found := w.Findings()
+// Learn makes a Baseline of a Watch that is not live, without what was found: what its Findings returned.
+func (w *Watch) Learn(found []Finding, now time.Time) *Baseline {
 	days := w.span.days()
 	b := &Baseline{Version: 1, Made: now.UTC().Truncate(time.Second), Model: w.o.Tables.Model, Events: w.span.Events,
 		Pairs: float64(w.span.Pairs) / days, Gated: float64(len(w.judged.zones)) / days, Domains: []string{}}

@@ -9,7 +9,6 @@ import (
 
 	"github.com/degas-dns/degas/detect"
 	"github.com/degas-dns/degas/internal/printable"
-	"github.com/degas-dns/degas/model/dnsname"
 )
 
 // Kinds of findings.
@@ -131,7 +130,7 @@ func (w *Watch) zoneFinding(z zone, s *suspectZone) Finding {
 	x := s.best.measure(float64(2 * scales[s.scale].half))
 	f := w.about(n)
 	f.Kind, f.Domain, f.Client, f.Server = Tunnel, z.Domain, cmp.Or(z.Client, f.Client), z.Server
-	f.Evidence, f.BytesIn, f.BytesOut = -math.Log10(s.p), n.Bytes, int64(math.Expm1(n.measure(1)[2]))
+	f.Evidence, f.BytesIn, f.BytesOut = -math.Log10(s.p), n.Bytes, int64(math.Expm1(n.measure(1)[bytesMeasure]))
 	if z.Domain == "" {
 		f.Domain = commonZone(f.Examples)
 	}
@@ -152,16 +151,16 @@ func tunnelReason(f Finding, x [measures]float64) string {
 		fmt.Sprintf("%s different names in %s questions", printable.Grouped(f.Names), printable.Grouped(int(f.Events))),
 		fmt.Sprintf("about %s bytes of information in them", printable.Grouped(int(f.BytesOut))),
 	}
-	if x[4] > 0 {
+	if x[oddsMeasure] > 0 {
 		words = append(words, "most of them look like a tunnel's")
 	}
-	if x[9] >= .3 {
-		words = append(words, fmt.Sprintf("%.0f %% ask for types that carry data", 100*x[9]))
+	if x[oddMeasure] >= .3 {
+		words = append(words, fmt.Sprintf("%.0f %% ask for types that carry data", 100*x[oddMeasure]))
 	}
 	if len(f.Clients) == 1 {
 		words = append(words, "one client")
 	}
-	words = append(words, fmt.Sprintf("%.0f bytes each on average", math.Expm1(x[7])))
+	words = append(words, fmt.Sprintf("%.0f bytes each on average", math.Expm1(x[lengthMeasure])))
 	if f.Domain == "" {
 		words = append(words, "the names end in no known top-level domain")
 	}
@@ -247,9 +246,5 @@ func when(ns int64) time.Time {
 // Allows reports whether a Policy's allow list holds the finding's domain: what a list says at the time of a report
 // counts, also if it did not say so when the events came.
 func (f *Finding) Allows(p *detect.Policy) bool {
-	if f.Domain == "" || f.Kind == List {
-		return false
-	}
-	folded, err := dnsname.Fold(f.Domain)
-	return err == nil && p.Allows([]byte(folded))
+	return f.Domain != "" && f.Kind != List && p.Allows([]byte(f.Domain))
 }

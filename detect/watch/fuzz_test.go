@@ -32,7 +32,7 @@ func FuzzRestore(f *testing.F) {
 
 // FuzzBaseline reads baselines of any bytes.
 func FuzzBaseline(f *testing.F) {
-	b := New(Options{Seed: 1}).Learn(start)
+	b := New(Options{Seed: 1}).Learn(nil, start)
 	path := f.TempDir() + "/b.json"
 	if err := b.Write(path); err != nil {
 		f.Fatal(err)

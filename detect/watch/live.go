@@ -67,12 +67,7 @@ func (w *Watch) pairsADay() float64 {
 // what was found since the last call.
 func (w *Watch) Now(now time.Time) []Finding {
 	w.now = now.Unix()
-	for at := range w.zones {
-		over := w.zones[at].number(w.now) - 1
-		w.closeWhile(at, func(number int64, _, _ int) bool { return number < over })
-	}
-	over := w.clients.number(w.now) - 1
-	w.closeClientsWhile(func(number int64, _, _ int) bool { return number < over })
+	w.closeWhile(func(number, half int64, _, _, _ int) bool { return number < stretch(w.now, half)-1 })
 	maps.DeleteFunc(w.judged.zones, func(_ zone, s *suspectZone) bool { return s.until < w.now-zoneSilence })
 	clear(w.judged.clients) // the detector has told of them
 	w.judged.asked = 0
@@ -96,21 +91,13 @@ func (w *Watch) Now(now time.Time) []Finding {
 func (w *Watch) look(z zone) {
 	e := &w.zones[0]
 	number := e.number(w.now)
-	var window *names
-	size := 0.0
-	for _, t := range []*table[zone, *names]{e.Tables[number-1], e.Tables[number]} {
-		if t == nil || t.By[z] == nil {
-			continue
-		}
-		size += t.By[z].Sample.size(mostNames)
-		if window == nil {
-			window = t.By[z]
-		} else if size >= scales[0].gate {
-			window = window.clone()
-			window.merge(t.By[z])
+	var halves [2]*names
+	for i := range halves {
+		if t := e.Tables[number-1+int64(i)]; t != nil {
+			halves[i] = t.By[z]
 		}
 	}
-	if window != nil && size >= scales[0].gate {
+	if window := together(halves[0], halves[1], scales[0].gate); window != nil {
 		w.judge(z, window, 0, (number-1)*e.Half)
 	}
 }
@@ -203,7 +190,7 @@ func (w *Watch) Restore(in io.Reader) error {
 	maps.Copy(w.lists, s.Lists)
 	maps.Copy(w.said, s.Said)
 	for z, until := range s.Told {
-		w.judged.zones[z] = &suspectZone{score: math.Inf(-1), p: 1, from: until, until: until, told: true}
+		w.judged.zones[z] = &suspectZone{score: math.Inf(-1), p: 1, until: until, told: true}
 	}
 	return nil
 }

@@ -89,7 +89,9 @@ func newEpochs[K comparable, S set[S]](half int64, most int) epochs[K, S] {
 }
 
 // number is that of the stretch which a second since 1970 lies in.
-func (e *epochs[K, S]) number(second int64) int64 { return (second - mod(second, e.Half)) / e.Half }
+func (e *epochs[K, S]) number(second int64) int64 { return stretch(second, e.Half) }
+
+func stretch(second, half int64) int64 { return (second - mod(second, half)) / half }
 
 func (e *epochs[K, S]) table(i int64) *table[K, S] {
 	t := e.Tables[i]
@@ -109,6 +111,21 @@ func (e *epochs[K, S]) keys() (n int) {
 		n += len(t.By)
 	}
 	return n
+}
+
+// closeWhile closes tables, the oldest first, as long as more says so: of a table's number, how long each is, how many
+// there are, how many sets they have, and how many sets a full one has. close takes a table out.
+func (e *epochs[K, S]) closeWhile(more func(number, half int64, tables, sets, most int) bool,
+	close func(number int64),
+) {
+	numbers, sets := e.open(), e.keys()
+	for i, number := range numbers {
+		if !more(number, e.Half, len(numbers)-i, sets, e.Most) {
+			return
+		}
+		sets -= len(e.Tables[number].By)
+		close(number)
+	}
 }
 
 func (e *epochs[K, S]) merge(o *epochs[K, S]) {

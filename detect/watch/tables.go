@@ -149,8 +149,10 @@ const measures = 12
 
 // Measures that rules speak of.
 const (
-	bytesMeasure = 2
-	oddMeasure   = 9
+	bytesMeasure  = 2
+	oddsMeasure   = 4
+	lengthMeasure = 7
+	oddMeasure    = 9
 )
 
 // Measures says what each of them is.

@@ -358,7 +358,7 @@ func TestBaseline(t *testing.T) {
 	}
 	w := New(Options{Seed: 1})
 	observe(t, w, slices.Concat(busy, office(t)))
-	b := w.Learn(start)
+	b := w.Learn(w.Findings(), start)
 	path := t.TempDir() + "/baseline.json"
 	b.Domains = append(b.Domains, "example.com")
 	if err := b.Write(path); err != nil {

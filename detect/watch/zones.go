@@ -21,8 +21,7 @@ type suspectZone struct {
 	score float64 // the highest, whose window is
 	scale int
 	start int64 // second of the window's begin
-	from  int64 // second of the first window that passed the gate
-	until int64 // second of the last one
+	until int64 // second of the last window that passed the gate
 	p     float64
 	total *names // all that was asked for, as far as it was merged
 	best  *names // what the score is of
@@ -43,36 +42,18 @@ func newJudged() judged {
 	return judged{zones: map[zone]*suspectZone{}, clients: map[string]*suspectClient{}}
 }
 
-// closeWhile ends tables of a scale, the oldest first, as long as more says so of a table's number, of how many there
-// are, and of how many sets they have.
-func (w *Watch) closeWhile(at int, more func(number int64, tables, sets int) bool) {
-	e := &w.zones[at]
-	numbers, sets := e.open(), e.keys()
-	for i, number := range numbers {
-		if !more(number, len(numbers)-i, sets) {
-			return
-		}
-		sets -= len(e.Tables[number].By)
-		w.close(at, number)
-	}
-}
-
 // close ends a table of a scale: its windows are judged, and its sets go to the next scale.
 func (w *Watch) close(at int, number int64) {
 	e := &w.zones[at]
 	t, following := e.Tables[number], e.Tables[number+1]
 	for z, n := range t.By {
-		window := n
+		var more *names
 		if following != nil {
-			if more := following.By[z]; more != nil {
-				if n.Sample.size(mostNames)+more.Sample.size(mostNames) < scales[at].gate {
-					continue
-				}
-				window = n.clone()
-				window.merge(more)
-			}
+			more = following.By[z]
 		}
-		w.judge(z, window, at, number*e.Half)
+		if window := together(n, more, scales[at].gate); window != nil {
+			w.judge(z, window, at, number*e.Half)
+		}
 	}
 	delete(e.Tables, number)
 	if at+1 < len(scales) {
@@ -87,6 +68,28 @@ func (w *Watch) close(at int, number int64) {
 			s.total.merge(n)
 		}
 	}
+}
+
+// together is what two halves of a window hold, of which one may be nil. It is nil if they have fewer names than the
+// gate asks for, and may share memory with a half.
+func together(a, b *names, gate float64) *names {
+	size := 0.0
+	for _, n := range []*names{a, b} {
+		if n != nil {
+			size += n.Sample.size(mostNames)
+		}
+	}
+	switch {
+	case size < gate:
+		return nil
+	case a == nil:
+		return b
+	case b == nil:
+		return a
+	}
+	window := a.clone()
+	window.merge(b)
+	return window
 }
 
 // leastBytes is how much information names that ask for addresses carry at least in a window before they are looked at,
@@ -109,10 +112,10 @@ func (w *Watch) judge(z zone, n *names, at int, start int64) {
 		if len(w.judged.zones) >= mostJudged {
 			w.judged.forget()
 		}
-		s = &suspectZone{score: math.Inf(-1), from: start}
+		s = &suspectZone{score: math.Inf(-1)}
 		w.judged.zones[z] = s
 	}
-	s.from, s.until = min(s.from, start), max(s.until, start)
+	s.until = max(s.until, start)
 	if score < s.score || score == s.score && (at > s.scale || at == s.scale && start >= s.start) {
 		return
 	}
@@ -120,38 +123,23 @@ func (w *Watch) judge(z zone, n *names, at int, start int64) {
 	s.p = w.o.Tables.Zones.p(score)
 }
 
-// forget leaves the three quarters of the zones and of the clients that are most suspect.
+// forget leaves the three quarters of the zones and of the clients that are most suspect, if there are too many.
 func (j *judged) forget() {
-	scores := make([]float64, 0, len(j.zones))
-	for _, s := range j.zones {
-		scores = append(scores, s.score)
-	}
-	slices.Sort(scores)
-	if len(scores) >= mostJudged {
-		least := scores[len(scores)/4]
-		maps.DeleteFunc(j.zones, func(_ zone, s *suspectZone) bool { return s.score <= least })
-	}
-	scores = scores[:0]
-	for _, s := range j.clients {
-		scores = append(scores, s.logE)
-	}
-	slices.Sort(scores)
-	if len(scores) >= mostJudged {
-		least := scores[len(scores)/4]
-		maps.DeleteFunc(j.clients, func(_ string, s *suspectClient) bool { return s.logE <= least })
-	}
+	forgetLeast(j.zones, func(s *suspectZone) float64 { return s.score })
+	forgetLeast(j.clients, func(s *suspectClient) float64 { return s.logE })
 }
 
-// closeClientsWhile is closeWhile for half days of clients.
-func (w *Watch) closeClientsWhile(more func(number int64, tables, sets int) bool) {
-	numbers, sets := w.clients.open(), w.clients.keys()
-	for i, number := range numbers {
-		if !more(number, len(numbers)-i, sets) {
-			return
-		}
-		sets -= len(w.clients.Tables[number].By)
-		w.closeClients(number)
+func forgetLeast[K comparable, S any](all map[K]S, score func(S) float64) {
+	if len(all) < mostJudged {
+		return
 	}
+	scores := make([]float64, 0, len(all))
+	for _, s := range all {
+		scores = append(scores, score(s))
+	}
+	slices.Sort(scores)
+	least := scores[len(scores)/4]
+	maps.DeleteFunc(all, func(_ K, s S) bool { return score(s) <= least })
 }
 
 // closeClients ends a half day of clients.
@@ -195,18 +183,21 @@ func (w *Watch) bound() {
 		return
 	}
 	w.sinceBound = 0
-	for at := range w.zones {
-		w.closeWhile(at, func(_ int64, tables, sets int) bool { return tables > 2 && sets > closing*w.o.Zones })
-	}
-	w.closeClientsWhile(func(_ int64, tables, sets int) bool { return tables > 2 && sets > closing*w.o.Clients })
+	w.closeWhile(func(_, _ int64, tables, sets, most int) bool { return tables > 2 && sets > closing*most })
 }
 
 // end ends all stretches of time.
 func (w *Watch) end() {
+	w.closeWhile(func(_, _ int64, _, _, _ int) bool { return true })
+}
+
+// closeWhile ends stretches of time, as epochs.closeWhile does, of all scales of zones from the shortest on, and of
+// clients.
+func (w *Watch) closeWhile(more func(number, half int64, tables, sets, most int) bool) {
 	for at := range w.zones {
-		w.closeWhile(at, func(int64, int, int) bool { return true })
+		w.zones[at].closeWhile(more, func(number int64) { w.close(at, number) })
 	}
-	w.closeClientsWhile(func(int64, int, int) bool { return true })
+	w.clients.closeWhile(more, w.closeClients)
 }
 
 // Findings ends a Watch that is not live, and says what it found, the worst first. Of the findings about domains, at
@@ -332,11 +323,11 @@ func (j *judged) merge(o *judged) {
 		} else if s.total != nil {
 			total.merge(s.total)
 		}
-		from, until := min(mine.from, s.from), max(mine.until, s.until)
+		until := max(mine.until, s.until)
 		if s.score > mine.score {
 			*mine = *s
 		}
-		mine.total, mine.from, mine.until = total, from, until
+		mine.total, mine.until = total, until
 	}
 	for client, s := range o.clients {
 		if mine := j.clients[client]; mine != nil {
