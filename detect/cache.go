@@ -53,6 +53,14 @@ func (c *Cache) Decide(name []byte) Decision {
 	return d
 }
 
+// Known is the decision about a name that stays the caller's, if it is remembered.
+func (c *Cache) Known(name []byte) (d Decision, known bool) {
+	if known, d = c.decisions.get(lines.View(name)); known {
+		c.hits.Add(1)
+	}
+	return d, known
+}
+
 // batch is the memory of one DecideAll.
 type batch struct {
 	at      map[string]int32 // of a name that is not in the Cache, its index in missing

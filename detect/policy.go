@@ -59,9 +59,10 @@ const (
 	NeverScored // kinds of names that say nothing about malware
 	NoName      // a text that is no name, so that no model can score it
 	Score
+	Evidence // what many names said together; no Policy decides by it, but its callers do
 )
 
-var ruleNames = [...]string{"none", "allow list", "block list", "never scored", "no name", "score"}
+var ruleNames = [...]string{"none", "allow list", "block list", "never scored", "no name", "score", "evidence"}
 
 // String is the rule in words.
 func (r Rule) String() string { return ruleNames[min(int(r), len(ruleNames)-1)] }
@@ -265,6 +266,16 @@ func (p *Policy) listed(name string) (d Decision, folded string, decided bool) {
 		return Decision{Verdict: Invalid, Rule: NoName, Class: Invalid.String(), Reason: sentinel(err)}, folded, true
 	}
 	return Decision{Class: Benign.String()}, folded, p.classifier == nil
+}
+
+// Listed decides about a name that stays the caller's without asking the model. decided is false where it would be
+// asked; the Decision then lets the name pass.
+func (p *Policy) Listed(name []byte) (d Decision, decided bool) {
+	if p == nil {
+		return Decision{Class: Benign.String()}, false
+	}
+	d, _, decided = p.listed(lines.View(name))
+	return d, decided
 }
 
 // reasons are the errors of package dnsname.

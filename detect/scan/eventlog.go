@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -157,19 +156,11 @@ func safeCell(s string) string {
 type jsonLog struct {
 	w    *bufio.Writer
 	line []byte
-	e    events.Event
 }
 
 func (l *jsonLog) Write(file string, e *events.Event, d *detect.Decision) error {
-	e.CopyTo(&l.e)
-	l.e.Columns = slices.Concat(l.e.Columns, []events.Column{
-		{Name: "score", Value: strconv.FormatFloat(d.Score, 'f', 6, 64)}, {Name: "label", Value: d.Class},
-		{Name: "verdict", Value: d.Verdict.String()}, {Name: "action", Value: d.Action.String()},
-		{Name: "rule", Value: d.Rule.String()}, {Name: "reason", Value: d.Reason},
-		{Name: "registered_domain", Value: detect.Domain(string(e.Name))},
-		{Name: "file", Value: file}, {Name: "line", Value: strconv.FormatInt(e.Line, 10)},
-	})
-	l.line = append(events.AppendJSON(l.line[:0], &l.e), '\n')
+	l.line = append(detect.AppendJSON(l.line[:0], e, d, events.Column{Name: "file", Value: file},
+		events.Column{Name: "line", Value: strconv.FormatInt(e.Line, 10)}), '\n')
 	_, err := l.w.Write(l.line)
 	return err
 }

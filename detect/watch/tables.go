@@ -211,3 +211,27 @@ func (z *Zones) p(score float64) float64 {
 	}
 	return p
 }
+
+// mostRate is the highest rate that Threshold knows: lower scores are in one bin.
+const mostRate = .2
+
+// Threshold is the score that a share of clean names reaches, for shares that the tables know of: at least ten names
+// of Clean, at most a fifth of them. Between two bins the share falls as a power of the odds.
+func (t *Tables) Threshold(falseAlarms float64) (float64, error) {
+	if t.Names == 0 {
+		return 0, fmt.Errorf("a rate of false alarms: nothing is known of the model. Try: degas choose-threshold, " +
+			"or a threshold")
+	}
+	tail := t.Clean[bins-1]
+	least := max(10/float64(t.Names), tail)
+	if !(falseAlarms >= least && falseAlarms <= mostRate) {
+		return 0, fmt.Errorf("a rate of %g false alarms: it must be at least %.1g and at most %g", falseAlarms,
+			least, mostRate)
+	}
+	b, next := bins-2, tail+t.Clean[bins-2]
+	for ; falseAlarms > next && b > 1; b-- {
+		tail, next = next, next+t.Clean[b-1]
+	}
+	odds := float64(b-firstBin) + math.Log(next/falseAlarms)/math.Log(next/tail)
+	return 1 / (1 + math.Exp(-odds)), nil
+}
