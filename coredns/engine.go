@@ -1,0 +1,188 @@
+package degas
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/degas-dns/degas/detect"
+	"github.com/degas-dns/degas/detect/lists"
+	"github.com/degas-dns/degas/detect/watch"
+	"github.com/degas-dns/degas/internal/lines"
+	"github.com/degas-dns/degas/model"
+)
+
+// engine decides about names for one block of a Corefile, and keeps what it takes.
+type engine struct {
+	settings
+	called  string // the model, and the first digits of its hash, for people
+	set     *lists.Set
+	policy  atomic.Pointer[decider]
+	changes atomic.Uint64 // of policy and held
+	limits  *limits
+	later   chan string // names to score in the background
+	held    held
+	watched *evidence
+
+	cancel  context.CancelFunc
+	running sync.WaitGroup
+}
+
+// decider is a policy with what it decided: both are replaced together.
+type decider struct {
+	policy *detect.Policy
+	cache  *detect.Cache
+}
+
+// newEngine loads the model and the lists. Nothing runs yet.
+func newEngine(ctx context.Context, s settings) (*engine, error) {
+	e := &engine{settings: s, limits: newLimits(s.rate, s.burst), later: make(chan string, 1024)}
+	m, err := model.LoadNamed(s.model)
+	if err != nil {
+		return nil, err
+	}
+	digest, err := m.Digest()
+	if err != nil {
+		return nil, err
+	}
+	base := filepath.Base(s.model)
+	e.called = fmt.Sprintf("%s@%.8s", baseOf(base), digest)
+	modelInfo.WithLabelValues(base, digest).Set(1)
+	o := detect.Options{Threshold: s.threshold, Action: detect.Block}
+	if s.remote == nil {
+		if o.Classifier, err = model.NewClassifier(m); err != nil {
+			return nil, err
+		}
+	}
+	if e.set, err = lists.Open(ctx, s.lists); err != nil {
+		return nil, err
+	}
+	o.AllowList, o.BlockList, o.Popular = e.set.Lists()
+	p, err := detect.New(o)
+	if err != nil {
+		return nil, err
+	}
+	tables, err := watch.TablesFor(p, m)
+	if err != nil {
+		return nil, err
+	}
+	if s.falseAlarms != 0 {
+		if o.Threshold, err = tables.Threshold(s.falseAlarms); err != nil {
+			return nil, err
+		}
+		if p, err = detect.New(o); err != nil {
+			return nil, err
+		}
+	}
+	e.use(p)
+	e.watched, err = newEvidence(e, tables)
+	return e, err
+}
+
+// use replaces the policy. Decisions of the old one are forgotten.
+func (e *engine) use(p *detect.Policy) {
+	e.policy.Store(&decider{p, detect.NewCache(p, e.cache)})
+	e.changes.Add(1)
+}
+
+// version changes whenever a name could be decided about otherwise than before.
+func (e *engine) version() uint64 { return e.changes.Load() }
+
+// start begins to look after lists and evidence, until stop.
+func (e *engine) start() {
+	ctx, cancel := context.WithCancel(context.Background())
+	e.cancel = cancel
+	e.countLists()
+	e.running.Go(func() {
+		e.set.Run(ctx, func() {
+			e.use(e.policy.Load().policy.With(e.set.Lists()))
+			e.countLists()
+		})
+	})
+	e.running.Go(func() { e.watched.run(ctx) })
+	if e.async {
+		e.running.Go(func() {
+			for {
+				select {
+				case <-ctx.Done():
+					return
+				case text := <-e.later:
+					e.policy.Load().cache.Decide([]byte(text))
+				}
+			}
+		})
+	}
+}
+
+// stop ends what start began, after what waits has been written.
+func (e *engine) stop() error {
+	e.cancel()
+	e.running.Wait()
+	return e.watched.close()
+}
+
+func (e *engine) countLists() {
+	for _, s := range e.set.Stats() {
+		listEntries.WithLabelValues(s.Name).Set(float64(s.Entries))
+		listFailures.WithLabelValues(s.Name).Set(float64(s.Failures))
+		if !s.Loaded.IsZero() {
+			listLoaded.WithLabelValues(s.Name).Set(float64(s.Loaded.Unix()))
+		}
+	}
+}
+
+func (e *engine) ready() bool { return e.set.Ready() }
+
+// allowsBelow reports whether an allowed name lies below a question's name.
+func (e *engine) allowsBelow(question string) bool {
+	return e.policy.Load().policy.AllowsBelow(lines.View(appendName(nil, question)))
+}
+
+// decide says what a query's name means. The error is of a model on another machine.
+func (e *engine) decide(ctx context.Context, q *query) (detect.Decision, error) {
+	d := e.policy.Load()
+	decision, known := d.cache.Known(q.Name)
+	switch {
+	case known:
+		cacheHits.Inc()
+	case e.async:
+		cacheMisses.Inc()
+		if decision, known = d.policy.Listed(q.Name); !known {
+			select {
+			case e.later <- string(q.Name):
+			default: // too many wait: the next query for the name asks again
+			}
+		}
+	default:
+		cacheMisses.Inc()
+		start := time.Now()
+		decision = d.cache.Decide(q.Name)
+		scoreDuration.Observe(time.Since(start).Seconds())
+	}
+	if decision.Rule == detect.AllowList || decision.Rule == detect.BlockList {
+		return decision, nil
+	}
+	if e.held.has(q.Name, q.Time) {
+		return detect.Decision{Verdict: detect.Malicious, Action: detect.Block, Rule: detect.Evidence,
+			Class: kindNames[tunnel], Reason: "a tunnel was found in the domain"}, nil
+	}
+	if decision.Rule == detect.Score && uint16(q.Type) == dns.TypePTR {
+		return detect.Decision{Verdict: detect.Unscored, Rule: detect.NeverScored, Class: detect.Unscored.String(),
+			Reason: "a reverse look-up"}, nil
+	}
+	if e.remote != nil && decision.Rule == detect.NoRule {
+		return e.remote.decide(ctx, q.Name)
+	}
+	return decision, nil
+}
+
+// observe counts a query with what came of it, and hands it to the evidence and the log.
+func (e *engine) observe(ctx context.Context, q *query, d *detect.Decision, a action) {
+	count(ctx, q, d, a)
+	e.watched.add(&q.Event, d, a)
+}

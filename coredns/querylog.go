@@ -1,0 +1,201 @@
+package degas
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/degas-dns/degas/detect"
+	"github.com/degas-dns/degas/events"
+	"github.com/degas-dns/degas/internal/logfile"
+	"github.com/degas-dns/degas/internal/printable"
+)
+
+// queryLog writes every query with what was decided, a line of JSON each, as the format "degas" of degas scan reads
+// them. One goroutine writes.
+type queryLog struct {
+	buffer []byte
+	out    io.Writer // or nil
+	file   *logfile.File
+	post   *poster // or nil
+	said   bool    // that writing fails
+}
+
+// openQueryLog writes to a file, or to standard output, and to a URL; "" leaves either out.
+func openQueryLog(path, url string) (*queryLog, error) {
+	q := &queryLog{}
+	switch path {
+	case "":
+	case "stdout":
+		q.out = os.Stdout
+	default:
+		f, err := logfile.Open(path)
+		if err != nil {
+			return nil, fmt.Errorf("open the log of queries: %w", err)
+		}
+		q.out, q.file = f, f
+	}
+	if url != "" {
+		q.post = newPoster(url)
+	}
+	return q, nil
+}
+
+func (q *queryLog) write(s *seen) {
+	q.buffer = append(detect.AppendJSON(q.buffer, &s.event, &s.decision,
+		events.Column{Name: "done", Value: s.act.does.String()}), '\n')
+}
+
+func (q *queryLog) flush() {
+	if len(q.buffer) == 0 {
+		return
+	}
+	if q.out != nil {
+		if _, err := q.out.Write(q.buffer); err != nil {
+			eventsDropped.WithLabelValues("log").Add(float64(bytes.Count(q.buffer, []byte{'\n'})))
+			if !q.said {
+				log.Errorf("write the log of queries: %v", err)
+			}
+			q.said = true
+		} else {
+			q.said = false
+		}
+	}
+	if q.post != nil {
+		q.post.add(q.buffer)
+	}
+	q.buffer = q.buffer[:0]
+}
+
+func (q *queryLog) close() error {
+	if q.post != nil {
+		q.post.close()
+	}
+	if q.file != nil {
+		return q.file.Close()
+	}
+	return nil
+}
+
+// poster sends lines to a URL. What cannot be sent waits; when too much waits, new lines are counted and lost.
+type poster struct {
+	url    string
+	client *http.Client
+	wake   chan struct{}
+	cancel context.CancelFunc
+	done   chan struct{}
+
+	mu      sync.Mutex
+	waiting []byte
+}
+
+// Bounds of a poster.
+const (
+	mostPosted = 16 << 20
+	mostBody   = 1 << 20
+	postTime   = 10 * time.Second
+)
+
+func newPoster(url string) *poster {
+	ctx, cancel := context.WithCancel(context.Background())
+	p := &poster{url: url, client: &http.Client{Timeout: postTime}, wake: make(chan struct{}, 1), cancel: cancel,
+		done: make(chan struct{})}
+	go p.run(ctx)
+	return p
+}
+
+func (p *poster) add(lines []byte) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.waiting)+len(lines) > mostPosted {
+		eventsDropped.WithLabelValues("url").Add(float64(bytes.Count(lines, []byte{'\n'})))
+		return
+	}
+	p.waiting = append(p.waiting, lines...)
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+}
+
+// batch is a copy of the first whole lines.
+func (p *poster) batch() []byte {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := len(p.waiting)
+	if n > mostBody {
+		n = bytes.LastIndexByte(p.waiting[:mostBody], '\n') + 1
+	}
+	return bytes.Clone(p.waiting[:n])
+}
+
+func (p *poster) run(ctx context.Context) {
+	defer close(p.done)
+	wait, said := time.Second, false
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-p.wake:
+		}
+		for body := p.batch(); len(body) > 0; body = p.batch() {
+			err := p.send(ctx, body)
+			if ctx.Err() != nil {
+				return
+			}
+			if err == nil {
+				wait, said = time.Second, false
+				p.mu.Lock()
+				p.waiting = append(p.waiting[:0], p.waiting[len(body):]...)
+				p.mu.Unlock()
+				continue
+			}
+			if !said {
+				log.Warningf("send events: %s; trying again", printable.Terminal(err.Error()))
+			}
+			said = true
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(wait):
+			}
+			wait = min(2*wait, time.Minute)
+		}
+	}
+}
+
+func (p *poster) send(ctx context.Context, body []byte) error {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, p.url, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	r.Header.Set("Content-Type", "application/x-ndjson")
+	answer, err := p.client.Do(r)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	_, _ = io.Copy(io.Discard, io.LimitReader(answer.Body, 1<<16))
+	if answer.StatusCode/100 != 2 {
+		return fmt.Errorf("the server answers %s", answer.Status)
+	}
+	return nil
+}
+
+// close gives what waits a last try.
+func (p *poster) close() {
+	p.cancel()
+	<-p.done
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	if body := p.batch(); len(body) > 0 {
+		if err := p.send(ctx, body); err != nil {
+			log.Warningf("events are lost at the end: %s", printable.Terminal(err.Error()))
+		}
+	}
+}
