@@ -202,6 +202,7 @@ func TestHostileTexts(t *testing.T) {
 	s.ok("completion", "bash")
 	s.ok("man")
 	s.ok("help", "train-model")
+	s.ok("dns", "--help")
 	s.flags()
 	for _, c := range new(command).commands() {
 		if !s.ran[c.Name] && c.Name != "devices" {
