@@ -80,8 +80,8 @@ func NewEntries(source string, below bool) *Entries { return &Entries{source: so
 
 // Add adds an entry for a name as dnsname.Normalize returns it. Adding it again takes memory, and changes nothing.
 func (e *Entries) Add(name string, s Scope) {
-	if len(e.keys) == cap(e.keys) { // by a quarter: lists have millions
-		e.keys = slices.Grow(e.keys, 64+len(e.keys)/4)
+	if len(e.keys) == cap(e.keys) { // append would add a quarter, and copy millions of entries each time
+		e.keys = slices.Grow(e.keys, 64+len(e.keys))
 	}
 	e.keys = append(e.keys, hashOf(name)|uint64(s))
 	if s&Below != 0 {

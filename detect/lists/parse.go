@@ -316,8 +316,11 @@ func (p *parser) add(text []byte, scope detect.Scope, exception bool) (reason st
 
 // wholeSuffix reports whether a name is a suffix of the public suffix list's section of ICANN.
 func wholeSuffix(name string) bool {
-	if strings.HasSuffix(name, ".com") { // below which ICANN's section has none
-		return false
+	switch name[strings.LastIndexByte(name, '.')+1:] {
+	case "com", "net", "org", "info": // below which ICANN's section has none
+		if strings.IndexByte(name, '.') > 0 {
+			return false
+		}
 	}
 	suffix, icann := publicsuffix.PublicSuffix(name)
 	return icann && suffix == name

@@ -87,20 +87,29 @@ func tokenEnd(line []byte, i int) int {
 	quoted := line[i] == '"'
 	for i++; i < len(line); i++ {
 		switch c := line[i]; {
+		case !ends[c]:
 		case c == '\\':
 			i++
 		case quoted && c == '"':
 			return i + 1
-		case !quoted && (c == ' ' || c == '\t' || c == '\r' || c == ';' || c == '(' || c == ')' || c == '"'):
+		case !quoted:
 			return i
 		}
 	}
 	return len(line)
 }
 
+// ends are the bytes that may end a token, and the one that takes another's meaning away.
+var ends = [256]bool{' ': true, '\t': true, '\r': true, ';': true, '(': true, ')': true, '"': true, '\\': true}
+
 // types of records that zones have.
-var types = map[string]bool{"CNAME": true, "A": true, "AAAA": true, "TXT": true, "NS": true, "SOA": true, "PTR": true,
-	"MX": true, "SRV": true, "DNAME": true, "CAA": true, "NAPTR": true, "HTTPS": true, "SVCB": true}
+var types = func() map[string]string {
+	all := map[string]string{}
+	for _, t := range strings.Fields("CNAME A AAAA TXT NS SOA PTR MX SRV DNAME CAA NAPTR HTTPS SVCB") {
+		all[t] = t
+	}
+	return all
+}()
 
 // record reads the tokens of a record or a directive.
 func (z *zone) record(p *parser) string {
@@ -118,9 +127,9 @@ func (z *zone) record(p *parser) string {
 	if len(tokens) == 0 || len(z.owner) == 0 {
 		return notOurs
 	}
-	kind := string(tokens[0])
-	if !types[kind] {
-		if kind = strings.ToUpper(kind); !types[kind] {
+	kind, known := types[string(tokens[0])]
+	if !known {
+		if kind, known = types[strings.ToUpper(string(tokens[0]))]; !known {
 			return notOurs
 		}
 	}
@@ -161,11 +170,8 @@ func isTTL(token []byte) bool {
 }
 
 func isClass(token []byte) bool {
-	switch strings.ToUpper(string(token)) {
-	case "IN", "CH", "HS":
-		return true
-	}
-	return false
+	return len(token) == 2 && (bytes.EqualFold(token, []byte("IN")) || bytes.EqualFold(token, []byte("CH")) ||
+		bytes.EqualFold(token, []byte("HS")))
 }
 
 // absolute is a name with the origin, in lower case and without its final dot.
@@ -192,9 +198,9 @@ func (z *zone) policy(p *parser, target []byte) string {
 		return otherWay
 	}
 	exception := false
-	switch action := strings.ToLower(string(target)); action {
-	case ".", "*.", "rpz-drop.":
-	case "rpz-passthru.":
+	switch action := strings.ToLower(string(target)); {
+	case action == "." || action == "*." || action == "rpz-drop.":
+	case action == "rpz-passthru.":
 		exception = true
 	default:
 		if strings.HasPrefix(action, "rpz-") || z.absolute(target) != strings.ToLower(string(trigger)) {
