@@ -12,28 +12,36 @@ type Explanation struct {
 	// registers what stands before it.
 	Domain string
 	Cloud  bool
-	// NeverScored is the reason for which no model is asked, Allow and Block are the entries of lists; "" if there is
-	// none.
-	NeverScored, Allow, Block string
+	// NeverScored is the reason for which no model is asked; "" if there is none. Allow and Block are all entries of lists
+	// for the name, the first ones first.
+	NeverScored  string
+	Allow, Block []Match
 	// Whole and OfDomain are the model's probabilities, in the order of Labels, of the whole name and of Domain; nil if it
 	// is not asked. OfDomain is nil if Domain is the whole name.
 	Whole, OfDomain []float32
 	Labels          []string
 	Threshold       float64
-	// Decision is the Policy's.
-	Decision Decision
+	// Decision is the Policy's. Without is the one that it would make without what decided: without the entry of a list,
+	// else without the rule. Another entry may then decide as the first one did.
+	Decision, Without Decision
 }
 
-// Explain says how p decides about a name.
+// Explain says how p decides about a name, and how it would without what decided. It is for people who ask why: it
+// reads the whole lists.
 func (p *Policy) Explain(name string) Explanation {
 	folded, err := dnsname.Fold(name)
-	e := Explanation{Folded: folded, Invalid: err, Threshold: p.threshold, Labels: p.labels, Decision: p.Decide(name)}
+	e := Explanation{Folded: folded, Invalid: err, Decision: p.Decide(name)}
 	if err != nil {
 		e.Folded = plain(name)
 	}
 	e.NeverScored = neverScored(e.Folded)
-	e.Allow, _ = p.allow.Find(e.Folded)
-	e.Block, _ = p.block.Find(e.Folded)
+	if p == nil {
+		e.Without = e.Decision
+		return e
+	}
+	e.Threshold, e.Labels = p.threshold, p.labels
+	e.Allow, e.Block = p.allow.all(e.Folded), p.block.all(e.Folded)
+	e.Without = p.without(&e, name)
 	if err != nil {
 		return e
 	}
@@ -48,4 +56,31 @@ func (p *Policy) Explain(name string) Explanation {
 		p.classifier.OneFolded(e.Domain, e.OfDomain)
 	}
 	return e
+}
+
+// without is the Decision without what decided.
+func (p *Policy) without(e *Explanation, name string) Decision {
+	next := *p
+	switch e.Decision.Rule {
+	case AllowList:
+		if len(e.Allow) > 1 {
+			return byAllow(e.Allow[1])
+		}
+		next.allow = both{}
+	case BlockList:
+		if len(e.Block) > 1 {
+			return byBlock(e.Block[1])
+		}
+		next.block = both{}
+	case NeverScored:
+		if e.Invalid == nil && p.classifier != nil {
+			return next.scored(e.Folded)
+		}
+		return Decision{Class: Benign.String()}
+	case PopularName:
+		next.popular = nil
+	default:
+		return Decision{Class: Benign.String()}
+	}
+	return next.Decide(name)
 }

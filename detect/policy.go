@@ -59,10 +59,14 @@ const (
 	NeverScored // kinds of names that say nothing about malware
 	NoName      // a text that is no name, so that no model can score it
 	Score
+	// PopularName takes back what a score of at least the threshold said. The name passes if it is popular itself. If its
+	// registered domain is, nobody generated that, and the score of a DGA does not count; the score of a tunnel still
+	// does, because anybody may have a tunnel below a popular domain. The rule never changes what a list decided.
+	PopularName
 	Evidence // what many names said together; no Policy decides by it, but its callers do
 )
 
-var ruleNames = [...]string{"none", "allow list", "block list", "never scored", "no name", "score", "evidence"}
+var ruleNames = [...]string{"none", "allow list", "block list", "never scored", "no name", "score", "popular", "evidence"}
 
 // String is the rule in words.
 func (r Rule) String() string { return ruleNames[min(int(r), len(ruleNames)-1)] }
@@ -74,18 +78,23 @@ type Decision struct {
 	Rule    Rule
 	// OfDomain says that the score is the registered domain's, and not the whole name's.
 	OfDomain bool
-	// Score is how likely the name is malicious, [0, 1]. It is 0 unless Rule is Score.
+	// Score is how likely the name is malicious, [0, 1]. It is 0 unless the name is Scored.
 	Score float64
 	// DGA is how likely the registered domain is generated, and Tunnel how likely the whole name is a tunnel's, [0, 1].
-	// They are 0 where the model is not asked. A model whose labels degas does not know gives its score for both.
+	// They are 0 where the model is not asked, and where its answer does not count by rule PopularName. A model whose labels
+	// degas does not know gives its score for both.
 	DGA, Tunnel float64
 	// Class is the model's label for a Malicious name, such as "dga", else the verdict.
 	Class string
 	// Reason says why, in one of a few fixed texts.
 	Reason string
-	// Entry is the entry of the allow list or the block list that decided, as its file has it.
-	Entry string
+	// Entry is the entry of the allow list or the block list that decided, such as "*.example.com". List is the file or
+	// URL that has the entry, "" if it is one of Options.
+	Entry, List string
 }
+
+// Scored reports whether a model scored the name.
+func (d *Decision) Scored() bool { return d.Rule == Score || d.Rule == PopularName }
 
 // Options are what a Policy is made of.
 type Options struct {
@@ -99,6 +108,10 @@ type Options struct {
 	// Allow and Block are entries of lists: a name, or "*.example.com" (".example.com" is the same) for a name and all
 	// below it.
 	Allow, Block []string
+	// AllowList and BlockList are asked after them. nil is an empty one.
+	AllowList, BlockList *List
+	// Popular names do not get blocked for their scores alone. nil is an empty one.
+	Popular *Popular
 }
 
 // Policy decides about names. It never changes, and all its methods are safe for concurrent use. A nil Policy lets
@@ -108,7 +121,8 @@ type Policy struct {
 	labels       []string
 	threshold    float64
 	action       Action
-	allow, block *List
+	allow, block both
+	popular      *Popular
 	// dga and tunnel are the indices of these labels; 0 for a label that the model lacks. If the model has other labels
 	// as well, nobody knows which of them are of registered domains, and both are 0.
 	dga, tunnel int
@@ -116,10 +130,11 @@ type Policy struct {
 
 // New makes a Policy. The error names the entry of a list that is no name.
 func New(o Options) (*Policy, error) {
-	p := &Policy{classifier: o.Classifier, threshold: o.Threshold, action: o.Action}
+	p := &Policy{classifier: o.Classifier, threshold: o.Threshold, action: o.Action, popular: o.Popular}
+	p.allow.given, p.block.given = o.AllowList, o.BlockList
 	var err [2]error
-	p.allow, err[0] = NewList(o.Allow)
-	p.block, err[1] = NewList(o.Block)
+	p.allow.own, err[0] = NewList(o.Allow)
+	p.block.own, err[1] = NewList(o.Block)
 	for i, name := range []string{"allow", "block"} {
 		if err[i] != nil {
 			return nil, fmt.Errorf("%s list: %w", name, err[i])
@@ -144,6 +159,17 @@ func New(o Options) (*Policy, error) {
 	return p, nil
 }
 
+// With is a copy of p with other lists. It keeps the entries of Options.Allow and Options.Block, and shares the
+// classifier. A nil p stays nil.
+func (p *Policy) With(allow, block *List, popular *Popular) *Policy {
+	if p == nil {
+		return nil
+	}
+	with := *p
+	with.allow.given, with.block.given, with.popular = allow, block, popular
+	return &with
+}
+
 // Threshold is the score from which a name is Malicious.
 func (p *Policy) Threshold() float64 { return p.threshold }
 
@@ -157,6 +183,11 @@ func (p *Policy) Decide(name string) Decision {
 	if decided {
 		return d
 	}
+	return p.scored(folded)
+}
+
+// scored is the Decision by the score of a folded name, and by rule PopularName.
+func (p *Policy) scored(folded string) Decision {
 	var space [2 * maxWidth]float32
 	probabilities := space[:]
 	width := len(p.labels)
@@ -172,7 +203,7 @@ func (p *Policy) Decide(name string) Decision {
 		domain = probabilities[width : 2*width]
 		p.classifier.OneFolded(v.domain, domain)
 	}
-	return p.judge(v, whole, p.share(domain, p.dga))
+	return p.judge(v, folded, whole, p.share(domain, p.dga))
 }
 
 // maxWidth is the number of labels whose probabilities need no memory of their own.
@@ -211,7 +242,7 @@ func (p *Policy) decideAll(ctx context.Context, names []string, out []Decision, 
 			continue
 		}
 		v := p.view(folded)
-		v.index = i
+		v.index, v.name = i, folded
 		if v.whole {
 			v.wholeAt = text(folded)
 		}
@@ -224,7 +255,7 @@ func (p *Policy) decideAll(ctx context.Context, names []string, out []Decision, 
 	}
 	if len(texts) == 0 {
 		for _, v := range views {
-			out[v.index] = p.judge(v, nil, v.domainScore)
+			out[v.index] = p.judge(v, v.name, nil, v.domainScore)
 		}
 		return nil
 	}
@@ -239,7 +270,7 @@ func (p *Policy) decideAll(ctx context.Context, names []string, out []Decision, 
 			v.domainScore = p.share(row(v.domainAt), p.dga)
 			domains.put(v.domain, v.domainScore)
 		}
-		out[v.index] = p.judge(v, row(v.wholeAt), v.domainScore)
+		out[v.index] = p.judge(v, v.name, row(v.wholeAt), v.domainScore)
 	}
 	return nil
 }
@@ -250,13 +281,11 @@ func (p *Policy) listed(name string) (d Decision, folded string, decided bool) {
 	if err != nil {
 		folded = plain(name)
 	}
-	if entry, ok := p.allow.Find(folded); ok {
-		return Decision{Verdict: Allowed, Rule: AllowList, Class: Allowed.String(), Reason: "on the allow list",
-			Entry: entry}, folded, true
+	if m, ok := p.allow.find(folded); ok {
+		return byAllow(m), folded, true
 	}
-	if entry, ok := p.block.Find(folded); ok {
-		return Decision{Verdict: Blocked, Action: Block, Rule: BlockList, Class: Blocked.String(),
-			Reason: "on the block list", Entry: entry}, folded, true
+	if m, ok := p.block.find(folded); ok {
+		return byBlock(m), folded, true
 	}
 	// Behind the lists: a name can look like a look-up in a block list, and be below a domain that somebody blocks.
 	if reason := neverScored(folded); reason != "" {
@@ -281,19 +310,6 @@ func (p *Policy) Listed(name []byte) (d Decision, decided bool) {
 // reasons are the errors of package dnsname.
 var reasons = []error{dnsname.ErrEmpty, dnsname.ErrLong, dnsname.ErrLabel, dnsname.ErrCharacter, dnsname.ErrNonASCII,
 	dnsname.ErrAddress, dnsname.ErrSlash}
-
-// Allows reports whether a name is on the allow list.
-func (p *Policy) Allows(name []byte) bool {
-	if p == nil || p.allow.Len() == 0 {
-		return false
-	}
-	folded, err := dnsname.Fold(lines.View(name))
-	if err != nil {
-		folded = plain(lines.View(name))
-	}
-	_, ok := p.allow.Find(folded)
-	return ok
-}
 
 // sentinel is err without its details, which a stranger may have chosen.
 func sentinel(err error) string {

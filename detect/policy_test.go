@@ -168,37 +168,6 @@ func TestNewRefuses(t *testing.T) {
 	}
 }
 
-func TestReadList(t *testing.T) {
-	entries, err := ReadList(strings.NewReader("# mine\n\n a.com # why\r\n*.b.org\nBÜCHER.example."), "allow.txt")
-	if want := []string{"a.com", "*.b.org", "BÜCHER.example."}; err != nil || !slices.Equal(entries, want) {
-		t.Errorf("%q, %v", entries, err)
-	}
-	wide, err := ReadList(strings.NewReader("\xff\xfea\x00.\x00d\x00e\x00\n\x00"), "x")
-	if err != nil || !slices.Equal(wide, []string{"a.de"}) {
-		t.Errorf("UTF-16: %q, %v", wide, err)
-	}
-	l, err := NewList(entries)
-	if err != nil || l.Len() != 3 {
-		t.Fatal(l, err)
-	}
-	for name, want := range map[string]string{"a.com": "a.com", "www.a.com": "", "com": "", "b.org": "*.b.org",
-		"x.y.b.org": "*.b.org", "xb.org": "", "xn--bcher-kva.example": "BÜCHER.example."} {
-		if got, _ := l.Find(name); got != want {
-			t.Errorf("%s: %q, want %q", name, got, want)
-		}
-	}
-	for text, want := range map[string]string{
-		"a.com\nb c\n":                              "allow.txt, line 2: ",
-		strings.Repeat("x", 1<<17) + "\na.com":      "allow.txt, line 1: longer than",
-		"http://[::1]/\n":                           "allow.txt, line 1: ",
-		"a.com\n" + strings.Repeat("y", 300) + "\n": "allow.txt, line 2: ",
-	} {
-		if _, err := ReadList(strings.NewReader(text), "allow.txt"); err == nil || !strings.HasPrefix(err.Error(), want) {
-			t.Errorf("%.20q: %v", text, err)
-		}
-	}
-}
-
 // A policy works with models of any labels.
 func TestModels(t *testing.T) {
 	spec, err := model.Preset("cnn")
@@ -244,7 +213,7 @@ func TestModels(t *testing.T) {
 	}
 }
 
-// A name that passes costs no memory, and neither does one that does not.
+// A name that passes costs no memory, and neither does one that does not. Of one on a list, the entry is written down.
 func TestNoAllocs(t *testing.T) {
 	if testing.Short() {
 		t.Skip("the race detector takes memory of its own")
@@ -260,7 +229,11 @@ func TestNoAllocs(t *testing.T) {
 			"DecideEvent": func() { p.DecideEvent(e) },
 			"the Cache":   func() { c.Decide(e.Name) },
 		} {
-			if n := testing.AllocsPerRun(20, decide); n > 0 {
+			most := 0.
+			if what != "the Cache" && p.Decide(name).Entry != "" {
+				most = 1
+			}
+			if n := testing.AllocsPerRun(20, decide); n > most {
 				t.Errorf("%s of %s allocates %v times", what, name, n)
 			}
 		}

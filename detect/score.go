@@ -42,6 +42,7 @@ type view struct {
 	bare   bool   // nothing stands before the registered domain
 
 	index             int // of the name in a batch
+	name              string
 	wholeAt, domainAt int // of the texts in a batch
 	known             bool
 	domainScore       float64
@@ -68,9 +69,38 @@ func (p *Policy) view(name string) view {
 // log of popular names have no more, and each saves a pass through the network.
 const shortHost = 5
 
-// judge makes a Decision of the probabilities of the whole name and of the score of its domain. The dga's share of the
-// score and the tunnel's share each have their place; the larger one is the name's score.
-func (p *Policy) judge(v view, whole []float32, domainScore float64) Decision {
+// judge makes a Decision of the probabilities of the whole name and of the score of its domain.
+func (p *Policy) judge(v view, name string, whole []float32, domainScore float64) Decision {
+	d := p.byScore(v, whole, domainScore)
+	if d.Verdict == Malicious && p.popular.Len() > 0 {
+		p.excuse(&d, v, name)
+	}
+	return d
+}
+
+// excuse applies rule PopularName to a malicious name.
+func (p *Policy) excuse(d *Decision, v view, name string) {
+	switch {
+	case p.popular.Has(name):
+		d.DGA, d.Tunnel, d.Reason = 0, 0, "scores at least the threshold, but the name is popular"
+	case d.DGA >= p.threshold && v.domain != "" && p.popular.Has(v.domain):
+		d.DGA = 0
+		if p.tunnel != 0 && d.Tunnel >= p.threshold {
+			d.Score, d.OfDomain, d.Class, d.Reason = d.Tunnel, false, p.labels[p.tunnel], reasonTunnel
+			return
+		}
+		d.Reason = "scores at least the threshold, but the registered domain is popular"
+	default:
+		return
+	}
+	d.Verdict, d.Action, d.Rule, d.Class = Benign, Pass, PopularName, Benign.String()
+}
+
+const reasonTunnel = "the name looks like a tunnel's"
+
+// byScore is the Decision without rule PopularName. The dga's share of the score and the tunnel's share each have their
+// place; the larger one is the name's score.
+func (p *Policy) byScore(v view, whole []float32, domainScore float64) Decision {
 	d := Decision{Rule: Score}
 	label := 0
 	switch {
@@ -101,7 +131,7 @@ func (p *Policy) judge(v view, whole []float32, domainScore float64) Decision {
 	case p.dga:
 		d.Reason = "the registered domain looks generated"
 	case p.tunnel:
-		d.Reason = "the name looks like a tunnel's"
+		d.Reason = reasonTunnel
 	}
 	if p.dga == 0 {
 		d.Reason = "scores at least the threshold"

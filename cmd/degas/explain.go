@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
 	"math"
 	"slices"
@@ -12,9 +13,9 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/degas-dns/degas/detect"
+	"github.com/degas-dns/degas/detect/lists"
 	"github.com/degas-dns/degas/detect/rules"
 	"github.com/degas-dns/degas/internal/printable"
-	"github.com/degas-dns/degas/internal/userfile"
 	"github.com/degas-dns/degas/model"
 )
 
@@ -40,53 +41,56 @@ func policyFlags() []cli.Flag {
 		&cli.StringFlag{Name: "model", Usage: "`MODEL`: a run, an exported version, or builtin", Value: model.BuiltinName},
 		&cli.Float64Flag{Name: "threshold", Usage: "the `SCORE` from which a name is malicious",
 			DefaultText: "the model's own"},
-		&cli.StringSliceFlag{Name: "allow", Usage: "`FILE` of names that pass: a.com, or *.a.com for all below it too"},
-		&cli.StringSliceFlag{Name: "block", Usage: "`FILE` of names that are blocked; an allow entry wins"},
+		&cli.StringSliceFlag{Name: "allow", Usage: "`LIST` of names that pass: a file, a folder or a URL"},
+		&cli.StringSliceFlag{Name: "block", Usage: "`LIST` of names that are blocked; an allow entry wins"},
+		&cli.StringFlag{Name: "popular", Usage: "`LIST` of popular names by rank: no score blocks these domains as generated"},
+		&cli.IntFlag{Name: "popular-top", Usage: "the first `N` of --popular count", Value: lists.DefaultTop},
+		&cli.BoolFlag{Name: "broad", Usage: "apply entries of lists that are of whole public suffixes, such as *.com"},
 	}
+}
+
+// judge is what policyFlags ask for.
+type judge struct {
+	policy *detect.Policy
+	model  *model.Model
+	lists  *lists.Set
 }
 
 // policy makes the Policy that policyFlags ask for.
 func policy(ctx *cli.Context) (*detect.Policy, error) {
-	p, _, err := policyAndModel(ctx)
-	return p, err
+	j, err := newJudge(ctx)
+	return j.policy, err
 }
 
-// policyAndModel is policy, and the model that scores.
-func policyAndModel(ctx *cli.Context) (*detect.Policy, *model.Model, error) {
-	m, err := model.LoadNamed(ctx.String("model"))
-	if err != nil {
-		return nil, nil, err
+func newJudge(ctx *cli.Context) (j judge, err error) {
+	if j.model, err = model.LoadNamed(ctx.String("model")); err != nil {
+		return j, err
 	}
 	o := detect.Options{Threshold: ctx.Float64("threshold"), Action: detect.Report}
 	if ctx.IsSet("threshold") && o.Threshold == 0 {
-		return nil, nil, usagef("--threshold 0: every name would be malicious. Try: a number above 0, at most 1")
+		return j, usagef("--threshold 0: every name would be malicious. Try: a number above 0, at most 1")
 	}
 	if o.Threshold < 0 || o.Threshold > 1 || math.IsNaN(o.Threshold) {
-		return nil, nil, usagef("--threshold %v: must be between 0 and 1", o.Threshold)
+		return j, usagef("--threshold %v: must be between 0 and 1", o.Threshold)
 	}
-	if o.Classifier, err = model.NewClassifier(m); err != nil {
-		return nil, nil, err
+	top := ctx.Int("popular-top")
+	switch {
+	case top <= 0:
+		return j, usagef("--popular-top %d: must be above 0", top)
+	case ctx.IsSet("popular-top") && !ctx.IsSet("popular"):
+		return j, usagef("--popular-top: of which list? Try: --popular FILE")
 	}
-	for flag, list := range map[string]*[]string{"allow": &o.Allow, "block": &o.Block} {
-		for _, path := range ctx.StringSlice(flag) {
-			entries, err := readList(path)
-			if err != nil {
-				return nil, nil, err
-			}
-			*list = append(*list, entries...)
-		}
+	if o.Classifier, err = model.NewClassifier(j.model); err != nil {
+		return j, err
 	}
-	p, err := detect.New(o)
-	return p, m, err
-}
-
-func readList(path string) ([]string, error) {
-	f, err := userfile.Open(path)
+	j.lists, err = lists.Open(ctx.Context, lists.Options{Allow: ctx.StringSlice("allow"), Block: ctx.StringSlice("block"),
+		Popular: ctx.String("popular"), PopularTop: top, Broad: ctx.Bool("broad"), Log: slog.Default()})
 	if err != nil {
-		return nil, err
+		return j, err
 	}
-	defer f.Close()
-	return detect.ReadList(f, path)
+	o.AllowList, o.BlockList, o.Popular = j.lists.Lists()
+	j.policy, err = detect.New(o)
+	return j, err
 }
 
 // explained is the answer for one name, for --json.
@@ -98,17 +102,37 @@ type explained struct {
 	Class       string             `json:"class"`
 	Reason      string             `json:"reason"`
 	Entry       string             `json:"entry,omitempty"`
+	List        string             `json:"list,omitempty"`
 	Score       *float64           `json:"score,omitempty"`
 	ScoreOf     string             `json:"score_of,omitempty"`
 	Threshold   float64            `json:"threshold"`
 	Domain      string             `json:"registered_domain,omitempty"`
 	Invalid     string             `json:"invalid,omitempty"`
 	NeverScored string             `json:"never_scored,omitempty"`
-	Allow       string             `json:"allow,omitempty"`
-	Block       string             `json:"block,omitempty"`
+	Allow       []listEntry        `json:"allow,omitempty"`
+	Block       []listEntry        `json:"block,omitempty"`
 	Whole       map[string]float32 `json:"whole_name,omitempty"`
 	OfDomain    map[string]float32 `json:"of_registered_domain,omitempty"`
+	Without     without            `json:"without"`
 	Others      []otherAnswer      `json:"others"`
+}
+
+// listEntry is an entry that a name matches.
+type listEntry struct {
+	Entry string `json:"entry"`
+	List  string `json:"list"`
+}
+
+// without is the decision without the entry or the rule that decided.
+type without struct {
+	Verdict string   `json:"verdict"`
+	Action  string   `json:"action"`
+	Rule    string   `json:"rule"`
+	Class   string   `json:"class"`
+	Reason  string   `json:"reason,omitempty"`
+	Entry   string   `json:"entry,omitempty"`
+	List    string   `json:"list,omitempty"`
+	Score   *float64 `json:"score,omitempty"`
 }
 
 // otherAnswer is what another detector says.
@@ -141,13 +165,13 @@ func explanation(p *detect.Policy, name string) explained {
 	x := p.Explain(name)
 	d := x.Decision
 	e := explained{Name: name, Verdict: d.Verdict.String(), Action: d.Action.String(), Rule: d.Rule.String(),
-		Class: d.Class, Reason: d.Reason, Entry: d.Entry, Threshold: x.Threshold, Domain: x.Domain,
-		NeverScored: x.NeverScored, Allow: x.Allow, Block: x.Block,
+		Class: d.Class, Reason: d.Reason, Entry: d.Entry, List: d.List, Threshold: x.Threshold, Domain: x.Domain,
+		NeverScored: x.NeverScored, Allow: listEntries(x.Allow), Block: listEntries(x.Block), Without: newWithout(x.Without),
 		Whole: byLabel(x.Labels, x.Whole), OfDomain: byLabel(x.Labels, x.OfDomain)}
 	if x.Invalid != nil {
 		e.Invalid = x.Invalid.Error()
 	}
-	if d.Rule == detect.Score {
+	if d.Scored() {
 		e.Score, e.ScoreOf = &d.Score, x.Folded
 		if d.OfDomain {
 			e.ScoreOf = x.Domain
@@ -158,6 +182,22 @@ func explanation(p *detect.Policy, name string) explained {
 		e.Others = append(e.Others, otherAnswer{other.Name, label, reason})
 	}
 	return e
+}
+
+func listEntries(all []detect.Match) (entries []listEntry) {
+	for _, m := range all {
+		entries = append(entries, listEntry{m.Entry, m.Source})
+	}
+	return entries
+}
+
+func newWithout(d detect.Decision) without {
+	w := without{Verdict: d.Verdict.String(), Action: d.Action.String(), Rule: d.Rule.String(), Class: d.Class,
+		Reason: d.Reason, Entry: d.Entry, List: d.List}
+	if d.Scored() {
+		w.Score = &d.Score
+	}
+	return w
 }
 
 func byLabel(labels []string, probabilities []float32) map[string]float32 {
@@ -181,14 +221,28 @@ func (e *explained) print(w io.Writer) {
 	if e.Domain != "" {
 		line("registered domain", "%s", e.Domain)
 	}
-	verdict := e.Verdict
-	if e.Class != verdict {
-		verdict += ", " + e.Class
+	line("decision", "%s: %s", e.Action, verdict(e.Verdict, e.Class))
+	line("because", "%s", because(e.Reason, e.Entry, e.List))
+	other := &e.Without
+	text := fmt.Sprintf("%s: %s", other.Action, verdict(other.Verdict, other.Class))
+	if other.Score != nil {
+		text += fmt.Sprintf(" %.6f", *other.Score)
 	}
-	line("decision", "%s: %s", e.Action, verdict)
-	line("because", "%s", e.Reason)
-	line("  allow list", "%s", cmp.Or(e.Allow, "no"))
-	line("  block list", "%s", cmp.Or(e.Block, "no"))
+	if other.Reason != "" {
+		text += ", " + because(other.Reason, other.Entry, other.List)
+	}
+	line("without that", "%s", text)
+	for _, l := range []struct {
+		what    string
+		entries []listEntry
+	}{{"  allow list", e.Allow}, {"  block list", e.Block}} {
+		if len(l.entries) == 0 {
+			line(l.what, "no")
+		}
+		for _, m := range l.entries {
+			line(l.what, "%s in %s", m.Entry, m.List)
+		}
+	}
 	line("  never scored", "%s", cmp.Or(e.NeverScored, "no"))
 	switch {
 	case e.Invalid != "":
@@ -206,13 +260,28 @@ func (e *explained) print(w io.Writer) {
 			line("  model, "+p.of, "%s", shares(p.probabilities))
 		}
 	}
-	for _, other := range e.Others {
-		text := cmp.Or(other.Label, "nothing")
-		if other.Reason != "" {
-			text += ": " + other.Reason
+	for _, o := range e.Others {
+		text := cmp.Or(o.Label, "nothing")
+		if o.Reason != "" {
+			text += ": " + o.Reason
 		}
-		line("  "+other.Rule, "%s", text)
+		line("  "+o.Rule, "%s", text)
 	}
+}
+
+func verdict(verdict, class string) string {
+	if class != verdict {
+		verdict += ", " + class
+	}
+	return verdict
+}
+
+// because is a reason with the entry of a list that it is about.
+func because(reason, entry, list string) string {
+	if entry == "" {
+		return reason
+	}
+	return fmt.Sprintf("%s: %s in %s", reason, entry, list)
 }
 
 // shares are probabilities in one line, the largest first.

@@ -11,7 +11,6 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/degas-dns/degas/detect"
 	"github.com/degas-dns/degas/detect/watch"
 	"github.com/degas-dns/degas/internal/printable"
 	"github.com/degas-dns/degas/model"
@@ -22,32 +21,31 @@ type foundError struct{ n int }
 
 func (e foundError) Error() string { return fmt.Sprintf("%d findings, and --fail asks for none", e.n) }
 
-// newWatch makes the Policy and the Watch that a command's flags ask for.
-func newWatch(ctx *cli.Context, o watch.Options) (*detect.Policy, *watch.Watch, error) {
+// newWatch makes what decides and the Watch that a command's flags ask for.
+func newWatch(ctx *cli.Context, o watch.Options) (j judge, w *watch.Watch, err error) {
 	o.FalseAlarms = ctx.Float64("false-alarms")
 	if !(o.FalseAlarms > 0 && o.FalseAlarms <= 1e6) {
-		return nil, nil, usagef("--false-alarms %v: must be above 0 and at most 1e6, such as 0.1 for one in ten days",
+		return j, nil, usagef("--false-alarms %v: must be above 0 and at most 1e6, such as 0.1 for one in ten days",
 			o.FalseAlarms)
 	}
-	p, m, err := policyAndModel(ctx)
-	if err != nil {
-		return nil, nil, err
+	if j, err = newJudge(ctx); err != nil {
+		return j, nil, err
 	}
-	if o.Tables, err = watch.TablesFor(p, m); err != nil {
-		return nil, nil, err
+	if o.Tables, err = watch.TablesFor(j.policy, j.model); err != nil {
+		return j, nil, err
 	}
-	if builtin, err := model.IsBuiltin(m); err != nil {
-		return nil, nil, err
+	if builtin, err := model.IsBuiltin(j.model); err != nil {
+		return j, nil, err
 	} else if !builtin {
 		slog.Warn("how many findings are false was measured for the built-in model alone. Try: degas evaluate-model MODEL " +
 			"--protocol hosts")
 	}
 	if path := ctx.String("baseline"); path != "" {
 		if o.Baseline, err = watch.ReadBaseline(path); err != nil {
-			return nil, nil, err
+			return j, nil, err
 		}
 	}
-	return p, watch.New(o), nil
+	return j, watch.New(o), nil
 }
 
 // printFindingsJSON prints a finding a line.

@@ -78,9 +78,11 @@ func (c *command) scanAction(ctx *cli.Context) error {
 	if len(paths) == 0 {
 		return missing
 	}
-	if o.Policy, o.Watch, err = newWatch(ctx, watch.Options{Seed: scan.Seed(paths)}); err != nil {
+	j, w, err := newWatch(ctx, watch.Options{Seed: scan.Seed(paths)})
+	if err != nil {
 		return err
 	}
+	o.Policy, o.Watch = j.policy, w
 	if err := mayWrite(ctx, paths); err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/urfave/cli/v2"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/degas-dns/degas/detect"
 	"github.com/degas-dns/degas/detect/metrics"
 	"github.com/degas-dns/degas/detect/notify"
 	"github.com/degas-dns/degas/detect/stream"
@@ -66,9 +67,11 @@ func (c *command) watchAction(ctx *cli.Context) (err error) {
 	if ctx.NArg()+len(ctx.StringSlice("interface"))+len(ctx.StringSlice("dnstap")) == 0 {
 		return usagef("watch: name an --interface, a --dnstap address or a log")
 	}
-	if o.Policy, o.Watch, err = newWatch(ctx, watch.Options{Live: true}); err != nil {
+	j, w, err := newWatch(ctx, watch.Options{Live: true})
+	if err != nil {
 		return err
 	}
+	o.Policy, o.Watch = j.policy, w
 	if path := ctx.String("mute"); path != "" {
 		if o.Mutes, err = notify.ReadMutes(path); err != nil {
 			return err
@@ -111,6 +114,17 @@ func (c *command) watchAction(ctx *cli.Context) (err error) {
 		slog.Info("metrics", "url", "http://"+l.Addr().String()+"/metrics")
 		group.Go(func() error { return o.Metrics.Serve(inner, l) })
 	}
+	policies := make(chan *detect.Policy)
+	o.Policies = policies
+	group.Go(func() error {
+		j.lists.Run(inner, func() {
+			select {
+			case policies <- j.policy.With(j.lists.Lists()):
+			case <-inner.Done():
+			}
+		})
+		return nil
+	})
 	group.Go(func() error {
 		if err := stream.Run(inner, o); err != nil {
 			return err

@@ -73,7 +73,7 @@ func csvEntry(out []byte, f *found) []byte {
 func jsonEntry(out []byte, f *found) []byte {
 	out = appendString(append(out, `{"name":`...), f.name)
 	out = append(out, `,"score":`...)
-	if f.decision.Rule != detect.Score {
+	if !f.decision.Scored() {
 		out = append(out, "null"...)
 	}
 	out = appendScore(out, f.decision)

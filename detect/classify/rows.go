@@ -81,7 +81,7 @@ func (w *worker) appendCells(out []byte, kind rowKind, name string, d detect.Dec
 
 // appendScore adds a score, and nothing for a name that has none.
 func appendScore(out []byte, d detect.Decision) []byte {
-	if d.Rule != detect.Score {
+	if !d.Scored() {
 		return out
 	}
 	return strconv.AppendFloat(out, d.Score, 'f', 6, 64)
@@ -127,7 +127,7 @@ func (w *worker) appendJSON(out []byte, r *row, name string, d detect.Decision) 
 		out = append(appendString(out, title), ':')
 		switch i {
 		case 0:
-			if d.Rule != detect.Score {
+			if !d.Scored() {
 				out = append(out, "null"...)
 			}
 			out = appendScore(out, d)

@@ -34,12 +34,14 @@ type Source struct {
 
 // Options of Run.
 type Options struct {
-	Policy  *detect.Policy
-	Watch   *watch.Watch // live
-	Sources []Source
-	Sink    notify.Sink
-	Mutes   *notify.Mutes
-	Metrics *metrics.Metrics
+	Policy *detect.Policy
+	// Policies takes Policy's place as they come, with other lists for example. nil is none.
+	Policies <-chan *detect.Policy
+	Watch    *watch.Watch // live
+	Sources  []Source
+	Sink     notify.Sink
+	Mutes    *notify.Mutes
+	Metrics  *metrics.Metrics
 	// State is the file that keeps what is known, "" for none.
 	State string
 	// Look is the time between two looks at the evidence, and Save that between two writes of State; 0 are five and thirty
@@ -87,6 +89,9 @@ func Run(ctx context.Context, o Options) (err error) {
 		case <-ctx.Done():
 			running.Wait() // for the events that wait for their answers
 			return r.end(r.take(context.WithoutCancel(ctx)))
+		case p := <-o.Policies:
+			r.Policy, r.cache = p, detect.NewCache(p, 0)
+			continue
 		case <-ticker.C:
 		}
 		if err := r.take(ctx); err != nil && ctx.Err() == nil {
@@ -251,7 +256,7 @@ func (r *runner) observe(ctx context.Context, s *source, all []events.Event) err
 		}
 		r.Watch.Observe(e, &r.decisions[i])
 		read[metrics.RCodeClass(e.RCode)]++
-		if r.decisions[i].Rule == detect.Score {
+		if r.decisions[i].Scored() {
 			scored++
 		}
 	}

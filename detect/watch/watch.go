@@ -134,7 +134,7 @@ func (w *Watch) Observe(e *events.Event, d *detect.Decision) {
 	if d.Verdict == detect.Blocked {
 		w.listed(e, d, second)
 	}
-	evident := d.Rule == detect.Score || d.Rule == detect.NoName || d.Rule == detect.NoRule
+	evident := d.Scored() || d.Rule == detect.NoName || d.Rule == detect.NoRule
 	if !evident {
 		return
 	}
@@ -148,7 +148,7 @@ func (w *Watch) Observe(e *events.Event, d *detect.Decision) {
 	if w.echo.expansion(n, asker, second) {
 		return
 	}
-	if d.Rule == detect.Score && client != "" {
+	if d.Scored() && client != "" {
 		w.ask(e, d, client, mix(asker, n.domain), n, second)
 	}
 	if n.evident {

@@ -1,0 +1,196 @@
+package lists
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/degas-dns/degas/internal/atomicfile"
+	"github.com/degas-dns/degas/internal/retryafter"
+	"github.com/degas-dns/degas/internal/unpack"
+	"github.com/degas-dns/degas/internal/userfile"
+)
+
+// Bounds of a request.
+const (
+	mostBody      = 1 << 30 // bytes of an answer
+	headerTimeout = 30 * time.Second
+	fetchTimeout  = 10 * time.Minute
+	mostRetry     = 24 * time.Hour // that a server may ask to wait
+)
+
+// meta is what a server said of the copy that lies beside it, as a JSON file.
+type meta struct {
+	URL      string    `json:"url"`
+	ETag     string    `json:"etag,omitempty"`
+	Modified string    `json:"last_modified,omitempty"`
+	Fetched  time.Time `json:"fetched"` // or last found unchanged
+}
+
+func newClient() *http.Client {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.ResponseHeaderTimeout = headerTimeout
+	return &http.Client{Transport: t, CheckRedirect: func(next *http.Request, before []*http.Request) error {
+		switch {
+		case len(before) >= 10:
+			return errors.New("more than 10 redirections")
+		case before[0].URL.Scheme == "https" && next.URL.Scheme != "https":
+			return errors.New("it leads from https to http")
+		}
+		return nil
+	}}
+}
+
+// openURL reads the copy of a URL. Without a fresh one, it fetches the URL.
+func (s *Set) openURL(ctx context.Context, src *source) error {
+	sum := sha256.Sum256([]byte(src.name))
+	f := src.files[0]
+	f.path = filepath.Join(s.o.Dir, hex.EncodeToString(sum[:16])+".list")
+	if data, err := userfile.Bytes(f.path+".json", userfile.Config); err == nil {
+		_ = json.Unmarshal(data, &src.meta) // one that cannot be read is as none
+	}
+	if _, err := os.Stat(f.path); err == nil {
+		c, err := parseFile(ctx, f.path, s.options(src, f))
+		if err == nil && c.entries > 0 {
+			s.take(src, f, c, nil)
+			f.loaded = src.meta.Fetched
+		}
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	fresh := f.content != nil && time.Since(src.meta.Fetched) < s.o.Every
+	if fresh || s.o.Later {
+		return nil
+	}
+	if _, err := s.fetch(ctx, src); err != nil && f.content == nil {
+		return fmt.Errorf("%s list: %w, and there is no copy of it yet. Try: again later, or download it and give the file",
+			src.kind, err)
+	}
+	return nil
+}
+
+// fetch asks for a URL's newest version. changed says that there is one. An error is noted, and the entries stay.
+func (s *Set) fetch(ctx context.Context, src *source) (changed bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
+	defer cancel()
+	c, err := s.download(ctx, src)
+	if err == nil && c == nil {
+		return false, nil
+	}
+	changed = s.take(src, src.files[0], c, err)
+	if err != nil {
+		err = fmt.Errorf("%s: %w", src.shown, err)
+	}
+	return changed, err
+}
+
+// statusError is an answer other than the one that is wanted.
+type statusError struct {
+	status string
+	wait   time.Duration
+}
+
+func (e *statusError) Error() string { return "the server answers " + e.status }
+
+// download is the content of a URL, nil if it is what the copy has.
+func (s *Set) download(ctx context.Context, src *source) (*content, error) {
+	f := src.files[0]
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, src.name, nil)
+	if err != nil {
+		return nil, err
+	}
+	r.Header.Set("User-Agent", "degas")
+	if f.content != nil && src.meta.ETag != "" {
+		r.Header.Set("If-None-Match", src.meta.ETag)
+	}
+	if f.content != nil && src.meta.Modified != "" {
+		r.Header.Set("If-Modified-Since", src.meta.Modified)
+	}
+	answer, err := s.o.Client.Do(r)
+	if err != nil {
+		return nil, errors.Unwrap(err) // without the URL, which may have a password
+	}
+	defer answer.Body.Close()
+	next := meta{src.name, answer.Header.Get("ETag"), answer.Header.Get("Last-Modified"), time.Now()}
+	switch {
+	case answer.StatusCode == http.StatusNotModified && f.content != nil:
+		next.ETag, next.Modified = src.meta.ETag, src.meta.Modified
+		return nil, s.note(src, next)
+	case answer.StatusCode != http.StatusOK:
+		return nil, &statusError{answer.Status, retryafter.Wait(answer.Header, time.Now())}
+	}
+	c, err := s.keep(ctx, src, answer)
+	if err != nil {
+		return nil, err
+	}
+	return c, s.note(src, next)
+}
+
+// note keeps what the server said, once its answer is in place.
+func (s *Set) note(src *source, next meta) error {
+	src.meta = next
+	next.URL = src.shown
+	return atomicfile.WriteJSON(src.files[0].path+".json", next)
+}
+
+// keep makes the answer the copy, if it is a list.
+func (s *Set) keep(ctx context.Context, src *source, answer *http.Response) (*content, error) {
+	f := src.files[0]
+	if err := os.MkdirAll(s.o.Dir, 0o700); err != nil {
+		return nil, err
+	}
+	temp, err := os.CreateTemp(s.o.Dir, "."+filepath.Base(f.path)+"-*")
+	if err != nil {
+		return nil, err
+	}
+	defer os.Remove(temp.Name()) // which is there after an error
+	n, err := io.Copy(temp, io.LimitReader(answer.Body, mostBody+1))
+	switch {
+	case err == nil && n > mostBody:
+		err = fmt.Errorf("its answer has more than %d bytes", mostBody)
+	case err == nil:
+		err = whole(temp, n, answer)
+	}
+	if err = errors.Join(err, temp.Sync(), temp.Close()); err != nil {
+		return nil, err
+	}
+	c, err := parseFile(ctx, temp.Name(), s.options(src, f))
+	if err != nil {
+		return nil, err
+	}
+	if c.entries == 0 {
+		return nil, fmt.Errorf("its answer has no entry: %s", c.summary())
+	}
+	return c, atomicfile.Rename(temp.Name(), f.path)
+}
+
+// whole is an error if an answer may have been cut off. Where neither a length nor chunks say where it ends, a list ends
+// with a line's end, and a compressed one with its sum.
+func whole(f *os.File, n int64, answer *http.Response) error {
+	if n == 0 || answer.ContentLength >= 0 || answer.Uncompressed || len(answer.TransferEncoding) > 0 ||
+		answer.ProtoMajor > 1 {
+		return nil
+	}
+	head, last := make([]byte, 8), make([]byte, 1)
+	if _, err := f.ReadAt(head, 0); err != nil && err != io.EOF {
+		return err
+	}
+	if _, err := f.ReadAt(last, n-1); err != nil {
+		return err
+	}
+	_, packed, err := unpack.Decompress("", bytes.NewReader(head), head)
+	if err == nil && !packed && last[0] != '\n' && !unpack.IsArchive(head) {
+		return errors.New("its answer may have been cut off: it does not say how long it is, and ends inside a line")
+	}
+	return nil
+}
