@@ -3,7 +3,9 @@ package degas
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -59,6 +61,7 @@ func newEngine(ctx context.Context, s settings) (*engine, error) {
 			return nil, err
 		}
 	}
+	s.lists.Log = slog.New(slog.NewTextHandler(lineLog{}, &slog.HandlerOptions{ReplaceAttr: withoutTime}))
 	if e.set, err = lists.Open(ctx, s.lists); err != nil {
 		return nil, err
 	}
@@ -185,4 +188,20 @@ func (e *engine) decide(ctx context.Context, q *query) (detect.Decision, error) 
 func (e *engine) observe(ctx context.Context, q *query, d *detect.Decision, a action) {
 	count(ctx, q, d, a)
 	e.watched.add(&q.Event, d, a)
+}
+
+// lineLog writes what package lists logs to CoreDNS' log.
+type lineLog struct{}
+
+func (lineLog) Write(line []byte) (int, error) {
+	log.Warning(strings.TrimSpace(string(line)))
+	return len(line), nil
+}
+
+// withoutTime leaves out what CoreDNS' log adds itself.
+func withoutTime(groups []string, a slog.Attr) slog.Attr {
+	if len(groups) == 0 && (a.Key == slog.TimeKey || a.Key == slog.LevelKey) {
+		return slog.Attr{}
+	}
+	return a
 }

@@ -24,7 +24,7 @@ var (
 	listLoaded = promauto.NewGaugeVec(prometheus.GaugeOpts{Namespace: plugin.Namespace, Subsystem: name,
 		Name: "list_loaded_timestamp_seconds", Help: "When the list in use was read, in Unix time."}, []string{"list"})
 	listFailures = promauto.NewGaugeVec(prometheus.GaugeOpts{Namespace: plugin.Namespace, Subsystem: name,
-		Name: "list_failures", Help: "How often a list could not be read since the last time it could."},
+		Name: "list_failures", Help: "How often a list could not be read since the start."},
 		[]string{"list"})
 	eventsDropped = promauto.NewCounterVec(prometheus.CounterOpts{Namespace: plugin.Namespace, Subsystem: name,
 		Name: "events_dropped_total",
