@@ -131,6 +131,13 @@ func (w *Watch) say(f Finding) {
 	w.alarms = append(w.alarms, f)
 }
 
+// Forget makes a live Watch find a domain anew that it told of, if there is a tunnel still.
+func (w *Watch) Forget(domain string) {
+	f := Finding{Kind: Tunnel, Domain: domain}
+	delete(w.said, f.Kind+" "+f.Subject())
+	delete(w.judged.zones, zone{Domain: domain})
+}
+
 // state is what a live Watch writes down. Its judged zones are those that were told of.
 type state struct {
 	Version int

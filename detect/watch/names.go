@@ -51,6 +51,7 @@ type asked struct {
 	asker  string
 	client uint64 // hash of asker; 0 if there is none
 	second int64
+	times  uint32 // how often
 }
 
 func (n *names) add(a *asked) {
@@ -61,22 +62,23 @@ func (n *names) add(a *asked) {
 		n.Askers.add(mostAskers, a.client, 0)
 		n.Clients.add(0, a.client, func() string { return strings.Clone(a.asker) })
 	}
-	n.Queries++
+	times := int64(a.times)
+	n.Queries += times
 	if carriesData(e.Type) {
-		n.Odd++
+		n.Odd += times
 	}
 	if e.Kind != events.Query && e.Size > 0 {
-		n.Answers++
-		n.Bytes += int64(e.Size)
+		n.Answers += times
+		n.Bytes += times * int64(e.Size)
 	}
 	if e.RCode == events.NXDomain {
-		n.NX++
+		n.NX += times
 	}
 	if !e.Time.IsZero() {
 		at := e.Time.UnixNano()
 		n.First, n.Last = min(n.First, at), max(n.Last, at)
 	}
-	n.Line.add(a.second, 1)
+	n.Line.add(a.second, a.times)
 }
 
 func (n *names) merge(o *names) {

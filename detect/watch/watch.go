@@ -123,16 +123,19 @@ func New(o Options) *Watch {
 }
 
 // Observe adds an event and what the Policy decided about it. Both stay the caller's.
-func (w *Watch) Observe(e *events.Event, d *detect.Decision) {
+func (w *Watch) Observe(e *events.Event, d *detect.Decision) { w.ObserveTimes(e, d, 1) }
+
+// ObserveTimes adds as many events that differ in their times alone, all of them near that of e.
+func (w *Watch) ObserveTimes(e *events.Event, d *detect.Decision, times uint32) {
 	second := w.clock(e)
-	w.span.Events++
+	w.span.Events += int64(times)
 	if server := w.text(e.Server); e.Kind != events.Query && server != "" {
 		if _, known := w.servers[server]; known || len(w.servers) < mostServers {
-			w.servers[server]++
+			w.servers[server] += int64(times)
 		}
 	}
 	if d.Verdict == detect.Blocked {
-		w.listed(e, d, second)
+		w.listed(e, d, second, times)
 	}
 	evident := d.Scored() || d.Rule == detect.NoName || d.Rule == detect.NoRule
 	if !evident {
@@ -149,10 +152,10 @@ func (w *Watch) Observe(e *events.Event, d *detect.Decision) {
 		return
 	}
 	if d.Scored() && client != "" {
-		w.ask(e, d, client, mix(asker, n.domain), n, second)
+		w.ask(e, d, client, mix(asker, n.domain), n, second, times)
 	}
 	if n.evident {
-		w.below(e, client, asker, n, second)
+		w.below(e, client, asker, n, second, times)
 	}
 }
 
@@ -194,8 +197,9 @@ func (w *Watch) clock(e *events.Event) int64 {
 	return second
 }
 
-// ask counts a domain that a client asked for. pair is the hash of both.
-func (w *Watch) ask(e *events.Event, d *detect.Decision, client string, pair uint64, n *facts, second int64) {
+// ask counts a domain that a client asked for, some times. pair is the hash of both.
+func (w *Watch) ask(e *events.Event, d *detect.Decision, client string, pair uint64, n *facts,
+	second int64, times uint32) {
 	half, hash := w.clients.number(second), n.domain
 	w.span.Halves[half] = true
 	t := w.clients.table(half)
@@ -205,7 +209,7 @@ func (w *Watch) ask(e *events.Event, d *detect.Decision, client string, pair uin
 			return
 		}
 	}
-	a.All++
+	a.All += int64(times)
 	a.Answered = a.Answered || e.RCode != events.NoRCode
 	a.Least = min(a.Least, pair)
 	nx := e.RCode == events.NXDomain
@@ -215,10 +219,10 @@ func (w *Watch) ask(e *events.Event, d *detect.Decision, client string, pair uin
 	}
 	rank := uint32(level(d.DGA))
 	if nx {
-		a.NX++
+		a.NX += int64(times)
 		rank += 1 << 8 // before those of which nobody knows whether they exist
 	}
-	a.Line.add(second, 1)
+	a.Line.add(second, times)
 	if !e.Time.IsZero() {
 		a.First, a.Last = min(a.First, e.Time.UnixNano()), max(a.Last, e.Time.UnixNano())
 	}
@@ -246,9 +250,11 @@ func (w *Watch) newAsks(client string, half int64) *asks {
 }
 
 // below counts a name for its zone, or for its client and server if it ends in no known top-level domain.
-func (w *Watch) below(e *events.Event, client string, asker uint64, n *facts, second int64) {
+func (w *Watch) below(e *events.Event, client string, asker uint64, n *facts, second int64,
+	times uint32) {
 	a := &w.asked
-	*a = asked{event: e, name: w.name, second: second, hash: n.hash, value: n.value}
+	*a = asked{event: e, name: w.name, second: second, hash: n.hash, value: n.value,
+		times: times}
 	if client != "" {
 		a.asker, a.client = client, asker
 	}
@@ -276,7 +282,7 @@ func (w *Watch) count(t *table[zone, *names], z zone, a *asked) {
 }
 
 // listed counts an event with a name on the block list.
-func (w *Watch) listed(e *events.Event, d *detect.Decision, second int64) {
+func (w *Watch) listed(e *events.Event, d *detect.Decision, second int64, times uint32) {
 	n := w.lists[d.Entry]
 	if n == nil {
 		if len(w.lists) == mostEntries {
@@ -286,7 +292,8 @@ func (w *Watch) listed(e *events.Event, d *detect.Decision, second int64) {
 		w.lists[d.Entry] = n
 	}
 	w.name = events.AppendLower(w.name[:0], e.Name)
-	a := &asked{event: e, name: w.name, second: second, hash: xxh3.HashSeed(w.name, w.o.Seed)}
+	a := &asked{event: e, name: w.name, second: second, hash: xxh3.HashSeed(w.name, w.o.Seed),
+		times: times}
 	if a.asker = w.text(e.Client); a.asker != "" {
 		a.client = xxh3.HashStringSeed(a.asker, w.o.Seed)
 	}

@@ -328,6 +328,48 @@ func TestLive(t *testing.T) {
 	}
 }
 
+// Events that are told of once with their number are the same as each of them told of.
+func TestObserveTimes(t *testing.T) {
+	all := office(t)
+	decisions := decide(t, all)
+	one, each := New(Options{Seed: 1}), New(Options{Seed: 1})
+	for i := range all {
+		times := uint32(1 + i%3)
+		one.ObserveTimes(&all[i], &decisions[i], times)
+		for range times {
+			each.Observe(&all[i], &decisions[i])
+		}
+	}
+	if got, want := one.Findings(), each.Findings(); !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v\nwant %+v", got, want)
+	}
+}
+
+// A tunnel that goes on after it was forgotten is found again.
+func TestForget(t *testing.T) {
+	all := office(t)
+	decisions := decide(t, all)
+	w := New(Options{Seed: 1, Live: true})
+	zone, _ := detect.Zone(generate(t, "iodine", 1)[0])
+	found, tick := 0, start
+	for i := range all {
+		w.Observe(&all[i], &decisions[i])
+		if all[i].Time.Sub(tick) < 5*time.Second {
+			continue
+		}
+		tick = all[i].Time
+		for _, f := range w.Now(tick) {
+			if f.Kind == Tunnel && f.Domain == zone && found < 3 {
+				found++
+				w.Forget(zone)
+			}
+		}
+	}
+	if found < 2 {
+		t.Errorf("the tunnel was found %d times, want again and again", found)
+	}
+}
+
 // A state that is damaged is refused.
 func TestRestoreRefuses(t *testing.T) {
 	w := New(Options{Seed: 1, Live: true})
