@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/coredns/coredns/plugin"
@@ -42,13 +43,14 @@ func (d *Degas) Name() string { return name }
 
 // ServeDNS implements plugin.Handler. It answers a query itself, drops it, or hands it to the next plugin.
 func (d *Degas) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) (int, error) {
-	if len(r.Question) != 1 || r.Opcode != dns.OpcodeQuery || r.Question[0].Qclass != dns.ClassINET ||
-		plugin.Zones(d.zones).Matches(strings.ToLower(r.Question[0].Name)) == "" {
+	if len(r.Question) != 1 || r.Opcode != dns.OpcodeQuery || r.Question[0].Qclass != dns.ClassINET || !d.zoned(r) {
 		return plugin.NextOrFailure(name, d.Next, ctx, w, r)
 	}
-	q := d.query(ctx, w, r)
-	if !d.limits.allow(q.Client.Addr, q.Time) {
-		limitedCount.WithLabelValues(q.server, metrics.WithView(ctx)).Inc()
+	q := queries.Get().(*query)
+	defer queries.Put(q)
+	q.fill(ctx, w, r)
+	if !d.limits.allow(q.client.Addr(), q.time) {
+		limitedCount.WithLabelValues(q.server, q.view).Inc()
 		return dns.RcodeSuccess, nil // nothing is written: an answer would serve whoever forged the client's address
 	}
 	decision, err := d.engine.decide(ctx, q)
@@ -63,24 +65,25 @@ func (d *Degas) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) 
 	if err == nil && !(d.async && decision.Rule == detect.NoRule) { // the next one may hear otherwise
 		d.note(ctx, q, &decision, act)
 	}
-	if act.does == pass || act.does == report {
+	if act.does <= report {
 		return d.forward(ctx, w, r, q, &decision, act)
 	}
-	q.Kind = events.Both
-	done := func(rcode int) (int, error) {
-		d.observe(ctx, q, &decision, act)
-		return rcode, nil
+	q.kind = events.Both
+	if act.does != drop {
+		m := d.answer(r, act, kind, &decision)
+		q.rcode, q.size = events.RCode(m.Rcode), m.Len()
+		if err := w.WriteMsg(m); err != nil {
+			log.Debugf("answer %s: %v", q.client, err)
+		}
 	}
-	if act.does == drop {
-		return done(dns.RcodeSuccess)
-	}
-	m := d.answer(r, act, kind, &decision)
-	q.RCode, q.Size = events.RCode(m.Rcode), m.Len()
-	if err := w.WriteMsg(m); err != nil {
-		log.Debugf("answer %s: %v", q.Client, err)
-	}
+	d.observe(q, &decision, act)
 	// The answer is written whatever its code is: returning the code would make CoreDNS write another one.
-	return done(dns.RcodeSuccess)
+	return dns.RcodeSuccess, nil
+}
+
+// zoned reports whether a query is about the zones that the plugin is for.
+func (d *Degas) zoned(r *dns.Msg) bool {
+	return d.everything || plugin.Zones(d.zones).Matches(strings.ToLower(r.Question[0].Name)) != ""
 }
 
 // forward hands a query on, and observes what the answer is.
@@ -91,29 +94,43 @@ func (d *Degas) forward(ctx context.Context, w dns.ResponseWriter, r *dns.Msg, q
 	if rec.rcode == events.NoRCode && !plugin.ClientWrite(rcode) {
 		rec.rcode = events.RCode(rcode)
 	}
-	q.RCode, q.Size, q.Kind = rec.rcode, rec.size, events.Query
-	if q.RCode != events.NoRCode {
-		q.Kind = events.Both
+	q.rcode, q.size, q.kind = rec.rcode, rec.size, events.Query
+	if q.rcode != events.NoRCode {
+		q.kind = events.Both
 	}
-	d.observe(ctx, q, decision, act)
+	d.observe(q, decision, act)
 	return rcode, err
 }
 
-// query is a query as events describe it, and the server that it came to.
+// query is what is known of a query. It is used again for another one.
 type query struct {
-	events.Event
-	server string
+	time         time.Time
+	name         []byte // as events write it
+	qtype, id    uint16
+	client       netip.AddrPort
+	server, view string
+	transport    events.Transport
+	rcode        events.RCode
+	size         int
+	kind         events.Kind
 }
 
-// query describes r. The name is the event's own memory.
-func (d *Degas) query(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) *query {
-	q := &query{server: metrics.WithServer(ctx)}
-	q.Time = time.Now()
-	q.Name = appendName(make([]byte, 0, len(r.Question[0].Name)), r.Question[0].Name)
-	q.Type, q.RCode, q.ID = events.Type(r.Question[0].Qtype), events.NoRCode, r.Id
-	q.Client, q.Server = peer(w.RemoteAddr()), peer(w.LocalAddr())
-	q.Transport = transportOf(q.server, w)
-	return q
+var queries = sync.Pool{New: func() any { return &query{name: make([]byte, 0, 256)} }}
+
+// fill describes r, to which nothing is answered yet.
+func (q *query) fill(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) {
+	from := w.RemoteAddr()
+	*q = query{time: time.Now(), name: appendName(q.name[:0], r.Question[0].Name), qtype: r.Question[0].Qtype, id: r.Id,
+		client: peer(from), server: metrics.WithServer(ctx), view: metrics.WithView(ctx), rcode: events.NoRCode}
+	q.transport = transportOf(q.server, from)
+}
+
+// event describes q to the watch and the log. The name stays q's.
+func (q *query) event(e *events.Event) {
+	e.Reset()
+	e.Time, e.Name, e.ID, e.Type = q.time, q.name, q.id, events.Type(q.qtype)
+	e.Client = events.Peer{Addr: q.client.Addr(), Port: q.client.Port()}
+	e.Transport, e.RCode, e.Size, e.Kind = q.transport, q.rcode, q.size, q.kind
 }
 
 // appendName appends a name of a message to dst as events write it: without the final dot, every byte itself but for a
@@ -145,7 +162,7 @@ func appendName(dst []byte, s string) []byte {
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
 // peer is an end of an exchange.
-func peer(a net.Addr) events.Peer {
+func peer(a net.Addr) netip.AddrPort {
 	var at netip.AddrPort
 	switch a := a.(type) {
 	case *net.UDPAddr:
@@ -156,15 +173,15 @@ func peer(a net.Addr) events.Peer {
 	default:
 		at, _ = netip.ParseAddrPort(a.String())
 	}
-	return events.Peer{Addr: at.Addr().Unmap(), Port: at.Port()}
+	return netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
 }
 
-// transportOf is what carried a query to a server such as "tls://.:853".
-func transportOf(server string, w dns.ResponseWriter) events.Transport {
+// transportOf is what carried a query from an address to a server such as "tls://.:853".
+func transportOf(server string, from net.Addr) events.Transport {
 	if scheme, _, ok := strings.Cut(server, "://"); ok && scheme != "dns" {
 		return events.ParseTransport(strings.TrimSuffix(scheme, "3")) // https3
 	}
-	if _, ok := w.RemoteAddr().(*net.TCPAddr); ok {
+	if _, ok := from.(*net.TCPAddr); ok {
 		return events.TCP
 	}
 	return events.UDP

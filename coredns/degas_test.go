@@ -217,14 +217,14 @@ func TestTransport(t *testing.T) {
 	tcp := &test.ResponseWriter{TCP: true}
 	for server, want := range map[string]string{"dns://.:53": "udp", "tls://.:853": "tls", "https://.:443": "https",
 		"https3://.:443": "https", "quic://.:853": "quic"} {
-		if got := transportOf(server, &test.ResponseWriter{}).String(); got != want {
+		if got := transportOf(server, (&test.ResponseWriter{}).RemoteAddr()).String(); got != want {
 			t.Errorf("%s: %s, want %s", server, got, want)
 		}
 	}
-	if got := transportOf("dns://.:53", tcp).String(); got != "tcp" {
+	if got := transportOf("dns://.:53", tcp.RemoteAddr()).String(); got != "tcp" {
 		t.Errorf("TCP: %s", got)
 	}
-	if got := peer(&net.UDPAddr{IP: net.ParseIP("::ffff:192.0.2.1"), Port: 9}).String(); got != "192.0.2.1" {
+	if got := peer(&net.UDPAddr{IP: net.ParseIP("::ffff:192.0.2.1"), Port: 9}).String(); got != "192.0.2.1:9" {
 		t.Errorf("peer %s", got)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -29,7 +30,10 @@ type engine struct {
 	limits  *limits
 	later   chan string // names to score in the background
 	held    held
-	watched *evidence
+	// everything says that zones has the root, and counters are those of requests.
+	everything bool
+	counters   counters
+	watched    *evidence
 
 	cancel  context.CancelFunc
 	running sync.WaitGroup
@@ -43,7 +47,8 @@ type decider struct {
 
 // newEngine loads the model and the lists. Nothing runs yet.
 func newEngine(ctx context.Context, s settings) (*engine, error) {
-	e := &engine{settings: s, limits: newLimits(s.rate, s.burst), later: make(chan string, 1024)}
+	e := &engine{settings: s, limits: newLimits(s.rate, s.burst), later: make(chan string, 1024),
+		everything: slices.Contains(s.zones, ".")}
 	m, err := model.LoadNamed(s.model)
 	if err != nil {
 		return nil, err
@@ -149,45 +154,45 @@ func (e *engine) allowsBelow(question string) bool {
 // decide says what a query's name means. The error is of a model on another machine.
 func (e *engine) decide(ctx context.Context, q *query) (detect.Decision, error) {
 	d := e.policy.Load()
-	decision, known := d.cache.Known(q.Name)
+	decision, known := d.cache.Known(q.name)
 	switch {
 	case known:
 		cacheHits.Inc()
 	case e.async:
 		cacheMisses.Inc()
-		if decision, known = d.policy.Listed(q.Name); !known {
+		if decision, known = d.policy.Listed(q.name); !known {
 			select {
-			case e.later <- string(q.Name):
+			case e.later <- string(q.name):
 			default: // too many wait: the next query for the name asks again
 			}
 		}
 	default:
 		cacheMisses.Inc()
 		start := time.Now()
-		decision = d.cache.Decide(q.Name)
+		decision = d.cache.Decide(q.name)
 		scoreDuration.Observe(time.Since(start).Seconds())
 	}
 	if decision.Rule == detect.AllowList || decision.Rule == detect.BlockList {
 		return decision, nil
 	}
-	if e.held.has(q.Name, q.Time) {
+	if e.held.has(q.name, q.time) {
 		return detect.Decision{Verdict: detect.Malicious, Action: detect.Block, Rule: detect.Evidence,
 			Class: kindNames[tunnel], Reason: "a tunnel was found in the domain"}, nil
 	}
-	if decision.Rule == detect.Score && uint16(q.Type) == dns.TypePTR {
+	if decision.Scored() && q.qtype == dns.TypePTR {
 		return detect.Decision{Verdict: detect.Unscored, Rule: detect.NeverScored, Class: detect.Unscored.String(),
 			Reason: "a reverse look-up"}, nil
 	}
 	if e.remote != nil && decision.Rule == detect.NoRule {
-		return e.remote.decide(ctx, q.Name)
+		return e.remote.decide(ctx, q.name)
 	}
 	return decision, nil
 }
 
 // observe counts a query with what came of it, and hands it to the evidence and the log.
-func (e *engine) observe(ctx context.Context, q *query, d *detect.Decision, a action) {
-	count(ctx, q, d, a)
-	e.watched.add(&q.Event, d, a)
+func (e *engine) observe(q *query, d *detect.Decision, a action) {
+	e.counters.of(q.server, q.view, d.Verdict, a.does).Inc()
+	e.watched.add(q, d, a)
 }
 
 // lineLog writes what package lists logs to CoreDNS' log.

@@ -3,13 +3,12 @@ package degas
 import (
 	"context"
 	"errors"
+	"hash/maphash"
 	"net/netip"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/coredns/coredns/plugin/metrics"
 
 	"github.com/degas-dns/degas/detect"
 	"github.com/degas-dns/degas/detect/notify"
@@ -20,16 +19,17 @@ import (
 
 // Pace of the evidence. A look costs little where little changed.
 const (
-	pause       = 200 * time.Millisecond
+	pause       = time.Second
 	look        = 2 * time.Second
-	mostWaiting = 1 << 15 // events between two pauses
+	mostWaiting = 1 << 15 // different events between two pauses
 )
 
-// seen is an event with what was decided and done.
+// seen is an event with what was decided and done, and how often it came.
 type seen struct {
 	event    events.Event // with memory of its own
 	decision detect.Decision
 	act      action
+	times    uint32
 }
 
 // evidence collects what queries say together. Queries only put their event into waiting; a goroutine takes them out,
@@ -39,18 +39,20 @@ type evidence struct {
 	watch  *watch.Watch
 	log    *queryLog // or nil
 	sink   notify.Sink
+	seed   maphash.Seed
 
 	mu      sync.Mutex
 	waiting []seen // the first n of them
 	n       int
 	spare   []seen
+	same    map[uint64]int // of what a client asks again, where it waits
 
 	summary summary
-	scratch []byte
 }
 
 func newEvidence(e *engine, t *watch.Tables) (*evidence, error) {
-	v := &evidence{engine: e, watch: watch.New(watch.Options{Tables: t, Live: true})}
+	v := &evidence{engine: e, watch: watch.New(watch.Options{Tables: t, Live: true}), seed: maphash.MakeSeed(),
+		same: map[uint64]int{}}
 	if e.log != "" || e.events != "" {
 		var err error
 		if v.log, err = openQueryLog(e.log, e.events); err != nil {
@@ -69,10 +71,28 @@ func newEvidence(e *engine, t *watch.Tables) (*evidence, error) {
 	return v, nil
 }
 
-// add takes an event. It never waits: if too many do, the event is counted and lost to the evidence and the log.
-func (v *evidence) add(e *events.Event, d *detect.Decision, a action) {
+// again tells queries apart that differ in more than their times.
+type again struct {
+	name   uint64
+	client netip.Addr
+	qtype  uint16
+	rcode  events.RCode
+	does   deed
+}
+
+// add takes a query with what came of it. It never waits: if too many do, the query is counted and lost to the
+// evidence and the log. A query that a client repeats before a pause is counted in its first event, unless a log wants
+// each.
+func (v *evidence) add(q *query, d *detect.Decision, a action) {
+	key := maphash.Comparable(v.seed, again{maphash.Bytes(v.seed, q.name), q.client.Addr(), q.qtype, q.rcode, a.does})
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	if v.log == nil {
+		if i, ok := v.same[key]; ok {
+			v.waiting[i].times++
+			return
+		}
+	}
 	if v.n == mostWaiting {
 		eventsDropped.WithLabelValues("evidence").Inc()
 		return
@@ -81,8 +101,13 @@ func (v *evidence) add(e *events.Event, d *detect.Decision, a action) {
 		v.waiting = append(v.waiting, seen{})
 	}
 	s := &v.waiting[v.n]
-	e.CopyTo(&s.event)
-	s.decision, s.act = *d, a
+	name := append(s.event.Name[:0], q.name...)
+	q.event(&s.event)
+	s.event.Name = name
+	s.decision, s.act, s.times = *d, a, 1
+	if v.log == nil {
+		v.same[key] = v.n
+	}
 	v.n++
 }
 
@@ -92,6 +117,7 @@ func (v *evidence) take() []seen {
 	defer v.mu.Unlock()
 	taken := v.waiting[:v.n]
 	v.waiting, v.spare, v.n = v.spare, v.waiting, 0
+	clear(v.same)
 	return taken
 }
 
@@ -111,7 +137,8 @@ func (v *evidence) run(ctx context.Context) {
 		v.work(now)
 		if now.Sub(looked) >= look {
 			v.tell(ctx, v.watch.Now(now), now)
-			if v.engine.held.forget(now) {
+			for _, domain := range v.engine.held.forget(now) {
+				v.watch.Forget(domain) // so that a tunnel that goes on is found again
 				v.engine.changes.Add(1)
 			}
 			looked = now
@@ -125,11 +152,13 @@ func (v *evidence) run(ctx context.Context) {
 
 // work takes what waits.
 func (v *evidence) work(now time.Time) {
-	for _, s := range v.take() {
-		v.watch.Observe(&s.event, &s.decision)
-		v.summary.add(&s)
+	waiting := v.take()
+	for i := range waiting {
+		s := &waiting[i]
+		v.watch.ObserveTimes(&s.event, &s.decision, s.times)
+		v.summary.add(s)
 		if v.log != nil {
-			v.log.write(&s)
+			v.log.write(s)
 		}
 	}
 	if v.log != nil {
@@ -200,22 +229,21 @@ func (h *held) hold(domain string, until time.Time) {
 	})
 }
 
-// forget lets go of what was held long enough, and reports whether there was any.
-func (h *held) forget(now time.Time) bool {
+// forget lets go of what was held long enough, and gives it.
+func (h *held) forget(now time.Time) (over []string) {
 	old := h.until.Load()
 	if old == nil {
-		return false
+		return nil
 	}
-	over := false
-	for _, t := range *old {
-		over = over || !now.Before(t)
+	for domain, t := range *old {
+		if !now.Before(t) {
+			over = append(over, domain)
+		}
 	}
-	if over {
+	if len(over) > 0 {
 		h.change(func(m map[string]time.Time) {
-			for domain, t := range m {
-				if !now.Before(t) {
-					delete(m, domain)
-				}
+			for _, domain := range over {
+				delete(m, domain)
 			}
 		})
 	}
@@ -253,7 +281,7 @@ type summary struct {
 const mostSummed = 1000
 
 func (s *summary) add(e *seen) {
-	s.queries++
+	s.queries += int64(e.times)
 	if e.act.does == pass {
 		return
 	}
@@ -267,10 +295,10 @@ func (s *summary) add(e *seen) {
 	case e.decision.Class == kindNames[tunnel]:
 		k = tunnel
 	}
-	s.done[k]++
+	s.done[k] += int64(e.times)
 	domain := detect.Domain(string(e.event.Name))
 	if _, known := s.domains[domain]; known || len(s.domains) < mostSummed {
-		s.domains[domain]++
+		s.domains[domain] += int64(e.times)
 	}
 	if len(s.clients) < mostSummed {
 		s.clients[e.event.Client.Addr] = true
@@ -291,9 +319,4 @@ func (s *summary) print() {
 	log.Infof("the last hour: %d queries; blocked, or reported as to be blocked: %d as DGA, %d as tunnels, %d by lists; "+
 		"by %d clients%s", s.queries, s.done[dga], s.done[tunnel], s.done[list], len(s.clients), most)
 	*s = summary{}
-}
-
-// count counts a query.
-func count(ctx context.Context, q *query, d *detect.Decision, a action) {
-	requestCount.WithLabelValues(q.server, metrics.WithView(ctx), d.Verdict.String(), a.does.String()).Inc()
 }

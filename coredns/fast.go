@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"github.com/coredns/coredns/core/dnsserver"
-	"github.com/coredns/coredns/plugin/metrics"
 	"github.com/miekg/dns"
 
 	"github.com/degas-dns/degas/detect"
@@ -191,10 +190,10 @@ func (f *front) answer(dst, query []byte, at netip.AddrPort) []byte {
 			binary.BigEndian.PutUint32(ttl, binary.BigEndian.Uint32(ttl)-age)
 		}
 	}
+	q := p.asked
+	q.time, q.id, q.client = now, binary.BigEndian.Uint16(query), netip.AddrPortFrom(client, at.Port())
 	p.hits.Inc()
-	e := p.event
-	e.Time, e.ID, e.Client = now, binary.BigEndian.Uint16(query), events.Peer{Addr: client, Port: at.Port()}
-	b.plugin.watched.add(&e, &p.decision, p.act)
+	b.plugin.watched.add(&q, &p.decision, p.act)
 	return dst
 }
 
@@ -249,10 +248,9 @@ func (d *Degas) note(ctx context.Context, q *query, decision *detect.Decision, a
 		return
 	}
 	x.decided, x.version = true, d.version()
-	x.packet = packet{decision: *decision, act: a, engine: d.engine,
-		hits: requestCount.WithLabelValues(q.server, metrics.WithView(ctx), decision.Verdict.String(), a.does.String())}
-	x.packet.event.Reset()
-	q.CopyTo(&x.packet.event)
+	x.packet = packet{decision: *decision, act: a, engine: d.engine, asked: *q,
+		hits: d.counters.of(q.server, q.view, decision.Verdict, a.does)}
+	x.packet.asked.name = bytes.Clone(q.name)
 }
 
 // mostKept bounds how long an answer is kept. CoreDNS' cache then sees its popular names often enough to fetch them
@@ -272,7 +270,7 @@ func (x *exchange) keep(m *dns.Msg, packed []byte) {
 	p.query, p.answer, p.ttls, p.version = x.from.raw, packed, ttls, x.version
 	p.born = time.Now()
 	p.until = p.born.Add(min(mostKept, time.Duration(least)*time.Second*9/10))
-	p.event.RCode, p.event.Size, p.event.Kind = events.RCode(m.Rcode), len(packed), events.Both
+	p.asked.rcode, p.asked.size, p.asked.kind = events.RCode(m.Rcode), len(packed), events.Both
 	x.front.packets.put(p)
 }
 
@@ -332,7 +330,7 @@ type packet struct {
 	version     uint64
 	decision    detect.Decision
 	act         action
-	event       events.Event
+	asked       query
 	hits        interface{ Inc() }
 }
 

@@ -1,9 +1,13 @@
 package degas
 
 import (
+	"sync"
+
 	"github.com/coredns/coredns/plugin"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"github.com/degas-dns/degas/detect"
 )
 
 // Metrics of all instances. No label holds a name, a client or a rule: strangers choose those. server is the address
@@ -42,3 +46,23 @@ var (
 	modelInfo = promauto.NewGaugeVec(prometheus.GaugeOpts{Namespace: plugin.Namespace, Subsystem: name,
 		Name: "model_info", Help: "The model in use; always 1."}, []string{"name", "sha256"})
 )
+
+// counters remembers the counters of requests: to find one by its labels takes longer than all that degas does about a
+// name that it knows.
+type counters struct{ by sync.Map }
+
+type counterKey struct {
+	server, view string
+	verdict      detect.Verdict
+	does         deed
+}
+
+func (c *counters) of(server, view string, v detect.Verdict, d deed) prometheus.Counter {
+	key := counterKey{server, view, v, d}
+	if known, ok := c.by.Load(key); ok {
+		return known.(prometheus.Counter)
+	}
+	counter := requestCount.WithLabelValues(server, view, v.String(), d.String())
+	c.by.Store(key, counter)
+	return counter
+}
