@@ -48,7 +48,7 @@ func (c *Cache) Decide(name []byte) Decision {
 		return d
 	}
 	c.misses.Add(1)
-	d := c.policy.Decide(lines.View(name))
+	d := c.policy.decide(lines.View(name), c.domains)
 	c.decisions.put(lines.View(name), d)
 	return d
 }

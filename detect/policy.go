@@ -175,7 +175,10 @@ func (p *Policy) Threshold() float64 { return p.threshold }
 
 // Decide decides about a name as people and logs write it: dnsname.Fold says which forms it may have. It allocates
 // nothing for a name that is folded already, if the model has at most maxWidth labels.
-func (p *Policy) Decide(name string) Decision {
+func (p *Policy) Decide(name string) Decision { return p.decide(name, nil) }
+
+// decide is Decide. domains, if not nil, remembers the scores of registered domains.
+func (p *Policy) decide(name string, domains *table[float64]) Decision {
 	if p == nil {
 		return Decision{Class: Benign.String()}
 	}
@@ -183,11 +186,11 @@ func (p *Policy) Decide(name string) Decision {
 	if decided {
 		return d
 	}
-	return p.scored(folded)
+	return p.scored(folded, domains)
 }
 
 // scored is the Decision by the score of a folded name, and by rule PopularName.
-func (p *Policy) scored(folded string) Decision {
+func (p *Policy) scored(folded string, domains *table[float64]) Decision {
 	var space [2 * maxWidth]float32
 	probabilities := space[:]
 	width := len(p.labels)
@@ -195,15 +198,20 @@ func (p *Policy) scored(folded string) Decision {
 		probabilities = make([]float32, 2*width)
 	}
 	v := p.view(folded)
-	whole, domain := probabilities[:width], []float32(nil)
+	whole := probabilities[:width]
 	if v.whole {
 		p.classifier.OneFolded(folded, whole)
 	}
+	var score float64 // of the domain
 	if v.domain != "" {
-		domain = probabilities[width : 2*width]
-		p.classifier.OneFolded(v.domain, domain)
+		if v.known, score = domains.get(v.domain); !v.known {
+			domain := probabilities[width : 2*width]
+			p.classifier.OneFolded(v.domain, domain)
+			score = p.share(domain, p.dga)
+			domains.put(v.domain, score)
+		}
 	}
-	return p.judge(v, folded, whole, p.share(domain, p.dga))
+	return p.judge(v, folded, whole, score)
 }
 
 // maxWidth is the number of labels whose probabilities need no memory of their own.
