@@ -43,7 +43,7 @@ func (d *Degas) Name() string { return name }
 
 // ServeDNS implements plugin.Handler. It answers a query itself, drops it, or hands it to the next plugin.
 func (d *Degas) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) (int, error) {
-	if len(r.Question) != 1 || r.Opcode != dns.OpcodeQuery || r.Question[0].Qclass != dns.ClassINET || !d.zoned(r) {
+	if len(r.Question) != 1 || r.Opcode != dns.OpcodeQuery || !ofInternet(r.Question[0].Qclass) || !d.zoned(r) {
 		return plugin.NextOrFailure(name, d.Next, ctx, w, r)
 	}
 	q := queries.Get().(*query)
@@ -85,6 +85,9 @@ func (d *Degas) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) 
 func (d *Degas) zoned(r *dns.Msg) bool {
 	return d.everything || plugin.Zones(d.zones).Matches(strings.ToLower(r.Question[0].Name)) != ""
 }
+
+// ofInternet reports whether a query of a class may be answered with what the Internet has. Some resolvers take ANY so.
+func ofInternet(class uint16) bool { return class == dns.ClassINET || class == dns.ClassANY }
 
 // forward hands a query on, and observes what the answer is.
 func (d *Degas) forward(ctx context.Context, w dns.ResponseWriter, r *dns.Msg, q *query, decision *detect.Decision,

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"strings"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/coredns/caddy"
 	"github.com/coredns/coredns/core/dnsserver"
+	clog "github.com/coredns/coredns/plugin/pkg/log"
 	"github.com/miekg/dns"
 )
 
@@ -20,6 +22,7 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	caddy.Quiet, dnsserver.Quiet = true, true
+	clog.SetOutput(io.Discard)
 	os.Exit(m.Run())
 }
 
@@ -32,16 +35,8 @@ type upstream struct {
 
 func startUpstream(t *testing.T) *upstream {
 	t.Helper()
-	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := net.Listen("tcp", conn.LocalAddr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	u := &upstream{address: conn.LocalAddr().String(), ttl: 300}
-	handler := dns.HandlerFunc(func(w dns.ResponseWriter, r *dns.Msg) {
+	u := &upstream{ttl: 300}
+	u.address = listenAs(t, func(w dns.ResponseWriter, r *dns.Msg) {
 		u.asked.Add(1)
 		m := new(dns.Msg)
 		m.SetReply(r)
@@ -66,10 +61,6 @@ func startUpstream(t *testing.T) *upstream {
 		}
 		_ = w.WriteMsg(m)
 	})
-	for _, s := range []*dns.Server{{PacketConn: conn, Handler: handler}, {Listener: l, Handler: handler}} {
-		go func() { _ = s.ActivateAndServe() }()
-		t.Cleanup(func() { _ = s.Shutdown() })
-	}
 	return u
 }
 
