@@ -267,6 +267,9 @@ func (x *exchange) keep(m *dns.Msg, packed []byte) {
 		return
 	}
 	p := &x.packet
+	if p.act.does > report {
+		ttls = nil // degas would make the same answer again
+	}
 	p.query, p.answer, p.ttls, p.version = x.from.raw, packed, ttls, x.version
 	p.born = time.Now()
 	p.until = p.born.Add(min(mostKept, time.Duration(least)*time.Second*9/10))
