@@ -20,7 +20,7 @@ func numbered(n int) iter.Seq[string] {
 
 // Popular has all its names, hardly another one, and takes two bytes for each.
 func TestPopular(t *testing.T) {
-	for _, n := range []int{1, 2, 3, 127, 128, 1000, 100_000} {
+	for _, n := range []int{1, 2, 3, 127, 128, 1000, 30_000} {
 		p := NewPopular(numbered(n))
 		if p.Len() != n {
 			t.Errorf("%d of %d names", p.Len(), n)
@@ -31,13 +31,13 @@ func TestPopular(t *testing.T) {
 			}
 		}
 		wrong := 0
-		for i := range 200_000 { // 18.3 expected
+		for i := range 50_000 { // 4.6 expected
 			if p.Has(fmt.Sprintf("other%d.example", i)) {
 				wrong++
 			}
 		}
-		if bound := map[bool]int{false: 50, true: 300}[n < 100]; wrong > bound { // the share is one of few numbers there
-			t.Errorf("of %d: %d of 200,000 other names", n, wrong)
+		if wrong > 25 {
+			t.Errorf("of %d: %d of 50,000 other names", n, wrong)
 		}
 		if n >= 1000 && float64(p.Bytes()) > 2*float64(n) {
 			t.Errorf("%d names take %d bytes", n, p.Bytes())

@@ -55,6 +55,7 @@ func (s *Set) openURL(ctx context.Context, src *source) error {
 	sum := sha256.Sum256([]byte(src.name))
 	f := src.files[0]
 	f.path = filepath.Join(s.o.Dir, hex.EncodeToString(sum[:16])+".list")
+	s.sweep(f.path)
 	if data, err := userfile.Bytes(f.path+".json", userfile.Config); err == nil {
 		_ = json.Unmarshal(data, &src.meta) // one that cannot be read is as none
 	}
@@ -78,6 +79,22 @@ func (s *Set) openURL(ctx context.Context, src *source) error {
 	}
 	return nil
 }
+
+// oldTemp is the age at which a download is one of a process that was killed.
+const oldTemp = 2 * fetchTimeout
+
+// sweep removes such downloads of the copy at path.
+func (s *Set) sweep(path string) {
+	left, _ := filepath.Glob(filepath.Join(s.o.Dir, tempName(path)))
+	for _, temp := range left {
+		if info, err := os.Stat(temp); err == nil && time.Since(info.ModTime()) > oldTemp {
+			_ = os.Remove(temp)
+		}
+	}
+}
+
+// tempName is what a download is called, as os.CreateTemp and filepath.Glob take it.
+func tempName(path string) string { return "." + filepath.Base(path) + "-*" }
 
 // fetch asks for a URL's newest version. changed says that there is one. An error is noted, and the entries stay.
 func (s *Set) fetch(ctx context.Context, src *source) (changed bool, err error) {
@@ -149,7 +166,7 @@ func (s *Set) keep(ctx context.Context, src *source, answer *http.Response) (*co
 	if err := os.MkdirAll(s.o.Dir, 0o700); err != nil {
 		return nil, err
 	}
-	temp, err := os.CreateTemp(s.o.Dir, "."+filepath.Base(f.path)+"-*")
+	temp, err := os.CreateTemp(s.o.Dir, tempName(f.path))
 	if err != nil {
 		return nil, err
 	}

@@ -223,11 +223,16 @@ func (p *parser) recognise(head []byte) (*syntax, error) {
 		}
 		total++
 	}
+	for i := range probes {
+		if probes[i].entries == 0 { // an adblock rule may look like anything
+			ours[i] = 0
+		}
+	}
 	best := slices.Index(ours, slices.Max(ours))
 	switch {
 	case total == 0:
 		return nil, nil
-	case 2*ours[best] <= total || probes[best].entries == 0:
+	case 2*ours[best] <= total:
 		return nil, errNoList
 	}
 	return syntaxes[best], nil
