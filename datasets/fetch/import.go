@@ -91,11 +91,11 @@ func (c *Client) foreign(rel string) bool {
 	return false
 }
 
-// urlBase is the file name a URL ends in, "" when it has no extension and so is none.
-func urlBase(u string) string {
+// urlPath is the path of a URL that ends in a file's name. "" if its last part has no extension and so is none.
+func urlPath(u string) string {
 	u, _, _ = strings.Cut(u, "?")
-	if base := path.Base(u); strings.Contains(base, ".") {
-		return base
+	if strings.Contains(path.Base(u), ".") {
+		return u
 	}
 	return ""
 }
@@ -110,22 +110,32 @@ func commonTail(a, b string) int {
 	return n
 }
 
-// find returns the local path of f, one of the files asked for. want is its checksum, "" when any.
+// find returns the local path of f, one of the files asked for: under the name that it gets here, or under the one that
+// its URL has, as in a clone of a publisher's repository. want is its checksum, "" when any.
 func (x folderIndex) find(ctx context.Context, f File, files []File, want string) (string, error) {
-	// need trailing components of f's path tell it from the other files. base is its URL's name, "" if others share it.
-	need, best, base := 1, 0, urlBase(f.URL)
+	var paths, urls []string // of the other files
 	for _, other := range files {
 		if other.Path != f.Path {
-			need = max(need, commonTail(f.Path, other.Path)+1)
-			if urlBase(other.URL) == base {
-				base = ""
-			}
+			paths, urls = append(paths, other.Path), append(urls, urlPath(other.URL))
 		}
 	}
-	need = min(need, strings.Count(f.Path, "/")+1)
-	var found []string
-	for _, rel := range x.byBase[path.Base(f.Path)] {
-		switch n := commonTail(path.Join(x.folder, f.Path), rel); {
+	found := x.alike(f.Path, path.Join(x.folder, f.Path), paths)
+	if u := urlPath(f.URL); len(found) == 0 && u != "" && !slices.Contains(urls, u) {
+		found = x.alike(u, u, urls)
+	}
+	return x.pick(ctx, f, found, want)
+}
+
+// alike lists the files whose paths end as name does, with as many components as tell it from others. Of these it keeps
+// those that share most components with full.
+func (x folderIndex) alike(name, full string, others []string) (found []string) {
+	need, best := 1, 0
+	for _, other := range others {
+		need = max(need, commonTail(name, other)+1)
+	}
+	need = min(need, strings.Count(name, "/")+1)
+	for _, rel := range x.byBase[path.Base(name)] {
+		switch n := commonTail(full, rel); {
 		case n < need || n < best:
 		case n > best:
 			best, found = n, []string{rel}
@@ -133,10 +143,7 @@ func (x folderIndex) find(ctx context.Context, f File, files []File, want string
 			found = append(found, rel)
 		}
 	}
-	if len(found) == 0 && base != "" {
-		found = x.byBase[base]
-	}
-	return x.pick(ctx, f, found, want)
+	return found
 }
 
 // pick chooses among equally good candidates: the one with the right checksum, or any when all are the same.

@@ -163,3 +163,21 @@ func TestImportThroughLinks(t *testing.T) {
 		t.Errorf("on disk %q, %v", got, err)
 	}
 }
+
+// A clone of a publisher's repository has the paths of its URLs, where many files may have one name.
+func TestImportFromClone(t *testing.T) {
+	from, dir := t.TempDir(), t.TempDir()
+	var files []File
+	for _, name := range []string{"a", "b"} {
+		write(t, from, "clone/lists/"+name+"/list.json", []byte(name))
+		files = append(files, File{Path: "kind/" + name + ".json", URL: "https://example.org/main/lists/" + name + "/list.json"})
+	}
+	if _, err := quick(Options{From: from}).Fetch(t.Context(), dir, files); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"a", "b"} {
+		if got, err := os.ReadFile(filepath.Join(dir, "kind", name+".json")); string(got) != name {
+			t.Errorf("%s.json holds %q, %v", name, got, err)
+		}
+	}
+}

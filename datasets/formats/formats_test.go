@@ -45,7 +45,7 @@ func (c *collector) LeaveOut(line int64, reason string) {
 // nullsFile has rows without a family, as pandas writes them, and one without a class.
 // readerCases are files in the formats that publishers use.
 func readerCases(t testing.TB) []readerCase {
-	return append(blockCases(), []readerCase{
+	return append(append(blockCases(), mispCases()...), []readerCase{
 		{path: "tranco.csv", reader: "ranked", text: "1,google.com\r\n2,facebook.com\r\n",
 			want: []string{"1 benign  google.com", "2 benign  facebook.com"}},
 		{path: "cisco-umbrella-top-1m.csv", reader: "ranked",
@@ -328,8 +328,8 @@ func fuzzRead(t *testing.T, r Reader, path string, data []byte) {
 		t.Fatalf("%s: %d bytes allocated for %d", r.Name(), used, len(data))
 	}
 	most := int64(bytes.Count(data, []byte("\n")) + 1)
-	if slices.Contains([]string{"hosts", "dnsmasq", "json"}, r.Name()) {
-		most = int64(len(data)) // several names or objects a line
+	if slices.Contains([]string{"hosts", "dnsmasq", "json", "misp"}, r.Name()) {
+		most = int64(len(data)) // several names, objects or entries a line
 	}
 	if err == nil && r.Name() != "parquet" && sink.rows > most {
 		t.Fatalf("%s: %d rows, more than %d", r.Name(), sink.rows, most)
@@ -381,6 +381,7 @@ func TestRecognizeListsWhatIsMissing(t *testing.T) {
 		"hosts: its lines are not an address and names; " +
 		"json: it does not begin as JSON does; " +
 		"list: no folder or file name tells the class, such as dga, benign or tunnel; " +
+		"misp: it does not begin as JSON does; " +
 		"netlab: its lines are not family, name and day, separated by tabs; " +
 		"parquet: it does not begin with PAR1; " +
 		"ranked: its lines are not a rank and a name each; " +

@@ -207,6 +207,9 @@ func (in *Input) recognize(ctx context.Context) (skip datasets.Skipped, err erro
 
 // whyNoTable says what a file that looks like a table lacks. unclear is set if its labels cannot be told.
 func whyNoTable(head []byte, f FileInfo) (skip string, unclear error) {
+	if ours, why := sniffWarningList(head); ours && why != "" {
+		return notRecognised + ": " + why, nil
+	}
 	var err error
 	if isJSON(head) {
 		_, err = jsonColumns(head, f)

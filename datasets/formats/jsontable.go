@@ -33,6 +33,9 @@ func (jsonReader) Match(path string, head []byte) (int, string) {
 	if !isJSON(head) {
 		return 0, "it does not begin as JSON does"
 	}
+	if ours, _ := sniffWarningList(head); ours {
+		return 0, "it is a warning list of MISP"
+	}
 	if _, err := jsonColumns(head, FileInfo{Path: path}); err != nil {
 		return 0, err.Error()
 	}

@@ -29,7 +29,7 @@ func skipReason(rel string) string {
 	if strings.HasSuffix(base, strings.ToUpper(SidecarSuffix)) {
 		return "a sidecar that is not beside a file"
 	}
-	if strings.HasPrefix(base, "SHA256SUMS") {
+	if strings.HasPrefix(base, "SHA256SUMS") || base == "CHECKSUMS.JSON" { // the latter is package fetch's
 		return skippedSuffixes[".SHA256"]
 	}
 	for _, p := range documents {

@@ -223,7 +223,7 @@ func (t target) client(c *fetch.Client) *fetch.Client {
 	case o.From != "":
 		o.Folder = t.Name
 		for _, s := range All() {
-			if s.Name != t.Name {
+			if s.Title != t.Title { // sizes of one data set have one title
 				o.Others = append(o.Others, s.Name)
 			}
 		}

@@ -5,6 +5,7 @@ package sources
 
 import (
 	"context"
+	"strings"
 
 	"github.com/degas-dns/degas/datasets/fetch"
 	"github.com/degas-dns/degas/internal/registry"
@@ -54,5 +55,22 @@ func Licence(source string) string {
 func single(path, url string, alternates ...string) func(context.Context, *fetch.Client) ([]fetch.File, error) {
 	return func(context.Context, *fetch.Client) ([]fetch.File, error) {
 		return []fetch.File{{Path: path, URL: url, Alternates: alternates, Size: -1}}, nil
+	}
+}
+
+// github is the file list of a source that is in a repository there. places are the files: where each lands, and its
+// path in the repository. refs are the commits or branches to take it from, the first that has it.
+func github(
+	repository, refs string, places ...[2]string,
+) func(context.Context, *fetch.Client) ([]fetch.File, error) {
+	return func(context.Context, *fetch.Client) (out []fetch.File, err error) {
+		for _, p := range places {
+			var urls []string
+			for ref := range strings.FieldsSeq(refs) {
+				urls = append(urls, "https://raw.githubusercontent.com/"+repository+"/"+ref+"/"+p[1])
+			}
+			out = append(out, fetch.File{Path: p[0], URL: urls[0], Alternates: urls[1:], Size: -1})
+		}
+		return out, nil
 	}
 }

@@ -34,9 +34,10 @@ func TestSourcesAreDescribed(t *testing.T) {
 			t.Errorf("the error of a dead source ends with no sentence about it: %v", err)
 		}
 	}
-	want := []string{"alexa", "bambenek", "ctc", "degas", "dgta", "domcop", "dtqbc-v1", "dtqbc-v2", "generated",
-		"generated-later", "legit_dga",
-		"majestic", "netlab360", "sample", "tranco", "umbrella", "umudga", "umudga-1000", "umudga-10000", "umudga-1000000"}
+	want := []string{"alexa", "alexa-100k", "bambenek", "chrmor-25-families", "cloudflare-resolved-top", "ctc", "degas",
+		"dga-lists", "dgta", "domcop", "dtqbc-v1", "dtqbc-v2", "generated", "generated-later", "legit-dga_domains",
+		"legit_dga", "majestic", "misp-warninglists", "netlab360", "sample", "tranco", "umbrella", "umudga", "umudga-1000",
+		"umudga-10000", "umudga-1000000"}
 	if !slices.Equal(names, want) {
 		t.Errorf("sources %v, want %v", names, want)
 	}
@@ -234,4 +235,48 @@ func TestDownloadFromCopy(t *testing.T) {
 	}
 	wantText(t, out, "tranco/top-1m.csv.zip", "tranco's")
 	wantText(t, out, "alexa/top-1m.csv.zip", "alexa's")
+}
+
+// A clone of the publisher's repository stands in for it. The lists come by kind.
+func TestWarningListsFromClone(t *testing.T) {
+	source, err := Lookup("misp-warninglists")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := source.Files(t.Context(), nil)
+	if err != nil || len(files) != 17 {
+		t.Fatalf("%d files, %v", len(files), err)
+	}
+	const address = "https://raw.githubusercontent.com/MISP/misp-warninglists/"
+	from, out := t.TempDir(), t.TempDir()
+	for _, f := range files {
+		inClone, ok := strings.CutPrefix(f.URL, address+"84f0610/")
+		if !ok || !slices.Equal(f.Alternates, []string{address + "main/" + inClone}) {
+			t.Errorf("%s comes from %s, %v", f.Path, f.URL, f.Alternates)
+		}
+		put(t, from, inClone, inClone)
+	}
+	if _, err := Download(t.Context(), out, []string{"misp-warninglists"}, Options{From: from}); err != nil {
+		t.Fatal(err)
+	}
+	wantText(t, out, "misp-warninglists/popular/tranco10k.json", "lists/tranco10k/list.json")
+	wantText(t, out, "misp-warninglists/vendors/google.json", "lists/google/list.json")
+}
+
+// Nobody publishes this list, so it comes from a folder or a mirror alone. A copy of one size of a data set serves
+// another size.
+func TestDownloadFromSizes(t *testing.T) {
+	from, out := t.TempDir(), t.TempDir()
+	put(t, from, "cloudflare-resolved-top.csv.zip", "a zip")
+	put(t, from, "umudga/Fully Qualified Domain Names/legit/list/5000.txt", "a.org\n")
+	args := []string{"cloudflare-resolved-top", "umudga-10000"}
+	if _, err := Download(t.Context(), out, args, Options{From: from}); err != nil {
+		t.Fatal(err)
+	}
+	wantText(t, out, "cloudflare-resolved-top/cloudflare-resolved-top.csv.zip", "a zip")
+	wantText(t, out, "umudga-10000/Fully Qualified Domain Names/legit/list/5000.txt", "a.org\n")
+	_, err := Download(t.Context(), out, args[:1], Options{})
+	if err == nil || !strings.Contains(err.Error(), "has captures and no list. Count the names") {
+		t.Errorf("without a folder: %v", err)
+	}
 }
