@@ -125,7 +125,7 @@ func (v *evidence) take() []seen {
 func (v *evidence) run(ctx context.Context) {
 	tick := time.NewTicker(pause)
 	defer tick.Stop()
-	looked, told := time.Now(), time.Now()
+	looked, counted, told := time.Now(), time.Now(), time.Now()
 	for {
 		select {
 		case <-ctx.Done():
@@ -142,6 +142,10 @@ func (v *evidence) run(ctx context.Context) {
 				v.engine.changes.Add(1)
 			}
 			looked = now
+		}
+		if now.Sub(counted) >= 10*time.Second {
+			v.engine.countLists()
+			counted = now
 		}
 		if now.Sub(told) >= time.Hour {
 			v.summary.print()
