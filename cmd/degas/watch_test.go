@@ -64,6 +64,15 @@ func TestWatch(t *testing.T) {
 	time.Sleep(time.Second)
 	appendTo(t, "q.csv", "bad.example,192.0.2.7\nquiet.example,192.0.2.7\n")
 	holds(t, "found.jsonl", `"kind":"list","domain":"bad.example","client":"192.0.2.7"`)
+	appendTo(t, "block.txt", "late.example\n") // while it runs
+	for range 100 {
+		appendTo(t, "q.csv", "late.example,192.0.2.7\n")
+		if data, _ := os.ReadFile("found.jsonl"); strings.Contains(string(data), "late.example") {
+			break
+		}
+		time.Sleep(200 * time.Millisecond)
+	}
+	holds(t, "found.jsonl", `"kind":"list","domain":"late.example","client":"192.0.2.7"`)
 	code, out, log := stop()
 	if code != 0 || out != "" {
 		t.Errorf("exit status %d, %q, %s", code, out, log)

@@ -232,7 +232,7 @@ func (p *parser) recognise(head []byte) (*syntax, error) {
 	switch {
 	case total == 0:
 		return nil, nil
-	case 2*ours[best] <= total:
+	case 2*ours[best] < total || ours[best] == 0:
 		return nil, errNoList
 	}
 	return syntaxes[best], nil

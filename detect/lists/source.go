@@ -179,8 +179,11 @@ func (s *Set) take(src *source, f *file, c *content, err error) (changed bool) {
 		}
 		return false
 	}
-	f.content, f.err, f.loaded = c, nil, time.Now()
 	log := s.o.Log.Info
+	if f.loaded.IsZero() { // nobody needs to be told that all is well
+		log = s.o.Log.Debug
+	}
+	f.content, f.err, f.loaded = c, nil, time.Now()
 	args := []any{"list", f.shown, "kind", src.kind, "format", c.format, "entries", c.entries}
 	if len(c.skipped) > 0 {
 		log = s.o.Log.Warn
