@@ -6,6 +6,7 @@ func init() {
 		names: []string{"gta-v1.parquet", "dgta-benchmark.parquet"}}
 	Register(Source{
 		Name:     "dgta",
+		Parts:    []string{"dgta-bench"},
 		Title:    "DGTA-BENCH: domain generation and tunnelling algorithms",
 		Licence:  "CC BY 4.0",
 		Citation: "Bubnov, DGTA-BENCH, Mendeley Data (2021), doi:10.17632/2wzf9bz7xr.1",

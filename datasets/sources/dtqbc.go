@@ -16,6 +16,7 @@ func registerDTQBC(version int, rows int64, names ...string) {
 	v := strconv.Itoa(version)
 	Register(Source{
 		Name:     "dtqbc-v" + v,
+		Parts:    []string{"dtqbc"},
 		Title:    "DNS Tunneling Queries for Binary Classification, version " + v,
 		Licence:  "CC BY 4.0",
 		Citation: "Bubnov, DNS Tunneling Queries for Binary Classification, Mendeley Data, doi:10.17632/mzn9hvdcxg." + v,

@@ -5,6 +5,7 @@ package sources
 // addresses were not tried where this was written, which has no network.
 func init() {
 	var places [][2]string
+	var kinds []string
 	for _, kind := range []struct {
 		name  string
 		lists []string
@@ -19,12 +20,14 @@ func init() {
 		{"vendors", []string{"microsoft", "microsoft-office365", "microsoft-win10-connection-endpoints", "google",
 			"url-shortener", "security-provider-blogpost"}},
 	} {
+		kinds = append(kinds, kind.name)
 		for _, list := range kind.lists {
 			places = append(places, [2]string{kind.name + "/" + list + ".json", "lists/" + list + "/list.json"})
 		}
 	}
 	Register(Source{
 		Name:     "misp-warninglists",
+		Parts:    kinds,
 		Title:    "Warning lists of MISP: popular hosts, institutions, resolvers, dynamic DNS, vendors",
 		Licence:  "CC0 1.0",
 		Citation: "MISP project, misp-warninglists",

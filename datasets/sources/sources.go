@@ -5,6 +5,7 @@ package sources
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/degas-dns/degas/datasets/fetch"
@@ -15,6 +16,8 @@ import (
 type Source struct {
 	// Name is what a user types, and the folder below the output directory that the files go to.
 	Name string
+	// Parts are what process-data calls its files' sources, if not Name.
+	Parts []string
 	// Title, Licence, Citation, Homepage and Good (what it is good for) are for a person.
 	Title, Licence, Citation, Homepage, Good string
 	// Rows and Bytes say how large it is, about; 0 if unknown.
@@ -43,10 +46,12 @@ func All() []Source { return known.All() }
 // Lookup finds a source. The error for an unknown one proposes the nearest and lists all.
 func Lookup(name string) (Source, error) { return known.Lookup(name) }
 
-// Licence is what the publisher of a source says.
+// Licence is what the publisher of a source, or of a part of one, says.
 func Licence(source string) string {
-	if s, err := Lookup(source); err == nil && s.Licence != "" {
-		return s.Licence
+	for _, s := range All() {
+		if (s.Name == source || slices.Contains(s.Parts, source)) && s.Licence != "" {
+			return s.Licence
+		}
 	}
 	return "not known to degas"
 }

@@ -41,6 +41,12 @@ func TestSourcesAreDescribed(t *testing.T) {
 	if !slices.Equal(names, want) {
 		t.Errorf("sources %v, want %v", names, want)
 	}
+	for source, want := range map[string]string{"ctc": "CC BY-SA 4.0", "umbrella-hosts": "CC0 1.0", "dtqbc": "CC BY 4.0",
+		"dgta-bench": "CC BY 4.0", "mine": "not known to degas"} {
+		if got := Licence(source); got != want {
+			t.Errorf("licence of %s: %q, want %q", source, got, want)
+		}
+	}
 	dead := "The feed needs a licence now: ask the publisher, then use --from DIR"
 	if s, err := Lookup("bambenek"); err != nil || s.Dead != dead {
 		t.Errorf("bambenek: %q, %v", s.Dead, err)
