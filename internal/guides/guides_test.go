@@ -21,7 +21,8 @@ const (
 
 // guides are the pages that the rules of language hold for; links are checked on all pages.
 var guides = []string{"README.md", "docs/scan.md", "docs/watch.md", "docs/train-on-my-data.md", "docs/judge-a-model.md",
-	"docs/deploy-a-model.md", "docs/go-packages.md", "docs/gpu.md", "docs/file-formats.md"}
+	"docs/deploy-a-model.md", "docs/go-packages.md", "docs/resolver.md", "docs/gpu.md",
+	"docs/file-formats.md"}
 
 func read(t *testing.T, page string) string {
 	t.Helper()
