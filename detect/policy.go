@@ -173,6 +173,14 @@ func (p *Policy) With(allow, block *List, popular *Popular) *Policy {
 // Threshold is the score from which a name is Malicious.
 func (p *Policy) Threshold() float64 { return p.threshold }
 
+// Model is the name of the model that scores names, "" if there is none.
+func (p *Policy) Model() string {
+	if p == nil || p.classifier == nil {
+		return ""
+	}
+	return p.classifier.Model().Spec.Name
+}
+
 // Decide decides about a name as people and logs write it: dnsname.Fold says which forms it may have. It allocates
 // nothing for a name that is folded already, if the model has at most maxWidth labels.
 func (p *Policy) Decide(name string) Decision { return p.decide(name, nil) }

@@ -260,7 +260,7 @@ func TestZones(t *testing.T) {
 
 // TestLinks holds what a program that decides is linked with: none of what trains, measures and draws.
 func TestLinks(t *testing.T) {
-	out, err := exec.Command("go", "list", "-deps", "./...", "../events/...").CombinedOutput()
+	out, err := exec.Command("go", "list", "-deps", "./...", "../events/...", "../resolver").CombinedOutput()
 	if err != nil {
 		t.Fatalf("go list: %v\n%s", err, out)
 	}
@@ -270,7 +270,7 @@ func TestLinks(t *testing.T) {
 	heavy := regexp.MustCompile(
 		`(?m)^(gorgonia\.org|github\.com/apache/arrow|gonum\.org/v1/plot|github\.com/sjwhitworth)/.*$`)
 	if found := heavy.FindAllString(string(out), -1); len(found) > 0 {
-		t.Errorf("detect and events are linked with %q", found)
+		t.Errorf("detect, events and resolver are linked with %q", found)
 	}
 }
 
