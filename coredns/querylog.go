@@ -84,11 +84,11 @@ func (q *queryLog) close() error {
 
 // poster sends lines to a URL. What cannot be sent waits; when too much waits, new lines are counted and lost.
 type poster struct {
-	url    string
-	client *http.Client
-	wake   chan struct{}
-	cancel context.CancelFunc
-	done   chan struct{}
+	url        string
+	client     *http.Client
+	cancel     context.CancelFunc // of what is being sent
+	wake       chan struct{}
+	stop, done chan struct{}
 
 	mu      sync.Mutex
 	waiting []byte
@@ -99,12 +99,13 @@ const (
 	mostPosted = 16 << 20
 	mostBody   = 1 << 20
 	postTime   = 10 * time.Second
+	lastTry    = 2 * time.Second
 )
 
 func newPoster(url string) *poster {
 	ctx, cancel := context.WithCancel(context.Background())
-	p := &poster{url: url, client: &http.Client{Timeout: postTime}, wake: make(chan struct{}, 1), cancel: cancel,
-		done: make(chan struct{})}
+	p := &poster{url: url, client: &http.Client{Timeout: postTime}, cancel: cancel, wake: make(chan struct{}, 1),
+		stop: make(chan struct{}), done: make(chan struct{})}
 	go p.run(ctx)
 	return p
 }
@@ -134,39 +135,55 @@ func (p *poster) batch() []byte {
 	return bytes.Clone(p.waiting[:n])
 }
 
+// run sends what waits, until stop. What waits then gets a last try.
 func (p *poster) run(ctx context.Context) {
 	defer close(p.done)
 	wait, said := time.Second, false
-	for {
+	for stopped := false; !stopped; {
 		select {
-		case <-ctx.Done():
-			return
+		case <-p.stop:
+			stopped = true
 		case <-p.wake:
 		}
 		for body := p.batch(); len(body) > 0; body = p.batch() {
 			err := p.send(ctx, body)
-			if ctx.Err() != nil {
-				return
-			}
 			if err == nil {
 				wait, said = time.Second, false
-				p.mu.Lock()
-				p.waiting = append(p.waiting[:0], p.waiting[len(body):]...)
-				p.mu.Unlock()
+				p.sent(len(body))
 				continue
+			}
+			if stopped {
+				p.lose(err)
+				return
 			}
 			if !said {
 				log.Warningf("send events: %s; trying again", printable.Terminal(err.Error()))
 			}
 			said = true
 			select {
-			case <-ctx.Done():
-				return
+			case <-p.stop:
+				stopped = true
 			case <-time.After(wait):
 			}
 			wait = min(2*wait, time.Minute)
 		}
 	}
+}
+
+// sent forgets the first bytes that waited.
+func (p *poster) sent(n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.waiting = append(p.waiting[:0], p.waiting[n:]...)
+}
+
+// lose counts what waited to the end.
+func (p *poster) lose(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := bytes.Count(p.waiting, []byte{'\n'})
+	eventsDropped.WithLabelValues("url").Add(float64(n))
+	log.Warningf("%d events are lost at the end: %s", n, printable.Terminal(err.Error()))
 }
 
 func (p *poster) send(ctx context.Context, body []byte) error {
@@ -189,13 +206,8 @@ func (p *poster) send(ctx context.Context, body []byte) error {
 
 // close gives what waits a last try.
 func (p *poster) close() {
-	p.cancel()
+	close(p.stop)
+	defer time.AfterFunc(lastTry, p.cancel).Stop()
 	<-p.done
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
-	defer cancel()
-	if body := p.batch(); len(body) > 0 {
-		if err := p.send(ctx, body); err != nil {
-			log.Warningf("events are lost at the end: %s", printable.Terminal(err.Error()))
-		}
-	}
+	p.cancel()
 }
