@@ -170,7 +170,8 @@ func TestImportFromClone(t *testing.T) {
 	var files []File
 	for _, name := range []string{"a", "b"} {
 		write(t, from, "clone/lists/"+name+"/list.json", []byte(name))
-		files = append(files, File{Path: "kind/" + name + ".json", URL: "https://example.org/main/lists/" + name + "/list.json"})
+		url := "https://example.org/main/lists/" + name + "/list.json"
+		files = append(files, File{Path: "kind/" + name + ".json", URL: url})
 	}
 	if _, err := quick(Options{From: from}).Fetch(t.Context(), dir, files); err != nil {
 		t.Fatal(err)

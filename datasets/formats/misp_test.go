@@ -11,7 +11,8 @@ func mispCases() []readerCase {
 	return []readerCase{
 		{path: "misp-warninglists/vendors/automated-malware-analysis.json", reader: "misp",
 			text: "{\n  \"description\": \"Invented\",\n  \"list\": [\n    \"orange.org\",\n    \".silver.fr\",\n" +
-				"    \"*.cdn.summer.org\",\n    5,\n    \"192.0.2.7\",\n    \"2001:db8::/32\", \"corona\",\n    \" lake.net\"\n  ],\n" +
+				"    \"*.cdn.summer.org\",\n    5,\n" +
+				"    \"192.0.2.7\",\n    \"2001:db8::/32\", \"corona\",\n    \" lake.net\"\n  ],\n" +
 				"  \"matching_attributes\": [\"hostname\"],\n  \"name\": \"A list\",\n  \"type\": \"hostname\",\n" +
 				"  \"version\": 20261130\n}\n",
 			want: []string{"1 benign  orange.org", "2 benign  silver.fr", "3 benign  cdn.summer.org", "8 benign  lake.net"},
@@ -21,7 +22,7 @@ func mispCases() []readerCase {
 			want: []string{"1 benign  a.com", "2 benign  b.com"}},
 		{path: "long.json", reader: "misp", min: 2, text: "{\"description\": \"cut in the head\", \"list\": [\"a.com\",\n" +
 			"\"b.com\"], \"name\": \"n\",\n\"version\": 1}", want: []string{"1 benign  a.com", "2 benign  b.com"}},
-		{path: "benign/networks.json", text: `{"name": "n", "version": 1, "type": "cidr", "list": ["192.0.2.0/24", "192.0.2.7"]}`},
+		{path: "benign/networks.json", text: `{"name": "n", "version": 1, "type": "cidr", "list": ["192.0.2.0/24"]}`},
 		{path: "patterns.json", text: `{"name": "n", "version": 1, "type": "regex", "list": ["^a\\.com$"]}`},
 		{path: "groups.json", text: `{"name": "n", "version": 1, "list": ["a.com"], "members": []}`},
 	}
