@@ -250,7 +250,7 @@ func (l *List) Find(name string) (m Match, ok bool) {
 	if at := l.find(name, uint64(Exact)); at >= 0 {
 		return l.match(at, name), true
 	}
-	for suffix := l.longest(name); suffix != ""; _, suffix, _ = strings.Cut(suffix, ".") {
+	for suffix := l.longest(name); suffix != ""; suffix = after(suffix) {
 		if at := l.find(suffix, uint64(Below)); at >= 0 {
 			return l.match(at, suffix), true
 		}
@@ -265,8 +265,7 @@ func (l *List) longest(name string) string {
 	for range l.deepest {
 		end = strings.LastIndexByte(name[:end], '.')
 		if end < 0 {
-			_, suffix, _ := strings.Cut(name, ".")
-			return suffix
+			return after(name)
 		}
 	}
 	if end == len(name) {
@@ -291,21 +290,22 @@ func (l *List) All(name string) (all []Match) {
 	if l == nil {
 		return nil
 	}
-	for i, suffix := 0, name; suffix != ""; i, suffix = i+1, after(suffix) {
-		key, scope := hashOf(suffix), uint64(Below)
-		if i == 0 {
-			scope = uint64(Exact)
-		}
+	collect := func(name string, scope Scope) {
+		key := hashOf(name)
 		for _, p := range l.parts {
 			for k, other := range p.keys {
-				if other&^keyBits != key || other&scope == 0 {
+				if other&^keyBits != key || other&uint64(scope) == 0 {
 					continue
 				}
-				if m := l.match(p.start+k, suffix); !slices.Contains(all, m) {
+				if m := l.match(p.start+k, name); !slices.Contains(all, m) {
 					all = append(all, m)
 				}
 			}
 		}
+	}
+	collect(name, Exact)
+	for suffix := l.longest(name); suffix != ""; suffix = after(suffix) {
+		collect(suffix, Below)
 	}
 	return all
 }

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"time"
@@ -98,10 +99,13 @@ func tempName(path string) string { return "." + filepath.Base(path) + "-*" }
 
 // fetch asks for a URL's newest version. changed says that there is one. An error is noted, and the entries stay.
 func (s *Set) fetch(ctx context.Context, src *source) (changed bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
+	bounded, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
-	c, err := s.download(ctx, src)
-	if err == nil && c == nil {
+	c, err := s.download(bounded, src)
+	switch {
+	case ctx.Err() != nil:
+		return false, ctx.Err()
+	case err == nil && c == nil:
 		return false, nil
 	}
 	changed = s.take(src, src.files[0], c, err)
@@ -124,7 +128,7 @@ func (s *Set) download(ctx context.Context, src *source) (*content, error) {
 	f := src.files[0]
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, src.name, nil)
 	if err != nil {
-		return nil, err
+		return nil, withoutURL(err)
 	}
 	r.Header.Set("User-Agent", "degas")
 	if f.content != nil && src.meta.ETag != "" {
@@ -135,7 +139,7 @@ func (s *Set) download(ctx context.Context, src *source) (*content, error) {
 	}
 	answer, err := s.o.Client.Do(r)
 	if err != nil {
-		return nil, errors.Unwrap(err) // without the URL, which may have a password
+		return nil, withoutURL(err)
 	}
 	defer answer.Body.Close()
 	next := meta{src.name, answer.Header.Get("ETag"), answer.Header.Get("Last-Modified"), time.Now()}
@@ -151,6 +155,14 @@ func (s *Set) download(ctx context.Context, src *source) (*content, error) {
 		return nil, err
 	}
 	return c, s.note(src, next)
+}
+
+// withoutURL is an error of package http without the URL, which may have a password.
+func withoutURL(err error) error {
+	if u := (*url.Error)(nil); errors.As(err, &u) {
+		return u.Err
+	}
+	return err
 }
 
 // note keeps what the server said, once its answer is in place.

@@ -139,6 +139,8 @@ func parse(in io.Reader, o options) (*content, error) {
 	for {
 		line, long, err := r.Next()
 		switch {
+		case err == io.EOF && p.zone.depth > 0:
+			return nil, errors.New("a parenthesis is never closed. Try: the whole file")
 		case err == io.EOF:
 			p.main.Done()
 			p.exceptions.Done()

@@ -130,7 +130,7 @@ func (s *Set) readFolder(ctx context.Context, src *source) (changed bool, err er
 // readFile reads a file if it has changed since the last time. What cannot be read leaves what was there.
 func (s *Set) readFile(ctx context.Context, src *source, f *file) (changed bool) {
 	stamp, err := userfile.StampOf(f.path)
-	if err == nil && stamp == f.stamp {
+	if stamp == f.stamp && (err == nil || f.err != nil) { // as it was, or still gone
 		return false
 	}
 	var c *content
@@ -139,10 +139,6 @@ func (s *Set) readFile(ctx context.Context, src *source, f *file) (changed bool)
 	}
 	if ctx.Err() != nil {
 		return false
-	}
-	gone := errors.Is(err, fs.ErrNotExist)
-	if gone && errors.Is(f.err, fs.ErrNotExist) {
-		return false // and known to be
 	}
 	f.stamp = stamp
 	if err == errEmpty && f.content == nil {
