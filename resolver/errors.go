@@ -10,7 +10,8 @@ import (
 
 // Blocked says that the policy blocks a name. Nothing was sent. Errors of look-ups unwrap to it.
 type Blocked struct {
-	// Name is the name that was judged, in lower case and without a final dot. Bytes that are not printable are escaped.
+	// Name is the name that would have been sent, in lower case and without a final dot: with the suffix of a search list,
+	// if the search begins with one. Bytes that are not printable are escaped.
 	Name string
 	// Score is how likely the name is malicious, [0, 1]. It is 0 if the block list has the name.
 	Score float64
