@@ -109,6 +109,7 @@ func (d *Degas) forward(ctx context.Context, w dns.ResponseWriter, r *dns.Msg, q
 type query struct {
 	time         time.Time
 	name         []byte // as events write it
+	asked        []byte // as a Policy reads it
 	qtype, id    uint16
 	client       netip.AddrPort
 	server, view string
@@ -118,13 +119,14 @@ type query struct {
 	kind         events.Kind
 }
 
-var queries = sync.Pool{New: func() any { return &query{name: make([]byte, 0, 256)} }}
+var queries = sync.Pool{New: func() any { return &query{name: make([]byte, 0, 256), asked: make([]byte, 0, 256)} }}
 
 // fill describes r, to which nothing is answered yet.
 func (q *query) fill(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) {
 	from := w.RemoteAddr()
-	*q = query{time: time.Now(), name: appendName(q.name[:0], r.Question[0].Name), qtype: r.Question[0].Qtype, id: r.Id,
+	*q = query{time: time.Now(), name: appendName(q.name[:0], r.Question[0].Name), asked: q.asked[:0], qtype: r.Question[0].Qtype, id: r.Id,
 		client: peer(from), server: metrics.WithServer(ctx), view: metrics.WithView(ctx), rcode: events.NoRCode}
+	q.asked = detect.AppendAsked(q.asked, q.name)
 	q.transport = transportOf(q.server, from)
 }
 

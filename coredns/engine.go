@@ -148,34 +148,34 @@ func (e *engine) ready() bool { return e.set.Ready() }
 
 // allowsBelow reports whether an allowed name lies below a question's name.
 func (e *engine) allowsBelow(question string) bool {
-	return e.policy.Load().policy.AllowsBelow(lines.View(appendName(nil, question)))
+	return e.policy.Load().policy.AllowsBelow(lines.View(detect.AppendAsked(nil, appendName(nil, question))))
 }
 
 // decide says what a query's name means. The error is of a model on another machine.
 func (e *engine) decide(ctx context.Context, q *query) (detect.Decision, error) {
 	d := e.policy.Load()
-	decision, known := d.cache.Known(q.name)
+	decision, known := d.cache.Known(q.asked)
 	switch {
 	case known:
 		cacheHits.Inc()
 	case e.async:
 		cacheMisses.Inc()
-		if decision, known = d.policy.Listed(q.name); !known {
+		if decision, known = d.policy.Listed(q.asked); !known {
 			select {
-			case e.later <- string(q.name):
+			case e.later <- string(q.asked):
 			default: // too many wait: the next query for the name asks again
 			}
 		}
 	default:
 		cacheMisses.Inc()
 		start := time.Now()
-		decision = d.cache.Decide(q.name)
+		decision = d.cache.Decide(q.asked)
 		scoreDuration.Observe(time.Since(start).Seconds())
 	}
 	if decision.Rule == detect.AllowList || decision.Rule == detect.BlockList {
 		return decision, nil
 	}
-	if e.held.has(q.name, q.time) {
+	if e.held.has(q.asked, q.time) {
 		return detect.Decision{Verdict: detect.Malicious, Action: detect.Block, Rule: detect.Evidence,
 			Class: kindNames[tunnel], Reason: "a tunnel was found in the domain"}, nil
 	}

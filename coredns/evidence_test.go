@@ -41,7 +41,7 @@ func quiet(t *testing.T, s settings) *engine {
 
 // asks is a query of a client.
 func asks(name string, at time.Time) *query {
-	return &query{name: []byte(name), time: at, qtype: 1, kind: events.Both, transport: events.UDP,
+	return &query{name: []byte(name), asked: []byte(name), time: at, qtype: 1, kind: events.Both, transport: events.UDP,
 		client: netip.MustParseAddrPort("192.0.2.7:5353")}
 }
 

@@ -250,7 +250,7 @@ func (d *Degas) note(ctx context.Context, q *query, decision *detect.Decision, a
 	x.decided, x.version = true, d.version()
 	x.packet = packet{decision: *decision, act: a, engine: d.engine, asked: *q,
 		hits: d.counters.of(q.server, q.view, decision.Verdict, a.does)}
-	x.packet.asked.name = bytes.Clone(q.name)
+	x.packet.asked.name, x.packet.asked.asked = bytes.Clone(q.name), nil
 }
 
 // mostKept bounds how long an answer is kept. CoreDNS' cache then sees its popular names often enough to fetch them

@@ -19,7 +19,7 @@ func (d *Degas) publish(ctx context.Context, r *dns.Msg) {
 	}
 	decision := sync.OnceValue(func() detect.Decision {
 		d := d.policy.Load()
-		return d.cache.Decide(appendName(nil, r.Question[0].Name))
+		return d.cache.Decide(detect.AppendAsked(nil, appendName(nil, r.Question[0].Name)))
 	})
 	for label, value := range map[string]func() string{
 		"score": func() string {

@@ -6,7 +6,7 @@ import (
 	"github.com/degas-dns/degas/model/dnsname"
 )
 
-// neverScored says why no model is asked about a folded name, "" if one is. Such names are machines' talk inside a
+// neverScored says why no model is asked about a folded name, "" if one is: see anybodys for an exception. Such names are machines' talk inside a
 // network, or look-ups that hold an address; a model that learned from the names of the internet knows nothing of them.
 func neverScored(s string) string {
 	dot := strings.LastIndexByte(s, '.')
@@ -31,9 +31,9 @@ func neverScored(s string) string {
 	case dot < 0:
 		return "a single label"
 	case s[0] == '_' && serviceOnly(s):
-		return "service labels only"
+		return reasonService
 	case blockListLookup(s):
-		return "a look-up in a DNS block list"
+		return reasonListed
 	case reputation(s):
 		return "a look-up in a service of reputation"
 	}
@@ -68,7 +68,15 @@ func reputation(s string) bool {
 	return false
 }
 
-const reasonLocal = "a name of a local network"
+const (
+	reasonLocal   = "a name of a local network"
+	reasonService = "service labels only"
+	reasonListed  = "a look-up in a DNS block list"
+)
+
+// anybodys reports whether whoever registers a domain can have names of a kind below it. The registered domain of such a
+// name is scored all the same: malware must not hide a generated one behind _x._tcp or four numbers.
+func anybodys(reason string) bool { return reason == reasonService || reason == reasonListed }
 
 // protocols are the second label of a service's name.
 var protocols = map[string]bool{"_tcp": true, "_udp": true, "_tls": true, "_sctp": true, "_dccp": true, "_quic": true}

@@ -194,18 +194,18 @@ func (p *Policy) decide(name string, domains *table[float64]) Decision {
 	if decided {
 		return d
 	}
-	return p.scored(folded, domains)
+	return p.scored(folded, d.Reason, domains)
 }
 
-// scored is the Decision by the score of a folded name, and by rule PopularName.
-func (p *Policy) scored(folded string, domains *table[float64]) Decision {
+// scored is the Decision by the score of a folded name, and by rule PopularName. never is as in view.
+func (p *Policy) scored(folded, never string, domains *table[float64]) Decision {
 	var space [2 * maxWidth]float32
 	probabilities := space[:]
 	width := len(p.labels)
 	if width > maxWidth {
 		probabilities = make([]float32, 2*width)
 	}
-	v := p.view(folded)
+	v := p.view(folded, never)
 	whole := probabilities[:width]
 	if v.whole {
 		p.classifier.OneFolded(folded, whole)
@@ -257,7 +257,7 @@ func (p *Policy) decideAll(ctx context.Context, names []string, out []Decision, 
 			out[i] = d
 			continue
 		}
-		v := p.view(folded)
+		v := p.view(folded, d.Reason)
 		v.index, v.name = i, folded
 		if v.whole {
 			v.wholeAt = text(folded)
@@ -291,7 +291,8 @@ func (p *Policy) decideAll(ctx context.Context, names []string, out []Decision, 
 	return nil
 }
 
-// listed asks every rule before the score. folded is the name as the model scores it.
+// listed asks every rule before the score. folded is the name as the model scores it. If the model is to be asked about
+// the registered domain alone, the Decision has the reason.
 func (p *Policy) listed(name string) (d Decision, folded string, decided bool) {
 	folded, err := dnsname.Fold(name)
 	if err != nil {
@@ -305,12 +306,17 @@ func (p *Policy) listed(name string) (d Decision, folded string, decided bool) {
 	}
 	// Behind the lists: a name can look like a look-up in a block list, and be below a domain that somebody blocks.
 	if reason := neverScored(folded); reason != "" {
-		return Decision{Verdict: Unscored, Rule: NeverScored, Class: Unscored.String(), Reason: reason}, folded, true
+		ask := p.dga != 0 && err == nil && anybodys(reason)
+		return unscored(reason), folded, !ask
 	}
 	if err != nil {
 		return Decision{Verdict: Invalid, Rule: NoName, Class: Invalid.String(), Reason: sentinel(err)}, folded, true
 	}
 	return Decision{Class: Benign.String()}, folded, p.classifier == nil
+}
+
+func unscored(reason string) Decision {
+	return Decision{Verdict: Unscored, Rule: NeverScored, Class: Unscored.String(), Reason: reason}
 }
 
 // Listed decides about a name that stays the caller's without asking the model. decided is false where it would be

@@ -40,6 +40,7 @@ type view struct {
 	whole  bool   // the whole name is judged
 	domain string // judged for a DGA, if it is not the whole name; "" if nothing is
 	bare   bool   // nothing stands before the registered domain
+	never  string // why the name is of a kind that is never scored, though its domain is; "" if it is of none
 
 	index             int // of the name in a batch
 	name              string
@@ -48,12 +49,19 @@ type view struct {
 	domainScore       float64
 }
 
-// view is what to ask about a folded name.
-func (p *Policy) view(name string) view {
+// view is what to ask about a folded name. never is why the name is of a kind that is never scored, though its domain
+// is; "" if it is of none.
+func (p *Policy) view(name, never string) view {
 	if p.dga == 0 {
 		return view{whole: true}
 	}
 	domain, cloud := judged(name)
+	if never != "" {
+		if cloud || domain == name {
+			domain = ""
+		}
+		return view{never: never, domain: domain}
+	}
 	if domain == name {
 		return view{whole: !cloud, bare: true}
 	}
@@ -72,6 +80,9 @@ const shortHost = 5
 // judge makes a Decision of the probabilities of the whole name and of the score of its domain.
 func (p *Policy) judge(v view, name string, whole []float32, domainScore float64) Decision {
 	d := p.byScore(v, whole, domainScore)
+	if v.never != "" && d.Verdict != Malicious {
+		return unscored(v.never)
+	}
 	if d.Verdict == Malicious && p.popular.Len() > 0 {
 		p.excuse(&d, v, name)
 	}

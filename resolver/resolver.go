@@ -285,7 +285,7 @@ func newQuery(name string, qtype uint16) (q query, ok bool) {
 			if 'A' <= c && c <= 'Z' {
 				label[i] += 'a' - 'A'
 			}
-			text = append(text, judgedByte(label[i]))
+			text = append(text, detect.AskedByte(label[i]))
 		}
 		text = append(text, '.')
 	}
@@ -294,16 +294,6 @@ func newQuery(name string, qtype uint16) (q query, ok bool) {
 		return q, false
 	}
 	return query{name: presented, text: string(bytes.TrimSuffix(text, []byte{'.'})), qtype: qtype}, true
-}
-
-// judgedByte is the byte that stands for c in what the policy sees. A Policy takes a '/' for the end of a URL's host
-// and refuses a '!'. In a name that is sent, neither may hide the domain behind it.
-func judgedByte(c byte) byte {
-	switch {
-	case 'a' <= c && c <= 'z', '0' <= c && c <= '9', c == '-', c == '_', c == '+', c == '=', c >= 0x80:
-		return c
-	}
-	return '-'
 }
 
 // key is what answers are remembered by.
