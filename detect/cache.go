@@ -15,8 +15,8 @@ import (
 // see names again and again, as logs do. Decisions of a Policy never get old; a new Policy needs a new Cache.
 //
 // It has at most the entries that it was made for, and half as many scores of registered domains. An entry takes some
-// 220 bytes, its name, and the entry of a list that decided. So a full Cache takes at most 1 KB for each of its entries,
-// and less than 0.3 with names of usual length. A name that is longer than 253 bytes is decided, but not remembered.
+// 220 bytes, its name, and the entry of a list that decided. So a full Cache takes at most 1 KB for each of its
+// entries, and less than 0.3 with names of usual length. A name that is longer than 253 bytes is decided, but not remembered.
 type Cache struct {
 	policy       *Policy
 	decisions    *table[Decision]

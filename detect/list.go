@@ -122,8 +122,8 @@ func (e *Entries) Len() int { return len(e.keys) }
 // mostKeys bounds a List: its index has positions of 32 bits, some of which it needs for bits of the key.
 const mostKeys = 1 << 28
 
-// NewListOf makes a List of what sources hold. Of entries that are in several, the first one is found. The error is that
-// of more than 268 million entries.
+// NewListOf makes a List of what sources hold. Of entries that are in several, the first one is found. The error is
+// that of more than 268 million entries.
 func NewListOf(sources ...*Entries) (*List, error) {
 	l := &List{}
 	n := 0

@@ -81,8 +81,8 @@ type Decision struct {
 	// Score is how likely the name is malicious, [0, 1]. It is 0 unless the name is Scored.
 	Score float64
 	// DGA is how likely the registered domain is generated, and Tunnel how likely the whole name is a tunnel's, [0, 1].
-	// They are 0 where the model is not asked, and where its answer does not count by rule PopularName. A model whose labels
-	// degas does not know gives its score for both.
+	// They are 0 where the model is not asked, and where its answer does not count by rule PopularName. A model whose
+	// labels degas does not know gives its score for both.
 	DGA, Tunnel float64
 	// Class is the model's label for a Malicious name, such as "dga", else the verdict.
 	Class string

@@ -43,7 +43,7 @@ func policyFlags() []cli.Flag {
 			DefaultText: "the model's own"},
 		&cli.StringSliceFlag{Name: "allow", Usage: "`LIST` of names that pass: a file, a folder or a URL"},
 		&cli.StringSliceFlag{Name: "block", Usage: "`LIST` of names that are blocked; an allow entry wins"},
-		&cli.StringFlag{Name: "popular", Usage: "`LIST` of popular names by rank: no score blocks these domains as generated"},
+		&cli.StringFlag{Name: "popular", Usage: "`LIST` of popular names by rank: these domains are not generated"},
 		&cli.IntFlag{Name: "popular-top", Usage: "the first `N` of --popular count", Value: lists.DefaultTop},
 		&cli.BoolFlag{Name: "broad", Usage: "apply entries of lists that are of whole public suffixes, such as *.com"},
 	}

@@ -203,8 +203,8 @@ func (s *Set) keep(ctx context.Context, src *source, answer *http.Response) (*co
 	return c, atomicfile.Rename(temp.Name(), f.path)
 }
 
-// whole is an error if an answer may have been cut off. Where neither a length nor chunks say where it ends, a list ends
-// with a line's end, and a compressed one with its sum.
+// whole is an error if an answer may have been cut off. Where neither a length nor chunks say where it ends, a list
+// ends with a line's end, and a compressed one with its sum.
 func whole(f *os.File, n int64, answer *http.Response) error {
 	if n == 0 || answer.ContentLength >= 0 || answer.Uncompressed || len(answer.TransferEncoding) > 0 ||
 		answer.ProtoMajor > 1 {

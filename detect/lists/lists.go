@@ -15,10 +15,10 @@
 //	          *.example.com CNAME .   all below the name
 //	          … CNAME rpz-passthru.   an exception: allowed
 //
-// In a file that is given as block list, exceptions become entries of the allow list. In one that is given as allow list,
-// every entry allows. An allow entry wins over every block entry, also over a longer one: this differs from a response
-// policy zone, where the longer trigger wins. Names may be international. '#' begins a comment, as '!' and ';' do at the
-// beginning of a line.
+// In a file that is given as block list, exceptions become entries of the allow list. In one that is given as allow
+// list, every entry allows. An allow entry wins over every block entry, also over a longer one: this differs from a response
+// policy zone, where the longer trigger wins. Names may be international. '#' begins a comment, as '!' and ';' do at
+// the beginning of a line.
 //
 // An entry of the root is never applied. One of all names below a public suffix, such as *.com or ||co.uk^, is applied
 // only with Options.Broad: in a list of thousands it is a mistake. Zones that private people hand out, such as
@@ -62,8 +62,8 @@ type Options struct {
 	Broad bool
 	// Dir keeps the last good copy of each URL. "" is degas/lists in os.UserCacheDir.
 	Dir string
-	// Every is the time between two requests for a URL. 0 is DefaultEvery. Files are looked at every LookEvery, or Every if
-	// that is less.
+	// Every is the time between two requests for a URL. 0 is DefaultEvery. Files are looked at every LookEvery, or
+	// Every if that is less.
 	Every time.Duration
 	// Later says that a URL without a copy, which cannot be fetched now, is no error of Open: Run goes on trying.
 	Later bool

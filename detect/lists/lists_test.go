@@ -75,8 +75,8 @@ func TestOpenFiles(t *testing.T) {
 	var log bytes.Buffer
 	s := opened(t, Options{Allow: []string{mine, none}, Block: []string{folder, gz, wide}, Popular: ranks, PopularTop: 2,
 		Log: slog.New(slog.NewTextHandler(&log, nil))})
-	for name, want := range map[string]string{"h.com": "h.com " + hosts, "x.g.com": "*.g.com " + gz, "w.com": "w.com " + wide,
-		"hidden.com": " ", "x.h.com": " "} {
+	for name, want := range map[string]string{"h.com": "h.com " + hosts, "x.g.com": "*.g.com " + gz,
+		"w.com": "w.com " + wide, "hidden.com": " ", "x.h.com": " "} {
 		if got := blocked(s, name); got != want {
 			t.Errorf("%s: %q, want %q", name, got, want)
 		}
@@ -122,7 +122,8 @@ func TestOpenRefuses(t *testing.T) {
 			"no list of names: its lines are no domains, no hosts file"},
 		"next step": {Options{Block: []string{write(t, filepath.Join(dir, "prose"), "to be done\n")}},
 			"Try: one name a line"},
-		"half":        {Options{Block: []string{write(t, filepath.Join(dir, "half.gz"), half[:len(half)-20])}}, "unexpected EOF"},
+		"half": {Options{Block: []string{write(t, filepath.Join(dir, "half.gz"), half[:len(half)-20])}},
+			"unexpected EOF"},
 		"all skipped": {Options{Block: []string{write(t, filepath.Join(dir, "all"), "0.0.0.0 localhost\n::1 x.y\n")}}, ""},
 		"no entry": {Options{Block: []string{write(t, filepath.Join(dir, "tld"), "*.com\n*.net\n")}},
 			"it has no entry: 2 all names below a public suffix"},

@@ -44,8 +44,8 @@ const (
 )
 
 // errNoList is the error of a file in no syntax that is known.
-var errNoList = errors.New("no list of names: its lines are no domains, no hosts file, no adblock rules and no response " +
-	"policy zone")
+var errNoList = errors.New("no list of names: its lines are no domains, no hosts file, no adblock rules and no " +
+	"response policy zone")
 
 // errEmpty is the error of a text without a line.
 var errEmpty = errors.New("it is empty")

@@ -209,7 +209,8 @@ func FuzzAdblock(f *testing.F) {
 }
 func FuzzRPZ(f *testing.F) {
 	fuzz(f, block, "$TTL 1\n@ SOA a. b. (1\n2 3 4 5)\na.com CNAME .\n b CNAME rpz-drop.\n",
-		"$ORIGIN x.\n@ SOA . . 1 1 1 1 1\n* CNAME .\n\\..x. CNAME *.\n\"a b\" CNAME .\n", "$ORIGIN\n( ) ;\n", "$TTL\n @ CNAME")
+		"$ORIGIN x.\n@ SOA . . 1 1 1 1 1\n* CNAME .\n\\..x. CNAME *.\n\"a b\" CNAME .\n", "$ORIGIN\n( ) ;\n",
+		"$TTL\n @ CNAME")
 }
 
 func BenchmarkParse(b *testing.B) {
