@@ -26,7 +26,7 @@ type engine struct {
 	called  string // the model, and the first digits of its hash, for people
 	set     *lists.Set
 	policy  atomic.Pointer[decider]
-	changes atomic.Uint64 // of policy and held
+	changes atomic.Uint64 // the last of policy and held
 	limits  *limits
 	later   chan string // names to score in the background
 	held    held
@@ -70,6 +70,9 @@ func newEngine(ctx context.Context, s settings) (*engine, error) {
 	if e.set, err = lists.Open(ctx, s.lists); err != nil {
 		return nil, err
 	}
+	if err := e.emptied(); err != nil {
+		return nil, err
+	}
 	o.AllowList, o.BlockList, o.Popular = e.set.Lists()
 	p, err := detect.New(o)
 	if err != nil {
@@ -95,10 +98,15 @@ func newEngine(ctx context.Context, s settings) (*engine, error) {
 // use replaces the policy. Decisions of the old one are forgotten.
 func (e *engine) use(p *detect.Policy) {
 	e.policy.Store(&decider{p, detect.NewCache(p, e.cache)})
-	e.changes.Add(1)
+	e.changed()
 }
 
-// version changes whenever a name could be decided about otherwise than before.
+// versions counts the changes of all engines of this process, so that no two of them have the same version.
+var versions atomic.Uint64
+
+func (e *engine) changed() { e.changes.Store(versions.Add(1)) }
+
+// version changes whenever a name could be decided about otherwise than before. No other engine ever has the same.
 func (e *engine) version() uint64 { return e.changes.Load() }
 
 // start begins to look after lists and evidence, until stop.
@@ -134,8 +142,25 @@ func (e *engine) stop() error {
 	return e.watched.close()
 }
 
+// inUse has the entries of each list of this process, by its name. A Corefile that is read again opens its lists anew,
+// and finds here what was there before.
+var inUse sync.Map // of string to int
+
+// emptied is an error if a list has no entry any more. Within an engine such a list leaves its entries: it may be written
+// just now, or its URL may fail. An engine that begins has none to leave, so the one before it has to go on.
+func (e *engine) emptied() error {
+	for _, s := range e.set.Stats() {
+		if n, ok := inUse.Load(s.Name); ok && n.(int) > 0 && s.Entries == 0 {
+			return fmt.Errorf("the list %s had %d entries, and has none now. Try: a comment in the file if it is empty on "+
+				"purpose, and this again after some seconds", s.Name, n)
+		}
+	}
+	return nil
+}
+
 func (e *engine) countLists() {
 	for _, s := range e.set.Stats() {
+		inUse.Store(s.Name, s.Entries)
 		listEntries.WithLabelValues(s.Name).Set(float64(s.Entries))
 		listFailures.WithLabelValues(s.Name).Set(float64(s.Failures))
 		if !s.Loaded.IsZero() {

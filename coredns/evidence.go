@@ -169,7 +169,7 @@ func (v *evidence) look(ctx context.Context, now time.Time) {
 	v.tell(ctx, v.watch.Now(now), now)
 	for _, domain := range v.engine.held.forget(now) {
 		v.watch.Forget(domain) // so that a tunnel that goes on is found again
-		v.engine.changes.Add(1)
+		v.engine.changed()
 	}
 }
 
@@ -201,7 +201,7 @@ func (v *evidence) tell(ctx context.Context, found []watch.Finding, now time.Tim
 		done := "reported"
 		if f.Kind == watch.Tunnel && f.Domain != "" && blocks {
 			v.engine.held.hold(f.Domain, now.Add(v.engine.hold))
-			v.engine.changes.Add(1)
+			v.engine.changed()
 			done = "blocked for " + v.engine.hold.String()
 		}
 		log.Warningf("%s %s, client %s: %s (%s)", f.Kind, printable.Terminal(f.Subject()), printable.Terminal(f.Client),

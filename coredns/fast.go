@@ -175,7 +175,7 @@ func (f *front) answer(dst, query []byte, at netip.AddrPort) []byte {
 	b := f.behind.Load()
 	now := time.Now()
 	p := f.packets.find(query[2:], now)
-	if p == nil || p.engine != b.plugin.engine || p.version != b.plugin.version() {
+	if p == nil || p.version != b.plugin.version() {
 		return nil
 	}
 	client := at.Addr().Unmap()
@@ -248,7 +248,7 @@ func (d *Degas) note(ctx context.Context, q *query, decision *detect.Decision, a
 		return
 	}
 	x.decided, x.version = true, d.version()
-	x.packet = packet{decision: *decision, act: a, engine: d.engine, asked: *q,
+	x.packet = packet{decision: *decision, act: a, asked: *q,
 		hits: d.counters.of(q.server, q.view, decision.Verdict, a.does)}
 	x.packet.asked.name, x.packet.asked.asked = bytes.Clone(q.name), nil
 }
@@ -323,13 +323,12 @@ type packets struct {
 	slots []atomic.Pointer[packet]
 }
 
-// packet is a query with its answer. It never changes.
+// packet is a query with its answer. It never changes, and holds nothing of an engine: it may outlive one.
 type packet struct {
 	query       []byte // behind the ID
 	answer      []byte
 	ttls        []uint16 // where they stand in answer
 	born, until time.Time
-	engine      *engine
 	version     uint64
 	decision    detect.Decision
 	act         action

@@ -32,7 +32,8 @@ func (o *options) corefile() (string, error) {
 	b.line(0, append(keys, "{")...)
 	b.line(1, "metadata")
 	b.line(1, append([]string{"bind"}, hosts...)...)
-	b.line(1, "errors")
+	// Without this, an upstream that fails writes a line for each query.
+	b.block(1, []string{"errors"}, []string{"consolidate", "1m", ".*", "error", "show_first"})
 	for plugin, address := range map[string]string{"ready": o.ready, "health": o.health, "prometheus": o.metrics} {
 		if address != "" {
 			b.optional = append(b.optional, plugin+" "+address)

@@ -89,7 +89,7 @@ func run(ctx *cli.Context) error {
 	}
 	caddy.AppName, caddy.Quiet, dnsserver.Quiet = "degas-dns", true, true
 	clog.SetOutput(os.Stderr)
-	// The plugin reload asks for the Corefile again and again.
+	// The plugin reload asks for the Corefile again and again, and SIGUSR1 for the one that LoadCaddyfile gave.
 	caddy.SetDefaultCaddyfileLoader("degas-dns", caddy.LoaderFunc(func(string) (caddy.Input, error) {
 		if path := ctx.String("corefile"); path != "" {
 			return readCorefile(path)
@@ -97,6 +97,9 @@ func run(ctx *cli.Context) error {
 		return input, nil
 	}))
 	caddy.TrapSignals()
+	if input, err = caddy.LoadCaddyfile(input.ServerType()); err != nil {
+		return err
+	}
 	instance, err := caddy.Start(input)
 	if err != nil {
 		return err
