@@ -14,8 +14,8 @@ import (
 // may carry a tunnel. Rule PopularName says what a Policy makes of both.
 //
 // It is a list of sorted numbers as by Elias (1974) and Fano (1971). A hash with a key of this process makes a number
-// of each name, and there are 10,923 numbers for each. The low 14 bits of the numbers stand side by side. The rest is the
-// number of a bucket: unary has a one for each number in a bucket, and then a zero.
+// of each name, and there are 10,923 numbers for each. The low 14 bits of the numbers stand side by side. The rest is
+// the number of a bucket: unary has a one for each number in a bucket, and then a zero.
 type Popular struct {
 	n       int
 	buckets uint64
