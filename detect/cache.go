@@ -16,7 +16,8 @@ import (
 //
 // It has at most the entries that it was made for, and half as many scores of registered domains. An entry takes some
 // 220 bytes, its name, and the entry of a list that decided. So a full Cache takes at most 1 KB for each of its
-// entries, and less than 0.3 with names of usual length. A name that is longer than 253 bytes is decided, but not remembered.
+// entries, and less than 0.3 with names of usual length. A name that is longer than 253 bytes is decided, but not
+// remembered.
 type Cache struct {
 	policy       *Policy
 	decisions    *table[Decision]

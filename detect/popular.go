@@ -7,15 +7,15 @@ import (
 	"slices"
 )
 
-// Popular is a set of popular names, such as the first 100,000 of Tranco. It keeps 15.8 bits of each name: of the names
-// that are not in it, it takes one in 10,900 for one that is. Popular never changes. A nil Popular is empty.
+// Popular is a set of popular names, such as the first 100,000 of Tranco. It keeps 15.9 bits of each name: of the names
+// that are not in it, it takes one in 11,700 for one that is. Popular never changes. A nil Popular is empty.
 //
 // A popular registered domain was chosen by a person, not generated. It says nothing about the names below it, which
 // may carry a tunnel. Rule PopularName says what a Policy makes of both.
 //
 // It is a list of sorted numbers as by Elias (1974) and Fano (1971). A hash with a key of this process makes a number
-// of each name, and there are 10,923 numbers for each. The low 14 bits of the numbers stand side by side. The rest is the
-// number of a bucket: unary has a one for each number in a bucket, and then a zero.
+// of each name, and there are 11,703 numbers for each. The low 14 bits of the numbers stand side by side. The rest is
+// the number of a bucket: unary has a one for each number in a bucket, and then a zero.
 type Popular struct {
 	n       int
 	buckets uint64
@@ -38,7 +38,7 @@ func NewPopular(names iter.Seq[string]) *Popular {
 	slices.Sort(hashes) // which sorts the numbers too
 	hashes = slices.Compact(hashes)
 	n := uint64(len(hashes))
-	p := &Popular{n: len(hashes), buckets: (2*n + 2) / 3}
+	p := &Popular{n: len(hashes), buckets: (5*n + 6) / 7}
 	p.unary, p.low = make([]uint64, (n+p.buckets+63)/64), make([]uint64, (n*lowBits+63)/64)
 	p.starts = make([]uint32, 0, (p.buckets+startEvery-1)/startEvery)
 	i, bit := uint64(0), uint64(0)

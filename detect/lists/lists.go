@@ -16,9 +16,9 @@
 //	          … CNAME rpz-passthru.   an exception: allowed
 //
 // In a file that is given as block list, exceptions become entries of the allow list. In one that is given as allow
-// list, every entry allows. An allow entry wins over every block entry, also over a longer one: this differs from a response
-// policy zone, where the longer trigger wins. Names may be international. '#' begins a comment, as '!' and ';' do at
-// the beginning of a line.
+// list, every entry allows. An allow entry wins over every block entry, also over a longer one. This differs from a
+// response policy zone, where the longer trigger wins. Names may be international. '#' begins a comment. So do '!'
+// and ';' at the beginning of a line.
 //
 // An entry of the root is never applied. One of all names below a public suffix, such as *.com or ||co.uk^, is applied
 // only with Options.Broad: in a list of thousands it is a mistake. Zones that private people hand out, such as
