@@ -36,6 +36,7 @@ type Degas struct {
 	Next plugin.Handler
 	*engine
 	fronts []string // addresses that it stands before
+	left   bool     // it was stopped
 }
 
 // Name implements plugin.Handler.
@@ -48,7 +49,7 @@ func (d *Degas) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) 
 	}
 	q := queries.Get().(*query)
 	defer queries.Put(q)
-	q.fill(ctx, w, r)
+	q.fill(ctx, d, w, r)
 	if !d.limits.allow(q.client.Addr(), q.time) {
 		limitedCount.WithLabelValues(q.server, q.view).Inc()
 		return dns.RcodeSuccess, nil // nothing is written: an answer would serve whoever forged the client's address
@@ -60,6 +61,10 @@ func (d *Degas) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) 
 			return dns.RcodeServerFailure, plugin.Error(name, err)
 		}
 		decision = detect.Decision{Class: detect.Benign.String()}
+	}
+	if p, ok := ctx.Value(publishedKey{d.engine}).(*published); ok {
+		done := decision // a copy, so that no query but this one takes memory for it
+		p.decision = &done
 	}
 	act, kind := d.action(&decision)
 	if err == nil && !(d.async && decision.Rule == detect.NoRule) { // the next one may hear otherwise
@@ -117,17 +122,29 @@ type query struct {
 	rcode        events.RCode
 	size         int
 	kind         events.Kind
+
+	exchange *exchange // of a front that may keep the answer, or nil
+	version  uint64    // the engine's, before it decides
 }
 
 var queries = sync.Pool{New: func() any { return &query{name: make([]byte, 0, 256), asked: make([]byte, 0, 256)} }}
 
 // fill describes r, to which nothing is answered yet.
-func (q *query) fill(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) {
-	from := w.RemoteAddr()
-	*q = query{time: time.Now(), name: appendName(q.name[:0], r.Question[0].Name), asked: q.asked[:0], qtype: r.Question[0].Qtype, id: r.Id,
-		client: peer(from), server: metrics.WithServer(ctx), view: metrics.WithView(ctx), rcode: events.NoRCode}
+func (q *query) fill(ctx context.Context, d *Degas, w dns.ResponseWriter, r *dns.Msg) {
+	*q = query{time: time.Now(), qtype: r.Question[0].Qtype, id: r.Id, server: metrics.WithServer(ctx),
+		view: metrics.WithView(ctx), rcode: events.NoRCode, version: d.version(), name: q.name[:0], asked: q.asked[:0]}
+	q.name = appendName(q.name, r.Question[0].Name)
 	q.asked = detect.AppendAsked(q.asked, q.name)
-	q.transport = transportOf(q.server, from)
+	// Where a plugin has looked at the client, as a view does, the answer may be for this client alone.
+	x := exchangeOf(ctx)
+	if x != nil && !x.looked {
+		q.exchange = x
+	}
+	from := w.RemoteAddr()
+	q.client, q.transport = peer(from), transportOf(q.server, from)
+	if q.exchange != nil {
+		x.looked = false // this look changes nothing
+	}
 }
 
 // event describes q to the watch and the log. The name stays q's.
@@ -218,8 +235,7 @@ func (d *Degas) Ready() bool { return d.ready() }
 
 // Metadata implements metadata.Provider. Nothing is scored unless somebody asks.
 func (d *Degas) Metadata(ctx context.Context, state request.Request) context.Context {
-	d.publish(ctx, state.Req)
-	return ctx
+	return d.publish(ctx, state.Req)
 }
 
 // reason says in at most 120 bytes why a query is blocked. Its parts are fixed texts, numbers, and the base of a path

@@ -197,6 +197,12 @@ func (e *engine) decide(ctx context.Context, q *query) (detect.Decision, error) 
 		decision = d.cache.Decide(q.asked)
 		scoreDuration.Observe(time.Since(start).Seconds())
 	}
+	return e.refine(ctx, q, decision)
+}
+
+// refine changes a decision about a name by what is known besides: a list stands, a tunnel in its domain does not wait
+// for a score, and dnstun's model is on another machine.
+func (e *engine) refine(ctx context.Context, q *query, decision detect.Decision) (detect.Decision, error) {
 	if decision.Rule == detect.AllowList || decision.Rule == detect.BlockList {
 		return decision, nil
 	}

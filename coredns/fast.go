@@ -31,6 +31,7 @@ import (
 // them (fast_linux.go).
 type front struct {
 	conns   []net.PacketConn
+	servers []*dns.Server // of each
 	serving sync.WaitGroup
 	packets *packets
 	behind  atomic.Pointer[behind]
@@ -51,8 +52,8 @@ var fronts = struct {
 }{by: map[string]*front{}}
 
 // unfit are plugins that look at who asks, or whose answers differ from query to query.
-var unfit = []string{"acl", "view", "rewrite", "loadbalance", "dnstap", "log", "tsig", "proxyproto", "local", "geoip",
-	"nsid", "erratic", "whoami"}
+var unfit = []string{"acl", "autopath", "dnstap", "erratic", "geoip", "loadbalance", "local", "log", "nsid", "proxyproto",
+	"rewrite", "shed", "template", "trace", "tsig", "view", "whoami"}
 
 // frontable says why a server block can have no front, or "".
 func frontable(c *dnsserver.Config) string {
@@ -88,6 +89,9 @@ func (d *Degas) stand(c *dnsserver.Config, s *dnsserver.Server) {
 	}
 	fronts.Lock()
 	defer fronts.Unlock()
+	if d.left {
+		return // the server was stopped before it began
+	}
 	f := fronts.by[address]
 	if f == nil {
 		f = &front{packets: newPackets()}
@@ -104,6 +108,7 @@ func (d *Degas) stand(c *dnsserver.Config, s *dnsserver.Server) {
 	}
 	for _, conn := range f.conns {
 		server := &dns.Server{PacketConn: &frontConn{conn.(*net.UDPConn), f}, Handler: f}
+		f.servers = append(f.servers, server)
 		f.serving.Go(func() {
 			if err := server.ActivateAndServe(); err != nil && !errors.Is(err, net.ErrClosed) {
 				log.Errorf("%s: %v", s.Addr, err)
@@ -118,14 +123,27 @@ func (d *Degas) leave() {
 	defer fronts.Unlock()
 	for _, address := range d.fronts {
 		if f := fronts.by[address]; f != nil && f.behind.Load().plugin == d {
-			for _, conn := range f.conns {
-				conn.Close()
-			}
-			f.serving.Wait()
+			f.close()
 			delete(fronts.by, address)
 		}
 	}
-	d.fronts = nil
+	d.fronts, d.left = nil, true
+}
+
+// drain is how long a front that closes still reads what has come to it.
+const drain = 20 * time.Millisecond
+
+// close gives the address back to CoreDNS' socket. Queries that came before are answered.
+func (f *front) close() {
+	if err := handBack(f.conns[0]); err != nil {
+		log.Warningf("queries may get lost now: %v", err)
+	}
+	time.Sleep(drain)
+	for i, server := range f.servers {
+		_ = server.Shutdown() // it may not have begun
+		f.conns[i].Close()
+	}
+	f.serving.Wait()
 }
 
 // frontConn reads queries, and gives those that have no answer yet.
@@ -215,6 +233,7 @@ type exchange struct {
 	behind *behind
 	signed bool
 
+	looked  bool // a plugin before degas asked who the client is
 	decided bool
 	version uint64
 	packet  packet
@@ -224,7 +243,10 @@ type exchange struct {
 type exchangeKey struct{}
 
 // RemoteAddr implements dns.ResponseWriter.
-func (x *exchange) RemoteAddr() net.Addr { return &x.from.UDPAddr }
+func (x *exchange) RemoteAddr() net.Addr {
+	x.looked = true
+	return &x.from.UDPAddr
+}
 
 // WriteMsg implements dns.ResponseWriter. It keeps the answer for the next one who asks.
 func (x *exchange) WriteMsg(m *dns.Msg) error {
@@ -241,16 +263,23 @@ func (x *exchange) WriteMsg(m *dns.Msg) error {
 	return err
 }
 
-// note tells a front what was decided about the query that ctx is of, if one waits for it.
+// exchangeOf is the exchange that ctx is of, or nil.
+func exchangeOf(ctx context.Context) *exchange {
+	x, _ := ctx.Value(exchangeKey{}).(*exchange)
+	return x
+}
+
+// note tells a front what was decided about a query, if it may answer the next one itself.
 func (d *Degas) note(ctx context.Context, q *query, decision *detect.Decision, a action) {
-	x, ok := ctx.Value(exchangeKey{}).(*exchange)
-	if !ok {
+	x := q.exchange
+	if x == nil {
 		return
 	}
-	x.decided, x.version = true, d.version()
+	x.decided, x.version = true, q.version
 	x.packet = packet{decision: *decision, act: a, asked: *q,
 		hits: d.counters.of(q.server, q.view, decision.Verdict, a.does)}
-	x.packet.asked.name, x.packet.asked.asked = bytes.Clone(q.name), nil
+	kept := &x.packet.asked
+	kept.name, kept.asked, kept.exchange = bytes.Clone(q.name), nil, nil
 }
 
 // mostKept bounds how long an answer is kept. CoreDNS' cache then sees its popular names often enough to fetch them

@@ -20,19 +20,6 @@ const mostSockets = 8
 // by the number (socket(7), SO_ATTACH_REUSEPORT_CBPF): CoreDNS' is 0.
 func listenBefore(at netip.AddrPort) (conns []net.PacketConn, err error) {
 	n := min(runtime.GOMAXPROCS(0), mostSockets)
-	random, err := bpf.Assemble([]bpf.Instruction{
-		bpf.LoadExtension{Num: bpf.ExtRand},
-		bpf.ALUOpConstant{Op: bpf.ALUOpMod, Val: uint32(n)},
-		bpf.ALUOpConstant{Op: bpf.ALUOpAdd, Val: 1},
-		bpf.RetA{},
-	})
-	if err != nil {
-		return nil, err
-	}
-	filter := make([]unix.SockFilter, len(random))
-	for i, in := range random {
-		filter[i] = unix.SockFilter{Code: in.Op, Jt: in.Jt, Jf: in.Jf, K: in.K}
-	}
 	defer func() {
 		if err != nil {
 			for _, c := range conns {
@@ -55,18 +42,38 @@ func listenBefore(at netip.AddrPort) (conns []net.PacketConn, err error) {
 		}
 		conns = append(conns, c)
 	}
-	raw, err := conns[0].(*net.UDPConn).SyscallConn()
+	return conns, choose(conns[0],
+		bpf.LoadExtension{Num: bpf.ExtRand},
+		bpf.ALUOpConstant{Op: bpf.ALUOpMod, Val: uint32(n)},
+		bpf.ALUOpConstant{Op: bpf.ALUOpAdd, Val: 1},
+		bpf.RetA{})
+}
+
+// handBack has the kernel hand every packet to CoreDNS' socket again.
+func handBack(conn net.PacketConn) error { return choose(conn, bpf.RetConstant{Val: 0}) }
+
+// choose has the kernel choose among the sockets of a group by a program, which gives the number of one.
+func choose(conn net.PacketConn, program ...bpf.Instruction) error {
+	assembled, err := bpf.Assemble(program)
 	if err != nil {
-		return conns, err
+		return err
+	}
+	filter := make([]unix.SockFilter, len(assembled))
+	for i, in := range assembled {
+		filter[i] = unix.SockFilter{Code: in.Op, Jt: in.Jt, Jf: in.Jf, K: in.K}
+	}
+	raw, err := conn.(*net.UDPConn).SyscallConn()
+	if err != nil {
+		return err
 	}
 	if e := raw.Control(func(fd uintptr) {
 		err = unix.SetsockoptSockFprog(int(fd), unix.SOL_SOCKET, unix.SO_ATTACH_REUSEPORT_CBPF,
 			&unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]})
 	}); e != nil {
-		return conns, e
+		return e
 	}
 	if err != nil {
-		return conns, fmt.Errorf("choose among sockets: %w", err)
+		return fmt.Errorf("choose among sockets: %w", err)
 	}
-	return conns, nil
+	return nil
 }

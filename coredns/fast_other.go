@@ -8,6 +8,10 @@ import (
 	"net/netip"
 )
 
+var errLinux = errors.New("only Linux can")
+
 func listenBefore(netip.AddrPort) ([]net.PacketConn, error) {
-	return nil, errors.New("only Linux can")
+	return nil, errLinux
 }
+
+func handBack(net.PacketConn) error { return errLinux }

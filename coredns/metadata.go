@@ -4,6 +4,7 @@ import (
 	"context"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/coredns/coredns/plugin/metadata"
 	"github.com/miekg/dns"
@@ -11,16 +12,34 @@ import (
 	"github.com/degas-dns/degas/detect"
 )
 
-// publish makes what is decided about a query known to other plugins. The decision is made when the first of them asks,
-// and then remembered for the query's turn.
-func (d *Degas) publish(ctx context.Context, r *dns.Msg) {
+// published is a decision that other plugins may ask for. ServeDNS fills it in.
+type published struct{ decision *detect.Decision }
+
+// publishedKey is published's in a context.
+type publishedKey struct{ engine *engine }
+
+// publish makes what is decided about a query known to other plugins. Those that ask before ServeDNS has decided, such
+// as a view, have it decided then.
+func (d *Degas) publish(ctx context.Context, r *dns.Msg) context.Context {
 	if len(r.Question) != 1 {
-		return
+		return ctx
 	}
-	decision := sync.OnceValue(func() detect.Decision {
-		d := d.policy.Load()
-		return d.cache.Decide(detect.AppendAsked(nil, appendName(nil, r.Question[0].Name)))
+	p := &published{}
+	early := sync.OnceValue(func() detect.Decision {
+		q := &query{time: time.Now(), qtype: r.Question[0].Qtype}
+		q.asked = detect.AppendAsked(nil, appendName(nil, r.Question[0].Name))
+		decision, err := d.refine(ctx, q, d.policy.Load().cache.Decide(q.asked))
+		if err != nil {
+			return detect.Decision{Class: detect.Unscored.String(), Reason: "the model did not answer"}
+		}
+		return decision
 	})
+	decision := func() detect.Decision {
+		if p.decision != nil {
+			return *p.decision
+		}
+		return early()
+	}
 	for label, value := range map[string]func() string{
 		"score": func() string {
 			if d := decision(); d.Rule == detect.Score {
@@ -35,4 +54,5 @@ func (d *Degas) publish(ctx context.Context, r *dns.Msg) {
 	} {
 		metadata.SetValueFunc(ctx, name+"/"+label, value)
 	}
+	return context.WithValue(ctx, publishedKey{d.engine}, p)
 }

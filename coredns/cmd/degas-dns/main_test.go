@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"os"
 	"strings"
@@ -17,12 +18,16 @@ import (
 	"github.com/miekg/dns"
 )
 
+// clogOutput is where CoreDNS' log goes, unless a test reads it.
+var clogOutput = io.Discard
+
 func TestMain(m *testing.M) {
 	if err := order(); err != nil {
 		panic(err)
 	}
 	caddy.Quiet, dnsserver.Quiet = true, true
-	clog.SetOutput(io.Discard)
+	clog.SetOutput(clogOutput)
+	log.SetOutput(io.Discard)
 	os.Exit(m.Run())
 }
 
