@@ -30,7 +30,6 @@ func (o *options) corefile() (string, error) {
 	}
 	var b writer
 	b.line(0, append(keys, "{")...)
-	b.line(1, "metadata")
 	b.line(1, append([]string{"bind"}, hosts...)...)
 	// Without this, an upstream that fails writes a line for each query.
 	b.block(1, []string{"errors"}, []string{"consolidate", "1m", ".*", "error", "show_first"})
