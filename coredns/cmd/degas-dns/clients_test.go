@@ -49,17 +49,6 @@ func certificate(t *testing.T, dir string) (cert, key string) {
 	return cert, key
 }
 
-// freeTCPPort is a port that no TCP server has.
-func freeTCPPort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 // verdicts are what each action gives, as dig and kdig show it.
 var verdicts = []struct {
 	action []string
@@ -94,7 +83,7 @@ func command(t *testing.T, name string, args ...string) string {
 func TestDigAndKdig(t *testing.T) {
 	cert, key := certificate(t, t.TempDir())
 	for i, v := range verdicts {
-		tls, https, quic := freeTCPPort(t), freeTCPPort(t), freePort(t)
+		tls, https, quic := freePort(t), freePort(t), freePort(t)
 		plain := serve(t, append([]string{"--upstream", startVaried(t), "--tls", tls, "--https", https, "--quic", quic,
 			"--cert", cert, "--key", key}, v.action...)...)
 		for _, c := range []struct {

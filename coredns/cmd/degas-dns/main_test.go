@@ -69,15 +69,20 @@ func startUpstream(t *testing.T) *upstream {
 	return u
 }
 
-// freePort is an address that nobody listens at.
+// freePort is an address that nobody has, for UDP or TCP.
 func freePort(t *testing.T) string {
 	t.Helper()
-	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close() // at the end, so that the next try has another port
+		if conn, err := net.ListenPacket("udp", l.Addr().String()); err == nil {
+			conn.Close()
+			return l.Addr().String()
+		}
 	}
-	defer conn.Close()
-	return conn.LocalAddr().String()
 }
 
 // corefileOf is what degas-dns prints with flags.
