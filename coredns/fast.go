@@ -52,8 +52,8 @@ var fronts = struct {
 }{by: map[string]*front{}}
 
 // unfit are plugins that look at who asks, or whose answers differ from query to query.
-var unfit = []string{"acl", "autopath", "dnstap", "erratic", "geoip", "loadbalance", "local", "log", "nsid", "proxyproto",
-	"rewrite", "shed", "template", "trace", "tsig", "view", "whoami"}
+var unfit = []string{"acl", "autopath", "dnstap", "erratic", "geoip", "loadbalance", "local", "log", "nsid",
+	"proxyproto", "rewrite", "shed", "template", "trace", "tsig", "view", "whoami"}
 
 // frontable says why a server block can have no front, or "".
 func frontable(c *dnsserver.Config) string {

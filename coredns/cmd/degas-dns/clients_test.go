@@ -79,7 +79,8 @@ func command(t *testing.T, name string, args ...string) string {
 	return string(out)
 }
 
-// TestDigAndKdig shows verdicts to people's tools, one of them over every transport, and their reason to those that ask with EDNS.
+// TestDigAndKdig shows verdicts to people's tools, one of them over every transport, and their reason to those that ask
+// with EDNS.
 func TestDigAndKdig(t *testing.T) {
 	cert, key := certificate(t, t.TempDir())
 	for i, v := range verdicts {

@@ -195,7 +195,8 @@ func TestServerBlocks(t *testing.T) {
 // TestTwoInABlock has two degas in one server block. The first one that blocks answers.
 func TestTwoInABlock(t *testing.T) {
 	upstream, address := startVaried(t), freePort(t)
-	serveCorefile(t, block(".", address, upstream, "degas example.org {", "fast", "}", "degas {", "action dga nxdomain", "}"))
+	serveCorefile(t, block(".", address, upstream, "degas example.org {", "fast", "}",
+		"degas {", "action dga nxdomain", "}"))
 	for range 3 {
 		if m := ask(t, "udp", address, blockedName, dns.TypeA); m.Rcode != dns.RcodeNameError {
 			t.Errorf("%v", m)

@@ -47,8 +47,8 @@ func withOption(code, length int, data ...byte) []byte {
 }
 
 // broken are messages that break RFC 1035, 6891, or the RFC of an option. Rcodes are what CoreDNS answers: FORMERR, or
-// NOERROR where its library is generous and the question is clear all the same. RFC 6891 (6.1.1) asks for FORMERR to two
-// OPTs; the library takes the last one.
+// NOERROR where its library is generous and the question is clear all the same. RFC 6891 (6.1.1) asks for FORMERR to
+// two OPTs; the library takes the last one.
 var broken = []struct {
 	name  string
 	raw   []byte
