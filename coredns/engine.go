@@ -146,8 +146,8 @@ func (e *engine) stop() error {
 // and finds here what was there before.
 var inUse sync.Map // of string to int
 
-// emptied is an error if a list has no entry any more. Within an engine such a list leaves its entries: it may be written
-// just now, or its URL may fail. An engine that begins has none to leave, so the one before it has to go on.
+// emptied is an error if a list has no entry any more. Within an engine such a list leaves its entries: it may be
+// written just now, or its URL may fail. An engine that begins has none to leave, so the one before it has to go on.
 func (e *engine) emptied() error {
 	for _, s := range e.set.Stats() {
 		if n, ok := inUse.Load(s.Name); ok && n.(int) > 0 && s.Entries == 0 {

@@ -16,9 +16,9 @@ import (
 	"github.com/degas-dns/degas/internal/printable"
 )
 
-// Pace of the evidence. A tunnel that is fast carries 100 kB a second: where many events wait, the next step comes soon.
-// A look costs little where little changed. Looks take at most a tenth of the time, unless the last one is longestLook
-// ago.
+// Pace of the evidence. A tunnel that is fast carries 100 kB a second: where many events wait, the next step comes
+// soon. A look costs little where little changed. Looks take at most a tenth of the time, unless the last one is
+// longestLook ago.
 const (
 	shortPause  = 200 * time.Millisecond
 	pause       = time.Second

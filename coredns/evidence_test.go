@@ -81,7 +81,8 @@ func TestHeld(t *testing.T) {
 	if h.has([]byte("a.evil.example"), over) {
 		t.Error("held too long")
 	}
-	if got := h.forget(over); len(got) != 1 || h.forget(over) != nil || len(*h.until.Load()) != 1 || !h.has([]byte("late.example"), over) {
+	if got := h.forget(over); len(got) != 1 || h.forget(over) != nil || len(*h.until.Load()) != 1 ||
+		!h.has([]byte("late.example"), over) {
 		t.Error("wrong ones were let go")
 	}
 }
@@ -115,7 +116,8 @@ func TestEvidenceDropsWhatIsTooMuch(t *testing.T) {
 	}
 	copy(q.name, "xxx") // the waiting events have memory of their own
 	taken := e.watched.take()
-	if len(taken) != mostWaiting || string(taken[0].event.Name) != "www.example0.com" || taken[0].times != 2 || len(e.watched.take()) != 0 {
+	if len(taken) != mostWaiting || string(taken[0].event.Name) != "www.example0.com" || taken[0].times != 2 ||
+		len(e.watched.take()) != 0 {
 		t.Errorf("%d events wait, the first %+v", len(taken), taken[0])
 	}
 	e.watched.add(q, &detect.Decision{}, action{})
