@@ -6,8 +6,9 @@ import (
 	"github.com/degas-dns/degas/model/dnsname"
 )
 
-// neverScored says why no model is asked about a folded name, "" if one is: see anybodys for an exception. Such names are machines' talk inside a
-// network, or look-ups that hold an address; a model that learned from the names of the internet knows nothing of them.
+// neverScored says why no model is asked about a folded name, "" if one is: see anybodys for an exception. Such names
+// are machines' talk inside a network, or look-ups that hold an address; a model that learned from the names of the
+// internet knows nothing of them.
 func neverScored(s string) string {
 	dot := strings.LastIndexByte(s, '.')
 	switch s[dot+1:] {
@@ -74,8 +75,8 @@ const (
 	reasonListed  = "a look-up in a DNS block list"
 )
 
-// anybodys reports whether whoever registers a domain can have names of a kind below it. The registered domain of such a
-// name is scored all the same: malware must not hide a generated one behind _x._tcp or four numbers.
+// anybodys reports whether whoever registers a domain can have names of a kind below it. The registered domain of such
+// a name is scored all the same: malware must not hide a generated one behind _x._tcp or four numbers.
 func anybodys(reason string) bool { return reason == reasonService || reason == reasonListed }
 
 // protocols are the second label of a service's name.

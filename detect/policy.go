@@ -66,7 +66,8 @@ const (
 	Evidence // what many names said together; no Policy decides by it, but its callers do
 )
 
-var ruleNames = [...]string{"none", "allow list", "block list", "never scored", "no name", "score", "popular", "evidence"}
+var ruleNames = [...]string{"none", "allow list", "block list", "never scored", "no name", "score", "popular",
+	"evidence"}
 
 // String is the rule in words.
 func (r Rule) String() string { return ruleNames[min(int(r), len(ruleNames)-1)] }

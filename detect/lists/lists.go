@@ -145,7 +145,8 @@ func Open(ctx context.Context, o Options) (*Set, error) {
 		if src.url && s.o.Dir == "" {
 			cache, err := os.UserCacheDir()
 			if err != nil {
-				return nil, fmt.Errorf("no folder for copies of %s: %w. Try: set XDG_CACHE_HOME to a folder, or give a file", src.shown, err)
+				return nil, fmt.Errorf("no folder for copies of %s: %w. Try: set XDG_CACHE_HOME to a folder, or give a "+
+					"file", src.shown, err)
 			}
 			s.o.Dir = filepath.Join(cache, "degas", "lists")
 		}

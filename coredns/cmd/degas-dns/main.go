@@ -1,5 +1,5 @@
-// degas-dns is a DNS server that asks degas about every name: CoreDNS with the plugin degas, and with a Corefile that it
-// makes of its flags. `degas dns` starts it.
+// degas-dns is a DNS server that asks degas about every name: CoreDNS with the plugin degas, and with a Corefile that
+// it makes of its flags. `degas dns` starts it.
 package main
 
 import (
