@@ -295,7 +295,8 @@ func (x *exchange) keep(m *dns.Msg, packed []byte) {
 	if least == 0 || ttls == nil {
 		return
 	}
-	p := &x.packet
+	p := new(packet) // not in x, which holds the engine
+	*p = x.packet
 	if p.act.does > report {
 		ttls = nil // degas would make the same answer again
 	}
