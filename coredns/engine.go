@@ -17,6 +17,7 @@ import (
 	"github.com/degas-dns/degas/detect/lists"
 	"github.com/degas-dns/degas/detect/watch"
 	"github.com/degas-dns/degas/internal/lines"
+	"github.com/degas-dns/degas/internal/printable"
 	"github.com/degas-dns/degas/model"
 )
 
@@ -66,7 +67,7 @@ func newEngine(ctx context.Context, s settings) (*engine, error) {
 			return nil, err
 		}
 	}
-	s.lists.Log = slog.New(slog.NewTextHandler(lineLog{}, &slog.HandlerOptions{ReplaceAttr: withoutTime}))
+	s.lists.Log = slog.New(slog.NewTextHandler(lineLog{}, nil))
 	if e.set, err = lists.Open(ctx, s.lists); err != nil {
 		return nil, err
 	}
@@ -114,6 +115,9 @@ func (e *engine) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	e.cancel = cancel
 	e.countLists()
+	for _, s := range e.set.Stats() {
+		log.Infof("%s list %s: %d entries", s.Kind, printable.Terminal(s.Name), s.Entries)
+	}
 	e.running.Go(func() {
 		e.set.Run(ctx, func() {
 			e.use(e.policy.Load().policy.With(e.set.Lists()))
@@ -226,18 +230,17 @@ func (e *engine) observe(q *query, d *detect.Decision, a action) {
 	e.watched.add(q, d, a)
 }
 
-// lineLog writes what package lists logs to CoreDNS' log.
+// lineLog writes what package lists logs to CoreDNS' log, which adds the time and the level itself.
 type lineLog struct{}
 
 func (lineLog) Write(line []byte) (int, error) {
-	log.Warning(strings.TrimSpace(string(line)))
-	return len(line), nil
-}
-
-// withoutTime leaves out what CoreDNS' log adds itself.
-func withoutTime(groups []string, a slog.Attr) slog.Attr {
-	if len(groups) == 0 && (a.Key == slog.TimeKey || a.Key == slog.LevelKey) {
-		return slog.Attr{}
+	text := strings.TrimSpace(string(line))
+	_, text, _ = strings.Cut(text, " level=")
+	level, text, _ := strings.Cut(text, " ")
+	if level == slog.LevelInfo.String() {
+		log.Info(text)
+	} else {
+		log.Warning(text)
 	}
-	return a
+	return len(line), nil
 }

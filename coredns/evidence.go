@@ -140,6 +140,7 @@ func (v *evidence) run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			v.work(time.Now())
+			v.summary.print()
 			return
 		case <-tick.C:
 		}
@@ -179,7 +180,13 @@ func (v *evidence) work(now time.Time) {
 	for i := range waiting {
 		s := &waiting[i]
 		v.watch.ObserveTimes(&s.event, &s.decision, s.times)
-		v.summary.add(s)
+		if v.summary.add(s) {
+			done := s.act.does.String()
+			if s.act.does == report {
+				done = "would block"
+			}
+			log.Infof("%s %s for %s: %s", done, printable.Terminal(string(s.event.Name)), s.event.Client, s.decision.Reason)
+		}
 		if v.log != nil {
 			v.log.write(s)
 		}
@@ -305,10 +312,11 @@ type summary struct {
 // mostSummed bounds what a summary remembers.
 const mostSummed = 1000
 
-func (s *summary) add(e *seen) {
+// add counts an event, and reports whether its domain is the first of its name in this hour that is blocked, or would be.
+func (s *summary) add(e *seen) (first bool) {
 	s.queries += int64(e.times)
 	if e.act.does == pass {
-		return
+		return false
 	}
 	if s.domains == nil {
 		s.domains, s.clients = map[string]int64{}, map[netip.Addr]bool{}
@@ -322,16 +330,22 @@ func (s *summary) add(e *seen) {
 	}
 	s.done[k] += int64(e.times)
 	domain := detect.Domain(string(e.event.Name))
-	if _, known := s.domains[domain]; known || len(s.domains) < mostSummed {
+	_, known := s.domains[domain]
+	if known || len(s.domains) < mostSummed {
 		s.domains[domain] += int64(e.times)
+		first = !known
 	}
 	if len(s.clients) < mostSummed {
 		s.clients[e.event.Client.Addr] = true
 	}
+	return first
 }
 
 // print says what the hour brought, and forgets it.
 func (s *summary) print() {
+	if s.queries == 0 {
+		return
+	}
 	most, n := "", int64(0)
 	for domain, count := range s.domains {
 		if count > n || count == n && domain < most {
@@ -341,7 +355,7 @@ func (s *summary) print() {
 	if n > 0 {
 		most = ", most often " + printable.Terminal(most)
 	}
-	log.Infof("the last hour: %d queries; blocked, or reported as to be blocked: %d as DGA, %d as tunnels, %d by lists; "+
+	log.Infof("since the start or the last hour: %d queries; blocked, or reported as to be blocked: %d as DGA, %d as tunnels, %d by lists; "+
 		"by %d clients%s", s.queries, s.done[dga], s.done[tunnel], s.done[list], len(s.clients), most)
 	*s = summary{}
 }

@@ -21,7 +21,7 @@ import (
 )
 
 // parseOld reads the blocks of the plugins that degas takes over from: dnstun (netrack) and mlplugin, with its later
-// name mlbridge. The latter takes nothing at all. Neither is in monitor mode: they were installed to block.
+// name mlbridge. The latter takes nothing at all, and reports what it finds. dnstun blocks tunnels.
 func parseOld(directive string, c *caddy.Controller) ([]settings, error) {
 	var all []settings
 	for c.Next() {

@@ -101,11 +101,12 @@ var properties = map[string]func(s *settings, args []string) error{
 		return nil
 	}),
 	"popular":  (*settings).setPopular,
+	"broad":    none(func(s *settings) { s.lists.Broad = true }),
 	"monitor":  none(func(s *settings) { s.monitor = true }),
 	"ttl":      one(number(0, 86400, func(s *settings, v float64) { s.ttl = uint32(v) })),
 	"explain":  words("txt", func(s *settings) { s.explain = true }),
 	"filtered": none(func(s *settings) { s.filtered = true }),
-	"log":      one(func(s *settings, arg string) error { s.log = arg; return nil }),
+	"log":      (*settings).setLog,
 	"events":   one((*settings).setEvents),
 	"notify":   some(func(s *settings, args []string) error { s.notify = append(s.notify, args...); return nil }),
 	"async":    none(func(s *settings) { s.async = true }),
@@ -241,6 +242,15 @@ func (s *settings) setEvents(arg string) error {
 		return fmt.Errorf("%q is no URL. Try: https://HOST/v1/events", arg)
 	}
 	s.events = arg
+	return nil
+}
+
+// setLog reads "log FILE|stdout [json]". There is no other form than JSON.
+func (s *settings) setLog(args []string) error {
+	if len(args) == 2 && args[1] != "json" || len(args) < 1 || len(args) > 2 {
+		return fmt.Errorf("takes a file or stdout, and may end in json")
+	}
+	s.log = args[0]
 	return nil
 }
 

@@ -8,9 +8,12 @@ import (
 )
 
 // AppendJSON appends an event with its decision to dst as a line of degas' event log, without a line's end: see
-// events.AppendJSON. more are further columns.
+// events.AppendJSON. more are further columns. What a list decided also has the list and its entry.
 func AppendJSON(dst []byte, e *events.Event, d *Decision, more ...events.Column) []byte {
 	with := *e
+	if d.Entry != "" {
+		more = slices.Concat(more, []events.Column{{Name: "entry", Value: d.Entry}, {Name: "list", Value: d.List}})
+	}
 	with.Columns = slices.Concat(e.Columns, []events.Column{
 		{Name: "score", Value: strconv.FormatFloat(d.Score, 'f', 6, 64)}, {Name: "label", Value: d.Class},
 		{Name: "verdict", Value: d.Verdict.String()}, {Name: "action", Value: d.Action.String()},

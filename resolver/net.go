@@ -103,15 +103,17 @@ func (r *Resolver) reply(ctx context.Context, q *dns.Msg, t *causes) *dns.Msg {
 		t.add(failure)
 		out.Rcode = dns.RcodeNameError
 	default:
+		t.add(failure)
 		out.Rcode = dns.RcodeServerFailure
 	}
 	return out
 }
 
-// causes keeps why a name of one look-up was blocked. A nil causes keeps nothing.
+// causes keeps why a name of one look-up was blocked, and why the servers gave no answer: the first of each. A nil
+// causes keeps nothing.
 type causes struct {
-	mu    sync.Mutex
-	first *net.DNSError
+	mu              sync.Mutex
+	blocked, failed *net.DNSError
 }
 
 func (t *causes) add(e *net.DNSError) {
@@ -120,20 +122,31 @@ func (t *causes) add(e *net.DNSError) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.first == nil {
-		t.first = e
+	to := &t.failed
+	if e.IsNotFound {
+		to = &t.blocked
+	}
+	if *to == nil {
+		*to = e
 	}
 }
 
 // explain gives package net's error the cause that it does not know.
 func (t *causes) explain(err error) error {
 	var e *net.DNSError
-	if t.mu.Lock(); t.first == nil || !errors.As(err, &e) || !e.IsNotFound {
-		t.mu.Unlock()
+	if !errors.As(err, &e) {
 		return err
 	}
+	t.mu.Lock()
 	defer t.mu.Unlock()
-	out := *t.first
+	cause := t.failed
+	if e.IsNotFound {
+		cause = t.blocked
+	}
+	if cause == nil {
+		return err
+	}
+	out := *cause
 	out.Name = e.Name
 	return &out
 }

@@ -201,6 +201,12 @@ func TestDeadServers(t *testing.T) {
 	if !errors.As(err, &e) || e.IsNotFound || !e.IsTemporary || e.Server == "" || e.Name != "www.google.com" {
 		t.Errorf("%+v", err)
 	}
+	// Package net would name the system's server, which was never asked.
+	want := e.Server
+	_, err = r.LookupHost(context.Background(), "www.google.com")
+	if !errors.As(err, &e) || e.IsNotFound || e.Server != want || e.Unwrap() == nil {
+		t.Errorf("LookupHost: %+v, want the server %s and the cause", err, want)
+	}
 }
 
 // A caller gets away when its context ends, and takes its query along.

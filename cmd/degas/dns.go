@@ -21,7 +21,7 @@ func (c *command) dns() *cli.Command {
 		ArgsUsage: "[FLAG…]",
 		Description: "Starts degas-dns, a program of its own, with the same flags. It must stand beside degas or in a\n" +
 			"directory of PATH. In the sources of degas, this builds it:\n\n" +
-			"  (cd coredns && go build -o .. ./cmd/degas-dns)\n\n" +
+			"  (cd coredns && CGO_ENABLED=0 go build -o .. ./cmd/degas-dns)\n\n" +
 			"Example: degas dns --listen 127.0.0.1:5353 --upstream 9.9.9.9\n" +
 			"Example: degas dns --help",
 		SkipFlagParsing: true,
@@ -38,7 +38,10 @@ func (c *command) dnsAction(ctx *cli.Context) error {
 		}
 		return err
 	}
-	// A server stops by a signal and finishes what it is answering. On a terminal, Ctrl-C reaches it by itself.
+	if c.in == os.Stdin && runtime.GOOS != "windows" { // the server takes this process' place, and its signals
+		return fmt.Errorf("start %s: %w", path, syscall.Exec(path, append([]string{path}, args...), os.Environ()))
+	}
+	// A server stops by a signal and finishes what it is answering.
 	server := exec.CommandContext(ctx.Context, path, args...)
 	server.Stdin, server.Stdout, server.Stderr = c.in, c.out, c.err
 	server.Cancel = func() error { return server.Process.Signal(syscall.SIGTERM) }
@@ -63,7 +66,7 @@ func dnsProgram() (string, error) {
 	path, err := exec.LookPath(name)
 	if errors.Is(err, exec.ErrDot) || errors.Is(err, exec.ErrNotFound) {
 		return "", fmt.Errorf("degas-dns is neither beside degas nor in PATH. " +
-			"Try: (cd coredns && go build -o .. ./cmd/degas-dns) in the sources of degas")
+			"Try: (cd coredns && CGO_ENABLED=0 go build -o .. ./cmd/degas-dns) in the sources of degas")
 	}
 	return path, err
 }

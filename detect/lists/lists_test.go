@@ -98,7 +98,7 @@ func TestOpenFiles(t *testing.T) {
 		"top.csv popular ranked 2 0 0"; got != want {
 		t.Errorf("%s\nwant %s", got, want)
 	}
-	for _, want := range []string{`"1 a line of another syntax, 1 all names below a public suffix"`, `try=--broad`,
+	for _, want := range []string{`"1 a line of another syntax, 1 all names below a public suffix"`, `try="option broad"`,
 		`"line 2: a line of another syntax: no name"`, `"a list is empty"`, "a file in a folder of lists is left out"} {
 		if !strings.Contains(log.String(), want) {
 			t.Errorf("the log lacks %s:\n%s", want, log.String())

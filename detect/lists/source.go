@@ -26,6 +26,7 @@ type source struct {
 	folder bool
 	files  []*file // one, unless it is a folder
 	meta   meta    // of a URL. It is that of the goroutine that fetches it
+	said   string  // the last error of a folder that was logged
 }
 
 // file is a file of names. Set.mu guards what changes.
@@ -81,8 +82,11 @@ func (s *Set) open(ctx context.Context, src *source) error {
 func (s *Set) lookAt(ctx context.Context, src *source) (changed bool) {
 	if src.folder {
 		changed, err := s.readFolder(ctx, src)
-		if err != nil && ctx.Err() == nil {
+		if err != nil && ctx.Err() == nil && err.Error() != src.said {
 			s.o.Log.Warn("a folder of lists cannot be read, its entries stay", "folder", src.shown, "error", err)
+		}
+		if src.said = ""; err != nil {
+			src.said = err.Error()
 		}
 		return changed
 	}
@@ -185,7 +189,7 @@ func (s *Set) take(src *source, f *file, c *content, err error) (changed bool) {
 		log = s.o.Log.Warn
 		args = append(args, "left out", c.summary(), "the first", c.first)
 		if c.skipped[isBroad] > 0 && !s.o.Broad {
-			args = append(args, "try", "--broad")
+			args = append(args, "try", "option broad")
 		}
 	}
 	log("a list is loaded", args...)

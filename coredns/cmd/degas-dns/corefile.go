@@ -100,6 +100,14 @@ func (o *options) addresses() (keys, hosts []string, err error) {
 			}
 		}
 	}
+	for i, a := range keys {
+		for _, b := range keys[i+1:] {
+			_, port, _ := strings.Cut(a, ".:")
+			if strings.HasSuffix(b, ".:"+port) && (a == ".:"+port || strings.HasPrefix(b, "quic") == strings.HasPrefix(a, "quic")) {
+				return nil, nil, fmt.Errorf("%s and %s: one port cannot have both", a, b)
+			}
+		}
+	}
 	for _, host := range hosts {
 		for _, key := range keys {
 			if !slices.Contains(pairs, pair{host, key}) {

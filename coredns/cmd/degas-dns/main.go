@@ -4,7 +4,9 @@ package main
 
 import (
 	"fmt"
+	"net"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/coredns/caddy"
@@ -44,7 +46,8 @@ func app() *cli.App {
 			&cli.StringSliceFlag{Name: "upstream", Value: cli.NewStringSlice("/etc/resolv.conf"),
 				Usage: "ask `SERVER`: an address, tls://, https:// or quic://, or a resolv.conf; may be given again"},
 			&cli.StringFlag{Name: "action", Value: "log",
-				Usage: "what to do with a malicious name: nxdomain, nodata, refused, sinkhole, drop or log, as `ACTION`"},
+				Usage: "what to do with a malicious name: nxdomain, nodata, refused, sinkhole, drop or log, as `ACTION`; " +
+					"with log, a name on a block list gets nxdomain"},
 			&cli.StringSliceFlag{Name: "sinkhole", Usage: "`ADDRESS` that --action sinkhole gives"},
 			&cli.BoolFlag{Name: "monitor", Usage: "block nothing, not even what a block list has"},
 			&cli.StringFlag{Name: "model", Usage: "`MODEL`: a run or an exported version", DefaultText: "builtin"},
@@ -53,6 +56,7 @@ func app() *cli.App {
 			&cli.StringFlag{Name: "false-alarms", Usage: "choose the threshold for a `RATE` of clean names, such as 1e-3"},
 			&cli.StringSliceFlag{Name: "allow", Usage: "`LIST` of names that pass: a file, a folder or a URL"},
 			&cli.StringSliceFlag{Name: "block", Usage: "`LIST` of names that are blocked; an allowed name passes"},
+			&cli.BoolFlag{Name: "broad", Usage: "apply entries of lists for all names below a public suffix, such as *.com"},
 			&cli.StringFlag{Name: "popular", Usage: "`FILE` of popular names with ranks, which are not taken for generated"},
 			&cli.StringFlag{Name: "popular-top", Usage: "use the first `N` popular names"},
 			&cli.StringFlag{Name: "log", Usage: "write every query to `FILE`, or to stdout, as JSON Lines"},
@@ -109,6 +113,36 @@ func run(ctx *cli.Context) error {
 	return nil
 }
 
+// unused reports whether nobody listens at the addresses of the flags. CoreDNS shares its addresses with other processes
+// that do, so that two servers would each get a part of the queries.
+func unused(ctx *cli.Context) error {
+	if ctx.String("corefile") != "" {
+		return nil
+	}
+	for _, t := range []struct {
+		flag     string
+		udp, tcp bool
+	}{{"listen", true, true}, {"tls", false, true}, {"https", false, true}, {"quic", true, false}} {
+		for _, address := range ctx.StringSlice(t.flag) {
+			if t.udp {
+				conn, err := net.ListenPacket("udp", address)
+				if err != nil {
+					return fmt.Errorf("--%s %s: %w", t.flag, address, err)
+				}
+				conn.Close()
+			}
+			if t.tcp {
+				l, err := net.Listen("tcp", address)
+				if err != nil {
+					return fmt.Errorf("--%s %s: %w", t.flag, address, err)
+				}
+				l.Close()
+			}
+		}
+	}
+	return nil
+}
+
 // addresses are what an instance listens at.
 func addresses(i *caddy.Instance) (all []string) {
 	for _, s := range i.Servers() {
@@ -144,6 +178,20 @@ func input(ctx *cli.Context) (caddy.Input, error) {
 		quic: ctx.StringSlice("quic"), cert: ctx.String("cert"), key: ctx.String("key"),
 		upstream: ctx.StringSlice("upstream"), clients: ctx.StringSlice("clients"), health: ctx.String("health"),
 		ready: ctx.String("ready"), metrics: ctx.String("metrics"), stale: !ctx.Bool("no-stale")}
+	for _, address := range []*string{&o.health, &o.ready, &o.metrics} { // a port alone is of this machine only
+		if _, err := strconv.ParseUint(*address, 10, 16); err == nil {
+			*address = "127.0.0.1:" + *address
+		}
+	}
+	for i, server := range o.upstream { // as package resolver writes it: tls://ADDRESS#NAME
+		o.upstream[i] = strings.Replace(server, "#", "%", 1)
+	}
+	if len(ctx.StringSlice("sinkhole")) > 0 != (ctx.String("action") == "sinkhole") {
+		return nil, fmt.Errorf("--action sinkhole and --sinkhole ADDRESS go together")
+	}
+	if ctx.String("popular-top") != "" && ctx.String("popular") == "" {
+		return nil, fmt.Errorf("--popular-top needs --popular FILE")
+	}
 	if (o.cert == "") != (o.key == "") {
 		return nil, fmt.Errorf("--cert and --key: both are needed")
 	}
@@ -172,13 +220,20 @@ func degasLines(ctx *cli.Context, fast bool) (lines [][]string) {
 		}
 		lines = append(lines, popular)
 	}
-	for _, k := range []string{"dga", "tunnel"} {
+	kinds := []string{"dga", "tunnel"}
+	if ctx.String("action") != "log" { // what is on a block list is blocked in any case
+		kinds = append(kinds, "list")
+	}
+	for _, k := range kinds {
 		lines = append(lines, append([]string{"action", k, ctx.String("action")}, ctx.StringSlice("sinkhole")...))
+	}
+	if ctx.Bool("broad") {
+		lines = append(lines, []string{"broad"})
 	}
 	if ctx.Bool("monitor") {
 		lines = append(lines, []string{"monitor"})
 	}
-	if fast && !ctx.Bool("no-fast") && ctx.String("limit") == "" {
+	if fast && !ctx.Bool("no-fast") {
 		lines = append(lines, []string{"fast"})
 	}
 	return lines

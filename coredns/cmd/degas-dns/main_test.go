@@ -162,3 +162,43 @@ func TestForwardsAndBlocks(t *testing.T) {
 		})
 	}
 }
+
+// Flags that cannot go together, or addresses in use, are errors before anything starts.
+func TestRefuses(t *testing.T) {
+	used, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer used.Close()
+	for flags, want := range map[string]string{
+		"--listen " + used.Addr().String():       "address already in use",
+		"--listen localhost:53":                  "the host must be an IP address",
+		"--listen 127.0.0.1:0":                   "the port must be a number",
+		"--tls 127.0.0.1:853":                    "needs a certificate",
+		"--tls 127.0.0.1:5353 --cert a --key b":  "one port cannot have both",
+		"--quic 127.0.0.1:5353 --cert a --key b": "one port cannot have both",
+		"--tls 192.0.2.1:853 --cert a --key b":   "all addresses have the same ports",
+		"--cert a":                               "both are needed",
+		"--sinkhole 192.0.2.1":                   "go together",
+		"--action sinkhole":                      "go together",
+		"--popular-top 5":                        "--popular-top needs --popular",
+		"--corefile a --action drop":             "the Corefile has everything",
+		"--corefile /nowhere":                    "read the Corefile",
+		"--allow {$HOME}":                        "cannot stand in a Corefile",
+		"surplus":                                "is not expected",
+	} {
+		a := app()
+		a.Writer, a.ErrWriter = io.Discard, io.Discard
+		if err := a.Run(append([]string{"degas-dns"}, strings.Fields(flags)...)); err == nil ||
+			!strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error %v, want %q", flags, err, want)
+		}
+	}
+	same := corefileOf(t, "--tls", "127.0.0.1:853", "--quic", "127.0.0.1:853", "--listen", "127.0.0.1:53", "--cert", "a",
+		"--key", "b", "--metrics", "9153", "--upstream", "tls://9.9.9.9#dns.quad9.net")
+	for _, want := range []string{".:53 tls://.:853 quic://.:853 {", "prometheus 127.0.0.1:9153", "tls://9.9.9.9%dns.quad9.net"} {
+		if !strings.Contains(same, want) {
+			t.Errorf("no %q in\n%s", want, same)
+		}
+	}
+}
