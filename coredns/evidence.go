@@ -312,7 +312,7 @@ type summary struct {
 // mostSummed bounds what a summary remembers.
 const mostSummed = 1000
 
-// add counts an event, and reports whether its domain is the first of its name in this hour that is blocked, or would be.
+// add counts an event, and reports whether it is the first of its domain in this hour that is blocked, or would be.
 func (s *summary) add(e *seen) (first bool) {
 	s.queries += int64(e.times)
 	if e.act.does == pass {
@@ -355,7 +355,7 @@ func (s *summary) print() {
 	if n > 0 {
 		most = ", most often " + printable.Terminal(most)
 	}
-	log.Infof("since the start or the last hour: %d queries; blocked, or reported as to be blocked: %d as DGA, %d as tunnels, %d by lists; "+
-		"by %d clients%s", s.queries, s.done[dga], s.done[tunnel], s.done[list], len(s.clients), most)
+	log.Infof("since the start or the last hour: %d queries; blocked, or reported as to be blocked: %d as DGA, "+
+		"%d as tunnels, %d by lists; by %d clients%s", s.queries, s.done[dga], s.done[tunnel], s.done[list], len(s.clients), most)
 	*s = summary{}
 }

@@ -202,10 +202,10 @@ func TestDeadServers(t *testing.T) {
 		t.Errorf("%+v", err)
 	}
 	// Package net would name the system's server, which was never asked.
-	want := e.Server
 	_, err = r.LookupHost(context.Background(), "www.google.com")
-	if !errors.As(err, &e) || e.IsNotFound || e.Server != want || e.Unwrap() == nil {
-		t.Errorf("LookupHost: %+v, want the server %s and the cause", err, want)
+	if !errors.As(err, &e) || e.IsNotFound || e.Unwrap() == nil ||
+		e.Server != mute.addr && e.Server != dead.LocalAddr().String() {
+		t.Errorf("LookupHost: %+v, want one of the servers, and the cause", err)
 	}
 }
 

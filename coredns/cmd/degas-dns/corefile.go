@@ -103,7 +103,8 @@ func (o *options) addresses() (keys, hosts []string, err error) {
 	for i, a := range keys {
 		for _, b := range keys[i+1:] {
 			_, port, _ := strings.Cut(a, ".:")
-			if strings.HasSuffix(b, ".:"+port) && (a == ".:"+port || strings.HasPrefix(b, "quic") == strings.HasPrefix(a, "quic")) {
+			both := a == ".:"+port || strings.HasPrefix(b, "quic") == strings.HasPrefix(a, "quic") // UDP, or TCP
+			if both && strings.HasSuffix(b, ".:"+port) {
 				return nil, nil, fmt.Errorf("%s and %s: one port cannot have both", a, b)
 			}
 		}

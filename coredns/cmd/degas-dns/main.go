@@ -88,6 +88,9 @@ func run(ctx *cli.Context) error {
 		fmt.Fprint(ctx.App.Writer, string(input.Body()))
 		return nil
 	}
+	if err := unused(ctx); err != nil {
+		return err
+	}
 	if err := order(); err != nil {
 		return err
 	}
@@ -113,8 +116,8 @@ func run(ctx *cli.Context) error {
 	return nil
 }
 
-// unused reports whether nobody listens at the addresses of the flags. CoreDNS shares its addresses with other processes
-// that do, so that two servers would each get a part of the queries.
+// unused reports whether nobody listens at the addresses of the flags. CoreDNS shares its addresses with other
+// processes that do, so that two servers would each get a part of the queries.
 func unused(ctx *cli.Context) error {
 	if ctx.String("corefile") != "" {
 		return nil

@@ -196,7 +196,8 @@ func TestRefuses(t *testing.T) {
 	}
 	same := corefileOf(t, "--tls", "127.0.0.1:853", "--quic", "127.0.0.1:853", "--listen", "127.0.0.1:53", "--cert", "a",
 		"--key", "b", "--metrics", "9153", "--upstream", "tls://9.9.9.9#dns.quad9.net")
-	for _, want := range []string{".:53 tls://.:853 quic://.:853 {", "prometheus 127.0.0.1:9153", "tls://9.9.9.9%dns.quad9.net"} {
+	for _, want := range []string{".:53 tls://.:853 quic://.:853 {", "prometheus 127.0.0.1:9153",
+		"tls://9.9.9.9%dns.quad9.net"} {
 		if !strings.Contains(same, want) {
 			t.Errorf("no %q in\n%s", want, same)
 		}
