@@ -15,6 +15,9 @@ func TestAppendAsked(t *testing.T) {
 		"a:53.example":                 "a-53.example",
 		"\x00 x.example":               "--x.example",
 		"x\xff.example":                "x\xff.example",
+		"\u00a0.evil.example":          "-.evil.example",
+		"a\u3000b.evil.example":        "a-b.evil.example",
+		"b\u00fccher.example":          "b\u00fccher.example",
 		".":                            ".",
 		`\`:                            "-",
 	} {
@@ -31,7 +34,8 @@ func TestHiddenDomains(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, before := range []string{"", "www.", "_x._tcp.", "_dmarc.", "4.3.2.1.", "www.google.com/.", "!.", "*.", "a@b.",
-		"[.", "a:1.", `a\.b.`} {
+		"[.", "a:1.", `a\.b.`, "\u00a0.", "\u0085.", "\xff\xa0.",
+		"xn--zzzzzzzz.", "\x00."} {
 		name := before + "xjpakmdcfuqe.biz"
 		if d := p.Decide(string(AppendAsked(nil, []byte(name)))); d.Action != Block || d.Rule != Score {
 			t.Errorf("%s: %+v", name, d)

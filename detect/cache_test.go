@@ -32,7 +32,7 @@ func TestCache(t *testing.T) {
 	if hits, misses := c.Stats(); misses != 7+1+1 || hits != 3*8-misses {
 		t.Errorf("%d hits, %d misses", hits, misses)
 	}
-	if c.Decide(names[0]).Verdict != Benign || c.decisions.len() != 6 || c.domains.len() != 1 {
+	if c.Decide(names[0]).Verdict != Benign || c.decisions.len() != 6 || c.domains.len() != 2 {
 		t.Errorf("%d decisions, %d domains", c.decisions.len(), c.domains.len())
 	}
 	copy(names[1], "good") // the caller's bytes are the caller's

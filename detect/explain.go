@@ -74,7 +74,7 @@ func (p *Policy) without(e *Explanation, name string) Decision {
 		next.block = both{}
 	case NeverScored:
 		if e.Invalid == nil && p.classifier != nil {
-			return next.scored(e.Folded, "", nil)
+			return next.scored(e.Folded, Decision{}, nil)
 		}
 		return Decision{Class: Benign.String()}
 	case PopularName:

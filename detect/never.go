@@ -139,7 +139,7 @@ func blockListLookup(s string) bool {
 		return true
 	}
 	const nibbles = 2 * 32 // with their dots
-	if len(s) < nibbles || strings.IndexByte(s[nibbles:], '.') < 1 {
+	if len(s) < nibbles || len(s) > nibbles+longestList || strings.IndexByte(s[nibbles:], '.') < 1 {
 		return false
 	}
 	for i := 0; i < nibbles; i += 2 {

@@ -195,18 +195,18 @@ func (p *Policy) decide(name string, domains *table[float64]) Decision {
 	if decided {
 		return d
 	}
-	return p.scored(folded, d.Reason, domains)
+	return p.scored(folded, d, domains)
 }
 
-// scored is the Decision by the score of a folded name, and by rule PopularName. never is as in view.
-func (p *Policy) scored(folded, never string, domains *table[float64]) Decision {
+// scored is the Decision by the score of a folded name, and by rule PopularName. instead is as in view.
+func (p *Policy) scored(folded string, instead Decision, domains *table[float64]) Decision {
 	var space [2 * maxWidth]float32
 	probabilities := space[:]
 	width := len(p.labels)
 	if width > maxWidth {
 		probabilities = make([]float32, 2*width)
 	}
-	v := p.view(folded, never)
+	v := p.view(folded, instead)
 	whole := probabilities[:width]
 	if v.whole {
 		p.classifier.OneFolded(folded, whole)
@@ -258,7 +258,7 @@ func (p *Policy) decideAll(ctx context.Context, names []string, out []Decision, 
 			out[i] = d
 			continue
 		}
-		v := p.view(folded, d.Reason)
+		v := p.view(folded, d)
 		v.index, v.name = i, folded
 		if v.whole {
 			v.wholeAt = text(folded)
@@ -292,8 +292,8 @@ func (p *Policy) decideAll(ctx context.Context, names []string, out []Decision, 
 	return nil
 }
 
-// listed asks every rule before the score. folded is the name as the model scores it. If the model is to be asked about
-// the registered domain alone, the Decision has the reason.
+// listed asks every rule before the score. folded is the name as the model scores it. If a rule decided about the name,
+// and the model is to be asked about its registered domain all the same, decided is false and the Decision has the Rule.
 func (p *Policy) listed(name string) (d Decision, folded string, decided bool) {
 	folded, err := dnsname.Fold(name)
 	if err != nil {
@@ -307,13 +307,27 @@ func (p *Policy) listed(name string) (d Decision, folded string, decided bool) {
 	}
 	// Behind the lists: a name can look like a look-up in a block list, and be below a domain that somebody blocks.
 	if reason := neverScored(folded); reason != "" {
-		ask := p.dga != 0 && err == nil && anybodys(reason)
-		return unscored(reason), folded, !ask
+		return unscored(reason), folded, !(anybodys(reason) && p.judges(folded))
 	}
 	if err != nil {
-		return Decision{Verdict: Invalid, Rule: NoName, Class: Invalid.String(), Reason: sentinel(err)}, folded, true
+		d := Decision{Verdict: Invalid, Rule: NoName, Class: Invalid.String(), Reason: sentinel(err)}
+		return d, folded, !p.judges(folded)
 	}
 	return Decision{Class: Benign.String()}, folded, p.classifier == nil
+}
+
+// judges reports whether the model can be asked about the registered domain of a name or of what is no name, and that
+// is not all of it.
+func (p *Policy) judges(name string) bool {
+	if p.dga == 0 {
+		return false
+	}
+	domain := dnsname.Registered(name)
+	if domain == name {
+		return false
+	}
+	folded, err := dnsname.Fold(domain)
+	return err == nil && folded == domain
 }
 
 func unscored(reason string) Decision {

@@ -206,7 +206,7 @@ func TestModels(t *testing.T) {
 			if d.Class != "benign" && !slices.Contains(labels, d.Class) || (d.Class == "benign") != (d.Verdict == Benign) {
 				t.Errorf("%v %s: %+v", labels, name, d)
 			}
-			if v := p.view(name, ""); (v.domain != "") != (labels[1] == "dga" && (i == 0 || i == 4)) {
+			if v := p.view(name, Decision{}); (v.domain != "") != (labels[1] == "dga" && (i == 0 || i == 4)) {
 				t.Errorf("%v %s: %+v", labels, name, v)
 			}
 		}

@@ -40,7 +40,9 @@ type view struct {
 	whole  bool   // the whole name is judged
 	domain string // judged for a DGA, if it is not the whole name; "" if nothing is
 	bare   bool   // nothing stands before the registered domain
-	never  string // why the name is of a kind that is never scored, though its domain is; "" if it is of none
+	// only says that the name is not judged, though its domain is. instead is the Decision if that is benign.
+	only    bool
+	instead Decision
 
 	index             int // of the name in a batch
 	name              string
@@ -49,18 +51,18 @@ type view struct {
 	domainScore       float64
 }
 
-// view is what to ask about a folded name. never is why the name is of a kind that is never scored, though its domain
-// is; "" if it is of none.
-func (p *Policy) view(name, never string) view {
+// view is what to ask about a folded name. instead is the Decision of the rules before the score: if one of them decided
+// about the name, its domain alone is judged.
+func (p *Policy) view(name string, instead Decision) view {
 	if p.dga == 0 {
 		return view{whole: true}
 	}
 	domain, cloud := judged(name)
-	if never != "" {
-		if cloud || domain == name {
+	if instead.Rule != NoRule {
+		if cloud {
 			domain = ""
 		}
-		return view{never: never, domain: domain}
+		return view{only: true, instead: instead, domain: domain}
 	}
 	if domain == name {
 		return view{whole: !cloud, bare: true}
@@ -80,8 +82,8 @@ const shortHost = 5
 // judge makes a Decision of the probabilities of the whole name and of the score of its domain.
 func (p *Policy) judge(v view, name string, whole []float32, domainScore float64) Decision {
 	d := p.byScore(v, whole, domainScore)
-	if v.never != "" && d.Verdict != Malicious {
-		return unscored(v.never)
+	if v.only && d.Verdict != Malicious {
+		return v.instead
 	}
 	if d.Verdict == Malicious && p.popular.Len() > 0 {
 		p.excuse(&d, v, name)

@@ -265,7 +265,7 @@ func modelOf(p *detect.Policy, d detect.Decision) string {
 // query is a name as it is sent, and as it is judged.
 type query struct {
 	name  string // as RFC 1035's master files have it: in lower case, with a final dot, and escaped
-	text  string // without the final dot, and with a hyphen for each byte of ASCII that no host name has
+	text  string // without the final dot, as detect.AppendAsked gives it
 	qtype uint16
 }
 
@@ -278,14 +278,17 @@ func newQuery(name string, qtype uint16) (q query, ok bool) {
 		return q, false
 	}
 	packed := space[:end]
-	text := make([]byte, 0, end)
+	text := make([]byte, 0, 2*end) // as events have it
 	for at := 0; packed[at] != 0; at += 1 + int(packed[at]) {
 		label := packed[at+1 : at+1+int(packed[at])]
 		for i, c := range label {
 			if 'A' <= c && c <= 'Z' {
 				label[i] += 'a' - 'A'
 			}
-			text = append(text, detect.AskedByte(label[i]))
+			if label[i] == '.' || label[i] == '\\' {
+				text = append(text, '\\')
+			}
+			text = append(text, label[i])
 		}
 		text = append(text, '.')
 	}
@@ -293,7 +296,8 @@ func newQuery(name string, qtype uint16) (q query, ok bool) {
 	if err != nil {
 		return q, false
 	}
-	return query{name: presented, text: string(bytes.TrimSuffix(text, []byte{'.'})), qtype: qtype}, true
+	text = detect.AppendAsked(nil, bytes.TrimSuffix(text, []byte{'.'}))
+	return query{name: presented, text: string(text), qtype: qtype}, true
 }
 
 // key is what answers are remembered by.

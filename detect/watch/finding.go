@@ -46,6 +46,8 @@ type Finding struct {
 	// BytesOut is how much a tunnel sent in names, BytesIn how much in answers.
 	BytesOut int64 `json:"bytes_out,omitempty"`
 	BytesIn  int64 `json:"bytes_in,omitempty"`
+	// NXDomain is how many of a tunnel's questions were answered so.
+	NXDomain int64 `json:"nxdomain,omitempty"`
 	// Reason says in words what speaks for it, and Next what to look at.
 	Reason string `json:"reason"`
 	Next   string `json:"next"`
@@ -131,6 +133,7 @@ func (w *Watch) zoneFinding(z zone, s *suspectZone) Finding {
 	f := w.about(n)
 	f.Kind, f.Domain, f.Client, f.Server = Tunnel, z.Domain, cmp.Or(z.Client, f.Client), z.Server
 	f.Evidence, f.BytesIn, f.BytesOut = -math.Log10(s.p), n.Bytes, int64(math.Expm1(n.measure(1)[bytesMeasure]))
+	f.NXDomain = n.NX
 	if z.Domain == "" {
 		f.Domain = commonZone(f.Examples)
 	}
