@@ -44,7 +44,11 @@ func (d *Degas) Name() string { return name }
 
 // ServeDNS implements plugin.Handler. It answers a query itself, drops it, or hands it to the next plugin.
 func (d *Degas) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) (int, error) {
-	if len(r.Question) != 1 || r.Opcode != dns.OpcodeQuery || !ofInternet(r.Question[0].Qclass) || !d.zoned(r) {
+	if len(r.Question) != 1 || r.Opcode != dns.OpcodeQuery || !d.zoned(r) {
+		if d.limits != nil && !d.limits.allow(peer(w.RemoteAddr()).Addr(), time.Now()) {
+			limitedCount.WithLabelValues(metrics.WithServer(ctx), metrics.WithView(ctx)).Inc()
+			return dns.RcodeSuccess, nil
+		}
 		return plugin.NextOrFailure(name, d.Next, ctx, w, r)
 	}
 	q := queries.Get().(*query)
@@ -53,6 +57,9 @@ func (d *Degas) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) 
 	if !d.limits.allow(q.client.Addr(), q.time) {
 		limitedCount.WithLabelValues(q.server, q.view).Inc()
 		return dns.RcodeSuccess, nil // nothing is written: an answer would serve whoever forged the client's address
+	}
+	if !ofInternet(r.Question[0].Qclass) { // such a query would reach the upstream, and nothing is known of it
+		return dns.RcodeRefused, nil
 	}
 	decision, err := d.engine.decide(ctx, q)
 	if err != nil {

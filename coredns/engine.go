@@ -11,8 +11,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/miekg/dns"
-
 	"github.com/degas-dns/degas/detect"
 	"github.com/degas-dns/degas/detect/lists"
 	"github.com/degas-dns/degas/detect/watch"
@@ -213,10 +211,6 @@ func (e *engine) refine(ctx context.Context, q *query, decision detect.Decision)
 	if e.held.has(q.asked, q.time) {
 		return detect.Decision{Verdict: detect.Malicious, Action: detect.Block, Rule: detect.Evidence,
 			Class: kindNames[tunnel], Reason: "a tunnel was found in the domain"}, nil
-	}
-	if decision.Scored() && q.qtype == dns.TypePTR {
-		return detect.Decision{Verdict: detect.Unscored, Rule: detect.NeverScored, Class: detect.Unscored.String(),
-			Reason: "a reverse look-up"}, nil
 	}
 	if e.remote != nil && decision.Rule == detect.NoRule {
 		return e.remote.decide(ctx, q.name)

@@ -51,11 +51,12 @@ type evidence struct {
 	same    map[uint64]int // of what a client asks again, where it waits
 
 	summary summary
+	doubted map[string]bool // domains of tunnels to which nobody answers, that were reported
 }
 
 func newEvidence(e *engine, t *watch.Tables) (*evidence, error) {
 	v := &evidence{engine: e, watch: watch.New(watch.Options{Tables: t, Live: true}), seed: maphash.MakeSeed(),
-		same: map[uint64]int{}}
+		same: map[uint64]int{}, doubted: map[string]bool{}}
 	if e.log != "" || e.events != "" {
 		var err error
 		if v.log, err = openQueryLog(e.log, e.events); err != nil {
@@ -160,6 +161,7 @@ func (v *evidence) run(ctx context.Context) {
 		}
 		if now.Sub(told) >= time.Hour {
 			v.summary.print()
+			clear(v.doubted)
 			told = now
 		}
 	}
@@ -179,7 +181,11 @@ func (v *evidence) work(now time.Time) {
 	waiting := v.take()
 	for i := range waiting {
 		s := &waiting[i]
-		v.watch.ObserveTimes(&s.event, &s.decision, s.times)
+		e := s.event
+		if s.act.does > report && s.decision.Class == kindNames[tunnel] {
+			e.RCode, e.Kind = events.NoRCode, events.Query // the answer is degas' own, and says nothing about the domain
+		}
+		v.watch.ObserveTimes(&e, &s.decision, s.times)
 		if v.summary.add(s) {
 			done := s.act.does.String()
 			if s.act.does == report {
@@ -206,10 +212,19 @@ func (v *evidence) tell(ctx context.Context, found []watch.Finding, now time.Tim
 			continue // the metrics and the log have each of them
 		}
 		done := "reported"
-		if f.Kind == watch.Tunnel && f.Domain != "" && blocks {
-			v.engine.held.hold(f.Domain, now.Add(v.engine.hold))
-			v.engine.changed()
-			done = "blocked for " + v.engine.hold.String()
+		if f.Kind == watch.Tunnel && f.Domain != "" && blocks && !v.engine.policy.Load().policy.IsPopular(f.Domain) {
+			if !carries(&f) {
+				v.watch.Forget(f.Domain) // it may soon
+				if v.doubted[f.Domain] || len(v.doubted) == mostHeld {
+					continue
+				}
+				v.doubted[f.Domain] = true
+				done = "not blocked as a whole: nobody answers"
+			} else {
+				v.engine.held.hold(f.Domain, now.Add(v.engine.hold))
+				v.engine.changed()
+				done = "blocked for " + v.engine.hold.String()
+			}
 		}
 		log.Warningf("%s %s, client %s: %s (%s)", f.Kind, printable.Terminal(f.Subject()), printable.Terminal(f.Client),
 			printable.Terminal(f.Reason), done)
@@ -226,6 +241,13 @@ func (v *evidence) close() error {
 	}
 	return err
 }
+
+// carries reports whether names of a tunnel's domain reach somebody who answers. Anybody can ask for names that look like
+// a tunnel's below a domain of others, whose servers deny them; nobody shall have it blocked for all in this way.
+func carries(f *watch.Finding) bool { return f.Answered >= leastAnswers && f.Answered >= f.NXDomain }
+
+// leastAnswers is how many names have an answer before their domain is blocked as a whole.
+const leastAnswers = 5
 
 // held are domains that are blocked until a time. There are few: a map is copied whenever one comes or goes.
 type held struct {
@@ -356,6 +378,7 @@ func (s *summary) print() {
 		most = ", most often " + printable.Terminal(most)
 	}
 	log.Infof("since the start or the last hour: %d queries; blocked, or reported as to be blocked: %d as DGA, "+
-		"%d as tunnels, %d by lists; by %d clients%s", s.queries, s.done[dga], s.done[tunnel], s.done[list], len(s.clients), most)
+		"%d as tunnels, %d by lists; by %d clients%s", s.queries, s.done[dga], s.done[tunnel], s.done[list],
+		len(s.clients), most)
 	*s = summary{}
 }

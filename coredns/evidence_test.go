@@ -141,14 +141,18 @@ func TestTunnelIsHeld(t *testing.T) {
 		name string
 		set  func(*settings)
 		held bool
+
+		rcode events.RCode
 	}{
-		{"blocked", func(s *settings) { s.actions[tunnel] = action{does: nxdomain} }, true},
-		{"reported", func(*settings) {}, false},
-		{"monitor", func(s *settings) { s.actions[tunnel], s.monitor = action{does: nxdomain}, true }, false},
+		{"blocked", func(s *settings) { s.actions[tunnel] = action{does: nxdomain} }, true, 0},
+		// Whoever asks for such names below others' domains must not have them blocked.
+		{"denied", func(s *settings) { s.actions[tunnel] = action{does: nxdomain} }, false, events.NXDomain},
+		{"reported", func(*settings) {}, false, 0},
+		{"monitor", func(s *settings) { s.actions[tunnel], s.monitor = action{does: nxdomain}, true }, false, 0},
 		{"allowed", func(s *settings) {
 			s.actions[tunnel] = action{does: nxdomain}
 			s.lists.Allow = []string{filepath.Join(folder(t, map[string]string{"a": "*." + zone + "\n"}), "a")}
-		}, false},
+		}, false, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := usual()
@@ -159,7 +163,7 @@ func TestTunnelIsHeld(t *testing.T) {
 				for i, name := range names {
 					now = now.Add(20 * time.Millisecond)
 					q := asks(name, now)
-					q.qtype = 10 // NULL
+					q.qtype, q.size, q.rcode = 10, 200, c.rcode // NULL
 					d, err := e.decide(t.Context(), q)
 					if err != nil {
 						t.Fatal(err)
@@ -224,6 +228,34 @@ func TestSummary(t *testing.T) {
 	}
 	if s.print(); s.queries != 0 || s.domains != nil {
 		t.Errorf("not forgotten: %+v", s)
+	}
+}
+
+// stalled is somebody who does not read, until the end.
+type stalled chan struct{}
+
+func (s stalled) Write(p []byte) (int, error) {
+	<-s
+	return len(p), nil
+}
+
+// A reader of the log who stalls does not stop what writes it.
+func TestStalledReader(t *testing.T) {
+	to := make(stalled)
+	defer close(to)
+	p := newPipe(to)
+	lost := 0
+	for range 3 * mostBuffers {
+		if _, err := p.Write([]byte("line\n")); err != nil {
+			lost++
+		}
+	}
+	if lost < mostBuffers || lost > 2*mostBuffers {
+		t.Errorf("%d of %d lines were lost", lost, 3*mostBuffers)
+	}
+	begin := time.Now()
+	if p.close(); time.Since(begin) > 2*lastTry {
+		t.Error("the end waits for the reader")
 	}
 }
 

@@ -291,6 +291,10 @@ func (x *exchange) keep(m *dns.Msg, packed []byte) {
 	if m.Truncated || m.Rcode != dns.RcodeSuccess && m.Rcode != dns.RcodeNameError || len(packed) > dns.MinMsgSize*2 {
 		return
 	}
+	// A pointer in the question leads to the ID, or to nothing: the same bytes can be another name.
+	if bytes.IndexFunc(question(x.from.raw), func(r rune) bool { return r >= 0x80 }) >= 0 {
+		return
+	}
 	ttls, least := ttlsOf(packed)
 	if least == 0 || ttls == nil {
 		return
@@ -305,6 +309,15 @@ func (x *exchange) keep(m *dns.Msg, packed []byte) {
 	p.until = p.born.Add(min(mostKept, time.Duration(least)*time.Second*9/10))
 	p.asked.rcode, p.asked.size, p.asked.kind = events.RCode(m.Rcode), len(packed), events.Both
 	x.front.packets.put(p)
+}
+
+// question is the question's name in what stands behind a query's ID.
+func question(raw []byte) []byte {
+	const counts = 10 // bytes of the header behind the ID
+	if len(raw) < counts {
+		return raw
+	}
+	return raw[counts:min(skipName(raw, counts), len(raw))]
 }
 
 // ttlsOf are where the TTLs of a message stand, and the least of them. It is nil if there is none, or the message has

@@ -3,6 +3,7 @@ package degas
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -32,7 +33,7 @@ func openQueryLog(path, url string) (*queryLog, error) {
 	switch path {
 	case "":
 	case "stdout":
-		q.out = os.Stdout
+		q.out = newPipe(os.Stdout)
 	default:
 		f, err := logfile.Open(path)
 		if err != nil {
@@ -76,10 +77,52 @@ func (q *queryLog) close() error {
 	if q.post != nil {
 		q.post.close()
 	}
+	if p, ok := q.out.(*pipe); ok {
+		p.close()
+	}
 	if q.file != nil {
 		return q.file.Close()
 	}
 	return nil
+}
+
+// pipe writes in a goroutine of its own: whoever reads at the other end may stop reading. What comes then is lost.
+type pipe struct {
+	waiting chan []byte
+	done    chan struct{}
+}
+
+// mostBuffers is how much waits for a reader: what a pause brings, some times.
+const mostBuffers = 16
+
+func newPipe(to io.Writer) *pipe {
+	p := &pipe{make(chan []byte, mostBuffers), make(chan struct{})}
+	go func() {
+		defer close(p.done)
+		for b := range p.waiting {
+			_, _ = to.Write(b) // nobody is there who could be told
+		}
+	}()
+	return p
+}
+
+// Write implements io.Writer. It never waits.
+func (p *pipe) Write(b []byte) (int, error) {
+	select {
+	case p.waiting <- bytes.Clone(b):
+		return len(b), nil
+	default:
+		return 0, errors.New("nobody reads it")
+	}
+}
+
+// close gives what waits some time.
+func (p *pipe) close() {
+	close(p.waiting)
+	select {
+	case <-p.done:
+	case <-time.After(lastTry):
+	}
 }
 
 // poster sends lines to a URL. What cannot be sent waits; when too much waits, new lines are counted and lost.

@@ -46,6 +46,9 @@ func (p *Policy) Allows(name []byte) bool {
 	return ok
 }
 
+// IsPopular reports whether a name is on the list of popular names.
+func (p *Policy) IsPopular(name string) bool { return p != nil && p.popular.Has(asListed(name)) }
+
 // AllowsBelow reports whether the allow list has entries of names below a name. Whoever blocks such a name must not
 // answer NXDOMAIN, which would deny everything below it as well (RFC 8020). Try: NODATA.
 func (p *Policy) AllowsBelow(name string) bool {

@@ -46,8 +46,9 @@ type Finding struct {
 	// BytesOut is how much a tunnel sent in names, BytesIn how much in answers.
 	BytesOut int64 `json:"bytes_out,omitempty"`
 	BytesIn  int64 `json:"bytes_in,omitempty"`
-	// NXDomain is how many of a tunnel's questions were answered so.
+	// NXDomain is how many of a tunnel's questions were answered so, and Answered how many otherwise.
 	NXDomain int64 `json:"nxdomain,omitempty"`
+	Answered int64 `json:"answered,omitempty"`
 	// Reason says in words what speaks for it, and Next what to look at.
 	Reason string `json:"reason"`
 	Next   string `json:"next"`
@@ -133,7 +134,7 @@ func (w *Watch) zoneFinding(z zone, s *suspectZone) Finding {
 	f := w.about(n)
 	f.Kind, f.Domain, f.Client, f.Server = Tunnel, z.Domain, cmp.Or(z.Client, f.Client), z.Server
 	f.Evidence, f.BytesIn, f.BytesOut = -math.Log10(s.p), n.Bytes, int64(math.Expm1(n.measure(1)[bytesMeasure]))
-	f.NXDomain = n.NX
+	f.NXDomain, f.Answered = n.NX, max(n.Answers-n.NX, 0)
 	if z.Domain == "" {
 		f.Domain = commonZone(f.Examples)
 	}

@@ -17,6 +17,7 @@ import (
 type File struct {
 	path string
 	f    *os.File
+	said bool // that no new file can be made
 }
 
 // Open opens the file at path, or makes it. What is in it tells who asked for what, so that only the owner and the
@@ -59,7 +60,10 @@ func (l *File) Write(p []byte) (int, error) {
 		}
 	}
 	// A new file that cannot be made, as in a directory that lost its rights, is no reason to lose what is written.
-	if err := l.open(); err != nil {
+	if err := l.open(); err == nil {
+		l.said = false
+	} else if !l.said {
+		l.said = true
 		slog.Warn("the file was moved away, and no new one can be opened", "file", printable.Terminal(l.path),
 			"error", printable.Terminal(err.Error()))
 	}

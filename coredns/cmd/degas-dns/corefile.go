@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // options are what a generated Corefile is made of.
@@ -35,12 +36,15 @@ func (o *options) corefile() (string, error) {
 	b.block(1, []string{"errors"}, []string{"consolidate", "1m", ".*", "error", "show_first"})
 	for plugin, address := range map[string]string{"ready": o.ready, "health": o.health, "prometheus": o.metrics} {
 		if address != "" {
+			if _, _, err := net.SplitHostPort(address); err != nil {
+				return "", fmt.Errorf("address %q: must be HOST:PORT, such as 127.0.0.1:9153", address)
+			}
 			b.optional = append(b.optional, plugin+" "+address)
 		}
 	}
 	slices.Sort(b.optional)
 	for _, l := range b.optional {
-		b.line(1, strings.Fields(l)...)
+		b.line(1, strings.SplitN(l, " ", 2)...)
 	}
 	b.line(1, "reload")
 	b.line(1, "bufsize", "1232")
@@ -132,15 +136,16 @@ type writer struct {
 
 func (b *writer) line(depth int, words ...string) {
 	for i, w := range words {
-		if strings.ContainsFunc(w, func(r rune) bool { return r < ' ' || r == 0x7f }) || strings.Contains(w, "{$") ||
-			strings.Contains(w, "{%") || w == "" {
+		if strings.ContainsFunc(w, func(r rune) bool { return r < ' ' || r == 0x7f || r == '\\' || r == '"' }) ||
+			strings.Contains(w, "{$") || strings.Contains(w, "{%") || w == "" {
 			if b.err == nil {
-				b.err = fmt.Errorf("%q cannot stand in a Corefile: it is empty, or has a control character or {$", w)
+				b.err = fmt.Errorf("%q cannot stand in a Corefile: it is empty, or has a control character, a backslash, "+
+					"a quote or {$", w)
 			}
 			return
 		}
-		if strings.ContainsAny(w, " \"#") || i > 0 && w != "{" && strings.ContainsAny(w, "{}") {
-			w = `"` + strings.ReplaceAll(w, `"`, `\"`) + `"`
+		if strings.ContainsFunc(w, unicode.IsSpace) || strings.Contains(w, "#") || i > 0 && w != "{" && strings.ContainsAny(w, "{}") {
+			w = `"` + w + `"`
 		}
 		words[i] = w
 	}

@@ -273,7 +273,7 @@ func TestMetadataInLog(t *testing.T) {
 	ask(t, "udp", address, passedName, dns.TypeA)
 	for _, want := range []string{
 		blockedName + " A verdict=malicious class=dga score=0.99",
-		blockedName + " PTR verdict=unscored class=unscored score= model=builtin@",
+		blockedName + " PTR verdict=malicious class=dga score=0.99",
 		passedName + " A verdict=benign class=benign score=0.0",
 	} {
 		for n := 0; !out.has(want); n++ {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"math/rand/v2"
 	"net"
 	"os"
 	"strings"
@@ -69,18 +70,20 @@ func startUpstream(t *testing.T) *upstream {
 	return u
 }
 
-// freePort is an address that nobody has, for UDP or TCP.
+// freePort is an address that nobody has, for UDP or TCP. Its port is below those that the kernel gives out, so that no
+// other part of a test takes it in the meantime.
 func freePort(t *testing.T) string {
 	t.Helper()
 	for {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		address := fmt.Sprintf("127.0.0.1:%d", 20000+rand.IntN(12000))
+		l, err := net.Listen("tcp", address)
 		if err != nil {
-			t.Fatal(err)
+			continue
 		}
-		defer l.Close() // at the end, so that the next try has another port
-		if conn, err := net.ListenPacket("udp", l.Addr().String()); err == nil {
+		l.Close()
+		if conn, err := net.ListenPacket("udp", address); err == nil {
 			conn.Close()
-			return l.Addr().String()
+			return address
 		}
 	}
 }
@@ -184,6 +187,8 @@ func TestRefuses(t *testing.T) {
 		"--popular-top 5":                        "--popular-top needs --popular",
 		"--corefile a --action drop":             "the Corefile has everything",
 		"--corefile /nowhere":                    "read the Corefile",
+		`--block a\b`:                            "cannot stand in a Corefile",
+		"--health 127.0.0.1":                     "must be HOST:PORT",
 		"--allow {$HOME}":                        "cannot stand in a Corefile",
 		"surplus":                                "is not expected",
 	} {
