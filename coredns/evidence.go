@@ -242,8 +242,8 @@ func (v *evidence) close() error {
 	return err
 }
 
-// carries reports whether names of a tunnel's domain reach somebody who answers. Anybody can ask for names that look like
-// a tunnel's below a domain of others, whose servers deny them; nobody shall have it blocked for all in this way.
+// carries reports whether names of a tunnel's domain reach somebody who answers. Anybody can ask for names that look
+// like a tunnel's below a domain of others, whose servers deny them; nobody shall have it blocked for all in this way.
 func carries(f *watch.Finding) bool { return f.Answered >= leastAnswers && f.Answered >= f.NXDomain }
 
 // leastAnswers is how many names have an answer before their domain is blocked as a whole.

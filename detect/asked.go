@@ -6,9 +6,9 @@ import (
 )
 
 // AppendAsked appends a name that was asked for, as events have it, as a Policy has to read it. A Policy reads names as
-// people write them: it takes a '/' for the end of a URL's host, refuses a '!', and passes over white space at the ends.
-// In a message all of these can stand in a label, and must not hide the domain behind it. So every byte of ASCII that no
-// host's name has becomes a hyphen, and so does every other character that is white space.
+// people write them: it takes a '/' for the end of a URL's host, refuses a '!', and passes over white space at the
+// ends. In a message all of these can stand in a label, and must not hide the domain behind it. So every byte of ASCII
+// that no host's name has becomes a hyphen, and so does every other character that is white space.
 func AppendAsked(dst, name []byte) []byte {
 	for i := 0; i < len(name); i++ {
 		c := name[i]

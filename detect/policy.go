@@ -293,7 +293,8 @@ func (p *Policy) decideAll(ctx context.Context, names []string, out []Decision, 
 }
 
 // listed asks every rule before the score. folded is the name as the model scores it. If a rule decided about the name,
-// and the model is to be asked about its registered domain all the same, decided is false and the Decision has the Rule.
+// and the model is to be asked about its registered domain all the same, decided is false and the Decision has the
+// Rule.
 func (p *Policy) listed(name string) (d Decision, folded string, decided bool) {
 	folded, err := dnsname.Fold(name)
 	if err != nil {

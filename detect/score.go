@@ -51,8 +51,8 @@ type view struct {
 	domainScore       float64
 }
 
-// view is what to ask about a folded name. instead is the Decision of the rules before the score: if one of them decided
-// about the name, its domain alone is judged.
+// view is what to ask about a folded name. instead is the Decision of the rules before the score: if one of them
+// decided about the name, its domain alone is judged.
 func (p *Policy) view(name string, instead Decision) view {
 	if p.dga == 0 {
 		return view{whole: true}

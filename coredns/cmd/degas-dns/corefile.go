@@ -144,7 +144,8 @@ func (b *writer) line(depth int, words ...string) {
 			}
 			return
 		}
-		if strings.ContainsFunc(w, unicode.IsSpace) || strings.Contains(w, "#") || i > 0 && w != "{" && strings.ContainsAny(w, "{}") {
+		brace := i > 0 && w != "{" && strings.ContainsAny(w, "{}")
+		if brace || strings.ContainsFunc(w, unicode.IsSpace) || strings.Contains(w, "#") {
 			w = `"` + w + `"`
 		}
 		words[i] = w
