@@ -119,6 +119,9 @@ func (e *Entries) Done() {
 // Len is the number of calls of Add.
 func (e *Entries) Len() int { return len(e.keys) }
 
+// Keys is how many numbers of 8 bytes e holds: of entries, and of names above them.
+func (e *Entries) Keys() int { return len(e.keys) + len(e.ancestors) }
+
 // mostKeys bounds a List: its index has positions of 32 bits, some of which it needs for bits of the key.
 const mostKeys = 1 << 28
 

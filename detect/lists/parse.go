@@ -23,6 +23,14 @@ import (
 // mostText bounds what a file unpacks to, in bytes.
 const mostText = 4 << 30
 
+// mostKeys bounds the entries of a file, with names above them where those are kept: 400 MB. A small compressed file
+// may have any number. It is smaller in tests.
+var mostKeys = 50_000_000
+
+func errTooMany() error {
+	return fmt.Errorf("it has more than %d entries, also counting those that come twice. Try: a shorter list", mostKeys)
+}
+
 // Reasons for which a line, or a name of it, is no entry.
 const (
 	notOurs     = "a line of another syntax"
@@ -159,6 +167,9 @@ func parse(in io.Reader, o options) (*content, error) {
 		}
 		if reason := s.line(p, line); reason != "" {
 			p.skip(r.Line(), line, reason)
+		}
+		if p.main.Keys()+p.exceptions.Keys() > mostKeys {
+			return nil, errTooMany()
 		}
 		if p.zone.refused != "" {
 			return nil, fmt.Errorf("line %d: %s would make names that degas does not read. Try: a zone without it",
