@@ -311,6 +311,28 @@ func TestRunURL(t *testing.T) {
 	}
 }
 
+// A new version counts although nothing can be noted of it: the server does not send it again.
+func TestNoteFails(t *testing.T) {
+	web, dir := newServer(t), t.TempDir()
+	web.text("one.com\n", `"1"`)
+	s := opened(t, Options{Block: []string{web.URL}, Dir: dir})
+	src := s.sources[0]
+	note := src.files[0].path + ".json"
+	if err := os.Remove(note); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Join(note, "in the way"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	web.text("two.com\n", `"2"`)
+	if changed, err := s.fetch(t.Context(), src); !changed || err != nil || s.merge() != nil || blocked(s, "two.com") == " " {
+		t.Errorf("%v, %v, %+v", changed, err, s.Stats())
+	}
+	if changed, err := s.fetch(t.Context(), src); changed || err != nil {
+		t.Errorf("the second time: %v, %v", changed, err)
+	}
+}
+
 // Without a copy, a URL that cannot be fetched is an error, unless it may come later.
 func TestOpenURL(t *testing.T) {
 	web := newServer(t)
