@@ -175,6 +175,7 @@ func TestRunFiles(t *testing.T) {
 	}
 	path := write(t, filepath.Join(dir, "block"), "one.com\n")
 	s := opened(t, Options{Block: []string{path, folder}, Every: 10 * time.Millisecond})
+	s.settle = 300 * time.Millisecond
 	next := running(t, s)
 	write(t, path, "two.com\n")
 	next("rewritten")
@@ -196,9 +197,10 @@ func TestRunFiles(t *testing.T) {
 	if blocked(s, "two.com") == " " || !strings.Contains(s.Stats()[0].Error, "no such file") {
 		t.Errorf("after it is gone: %+v", s.Stats()[0])
 	}
+	began := time.Now()
 	write(t, path, "# none any more\n")
 	next("emptied on purpose")
-	if blocked(s, "two.com") != " " || s.Stats()[0].Error != "" {
+	if blocked(s, "two.com") != " " || s.Stats()[0].Error != "" || time.Since(began) < s.settle/2 {
 		t.Errorf("after it is empty: %+v", s.Stats()[0])
 	}
 	three := write(t, filepath.Join(folder, "three"), "*.three.com\n")
@@ -212,6 +214,26 @@ func TestRunFiles(t *testing.T) {
 	next("a file less")
 	if blocked(s, "x.three.com") != " " {
 		t.Error("a file that was removed is still there")
+	}
+}
+
+// A list that is written in place may begin with comments: its entries stay meanwhile.
+func TestTitleFirst(t *testing.T) {
+	path := write(t, filepath.Join(t.TempDir(), "block"), "one.com\n")
+	s := opened(t, Options{Block: []string{path}})
+	s.settle = time.Hour
+	look := func() bool { return s.lookAt(t.Context(), s.sources[0]) && s.merge() == nil }
+	write(t, path, "# Title\n")
+	if look() || look() || blocked(s, "one.com") == " " {
+		t.Error("the title empties the list")
+	}
+	write(t, path, "# Title\ntwo.com\n")
+	if !look() || blocked(s, "two.com") == " " {
+		t.Error("the names that come later are not seen")
+	}
+	write(t, path, "# Title\n")
+	if s.settle = 0; !look() || blocked(s, "two.com") != " " {
+		t.Error("it is not empty on purpose")
 	}
 }
 

@@ -1,6 +1,7 @@
 package lists
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -144,6 +145,9 @@ func (s *Set) readFile(ctx context.Context, src *source, f *file) (changed bool)
 	if ctx.Err() != nil {
 		return false
 	}
+	if err == nil && f.content != nil && c.format == "" && s.written(stamp) {
+		return false // until it is looked at again
+	}
 	f.stamp = stamp
 	if err == errEmpty && f.content == nil {
 		s.o.Log.Warn("a list is empty", "list", f.shown)
@@ -153,6 +157,11 @@ func (s *Set) readFile(ctx context.Context, src *source, f *file) (changed bool)
 		err = fmt.Errorf("it has no entry: %s", c.summary())
 	}
 	return s.take(src, f, c, err)
+}
+
+// written reports whether a file may be being written just now. One that has comments alone may get its names yet.
+func (s *Set) written(stamp userfile.Stamp) bool {
+	return time.Since(time.Unix(0, cmp.Or(stamp.Changed, stamp.Modified))).Abs() < s.settle
 }
 
 // nothing is the content of a file without a line.
