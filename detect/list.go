@@ -25,7 +25,7 @@ const (
 type Match struct {
 	// Entry is the entry: "example.com", or "*.example.com" for one of all names below example.com.
 	Entry string
-	// Source is where the entry is from: a file or a URL, as it was given. "" for entries of NewList.
+	// Source is where the entry is from: a file, or a URL without its secrets. "" for entries of NewList.
 	Source string
 }
 

@@ -173,7 +173,11 @@ func (s *Set) note(src *source, next meta) {
 	src.meta = next
 	next.URL = src.shown
 	path := src.files[0].path + ".json"
-	if err := atomicfile.WriteJSON(path, next); err != nil {
+	err := atomicfile.WriteJSON(path, next)
+	if err == nil {
+		err = os.Chmod(path, 0o600)
+	}
+	if err != nil {
 		_ = os.Remove(path) // it is of another version
 		s.o.Log.Warn("what a server says of a list cannot be kept", "list", src.shown, "error", err)
 	}

@@ -108,7 +108,7 @@ type made struct {
 
 // Stat is the state of one file or URL.
 type Stat struct {
-	// Name is the path or URL. A file of a folder has its own.
+	// Name is the path, or the URL without password and query. A file of a folder has its own.
 	Name string
 	// Kind is "allow", "block" or "popular". Format is the syntax, "" if nothing is loaded.
 	Kind, Format string
@@ -143,6 +143,7 @@ func Open(ctx context.Context, o Options) (*Set, error) {
 	if o.Popular != "" {
 		s.sources = append(s.sources, newSource(popular, o.Popular))
 	}
+	tellApart(s.sources)
 	var reading errgroup.Group
 	reading.SetLimit(4)
 	for _, src := range s.sources {
