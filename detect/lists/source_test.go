@@ -1,7 +1,10 @@
 package lists
 
 import (
+	"archive/tar"
+	"bytes"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -34,5 +37,45 @@ func TestShown(t *testing.T) {
 	}
 	if got := strings.Join(names, " "); got != "/?… /?… (2) /?…" || blocked(s, "one.com") != "one.com "+web.URL+"/?…" {
 		t.Errorf("%s, %s", got, blocked(s, "one.com"))
+	}
+}
+
+// A tar that is compressed is read from a file, and not from a URL: it would fill the disk.
+func TestCompressedTar(t *testing.T) {
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	text := "one.com\ntwo.com\n"
+	if err := w.WriteHeader(&tar.Header{Name: "list", Size: int64(len(text)), Mode: 0o600}); err != nil {
+		t.Fatal(err)
+	}
+	w.Write([]byte(text))
+	w.Close()
+	web, dir := newServer(t), t.TempDir()
+	for body, ok := range map[string]bool{b.String(): true, packed(b.String()): false} {
+		path := write(t, filepath.Join(dir, "list"), body)
+		if s := opened(t, Options{Block: []string{path}}); blocked(s, "one.com") == " " {
+			t.Error("the file is not read")
+		}
+		web.text(body, "")
+		for _, o := range []Options{{Block: []string{web.URL}}, {Popular: web.URL}} {
+			o.Dir = t.TempDir()
+			if _, err := Open(t.Context(), o); (err == nil) != ok ||
+				!ok && !strings.Contains(err.Error(), "a compressed tar") {
+				t.Errorf("%+v: %v", o, err)
+			}
+		}
+	}
+}
+
+// A byte-order mark is no part of the first line.
+func TestMark(t *testing.T) {
+	for format, text := range map[string]string{"domains": "one.com\n", "hosts": "0.0.0.0 one.com\n",
+		"adblock": "||one.com^\n", "rpz": "$ORIGIN rpz.example.\n@ SOA a. b. 1 2 3 4 5\none.com CNAME .\n"} {
+		for _, body := range []string{"\xef\xbb\xbf" + text, packed("\xef\xbb\xbf" + text)} {
+			s := opened(t, Options{Block: []string{write(t, filepath.Join(t.TempDir(), "list"), body)}})
+			if st := s.Stats()[0]; blocked(s, "one.com") == " " || st.Format != format || len(st.Skipped) > 0 {
+				t.Errorf("%s: %+v", format, st)
+			}
+		}
 	}
 }
