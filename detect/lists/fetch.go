@@ -167,7 +167,7 @@ func withoutURL(err error) error {
 	return err
 }
 
-// note keeps what the server said, once its answer is in place. If it cannot be written, the answer counts nevertheless:
+// note keeps what the server said, once its answer is in place. If it cannot be written, the answer still counts, and
 // the next requests say that it is here already. Without a note, the first one after a restart asks for all of it.
 func (s *Set) note(src *source, next meta) {
 	src.meta = next
