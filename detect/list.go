@@ -25,7 +25,7 @@ const (
 type Match struct {
 	// Entry is the entry: "example.com", or "*.example.com" for one of all names below example.com.
 	Entry string
-	// Source is where the entry is from: a file or a URL, as it was given. "" for entries of NewList.
+	// Source is where the entry is from: a file, or a URL without its secrets. "" for entries of NewList.
 	Source string
 }
 
@@ -118,6 +118,9 @@ func (e *Entries) Done() {
 
 // Len is the number of calls of Add.
 func (e *Entries) Len() int { return len(e.keys) }
+
+// Keys is how many numbers of 8 bytes e holds: of entries, and of names above them.
+func (e *Entries) Keys() int { return len(e.keys) + len(e.ancestors) }
 
 // mostKeys bounds a List: its index has positions of 32 bits, some of which it needs for bits of the key.
 const mostKeys = 1 << 28

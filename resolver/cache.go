@@ -3,6 +3,7 @@ package resolver
 import (
 	"context"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -89,11 +90,7 @@ func (e *entry) answer(q query, d detect.Decision) (*Answer, *net.DNSError) {
 	if e.blocked != nil {
 		return nil, notFound(q.name, e.server, e.blocked)
 	}
-	found := false
-	for _, rr := range e.msg.Answer {
-		found = found || rr.Header().Rrtype == q.qtype || q.qtype == dns.TypeANY
-	}
-	if !found || e.msg.Rcode != dns.RcodeSuccess {
+	if !has(e.msg, q.qtype) || e.msg.Rcode != dns.RcodeSuccess {
 		return nil, notFound(q.name, e.server, nil)
 	}
 	age := uint32(time.Since(e.came) / time.Second)
@@ -104,6 +101,13 @@ func (e *entry) answer(q query, d detect.Decision) (*Answer, *net.DNSError) {
 		h.Ttl -= min(age, h.Ttl)
 	}
 	return &Answer{Name: q.name, Records: records, Server: e.server, Decision: d}, nil
+}
+
+// has reports whether an answer has a record of a type.
+func has(m *dns.Msg, qtype uint16) bool {
+	return slices.ContainsFunc(m.Answer, func(rr dns.RR) bool {
+		return rr.Header().Rrtype == qtype || qtype == dns.TypeANY
+	})
 }
 
 // cache remembers answers, and throws out the one that was not asked for the longest. It is safe for concurrent use. A

@@ -2,6 +2,7 @@ package resolver
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"sync"
@@ -178,4 +179,18 @@ func TestConcurrent(t *testing.T) {
 		})
 	}
 	all.Wait()
+}
+
+// After Close nothing is answered, and nothing is said not to exist.
+func TestClosedCache(t *testing.T) {
+	u := serve(t, nil, nil)
+	r := fresh(t, WithServers(u.addr))
+	if _, err := r.Resolve(t.Context(), "www.google.com.", dns.TypeA); err != nil {
+		t.Fatal(err)
+	}
+	r.Close()
+	var e *net.DNSError
+	if _, err := r.Resolve(t.Context(), "www.google.com.", dns.TypeA); !errors.As(err, &e) || e.IsNotFound {
+		t.Errorf("after Close: %v", err)
+	}
 }

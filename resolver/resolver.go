@@ -187,6 +187,9 @@ func (r *Resolver) lookup(ctx context.Context, settings *settings, q query) (*en
 	if err := ctx.Err(); err != nil {
 		return nil, failed(q.name, "", err)
 	}
+	if err := r.ctx.Err(); err != nil { // nor does the cache answer any more
+		return nil, failed(q.name, "", fmt.Errorf("the resolver is closed: %w", err))
+	}
 	if e := r.cache.get(q.key()); e != nil {
 		return e, nil
 	}

@@ -107,6 +107,8 @@ func (s *server) answer(ctx context.Context, q query, timeout time.Duration) (*d
 	case m.Rcode == dns.RcodeNameError:
 	case m.Rcode != dns.RcodeSuccess:
 		return nil, fmt.Errorf("the server answers %s (%d)", dns.RcodeToString[m.Rcode], m.Rcode)
+	case m.Truncated && !has(m, q.qtype): // by TCP too: what is missing may be the records
+		return nil, errors.New("the server's answer is cut off")
 	case !m.Authoritative && !m.RecursionAvailable && len(m.Answer) == 0:
 		return nil, errors.New("the server refers to others") // a lame delegation
 	}
@@ -269,5 +271,31 @@ func parse(p []byte, q *dns.Msg) (*dns.Msg, error) {
 	if err != nil {
 		m.Answer, m.Ns, m.Extra = nil, nil, nil
 	}
+	all := len(m.Answer)
+	if m.Answer = onChain(m); len(m.Answer) == 0 && all > 0 && m.Rcode == dns.RcodeSuccess {
+		return nil, errors.New("the answer has records of other names alone")
+	}
 	return m, nil
+}
+
+// onChain are the answer's records of the question's class and name, and of the names that CNAME records lead to from
+// there, in whatever order. Others would be taken for the answer, although nobody asked for them.
+func onChain(m *dns.Msg) (kept []dns.RR) {
+	class := m.Question[0].Qclass
+	next := map[string]string{}
+	for _, rr := range m.Answer {
+		if c, ok := rr.(*dns.CNAME); ok && c.Hdr.Class == class {
+			next[dns.CanonicalName(c.Hdr.Name)] = dns.CanonicalName(c.Target)
+		}
+	}
+	chain := map[string]bool{}
+	for name, ok := dns.CanonicalName(m.Question[0].Name), true; ok && !chain[name]; name, ok = next[name] {
+		chain[name] = true
+	}
+	for _, rr := range m.Answer {
+		if h := rr.Header(); h.Class == class && chain[dns.CanonicalName(h.Name)] {
+			kept = append(kept, rr)
+		}
+	}
+	return kept
 }

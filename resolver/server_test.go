@@ -95,6 +95,17 @@ func TestLies(t *testing.T) {
 			}
 			w.Write(p)
 		}},
+		{"truncated by TCP too", next, "udp", func(w dns.ResponseWriter, q *dns.Msg) {
+			m := answer(q, dns.RcodeSuccess, q.Question[0].Name+" 60 IN CNAME other.example.")
+			m.Truncated = true
+			w.WriteMsg(m)
+		}},
+		{"another name's record", next, "udp", func(w dns.ResponseWriter, q *dns.Msg) {
+			w.WriteMsg(answer(q, dns.RcodeSuccess, "evil.example. 60 IN A 192.0.2.66"))
+		}},
+		{"another class", next, "udp", func(w dns.ResponseWriter, q *dns.Msg) {
+			w.WriteMsg(answer(q, dns.RcodeSuccess, q.Question[0].Name+" 60 CH A 192.0.2.66"))
+		}},
 		{"SERVFAIL", next, "udp", func(w dns.ResponseWriter, q *dns.Msg) { w.WriteMsg(answer(q, dns.RcodeServerFailure)) }},
 		{"REFUSED", next, "udp", func(w dns.ResponseWriter, q *dns.Msg) { w.WriteMsg(answer(q, dns.RcodeRefused)) }},
 		{"BADVERS", next, "udp", func(w dns.ResponseWriter, q *dns.Msg) {
@@ -171,6 +182,27 @@ func TestLies(t *testing.T) {
 				t.Errorf("%+v: %v", by, by)
 			}
 		})
+	}
+}
+
+// Records beside the chain from the question are not the answer's, whatever the order of the others.
+func TestOnChain(t *testing.T) {
+	u := serve(t, nil, func(w dns.ResponseWriter, q *dns.Msg) {
+		name := q.Question[0].Name
+		w.WriteMsg(answer(q, dns.RcodeSuccess, "evil.example. 60 IN A 192.0.2.66", "b.example. 60 IN A 192.0.2.1",
+			name+" 60 CH A 192.0.2.66", "A.example. 60 IN CNAME b.example.", name+" 60 IN CNAME a.EXAMPLE.",
+			"evil.example. 60 IN CNAME a.example.", "b.example. 60 IN CNAME "+name))
+	})
+	a, err := fresh(t, WithServers(u.addr)).Resolve(t.Context(), "www.google.com.", dns.TypeA)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var owners []string
+	for _, rr := range a.Records {
+		owners = append(owners, rr.Header().Name)
+	}
+	if got, want := strings.Join(owners, " "), "b.example. A.example. www.google.com. b.example."; got != want {
+		t.Errorf("%s, want %s", got, want)
 	}
 }
 

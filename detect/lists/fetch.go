@@ -146,7 +146,8 @@ func (s *Set) download(ctx context.Context, src *source) (*content, error) {
 	switch {
 	case answer.StatusCode == http.StatusNotModified && f.content != nil:
 		next.ETag, next.Modified = src.meta.ETag, src.meta.Modified
-		return nil, s.note(src, next)
+		s.note(src, next)
+		return nil, nil
 	case answer.StatusCode != http.StatusOK:
 		return nil, &statusError{answer.Status, retryafter.Wait(answer.Header, time.Now())}
 	}
@@ -154,7 +155,8 @@ func (s *Set) download(ctx context.Context, src *source) (*content, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c, s.note(src, next)
+	s.note(src, next)
+	return c, nil
 }
 
 // withoutURL is an error of package http without the URL, which may have a password.
@@ -165,11 +167,20 @@ func withoutURL(err error) error {
 	return err
 }
 
-// note keeps what the server said, once its answer is in place.
-func (s *Set) note(src *source, next meta) error {
+// note keeps what the server said, once its answer is in place. If it cannot be written, the answer still counts, and
+// the next requests say that it is here already. Without a note, the first one after a restart asks for all of it.
+func (s *Set) note(src *source, next meta) {
 	src.meta = next
 	next.URL = src.shown
-	return atomicfile.WriteJSON(src.files[0].path+".json", next)
+	path := src.files[0].path + ".json"
+	err := atomicfile.WriteJSON(path, next)
+	if err == nil {
+		err = os.Chmod(path, 0o600)
+	}
+	if err != nil {
+		_ = os.Remove(path) // it is of another version
+		s.o.Log.Warn("what a server says of a list cannot be kept", "list", src.shown, "error", err)
+	}
 }
 
 // keep makes the answer the copy, if it is a list.

@@ -29,7 +29,8 @@
 // A list is replaced by a new version only if that was read to its end, is recognised, and has an entry. An answer of
 // 404, half a gzip, or a page in HTML leaves what was there. Files are compared every few seconds. One that vanished or
 // has no entry any more leaves its entries too, with two exceptions: a file that was removed from a folder takes its
-// entries with it, and so does one that says with a comment, and no entry, that it is empty on purpose.
+// entries with it, and so does one that says with a comment, and no entry, that it is empty on purpose. It must say so
+// for five seconds, because a list that is being written may begin with comments.
 package lists
 
 import (
@@ -80,6 +81,8 @@ const (
 	LookEvery    = 2 * time.Second
 )
 
+const settle = 5 * time.Second
+
 // Kinds of lists.
 const (
 	allow   = "allow"
@@ -91,6 +94,7 @@ const (
 type Set struct {
 	o       Options
 	look    time.Duration
+	settle  time.Duration // after which a file of comments alone is empty on purpose
 	sources []*source
 	lists   atomic.Pointer[made]
 	mu      sync.Mutex // guards what Stats shows of sources
@@ -104,7 +108,7 @@ type made struct {
 
 // Stat is the state of one file or URL.
 type Stat struct {
-	// Name is the path or URL. A file of a folder has its own.
+	// Name is the path, or the URL without password and query. A file of a folder has its own.
 	Name string
 	// Kind is "allow", "block" or "popular". Format is the syntax, "" if nothing is loaded.
 	Kind, Format string
@@ -129,7 +133,7 @@ func Open(ctx context.Context, o Options) (*Set, error) {
 	if o.Client == nil {
 		o.Client = newClient()
 	}
-	s := &Set{o: o, look: min(LookEvery, o.Every)}
+	s := &Set{o: o, look: min(LookEvery, o.Every), settle: settle}
 	for _, name := range o.Allow {
 		s.sources = append(s.sources, newSource(allow, name))
 	}
@@ -139,6 +143,7 @@ func Open(ctx context.Context, o Options) (*Set, error) {
 	if o.Popular != "" {
 		s.sources = append(s.sources, newSource(popular, o.Popular))
 	}
+	tellApart(s.sources)
 	var reading errgroup.Group
 	reading.SetLimit(4)
 	for _, src := range s.sources {

@@ -175,6 +175,7 @@ func TestRunFiles(t *testing.T) {
 	}
 	path := write(t, filepath.Join(dir, "block"), "one.com\n")
 	s := opened(t, Options{Block: []string{path, folder}, Every: 10 * time.Millisecond})
+	s.settle = 300 * time.Millisecond
 	next := running(t, s)
 	write(t, path, "two.com\n")
 	next("rewritten")
@@ -196,9 +197,10 @@ func TestRunFiles(t *testing.T) {
 	if blocked(s, "two.com") == " " || !strings.Contains(s.Stats()[0].Error, "no such file") {
 		t.Errorf("after it is gone: %+v", s.Stats()[0])
 	}
+	began := time.Now()
 	write(t, path, "# none any more\n")
 	next("emptied on purpose")
-	if blocked(s, "two.com") != " " || s.Stats()[0].Error != "" {
+	if blocked(s, "two.com") != " " || s.Stats()[0].Error != "" || time.Since(began) < s.settle/2 {
 		t.Errorf("after it is empty: %+v", s.Stats()[0])
 	}
 	three := write(t, filepath.Join(folder, "three"), "*.three.com\n")
@@ -212,6 +214,28 @@ func TestRunFiles(t *testing.T) {
 	next("a file less")
 	if blocked(s, "x.three.com") != " " {
 		t.Error("a file that was removed is still there")
+	}
+}
+
+// A list that is written in place may begin with comments: its entries stay meanwhile.
+func TestTitleFirst(t *testing.T) {
+	path := write(t, filepath.Join(t.TempDir(), "block"), "one.com\n")
+	s := opened(t, Options{Block: []string{path}})
+	s.settle = time.Hour
+	look := func() bool { return s.lookAt(t.Context(), s.sources[0]) && s.merge() == nil }
+	write(t, path, "# Title\n")
+	for range 2 {
+		if look() || blocked(s, "one.com") == " " {
+			t.Error("the title empties the list")
+		}
+	}
+	write(t, path, "# Title\ntwo.com\n")
+	if !look() || blocked(s, "two.com") == " " {
+		t.Error("the names that come later are not seen")
+	}
+	write(t, path, "# Title\n")
+	if s.settle = 0; !look() || blocked(s, "two.com") != " " {
+		t.Error("it is not empty on purpose")
 	}
 }
 
@@ -308,6 +332,29 @@ func TestRunURL(t *testing.T) {
 	next("it is well again")
 	if st := s.Stats()[0]; blocked(s, "four.com") == " " || st.Error != "" || st.Failures < 10 {
 		t.Errorf("%+v", st)
+	}
+}
+
+// A new version counts although nothing can be noted of it: the server does not send it again.
+func TestNoteFails(t *testing.T) {
+	web, dir := newServer(t), t.TempDir()
+	web.text("one.com\n", `"1"`)
+	s := opened(t, Options{Block: []string{web.URL}, Dir: dir})
+	src := s.sources[0]
+	note := src.files[0].path + ".json"
+	if err := os.Remove(note); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Join(note, "in the way"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	web.text("two.com\n", `"2"`)
+	changed, err := s.fetch(t.Context(), src)
+	if !changed || err != nil || s.merge() != nil || blocked(s, "two.com") == " " {
+		t.Errorf("%v, %v, %+v", changed, err, s.Stats())
+	}
+	if changed, err := s.fetch(t.Context(), src); changed || err != nil {
+		t.Errorf("the second time: %v, %v", changed, err)
 	}
 }
 

@@ -1,6 +1,7 @@
 package lists
 
 import (
+	"bufio"
 	"bytes"
 	"cmp"
 	"context"
@@ -17,11 +18,20 @@ import (
 	"github.com/degas-dns/degas/internal/lines"
 	"github.com/degas-dns/degas/internal/printable"
 	"github.com/degas-dns/degas/internal/unpack"
+	"github.com/degas-dns/degas/internal/userfile"
 	"github.com/degas-dns/degas/model/dnsname"
 )
 
 // mostText bounds what a file unpacks to, in bytes.
 const mostText = 4 << 30
+
+// mostKeys bounds the entries of a file, with names above them where those are kept: 400 MB. A small compressed file
+// may have any number. It is smaller in tests.
+var mostKeys = 50_000_000
+
+func errTooMany() error {
+	return fmt.Errorf("it has more than %d entries, also counting those that come twice. Try: a shorter list", mostKeys)
+}
 
 // Reasons for which a line, or a name of it, is no entry.
 const (
@@ -95,11 +105,18 @@ type options struct {
 
 // parseFile reads the file at path, which may be compressed, as a list.
 func parseFile(ctx context.Context, path string, o options) (*content, error) {
-	a, err := unpack.OpenArchive(ctx, path, "")
+	var a *unpack.Archive
+	var s *unpack.Stream
+	open, err := true, error(nil)
+	if o.remote {
+		open, err = inPlace(path)
+	}
+	if err == nil && open {
+		a, err = unpack.OpenArchive(ctx, path, "")
+	}
 	if err != nil {
 		return nil, err
 	}
-	var s *unpack.Stream
 	if a != nil {
 		defer a.Close()
 		if len(a.Entries) != 1 || a.Entries[0].Skip != "" {
@@ -113,11 +130,30 @@ func parseFile(ctx context.Context, path string, o options) (*content, error) {
 		return nil, err
 	}
 	defer s.Close()
-	if o.kind == popular {
-		return ranked(s, o.top)
+	text := bufio.NewReaderSize(s, archiveHead)
+	if head, _ := text.Peek(archiveHead); unpack.IsArchive(head) { // whoever reads on gets the error
+		return nil, errors.New("a compressed tar, or an archive within another, and no list. Try: the list itself")
 	}
-	return parse(s, o)
+	if o.kind == popular {
+		return ranked(text, o.top)
+	}
+	return parse(text, o)
 }
+
+// inPlace reports whether the file at path is an archive that can be read where it is. A compressed tar would first be
+// written to disk, a thousand times as long as what a server sent.
+func inPlace(path string) (bool, error) {
+	f, err := userfile.Open(path)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	head, err := io.ReadAll(io.LimitReader(f, archiveHead))
+	return unpack.IsArchive(head), err
+}
+
+// archiveHead is how many bytes tell an archive.
+const archiveHead = 512
 
 // parse reads a text as a list.
 func parse(in io.Reader, o options) (*content, error) {
@@ -159,6 +195,9 @@ func parse(in io.Reader, o options) (*content, error) {
 		}
 		if reason := s.line(p, line); reason != "" {
 			p.skip(r.Line(), line, reason)
+		}
+		if p.main.Keys()+p.exceptions.Keys() > mostKeys {
+			return nil, errTooMany()
 		}
 		if p.zone.refused != "" {
 			return nil, fmt.Errorf("line %d: %s would make names that degas does not read. Try: a zone without it",

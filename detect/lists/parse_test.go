@@ -144,6 +144,38 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
+// Entries without end are refused before they fill the memory.
+func TestTooMany(t *testing.T) {
+	defer func(most int) { mostKeys = most }(mostKeys)
+	mostKeys = 100
+	for kind, line := range map[string]string{block: "a.com\n", allow: "a.b.c.com\n", popular: "1,a.com\n"} {
+		in := &endless{text: line}
+		var err error
+		if kind == popular {
+			_, err = ranked(in, 10)
+		} else {
+			_, err = parse(in, options{kind: kind})
+		}
+		if err == nil || !strings.Contains(err.Error(), "more than 100 entries") || in.read > 1<<20 {
+			t.Errorf("%s: %v after %d bytes", kind, err, in.read)
+		}
+	}
+}
+
+// endless is a text again and again.
+type endless struct {
+	text string
+	read int
+}
+
+func (e *endless) Read(b []byte) (int, error) {
+	for i := range b {
+		b[i] = e.text[e.read%len(e.text)]
+		e.read++
+	}
+	return len(b), nil
+}
+
 // Entries of whole suffixes are applied where somebody asks for them.
 func TestBroad(t *testing.T) {
 	text := "*.biz\n*.co.uk\n*.github.io\n*.lan\n*.b.org\n.com\n"

@@ -46,7 +46,10 @@ func ranked(in io.Reader, top int) (*content, error) {
 			if rank < 1 || rank > top {
 				continue
 			}
-			p.entries++
+			if p.entries++; p.entries > mostKeys { // many names may have one rank
+				failed = errTooMany()
+				return
+			}
 			if !yield(name) {
 				return
 			}

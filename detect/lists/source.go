@@ -1,6 +1,7 @@
 package lists
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,7 +22,7 @@ import (
 type source struct {
 	kind   string
 	name   string // path or URL
-	shown  string // name without a password
+	shown  string // name without a password and without a query, which may have a token
 	url    bool
 	folder bool
 	files  []*file // one, unless it is a folder
@@ -43,11 +44,41 @@ type file struct {
 
 func newSource(kind, name string) *source {
 	s := &source{kind: kind, name: name, shown: name, url: isURL(name)}
-	if u, err := url.Parse(name); err == nil && s.url {
-		s.shown = u.Redacted()
+	if s.url {
+		s.shown = shownURL(name)
 	}
 	s.files = []*file{{path: name, shown: s.shown}}
 	return s
+}
+
+// shownURL is a URL without what may be a secret.
+func shownURL(name string) string {
+	u, err := url.Parse(name)
+	if err != nil { // then nobody knows where a password ends
+		scheme, _, _ := strings.Cut(name, "://")
+		return scheme + "://…"
+	}
+	if u.RawQuery != "" {
+		u.RawQuery = "…"
+	}
+	u.Fragment = ""
+	return u.Redacted()
+}
+
+// tellApart numbers URLs that are shown alike.
+func tellApart(sources []*source) {
+	first := map[string]string{} // shown to name
+	for _, src := range sources {
+		if !src.url {
+			continue
+		}
+		shown := src.shown
+		for n := 2; first[shown] != "" && first[shown] != src.name; n++ {
+			shown = fmt.Sprintf("%s (%d)", src.shown, n)
+		}
+		first[shown] = src.name
+		src.shown, src.files[0].shown = shown, shown
+	}
 }
 
 // open reads a source for the first time.
@@ -144,6 +175,9 @@ func (s *Set) readFile(ctx context.Context, src *source, f *file) (changed bool)
 	if ctx.Err() != nil {
 		return false
 	}
+	if err == nil && f.content != nil && c.format == "" && s.written(stamp) {
+		return false // until it is looked at again
+	}
 	f.stamp = stamp
 	if err == errEmpty && f.content == nil {
 		s.o.Log.Warn("a list is empty", "list", f.shown)
@@ -153,6 +187,11 @@ func (s *Set) readFile(ctx context.Context, src *source, f *file) (changed bool)
 		err = fmt.Errorf("it has no entry: %s", c.summary())
 	}
 	return s.take(src, f, c, err)
+}
+
+// written reports whether a file may be being written just now. One that has comments alone may get its names yet.
+func (s *Set) written(stamp userfile.Stamp) bool {
+	return time.Since(time.Unix(0, cmp.Or(stamp.Changed, stamp.Modified))).Abs() < s.settle
 }
 
 // nothing is the content of a file without a line.
