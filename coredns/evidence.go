@@ -16,14 +16,14 @@ import (
 	"github.com/degas-dns/degas/internal/printable"
 )
 
-// Pace of the evidence. A tunnel that is fast carries 100 kB a second: where many events wait, the next step comes
-// soon. A look costs little where little changed. Looks take at most a tenth of the time, unless the last one is
-// longestLook ago.
+// Pace of the evidence. A tunnel that is fast carries 200 kB a second: where many names wait that look like a tunnel's,
+// the next step comes at once. A look costs little where little changed. Looks take at most a tenth of the time, unless
+// the last one is longestLook ago.
 const (
-	shortPause  = 200 * time.Millisecond
 	pause       = time.Second
 	longestLook = 2 * time.Second
-	many        = 64
+	many        = 16
+	suspicious  = .5      // score of a tunnel
 	mostWaiting = 1 << 15 // different events between two pauses
 )
 
@@ -47,16 +47,18 @@ type evidence struct {
 	mu      sync.Mutex
 	waiting []seen // the first n of them
 	n       int
+	suspect int // of them, those that look like a tunnel's
 	spare   []seen
 	same    map[uint64]int // of what a client asks again, where it waits
 
+	wake    chan struct{} // many suspects wait
 	summary summary
 	doubted map[string]bool // domains of tunnels to which nobody answers, that were reported
 }
 
 func newEvidence(e *engine, t *watch.Tables) (*evidence, error) {
 	v := &evidence{engine: e, watch: watch.New(watch.Options{Tables: t, Live: true}), seed: maphash.MakeSeed(),
-		same: map[uint64]int{}, doubted: map[string]bool{}}
+		same: map[uint64]int{}, doubted: map[string]bool{}, wake: make(chan struct{}, 1)}
 	if e.log != "" || e.events != "" {
 		var err error
 		if v.log, err = openQueryLog(e.log, e.events); err != nil {
@@ -113,6 +115,15 @@ func (v *evidence) add(q *query, d *detect.Decision, a action) {
 		v.same[key] = v.n
 	}
 	v.n++
+	if d.Tunnel < suspicious {
+		return
+	}
+	if v.suspect++; v.suspect >= many {
+		select {
+		case v.wake <- struct{}{}:
+		default:
+		}
+	}
 }
 
 // take hands out what waits, valid until the next call.
@@ -120,23 +131,16 @@ func (v *evidence) take() []seen {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	taken := v.waiting[:v.n]
-	v.waiting, v.spare, v.n = v.spare, v.waiting, 0
+	v.waiting, v.spare, v.n, v.suspect = v.spare, v.waiting, 0, 0
 	clear(v.same)
 	return taken
 }
 
-// waits is how many events wait.
-func (v *evidence) waits() int {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	return v.n
-}
-
 // run works until ctx ends.
 func (v *evidence) run(ctx context.Context) {
-	tick := time.NewTicker(shortPause)
+	tick := time.NewTicker(pause)
 	defer tick.Stop()
-	worked, next, counted, told := time.Now(), time.Now(), time.Now(), time.Now()
+	next, counted, told := time.Now(), time.Now(), time.Now()
 	for {
 		select {
 		case <-ctx.Done():
@@ -144,12 +148,9 @@ func (v *evidence) run(ctx context.Context) {
 			v.summary.print()
 			return
 		case <-tick.C:
+		case <-v.wake:
 		}
 		now := time.Now()
-		if now.Sub(worked) < pause && v.waits() < many {
-			continue
-		}
-		worked = now
 		v.work(now)
 		if now := time.Now(); !now.Before(next) {
 			v.look(ctx, now)
