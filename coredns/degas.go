@@ -44,7 +44,7 @@ func (d *Degas) Name() string { return name }
 
 // ServeDNS implements plugin.Handler. It answers a query itself, drops it, or hands it to the next plugin.
 func (d *Degas) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) (int, error) {
-	if len(r.Question) != 1 || r.Opcode != dns.OpcodeQuery || !d.zoned(r) {
+	if len(r.Question) != 1 || r.Opcode != dns.OpcodeQuery || !d.zoned(r) || probe(r.Question[0]) {
 		if d.limits != nil && !d.limits.allow(peer(w.RemoteAddr()).Addr(), time.Now()) {
 			limitedCount.WithLabelValues(metrics.WithServer(ctx), metrics.WithView(ctx)).Inc()
 			return dns.RcodeSuccess, nil
@@ -91,6 +91,13 @@ func (d *Degas) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) 
 	d.observe(q, &decision, act)
 	// The answer is written whatever its code is: returning the code would make CoreDNS write another one.
 	return dns.RcodeSuccess, nil
+}
+
+// probe reports whether a question is the plugin loop's, which has to come back to it: two random numbers, and no
+// domain.
+func probe(q dns.Question) bool {
+	first, second, ok := strings.Cut(strings.TrimSuffix(q.Name, "."), ".")
+	return ok && q.Qtype == dns.TypeHINFO && strings.Trim(first+second, "0123456789") == ""
 }
 
 // zoned reports whether a query is about the zones that the plugin is for.

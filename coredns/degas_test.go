@@ -106,6 +106,8 @@ func TestVerdicts(t *testing.T) {
 			qtype: dns.TypeTXT, answers: 1, ede: 15},
 		{name: "PTR", stanza: "degas {\naction dga nxdomain\n}", question: generated, qtype: dns.TypePTR,
 			rcode: dns.RcodeNameError, authority: 1, ede: 15},
+		{name: "the probe of the plugin loop", stanza: "degas {\naction dga nxdomain\n}",
+			question: "994854121595915117.1467872418333274228.", qtype: dns.TypeHINFO, ede: -1, passed: true},
 		{name: "another zone", stanza: "degas example.org {\naction dga nxdomain\n}", question: generated, ede: -1,
 			answers: 1, passed: true},
 		{name: "threshold", stanza: "degas {\naction dga nxdomain\nthreshold 0.99999999\n}", question: generated, ede: -1,
