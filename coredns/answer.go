@@ -55,16 +55,22 @@ const (
 
 var kindNames = [kinds]string{"dga", "tunnel", "list"}
 
-// action is what is done about a decision.
-func (s *settings) action(d *detect.Decision) (action, kind) {
-	var k kind
+// kindOf is the kind of a decision against a name.
+func kindOf(d *detect.Decision) kind {
 	switch {
 	case d.Verdict == detect.Blocked:
-		k = list
-	case d.Verdict != detect.Malicious:
-		return action{}, k
+		return list
 	case d.Class == kindNames[tunnel]:
-		k = tunnel
+		return tunnel
+	}
+	return dga
+}
+
+// action is what is done about a decision.
+func (s *settings) action(d *detect.Decision) (action, kind) {
+	k := kindOf(d)
+	if d.Verdict != detect.Blocked && d.Verdict != detect.Malicious {
+		return action{}, k
 	}
 	a := s.actions[k]
 	if s.monitor {

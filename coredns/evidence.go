@@ -344,14 +344,7 @@ func (s *summary) add(e *seen) (first bool) {
 	if s.domains == nil {
 		s.domains, s.clients = map[string]int64{}, map[netip.Addr]bool{}
 	}
-	k := dga
-	switch {
-	case e.decision.Verdict == detect.Blocked:
-		k = list
-	case e.decision.Class == kindNames[tunnel]:
-		k = tunnel
-	}
-	s.done[k] += int64(e.times)
+	s.done[kindOf(&e.decision)] += int64(e.times)
 	domain := detect.Domain(string(e.event.Name))
 	_, known := s.domains[domain]
 	if known || len(s.domains) < mostSummed {
