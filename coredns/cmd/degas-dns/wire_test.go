@@ -19,17 +19,30 @@ const (
 	blockedName = "xjpakmdcfuqe.biz."
 )
 
+// bothAt listens at a port by UDP and TCP. The kernel gives a port that is free by UDP; somebody's connection may have
+// it by TCP, so another one is tried.
+func bothAt(t *testing.T) (net.PacketConn, net.Listener) {
+	t.Helper()
+	for try := 1; ; try++ {
+		conn, err := net.ListenPacket("udp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		l, err := net.Listen("tcp", conn.LocalAddr().String())
+		if err == nil {
+			return conn, l
+		}
+		conn.Close()
+		if try == 20 {
+			t.Fatal(err)
+		}
+	}
+}
+
 // listenAs starts a server with a handler at a port of its own, over UDP and TCP.
 func listenAs(t *testing.T, handler dns.HandlerFunc) (address string) {
 	t.Helper()
-	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := net.Listen("tcp", conn.LocalAddr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
+	conn, l := bothAt(t)
 	for _, s := range []*dns.Server{{PacketConn: conn, Handler: handler}, {Listener: l, Handler: handler}} {
 		ready := make(chan struct{})
 		s.NotifyStartedFunc = func() { close(ready) }

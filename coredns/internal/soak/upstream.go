@@ -50,7 +50,13 @@ type upstream struct {
 func newUpstream() (*upstream, error) {
 	u := &upstream{}
 	u.well.Store(1)
-	return u, u.listen("127.0.0.1:0")
+	var err error
+	for range 20 { // until a port that is free by UDP is free by TCP too
+		if err = u.listen("127.0.0.1:0"); err == nil {
+			break
+		}
+	}
+	return u, err
 }
 
 func (u *upstream) listen(address string) error {
