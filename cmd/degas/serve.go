@@ -13,8 +13,10 @@ import (
 	"github.com/urfave/cli/v2"
 	"golang.org/x/net/netutil"
 
-	"github.com/degas-dns/degas/export/serving"
 	"github.com/degas-dns/degas/internal/printable"
+	"github.com/degas-dns/degas/serve/models"
+	"github.com/degas-dns/degas/serve/reply"
+	"github.com/degas-dns/degas/serve/tensorflow"
 )
 
 func (c *command) serve() *cli.Command {
@@ -43,22 +45,16 @@ var shutdownTime, readTime = 10 * time.Second, time.Minute
 // watchTime passes between two looks for new versions.
 const watchTime = 3 * time.Second
 
-// A connection may take maxHeader bytes before its request counts towards serving.Memory. All of them together take 64
+// A connection may take maxHeader bytes before its request counts towards models.Memory. All of them together take 64
 // MiB.
 const maxConnections, maxHeader = 4096, 16 << 10
 
 func (c *command) serveAction(ctx *cli.Context) error {
-	name, versions, err := serving.Load(modelArgument(ctx))
+	set, err := models.Open(slog.Default(), models.Source{Name: ctx.String("name"), Dir: modelArgument(ctx)})
 	if err != nil {
 		return err
 	}
-	if ctx.IsSet("name") {
-		name = ctx.String("name")
-	}
-	handler, err := serving.New(name, versions, slog.Default())
-	if err != nil {
-		return fmt.Errorf("serve %s: %w", modelArgument(ctx), err)
-	}
+	handler := &tensorflow.Handler{Models: set, Reply: reply.Writer{Log: slog.Default()}}
 	l, err := net.Listen("tcp", ctx.String("addr"))
 	if err != nil {
 		return fmt.Errorf("%w. Try: another --addr, such as 127.0.0.1:0", err)
@@ -71,10 +67,10 @@ func (c *command) serveAction(ctx *cli.Context) error {
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          slog.NewLogLogger(slog.Default().Handler(), slog.LevelWarn),
 	}
-	if _, err := printable.Fprintf(c.out, "http://%s/v1/models/%s\n", l.Addr(), url.PathEscape(name)); err != nil {
+	if _, err := printable.Fprintf(c.out, "http://%s/v1/models/%s\n", l.Addr(), url.PathEscape(set.Names()[0])); err != nil {
 		return errors.Join(err, l.Close())
 	}
-	go handler.Watch(ctx.Context, modelArgument(ctx), watchTime)
+	go set.Watch(ctx.Context, watchTime)
 	stopped := make(chan error, 1)
 	go func() {
 		<-ctx.Context.Done()

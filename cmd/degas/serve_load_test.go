@@ -15,8 +15,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/degas-dns/degas/export/serving"
 	"github.com/degas-dns/degas/model"
+	"github.com/degas-dns/degas/serve/models"
 )
 
 // serveProcess starts degas serve in a process of its own, whose memory can be measured.
@@ -132,7 +132,7 @@ func TestServeUnderLoad(t *testing.T) {
 				answers, slowest = answers+1, max(slowest, time.Since(began))
 			}
 			t.Logf("peak %d MiB, %d ordinary answers, the slowest after %v", peak()>>20, answers, slowest)
-			if peak() > serving.Memory+serving.Memory/4 {
+			if peak() > models.Memory+models.Memory/4 {
 				t.Error("which is far more than the bound")
 			}
 		})

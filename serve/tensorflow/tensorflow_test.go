@@ -1,4 +1,4 @@
-package serving_test
+package tensorflow_test
 
 import (
 	"context"
@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -19,9 +18,11 @@ import (
 	"testing/iotest"
 	"time"
 
-	"github.com/degas-dns/degas/export/serving"
 	"github.com/degas-dns/degas/model"
 	"github.com/degas-dns/degas/model/modeltest"
+	"github.com/degas-dns/degas/serve/models"
+	"github.com/degas-dns/degas/serve/reply"
+	"github.com/degas-dns/degas/serve/tensorflow"
 )
 
 func preset(t testing.TB, name string, labels []string) *model.Model {
@@ -36,22 +37,21 @@ func preset(t testing.TB, name string, labels []string) *model.Model {
 	return &model.Model{Spec: s, Weights: modeltest.Weights(&s, rand.New(rand.NewPCG(1, 2))), Threshold: 0.5}
 }
 
-func server(t testing.TB, models ...*model.Model) (*serving.Server, []*model.Classifier) {
+func server(t testing.TB, all ...*model.Model) (*tensorflow.Handler, []*model.Classifier) {
 	t.Helper()
-	var versions []serving.Version
-	var all []*model.Classifier
-	for i, m := range models {
+	var classifiers []*model.Classifier
+	for _, m := range all {
 		c, err := model.NewClassifier(m)
 		if err != nil {
 			t.Fatal(err)
 		}
-		versions, all = append(versions, serving.Version{Number: i + 1, Classifier: c}), append(all, c)
+		classifiers = append(classifiers, c)
 	}
-	s, err := serving.New("m", versions, nil)
+	set, err := models.Of("m", nil, classifiers...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s, all
+	return &tensorflow.Handler{Models: set}, classifiers
 }
 
 func ask(t testing.TB, h http.Handler, method, path, body string) (int, string) {
@@ -201,32 +201,17 @@ func TestFailuresAreLogged(t *testing.T) {
 			"level=DEBUG msg=\"request failed\" method=POST path=/v1/models/m:predict status=499 cause=\"context cancel"},
 	} {
 		var log strings.Builder
-		h, err := serving.New("m", []serving.Version{{Number: 1, Classifier: c}},
-			slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+		set, err := models.Of("m", nil, c)
 		if err != nil {
 			t.Fatal(err)
 		}
+		h := &tensorflow.Handler{Models: set, Reply: reply.Writer{
+			Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))}}
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, httptest.NewRequest("POST", "/v1/models/m:predict", tc.body).WithContext(tc.ctx))
 		got := strings.TrimSuffix(w.Body.String(), "\n")
 		if w.Code != tc.status || got != tc.want || !strings.Contains(log.String(), tc.log) {
 			t.Errorf("%s: %d %s, want %d %s\nlog %s", tc.name, w.Code, got, tc.status, tc.want, log.String())
-		}
-	}
-}
-
-// A server must not link the readers of other formats, nor the exporters.
-func TestDependencies(t *testing.T) {
-	out, err := exec.Command("go", "list", "-deps", ".").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for path := range strings.Lines(string(out)) {
-		inside, ours := strings.CutPrefix(strings.TrimSpace(path), "github.com/degas-dns/degas/")
-		allowed := []string{"export/serving", "export/tfserving", "export/internal/nodes"}
-		if ours && !slices.Contains(allowed, inside) && !strings.HasPrefix(inside, "model") &&
-			!strings.HasPrefix(inside, "internal/") {
-			t.Errorf("export/serving imports %s", inside)
 		}
 	}
 }
@@ -293,50 +278,6 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-func TestLoad(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "shop")
-	for _, v := range []string{"2", "10"} {
-		sub := filepath.Join(dir, v)
-		if err := os.MkdirAll(sub, 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := preset(t, "mlbridge", nil).Save(sub); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := os.Symlink("10", filepath.Join(dir, "11")); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "12"), nil, 0o644); err != nil { // no version
-		t.Fatal(err)
-	}
-	damaged := filepath.Join(t.TempDir(), "model") // a run's
-	if err := preset(t, "mlbridge", nil).Save(damaged); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Truncate(filepath.Join(damaged, model.WeightsFile), 100); err != nil {
-		t.Fatal(err)
-	}
-	for _, tc := range []struct {
-		dir, name string
-		versions  int
-		want      string
-	}{{dir, "shop", 3, ""}, {filepath.Join(dir, "2"), "shop", 1, ""}, {model.BuiltinName, "degas", 1, ""},
-		{t.TempDir(), "", 0, "neither a model nor numbered versions"},
-		{filepath.Dir(dir), "", 0, "Try: degas serve " + dir},
-		{filepath.Dir(damaged), "", 0, "read " + filepath.Join(damaged, model.WeightsFile)}} {
-		name, versions, err := serving.Load(tc.dir)
-		switch {
-		case tc.want != "":
-			if err == nil || !strings.Contains(err.Error(), tc.want) {
-				t.Errorf("%s: %v", tc.dir, err)
-			}
-		case err != nil || name != tc.name || len(versions) != tc.versions:
-			t.Errorf("%s: %q, %d versions, %v", tc.dir, name, len(versions), err)
-		}
-	}
-}
-
 // New, changed and removed versions are noticed. What cannot be loaded, and an empty directory, change nothing.
 func TestWatch(t *testing.T) {
 	store := filepath.Join(t.TempDir(), "m")
@@ -354,15 +295,12 @@ func TestWatch(t *testing.T) {
 	}
 	one, two := preset(t, "mlbridge", nil), preset(t, "mlbridge", []string{"benign", "dga", "tunnel"})
 	put("1", one)
-	name, versions, err := serving.Load(store)
+	set, err := models.Open(nil, models.Source{Dir: store})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := serving.New(name, versions, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	go s.Watch(t.Context(), store, 5*time.Millisecond)
+	s := &tensorflow.Handler{Models: set}
+	go set.Watch(t.Context(), 5*time.Millisecond)
 	// wait is for an answer that has a text; then a broken version may try for a while to change it.
 	wait := func(step, path, body, want string) {
 		t.Helper()
@@ -415,20 +353,6 @@ func TestWatch(t *testing.T) {
 	if _, got := ask(t, s, "GET", status, ""); !strings.Contains(got, `"version":"1"`) ||
 		!strings.Contains(got, `"version":"2"`) {
 		t.Errorf("without any version: %s", got)
-	}
-}
-
-// A name that no request's path can hold is refused.
-func TestNames(t *testing.T) {
-	_, versions, err := serving.Load(model.BuiltinName)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, ok := range map[string]bool{"m": true, "a b": true, "..a": true, "": false, "a/b": false, "a:b": false,
-		".": false, "..": false} {
-		if _, err := serving.New(name, versions, nil); (err == nil) != ok {
-			t.Errorf("%q: error %v", name, err)
-		}
 	}
 }
 

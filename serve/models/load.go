@@ -1,4 +1,4 @@
-package serving
+package models
 
 import (
 	"context"
@@ -15,16 +15,14 @@ import (
 	"github.com/degas-dns/degas/model"
 )
 
-// Load reads the versions to serve. dir is a directory of numbered versions, a version directory, or a run, which
-// becomes version 1. The name is that of the directory above the numbers. model.BuiltinName stands for the built-in
-// model, which is version 1 of "degas".
-func Load(dir string) (name string, versions []Version, err error) {
+// load reads the versions to serve, as Source says. The name is that of the directory above the numbers.
+func load(dir string) (name string, versions []*Version, err error) {
 	name, paths, err := find(dir)
 	if err != nil {
 		return "", nil, err
 	}
 	for _, number := range slices.Sorted(maps.Keys(paths)) {
-		v, err := load(paths[number], number)
+		v, err := loadVersion(paths[number], number)
 		if paths[number] == dir && errors.Is(err, model.ErrNoModel) {
 			err = fmt.Errorf("%s holds neither a model nor numbered versions of one: %w", dir, err)
 			if store := versionsBelow(dir); store != "" {
@@ -39,7 +37,7 @@ func Load(dir string) (name string, versions []Version, err error) {
 	return name, versions, nil
 }
 
-// find lists the versions to serve by number, as Load says.
+// find lists the versions to serve by number, as Source says.
 func find(dir string) (name string, paths map[int]string, err error) {
 	if dir == model.BuiltinName {
 		return "degas", map[int]string{1: dir}, nil
@@ -98,17 +96,17 @@ func versionsBelow(dir string) string {
 	return ""
 }
 
-func load(dir string, number int) (Version, error) {
+func loadVersion(dir string, number int) (*Version, error) {
 	stamp := stampOf(dir) // first: what changes while it is read is read again
 	m, err := model.LoadNamed(dir)
 	if err != nil {
-		return Version{}, err
+		return nil, err
 	}
 	c, err := model.NewClassifier(m)
 	if err != nil {
-		return Version{}, fmt.Errorf("%s: %w", dir, err)
+		return nil, fmt.Errorf("%s: %w", dir, err)
 	}
-	return Version{number, c, stamp}, nil
+	return &Version{Number: number, Classifier: c, stamp: stamp}, nil
 }
 
 // stampOf changes when the model in dir does.
@@ -123,41 +121,46 @@ func stampOf(dir string) (stamp string) {
 	return stamp
 }
 
-// Watch looks at intervals whether dir, which Load has read, holds other versions than are served, until ctx ends. An
-// old version answers until the new one is loaded and has scored a name. One that cannot be loaded is logged and tried
+// Watch looks at intervals whether the models' directories hold other versions than are served, until ctx ends. An old
+// version answers until the new one is loaded and has scored a name. One that cannot be loaded is logged and tried
 // again; so is a directory without any version, for which the last ones go on.
-func (s *Server) Watch(ctx context.Context, dir string, interval time.Duration) {
+func (s *Set) Watch(ctx context.Context, interval time.Duration) {
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
-	trouble := ""
+	trouble := make([]string, len(s.models))
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		before := trouble
-		trouble = ""
-		if err := s.refresh(dir); err != nil {
-			trouble = err.Error()
-		}
-		if trouble != "" && trouble != before {
-			s.log.Warn("not every version is served as it is now", "from", dir, "cause", trouble)
+		for i, m := range s.models {
+			before := trouble[i]
+			trouble[i] = ""
+			if err := s.refresh(m); err != nil {
+				trouble[i] = err.Error()
+			}
+			if trouble[i] != "" && trouble[i] != before {
+				s.log.Warn("not every version is served as it is now", "from", m.Dir, "cause", trouble[i])
+			}
 		}
 	}
 }
 
-// refresh serves the versions that dir holds now.
-func (s *Server) refresh(dir string) error {
-	_, paths, err := find(dir)
+// refresh serves the versions that a model's directory holds now.
+func (s *Set) refresh(m *served) error {
+	if m.Dir == "" { // in memory
+		return nil
+	}
+	_, paths, err := find(m.Dir)
 	if err != nil {
 		return err
 	}
-	served := map[int]Version{}
-	for _, v := range *s.versions.Load() {
-		served[v.Number] = v.Version
+	served := map[int]*Version{}
+	for _, v := range *m.versions.Load() {
+		served[v.Number] = v
 	}
-	var next []Version
+	var next []*Version
 	var failed error
 	fresh := false
 	for _, number := range slices.Sorted(maps.Keys(paths)) {
@@ -166,13 +169,13 @@ func (s *Server) refresh(dir string) error {
 			next = append(next, old)
 			continue
 		}
-		v, err := load(paths[number], number)
+		v, err := loadVersion(paths[number], number)
 		if err == nil {
 			err = v.try()
 		}
 		switch {
-		case errors.Is(err, model.ErrNoModel) && paths[number] == dir: // a store without versions
-			return fmt.Errorf("%s holds no version of a model, so those that were there go on: %w", dir, err)
+		case errors.Is(err, model.ErrNoModel) && paths[number] == m.Dir: // a store without versions
+			return fmt.Errorf("%s holds no version of a model, so those that were there go on: %w", m.Dir, err)
 		case err == nil:
 			next, fresh = append(next, v), true
 		case ok:
@@ -185,19 +188,19 @@ func (s *Server) refresh(dir string) error {
 	if len(next) == 0 || !fresh && len(next) == len(served) {
 		return failed
 	}
-	if err := s.serve(next); err != nil {
+	if err := s.put(m, next); err != nil {
 		return errors.Join(failed, err)
 	}
 	var numbers []int
 	for _, v := range next {
 		numbers = append(numbers, v.Number)
 	}
-	s.log.Info("the versions have changed", "from", dir, "versions", numbers)
+	s.log.Info("the versions have changed", "model", m.Name, "from", m.Dir, "versions", numbers)
 	return failed
 }
 
 // try scores a name: a model whose weights are no numbers must not take the place of one that works.
-func (v Version) try() error {
+func (v *Version) try() error {
 	if score := v.Classifier.Score("example.com"); !(score >= 0 && score <= 1) {
 		return fmt.Errorf("it scores example.com as %v", score)
 	}

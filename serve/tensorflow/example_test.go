@@ -1,4 +1,4 @@
-package serving_test
+package tensorflow_test
 
 import (
 	"fmt"
@@ -8,16 +8,17 @@ import (
 	"net/http/httptest"
 	"strings"
 
-	"github.com/degas-dns/degas/export/serving"
 	"github.com/degas-dns/degas/model"
+	"github.com/degas-dns/degas/serve/models"
+	"github.com/degas-dns/degas/serve/tensorflow"
 )
 
-func ExampleNew() {
+func ExampleHandler() {
 	spec, err := model.Preset("mlbridge")
 	if err != nil {
 		log.Fatal(err)
 	}
-	weights, err := model.Initial(&spec, 1) // trained versions come from Load
+	weights, err := model.Initial(&spec, 1) // trained versions come from models.Open
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -25,11 +26,11 @@ func ExampleNew() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	handler, err := serving.New("shop", []serving.Version{{Number: 1, Classifier: classifier}}, nil)
+	set, err := models.Of("shop", nil, classifier)
 	if err != nil {
 		log.Fatal(err)
 	}
-	server := httptest.NewServer(handler) // http.Server in a program
+	server := httptest.NewServer(&tensorflow.Handler{Models: set}) // http.Server in a program
 	defer server.Close()
 
 	response, err := http.Get(server.URL + "/v1/models/shop")

@@ -1,4 +1,4 @@
-package serving
+package tensorflow
 
 import (
 	"bytes"
@@ -13,6 +13,8 @@ import (
 	"os"
 
 	"github.com/degas-dns/degas/export/tfserving"
+	"github.com/degas-dns/degas/serve/models"
+	"github.com/degas-dns/degas/serve/reply"
 )
 
 // request is the body of a predict request: by rows (Instances) or by columns (Inputs).
@@ -23,73 +25,73 @@ type request struct {
 }
 
 // predict answers a request as TensorFlow Serving would.
-func (s *Server) predict(ctx context.Context, v servedVersion, body io.Reader, memory *lease) (any, error) {
+func (h *Handler) predict(ctx context.Context, v *models.Version, body io.Reader, memory *models.Lease) (any, error) {
 	var req request
-	d := json.NewDecoder(charged{body, memory})
+	d := json.NewDecoder(memory.Charged(body))
 	if err := d.Decode(&req); err != nil {
 		return nil, bodyError(err)
 	}
 	if _, err := d.Token(); err == nil {
-		return nil, badRequest("JSON Parse error: more than one value")
+		return nil, reply.BadRequest("JSON Parse error: more than one value")
 	} else if err != io.EOF {
 		return nil, bodyError(err)
 	}
 	key := cmp.Or(req.Signature, tfserving.DefaultSignature)
-	sig, ok := v.signatures[key]
+	sig, ok := v.Signatures[key]
 	if !ok {
-		return nil, badRequest("Serving signature name: %q not found in signature def", key)
+		return nil, reply.BadRequest("Serving signature name: %q not found in signature def", key)
 	}
 	inputs, err := req.inputRows(sig.Input.Key)
 	if err != nil {
 		return nil, err
 	}
-	if err := memory.take(int64(len(inputs)) * v.costOfRow()); err != nil {
+	if err := memory.Take(int64(len(inputs)) * v.CostOfRow()); err != nil {
 		return nil, err
 	}
-	p, err := s.probabilities(ctx, v, sig.Input, inputs)
+	p, err := probabilities(ctx, v, sig.Input, inputs)
 	if err != nil {
 		return nil, err
 	}
-	answer := v.answerOf(sig, p, req.Instances != nil)
+	answer := answerOf(v, sig, p, req.Instances != nil)
 	if req.Instances != nil {
 		return predictResponse{Predictions: answer}, nil
 	}
 	return predictResponse{Outputs: answer}, nil
 }
 
-// bodyError maps a read error to 413, 503, 408 or 400. Only a parse error is told in detail.
+// bodyError maps a read error to 413, 429, 408 or 400. Only a parse error is told in detail.
 func bodyError(err error) error {
 	var syntax *json.SyntaxError
 	var kind *json.UnmarshalTypeError
 	var tooLarge *http.MaxBytesError
-	var full failure
+	var full *reply.Failure
 	switch {
 	case errors.As(err, &full):
 		return full
 	case errors.As(err, &tooLarge):
 		text := fmt.Sprintf("The request's body has more than %d bytes", tooLarge.Limit)
-		return failure{status: http.StatusRequestEntityTooLarge, text: text}
+		return &reply.Failure{Status: http.StatusRequestEntityTooLarge, Text: text}
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return failure{http.StatusRequestTimeout, "The request's body took too long", err}
+		return &reply.Failure{Status: http.StatusRequestTimeout, Text: "The request's body took too long", Cause: err}
 	case errors.As(err, &syntax), errors.As(err, &kind), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return badRequest("JSON Parse error: %v", err)
+		return reply.BadRequest("JSON Parse error: %v", err)
 	}
-	return failure{http.StatusBadRequest, "The request's body could not be read", err}
+	return &reply.Failure{Status: http.StatusBadRequest, Text: "The request's body could not be read", Cause: err}
 }
 
-// splitArray splits a JSON array into at most maxRows elements. notArray is the error's text if raw is no array.
+// splitArray splits a JSON array into at most models.MaxRows elements. notArray is the error's text if raw is no array.
 func splitArray(raw json.RawMessage, notArray string) (out []json.RawMessage, err error) {
 	d := json.NewDecoder(bytes.NewReader(raw))
 	if start, err := d.Token(); err != nil || start != json.Delim('[') {
-		return nil, badRequest("%s", notArray)
+		return nil, reply.BadRequest("%s", notArray)
 	}
 	for d.More() {
-		if len(out) == maxRows {
-			return nil, badRequest("A request may have %d rows, this one has more", maxRows)
+		if len(out) == models.MaxRows {
+			return nil, reply.BadRequest("A request may have %d rows, this one has more", models.MaxRows)
 		}
 		var row json.RawMessage
 		if err := d.Decode(&row); err != nil {
-			return nil, badRequest("JSON Parse error: %v", err)
+			return nil, reply.BadRequest("JSON Parse error: %v", err)
 		}
 		out = append(out, row)
 	}
@@ -99,7 +101,7 @@ func splitArray(raw json.RawMessage, notArray string) (out []json.RawMessage, er
 // inputRows splits the request into rows for the one input, key.
 func (r *request) inputRows(key string) ([]json.RawMessage, error) {
 	if (r.Instances == nil) == (r.Inputs == nil) {
-		return nil, badRequest("Missing 'inputs' or 'instances' key, or both are there")
+		return nil, reply.BadRequest("Missing 'inputs' or 'instances' key, or both are there")
 	}
 	if r.Inputs != nil {
 		column, err := namedInput(r.Inputs, key)
@@ -125,7 +127,7 @@ func namedInput(raw json.RawMessage, key string) (json.RawMessage, error) {
 	name, _ := d.Token()
 	var value json.RawMessage
 	if err := d.Decode(&value); err != nil || d.More() || name != key && name != "b64" {
-		return nil, badRequest("The input is called %q, and there is no other", key)
+		return nil, reply.BadRequest("The input is called %q, and there is no other", key)
 	}
 	if name == "b64" {
 		return raw, nil
@@ -133,48 +135,20 @@ func namedInput(raw json.RawMessage, key string) (json.RawMessage, error) {
 	return value, nil
 }
 
-// turn is how many rows of a request are scored before it is another request's turn.
-const turn = 2048
-
 // probabilities scores rows of names or codes, whichever the input takes: [len(rows), labels].
-func (s *Server) probabilities(
-	ctx context.Context,
-	v servedVersion,
-	in tfserving.Tensor,
-	rows []json.RawMessage,
-) ([]float32, error) {
-	c, width := v.Classifier, v.Classifier.Width()
-	var score func(lo, hi int, out []float32) error
+func probabilities(ctx context.Context, v *models.Version, in tfserving.Tensor, rows []json.RawMessage) ([]float32, error) {
 	if in.Kind == tfserving.String {
 		names, err := decodeNames(rows)
 		if err != nil {
 			return nil, err
 		}
-		score = func(lo, hi int, out []float32) error { return c.Probabilities(ctx, names[lo:hi], out) }
-	} else {
-		window := in.Shape[1]
-		codes, err := decodeCodes(in, rows, c.Model().Spec.Codes())
-		if err != nil {
-			return nil, err
-		}
-		score = func(lo, hi int, out []float32) error {
-			return c.ProbabilitiesOfCodes(ctx, codes[lo*window:hi*window], out)
-		}
+		return v.Names(ctx, names)
 	}
-	out := make([]float32, len(rows)*width)
-	for lo := 0; lo < len(rows); lo += turn {
-		hi := min(lo+turn, len(rows))
-		workers := min(int64(c.Workers(hi-lo)), s.scorers) // GOMAXPROCS may grow
-		if err := s.scoring.Acquire(ctx, workers); err != nil {
-			return nil, err
-		}
-		err := score(lo, hi, out[lo*width:hi*width])
-		s.scoring.Release(workers)
-		if err != nil {
-			return nil, err
-		}
+	codes, err := decodeCodes(in, rows, v.Classifier.Model().Spec.Codes())
+	if err != nil {
+		return nil, err
 	}
-	return out, nil
+	return v.Codes(ctx, codes)
 }
 
 // decodeNames reads rows of names.
@@ -183,7 +157,7 @@ func decodeNames(rows []json.RawMessage) ([]string, error) {
 	for i, raw := range rows {
 		name, err := decodeName(raw)
 		if err != nil {
-			return nil, badRequest("row %d: %v", i, err)
+			return nil, reply.BadRequest("row %d: %v", i, err)
 		}
 		names[i] = name
 	}
@@ -199,20 +173,20 @@ func decodeCodes(in tfserving.Tensor, rows []json.RawMessage, known int) ([]uint
 	var row []int
 	for i, raw := range rows {
 		if bytes.Count(raw, comma) >= window {
-			return nil, badRequest("row %d: more than the %d codes that the input %q takes", i, window, in.Key)
+			return nil, reply.BadRequest("row %d: more than the %d codes that the input %q takes", i, window, in.Key)
 		}
 		row = row[:0]
 		// A null would keep the code of the row before.
 		if err := json.Unmarshal(raw, &row); err != nil || bytes.Contains(raw, null) {
-			return nil, badRequest("row %d: it must be a list of %d codes; for names, add \"signature_name\": %q", i, window,
+			return nil, reply.BadRequest("row %d: it must be a list of %d codes; for names, add \"signature_name\": %q", i, window,
 				tfserving.NamesSignature)
 		}
 		if len(row) != window {
-			return nil, badRequest("row %d: %d codes, the input %q takes %d", i, len(row), in.Key, window)
+			return nil, reply.BadRequest("row %d: %d codes, the input %q takes %d", i, len(row), in.Key, window)
 		}
 		for _, c := range row {
 			if c < 0 || c >= known {
-				return nil, badRequest("row %d: code %d is none of the model's", i, c)
+				return nil, reply.BadRequest("row %d: code %d is none of the model's", i, c)
 			}
 			codes = append(codes, uint16(c))
 		}
@@ -241,7 +215,7 @@ func decodeName(raw json.RawMessage) (string, error) {
 
 // answerOf turns probabilities, [n, labels], into a signature's answer by rows or by columns. If the signature has one
 // output, the two are the same: the head's values, [n, units].
-func (v servedVersion) answerOf(sig tfserving.Signature, p []float32, byRows bool) any {
+func answerOf(v *models.Version, sig tfserving.Signature, p []float32, byRows bool) any {
 	width := v.Classifier.Width()
 	n := len(p) / width
 	columns := answerColumns{make([]string, n), make([][]float32, n), make([][]float32, n)}

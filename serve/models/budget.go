@@ -1,4 +1,4 @@
-package serving
+package models
 
 import (
 	"fmt"
@@ -6,10 +6,12 @@ import (
 	"net/http"
 
 	"golang.org/x/sync/semaphore"
+
+	"github.com/degas-dns/degas/serve/reply"
 )
 
 // Memory bounds, in bytes, what all requests in work may take together. A request counts from its first byte until its
-// answer is written. One that finds the memory taken gets status 503.
+// answer is written. One that finds the memory taken gets status 429.
 //
 // Small requests, those that take at most smallRequest, have smallMemory to themselves, so that large ones cannot keep
 // them out.
@@ -35,54 +37,58 @@ func newBudget() budget {
 	return budget{semaphore.NewWeighted(smallMemory), semaphore.NewWeighted(largeMemory)}
 }
 
-// lease is what one request has taken of a budget. Release it.
-type lease struct {
+// Lease is the memory that one request has taken. Release it.
+type Lease struct {
 	budget
 	from *semaphore.Weighted // the part that held comes from
 	held int64
 }
 
-func (b budget) lease() *lease { return &lease{budget: b, from: b.small} }
+// Lease begins a request.
+func (s *Set) Lease() *Lease { return &Lease{budget: s.memory, from: s.memory.small} }
 
-// take takes n more bytes. Its error is a failure for the client.
-func (l *lease) take(n int64) error {
+// Take takes n more bytes. Its error is a reply.Failure.
+func (l *Lease) Take(n int64) error {
 	want := l.held + n
 	if want > largeMemory {
 		text := fmt.Sprintf("The request would take more than %d bytes of memory: send fewer rows at once", largeMemory)
-		return failure{status: http.StatusRequestEntityTooLarge, text: text}
+		return &reply.Failure{Status: http.StatusRequestEntityTooLarge, Text: text}
 	}
 	if l.from == l.small && want > smallRequest {
-		l.release()
+		l.Release()
 		l.from, n = l.large, want
 	}
 	if !l.from.TryAcquire(n) {
-		return failure{status: http.StatusServiceUnavailable, text: "Too many requests are in work: try again"}
+		return reply.Busy("Too many requests are in work: try again")
 	}
 	l.held += n
 	return nil
 }
 
-func (l *lease) release() {
+// Release gives back all that was taken.
+func (l *Lease) Release() {
 	l.from.Release(l.held)
 	l.held = 0
 }
 
-// charged takes memory for what is read from the body.
+// Charged is body, whose bytes take memory as they are read.
+func (l *Lease) Charged(body io.Reader) io.Reader { return charged{body, l} }
+
 type charged struct {
 	body io.Reader
-	*lease
+	*Lease
 }
 
 func (c charged) Read(p []byte) (int, error) {
 	n, err := c.body.Read(p)
-	if full := c.take(int64(n) * perByte); full != nil {
+	if full := c.Take(int64(n) * perByte); full != nil {
 		return 0, full
 	}
 	return n, err
 }
 
-// costOfRow is what a row of v's answer takes, in bytes.
-func (v servedVersion) costOfRow() int64 {
+// CostOfRow is what a row of v's answer takes, in bytes.
+func (v *Version) CostOfRow() int64 {
 	longest := 0
 	labels := v.Classifier.Model().Spec.Labels
 	for _, l := range labels {

@@ -1,32 +1,14 @@
-package serving
+package tensorflow
 
 import (
-	"fmt"
-	"net/http"
 	"slices"
 	"strconv"
 
 	"github.com/degas-dns/degas/export/tfserving"
+	"github.com/degas-dns/degas/serve/models"
 )
 
 // The messages of TensorFlow Serving's REST API, fields in the order in which they are written.
-
-// failure is an error that a client is told about.
-type failure struct {
-	status int    // of the answer
-	text   string // for the client
-	cause  error  // for the log; nil if text says it all
-}
-
-func (f failure) Error() string { return f.text }
-
-func badRequest(format string, args ...any) error {
-	return failure{status: http.StatusBadRequest, text: fmt.Sprintf(format, args...)}
-}
-
-type errorBody struct {
-	Error string `json:"error"`
-}
 
 // predictResponse has Predictions in answer to instances, by rows, and Outputs in answer to inputs, by columns. A
 // signature with one output goes without its name: [][]float32.
@@ -62,7 +44,7 @@ type versionStatus struct {
 }
 
 // statusOf reports versions, which are in ascending order, in descending order.
-func statusOf(versions ...servedVersion) modelStatus {
+func statusOf(versions ...*models.Version) modelStatus {
 	var m modelStatus
 	for _, v := range slices.Backward(versions) {
 		one := versionStatus{State: "AVAILABLE", Version: strconv.Itoa(v.Number)}
@@ -106,11 +88,11 @@ type dimension struct {
 	Size string `json:"size"`
 }
 
-func (s *Server) metadata(v servedVersion) modelMetadata {
+func metadata(v *models.Version) modelMetadata {
 	var m modelMetadata
-	m.ModelSpec.Name, m.ModelSpec.Version = s.name, strconv.Itoa(v.Number)
+	m.ModelSpec.Name, m.ModelSpec.Version = v.Model, strconv.Itoa(v.Number)
 	defs := map[string]signatureDef{}
-	for key, sig := range v.signatures {
+	for key, sig := range v.Signatures {
 		defs[key] = signatureDef{tensorInfos(sig.Input), tfserving.Method, tensorInfos(sig.Outputs...)}
 	}
 	m.Metadata.SignatureDef.SignatureDef = defs

@@ -1,4 +1,4 @@
-package serving_test
+package tensorflow_test
 
 import (
 	"fmt"
@@ -61,7 +61,7 @@ func TestMemoryIsShared(t *testing.T) {
 		ends = append(ends, w)
 	}
 	large := `{"instances": [` + strings.Repeat(" ", 16<<20) + `]}`
-	if w := post(strings.NewReader(large)); w.Code != 503 || w.Header().Get("Retry-After") != "1" ||
+	if w := post(strings.NewReader(large)); w.Code != 429 || w.Header().Get("Retry-After") != "1" ||
 		!strings.Contains(w.Body.String(), "try again") {
 		t.Errorf("the memory is taken: %d %v %s", w.Code, w.Header(), w.Body)
 	}
@@ -110,7 +110,7 @@ func TestUnreadAnswer(t *testing.T) {
 		t.Skip("long under the race detector; go test ./... runs it")
 	}
 	h, _ := server(t, tiny(t, 50))
-	h.WriteTimeout = 100 * time.Millisecond
+	h.Reply.Timeout = 100 * time.Millisecond
 	s := httptest.NewServer(h)
 	defer s.Close() // waits for the handler
 	conn, err := net.Dial("tcp", s.Listener.Addr().String())
