@@ -67,7 +67,8 @@ func (c *command) serveAction(ctx *cli.Context) error {
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          slog.NewLogLogger(slog.Default().Handler(), slog.LevelWarn),
 	}
-	if _, err := printable.Fprintf(c.out, "http://%s/v1/models/%s\n", l.Addr(), url.PathEscape(set.Names()[0])); err != nil {
+	at := fmt.Sprintf("http://%s/v1/models/%s", l.Addr(), url.PathEscape(set.Names()[0]))
+	if _, err := printable.Fprintf(c.out, "%s\n", at); err != nil {
 		return errors.Join(err, l.Close())
 	}
 	go set.Watch(ctx.Context, watchTime)

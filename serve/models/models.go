@@ -195,7 +195,11 @@ func (v *Version) Codes(ctx context.Context, codes []uint16) ([]float32, error) 
 	})
 }
 
-func (v *Version) inTurns(ctx context.Context, rows int, score func(lo, hi int, out []float32) error) ([]float32, error) {
+func (v *Version) inTurns(
+	ctx context.Context,
+	rows int,
+	score func(lo, hi int, out []float32) error,
+) ([]float32, error) {
 	c, s, width := v.Classifier, v.set, v.Classifier.Width()
 	out := make([]float32, rows*width)
 	for lo := 0; lo < rows; lo += turn {

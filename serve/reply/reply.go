@@ -1,5 +1,6 @@
 // Package reply turns what a handler returns into an HTTP answer in JSON. A handler returns a value or an error. A
-// client sees the text of a [Failure], and the log sees its cause; any other error is an "internal error" to the client.
+// client sees the text of a [Failure], and the log sees its cause. Any other error is an "internal error" to the
+// client.
 package reply
 
 import (

@@ -136,7 +136,12 @@ func namedInput(raw json.RawMessage, key string) (json.RawMessage, error) {
 }
 
 // probabilities scores rows of names or codes, whichever the input takes: [len(rows), labels].
-func probabilities(ctx context.Context, v *models.Version, in tfserving.Tensor, rows []json.RawMessage) ([]float32, error) {
+func probabilities(
+	ctx context.Context,
+	v *models.Version,
+	in tfserving.Tensor,
+	rows []json.RawMessage,
+) ([]float32, error) {
 	if in.Kind == tfserving.String {
 		names, err := decodeNames(rows)
 		if err != nil {
@@ -178,8 +183,8 @@ func decodeCodes(in tfserving.Tensor, rows []json.RawMessage, known int) ([]uint
 		row = row[:0]
 		// A null would keep the code of the row before.
 		if err := json.Unmarshal(raw, &row); err != nil || bytes.Contains(raw, null) {
-			return nil, reply.BadRequest("row %d: it must be a list of %d codes; for names, add \"signature_name\": %q", i, window,
-				tfserving.NamesSignature)
+			return nil, reply.BadRequest("row %d: it must be a list of %d codes; for names, add \"signature_name\": %q",
+				i, window, tfserving.NamesSignature)
 		}
 		if len(row) != window {
 			return nil, reply.BadRequest("row %d: %d codes, the input %q takes %d", i, len(row), in.Key, window)
