@@ -22,3 +22,40 @@ func AppendJSON(dst []byte, e *events.Event, d *Decision, more ...events.Column)
 	}, more)
 	return events.AppendJSON(dst, &with)
 }
+
+// Recorded reads back the decision that AppendJSON wrote with an event, from the event's columns. A record without one,
+// or with a word that no degas writes, gives false.
+func Recorded(e *events.Event) (d Decision, ok bool) {
+	var verdict, action, rule bool
+	for _, c := range e.Columns {
+		switch c.Name {
+		case "verdict":
+			d.Verdict, verdict = word[Verdict](verdictNames[:], c.Value)
+		case "action":
+			d.Action, action = word[Action](actionNames[:], c.Value)
+		case "rule":
+			d.Rule, rule = word[Rule](ruleNames[:], c.Value)
+		case "score":
+			if s, err := strconv.ParseFloat(c.Value, 64); err == nil && s >= 0 && s <= 1 {
+				d.Score = s
+			}
+		case "label":
+			d.Class = c.Value
+		case "reason":
+			d.Reason = c.Value
+		case "entry":
+			d.Entry = c.Value
+		case "list":
+			d.List = c.Value
+		}
+	}
+	if !verdict || !action || !rule {
+		return Decision{}, false
+	}
+	return d, true
+}
+
+func word[T ~uint8](words []string, s string) (T, bool) {
+	i := slices.Index(words, s)
+	return T(max(i, 0)), i >= 0
+}

@@ -42,6 +42,8 @@ type Options struct {
 	Sink     notify.Sink
 	Mutes    *notify.Mutes
 	Metrics  *metrics.Metrics
+	// Keep, if not nil, is given all events with the decisions about them, from one goroutine. Both stay Run's.
+	Keep func(all []events.Event, decisions []detect.Decision)
 	// State is the file that keeps what is known, "" for none.
 	State string
 	// Look is the time between two looks at the evidence, and Save that between two writes of State; 0 are five and thirty
@@ -259,6 +261,9 @@ func (r *runner) observe(ctx context.Context, s *source, all []events.Event) err
 		if r.decisions[i].Scored() {
 			scored++
 		}
+	}
+	if r.Keep != nil {
+		r.Keep(all, r.decisions[:len(all)])
 	}
 	for class, n := range read {
 		r.Metrics.Events.With(s.Name, class).Add(n)

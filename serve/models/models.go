@@ -52,6 +52,10 @@ type Source struct {
 
 // Set is the models of a server. It is safe for concurrent use.
 type Set struct {
+	// Scored, if not nil, is told of each batch that was scored: probabilities, [names, labels], and how long it took.
+	// It is set before the first request, and called by many goroutines.
+	Scored func(v *Version, probabilities []float32, took time.Duration)
+
 	models  []*served // in the order of Open
 	log     *slog.Logger
 	memory  budget
@@ -208,10 +212,14 @@ func (v *Version) inTurns(
 		if err := s.scoring.Acquire(ctx, workers); err != nil {
 			return nil, err
 		}
+		start := time.Now()
 		err := score(lo, hi, out[lo*width:hi*width])
 		s.scoring.Release(workers)
 		if err != nil {
 			return nil, err
+		}
+		if s.Scored != nil {
+			s.Scored(v, out[lo*width:hi*width], time.Since(start))
 		}
 	}
 	return out, nil

@@ -1,0 +1,154 @@
+package serve
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/degas-dns/degas/detect/stream"
+	"github.com/degas-dns/degas/events"
+	"github.com/degas-dns/degas/serve/models"
+	"github.com/degas-dns/degas/serve/reply"
+)
+
+// Intake takes events by HTTP and hands them to a stream. Make it with NewIntake.
+type Intake struct {
+	queue chan []events.Event
+	part  []events.Event // of the queue, for Next
+	mu    sync.Mutex     // guards room, and closing
+	room  int
+	done  chan struct{}
+	stats events.Stats
+}
+
+// mostWaiting is how many events wait for the stream. A request that brings more than fit is told to come again.
+const mostWaiting = 1 << 17
+
+// NewIntake makes an Intake.
+func NewIntake() *Intake {
+	return &Intake{queue: make(chan []events.Event, mostWaiting), room: mostWaiting, done: make(chan struct{})}
+}
+
+// Source is where a stream reads the events.
+func (i *Intake) Source() stream.Source {
+	return stream.Source{Name: "http", Reader: i, Stats: &i.stats}
+}
+
+// Next implements events.Reader.
+func (i *Intake) Next(e *events.Event) error {
+	for len(i.part) == 0 {
+		select {
+		case i.part = <-i.queue:
+		case <-i.done:
+			select {
+			case i.part = <-i.queue: // what was accepted before the end is not lost
+			default:
+				return io.EOF
+			}
+		}
+		i.mu.Lock()
+		i.room += len(i.part)
+		i.mu.Unlock()
+	}
+	*e, i.part = i.part[0], i.part[1:]
+	return nil
+}
+
+// Close ends the events. What was accepted is still read.
+func (i *Intake) Close() error {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	select {
+	case <-i.done:
+	default:
+		close(i.done)
+	}
+	return nil
+}
+
+// put hands over events, all of them or none.
+func (i *Intake) put(all []events.Event) error {
+	if len(all) == 0 {
+		return nil
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	select {
+	case <-i.done:
+		return &reply.Failure{Status: http.StatusServiceUnavailable, Text: "The server is stopping", Retry: 10 * time.Second}
+	default:
+	}
+	if len(all) > i.room {
+		return reply.Busy("Too many events wait already: send them again")
+	}
+	i.room -= len(all)
+	i.queue <- all // has room for as many slices as events
+	return nil
+}
+
+// eventsAnswer answers POST /v1/events.
+type eventsAnswer struct {
+	Accepted int `json:"accepted"`
+	// Refused counts lines that are no events, by the reason.
+	Refused map[string]int64 `json:"refused,omitempty"`
+}
+
+// eventsIn answers POST /v1/events: lines of degas' event log, one event each, packed with gzip or not.
+func (s *Server) eventsIn(w http.ResponseWriter, r *http.Request, memory *models.Lease) (any, error) {
+	body, err := reply.Body(w, r, models.MaxBody)
+	if err != nil {
+		return nil, err
+	}
+	f, err := events.NewFile(memory.Charged(body), "", events.Options{Format: "degas", Columns: true})
+	if err != nil {
+		return nil, unreadableEvents(err)
+	}
+	defer f.Close()
+	var all []events.Event
+	for {
+		var e events.Event
+		if err := f.Next(&e); err == io.EOF {
+			break
+		} else if err != nil {
+			return nil, unreadableEvents(err)
+		}
+		if len(all) == models.MaxRows {
+			return nil, reply.BadRequest("A request may have %d events, this one has more", models.MaxRows)
+		}
+		if err := memory.Take(costOf(&e)); err != nil {
+			return nil, err
+		}
+		var own events.Event
+		e.CopyTo(&own)
+		all = append(all, own)
+	}
+	answer := eventsAnswer{Accepted: len(all), Refused: f.Stats.Refused}
+	if len(all) == 0 && len(answer.Refused) > 0 {
+		for reason := range answer.Refused {
+			return nil, reply.BadRequest("No line is an event of degas' log. The first reason: %s", reason)
+		}
+	}
+	return answer, s.o.Intake.put(all)
+}
+
+// costOf is what an event takes in bytes.
+func costOf(e *events.Event) int64 {
+	n := 512 + len(e.Name)
+	for _, c := range e.Columns {
+		n += 64 + len(c.Name) + len(c.Value)
+	}
+	return int64(n)
+}
+
+// unreadableEvents is the Failure of a body that cannot be read.
+func unreadableEvents(err error) error {
+	switch {
+	case errors.As(err, new(*reply.Failure)), errors.As(err, new(*http.MaxBytesError)):
+		return reply.Unreadable(err)
+	case errors.Is(err, io.EOF):
+		return reply.BadRequest("The body has no events: %v", err)
+	}
+	return reply.Unreadable(err)
+}

@@ -1,0 +1,167 @@
+package serve
+
+import (
+	"net/http"
+	"runtime"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/degas-dns/degas/detect"
+	"github.com/degas-dns/degas/model"
+	"github.com/degas-dns/degas/serve/models"
+)
+
+// numbers are what a server counts. No label holds a name, a client, or a path that a stranger chose.
+type numbers struct {
+	registry *prometheus.Registry
+
+	requests *prometheus.CounterVec   // path, code
+	took     *prometheus.HistogramVec // path
+	refused  *prometheus.CounterVec   // reason
+	scores   *prometheus.CounterVec   // model, version, verdict
+	scoring  prometheus.Histogram
+	batch    prometheus.Histogram
+	value    prometheus.Histogram
+
+	tensorflow *prometheus.Registry
+	tfRequests *prometheus.CounterVec   // model_name, status
+	tfTook     *prometheus.HistogramVec // model_name, API, entrypoint
+	tfScoring  *prometheus.HistogramVec // model_name
+}
+
+// newNumbers makes the numbers of a server.
+func newNumbers(o *Options) *numbers {
+	n := &numbers{registry: prometheus.NewRegistry(), tensorflow: prometheus.NewRegistry()}
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "degas_" + name, Help: help}, labels)
+		n.registry.MustRegister(c)
+		return c
+	}
+	histogram := func(name, help string, buckets []float64) prometheus.Histogram {
+		h := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "degas_" + name, Help: help, Buckets: buckets})
+		n.registry.MustRegister(h)
+		return h
+	}
+	n.requests = counter("http_requests_total", "Requests answered, by route and status.", "path", "code")
+	n.took = prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "degas_http_request_duration_seconds",
+		Help: "Time from a request's header to the end of its answer.", Buckets: prometheus.ExponentialBuckets(1e-4, 4, 10)},
+		[]string{"path"})
+	n.registry.MustRegister(n.took)
+	n.refused = counter("requests_refused_total", "Requests refused before they reached their route.", "reason")
+	n.scores = counter("scores_total", "Names by what was said of them.", "model", "version", "verdict")
+	n.scoring = histogram("score_duration_seconds", "Time that scoring a batch took.",
+		prometheus.ExponentialBuckets(1e-5, 4, 10))
+	n.batch = histogram("batch_size", "Names that were scored together.", prometheus.ExponentialBuckets(1, 4, 9))
+	n.value = histogram("score_value", "Scores: how they are spread tells drift.", prometheus.LinearBuckets(0.05, 0.05, 20))
+	n.registry.MustRegister(collector{o})
+	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: "degas_build_info",
+		Help: "Version of the program; always 1.", ConstLabels: prometheus.Labels{"version": o.Version,
+			"go_version": runtime.Version()}})
+	build.Set(1)
+	if o.Watching == nil { // which has its own
+		n.registry.MustRegister(build)
+	}
+
+	// TensorFlow Serving's three (prometheus names with colons for slashes), in microseconds.
+	micro := prometheus.ExponentialBuckets(10, 1.8, 33)
+	n.tfRequests = prometheus.NewCounterVec(prometheus.CounterOpts{Name: ":tensorflow:serving:request_count",
+		Help: "The total number of requests."}, []string{"model_name", "status"})
+	n.tfTook = prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: ":tensorflow:serving:request_latency",
+		Help: "Distribution of wall time (in microseconds) for each request.", Buckets: micro},
+		[]string{"model_name", "API", "entrypoint"})
+	n.tfScoring = prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: ":tensorflow:serving:runtime_latency",
+		Help: "Distribution of wall time (in microseconds) for the model's part.", Buckets: micro}, []string{"model_name"})
+	n.tensorflow.MustRegister(n.tfRequests, n.tfTook, n.tfScoring)
+	return n
+}
+
+// scored counts a batch: p is [names, labels].
+func (n *numbers) scored(v *models.Version, p []float32, took time.Duration) {
+	width := v.Classifier.Width()
+	rows := len(p) / width
+	if rows == 0 {
+		return
+	}
+	threshold := v.Classifier.Model().Threshold
+	bad := 0
+	for i := range rows {
+		score := model.ScoreOf(p[i*width : (i+1)*width])
+		n.value.Observe(score)
+		if score >= threshold {
+			bad++
+		}
+	}
+	number := strconv.Itoa(v.Number)
+	n.scores.WithLabelValues(v.Model, number, detect.Malicious.String()).Add(float64(bad))
+	n.scores.WithLabelValues(v.Model, number, detect.Benign.String()).Add(float64(rows - bad))
+	n.batch.Observe(float64(rows))
+	n.scoring.Observe(took.Seconds())
+	n.tfScoring.WithLabelValues(v.Model).Observe(float64(took.Microseconds()))
+}
+
+// decided counts a decision about a name.
+func (n *numbers) decided(v *models.Version, d *detect.Decision) {
+	n.scores.WithLabelValues(v.Model, strconv.Itoa(v.Number), d.Verdict.String()).Inc()
+	if d.Scored() {
+		n.value.Observe(d.Score)
+	}
+}
+
+// metrics answers /metrics: the server's numbers, and those of the stream if there is one.
+func (s *Server) metricsPage() http.Handler {
+	own := promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{DisableCompression: true})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		own.ServeHTTP(w, r)
+		if s.o.Watching != nil {
+			_ = s.o.Watching.Write(w) // an error means that the client has left
+		}
+	})
+}
+
+// collector reads numbers that others keep.
+type collector struct{ o *Options }
+
+var (
+	loadedAt  = prometheus.NewDesc("degas_model_loaded_timestamp_seconds", "When a version was loaded, in Unix time.", []string{"model", "version"}, nil)
+	appended  = prometheus.NewDesc("degas_store_appended_total", "Events given to the store.", nil, nil)
+	dropped   = prometheus.NewDesc("degas_store_dropped_total", "Events that were counted, but not kept as rows.", []string{"reason"}, nil)
+	bytesKept = prometheus.NewDesc("degas_store_bytes", "Bytes that the store takes.", nil, nil)
+	budget    = prometheus.NewDesc("degas_store_budget_bytes", "Bytes that the store may take.", nil, nil)
+	waiting   = prometheus.NewDesc("degas_store_waiting", "Events that wait to be written.", nil, nil)
+	writable  = prometheus.NewDesc("degas_store_writable", "1 if the last write went well.", nil, nil)
+)
+
+// Describe implements prometheus.Collector. Nothing said makes the collector unchecked.
+func (collector) Describe(chan<- *prometheus.Desc) {}
+
+// Collect implements prometheus.Collector.
+func (c collector) Collect(to chan<- prometheus.Metric) {
+	for _, name := range c.o.Models.Names() {
+		for _, v := range c.o.Models.Versions(name) {
+			to <- prometheus.MustNewConstMetric(loadedAt, prometheus.GaugeValue, float64(v.Loaded.UnixMilli())/1e3, name,
+				strconv.Itoa(v.Number))
+		}
+	}
+	if c.o.Store == nil {
+		return
+	}
+	st := c.o.Store.Stats()
+	send := func(d *prometheus.Desc, kind prometheus.ValueType, v int64, labels ...string) {
+		to <- prometheus.MustNewConstMetric(d, kind, float64(v), labels...)
+	}
+	send(appended, prometheus.CounterValue, st.Appended)
+	send(dropped, prometheus.CounterValue, st.Dropped, "full")
+	send(dropped, prometheus.CounterValue, st.Failed, "failed")
+	send(bytesKept, prometheus.GaugeValue, st.Bytes)
+	send(budget, prometheus.GaugeValue, st.Budget)
+	send(waiting, prometheus.GaugeValue, st.Waiting)
+	good := int64(1)
+	if st.Error != nil {
+		good = 0
+	}
+	send(writable, prometheus.GaugeValue, good)
+}
+

@@ -1,0 +1,206 @@
+// Package serve is degas' HTTP server. It puts together:
+//
+//	/v1/names                    names in; verdicts, scores and reasons out
+//	/v1/models/…                 TensorFlow Serving's REST API (package tensorflow)
+//	/v2/…                        KServe's Open Inference Protocol (package kserve)
+//	/v1/events                   events in, which are decided about, watched and kept
+//	/v1/decisions, /v1/lists/…   what people decide, and the lists of it (package decisions)
+//	/metrics, /livez, /readyz, /openapi.yaml
+//
+// Every request passes the same guards: a bound on connections and on requests in work, the Host header, requests from
+// web pages of others, and tokens.
+package serve
+
+import (
+	_ "embed"
+	"errors"
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/degas-dns/degas/detect/metrics"
+	"github.com/degas-dns/degas/serve/kserve"
+	"github.com/degas-dns/degas/serve/models"
+	"github.com/degas-dns/degas/serve/reply"
+	"github.com/degas-dns/degas/serve/store"
+	"github.com/degas-dns/degas/serve/tensorflow"
+	"github.com/degas-dns/degas/serve/token"
+)
+
+// Limits bound what clients can make the server do. Zero fields are the defaults.
+type Limits struct {
+	Connections int           // open at once: default 4096. The one that was idle longest gives way to a new one
+	Requests    int           // in work at once: default 1024. Further ones get status 429
+	Header      time.Duration // for a request's header to arrive: default 10 s
+	Body        time.Duration // for a whole request to arrive: default 1 min
+	Answer      time.Duration // for an answer to be worked out: default 30 s. Then its status is 503
+	Read        time.Duration // for a client to read its answer: default 1 min
+	Shutdown    time.Duration // for requests in work when the server stops: default 10 s
+}
+
+func (l Limits) orDefault() Limits {
+	or := func(d *time.Duration, usual time.Duration) {
+		if *d == 0 {
+			*d = usual
+		}
+	}
+	if l.Connections == 0 {
+		l.Connections = 4096
+	}
+	if l.Requests == 0 {
+		l.Requests = 1024
+	}
+	or(&l.Header, 10*time.Second)
+	or(&l.Body, time.Minute)
+	or(&l.Answer, 30*time.Second)
+	or(&l.Read, time.Minute)
+	or(&l.Shutdown, 10*time.Second)
+	return l
+}
+
+// Options are what a Server is made of.
+type Options struct {
+	Version string // of the program, for metrics
+	Models  *models.Set
+	Engine  *Engine
+	// Tokens says who may do what; nil lets everybody do everything.
+	Tokens *token.Set
+	// Hosts are the names and addresses, without ports, that a Host header may have; nil allows all. A web page can make
+	// a browser send requests to any address, under a name of its own: the header tells.
+	Hosts []string
+	// Intake takes events, Store keeps them, and Watching counts what becomes of them. Without an Intake there is no
+	// /v1/events.
+	Intake   *Intake
+	Store    store.Store
+	Watching *metrics.Metrics
+	// Decisions answers /v1/decisions and /v1/lists/; nil is nothing.
+	Decisions http.Handler
+	// OwnMetrics says that the metrics are served elsewhere, by MetricsHandler.
+	OwnMetrics bool
+	Limits     Limits
+	Log        *slog.Logger // nil discards
+}
+
+// Server is the server. Make it with New.
+type Server struct {
+	o        Options
+	log      *slog.Logger
+	reply    reply.Writer
+	metrics  *numbers
+	handler  http.Handler
+	inWork   chan struct{}
+	stopping atomic.Bool
+}
+
+// New makes a Server.
+func New(o Options) (*Server, error) {
+	if o.Models == nil || o.Engine == nil {
+		return nil, errors.New("serve: Models and Engine have to be there")
+	}
+	o.Limits = o.Limits.orDefault()
+	s := &Server{o: o, log: o.Log, inWork: make(chan struct{}, o.Limits.Requests)}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	s.reply = reply.Writer{Log: s.log, Timeout: o.Limits.Read}
+	s.metrics = newNumbers(&s.o)
+	o.Models.Scored = s.metrics.scored
+	s.handler = s.guarded(s.routes())
+	return s, nil
+}
+
+// Keep gives events and decisions about them to the store, for stream.Options.
+func (s *Server) Handler() http.Handler { return s.handler }
+
+// MetricsHandler answers /metrics, TensorFlow Serving's path of it, /livez and /readyz, for a listener of its own.
+func (s *Server) MetricsHandler() http.Handler {
+	mux := http.NewServeMux()
+	s.health(mux)
+	s.metricsRoutes(mux)
+	return mux
+}
+
+func (s *Server) metricsRoutes(mux *http.ServeMux) {
+	mux.Handle("GET /metrics", s.metricsPage())
+	mux.Handle("GET /monitoring/prometheus/metrics", tensorflowPage(s.metrics.tensorflow))
+}
+
+// call is a handler that returns its answer, or an error.
+type call func(w http.ResponseWriter, r *http.Request, memory *models.Lease) (any, error)
+
+// json makes an http.Handler of a call.
+func (s *Server) json(f call) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		memory := s.o.Models.Lease()
+		defer memory.Release() // after the answer is written
+		answer, err := f(w, r, memory)
+		if err != nil {
+			s.reply.Failed(w, r, err)
+			return
+		}
+		s.reply.JSON(w, r, answer)
+	})
+}
+
+//go:embed openapi.yaml
+var openAPI []byte
+
+// routes are all that the server answers. A pattern's scope is that of scopeOf.
+func (s *Server) routes() *http.ServeMux {
+	mux := http.NewServeMux()
+	s.health(mux)
+	if !s.o.OwnMetrics {
+		s.metricsRoutes(mux)
+	}
+	mux.HandleFunc("GET /openapi.yaml", func(w http.ResponseWriter, _ *http.Request) {
+		s.reply.Bytes(w, http.StatusOK, "application/yaml", openAPI)
+	})
+	mux.Handle("GET /v1/names", s.json(s.names))
+	mux.Handle("POST /v1/names", s.json(s.names))
+	if s.o.Intake != nil {
+		mux.Handle("POST /v1/events", s.json(s.eventsIn))
+	}
+	if s.o.Decisions != nil {
+		for _, pattern := range []string{"/v1/decisions", "/v1/decisions/", "/v1/decisions.csv", "/v1/lists/"} {
+			mux.Handle(pattern, s.o.Decisions)
+		}
+	}
+	v2 := &kserve.Handler{Models: s.o.Models, Reply: s.reply, Ready: s.ready}
+	mux.Handle("/v2", v2)
+	mux.Handle("/v2/", v2)
+	mux.Handle("/", &tensorflow.Handler{Models: s.o.Models, Reply: s.reply, Requests: s.tensorflowAnswered})
+	return mux
+}
+
+func (s *Server) tensorflowAnswered(model, api, status string, took time.Duration) {
+	s.metrics.tfRequests.WithLabelValues(model, status).Inc()
+	s.metrics.tfTook.WithLabelValues(model, api, "REST").Observe(float64(took.Microseconds()))
+}
+
+// health adds /livez, /healthz and /readyz.
+func (s *Server) health(mux *http.ServeMux) {
+	alive := func(w http.ResponseWriter, _ *http.Request) {
+		s.reply.Bytes(w, http.StatusOK, "text/plain; charset=utf-8", []byte("ok\n"))
+	}
+	mux.HandleFunc("GET /livez", alive)
+	mux.HandleFunc("GET /healthz", alive)
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		status, text := http.StatusOK, "ok"
+		if err := s.ready(); err != nil {
+			status, text = http.StatusServiceUnavailable, err.Error()
+		}
+		s.reply.Bytes(w, status, "text/plain; charset=utf-8", []byte(text+"\n"))
+	})
+}
+
+// ready says what keeps the server from its work: nil if nothing does. Models are loaded before it starts.
+func (s *Server) ready() error {
+	if s.stopping.Load() {
+		return errors.New("stopping")
+	}
+	if s.o.Store != nil && s.o.Store.Stats().Error != nil {
+		return errors.New("the store cannot be written to; the log says why")
+	}
+	return nil
+}
