@@ -114,4 +114,3 @@ func busy(ctx context.Context) (done func()) {
 		l.mu.Unlock()
 	}
 }
-

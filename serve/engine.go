@@ -1,7 +1,6 @@
 package serve
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"sync/atomic"
@@ -9,6 +8,7 @@ import (
 
 	"github.com/degas-dns/degas/detect"
 	"github.com/degas-dns/degas/serve/models"
+	"github.com/degas-dns/degas/serve/store/ledger"
 )
 
 // Lists are allow lists, block lists and popular names that others keep up to date, such as lists.Set.
@@ -16,10 +16,9 @@ type Lists interface {
 	Lists() (allow, block *detect.List, popular *detect.Popular)
 }
 
-// Decided are the entries that people decided on and that are in force, such as those of a ledger.
+// Decided is what people decided, such as a ledger. A Snapshot is another one as soon as something else is in force.
 type Decided interface {
-	// InForce are entries of an allow list and of a block list, as detect.Options has them.
-	InForce(now time.Time) (allow, block []string, err error)
+	InForce(now time.Time) *ledger.Snapshot
 }
 
 // EngineOptions say what an Engine decides by.
@@ -37,8 +36,6 @@ type EngineOptions struct {
 type Engine struct {
 	o       EngineOptions
 	current atomic.Pointer[judge]
-	allow   []string // what people decided, when it was last read
-	block   []string
 }
 
 // judge is what an Engine decides by at a time.
@@ -47,6 +44,7 @@ type judge struct {
 	policy  *detect.Policy
 	cache   *detect.Cache
 	lists   [3]any // what Lists gave: they are replaced, never changed
+	decided *ledger.Snapshot
 }
 
 // refreshTime passes between two looks for a change.
@@ -96,7 +94,10 @@ func (e *Engine) Run(ctx context.Context, changed func(*detect.Policy), failed f
 
 // refresh puts a new policy in force if there is another version, other lists or other decisions.
 func (e *Engine) refresh(now time.Time) (fresh bool, err error) {
-	old := cmp.Or(e.current.Load(), &judge{})
+	old := e.current.Load()
+	if old == nil {
+		old = &judge{}
+	}
 	next := &judge{}
 	var ok bool
 	if next.version, ok = e.o.Models.Find(e.o.Model, ""); !ok {
@@ -108,38 +109,17 @@ func (e *Engine) refresh(now time.Time) (fresh bool, err error) {
 		o.AllowList, o.BlockList, o.Popular = e.o.Lists.Lists()
 		next.lists = [3]any{o.AllowList, o.BlockList, o.Popular}
 	}
-	allow, block := e.allow, e.block
 	if e.o.Decided != nil {
-		if allow, block, err = e.o.Decided.InForce(now); err != nil {
-			return false, fmt.Errorf("read the decisions: %w", err)
-		}
+		next.decided = e.o.Decided.InForce(now)
+		o.Allow, o.Block = next.decided.Allow, next.decided.Block
 	}
-	same := equal(allow, e.allow) && equal(block, e.block)
-	if same && next.version == old.version && next.lists == old.lists {
+	if next.version == old.version && next.lists == old.lists && next.decided == old.decided {
 		return false, nil
 	}
-	o.Allow, o.Block = allow, block
 	if next.policy, err = detect.New(o); err != nil {
 		return false, err
 	}
 	next.cache = detect.NewCache(next.policy, 0)
-	e.allow, e.block = allow, block
 	e.current.Store(next)
 	return true, nil
-}
-
-// equal reports whether two slices have the same entries. One that was not read again is the same slice.
-func equal(a, b []string) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	if len(a) == 0 || &a[0] == &b[0] {
-		return true
-	}
-	for i := range a {
-		if a[i] != b[i] {
-			return false
-		}
-	}
-	return true
 }

@@ -7,9 +7,9 @@ import (
 	"github.com/degas-dns/degas/serve/store"
 )
 
-// keep gives a stream's events to a store. What a resolver decided, and recorded with an event, is what happened, and
+// Keep gives a stream's events to the store, for stream.Options. What a resolver decided, and recorded with an event, is what happened, and
 // is kept so; about other events the engine decided.
-func (s *Server) keep(all []events.Event, decisions []detect.Decision) {
+func (s *Server) Keep(all []events.Event, decisions []detect.Decision) {
 	model := s.o.Engine.current.Load().model()
 	kept := make([]store.Event, len(all))
 	for i := range all {
@@ -31,7 +31,8 @@ func keptOf(e *events.Event, d *detect.Decision) store.Event {
 	name = events.AppendEscaped(name, e.Name)
 	name = events.AppendLower(name[:0], name)
 	name = name[:min(len(name), store.MaxName)]
-	return store.Event{Time: e.Time.UTC(), Name: lines.View(name), Domain: detect.Domain(string(e.Name)),
+	asked := detect.AppendAsked(make([]byte, 0, len(e.Name)), e.Name)
+	return store.Event{Time: e.Time.UTC(), Name: lines.View(name), Domain: detect.Domain(lines.View(asked)),
 		Client: e.Client.String(), Type: e.Type, RCode: e.RCode, Transport: e.Transport,
 		Verdict: d.Verdict, Action: d.Action, Rule: d.Rule, Score: d.Score, Class: d.Class, Reason: d.Reason,
 		Entry: d.Entry}

@@ -164,4 +164,3 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 	}
 	send(writable, prometheus.GaugeValue, good)
 }
-

@@ -19,6 +19,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
 	"github.com/degas-dns/degas/detect/metrics"
 	"github.com/degas-dns/degas/serve/kserve"
 	"github.com/degas-dns/degas/serve/models"
@@ -110,7 +112,7 @@ func New(o Options) (*Server, error) {
 	return s, nil
 }
 
-// Keep gives events and decisions about them to the store, for stream.Options.
+// Handler answers requests, behind all guards.
 func (s *Server) Handler() http.Handler { return s.handler }
 
 // MetricsHandler answers /metrics, TensorFlow Serving's path of it, /livez and /readyz, for a listener of its own.
@@ -123,7 +125,7 @@ func (s *Server) MetricsHandler() http.Handler {
 
 func (s *Server) metricsRoutes(mux *http.ServeMux) {
 	mux.Handle("GET /metrics", s.metricsPage())
-	mux.Handle("GET /monitoring/prometheus/metrics", tensorflowPage(s.metrics.tensorflow))
+	mux.Handle("GET /monitoring/prometheus/metrics", promhttp.HandlerFor(s.metrics.tensorflow, promhttp.HandlerOpts{}))
 }
 
 // call is a handler that returns its answer, or an error.
@@ -166,10 +168,10 @@ func (s *Server) routes() *http.ServeMux {
 			mux.Handle(pattern, s.o.Decisions)
 		}
 	}
-	v2 := &kserve.Handler{Models: s.o.Models, Reply: s.reply, Ready: s.ready}
+	v2 := &kserve.Handler{Models: s.o.Models, Reply: s.reply, Version: s.o.Version, Ready: s.ready}
 	mux.Handle("/v2", v2)
 	mux.Handle("/v2/", v2)
-	mux.Handle("/", &tensorflow.Handler{Models: s.o.Models, Reply: s.reply, Requests: s.tensorflowAnswered})
+	mux.Handle("/", &tensorflow.Handler{Models: s.o.Models, Reply: s.reply})
 	return mux
 }
 

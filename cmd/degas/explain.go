@@ -37,8 +37,14 @@ func (c *command) explain() *cli.Command {
 
 // policyFlags are the flags of commands that decide about names.
 func policyFlags() []cli.Flag {
-	return []cli.Flag{
+	return append([]cli.Flag{
 		&cli.StringFlag{Name: "model", Usage: "`MODEL`: a run, an exported version, or builtin", Value: model.BuiltinName},
+	}, listFlags()...)
+}
+
+// listFlags are policyFlags for a command whose model is an argument.
+func listFlags() []cli.Flag {
+	return []cli.Flag{
 		&cli.Float64Flag{Name: "threshold", Usage: "the `SCORE` from which a name is malicious",
 			DefaultText: "the model's own"},
 		&cli.StringSliceFlag{Name: "allow", Usage: "`LIST` of names that pass: a file, a folder or a URL"},
@@ -66,31 +72,37 @@ func newJudge(ctx *cli.Context) (j judge, err error) {
 	if j.model, err = model.LoadNamed(ctx.String("model")); err != nil {
 		return j, err
 	}
-	o := detect.Options{Threshold: ctx.Float64("threshold"), Action: detect.Report}
-	if ctx.IsSet("threshold") && o.Threshold == 0 {
-		return j, usagef("--threshold 0: every name would be malicious. Try: a number above 0, at most 1")
-	}
-	if o.Threshold < 0 || o.Threshold > 1 || math.IsNaN(o.Threshold) {
-		return j, usagef("--threshold %v: must be between 0 and 1", o.Threshold)
-	}
-	top := ctx.Int("popular-top")
-	switch {
-	case top <= 0:
-		return j, usagef("--popular-top %d: must be above 0", top)
-	case ctx.IsSet("popular-top") && !ctx.IsSet("popular"):
-		return j, usagef("--popular-top: of which list? Try: --popular FILE")
-	}
-	if o.Classifier, err = model.NewClassifier(j.model); err != nil {
+	var o detect.Options
+	if o, j.lists, err = policyOptions(ctx); err != nil {
 		return j, err
 	}
-	j.lists, err = lists.Open(ctx.Context, lists.Options{Allow: ctx.StringSlice("allow"), Block: ctx.StringSlice("block"),
-		Popular: ctx.String("popular"), PopularTop: top, Broad: ctx.Bool("broad"), Log: slog.Default()})
-	if err != nil {
+	if o.Classifier, err = model.NewClassifier(j.model); err != nil {
 		return j, err
 	}
 	o.AllowList, o.BlockList, o.Popular = j.lists.Lists()
 	j.policy, err = detect.New(o)
 	return j, err
+}
+
+// policyOptions are what policyFlags say besides the model, and the lists.
+func policyOptions(ctx *cli.Context) (o detect.Options, set *lists.Set, err error) {
+	o = detect.Options{Threshold: ctx.Float64("threshold"), Action: detect.Report}
+	if ctx.IsSet("threshold") && o.Threshold == 0 {
+		return o, nil, usagef("--threshold 0: every name would be malicious. Try: a number above 0, at most 1")
+	}
+	if o.Threshold < 0 || o.Threshold > 1 || math.IsNaN(o.Threshold) {
+		return o, nil, usagef("--threshold %v: must be between 0 and 1", o.Threshold)
+	}
+	top := ctx.Int("popular-top")
+	switch {
+	case top <= 0:
+		return o, nil, usagef("--popular-top %d: must be above 0", top)
+	case ctx.IsSet("popular-top") && !ctx.IsSet("popular"):
+		return o, nil, usagef("--popular-top: of which list? Try: --popular FILE")
+	}
+	set, err = lists.Open(ctx.Context, lists.Options{Allow: ctx.StringSlice("allow"), Block: ctx.StringSlice("block"),
+		Popular: ctx.String("popular"), PopularTop: top, Broad: ctx.Bool("broad"), Log: slog.Default()})
+	return o, set, err
 }
 
 // explained is the answer for one name, for --json.

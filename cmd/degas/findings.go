@@ -23,29 +23,43 @@ func (e foundError) Error() string { return fmt.Sprintf("%d findings, and --fail
 
 // newWatch makes what decides and the Watch that a command's flags ask for.
 func newWatch(ctx *cli.Context, o watch.Options) (j judge, w *watch.Watch, err error) {
-	o.FalseAlarms = ctx.Float64("false-alarms")
-	if !(o.FalseAlarms > 0 && o.FalseAlarms <= 1e6) {
-		return j, nil, usagef("--false-alarms %v: must be above 0 and at most 1e6, such as 0.1 for one in ten days",
-			o.FalseAlarms)
+	if err := falseAlarms(ctx, &o); err != nil {
+		return j, nil, err
 	}
 	if j, err = newJudge(ctx); err != nil {
 		return j, nil, err
 	}
-	if o.Tables, err = watch.TablesFor(j.policy, j.model); err != nil {
-		return j, nil, err
+	w, err = watchFor(ctx, o, j.policy, j.model)
+	return j, w, err
+}
+
+// falseAlarms puts --false-alarms into o.
+func falseAlarms(ctx *cli.Context, o *watch.Options) error {
+	o.FalseAlarms = ctx.Float64("false-alarms")
+	if !(o.FalseAlarms > 0 && o.FalseAlarms <= 1e6) {
+		return usagef("--false-alarms %v: must be above 0 and at most 1e6, such as 0.1 for one in ten days",
+			o.FalseAlarms)
 	}
-	if builtin, err := model.IsBuiltin(j.model); err != nil {
-		return j, nil, err
+	return nil
+}
+
+// watchFor makes a Watch for a policy and its model, with --baseline.
+func watchFor(ctx *cli.Context, o watch.Options, p *detect.Policy, m *model.Model) (w *watch.Watch, err error) {
+	if o.Tables, err = watch.TablesFor(p, m); err != nil {
+		return nil, err
+	}
+	if builtin, err := model.IsBuiltin(m); err != nil {
+		return nil, err
 	} else if !builtin {
 		slog.Warn("how many findings are false was measured for the built-in model alone. Try: degas evaluate-model MODEL " +
 			"--protocol hosts")
 	}
 	if path := ctx.String("baseline"); path != "" {
 		if o.Baseline, err = watch.ReadBaseline(path); err != nil {
-			return j, nil, err
+			return nil, err
 		}
 	}
-	return j, watch.New(o), nil
+	return watch.New(o), nil
 }
 
 // printFindingsJSON prints a finding a line.

@@ -98,7 +98,7 @@ func (c *command) watchAction(ctx *cli.Context) (err error) {
 	}
 	o.Sink = notify.All(sinks...)
 	group, inner := errgroup.WithContext(ctx.Context)
-	if err := openSources(inner, ctx, &o, read, places); err != nil {
+	if err := openSources(inner, ctx, &o, ctx.Args().Slice(), read, places); err != nil {
 		return err
 	}
 	if !c.quiet {
@@ -141,7 +141,7 @@ func (c *command) watchAction(ctx *cli.Context) (err error) {
 var errDone = fmt.Errorf("done")
 
 // openSources opens what the command line names. Everything is open, or nothing runs.
-func openSources(inner context.Context, ctx *cli.Context, o *stream.Options, read events.Options,
+func openSources(inner context.Context, ctx *cli.Context, o *stream.Options, logs []string, read events.Options,
 	places map[string]follow.State,
 ) error {
 	for _, name := range ctx.StringSlice("interface") {
@@ -160,7 +160,7 @@ func openSources(inner context.Context, ctx *cli.Context, o *stream.Options, rea
 		}
 		o.Sources = append(o.Sources, stream.Source{Name: "dnstap", Reader: l, Stats: stats})
 	}
-	for _, path := range ctx.Args().Slice() {
+	for _, path := range logs {
 		var from *follow.State
 		if place, ok := places[path]; ok {
 			from = &place

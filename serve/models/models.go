@@ -48,6 +48,8 @@ type Source struct {
 	// Dir is a directory of numbered versions, a version directory, or a run, which becomes version 1.
 	// model.BuiltinName stands for the built-in model, which is version 1 of "degas".
 	Dir string
+	// Labels are other names of versions, such as "stable".
+	Labels map[string]int
 }
 
 // Set is the models of a server. It is safe for concurrent use.

@@ -1,0 +1,200 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/degas-dns/degas/detect"
+	"github.com/degas-dns/degas/detect/lists"
+	"github.com/degas-dns/degas/detect/metrics"
+	"github.com/degas-dns/degas/detect/notify"
+	"github.com/degas-dns/degas/detect/stream"
+	"github.com/degas-dns/degas/detect/watch"
+	"github.com/degas-dns/degas/serve"
+	"github.com/degas-dns/degas/serve/decisions"
+	"github.com/degas-dns/degas/serve/store"
+	"github.com/degas-dns/degas/serve/store/ledger"
+	"github.com/degas-dns/degas/serve/store/search"
+	"github.com/degas-dns/degas/serve/store/sqlite"
+)
+
+// keepFlags are the flags of a server that keeps what it sees.
+func keepFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "data", Usage: "keep events, findings and decisions in `DIR`"},
+		&cli.StringFlag{Name: "keep", Value: "1GiB", Usage: "at most `SIZE` of events in --data"},
+		&cli.StringFlag{Name: "store", Usage: "keep events in OpenSearch or Elasticsearch at `URL` instead"},
+		&cli.StringFlag{Name: "store-auth", Usage: "`FILE` with the Authorization header for --store"},
+		&cli.StringFlag{Name: "store-ca", Usage: "PEM `FILE` of the authority that signed --store's certificate"},
+		&cli.StringSliceFlag{Name: "log", Usage: "take events from a `LOG` that grows"},
+		&cli.StringFlag{Name: "format", Usage: "read every log as `FORMAT`, without recognising it"},
+		&cli.StringSliceFlag{Name: "field", Usage: "`KEY=COLUMN` of a table; keys: " + strings.Join(fieldKeys, ", ")},
+		&cli.StringSliceFlag{Name: "dnstap", Usage: "wait for dnstap at `ADDRESS`: unix:PATH or tcp:HOST:PORT"},
+		falseAlarmsFlag, baselineFlag,
+		&cli.StringSliceFlag{Name: "to", Usage: "send findings to `TARGET`, as watch does; may be given again"},
+		&cli.StringFlag{Name: "token-file", Usage: "`FILE` with a bearer token for an HTTPS target"},
+	}
+}
+
+// keeping is what a server keeps, and the stream that fills it.
+type keeping struct {
+	engine *serve.Engine
+	lists  *lists.Set
+	stream *stream.Options // nil without --data
+	intake *serve.Intake
+	ledger *ledger.Ledger
+	store  store.Store
+	sinks  []notify.Sink
+}
+
+// openKeeping opens what the command line names, and puts it into o.
+func (c *command) openKeeping(ctx *cli.Context, o *serve.Options) (k *keeping, err error) {
+	k = &keeping{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, k.close())
+		}
+	}()
+	dir := ctx.String("data")
+	for _, flag := range []string{"store", "log", "dnstap", "to", "baseline"} {
+		if dir == "" && ctx.IsSet(flag) {
+			return k, usagef("--%s: where is to be kept what comes in? Try: --data DIR", flag)
+		}
+	}
+	e := serve.EngineOptions{Models: o.Models, Model: o.Models.Names()[0]}
+	if e.Policy, k.lists, err = policyOptions(ctx); err != nil {
+		return k, err
+	}
+	e.Lists = k.lists
+	if dir != "" {
+		if k.ledger, err = ledger.Open(ctx.Context, filepath.Join(dir, "ledger"), ledger.Options{Log: slog.Default()}); err != nil {
+			return k, err
+		}
+		e.Decided = k.ledger
+		o.Decisions = decisions.New(k.ledger, decisions.Options{Log: slog.Default()})
+	}
+	if k.engine, err = serve.NewEngine(e); err != nil {
+		return k, err
+	}
+	o.Engine = k.engine
+	if dir == "" {
+		return k, nil
+	}
+	if err := k.openStore(ctx, dir); err != nil {
+		return k, err
+	}
+	if err := k.openStream(ctx, dir); err != nil {
+		return k, err
+	}
+	o.Store, o.Intake, o.Watching = k.store, k.intake, k.stream.Metrics
+	return k, nil
+}
+
+// openStore opens the events' store.
+func (k *keeping) openStore(ctx *cli.Context, dir string) error {
+	budget, err := parseBytes(ctx.String("keep"))
+	if err != nil {
+		return usagef("--keep: %v", err)
+	}
+	if url := ctx.String("store"); url != "" {
+		k.store, err = search.Open(ctx.Context, url, search.Options{})
+		return err
+	}
+	k.store, err = sqlite.Open(filepath.Join(dir, "events"), sqlite.Options{Budget: budget, Log: slog.Default()})
+	return err
+}
+
+// openStream opens the sources of events.
+func (k *keeping) openStream(ctx *cli.Context, dir string) error {
+	o := &stream.Options{Metrics: metrics.New(version()), State: filepath.Join(dir, "watch.state")}
+	w := watch.Options{Live: true}
+	if err := falseAlarms(ctx, &w); err != nil {
+		return err
+	}
+	policy, model := k.engine.Policy()
+	var err error
+	if o.Watch, err = watchFor(ctx, w, policy, model.Classifier.Model()); err != nil {
+		return err
+	}
+	o.Policy = policy
+	places, err := stream.Restore(o.State, o.Watch)
+	if err != nil {
+		return err
+	}
+	o.Mutes = k.ledger.Mutes()
+	k.sinks = append(k.sinks, k.ledger.Sink())
+	for _, target := range ctx.StringSlice("to") {
+		s, err := notify.Open(target, notify.Options{TokenFile: ctx.String("token-file"), Metrics: o.Metrics})
+		if err != nil {
+			return fmt.Errorf("--to: %w", err)
+		}
+		k.sinks = append(k.sinks, s)
+	}
+	o.Sink = notify.All(k.sinks...)
+	read, err := eventOptions(ctx)
+	if err != nil {
+		return err
+	}
+	if err := openSources(ctx.Context, ctx, o, ctx.StringSlice("log"), read, places); err != nil {
+		return err
+	}
+	k.intake = serve.NewIntake()
+	o.Sources = append(o.Sources, k.intake.Source())
+	k.stream = o
+	return nil
+}
+
+// run serves until ctx ends or a source of events fails. Events that were accepted are kept.
+func (k *keeping) run(ctx context.Context, s *serve.Server, l net.Listener, c *serve.Certificates) error {
+	policies := make(chan *detect.Policy, 1)
+	group, inner := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		k.lists.Run(inner, func() {})
+		return nil
+	})
+	group.Go(func() error {
+		k.engine.Run(inner, func(p *detect.Policy) {
+			if k.stream == nil {
+				return
+			}
+			select {
+			case policies <- p:
+			case <-inner.Done():
+			}
+		}, func(err error) { slog.Error("the policy stays as it was", "error", err) })
+		return nil
+	})
+	streaming, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	group.Go(func() error {
+		defer end() // after the last request
+		return s.Serve(inner, l, c)
+	})
+	if k.stream != nil {
+		k.stream.Policies, k.stream.Keep = policies, s.Keep
+		group.Go(func() error { return stream.Run(streaming, *k.stream) })
+	}
+	return group.Wait()
+}
+
+// close closes what is open.
+func (k *keeping) close() (err error) {
+	if len(k.sinks) > 0 {
+		err = notify.All(k.sinks...).Close()
+	}
+	if k.store != nil {
+		err = errors.Join(err, k.store.Close())
+	}
+	if k.ledger != nil {
+		err = errors.Join(err, k.ledger.Close())
+	}
+	return err
+}
