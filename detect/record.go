@@ -55,6 +55,9 @@ func Recorded(e *events.Event) (d Decision, ok bool) {
 	return d, true
 }
 
+// ParseVerdict reads a Verdict's word. ok is false for any other text.
+func ParseVerdict(s string) (v Verdict, ok bool) { return word[Verdict](verdictNames[:], s) }
+
 func word[T ~uint8](words []string, s string) (T, bool) {
 	i := slices.Index(words, s)
 	return T(max(i, 0)), i >= 0

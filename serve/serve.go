@@ -3,7 +3,8 @@
 //	/v1/names                    names in; verdicts, scores and reasons out
 //	/v1/models/…                 TensorFlow Serving's REST API (package tensorflow)
 //	/v2/…                        KServe's Open Inference Protocol (package kserve)
-//	/v1/events                   events in, which are decided about, watched and kept
+//	/v1/events                   events in, which are decided about, watched and kept; and out again
+//	/v1/counts, /v1/top          what was kept, counted; /v1/findings has what the watch found
 //	/v1/decisions, /v1/lists/…   what people decide, and the lists of it (package decisions)
 //	/metrics, /livez, /readyz, /openapi.yaml
 //
@@ -26,6 +27,7 @@ import (
 	"github.com/degas-dns/degas/serve/models"
 	"github.com/degas-dns/degas/serve/reply"
 	"github.com/degas-dns/degas/serve/store"
+	"github.com/degas-dns/degas/serve/store/ledger"
 	"github.com/degas-dns/degas/serve/tensorflow"
 	"github.com/degas-dns/degas/serve/token"
 )
@@ -75,6 +77,7 @@ type Options struct {
 	// /v1/events.
 	Intake   *Intake
 	Store    store.Store
+	Ledger   *ledger.Ledger // has the findings
 	Watching *metrics.Metrics
 	// Decisions answers /v1/decisions and /v1/lists/; nil is nothing.
 	Decisions http.Handler
@@ -162,6 +165,14 @@ func (s *Server) routes() *http.ServeMux {
 	mux.Handle("POST /v1/names", s.json(s.names))
 	if s.o.Intake != nil {
 		mux.Handle("POST /v1/events", s.json(s.eventsIn))
+	}
+	if s.o.Store != nil {
+		mux.Handle("GET /v1/events", s.json(s.eventsOut))
+		mux.Handle("GET /v1/counts", s.json(s.counts))
+		mux.Handle("GET /v1/top", s.json(s.top))
+	}
+	if s.o.Ledger != nil {
+		mux.Handle("GET /v1/findings", s.json(s.findings))
 	}
 	if s.o.Decisions != nil {
 		for _, pattern := range []string{"/v1/decisions", "/v1/decisions/", "/v1/decisions.csv", "/v1/lists/"} {

@@ -16,8 +16,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	"github.com/goccy/go-yaml"
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
 	"github.com/degas-dns/degas/detect"
 	"github.com/degas-dns/degas/events"
@@ -174,7 +174,9 @@ func (k *kept) Stats() store.Stats { return k.stats }
 func TestEvents(t *testing.T) {
 	intake := serve.NewIntake()
 	s := builtin(t, func(o *serve.Options) { o.Intake = intake })
-	line := func(name string) string { return fmt.Sprintf(`{"name":%q,"kind":"query","client":"192.0.2.7"}`, name) + "\n" }
+	line := func(name string) string {
+		return fmt.Sprintf(`{"name":%q,"kind":"query","client":"192.0.2.7"}`, name) + "\n"
+	}
 	w := ask(t, s, "POST", "/v1/events", line("a.example")+"nonsense\n\n"+line("b.example"))
 	if w.Code != 200 || !strings.Contains(w.Body.String(), `"accepted":2`) || !strings.Contains(w.Body.String(), `"refused":{`) {
 		t.Errorf("%d %s", w.Code, w.Body)

@@ -94,7 +94,7 @@ func (c *command) openKeeping(ctx *cli.Context, o *serve.Options) (k *keeping, e
 	if err := k.openStream(ctx, dir); err != nil {
 		return k, err
 	}
-	o.Store, o.Intake, o.Watching = k.store, k.intake, k.stream.Metrics
+	o.Store, o.Ledger, o.Intake, o.Watching = k.store, k.ledger, k.intake, k.stream.Metrics
 	return k, nil
 }
 

@@ -111,6 +111,9 @@ type Cursor string
 // text says what can be asked instead.
 var ErrFilter = errors.New("the store does not count by this filter")
 
+// ErrCursor is the error of a Cursor that the Store did not give out.
+var ErrCursor = errors.New("the cursor is none of this store")
+
 // Store keeps events in bounded room. Its methods are safe for concurrent use. Times of a Range that lie before what is
 // kept are no error.
 type Store interface {

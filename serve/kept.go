@@ -1,0 +1,217 @@
+package serve
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/degas-dns/degas/detect"
+	"github.com/degas-dns/degas/serve/models"
+	"github.com/degas-dns/degas/serve/reply"
+	"github.com/degas-dns/degas/serve/store"
+	"github.com/degas-dns/degas/serve/store/ledger"
+)
+
+// What is kept is read by GET: /v1/events, /v1/counts and /v1/top. All take from and to, which are times as RFC 3339 has
+// them; without them it is the last day.
+
+// keptEvent is an event as it is answered.
+type keptEvent struct {
+	Time      time.Time `json:"time"`
+	Name      string    `json:"name"`
+	Domain    string    `json:"registered_domain,omitempty"`
+	Client    string    `json:"client,omitempty"`
+	Type      string    `json:"type,omitempty"`
+	RCode     string    `json:"rcode,omitempty"`
+	Transport string    `json:"transport,omitempty"`
+	Verdict   string    `json:"verdict"`
+	Action    string    `json:"action"`
+	Rule      string    `json:"rule"`
+	Score     float64   `json:"score"`
+	Class     string    `json:"class"`
+	Reason    string    `json:"reason,omitempty"`
+	Entry     string    `json:"entry,omitempty"`
+	Model     string    `json:"model,omitempty"`
+	// Sample says that this event stands for so many.
+	Sample int `json:"sample,omitempty"`
+}
+
+// keptPage is a page of events, newest first.
+type keptPage struct {
+	Events []keptEvent `json:"events"`
+	// Next is the cursor of the page after this one.
+	Next string `json:"next,omitempty"`
+}
+
+// count is how many events of one kind a slot has.
+type count struct {
+	Slot    time.Time `json:"slot"`
+	Verdict string    `json:"verdict"`
+	Action  string    `json:"action"`
+	Type    string    `json:"type,omitempty"`
+	RCode   string    `json:"rcode,omitempty"`
+	N       int64     `json:"n"`
+	Score   float64   `json:"mean_score"`
+}
+
+// topPlace is a place in a top list: the true count is at least N-Error and at most N.
+type topPlace struct {
+	Key   string `json:"key"`
+	N     int64  `json:"n"`
+	Error int64  `json:"error"`
+}
+
+// topAnswer is a top list, and how many different keys there were, to about 2 %.
+type topAnswer struct {
+	Top      []topPlace `json:"top"`
+	Distinct int64      `json:"distinct"`
+}
+
+// mostPage bounds a page and a top list.
+const mostPage = 1000
+
+// question reads what all questions have in common, and refuses words that are none of allowed.
+func question(q url.Values, allowed ...string) (r store.Range, f store.Filter, n int, err error) {
+	for key := range q {
+		if !slices.Contains(append(allowed, "from", "to"), key) {
+			return r, f, 0, reply.BadRequest("There is no parameter %q here. Try: from, to, %v", key, allowed)
+		}
+	}
+	now := time.Now()
+	r = store.Range{From: now.Add(-24 * time.Hour), To: now.Add(time.Minute)}
+	for key, at := range map[string]*time.Time{"from": &r.From, "to": &r.To} {
+		if text := q.Get(key); text != "" {
+			if *at, err = time.Parse(time.RFC3339, text); err != nil {
+				return r, f, 0, reply.BadRequest("%s: %q is no time. Try: %s", key, text, now.UTC().Format(time.RFC3339))
+			}
+		}
+	}
+	if !r.From.Before(r.To) {
+		return r, f, 0, reply.BadRequest("from is not before to")
+	}
+	n = 100
+	if text := q.Get("n"); text != "" {
+		if n, err = strconv.Atoi(text); err != nil || n < 1 || n > mostPage {
+			return r, f, 0, reply.BadRequest("n: %q is no number from 1 to %d", text, mostPage)
+		}
+	}
+	f.Name, f.Domain, f.Client = q.Get("name"), q.Get("domain"), q.Get("client")
+	if text := q.Get("flagged"); text != "" {
+		if f.Flagged, err = strconv.ParseBool(text); err != nil {
+			return r, f, 0, reply.BadRequest("flagged: %q is neither true nor false", text)
+		}
+	}
+	if text := q.Get("verdict"); text != "" {
+		v, ok := detect.ParseVerdict(text)
+		if !ok {
+			return r, f, 0, reply.BadRequest("verdict: %q is none", text)
+		}
+		f.Verdict = &v
+	}
+	return r, f, n, nil
+}
+
+func (s *Server) eventsOut(_ http.ResponseWriter, r *http.Request, _ *models.Lease) (any, error) {
+	q := r.URL.Query()
+	when, f, n, err := question(q, "n", "name", "domain", "client", "flagged", "verdict", "cursor")
+	if err != nil {
+		return nil, err
+	}
+	page, err := s.o.Store.Events(r.Context(), when, f, store.Cursor(q.Get("cursor")), n)
+	if err != nil {
+		return nil, unanswered(err)
+	}
+	out := keptPage{Events: make([]keptEvent, len(page.Events)), Next: string(page.Next)}
+	for i := range page.Events {
+		e := &page.Events[i]
+		out.Events[i] = keptEvent{Time: e.Time, Name: e.Name, Domain: e.Domain, Client: e.Client, Type: e.Type.String(),
+			RCode: e.RCode.String(), Transport: e.Transport.String(), Verdict: e.Verdict.String(), Action: e.Action.String(),
+			Rule: e.Rule.String(), Score: e.Score, Class: e.Class, Reason: e.Reason, Entry: e.Entry, Model: e.Model,
+			Sample: e.Sample}
+	}
+	return out, nil
+}
+
+func (s *Server) counts(_ http.ResponseWriter, r *http.Request, _ *models.Lease) (any, error) {
+	q := r.URL.Query()
+	when, f, _, err := question(q, "step", "flagged", "verdict")
+	if err != nil {
+		return nil, err
+	}
+	step, ok := map[string]store.Step{"": store.Hour, "minute": store.Minute, "hour": store.Hour, "day": store.Day}[q.Get("step")]
+	if !ok {
+		return nil, reply.BadRequest("step: %q is none of minute, hour and day", q.Get("step"))
+	}
+	all, err := s.o.Store.Counts(r.Context(), when, step, f)
+	if err != nil {
+		return nil, unanswered(err)
+	}
+	out := make([]count, len(all))
+	for i, c := range all {
+		out[i] = count{c.Slot, c.Verdict.String(), c.Action.String(), c.Type.String(), c.RCode.String(), c.N,
+			c.ScoreSum / float64(max(c.N, 1))}
+	}
+	return map[string][]count{"counts": out}, nil
+}
+
+func (s *Server) top(_ http.ResponseWriter, r *http.Request, _ *models.Lease) (any, error) {
+	q := r.URL.Query()
+	when, f, n, err := question(q, "kind", "n", "flagged")
+	if err != nil {
+		return nil, err
+	}
+	kind, ok := map[string]store.Kind{"names": store.Names, "domains": store.Domains, "clients": store.Clients}[q.Get("kind")]
+	if !ok {
+		return nil, reply.BadRequest("kind: %q is none of names, domains and clients", q.Get("kind"))
+	}
+	all, err := s.o.Store.Top(r.Context(), when, kind, n, f)
+	if err != nil {
+		return nil, unanswered(err)
+	}
+	out := topAnswer{Top: make([]topPlace, len(all))}
+	for i, t := range all {
+		out.Top[i] = topPlace(t)
+	}
+	if !f.Flagged {
+		if out.Distinct, err = s.o.Store.Distinct(r.Context(), when, kind); err != nil {
+			return nil, unanswered(err)
+		}
+	}
+	return out, nil
+}
+
+// findings answers GET /v1/findings: what the watch found, newest first.
+func (s *Server) findings(_ http.ResponseWriter, r *http.Request, _ *models.Lease) (any, error) {
+	q := r.URL.Query()
+	_, _, n, err := question(q, "kind", "subject", "open", "before", "n")
+	if err != nil {
+		return nil, err
+	}
+	f := ledger.FindingFilter{Kind: q.Get("kind"), Subject: q.Get("subject")}
+	var before int64
+	for key, parse := range map[string]func(string) error{
+		"open":   func(t string) (err error) { f.Open, err = strconv.ParseBool(t); return err },
+		"before": func(t string) (err error) { before, err = strconv.ParseInt(t, 10, 64); return err },
+	} {
+		if text := q.Get(key); text != "" && parse(text) != nil {
+			return nil, reply.BadRequest("%s: %q is not possible", key, text)
+		}
+	}
+	all, err := s.o.Ledger.Findings(r.Context(), f, before, n)
+	if err != nil {
+		return nil, unanswered(err)
+	}
+	return map[string][]ledger.Finding{"findings": append([]ledger.Finding{}, all...)}, nil
+}
+
+// unanswered maps a store's error.
+func unanswered(err error) error {
+	if errors.Is(err, store.ErrFilter) || errors.Is(err, store.ErrCursor) {
+		return reply.BadRequest("%v", err)
+	}
+	return &reply.Failure{Status: http.StatusServiceUnavailable, Text: "The store does not answer now", Cause: err,
+		Retry: 10 * time.Second}
+}
