@@ -169,6 +169,9 @@ func (s *Set) refresh(m *served) error {
 			next = append(next, old)
 			continue
 		}
+		if !ok && paths[number] != m.Dir { // which is a store without versions
+			m.note(VersionState{Number: number, State: Loading})
+		}
 		v, err := loadVersion(paths[number], number)
 		if err == nil {
 			err = v.try()
@@ -183,12 +186,21 @@ func (s *Set) refresh(m *served) error {
 			fallthrough
 		default:
 			failed = errors.Join(failed, fmt.Errorf("version %d: %w", number, err))
+			if !ok {
+				m.note(VersionState{Number: number, State: End, Err: err})
+			}
 		}
 	}
+	m.forget(paths)
 	if len(next) == 0 || !fresh && len(next) == len(served) {
 		return failed
 	}
 	if err := s.put(m, next); err != nil {
+		for _, v := range next {
+			if served[v.Number] == nil {
+				m.note(VersionState{Number: v.Number, State: End, Err: err})
+			}
+		}
 		return errors.Join(failed, err)
 	}
 	var numbers []int

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -48,7 +49,7 @@ type Source struct {
 	// Dir is a directory of numbered versions, a version directory, or a run, which becomes version 1.
 	// model.BuiltinName stands for the built-in model, which is version 1 of "degas".
 	Dir string
-	// Labels are other names of versions, such as "stable".
+	// Labels are names for versions by number, as TensorFlow Serving's version_labels: canary: 3.
 	Labels map[string]int
 }
 
@@ -69,6 +70,9 @@ type Set struct {
 type served struct {
 	Source
 	versions atomic.Pointer[[]*Version] // by number, never empty
+
+	mu       sync.Mutex // for unserved, and for versions where the two change together
+	unserved map[int]VersionState
 }
 
 // servedName is a name that can stand in a path of every protocol.
@@ -144,7 +148,7 @@ func (s *Set) put(m *served, versions []*Version) error {
 		}
 	}
 	versions = slices.SortedFunc(slices.Values(versions), func(a, b *Version) int { return a.Number - b.Number })
-	m.versions.Store(&versions)
+	m.swap(versions)
 	return nil
 }
 

@@ -4,6 +4,8 @@
 package reply
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -56,13 +58,18 @@ type Writer struct {
 	Log *slog.Logger
 	// Timeout is the time for a client to read its answer. 0 is a minute.
 	Timeout time.Duration
+	// Indent is what a level of JSON is indented by. "" writes one line.
+	Indent string
 }
 
-// Failed answers with err, unless the client went away. It returns the status, for counting.
+// Failed answers with err, unless the client went away. It returns the status, for counting. A context whose deadline
+// has passed is status 504.
 func (o *Writer) Failed(w http.ResponseWriter, r *http.Request, err error) (status int) {
 	f := &Failure{Status: http.StatusInternalServerError, Text: "internal error", Cause: err}
 	switch errors.As(err, &f); {
-	case r.Context().Err() != nil && f.Status != http.StatusRequestTimeout: // which ends the context too
+	case errors.Is(err, context.DeadlineExceeded):
+		f = &Failure{Status: http.StatusGatewayTimeout, Text: "The request took too long", Cause: err}
+	case errors.Is(r.Context().Err(), context.Canceled) && f.Status != http.StatusRequestTimeout: // which cancels it too
 		f = &Failure{Status: StatusClientClosed, Text: f.Text, Cause: err}
 	case f.Cause == nil:
 		f = &Failure{f.Status, f.Text, err, f.Retry}
@@ -74,19 +81,30 @@ func (o *Writer) Failed(w http.ResponseWriter, r *http.Request, err error) (stat
 	if f.Retry > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(f.Retry.Seconds()))))
 	}
-	data, _ := json.Marshal(Error{f.Text[:min(len(f.Text), maxText)]}) // a string cannot fail
-	o.Bytes(w, f.Status, "application/json", append(printable.JSON(data), '\n'))
+	data, _ := o.marshal(Error{f.Text[:min(len(f.Text), maxText)]}) // a string cannot fail
+	o.Bytes(w, f.Status, "application/json", data)
 	return f.Status
 }
 
 // JSON answers with value and status 200. A value that JSON cannot hold is a failure.
 func (o *Writer) JSON(w http.ResponseWriter, r *http.Request, value any) (status int) {
-	data, err := json.Marshal(value)
+	data, err := o.marshal(value)
 	if err != nil {
 		return o.Failed(w, r, err)
 	}
-	o.Bytes(w, http.StatusOK, "application/json", append(printable.JSON(data), '\n'))
+	o.Bytes(w, http.StatusOK, "application/json", data)
 	return http.StatusOK
+}
+
+// marshal is value as JSON, with a line's end.
+func (o *Writer) marshal(value any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetIndent("", o.Indent)
+	if err := e.Encode(value); err != nil {
+		return nil, err
+	}
+	return printable.JSON(b.Bytes()), nil
 }
 
 // Bytes answers with data. Without the deadline a client that does not read would keep the memory.

@@ -44,7 +44,7 @@ func ExampleHandler() {
 	fmt.Print(string(status))
 
 	response, err = http.Post(server.URL+"/v1/models/shop:predict", "application/json",
-		strings.NewReader(`{"instances": []}`))
+		strings.NewReader(`{"instances": ["192.0.2.1"]}`))
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -54,6 +54,17 @@ func ExampleHandler() {
 	}
 	fmt.Print(string(predictions))
 	// Output:
-	// {"model_version_status":[{"state":"AVAILABLE","status":{"error_code":"OK","error_message":""},"version":"1"}]}
-	// {"predictions":[]}
+	// {
+	//  "model_version_status": [
+	//   {
+	//    "version": "1",
+	//    "state": "AVAILABLE",
+	//    "status": {
+	//     "error_code": "OK",
+	//     "error_message": ""
+	//    }
+	//   }
+	//  ]
+	// }
+	// {"predictions":[{"label":"invalid","score":[0.0],"scores":[0.0,0.0]}]}
 }

@@ -1,33 +1,17 @@
 package tensorflow
 
 import (
+	"fmt"
+	"net/http"
 	"slices"
 	"strconv"
 
 	"github.com/degas-dns/degas/export/tfserving"
 	"github.com/degas-dns/degas/serve/models"
+	"github.com/degas-dns/degas/serve/reply"
 )
 
 // The messages of TensorFlow Serving's REST API, fields in the order in which they are written.
-
-// predictResponse has Predictions in answer to instances, by rows, and Outputs in answer to inputs, by columns. A
-// signature with one output goes without its name: [][]float32.
-type predictResponse struct {
-	Outputs     any `json:"outputs,omitempty"`
-	Predictions any `json:"predictions,omitempty"`
-}
-
-type answerRow struct {
-	Label  string    `json:"label"`
-	Score  []float32 `json:"score"` // [1]
-	Scores []float32 `json:"scores"`
-}
-
-type answerColumns struct {
-	Label  []string    `json:"label"`
-	Score  [][]float32 `json:"score"` // [rows, 1]
-	Scores [][]float32 `json:"scores"`
-}
 
 // modelStatus is a GetModelStatusResponse.
 type modelStatus struct {
@@ -35,57 +19,71 @@ type modelStatus struct {
 }
 
 type versionStatus struct {
-	State  string `json:"state"`
-	Status struct {
+	Version string `json:"version"`
+	State   string `json:"state"`
+	Status  struct {
 		Code    string `json:"error_code"`
 		Message string `json:"error_message"`
 	} `json:"status"`
-	Version string `json:"version"`
 }
 
-// statusOf reports versions, which are in ascending order, in descending order.
-func statusOf(versions ...*models.Version) modelStatus {
+// status reports one version, or all in descending order.
+func (h *Handler) status(which modelSpec) (any, error) {
 	var m modelStatus
-	for _, v := range slices.Backward(versions) {
-		one := versionStatus{State: "AVAILABLE", Version: strconv.Itoa(v.Number)}
+	for _, v := range slices.Backward(h.Models.States(which.name)) {
+		if which.version >= 0 && which.version != int64(v.Number) {
+			continue
+		}
+		one := versionStatus{State: string(v.State), Version: strconv.Itoa(v.Number)}
 		one.Status.Code = "OK"
+		if v.Err != nil { // which may name files
+			one.Status.Code, one.Status.Message = "UNKNOWN", "The version could not be loaded. The server's log says why."
+		}
 		m.Versions = append(m.Versions, one)
 	}
-	return m
+	switch {
+	case len(m.Versions) > 0:
+		return m, nil
+	case which.version >= 0:
+		text := fmt.Sprintf("Could not find version %d of model %s", which.version, which.name)
+		return nil, &reply.Failure{Status: http.StatusNotFound, Text: text}
+	}
+	text := "Could not find any versions of model " + which.name
+	return nil, &reply.Failure{Status: http.StatusNotFound, Text: text}
 }
 
 // modelMetadata is a GetModelMetadataResponse.
 type modelMetadata struct {
-	Metadata struct {
-		SignatureDef struct {
-			SignatureDef map[string]signatureDef `json:"signature_def"`
-		} `json:"signature_def"`
-	} `json:"metadata"`
 	ModelSpec struct {
 		Name          string `json:"name"`
 		SignatureName string `json:"signature_name"`
 		Version       string `json:"version"`
 	} `json:"model_spec"`
+	Metadata struct {
+		SignatureDef struct {
+			SignatureDef map[string]signatureDef `json:"signature_def"`
+		} `json:"signature_def"`
+	} `json:"metadata"`
 }
 
 type signatureDef struct {
 	Inputs  map[string]tensorInfo `json:"inputs"`
-	Method  string                `json:"method_name"`
 	Outputs map[string]tensorInfo `json:"outputs"`
+	Method  string                `json:"method_name"`
 }
 
 type tensorInfo struct {
 	Type  string `json:"dtype"`
-	Name  string `json:"name"`
 	Shape struct {
 		Dim         []dimension `json:"dim"`
 		UnknownRank bool        `json:"unknown_rank"`
 	} `json:"tensor_shape"`
+	Name string `json:"name"`
 }
 
 type dimension struct {
-	Name string `json:"name"`
 	Size string `json:"size"`
+	Name string `json:"name"`
 }
 
 func metadata(v *models.Version) modelMetadata {
@@ -93,7 +91,7 @@ func metadata(v *models.Version) modelMetadata {
 	m.ModelSpec.Name, m.ModelSpec.Version = v.Model, strconv.Itoa(v.Number)
 	defs := map[string]signatureDef{}
 	for key, sig := range v.Signatures {
-		defs[key] = signatureDef{tensorInfos(sig.Input), tfserving.Method, tensorInfos(sig.Outputs...)}
+		defs[key] = signatureDef{tensorInfos(sig.Input), tensorInfos(sig.Outputs...), tfserving.Method}
 	}
 	m.Metadata.SignatureDef.SignatureDef = defs
 	return m
