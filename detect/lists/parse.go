@@ -345,7 +345,7 @@ func (p *parser) add(text []byte, scope detect.Scope, exception bool) (reason st
 		return isAddress
 	case err != nil:
 		return notName
-	case scope&detect.Below != 0 && !p.broad && wholeSuffix(name):
+	case scope&detect.Below != 0 && !p.broad && WholeSuffix(name):
 		return isBroad
 	}
 	p.entries++
@@ -360,8 +360,9 @@ func (p *parser) add(text []byte, scope detect.Scope, exception bool) (reason st
 	return ""
 }
 
-// wholeSuffix reports whether a name is a suffix of the public suffix list's section of ICANN.
-func wholeSuffix(name string) bool {
+// WholeSuffix reports whether a normalised name is a suffix of the public suffix list's section of ICANN. An entry of
+// all names below it is a mistake, unless Options.Broad says otherwise.
+func WholeSuffix(name string) bool {
 	switch name[strings.LastIndexByte(name, '.')+1:] {
 	case "com", "net", "org", "info": // below which ICANN's section has none
 		if strings.IndexByte(name, '.') > 0 {

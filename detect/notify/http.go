@@ -80,7 +80,7 @@ func sameHost(req *http.Request, via []*http.Request) error {
 
 // encode implements transport.
 func (p *poster) encode(f *watch.Finding) ([]byte, error) {
-	line, err := encode(f)
+	line, err := Encode(f)
 	return bytes.TrimSpace(line), err
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -22,25 +23,25 @@ import (
 // Mute is one entry of a file of mutes.
 type Mute struct {
 	// Domain is a name, or "*.example.com" for a name and all below it.
-	Domain string `yaml:"domain"`
+	Domain string `yaml:"domain" json:"domain,omitempty"`
 	// Client is an address, a network such as 192.0.2.0/24, or a client's name as the log has it. If Domain is there too,
 	// both must fit.
-	Client string `yaml:"client"`
+	Client string `yaml:"client" json:"client,omitempty"`
 	// Kind leaves findings of other kinds alone; "" fits all.
-	Kind string `yaml:"kind"`
+	Kind string `yaml:"kind" json:"kind,omitempty"`
 	// Reason says why nobody wants to hear of it.
-	Reason string `yaml:"reason"`
+	Reason string `yaml:"reason" json:"reason"`
 	// Until is when the mute ends: a time as in RFC 3339, or a day, whose end in UTC counts. It is at most a year ahead.
-	Until string `yaml:"until"`
+	Until string `yaml:"until" json:"until"`
 }
 
 // muteExample ends errors about files of mutes.
 const muteExample = `Try: mutes: [{domain: example.com, reason: the mail filter asks for these, until: 2027-01-31}]`
 
-// Mutes are the entries of a file, which is read again when it changes. A nil *Mutes mutes nothing. It is safe for
-// concurrent use.
+// Mutes are the entries of a file, which is read again when it changes, or those of Set. A nil *Mutes mutes nothing. It
+// is safe for concurrent use.
 type Mutes struct {
-	path  string
+	path  string // "" for those of Set
 	mu    sync.Mutex
 	stamp userfile.Stamp
 	rules []rule
@@ -67,6 +68,32 @@ func ReadMutes(path string) (*Mutes, error) {
 		return nil, fmt.Errorf("read the mutes: %w", err)
 	}
 	return m, nil
+}
+
+// NewMutes has no entry until Set gives it some.
+func NewMutes() *Mutes { return &Mutes{said: map[Mute]bool{}} }
+
+// Set takes the place of all entries. If one is wrong, the error says which, and nothing changes.
+func (m *Mutes) Set(all []Mute, now time.Time) error {
+	rules := make([]rule, len(all))
+	for i, one := range all {
+		r, err := one.rule(now)
+		if err != nil {
+			return fmt.Errorf("mute %d: %w", i+1, err)
+		}
+		rules[i] = r
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.rules = rules
+	maps.DeleteFunc(m.said, func(old Mute, _ bool) bool { return !slices.Contains(all, old) })
+	return nil
+}
+
+// End is when a Mute ends. The error says what is wrong with the Mute.
+func (m Mute) End(now time.Time) (time.Time, error) {
+	r, err := m.rule(now)
+	return r.until, err
 }
 
 func (m *Mutes) read() error {
@@ -110,6 +137,9 @@ func (m *Mutes) Muted(f *watch.Finding, now time.Time) (reason string, ok bool) 
 
 // renew reads the file again if it is another than before.
 func (m *Mutes) renew() {
+	if m.path == "" {
+		return
+	}
 	stamp, err := userfile.StampOf(m.path)
 	if err == nil && stamp == m.stamp {
 		m.gone = false

@@ -128,7 +128,7 @@ type lineSink struct {
 
 // Send implements Sink. Each line is one write.
 func (l *lineSink) Send(_ context.Context, f watch.Finding) error {
-	line, err := encode(&f)
+	line, err := Encode(&f)
 	if err != nil {
 		return err
 	}
@@ -151,8 +151,9 @@ func (l *lineSink) Send(_ context.Context, f watch.Finding) error {
 // Close implements Sink. Standard output stays open.
 func (l *lineSink) Close() error { return nil }
 
-// encode is a finding as one line of JSON that a terminal can show.
-func encode(f *watch.Finding) ([]byte, error) {
+// Encode is a finding as one line of JSON that a terminal can show, with its line end. Numbers that JSON does not have
+// become the nearest ones that it has.
+func Encode(f *watch.Finding) ([]byte, error) {
 	g := *f
 	g.Evidence, g.FalseAlarms = finite(g.Evidence), finite(g.FalseAlarms)
 	var b bytes.Buffer

@@ -125,7 +125,7 @@ func (l *csvLog) Write(file string, e *events.Event, d *detect.Decision) error {
 		r.Type, r.RCode, r.Transport, r.Kind, number(r.Size), r.Domain, r.Verdict, r.Action,
 		strconv.FormatFloat(r.Score, 'f', 6, 64), r.Label, r.Rule, r.Reason}
 	for i, cell := range row {
-		row[i] = safeCell(cell)
+		row[i] = printable.Cell(cell)
 	}
 	return l.w.Write(row)
 }
@@ -141,15 +141,6 @@ func number(n int64) string {
 		return ""
 	}
 	return strconv.FormatInt(n, 10)
-}
-
-// safeCell keeps a terminal from obeying a cell that a stranger chose, and a spreadsheet from taking it for a formula.
-func safeCell(s string) string {
-	s = printable.Terminal(s)
-	if s != "" && strings.ContainsRune("=+-@\t\r", rune(s[0])) {
-		return "'" + s
-	}
-	return s
 }
 
 // jsonLog writes degas' own event log.

@@ -2,6 +2,7 @@ package watch
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -103,15 +104,24 @@ func ReadBaseline(path string) (*Baseline, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Baseline{}
-	if err := json.Unmarshal(text, b); err != nil {
+	b, err := ParseBaseline(text)
+	if err != nil {
 		return nil, fmt.Errorf("read baseline %s: %w. Try: degas scan --learn %s", path, err, path)
 	}
+	return b, nil
+}
+
+// ParseBaseline reads the text of a file that Write wrote.
+func ParseBaseline(text []byte) (*Baseline, error) {
+	b := &Baseline{}
+	if err := json.Unmarshal(text, b); err != nil {
+		return nil, err
+	}
 	if b.Version != 1 {
-		return nil, fmt.Errorf("read baseline %s: its version is %d, this degas reads 1", path, b.Version)
+		return nil, fmt.Errorf("its version is %d, this degas reads 1", b.Version)
 	}
 	if b.Pairs < 0 || b.Gated < 0 || slices.ContainsFunc(b.Clean[:], func(n int64) bool { return n < 0 }) {
-		return nil, fmt.Errorf("read baseline %s: a count is negative", path)
+		return nil, errors.New("a count is negative")
 	}
 	for i, domain := range b.Domains { // a person may have written it
 		b.Domains[i] = strings.ToLower(strings.TrimSuffix(domain, "."))

@@ -97,6 +97,16 @@ func Markdown(s string) string {
 	return b.String()
 }
 
+// Cell is a text for a cell of CSV, without the quoting. It is Terminal of s, with a quotation mark before what a
+// spreadsheet would take for a formula.
+func Cell(s string) string {
+	s = Terminal(s)
+	if s != "" && strings.IndexByte("=+-@", s[0]) >= 0 {
+		return "'" + s
+	}
+	return s
+}
+
 // Cut is Terminal of s with at most n characters. It escapes first, because bytes that are no UTF-8 would not survive
 // the cut.
 func Cut(s string, n int) string {

@@ -44,6 +44,15 @@ func TestCut(t *testing.T) {
 	}
 }
 
+func TestCell(t *testing.T) {
+	for in, want := range map[string]string{"": "", "google.com": "google.com", "=1+2": "'=1+2", "+1": "'+1", "-x": "'-x",
+		"@SUM(A1)": "'@SUM(A1)", "\t=1": `\t=1`, "a=1": "a=1", "\r\n": `\r\n`} {
+		if got := Cell(in); got != want {
+			t.Errorf("Cell(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
 func TestTerminalAllocatesNothing(t *testing.T) {
 	if n := testing.AllocsPerRun(100, func() { Terminal("mail.münchen.example") }); n > 0 {
 		t.Errorf("%v allocations for a harmless name", n)

@@ -1,0 +1,226 @@
+package ledger
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Snapshot is what was in force at some time. It never changes.
+type Snapshot struct {
+	// Version differs from that of every Snapshot with other entries, as long as the ledger is open.
+	Version uint64
+	// Allow and Block are entries as detect.NewList and detect.Options take them, sorted.
+	Allow, Block []string
+	// Next is when an entry expires, zero if none does.
+	Next time.Time
+}
+
+// AllowedBy is the entry of Allow that holds for all names of a pattern, "" if there is none. An allow entry wins over
+// every block entry, so a block with one has no effect.
+func (s *Snapshot) AllowedBy(pattern string) string {
+	has := func(entry string) bool {
+		_, ok := slices.BinarySearch(s.Allow, entry)
+		return ok
+	}
+	name, below := strings.CutPrefix(pattern, "*.")
+	if !below && has(name) {
+		return name
+	}
+	for ok := true; ok; _, name, ok = strings.Cut(name, ".") {
+		if has("*." + name) {
+			return "*." + name
+		}
+	}
+	return ""
+}
+
+// force has the decisions that are neither revoked nor expired.
+type force struct {
+	mu      sync.Mutex
+	by      map[string][]ruling // by pattern, oldest first
+	n       int                 // rulings
+	changed chan struct{}       // closed at the next change
+	stale   bool                // last does not have all changes
+	last    *Snapshot
+	since   int64 // last holds from then on, in milliseconds since 1970: what has expired did so before
+	ended   bool
+}
+
+// ruling is a decision in memory.
+type ruling struct {
+	id      int64
+	expires int64 // in milliseconds since 1970, 0 for never
+	verdict Verdict
+}
+
+// grace is how long an expired ruling stays in memory, so that a clock that was wrong for a while harms nothing.
+const grace = 24 * time.Hour
+
+// load reads the decisions that are in force.
+func (l *Ledger) load(ctx context.Context) error {
+	f := &l.force
+	f.by, f.changed, f.stale = map[string][]ruling{}, make(chan struct{}), true
+	f.last = &Snapshot{Version: 1}
+	rows, err := l.read.QueryContext(ctx, `SELECT d.pattern, d.id, d.verdict, d.expires FROM decision d WHERE `+active("d")+
+		` ORDER BY d.id`, milli(time.Now().Add(-grace)))
+	return each(rows, err, func() error {
+		var pattern string
+		var r ruling
+		var expires sql.NullInt64
+		err := rows.Scan(&pattern, &r.id, &r.verdict, &expires)
+		r.expires, r.verdict = expires.Int64, known(r.verdict)
+		f.by[pattern] = append(f.by[pattern], r)
+		f.n++
+		return err
+	})
+}
+
+// known is a verdict without the memory of its own that a database's text has.
+func known(v Verdict) Verdict {
+	switch v {
+	case Allow:
+		return Allow
+	case Block:
+		return Block
+	}
+	return Unsure
+}
+
+func (f *force) len() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.n
+}
+
+func (f *force) add(all []Decision) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, d := range all {
+		f.by[d.Pattern] = append(f.by[d.Pattern], ruling{d.ID, orNull(d.Expires).Int64, known(d.Verdict)})
+	}
+	f.n += len(all)
+	f.wake()
+}
+
+func (f *force) remove(d Decision) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	before := f.by[d.Pattern]
+	after := slices.DeleteFunc(slices.Clone(before), func(r ruling) bool { return r.id == d.ID })
+	f.n -= len(before) - len(after)
+	f.put(d.Pattern, after)
+	f.wake()
+}
+
+func (f *force) put(pattern string, all []ruling) {
+	if len(all) == 0 {
+		delete(f.by, pattern)
+	} else {
+		f.by[pattern] = all
+	}
+}
+
+// wake tells those that wait. f.mu is held.
+func (f *force) wake() {
+	f.stale = true
+	close(f.changed)
+	f.changed = make(chan struct{})
+}
+
+// end wakes those that wait for the last time.
+func (f *force) end() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.changed != nil && !f.ended {
+		f.ended = true
+		close(f.changed)
+	}
+}
+
+// InForce is what is in force at the time now. As long as nothing changes it takes no time; a change costs some 0.1 s
+// for 100,000 entries.
+func (l *Ledger) InForce(now time.Time) *Snapshot {
+	s, _ := l.force.at(now)
+	return s
+}
+
+// at is the Snapshot of a time, and what is closed when it may have changed.
+func (f *force) at(now time.Time) (*Snapshot, <-chan struct{}) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.stale && (f.last.Next.IsZero() || now.Before(f.last.Next)) && milli(now) >= f.since {
+		return f.last, f.changed
+	}
+	f.since = 0
+	s := &Snapshot{Version: f.last.Version}
+	next, gone := int64(0), milli(now.Add(-grace))
+	for pattern, all := range f.by {
+		if slices.ContainsFunc(all, func(r ruling) bool { return r.expires != 0 && r.expires <= gone }) {
+			all = slices.DeleteFunc(slices.Clone(all), func(r ruling) bool { return r.expires != 0 && r.expires <= gone })
+			f.n -= len(f.by[pattern]) - len(all)
+			f.put(pattern, all)
+		}
+		for _, r := range slices.Backward(all) {
+			if r.expires != 0 && r.expires <= milli(now) {
+				f.since = max(f.since, r.expires)
+				continue
+			}
+			switch r.verdict {
+			case Allow:
+				s.Allow = append(s.Allow, pattern)
+			case Block:
+				s.Block = append(s.Block, pattern)
+			}
+			if r.expires != 0 {
+				next = min(cmp.Or(next, r.expires), r.expires)
+			}
+			break
+		}
+	}
+	slices.Sort(s.Allow)
+	slices.Sort(s.Block)
+	if next != 0 {
+		s.Next = time.UnixMilli(next).UTC()
+	}
+	if !slices.Equal(s.Allow, f.last.Allow) || !slices.Equal(s.Block, f.last.Block) {
+		s.Version++
+	}
+	f.last, f.stale = s, false
+	return s, f.changed
+}
+
+// Wait waits until what is in force differs from the Snapshot with a version, and returns it. A version of 0 differs
+// from every Snapshot. The error is ctx's, or ErrClosed; the Snapshot is the newest one then too.
+func (l *Ledger) Wait(ctx context.Context, version uint64) (*Snapshot, error) {
+	for {
+		now := time.Now()
+		s, changed := l.force.at(now)
+		if s.Version != version {
+			return s, nil
+		}
+		if l.force.over() {
+			return s, ErrClosed
+		}
+		var expired <-chan time.Time
+		if !s.Next.IsZero() {
+			expired = time.After(s.Next.Sub(now) + time.Millisecond)
+		}
+		select {
+		case <-changed:
+		case <-expired:
+		case <-ctx.Done():
+			return s, ctx.Err()
+		}
+	}
+}
+
+func (f *force) over() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.ended
+}
