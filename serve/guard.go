@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -50,9 +52,11 @@ func (s *Server) guarded(routes *http.ServeMux) http.Handler {
 				Cause: err})
 			return
 		}
-		scope := scopeOf(pattern, r.Method)
+		scope := s.scopes[pattern]
+		who := "local"
 		if s.o.Tokens != nil && scope != "" {
-			who, f := s.allowed(r, scope)
+			var f *reply.Failure
+			who, f = s.allowed(r, scope)
 			if f != nil {
 				if f.Status == http.StatusUnauthorized {
 					h.Set("WWW-Authenticate", `Bearer realm="degas"`)
@@ -60,9 +64,10 @@ func (s *Server) guarded(routes *http.ServeMux) http.Handler {
 				refuse("token", f)
 				return
 			}
-			r = r.WithContext(decisions.WithName(r.Context(), who))
 		}
-		if scope != "" { // health and metrics answer however busy the server is
+		r = r.WithContext(decisions.WithWho(r.Context(), who))
+		waits := strings.HasPrefix(path, "/v1/lists/")       // for a change; package decisions bounds how many do
+		if scope != "" && scope != token.Metrics && !waits { // health and metrics answer however busy the server is
 			select {
 			case s.inWork <- struct{}{}:
 				defer func() { <-s.inWork }()
@@ -72,7 +77,7 @@ func (s *Server) guarded(routes *http.ServeMux) http.Handler {
 				return
 			}
 		}
-		if !strings.HasPrefix(path, "/v1/lists/") { // whose readers wait for a change
+		if !waits {
 			ctx, cancel := context.WithTimeoutCause(r.Context(), s.o.Limits.Answer, errTooLong)
 			defer cancel()
 			r = r.WithContext(ctx)
@@ -87,10 +92,10 @@ var errTooLong error = &reply.Failure{Status: http.StatusServiceUnavailable, Ret
 	Text: "The answer took too long: send fewer names at once, or try again"}
 
 // allowed says who sent a request, or why it may not.
-func (s *Server) allowed(r *http.Request, scope string) (who string, f *reply.Failure) {
-	client, _, _ := net.SplitHostPort(r.RemoteAddr)
-	t, err := s.o.Tokens.Check(r.Header.Get("Authorization"), cmp.Or(client, r.RemoteAddr))
-	var tooMany *token.TooManyError
+func (s *Server) allowed(r *http.Request, scope token.Scope) (who string, f *reply.Failure) {
+	from, _ := netip.ParseAddrPort(r.RemoteAddr)
+	t, err := s.o.Tokens.Check(r.Header.Get("Authorization"), from.Addr())
+	var tooMany *token.TooMany
 	switch {
 	case errors.As(err, &tooMany):
 		return "", &reply.Failure{Status: http.StatusTooManyRequests, Retry: tooMany.Retry,
@@ -98,27 +103,10 @@ func (s *Server) allowed(r *http.Request, scope string) (who string, f *reply.Fa
 	case err != nil:
 		return "", &reply.Failure{Status: http.StatusUnauthorized, Cause: err,
 			Text: "The request needs a token: Authorization: Bearer …"}
-	case !t.Allows(scope):
-		return "", &reply.Failure{Status: http.StatusForbidden, Text: "The token is not for " + scope}
+	case !t.Has(scope):
+		return "", &reply.Failure{Status: http.StatusForbidden, Text: fmt.Sprintf("The token is not for the scope %s", scope)}
 	}
 	return t.Name, nil
-}
-
-// scopeOf is the scope that a token needs for a route, "" for those that everybody may see.
-func scopeOf(pattern, method string) string {
-	switch path := routeOf(pattern); {
-	case path == "/livez", path == "/readyz", path == "/healthz", path == "/openapi.yaml":
-		return ""
-	case path == "/metrics", path == "/monitoring/prometheus/metrics":
-		return token.Metrics
-	case path == "/v1/events":
-		return token.Events
-	case path == "/v1/lists/":
-		return token.Lists
-	case strings.HasPrefix(path, "/v1/decisions"):
-		return token.Decide
-	}
-	return token.Score
 }
 
 // routeOf is the path of a pattern, for metrics: never what a client chose.

@@ -33,7 +33,7 @@ func NewIntake() *Intake {
 
 // Source is where a stream reads the events.
 func (i *Intake) Source() stream.Source {
-	return stream.Source{Name: "http", Reader: i, Stats: &i.stats}
+	return stream.Source{Name: "http", Reader: i, Stats: &i.stats, Joined: true}
 }
 
 // Next implements events.Reader.

@@ -93,9 +93,9 @@ func question(q url.Values, allowed ...string) (r store.Range, f store.Filter, n
 		return r, f, 0, reply.BadRequest("from is not before to")
 	}
 	n = 100
-	if text := q.Get("n"); text != "" {
+	if text := q.Get("limit"); text != "" {
 		if n, err = strconv.Atoi(text); err != nil || n < 1 || n > mostPage {
-			return r, f, 0, reply.BadRequest("n: %q is no number from 1 to %d", text, mostPage)
+			return r, f, 0, reply.BadRequest("limit: %q is no number from 1 to %d", text, mostPage)
 		}
 	}
 	f.Name, f.Domain, f.Client = q.Get("name"), q.Get("domain"), q.Get("client")
@@ -116,7 +116,7 @@ func question(q url.Values, allowed ...string) (r store.Range, f store.Filter, n
 
 func (s *Server) eventsOut(_ http.ResponseWriter, r *http.Request, _ *models.Lease) (any, error) {
 	q := r.URL.Query()
-	when, f, n, err := question(q, "n", "name", "domain", "client", "flagged", "verdict", "cursor")
+	when, f, n, err := question(q, "limit", "name", "domain", "client", "flagged", "verdict", "cursor")
 	if err != nil {
 		return nil, err
 	}
@@ -159,7 +159,7 @@ func (s *Server) counts(_ http.ResponseWriter, r *http.Request, _ *models.Lease)
 
 func (s *Server) top(_ http.ResponseWriter, r *http.Request, _ *models.Lease) (any, error) {
 	q := r.URL.Query()
-	when, f, n, err := question(q, "kind", "n", "flagged")
+	when, f, n, err := question(q, "kind", "limit", "flagged")
 	if err != nil {
 		return nil, err
 	}
@@ -186,7 +186,7 @@ func (s *Server) top(_ http.ResponseWriter, r *http.Request, _ *models.Lease) (a
 // findings answers GET /v1/findings: what the watch found, newest first.
 func (s *Server) findings(_ http.ResponseWriter, r *http.Request, _ *models.Lease) (any, error) {
 	q := r.URL.Query()
-	_, _, n, err := question(q, "kind", "subject", "open", "before", "n")
+	_, _, n, err := question(q, "kind", "subject", "open", "before", "limit")
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"runtime"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -12,6 +13,7 @@ import (
 	"github.com/degas-dns/degas/detect"
 	"github.com/degas-dns/degas/model"
 	"github.com/degas-dns/degas/serve/models"
+	"github.com/degas-dns/degas/serve/reply"
 )
 
 // numbers are what a server counts. No label holds a name, a client, or a path that a stranger chose.
@@ -110,7 +112,69 @@ func (n *numbers) decided(v *models.Version, d *detect.Decision) {
 	}
 }
 
-// metrics answers /metrics: the server's numbers, and those of the stream if there is one.
+// asTensorFlow counts requests as TensorFlow Serving does.
+func (s *Server) asTensorFlow(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		start, answer := time.Now(), &recorded{ResponseWriter: w}
+		h.ServeHTTP(answer, r)
+		name, api := tensorflowCall(r.URL.Path)
+		if s.o.Models.Versions(name) == nil {
+			name = "" // a stranger's text
+		}
+		s.metrics.tfRequests.WithLabelValues(name, canonical(answer.code())).Inc()
+		s.metrics.tfTook.WithLabelValues(name, api, "REST").Observe(float64(time.Since(start).Microseconds()))
+	})
+}
+
+// tensorflowCall is the model that a path names, and what it asks for.
+func tensorflowCall(path string) (name, api string) {
+	parts := strings.Split(path, "/") // "", v1, models, NAME, …
+	if len(parts) < 4 {
+		return "", "other"
+	}
+	name, verb, _ := strings.Cut(parts[3], ":")
+	last := parts[len(parts)-1]
+	if _, v, ok := strings.Cut(last, ":"); ok {
+		verb = v
+	}
+	switch strings.ToLower(verb) {
+	case "predict":
+		return name, "Predict"
+	case "classify":
+		return name, "Classify"
+	case "regress":
+		return name, "Regress"
+	}
+	if strings.EqualFold(last, "metadata") {
+		return name, "GetModelMetadata"
+	}
+	return name, "GetModelStatus"
+}
+
+// canonical is the name of the canonical code (google.rpc.Code) that TensorFlow Serving gives a status for.
+func canonical(status int) string {
+	switch status {
+	case http.StatusOK:
+		return "OK"
+	case http.StatusUnauthorized:
+		return "UNAUTHENTICATED"
+	case http.StatusForbidden:
+		return "PERMISSION_DENIED"
+	case http.StatusNotFound:
+		return "NOT_FOUND"
+	case http.StatusTooManyRequests:
+		return "RESOURCE_EXHAUSTED"
+	case reply.StatusClientClosed:
+		return "CANCELLED"
+	case http.StatusServiceUnavailable:
+		return "UNAVAILABLE"
+	case http.StatusInternalServerError:
+		return "INTERNAL"
+	}
+	return "INVALID_ARGUMENT"
+}
+
+// metricsPage answers /metrics: the server's numbers, and those of the stream if there is one.
 func (s *Server) metricsPage() http.Handler {
 	own := promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{DisableCompression: true})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

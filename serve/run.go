@@ -37,6 +37,9 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, certificates *Certif
 	go func() {
 		<-serving.Done()
 		s.stopping.Store(true)
+		if s.decisions != nil {
+			s.decisions.Release() // those who wait for a list to change
+		}
 		until, cancel := context.WithTimeout(context.WithoutCancel(ctx), limits.Shutdown)
 		defer cancel()
 		err := server.Shutdown(until)

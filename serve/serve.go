@@ -23,6 +23,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/degas-dns/degas/detect/metrics"
+	"github.com/degas-dns/degas/serve/decisions"
 	"github.com/degas-dns/degas/serve/kserve"
 	"github.com/degas-dns/degas/serve/models"
 	"github.com/degas-dns/degas/serve/reply"
@@ -77,10 +78,8 @@ type Options struct {
 	// /v1/events.
 	Intake   *Intake
 	Store    store.Store
-	Ledger   *ledger.Ledger // has the findings
+	Ledger   *ledger.Ledger // has findings and decisions
 	Watching *metrics.Metrics
-	// Decisions answers /v1/decisions and /v1/lists/; nil is nothing.
-	Decisions http.Handler
 	// OwnMetrics says that the metrics are served elsewhere, by MetricsHandler.
 	OwnMetrics bool
 	Limits     Limits
@@ -89,13 +88,15 @@ type Options struct {
 
 // Server is the server. Make it with New.
 type Server struct {
-	o        Options
-	log      *slog.Logger
-	reply    reply.Writer
-	metrics  *numbers
-	handler  http.Handler
-	inWork   chan struct{}
-	stopping atomic.Bool
+	o         Options
+	log       *slog.Logger
+	reply     reply.Writer
+	metrics   *numbers
+	handler   http.Handler
+	inWork    chan struct{}
+	scopes    map[string]token.Scope // by pattern
+	decisions *decisions.API         // nil without a ledger
+	stopping  atomic.Bool
 }
 
 // New makes a Server.
@@ -111,6 +112,9 @@ func New(o Options) (*Server, error) {
 	s.reply = reply.Writer{Log: s.log, Timeout: o.Limits.Read}
 	s.metrics = newNumbers(&s.o)
 	o.Models.Scored = s.metrics.scored
+	if o.Ledger != nil {
+		s.decisions = decisions.New(o.Ledger, s.log)
+	}
 	s.handler = s.guarded(s.routes())
 	return s, nil
 }
@@ -122,13 +126,15 @@ func (s *Server) Handler() http.Handler { return s.handler }
 func (s *Server) MetricsHandler() http.Handler {
 	mux := http.NewServeMux()
 	s.health(mux)
-	s.metricsRoutes(mux)
+	for pattern, h := range s.metricsRoutes() {
+		mux.Handle(pattern, h)
+	}
 	return mux
 }
 
-func (s *Server) metricsRoutes(mux *http.ServeMux) {
-	mux.Handle("GET /metrics", s.metricsPage())
-	mux.Handle("GET /monitoring/prometheus/metrics", promhttp.HandlerFor(s.metrics.tensorflow, promhttp.HandlerOpts{}))
+func (s *Server) metricsRoutes() map[string]http.Handler {
+	return map[string]http.Handler{"GET /metrics": s.metricsPage(),
+		"GET /monitoring/prometheus/metrics": promhttp.HandlerFor(s.metrics.tensorflow, promhttp.HandlerOpts{})}
 }
 
 // call is a handler that returns its answer, or an error.
@@ -151,44 +157,45 @@ func (s *Server) json(f call) http.Handler {
 //go:embed openapi.yaml
 var openAPI []byte
 
-// routes are all that the server answers. A pattern's scope is that of scopeOf.
+// routes are all that the server answers. scopes has what a token needs for each pattern; one that is not there is for
+// everybody.
 func (s *Server) routes() *http.ServeMux {
 	mux := http.NewServeMux()
+	s.scopes = map[string]token.Scope{}
+	handle := func(scope token.Scope, pattern string, h http.Handler) {
+		mux.Handle(pattern, h)
+		s.scopes[pattern] = scope
+	}
 	s.health(mux)
 	if !s.o.OwnMetrics {
-		s.metricsRoutes(mux)
+		for pattern, h := range s.metricsRoutes() {
+			handle(token.Metrics, pattern, h)
+		}
 	}
 	mux.HandleFunc("GET /openapi.yaml", func(w http.ResponseWriter, _ *http.Request) {
 		s.reply.Bytes(w, http.StatusOK, "application/yaml", openAPI)
 	})
-	mux.Handle("GET /v1/names", s.json(s.names))
-	mux.Handle("POST /v1/names", s.json(s.names))
+	handle(token.Score, "GET /v1/names", s.json(s.names))
+	handle(token.Score, "POST /v1/names", s.json(s.names))
 	if s.o.Intake != nil {
-		mux.Handle("POST /v1/events", s.json(s.eventsIn))
+		handle(token.Events, "POST /v1/events", s.json(s.eventsIn))
 	}
 	if s.o.Store != nil {
-		mux.Handle("GET /v1/events", s.json(s.eventsOut))
-		mux.Handle("GET /v1/counts", s.json(s.counts))
-		mux.Handle("GET /v1/top", s.json(s.top))
+		handle(token.Decide, "GET /v1/events", s.json(s.eventsOut))
+		handle(token.Decide, "GET /v1/counts", s.json(s.counts))
+		handle(token.Decide, "GET /v1/top", s.json(s.top))
 	}
 	if s.o.Ledger != nil {
-		mux.Handle("GET /v1/findings", s.json(s.findings))
-	}
-	if s.o.Decisions != nil {
-		for _, pattern := range []string{"/v1/decisions", "/v1/decisions/", "/v1/decisions.csv", "/v1/lists/"} {
-			mux.Handle(pattern, s.o.Decisions)
+		handle(token.Decide, "GET /v1/findings", s.json(s.findings))
+		for _, r := range s.decisions.Routes() {
+			handle(r.Scope, r.Pattern, r.Handler)
 		}
 	}
 	v2 := &kserve.Handler{Models: s.o.Models, Reply: s.reply, Version: s.o.Version, Ready: s.ready}
-	mux.Handle("/v2", v2)
-	mux.Handle("/v2/", v2)
-	mux.Handle("/", &tensorflow.Handler{Models: s.o.Models, Reply: s.reply})
+	handle(token.Score, "/v2", v2)
+	handle(token.Score, "/v2/", v2)
+	handle(token.Score, "/", s.asTensorFlow(&tensorflow.Handler{Models: s.o.Models, Reply: s.reply}))
 	return mux
-}
-
-func (s *Server) tensorflowAnswered(model, api, status string, took time.Duration) {
-	s.metrics.tfRequests.WithLabelValues(model, status).Inc()
-	s.metrics.tfTook.WithLabelValues(model, api, "REST").Observe(float64(took.Microseconds()))
 }
 
 // health adds /livez, /healthz and /readyz.

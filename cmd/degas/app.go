@@ -187,7 +187,7 @@ func (c *command) commands() []*cli.Command {
 		c.download(), c.process(), c.describe(), c.inspect(), c.convert(), c.devices(),
 		c.train(), c.threshold(), c.calibrate(), c.evaluate(), c.compare(), c.tune(),
 		c.export(), c.publish(), c.importModel(), c.predict(), c.explain(), c.classify(), c.scan(), c.watch(),
-		c.dns(), c.serve(), c.model(), c.showCommand(), c.runs(), c.generate(), c.run(),
+		c.dns(), c.serve(), c.token(), c.model(), c.showCommand(), c.runs(), c.generate(), c.run(),
 		c.completion(), c.man(), c.help(), c.version(),
 	}
 }

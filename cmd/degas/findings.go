@@ -11,6 +11,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/degas-dns/degas/detect"
 	"github.com/degas-dns/degas/detect/watch"
 	"github.com/degas-dns/degas/internal/printable"
 	"github.com/degas-dns/degas/model"

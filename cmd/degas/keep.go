@@ -19,10 +19,8 @@ import (
 	"github.com/degas-dns/degas/detect/stream"
 	"github.com/degas-dns/degas/detect/watch"
 	"github.com/degas-dns/degas/serve"
-	"github.com/degas-dns/degas/serve/decisions"
 	"github.com/degas-dns/degas/serve/store"
 	"github.com/degas-dns/degas/serve/store/ledger"
-	"github.com/degas-dns/degas/serve/store/search"
 	"github.com/degas-dns/degas/serve/store/sqlite"
 )
 
@@ -79,7 +77,6 @@ func (c *command) openKeeping(ctx *cli.Context, o *serve.Options) (k *keeping, e
 			return k, err
 		}
 		e.Decided = k.ledger
-		o.Decisions = decisions.New(k.ledger, decisions.Options{Log: slog.Default()})
 	}
 	if k.engine, err = serve.NewEngine(e); err != nil {
 		return k, err
@@ -103,10 +100,6 @@ func (k *keeping) openStore(ctx *cli.Context, dir string) error {
 	budget, err := parseBytes(ctx.String("keep"))
 	if err != nil {
 		return usagef("--keep: %v", err)
-	}
-	if url := ctx.String("store"); url != "" {
-		k.store, err = search.Open(ctx.Context, url, search.Options{})
-		return err
 	}
 	k.store, err = sqlite.Open(filepath.Join(dir, "events"), sqlite.Options{Budget: budget, Log: slog.Default()})
 	return err

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/degas-dns/degas/model"
+	"github.com/degas-dns/degas/serve"
 )
 
 // untrained is a small model with the weights that training would begin from.
@@ -78,7 +79,7 @@ func stalled(t *testing.T, url string) net.Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	if _, err := fmt.Fprintf(conn, "POST /%s:predict HTTP/1.1\r\nHost: m\r\nContent-Length: 100\r\n\r\n{",
+	if _, err := fmt.Fprintf(conn, "POST /%s:predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{",
 		path); err != nil {
 		t.Fatal(err)
 	}
@@ -87,8 +88,8 @@ func stalled(t *testing.T, url string) net.Conn {
 
 // A client that does not go on is cut off, and an interrupt does not wait for it.
 func TestServeStalledClient(t *testing.T) {
-	defer func(shutdown, read time.Duration) { shutdownTime, readTime = shutdown, read }(shutdownTime, readTime)
-	shutdownTime, readTime = 100*time.Millisecond, 200*time.Millisecond
+	defer func(l serve.Limits) { serveLimits = l }(serveLimits)
+	serveLimits = serve.Limits{Shutdown: 100 * time.Millisecond, Body: 200 * time.Millisecond}
 	url, interrupt, ended := startServer(t)
 	resp, err := http.ReadResponse(bufio.NewReader(stalled(t, url)), nil)
 	if err != nil || resp.StatusCode != http.StatusRequestTimeout {
@@ -98,7 +99,7 @@ func TestServeStalledClient(t *testing.T) {
 	if code := <-ended; code != 0 {
 		t.Errorf("exit status %d", code)
 	}
-	readTime = time.Hour
+	serveLimits.Body = time.Hour
 	url, interrupt, ended = startServer(t)
 	conn := stalled(t, url)
 	time.Sleep(50 * time.Millisecond) // a request that has begun, not a connection that nothing came over

@@ -28,6 +28,8 @@ type Source struct {
 	Stats  *events.Stats
 	// Dropped, if not nil, is how many packets the kernel could not hand over.
 	Dropped func() int64
+	// Joined says that an event is a query with its answer already, as far as both are known: none waits for the other.
+	Joined bool
 	// Place, if not nil, is where a log was read to. It is called between calls of Reader's Next.
 	Place func() follow.State
 }
@@ -145,7 +147,10 @@ type source struct {
 // drops what does not fit, and counts it.
 func (s *source) read() {
 	pump := s.newPump()
-	in := events.Join(pump)
+	var in events.Reader = pump
+	if !s.Joined {
+		in = events.Join(pump)
+	}
 	var e events.Event
 	for {
 		err := in.Next(&e)
