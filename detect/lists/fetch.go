@@ -37,9 +37,10 @@ type meta struct {
 	Fetched  time.Time `json:"fetched"` // or last found unchanged
 }
 
-func newClient() *http.Client {
+// newClient is a client for servers that answer within a time.
+func newClient(within time.Duration) *http.Client {
 	t := http.DefaultTransport.(*http.Transport).Clone()
-	t.ResponseHeaderTimeout = headerTimeout
+	t.ResponseHeaderTimeout = within
 	return &http.Client{Transport: t, CheckRedirect: func(next *http.Request, before []*http.Request) error {
 		switch {
 		case len(before) >= 10:
@@ -74,7 +75,7 @@ func (s *Set) openURL(ctx context.Context, src *source) error {
 	if fresh || s.o.Later {
 		return nil
 	}
-	if _, err := s.fetch(ctx, src); err != nil && f.content == nil {
+	if _, err := s.fetch(ctx, src, src.quick); err != nil && f.content == nil {
 		return fmt.Errorf("%s list: %w, and there is no copy of it yet. Try: again later, or download it and give the file",
 			src.kind, err)
 	}
@@ -97,11 +98,12 @@ func (s *Set) sweep(path string) {
 // tempName is what a download is called, as os.CreateTemp and filepath.Glob take it.
 func tempName(path string) string { return "." + filepath.Base(path) + "-*" }
 
-// fetch asks for a URL's newest version. changed says that there is one. An error is noted, and the entries stay.
-func (s *Set) fetch(ctx context.Context, src *source) (changed bool, err error) {
+// fetch asks for a source's newest version at one of its URLs. changed says that there is one. An error is noted, and
+// the entries stay.
+func (s *Set) fetch(ctx context.Context, src *source, from string) (changed bool, err error) {
 	bounded, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
-	c, err := s.download(bounded, src)
+	c, err := s.download(bounded, src, from)
 	switch {
 	case ctx.Err() != nil:
 		return false, ctx.Err()
@@ -124,9 +126,9 @@ type statusError struct {
 func (e *statusError) Error() string { return "the server answers " + e.status }
 
 // download is the content of a URL, nil if it is what the copy has.
-func (s *Set) download(ctx context.Context, src *source) (*content, error) {
+func (s *Set) download(ctx context.Context, src *source, from string) (*content, error) {
 	f := src.files[0]
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, src.name, nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, from, nil)
 	if err != nil {
 		return nil, withoutURL(err)
 	}
@@ -137,7 +139,7 @@ func (s *Set) download(ctx context.Context, src *source) (*content, error) {
 	if f.content != nil && src.meta.Modified != "" {
 		r.Header.Set("If-Modified-Since", src.meta.Modified)
 	}
-	answer, err := s.o.Client.Do(r)
+	answer, err := src.client.Do(r)
 	if err != nil {
 		return nil, withoutURL(err)
 	}

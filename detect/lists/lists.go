@@ -64,7 +64,8 @@ type Options struct {
 	// Dir keeps the last good copy of each URL. "" is degas/lists in os.UserCacheDir.
 	Dir string
 	// Every is the time between two requests for a URL. 0 is DefaultEvery. Files are looked at every LookEvery, or
-	// Every if that is less.
+	// Every if that is less. A URL with ?wait=30s, such as one of serve/decisions, is asked for again at once: its server
+	// answers when the list changes, or after that time.
 	Every time.Duration
 	// Later says that a URL without a copy, which cannot be fetched now, is no error of Open: Run goes on trying.
 	Later bool
@@ -130,9 +131,6 @@ func Open(ctx context.Context, o Options) (*Set, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	if o.Client == nil {
-		o.Client = newClient()
-	}
 	s := &Set{o: o, look: min(LookEvery, o.Every), settle: settle}
 	for _, name := range o.Allow {
 		s.sources = append(s.sources, newSource(allow, name))
@@ -144,6 +142,12 @@ func Open(ctx context.Context, o Options) (*Set, error) {
 		s.sources = append(s.sources, newSource(popular, o.Popular))
 	}
 	tellApart(s.sources)
+	usual := cmp.Or(o.Client, newClient(headerTimeout))
+	for _, src := range s.sources {
+		if src.client = usual; o.Client == nil && src.wait > 0 {
+			src.client = newClient(headerTimeout + src.wait)
+		}
+	}
 	var reading errgroup.Group
 	reading.SetLimit(4)
 	for _, src := range s.sources {

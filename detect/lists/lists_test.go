@@ -349,11 +349,11 @@ func TestNoteFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	web.text("two.com\n", `"2"`)
-	changed, err := s.fetch(t.Context(), src)
+	changed, err := s.fetch(t.Context(), src, src.name)
 	if !changed || err != nil || s.merge() != nil || blocked(s, "two.com") == " " {
 		t.Errorf("%v, %v, %+v", changed, err, s.Stats())
 	}
-	if changed, err := s.fetch(t.Context(), src); changed || err != nil {
+	if changed, err := s.fetch(t.Context(), src, src.name); changed || err != nil {
 		t.Errorf("the second time: %v, %v", changed, err)
 	}
 }
@@ -403,8 +403,14 @@ func TestPause(t *testing.T) {
 	}{{0, nil, time.Hour}, {1, errors.New("x"), 30 * time.Second}, {3, errors.New("x"), 2 * time.Minute},
 		{99, errors.New("x"), time.Hour}, {1, &statusError{"429", 2 * time.Hour}, 2 * time.Hour},
 		{1, fmt.Errorf("x: %w", &statusError{"503", 999 * time.Hour}), 24 * time.Hour}} {
-		if got := s.pause(c.failures, c.err); !within(got, c.want) {
+		if got := s.pause(&source{}, c.failures, c.err); !within(got, c.want) {
 			t.Errorf("%d, %v: %v", c.failures, c.err, got)
+		}
+	}
+	held := &source{wait: time.Minute} // a server that holds requests is asked again soon, whatever it said
+	for failures, err := range []error{nil, errors.New("x"), errors.New("x")} {
+		if got := s.pause(held, failures, err); !within(got, firstRetry) {
+			t.Errorf("%d, %v: %v", failures, err, got)
 		}
 	}
 }

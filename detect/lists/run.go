@@ -55,20 +55,26 @@ func (s *Set) Run(ctx context.Context, changed func()) {
 func (s *Set) poll(ctx context.Context, src *source, fetched chan<- struct{}) {
 	failures := 0
 	wait := time.Until(src.meta.Fetched.Add(s.o.Every)) // of no copy, it is over
+	if src.wait > 0 {
+		wait = 0
+	}
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-time.After(wait):
 		}
-		changed, err := s.fetch(ctx, src)
+		begun := time.Now()
+		changed, err := s.fetch(ctx, src, src.name)
 		if ctx.Err() != nil {
 			return
 		}
 		if failures++; err == nil {
 			failures = 0
 		}
-		wait = s.pause(failures, err)
+		if wait = s.pause(src, failures, err); err == nil && (changed || time.Since(begun) > src.wait/2) && src.waits() {
+			wait = breath
+		}
 		if err != nil {
 			s.o.Log.Warn("a list cannot be fetched", "list", src.shown, "failures", failures, "again in",
 				wait.Round(time.Second), "error", err)
@@ -82,12 +88,23 @@ func (s *Set) poll(ctx context.Context, src *source, fetched chan<- struct{}) {
 	}
 }
 
+// breath is the time between an answer and the next request to a server that holds requests.
+const breath = time.Second / 2
+
+// waits reports whether a source's server may hold a request: without an ETag it cannot know what is here already.
+func (s *source) waits() bool { return s.wait > 0 && s.meta.ETag != "" }
+
 // pause is the time before the next request, a random tenth more or less, so that many machines do not ask at once. A
-// server that asks to wait longer gets its way.
-func (s *Set) pause(failures int, err error) time.Duration {
-	wait := s.o.Every
+// server that asks to wait longer gets its way. One that holds requests is asked again soon, also if it did not this
+// time: it may have just started.
+func (s *Set) pause(src *source, failures int, err error) time.Duration {
+	every := s.o.Every
+	if src.wait > 0 {
+		every = min(every, firstRetry)
+	}
+	wait := every
 	if failures > 0 {
-		wait = min(min(firstRetry, s.o.Every)<<min(failures-1, 20), s.o.Every)
+		wait = min(min(firstRetry, every)<<min(failures-1, 20), every)
 	}
 	wait += time.Duration((rand.Float64() - .5) / 5 * float64(wait))
 	if status := (&statusError{}); errors.As(err, &status) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -20,10 +21,14 @@ import (
 
 // source is an element of Options.
 type source struct {
-	kind   string
-	name   string // path or URL
-	shown  string // name without a password and without a query, which may have a token
-	url    bool
+	kind  string
+	name  string // path or URL
+	shown string // name without a password and without a query, which may have a token
+	url   bool
+	// A URL with ?wait=30s is of a server that holds the request until the list changes. quick is the URL without it.
+	wait   time.Duration
+	quick  string
+	client *http.Client
 	folder bool
 	files  []*file // one, unless it is a folder
 	meta   meta    // of a URL. It is that of the goroutine that fetches it
@@ -46,9 +51,29 @@ func newSource(kind, name string) *source {
 	s := &source{kind: kind, name: name, shown: name, url: isURL(name)}
 	if s.url {
 		s.shown = shownURL(name)
+		s.quick, s.wait = withoutWait(name)
 	}
 	s.files = []*file{{path: name, shown: s.shown}}
 	return s
+}
+
+// mostWait bounds how long a request is held.
+const mostWait = 5 * time.Minute
+
+// withoutWait is a URL without its parameter wait, and the parameter.
+func withoutWait(name string) (string, time.Duration) {
+	u, err := url.Parse(name)
+	if err != nil {
+		return name, 0
+	}
+	q := u.Query()
+	wait, err := time.ParseDuration(q.Get("wait"))
+	if err != nil || wait <= 0 || wait > mostWait {
+		return name, 0
+	}
+	q.Del("wait")
+	u.RawQuery = q.Encode()
+	return u.String(), wait
 }
 
 // shownURL is a URL without what may be a secret.
