@@ -37,7 +37,7 @@ func (w *writer) rows(write func(p []float32)) {
 }
 
 // number writes v as TensorFlow Serving does (WriteDecimal in json_tensor.cc): with six significant digits if they read
-// back as v, else with nine.
+// back as v, else with nine. Six do if the shortest text that reads back as v has no more.
 func (w *writer) number(v float32) {
 	switch {
 	case v != v:
@@ -51,13 +51,28 @@ func (w *writer) number(v float32) {
 		return
 	}
 	start := len(w.out)
-	w.out = strconv.AppendFloat(w.out, float64(v), 'g', 6, 32)
-	if back, _ := strconv.ParseFloat(string(w.out[start:]), 32); float32(back) != v {
-		w.out = strconv.AppendFloat(w.out[:start], float64(v), 'g', 9, 32)
+	w.out = strconv.AppendFloat(w.out, float64(v), 'g', -1, 32)
+	digits := 6
+	if significant(w.out[start:]) > digits {
+		digits = 9
 	}
+	w.out = strconv.AppendFloat(w.out[:start], float64(v), 'g', digits, 32)
 	if bytes.IndexByte(w.out[start:], '.') < 0 && bytes.IndexByte(w.out[start:], 'e') < 0 {
 		w.out = append(w.out, ".0"...)
 	}
+}
+
+// significant counts the digits of a number without the zeros in front and the exponent.
+func significant(number []byte) (n int) {
+	for _, c := range number {
+		switch {
+		case c == 'e':
+			return n
+		case c >= '1' && c <= '9', c == '0' && n > 0:
+			n++
+		}
+	}
+	return n
 }
 
 func (w *writer) numbers(p []float32) {
