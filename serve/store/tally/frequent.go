@@ -13,66 +13,70 @@ import (
 // count as error. Each count is too high by at most the total divided by the room, and never too low.
 type Frequent struct {
 	room  int
-	heap  []entry // the least frequent first
-	index map[string]int
+	heap  []*entry // the least frequent first
+	index map[string]*entry
 }
 
 type entry struct {
 	key      string
 	n, error int64
+	at       int // in the heap
 }
 
 // NewFrequent makes a Frequent with room for so many keys, at least one.
 func NewFrequent(room int) *Frequent {
-	return &Frequent{room: max(room, 1), index: map[string]int{}}
+	return &Frequent{room: max(room, 1), index: map[string]*entry{}}
 }
 
 // Add counts a key n times.
 func (f *Frequent) Add(key string, n int64) {
-	if at, ok := f.index[key]; ok {
-		f.heap[at].n += n
-		f.down(at)
+	if e := f.index[key]; e != nil {
+		e.n += n
+		f.down(e)
 		return
 	}
 	if len(f.heap) < f.room {
-		f.heap = append(f.heap, entry{key: key, n: n})
-		f.index[key] = len(f.heap) - 1
-		f.up(len(f.heap) - 1)
+		e := &entry{key: key, n: n, at: len(f.heap)}
+		f.heap = append(f.heap, e)
+		f.index[key] = e
+		f.up(e)
 		return
 	}
-	least := &f.heap[0]
+	least := f.heap[0]
 	delete(f.index, least.key)
-	*least = entry{key: key, n: least.n + n, error: least.n}
-	f.index[key] = 0
-	f.down(0)
+	least.key, least.n, least.error = key, least.n+n, least.n
+	f.index[key] = least
+	f.down(least)
 }
 
-func (f *Frequent) up(at int) {
-	for parent := (at - 1) / 2; at > 0 && f.heap[at].n < f.heap[parent].n; parent = (at - 1) / 2 {
-		f.swap(at, parent)
-		at = parent
-	}
-}
-
-func (f *Frequent) down(at int) {
-	for {
-		least := at
-		for child := 2*at + 1; child <= 2*at+2 && child < len(f.heap); child++ {
-			if f.heap[child].n < f.heap[least].n {
-				least = child
-			}
-		}
-		if least == at {
+func (f *Frequent) up(e *entry) {
+	for e.at > 0 {
+		parent := f.heap[(e.at-1)/2]
+		if parent.n <= e.n {
 			return
 		}
-		f.swap(at, least)
-		at = least
+		f.swap(e, parent)
 	}
 }
 
-func (f *Frequent) swap(a, b int) {
-	f.heap[a], f.heap[b] = f.heap[b], f.heap[a]
-	f.index[f.heap[a].key], f.index[f.heap[b].key] = a, b
+func (f *Frequent) down(e *entry) {
+	for {
+		least := e
+		for child := 2*e.at + 1; child <= 2*e.at+2 && child < len(f.heap); child++ {
+			if f.heap[child].n < least.n {
+				least = f.heap[child]
+			}
+		}
+		if least == e {
+			return
+		}
+		f.swap(e, least)
+	}
+}
+
+func (f *Frequent) swap(a, b *entry) {
+	a.at, b.at = b.at, a.at
+	f.heap[a.at], f.heap[b.at] = a, b
 }
 
 // List is a copy of all keys with their counts.
