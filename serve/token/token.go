@@ -300,7 +300,7 @@ func parse(data []byte) (all []entry, err error) {
 func parseLine(line string) (e entry, err error) {
 	fields := strings.Fields(line)
 	if len(fields) < 3 || len(fields) > 4 {
-		return e, errors.New("it is not \"name scope,scope hash [expires]\". Try: degas token")
+		return e, errors.New("it is not \"name scope,scope hash [expires]\"")
 	}
 	e.Name = fields[0]
 	if len(e.Name) > mostName || strings.ContainsFunc(e.Name, func(r rune) bool {

@@ -33,8 +33,8 @@ type FindingFilter struct {
 	Open          bool // only open ones
 }
 
-// Findings are those that f chooses, the one that was told of first latest first. At most n of them with an ID below
-// before; 0 stands for no bound and for DefaultPage.
+// Findings are those that f chooses, newest ID first, at most n of them with an ID below before. before 0 begins with the
+// newest one; n 0 is DefaultPage.
 func (l *Ledger) Findings(ctx context.Context, f FindingFilter, before int64, n int) (all []Finding, err error) {
 	rows, err := l.read.QueryContext(ctx, `SELECT id, subject, first, last, times, told, finding, closed_by, closed_at, note
 		FROM finding WHERE (?1 = '' OR kind = ?1) AND (?2 = '' OR subject = ?2) AND (NOT ?3 OR closed_at IS NULL)

@@ -3,8 +3,12 @@ package ledger
 import (
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"math"
+	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -166,5 +170,70 @@ func TestAudit(t *testing.T) {
 		if all, err := l.Audits(t.Context(), "", 0, 0); err != nil || len(all) != want && days == 101 {
 			t.Errorf("after %d days: %+v, %v", days, all, err)
 		}
+	}
+}
+
+func TestBackup(t *testing.T) {
+	l := open(t, t.TempDir(), Options{})
+	decide(t, l, "block evil.example", "allow good.example")
+	dir := t.TempDir()
+	path := filepath.Join(dir, File)
+	if err := l.Backup(t.Context(), path); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Backup(t.Context(), path); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("a backup over another: %v", err)
+	}
+	decide(t, l, "block later.example")
+	if got := inForce(open(t, dir, Options{}), time.Now()); got != "good.example | evil.example" {
+		t.Errorf("in force in the backup: %s", got)
+	}
+}
+
+// All methods at the same time: for the race detector, and for what is lost between them.
+func TestTogether(t *testing.T) {
+	l := open(t, t.TempDir(), Options{})
+	var all sync.WaitGroup
+	const workers, each = 4, 4
+	for w := range workers {
+		all.Go(func() {
+			for i := range each {
+				ids := decide(t, l, fmt.Sprintf("block n%d.w%d.example", i, w), fmt.Sprintf("allow n%d.w%d.example", i, w))
+				if _, again, err := l.Revoke(t.Context(), ids[1], "bob"); err != nil || again == nil || again.ID != ids[0] {
+					t.Errorf("%+v, %v", again, err)
+				}
+			}
+		})
+	}
+	stop := make(chan struct{})
+	var readers sync.WaitGroup
+	for _, f := range []func() error{
+		func() error { return l.WriteCSV(t.Context(), io.Discard, "test") },
+		func() error { _, err := l.Decisions(t.Context(), Filter{State: InForce}, 0, 0); return err },
+		func() error { _ = l.InForce(time.Now()); return l.Tidy(t.Context(), time.Now()) },
+		func() error {
+			return l.Sink().Send(t.Context(), watch.Finding{Kind: watch.List, Domain: "evil.example"})
+		},
+	} {
+		readers.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				case <-time.After(5 * time.Millisecond):
+				}
+				if err := f(); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+	close(stop)
+	readers.Wait()
+	s := l.InForce(time.Now())
+	if len(s.Block) != workers*each || len(s.Allow) != 0 {
+		t.Errorf("%d entries block and %d allow", len(s.Block), len(s.Allow))
 	}
 }

@@ -290,6 +290,27 @@ func (l *Ledger) Tidy(ctx context.Context, now time.Time) error {
 	return nil
 }
 
+// Backup writes a copy to a new file at path, while others go on. Put it into an empty folder as File to open it. A copy
+// of the open ledger's file alone would lack what is in its journal.
+func (l *Ledger) Backup(ctx context.Context, path string) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err == nil {
+		err = f.Close()
+	}
+	if err != nil {
+		return fmt.Errorf("back up the ledger: %w", err)
+	}
+	l.writing.Lock()
+	defer l.writing.Unlock()
+	if err = ErrClosed; !l.closed {
+		_, err = l.write.ExecContext(ctx, "VACUUM INTO ?", path)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("back up the ledger to %s: %w", path, err), os.Remove(path))
+	}
+	return nil
+}
+
 // Close ends all calls of Wait, and frees the folder.
 func (l *Ledger) Close() (err error) {
 	l.writing.Lock()
