@@ -77,28 +77,30 @@ func (h *Handler) infer(
 	return req.answer(v, outputs, p)
 }
 
-// wanted are the outputs that a request asks for, all if it names none.
+// wanted are the outputs that a request asks for, all if it names none. Who asks twice gets one answer, as from Triton.
 func (r *request) wanted(v *models.Version) ([]output, error) {
 	if len(r.outputs) == 0 {
 		return []output{{outputLabel, nil}, {outputScore, nil}, {outputScores, nil}}, nil
 	}
+	var out []output
 	seen := map[string]bool{}
 	for _, o := range r.outputs {
-		name := o.name
-		switch name {
-		case outputProbabilities:
-			name = outputScores
-		case outputLabel, outputScore, outputScores:
+		switch o.name {
+		case outputLabel, outputScore, outputScores, outputProbabilities:
 		default:
 			return nil, reply.BadRequest("unexpected inference output '%s' for model '%s': it has '%s', '%s' and '%s'",
-				name, v.Model, outputLabel, outputScore, outputScores)
+				o.name, v.Model, outputLabel, outputScore, outputScores)
 		}
-		if seen[name] {
-			return nil, reply.BadRequest("The request asks for the output '%s' twice", name)
+		if !seen[o.name] {
+			out = append(out, o)
 		}
-		seen[name] = true
+		seen[o.name] = true
 	}
-	return r.outputs, nil
+	if seen[outputScores] && seen[outputProbabilities] { // which models.Version.CostOfRow does not count
+		return nil, reply.BadRequest("The outputs '%s' and '%s' are the same: ask for one of them",
+			outputScores, outputProbabilities)
+	}
+	return out, nil
 }
 
 // probabilities scores the rows of a request: [rows, labels].

@@ -61,7 +61,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	switch a := answer.(type) {
 	case nil:
-		h.Reply.Bytes(w, http.StatusOK, "application/json", nil)
+		h.Reply.Bytes(w, http.StatusOK, "text/plain", nil)
 	case binaryAnswer:
 		w.Header().Set(headerLength, strconv.Itoa(a.header))
 		h.Reply.Bytes(w, http.StatusOK, "application/octet-stream", a.body)
@@ -75,7 +75,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, memory *models.
 	method := http.MethodGet
 	var do func() (any, error)
 	switch path := r.URL.Path; path {
-	case "/v2", "/v2/":
+	case "/v2":
 		do = func() (any, error) { return serverMetadata{"degas", h.Version, extensions}, nil }
 	case "/v2/health/live":
 		do = func() (any, error) { return nil, nil }

@@ -31,11 +31,22 @@ func (r *request) only(v *models.Version) (*input, error) {
 			len(r.inputs), v.Model, inputName, ids)
 	}
 	t := &r.inputs[0]
+	switch {
+	case t.datatype == "":
+		return nil, t.missing("datatype")
+	case t.shape == nil:
+		return nil, t.missing("shape")
+	}
 	if t.name != inputName && t.name != ids {
 		return nil, reply.BadRequest("unexpected inference input '%s' for model '%s': it takes '%s' or '%s'",
 			t.name, v.Model, inputName, ids)
 	}
 	return t, nil
+}
+
+// missing is the answer to a tensor without a key that it must have.
+func (t *input) missing(key string) error {
+	return reply.BadRequest("Unable to parse '%s': input '%s' has no such key", key, t.name)
 }
 
 // isNames tells the two inputs apart. A model's own input may be called "name" too.
@@ -94,14 +105,19 @@ func (t *input) rows(v *models.Version, binaryData []byte) (int, error) {
 	case n > models.MaxRows:
 		return 0, reply.BadRequest("A request may have %d rows, this one has %d", models.MaxRows, n)
 	case t.data == nil && t.size < 0:
-		return 0, reply.BadRequest("input '%s' must have 'data', or 'binary_data_size' among its parameters", t.name)
+		return 0, t.wrongFields("no field is set")
 	case t.data != nil && t.size >= 0:
-		return 0, reply.BadRequest("input '%s' has both 'data' and 'binary_data_size'", t.name)
+		return 0, t.wrongFields("both are set")
 	case int64(len(binaryData)) != max(t.size, 0):
 		return 0, reply.BadRequest("input '%s' has %d bytes of binary data, the request %d",
 			t.name, max(t.size, 0), len(binaryData))
 	}
 	return int(n), nil
+}
+
+func (t *input) wrongFields(what string) error {
+	return reply.BadRequest("Input must set only one of the following fields: 'data', 'binary_data_size' in "+
+		"'parameters'. But for input '%s' %s", t.name, what)
 }
 
 func (t *input) wrongType(v *models.Version, want string) error {
@@ -114,10 +130,10 @@ func (t *input) wrongShape(v *models.Version, want string) error {
 		t.name, v.Model, want, strings.ReplaceAll(fmt.Sprint(t.shape), " ", ","))
 }
 
-// wrongCount is the answer to a tensor that has not as many elements as its shape says.
-func (t *input) wrongCount(want int) error {
+// wrongCount is the answer to a tensor that has not as many elements as its shape says. got is "more" or a number.
+func (t *input) wrongCount(want int, got string) error {
 	return reply.BadRequest("Unable to parse 'data': Shape does not match true shape of 'data' field: "+
-		"the shape of input '%s' has %d elements", t.name, want)
+		"expected %d elements for inference input '%s', got %s", want, t.name, got)
 }
 
 // wrongElement is the answer to the i-th element.
@@ -145,14 +161,14 @@ func (t *input) elements(n int, f func(c *cursor, i int, first byte) error) erro
 				continue
 			}
 			if i < n {
-				return t.wrongCount(n)
+				return t.wrongCount(n, strconv.Itoa(i))
 			}
 			return nil
 		case ',':
 			c.i++
 		default:
 			if i == n {
-				return t.wrongCount(n)
+				return t.wrongCount(n, "more")
 			}
 			if err := f(c, i, first); err != nil {
 				return err
