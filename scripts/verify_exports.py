@@ -352,7 +352,7 @@ def serve_difference(v, url):
     d = max(difference([r["score"] for r in rows], v.score), difference([r["scores"] for r in rows], v.want))
     columns = ask("names", inputs={"domain": names})["outputs"]
     d = max(d, difference(columns["scores"], v.want))
-    if ask("names", instances=[])["predictions"] != []:
+    if ask("names", inputs=[])["outputs"] != {"label": [], "score": [], "scores": []}:
         raise ValueError("an empty batch is not answered by none")
     got = ask("ids", instances=v.ids.tolist())["predictions"]
     if v.input == ORIGINAL_INPUT:

@@ -374,7 +374,7 @@ func (s *session) served() {
 			s.Errorf("serve: %q", shown)
 		}
 	}
-	if strings.Contains(answers, "<script") || !strings.Contains(answers, `"model_spec":{"name":"\u001b[31m`) ||
+	if strings.Contains(answers, "<script") || !strings.Contains(answers, `"name": "\u001b[31m`) ||
 		!strings.Contains(answers, `"predictions":`) {
 		s.Errorf("serve answers %q", answers)
 	}
