@@ -185,7 +185,8 @@ type ExportConfig struct {
 type PublishConfig struct {
 	// From is the version folder to publish (what export wrote).
 	From string `yaml:"from" json:"from"`
-	// To is a folder or file URL of a TensorFlow Serving store, an http or https URL, or devo+https://HOST/PATH.
+	// To is a folder or file URL of a TensorFlow Serving store, an http or https URL, devo+https://HOST/PATH, or
+	// mlflow+https://HOST.
 	To string `yaml:"to" json:"to"`
 	// Model is the model's name there (that of the folder above the version).
 	Model string `yaml:"model" json:"model"`

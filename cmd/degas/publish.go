@@ -1,10 +1,14 @@
 package main
 
 import (
+	"fmt"
+	"strings"
+
 	"github.com/urfave/cli/v2"
 
 	"github.com/degas-dns/degas/export/publish"
 	"github.com/degas-dns/degas/internal/printable"
+	"github.com/degas-dns/degas/internal/userfile"
 	"github.com/degas-dns/degas/model"
 )
 
@@ -14,13 +18,16 @@ const tokenEnv = "DEGAS_PUBLISH_TOKEN"
 func (c *command) publish() *cli.Command {
 	return &cli.Command{
 		Name:      "publish-model",
-		Usage:     "bring an exported version to a model store, an HTTP server or Devo's ML Model Manager",
+		Usage:     "bring an exported version to a model store, an HTTP server, Devo's ML Model Manager or MLflow",
 		ArgsUsage: "DIR",
 		Description: "DIR is a version directory of export-model; its checksums are checked first. --to is one of\n\n" +
 			"   /srv/models, file:///srv/models     a TensorFlow Serving store: NAME/VERSION appears whole or not at all\n" +
 			"   https://host/models                 PUT of every file below NAME/VERSION, SHA256SUMS last\n" +
-			"   devo+https://host/mlmodelmanager/   upload of model.onnx, and the model that uses it\n\n" +
-			"The token is read from the environment, so that it shows in no list of processes.\n\n" +
+			"   devo+https://host/mlmodelmanager/   upload of model.onnx, and the model that uses it\n" +
+			"   mlflow+https://host                 a run with all files, and a version of the registered model NAME\n\n" +
+			"The token is read from --token-file or from the environment, so that it shows in no list of processes.\n" +
+			"MLflow's own variables work as well: MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and\n" +
+			"MLFLOW_TRACKING_PASSWORD. MLflow numbers versions itself. Files that it has already are not uploaded again.\n\n" +
 			"Example: degas publish-model models/degas/2 --to /srv/models --keep 3",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "to", Usage: "`TARGET`"},
@@ -29,10 +36,13 @@ func (c *command) publish() *cli.Command {
 			&cli.IntFlag{Name: "keep", Usage: "keep the newest `N` versions of a store, remove older ones"},
 			&cli.BoolFlag{Name: "force", Usage: "replace what is there already"},
 			&cli.StringFlag{Name: "auth", Value: "standalone", Usage: "how Devo gets the token: standalone or bearer"},
-			&cli.StringFlag{Name: "description", Usage: "the model's description at Devo"},
+			&cli.StringFlag{Name: "description", Usage: "the model's description at Devo and MLflow"},
+			&cli.StringFlag{Name: "experiment", Usage: "MLflow's experiment for the run (degas)"},
+			&cli.StringFlag{Name: "alias", Usage: "what MLflow calls this version besides, such as champion"},
 			&cli.StringFlag{Name: "domain", Usage: "Devo's domain, for servers before 2.4.0"},
 			&cli.StringFlag{Name: "token", EnvVars: []string{tokenEnv}, Hidden: true,
 				Usage: "see the environment variable"},
+			&cli.StringFlag{Name: "token-file", Usage: "`FILE` with the token"},
 			jsonFlag,
 		},
 		Action: action(1, 1, c.publishAction),
@@ -50,16 +60,29 @@ func (c *command) publishAction(ctx *cli.Context) error {
 	if ctx.Int("version") < 0 || ctx.Int("keep") < 0 {
 		return usagef("publish-model: --version and --keep are numbers from 1 on")
 	}
+	token := ctx.String("token")
+	if path := ctx.String("token-file"); path != "" {
+		data, err := userfile.Read(path, userfile.Text)
+		if err != nil {
+			return fmt.Errorf("publish-model: read the token: %w", err)
+		}
+		token = strings.TrimSpace(string(data))
+	}
 	r, err := publish.Publish(ctx.Context, ctx.Args().First(), ctx.String("to"), publish.Options{
 		Name: ctx.String("name"), Version: ctx.Int("version"), Keep: ctx.Int("keep"), Force: ctx.Bool("force"),
-		Token: ctx.String("token"), Auth: ctx.String("auth"),
+		Token: token, Auth: ctx.String("auth"),
 		Description: ctx.String("description"), Domain: ctx.String("domain"),
+		Experiment: ctx.String("experiment"), Alias: ctx.String("alias"),
 	})
 	if err != nil {
 		return err
 	}
 	if ctx.Bool("json") {
 		return c.printJSON(r)
+	}
+	if r.Existed {
+		printable.Fprintf(c.out, "%s\tis there already\n", r.URL)
+		return nil
 	}
 	printable.Fprintf(c.out, "%s\t%d files\t%d bytes\n", r.URL, r.Files, r.Bytes)
 	for _, v := range r.Removed {

@@ -2,6 +2,7 @@ package publish
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -22,7 +23,7 @@ const standAloneToken = "standAloneToken"
 // devoEngine is the only engine of the manager that runs a file that degas exports, devoFile.
 const (
 	devoEngine = "ONNX"
-	devoFile   = "model.onnx"
+	devoFile   = onnxFile
 )
 
 // devoImage is what the manager found in an uploaded file.
@@ -54,9 +55,7 @@ func toDevo(ctx context.Context, e *exported, base *url.URL, o Options) (r Resul
 	if o.Token == "" {
 		return r, errors.New("no token. Try: DEGAS_PUBLISH_TOKEN")
 	}
-	if o.Description == "" {
-		o.Description = fmt.Sprintf("%s by %s, threshold %g", e.manifest.Name, e.manifest.Producer, e.manifest.Threshold)
-	}
+	o.Description = cmp.Or(o.Description, e.describe())
 	d := devo{base, o}
 	if o.Domain != "" {
 		d.base = base.JoinPath("domains", o.Domain)

@@ -1,5 +1,5 @@
 // Package publish brings an exported version directory to where models are served from: a store in the layout of
-// TensorFlow Serving, any server that takes HTTP PUT, or Devo's ML Model Manager.
+// TensorFlow Serving, any server that takes HTTP PUT, Devo's ML Model Manager, or MLflow's registry.
 package publish
 
 import (
@@ -30,14 +30,19 @@ type Options struct {
 	Keep int
 	// Force replaces what is there under the same name and version.
 	Force bool
-	// Token authorises requests: of HTTP as "Authorization: Bearer", of Devo as Auth says.
+	// Token authorises requests: of HTTP and MLflow as "Authorization: Bearer", of Devo as Auth says. Where it is "",
+	// MLflow's own variables count: MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN.
 	Token string
 	// Auth is how Devo gets the token: "standalone" (default) or "bearer".
 	Auth string
-	// Description is Devo's; "" takes name, producer and threshold from the manifest.
+	// Description is Devo's and MLflow's; "" takes name, producer and threshold from the manifest.
 	Description string
 	// Domain is put before the paths of Devo's servers before 2.4.0.
 	Domain string
+	// Experiment is MLflow's, which gets the run; "" is degas.
+	Experiment string
+	// Alias is what MLflow calls this version besides, such as champion; "" for none.
+	Alias string
 }
 
 // Result says where the model is now.
@@ -48,6 +53,8 @@ type Result struct {
 	Files   int      `json:"files"`
 	Bytes   int64    `json:"bytes"`
 	Removed []string `json:"removed,omitempty"` // old versions
+	// Existed says that MLflow had these very files as Version already, so that nothing was uploaded.
+	Existed bool `json:"existed,omitempty"`
 }
 
 // Publish checks the version directory dir against its SHA256SUMS and brings it to the target:
@@ -55,8 +62,9 @@ type Result struct {
 //	file:///srv/models, or a path      /srv/models/NAME/VERSION, whole or not at all
 //	https://host/models                PUT of every file below /models/NAME/VERSION, SHA256SUMS last
 //	devo+https://host/mlmodelmanager/  model.onnx, and the model that uses it
+//	mlflow+https://host                a run with all files, and a version of the registered model NAME
 //
-// The error wraps export.ErrExists if a model of that name and version, or at Devo of that name, is there already.
+// Publishing the same files to MLflow again finds the version that is there. Elsewhere the error wraps export.ErrExists if a model of that name and version, or at Devo of that name, is there already.
 func Publish(ctx context.Context, dir, target string, o Options) (Result, error) {
 	e, err := open(dir)
 	if err != nil {
@@ -91,6 +99,9 @@ func Publish(ctx context.Context, dir, target string, o Options) (Result, error)
 	case "devo+http", "devo+https":
 		u.Scheme = strings.TrimPrefix(u.Scheme, "devo+")
 		r, err = toDevo(ctx, e, u, o)
+	case "mlflow+http", "mlflow+https":
+		u.Scheme = strings.TrimPrefix(u.Scheme, "mlflow+")
+		r, err = toMLflow(ctx, e, u, o)
 	default:
 		return Result{}, fmt.Errorf("publish to %s: scheme %q is none of %s", target, u.Scheme,
 			strings.Join(Schemes, ", "))
@@ -102,7 +113,7 @@ func Publish(ctx context.Context, dir, target string, o Options) (Result, error)
 }
 
 // Schemes of targets; a path on this machine has none.
-var Schemes = []string{"file", "http", "https", "devo+http", "devo+https"}
+var Schemes = []string{"file", "http", "https", "devo+http", "devo+https", "mlflow+http", "mlflow+https"}
 
 var validName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]*$`)
 
@@ -149,6 +160,11 @@ func (e *exported) all() []export.File {
 // read reads one of all.
 func (e *exported) read(f export.File) ([]byte, error) {
 	return userfile.Bytes(filepath.Join(e.dir, filepath.FromSlash(f.Path)), max(f.Bytes, userfile.Text))
+}
+
+// describe is a description in one line.
+func (e *exported) describe() string {
+	return fmt.Sprintf("%s by %s, threshold %g", e.manifest.Name, e.manifest.Producer, e.manifest.Threshold)
 }
 
 // result starts a Result with what is published.

@@ -24,9 +24,14 @@ import (
 // version exports a small model as NAME/number.
 func version(t *testing.T, name, number string) string {
 	t.Helper()
+	return exportSmall(t, name, number, export.Options{})
+}
+
+func exportSmall(t *testing.T, name, number string, o export.Options) string {
+	t.Helper()
 	cases := exporttest.Cases(t, rand.New(rand.NewPCG(9, 9)), 1)
 	dir := filepath.Join(t.TempDir(), name, number)
-	if _, err := export.Export(context.Background(), cases[len(cases)-1].Model, dir, export.Options{}); err != nil {
+	if _, err := export.Export(context.Background(), cases[len(cases)-1].Model, dir, o); err != nil {
 		t.Fatal(err)
 	}
 	return dir
