@@ -21,6 +21,7 @@ import (
 	"github.com/degas-dns/degas/serve"
 	"github.com/degas-dns/degas/serve/store"
 	"github.com/degas-dns/degas/serve/store/ledger"
+	"github.com/degas-dns/degas/serve/store/search"
 	"github.com/degas-dns/degas/serve/store/sqlite"
 )
 
@@ -30,7 +31,8 @@ func keepFlags() []cli.Flag {
 		&cli.StringFlag{Name: "data", Usage: "keep events, findings and decisions in `DIR`"},
 		&cli.StringFlag{Name: "keep", Value: "1GiB", Usage: "at most `SIZE` of events in --data"},
 		&cli.StringFlag{Name: "store", Usage: "keep events in OpenSearch or Elasticsearch at `URL` instead"},
-		&cli.StringFlag{Name: "store-auth", Usage: "`FILE` with the Authorization header for --store"},
+		&cli.StringFlag{Name: "store-auth", Usage: "`SCHEME:FILE` with a secret for --store; basic, bearer or apikey"},
+		&cli.BoolFlag{Name: "store-all", Usage: "send all events to --store, not those alone that are flagged or sampled"},
 		&cli.StringFlag{Name: "store-ca", Usage: "PEM `FILE` of the authority that signed --store's certificate"},
 		&cli.StringSliceFlag{Name: "log", Usage: "take events from a `LOG` that grows"},
 		&cli.StringFlag{Name: "format", Usage: "read every log as `FORMAT`, without recognising it"},
@@ -100,6 +102,19 @@ func (k *keeping) openStore(ctx *cli.Context, dir string) error {
 	budget, err := parseBytes(ctx.String("keep"))
 	if err != nil {
 		return usagef("--keep: %v", err)
+	}
+	if url := ctx.String("store"); url != "" {
+		o := search.Options{URL: url, CAFile: ctx.String("store-ca"), Dir: filepath.Join(dir, "spool"), All: ctx.Bool("store-all"),
+			Log: slog.Default()}
+		if ctx.IsSet("keep") {
+			o.Budget = budget
+		}
+		if auth := ctx.String("store-auth"); auth != "" {
+			scheme, file, _ := strings.Cut(auth, ":")
+			o.Auth, o.SecretFile = search.Scheme(scheme), file
+		}
+		k.store, err = search.Open(o)
+		return err
 	}
 	k.store, err = sqlite.Open(filepath.Join(dir, "events"), sqlite.Options{Budget: budget, Log: slog.Default()})
 	return err
