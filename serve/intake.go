@@ -130,6 +130,9 @@ func (s *Server) eventsIn(w http.ResponseWriter, r *http.Request, memory *models
 			return nil, reply.BadRequest("No line is an event of degas' log. The first reason: %s", reason)
 		}
 	}
+	if len(all) == 0 {
+		return nil, reply.BadRequest("The body has no events")
+	}
 	return answer, s.o.Intake.put(all)
 }
 

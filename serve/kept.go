@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/degas-dns/degas/detect"
+	"github.com/degas-dns/degas/detect/watch"
 	"github.com/degas-dns/degas/serve/models"
 	"github.com/degas-dns/degas/serve/reply"
 	"github.com/degas-dns/degas/serve/store"
@@ -83,28 +84,25 @@ func question(q url.Values, allowed ...string) (r store.Range, f store.Filter, n
 	now := time.Now()
 	r = store.Range{From: now.Add(-24 * time.Hour), To: now.Add(time.Minute)}
 	for key, at := range map[string]*time.Time{"from": &r.From, "to": &r.To} {
-		if text := q.Get(key); text != "" {
+		if text := q.Get(key); q.Has(key) {
 			if *at, err = time.Parse(time.RFC3339, text); err != nil {
 				return r, f, 0, reply.BadRequest("%s: %q is no time. Try: %s", key, text, now.UTC().Format(time.RFC3339))
 			}
 		}
 	}
-	if !r.From.Before(r.To) {
-		return r, f, 0, reply.BadRequest("from is not before to")
-	}
 	n = 100
-	if text := q.Get("limit"); text != "" {
+	if text := q.Get("limit"); q.Has("limit") {
 		if n, err = strconv.Atoi(text); err != nil || n < 1 || n > mostPage {
 			return r, f, 0, reply.BadRequest("limit: %q is no number from 1 to %d", text, mostPage)
 		}
 	}
 	f.Name, f.Domain, f.Client = q.Get("name"), q.Get("domain"), q.Get("client")
-	if text := q.Get("flagged"); text != "" {
+	if text := q.Get("flagged"); q.Has("flagged") {
 		if f.Flagged, err = strconv.ParseBool(text); err != nil {
 			return r, f, 0, reply.BadRequest("flagged: %q is neither true nor false", text)
 		}
 	}
-	if text := q.Get("verdict"); text != "" {
+	if text := q.Get("verdict"); q.Has("verdict") {
 		v, ok := detect.ParseVerdict(text)
 		if !ok {
 			return r, f, 0, reply.BadRequest("verdict: %q is none", text)
@@ -141,7 +139,10 @@ func (s *Server) counts(_ http.ResponseWriter, r *http.Request, _ *models.Lease)
 	if err != nil {
 		return nil, err
 	}
-	step, ok := map[string]store.Step{"": store.Hour, "minute": store.Minute, "hour": store.Hour, "day": store.Day}[q.Get("step")]
+	if !q.Has("step") {
+		q.Set("step", "hour")
+	}
+	step, ok := map[string]store.Step{"minute": store.Minute, "hour": store.Hour, "day": store.Day}[q.Get("step")]
 	if !ok {
 		return nil, reply.BadRequest("step: %q is none of minute, hour and day", q.Get("step"))
 	}
@@ -190,13 +191,16 @@ func (s *Server) findings(_ http.ResponseWriter, r *http.Request, _ *models.Leas
 	if err != nil {
 		return nil, err
 	}
+	if kind := q.Get("kind"); q.Has("kind") && kind != watch.Tunnel && kind != watch.DGAClient && kind != watch.List {
+		return nil, reply.BadRequest("kind: %q is none of tunnel, dga-client and list", kind)
+	}
 	f := ledger.FindingFilter{Kind: q.Get("kind"), Subject: q.Get("subject")}
 	var before int64
 	for key, parse := range map[string]func(string) error{
 		"open":   func(t string) (err error) { f.Open, err = strconv.ParseBool(t); return err },
 		"before": func(t string) (err error) { before, err = strconv.ParseInt(t, 10, 64); return err },
 	} {
-		if text := q.Get(key); text != "" && parse(text) != nil {
+		if text := q.Get(key); q.Has(key) && parse(text) != nil {
 			return nil, reply.BadRequest("%s: %q is not possible", key, text)
 		}
 	}

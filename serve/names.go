@@ -13,7 +13,7 @@ import (
 
 // namesRequest is the body of POST /v1/names.
 type namesRequest struct {
-	Names []string `json:"names"`
+	Names []*string `json:"names"` // a null is no name
 }
 
 // namesAnswer answers /v1/names, in the order of the request.
@@ -53,7 +53,12 @@ func (s *Server) names(w http.ResponseWriter, r *http.Request, memory *models.Le
 		if err := readJSON(memory.Charged(body), &in); err != nil {
 			return nil, err
 		}
-		names = in.Names
+		for i, n := range in.Names {
+			if n == nil {
+				return nil, reply.BadRequest("name %d is null", i)
+			}
+			names = append(names, *n)
+		}
 	}
 	switch {
 	case len(names) == 0:

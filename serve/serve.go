@@ -17,6 +17,8 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -191,11 +193,31 @@ func (s *Server) routes() *http.ServeMux {
 			handle(r.Scope, r.Pattern, r.Handler)
 		}
 	}
+	s.otherMethods(mux)
 	v2 := &kserve.Handler{Models: s.o.Models, Reply: s.reply, Version: s.o.Version, Ready: s.ready}
 	handle(token.Score, "/v2", v2)
 	handle(token.Score, "/v2/", v2)
 	handle(token.Score, "/", s.asTensorFlow(&tensorflow.Handler{Models: s.o.Models, Reply: s.reply}))
 	return mux
+}
+
+// otherMethods answers 405 where a path of ours is asked with another method. "/" would take the request for
+// TensorFlow Serving's.
+func (s *Server) otherMethods(mux *http.ServeMux) {
+	methods := map[string][]string{}
+	for pattern := range s.scopes {
+		method, path, _ := strings.Cut(pattern, " ")
+		methods[path] = append(methods[path], method)
+	}
+	for path, allowed := range methods {
+		allow := strings.Join(slices.Sorted(slices.Values(allowed)), ", ")
+		s.scopes[path] = token.Score
+		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Allow", allow)
+			s.reply.Failed(w, r, &reply.Failure{Status: http.StatusMethodNotAllowed,
+				Text: "There is no " + r.Method + " here. Try: " + allow})
+		})
+	}
 }
 
 // health adds /livez, /healthz and /readyz.
