@@ -10,8 +10,9 @@
 //
 // A list has an ETag. With ?wait=30s and If-None-Match, the answer comes when the list changes, or 304 after that time.
 //
-// Handlers take what package serve/token or a session has let through: who it is comes with the request's context, by
-// WithWho. Errors are {"error": "…"}.
+// Handlers take what guards have let through: a token or a session, and no page of another origin (net/http's
+// CrossOriginProtection), since the Content-Type of a body does not matter. Who it is comes with the request's context,
+// by WithWho. Errors are {"error": "…"}.
 package decisions
 
 import (
@@ -22,14 +23,13 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"mime"
 	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
 	"time"
 
-	"github.com/degas-dns/degas/internal/printable"
+	"github.com/degas-dns/degas/serve/reply"
 	"github.com/degas-dns/degas/serve/store/ledger"
 	"github.com/degas-dns/degas/serve/token"
 )
@@ -44,6 +44,7 @@ const (
 type API struct {
 	ledger  *ledger.Ledger
 	log     *slog.Logger
+	reply   reply.Writer
 	waiting chan struct{} // has an element for each request that waits
 	lists   made
 
@@ -56,7 +57,7 @@ func New(l *ledger.Ledger, log *slog.Logger) *API {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	a := &API{ledger: l, log: log, waiting: make(chan struct{}, mostWaiting)}
+	a := &API{ledger: l, log: log, reply: reply.Writer{Log: log}, waiting: make(chan struct{}, mostWaiting)}
 	a.released, a.release = context.WithCancel(context.Background())
 	return a
 }
@@ -96,50 +97,17 @@ func who(r *http.Request) (string, error) {
 	return name, nil
 }
 
-// failure is an error that a client sees.
-type failure struct {
-	code int
-	text string
-}
-
-func (f *failure) Error() string { return f.text }
-
-// refuse answers with an error. The text of an error that is not the client's goes to the log alone.
+// refuse answers with an error.
 func (a *API) refuse(w http.ResponseWriter, r *http.Request, err error) {
-	f, ok := errors.AsType[*failure](err)
-	switch {
-	case ok:
-	case r.Context().Err() != nil: // nobody reads the answer
-		return
-	case errors.Is(err, ledger.ErrInput):
-		f = &failure{http.StatusBadRequest, err.Error()}
-	case errors.Is(err, ledger.ErrNotFound):
-		f = &failure{http.StatusNotFound, err.Error()}
-	case errors.Is(err, ledger.ErrOver):
-		f = &failure{http.StatusConflict, err.Error()}
-	case errors.Is(err, ledger.ErrFull):
-		f = &failure{http.StatusInsufficientStorage, err.Error()}
-	case errors.Is(err, ledger.ErrClosed):
-		f = &failure{http.StatusServiceUnavailable, err.Error()}
-	default:
-		a.log.Error("a request about decisions failed", "path", r.URL.Path, "error", err)
-		f = &failure{http.StatusInternalServerError, "internal error. The server's log has it"}
-	}
-	a.answer(w, r, f.code, struct {
-		Error string `json:"error"`
-	}{f.text})
-}
-
-// answer writes JSON that a terminal can show.
-func (a *API) answer(w http.ResponseWriter, r *http.Request, code int, v any) {
-	text, err := json.Marshal(v)
-	if err != nil {
-		a.log.Error("an answer about decisions cannot be written", "path", r.URL.Path, "error", err)
-		code, text = http.StatusInternalServerError, []byte(`{"error":"internal error. The server's log has it"}`)
+	for known, status := range map[error]int{ledger.ErrInput: http.StatusBadRequest, ledger.ErrNotFound: http.StatusNotFound,
+		ledger.ErrOver: http.StatusConflict, ledger.ErrFull: http.StatusInsufficientStorage,
+		ledger.ErrClosed: http.StatusServiceUnavailable} {
+		if errors.Is(err, known) {
+			err = &reply.Failure{Status: status, Text: err.Error()}
+		}
 	}
 	header(w, "application/json")
-	w.WriteHeader(code)
-	_, _ = w.Write(append(printable.JSON(text), '\n'))
+	a.reply.Failed(w, r, err)
 }
 
 func header(w http.ResponseWriter, kind string) {
@@ -196,23 +164,21 @@ func (a *API) decide(w http.ResponseWriter, r *http.Request) {
 			out[i].AllowedBy = s.AllowedBy(d.Pattern)
 		}
 	}
-	a.answer(w, r, http.StatusCreated, struct {
+	header(w, "application/json")
+	a.reply.JSON(w, r, struct {
 		Decisions []decided `json:"decisions"`
 	}{out})
 }
 
 // readDecisions reads the body: one object, or an array of them, and nothing else.
 func readDecisions(w http.ResponseWriter, r *http.Request) (all []request, err error) {
-	if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind != "application/json" {
-		// A page elsewhere may make a browser send other types without asking first.
-		return nil, &failure{http.StatusUnsupportedMediaType, "the body must be JSON. Try: Content-Type: application/json"}
+	in, err := reply.Body(w, r, mostBody)
+	var body []byte
+	if err == nil {
+		body, err = io.ReadAll(in)
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, mostBody))
-	if _, long := errors.AsType[*http.MaxBytesError](err); long {
-		return nil, &failure{http.StatusRequestEntityTooLarge, fmt.Sprintf("the body has more than %d bytes. Try: fewer "+
-			"decisions in a request", mostBody)}
-	} else if err != nil {
-		return nil, &failure{http.StatusBadRequest, "the body cannot be read to its end"}
+	if err != nil {
+		return nil, reply.Unreadable(err)
 	}
 	body = bytes.TrimSpace(body)
 	d := json.NewDecoder(bytes.NewReader(body))
@@ -223,15 +189,13 @@ func readDecisions(w http.ResponseWriter, r *http.Request) (all []request, err e
 		all = make([]request, 1)
 		err = d.Decode(&all[0])
 	}
-	if err == nil && d.InputOffset() != int64(len(body)) {
-		err = errors.New("there is something behind the JSON value")
-	}
 	switch {
-	case err != nil:
-		return nil, &failure{http.StatusBadRequest, "the body is no decision, and no array of decisions: " + err.Error()}
+	case err != nil: // a time that is none is an error of package time
+		return nil, reply.BadRequest("the body is no decision, and no array of decisions: %v", err)
+	case d.InputOffset() != int64(len(body)):
+		return nil, reply.BadRequest("there is something behind the body's JSON value")
 	case len(all) == 0 || len(all) > mostDecisions:
-		return nil, &failure{http.StatusBadRequest, fmt.Sprintf("the body has %d decisions. Try: 1 to %d", len(all),
-			mostDecisions)}
+		return nil, reply.BadRequest("the body has %d decisions. Try: 1 to %d", len(all), mostDecisions)
 	}
 	return all, nil
 }
@@ -240,14 +204,14 @@ func readDecisions(w http.ResponseWriter, r *http.Request) (all []request, err e
 func parameters(r *http.Request, known ...string) (url.Values, error) {
 	all, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
-		return nil, &failure{http.StatusBadRequest, "the query cannot be read: " + err.Error()}
+		return nil, reply.BadRequest("the query cannot be read: %v", err)
 	}
 	for name, values := range all {
 		switch {
 		case !slices.Contains(known, name):
-			return nil, &failure{http.StatusBadRequest, fmt.Sprintf("%q is no parameter. Known: %q", name, known)}
+			return nil, reply.BadRequest("%q is no parameter. Known: %q", name, known)
 		case len(values) > 1:
-			return nil, &failure{http.StatusBadRequest, fmt.Sprintf("the parameter %s comes twice", name)}
+			return nil, reply.BadRequest("the parameter %s comes twice", name)
 		}
 	}
 	return all, nil
@@ -259,7 +223,7 @@ func number(q url.Values, name string) (n int64, err error) {
 		return 0, nil
 	}
 	if n, err = strconv.ParseInt(q.Get(name), 10, 64); err != nil || n < 1 {
-		return 0, &failure{http.StatusBadRequest, fmt.Sprintf("%s: %q is no number from 1 on", name, q.Get(name))}
+		return 0, reply.BadRequest("%s: %q is no number from 1 on", name, q.Get(name))
 	}
 	return n, nil
 }
@@ -283,7 +247,8 @@ func (a *API) list(w http.ResponseWriter, r *http.Request) {
 		a.refuse(w, r, err)
 		return
 	}
-	a.answer(w, r, http.StatusOK, page)
+	header(w, "application/json")
+	a.reply.JSON(w, r, page)
 }
 
 func (a *API) revoke(w http.ResponseWriter, r *http.Request) {
@@ -296,7 +261,7 @@ func (a *API) revoke(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case err != nil:
 	case idErr != nil:
-		err = &failure{http.StatusNotFound, fmt.Sprintf("%q is no decision's number", r.PathValue("id"))}
+		err = &reply.Failure{Status: http.StatusNotFound, Text: fmt.Sprintf("%q is no decision's number", r.PathValue("id"))}
 	default:
 		out.Revoked, out.Again, err = a.ledger.Revoke(r.Context(), id, by)
 	}
@@ -304,7 +269,8 @@ func (a *API) revoke(w http.ResponseWriter, r *http.Request) {
 		a.refuse(w, r, err)
 		return
 	}
-	a.answer(w, r, http.StatusOK, out)
+	header(w, "application/json")
+	a.reply.JSON(w, r, out)
 }
 
 func (a *API) csv(w http.ResponseWriter, r *http.Request) {

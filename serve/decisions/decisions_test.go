@@ -135,11 +135,11 @@ func TestAPI(t *testing.T) {
 		want               string
 	}{
 		{"POST", "/v1/decisions", `{"pattern":"www.Evil.example","scope":"domain","verdict":"block","label":"dga","note":"<b>` +
-			"\u202e" + `","score":0.5,"model":"builtin","version":"3","expires":"2999-01-01T00:00:00Z"}`, 201,
+			"\u202e" + `","score":0.5,"model":"builtin","version":"3","expires":"2999-01-01T00:00:00Z"}`, 200,
 			`{"decisions":[{"by":"ann","expires":"2999-01-01T00:00:00Z","id":1,"label":"dga","model":"builtin","note":"\u003cb\u003e` +
 				"\u202e" + `","pattern":"*.evil.example","scope":"domain","score":0.5,"state":"in force","verdict":"block","version":"3"}]}`},
 		{"POST", "/v1/decisions", `[{"pattern":"a.evil.example","verdict":"allow"},{"pattern":"a.evil.example","verdict":"block"},
-			{"pattern":"*.good.example","verdict":"allow"},{"pattern":"x.good.example","verdict":"block"}]`, 201,
+			{"pattern":"*.good.example","verdict":"allow"},{"pattern":"x.good.example","verdict":"block"}]`, 200,
 			`{"decisions":[{"by":"ann","id":2,"pattern":"a.evil.example","scope":"name","state":"in force","verdict":"allow"},` +
 				`{"by":"ann","id":3,"pattern":"a.evil.example","scope":"name","state":"in force","verdict":"block"},` +
 				`{"by":"ann","id":4,"pattern":"*.good.example","scope":"domain","state":"in force","verdict":"allow"},` +
@@ -164,7 +164,7 @@ func TestAPI(t *testing.T) {
 		{"POST", "/v1/decisions", ``, 400, `is no decision`},
 		{"POST", "/v1/decisions", `[]`, 400, `0 decisions`},
 		{"POST", "/v1/decisions", `null`, 400, `is no name`},
-		{"POST", "/v1/decisions", `{"pattern":"a.example","verdict":"block"} {}`, 400, `behind the JSON value`},
+		{"POST", "/v1/decisions", `{"pattern":"a.example","verdict":"block"} {}`, 400, `behind the body's JSON value`},
 		{"POST", "/v1/decisions", `{"pattern":"a.example","verdict":"block","by":"root"}`, 400, `unknown field`},
 		{"POST", "/v1/decisions", `{"pattern":"a.example","verdict":"block","id":7}`, 400, `unknown field`},
 		{"POST", "/v1/decisions", `{"pattern":"*.co.uk","verdict":"block"}`, 400, `public suffix`},
@@ -183,10 +183,6 @@ func TestAPI(t *testing.T) {
 			h.Get("X-Content-Type-Options") != "nosniff" {
 			t.Errorf("%s: %q %v", what, body, h)
 		}
-	}
-	if code, body, _ := s.do(t, "POST", "/v1/decisions", `{"pattern":"a.example","verdict":"block"}`, "Content-Type",
-		"text/plain"); code != 415 || !strings.Contains(body, "Content-Type: application/json") {
-		t.Errorf("%d %s", code, body)
 	}
 	code, body, h := s.do(t, "GET", "/v1/decisions.csv", "")
 	if lines := strings.Count(body, "\n"); code != 200 || lines != 6 || !strings.HasPrefix(body, "domain,label,source,") ||
@@ -350,8 +346,8 @@ func FuzzDecide(f *testing.F) {
 			Error     string
 			Decisions []ledger.Decision
 		}
-		if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil || (w.Code == 201) == (answer.Error != "") ||
-			w.Code != 201 && w.Code != 400 && w.Code != 413 {
+		if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil || (w.Code == 200) == (answer.Error != "") ||
+			w.Code != 200 && w.Code != 400 && w.Code != 413 {
 			t.Fatalf("%d %s: %v", w.Code, w.Body, err)
 		}
 		for _, d := range answer.Decisions {

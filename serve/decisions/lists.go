@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/degas-dns/degas/serve/reply"
 	"github.com/degas-dns/degas/serve/store/ledger"
 )
 
@@ -96,8 +97,7 @@ func waitOf(r *http.Request) (time.Duration, error) {
 	}
 	d, err := time.ParseDuration(q.Get("wait"))
 	if err != nil || d < 0 || d > mostWait {
-		return 0, &failure{http.StatusBadRequest, fmt.Sprintf("wait: %q is no time up to %v. Try: 30s", q.Get("wait"),
-			mostWait)}
+		return 0, reply.BadRequest("wait: %q is no time up to %v. Try: 30s", q.Get("wait"), mostWait)
 	}
 	return d, nil
 }

@@ -142,7 +142,7 @@ func (f *force) end() {
 	}
 }
 
-// InForce is what is in force at the time now. As long as nothing changes it takes no time; a change costs some 0.1 s
+// InForce is what is in force at the time now: the same Snapshot as before unless there is another one. As long as nothing changes it takes no time; a change costs some 0.1 s
 // for 100,000 entries.
 func (l *Ledger) InForce(now time.Time) *Snapshot {
 	s, _ := l.force.at(now)
@@ -187,11 +187,15 @@ func (f *force) at(now time.Time) (*Snapshot, <-chan struct{}) {
 	if next != 0 {
 		s.Next = time.UnixMilli(next).UTC()
 	}
-	if !slices.Equal(s.Allow, f.last.Allow) || !slices.Equal(s.Block, f.last.Block) {
+	switch {
+	case !slices.Equal(s.Allow, f.last.Allow) || !slices.Equal(s.Block, f.last.Block):
 		s.Version++
+		f.last = s
+	case !s.Next.Equal(f.last.Next):
+		f.last = s
 	}
-	f.last, f.stale = s, false
-	return s, f.changed
+	f.stale = false
+	return f.last, f.changed
 }
 
 // Wait waits until what is in force differs from the Snapshot with a version, and returns it. A version of 0 differs

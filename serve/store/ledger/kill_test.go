@@ -39,7 +39,7 @@ func decideForEver(dir string) {
 func TestKill(t *testing.T) {
 	dir := t.TempDir()
 	var said []int64
-	const rounds = 5
+	const rounds = 3
 	for round := range rounds {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		c := exec.CommandContext(ctx, os.Args[0])
