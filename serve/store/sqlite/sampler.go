@@ -40,8 +40,8 @@ func (s *sampler) saw(n int64, now time.Time) {
 // spend notes n rows.
 func (s *sampler) spend(n int) { s.tokens = max(0, s.tokens-float64(n)) }
 
-// every is n where one event in n becomes a row. In the long run a quarter of the burst is left, and rows are written at
-// the target's rate.
+// every is n where one event in n becomes a row. In the long run a quarter of the burst is left, and rows are written
+// at the target's rate.
 func (s *sampler) every() int64 {
 	if s.target == 0 || s.tokens >= s.burst/2 {
 		return 1

@@ -29,9 +29,9 @@ const columns = `id INTEGER PRIMARY KEY, name TEXT NOT NULL, domain TEXT NOT NUL
 
 const idBits = 20
 
-// mainSchema: step is a store.Step, slot its start in Unix seconds, kind a store.Kind. Lists and sketches are as package
-// tally writes them; open has the running minutes, which are in no other table yet. level says how a flagged row was
-// collapsed: 0 not at all, 1 to domain, client and verdict, 2 to client and verdict, 3 to the verdict.
+// mainSchema: step is a store.Step, slot its start in Unix seconds, kind a store.Kind. Lists and sketches are as
+// package tally writes them; open has the running minutes, which are in no other table yet. level says how a flagged
+// row was collapsed: 0 not at all, 1 to domain, client and verdict, 2 to client and verdict, 3 to the verdict.
 const mainSchema = `
 CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE count (step INTEGER, slot INTEGER, verdict INTEGER, action INTEGER, type INTEGER, rcode INTEGER,

@@ -95,6 +95,7 @@ func (one *segment) look(last bool) error {
 	if err := checkVersion(version); err != nil {
 		return err
 	}
+	one.rows = maxRows
 	if last {
 		if _, err := db.Exec(segmentSchema); err != nil {
 			return err
@@ -162,7 +163,7 @@ func (s *segments) activate(one *segment) error {
 	if err != nil {
 		return errors.Join(explain(one.path, err), db.Close())
 	}
-	s.active, s.changed, s.used, s.number = db, true, 0, one.number
+	s.active, s.changed, s.used, s.number = db, true, 0, max(s.number, one.number)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.all) == 0 || s.all[len(s.all)-1] != one {

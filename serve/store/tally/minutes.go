@@ -49,8 +49,8 @@ func (p *Part) Merge(other *Part, n int) {
 	}
 }
 
-// MergeSketches adds other to s, and gives s. Either may be nil, which is empty. A sketch of another precision than this
-// package's is left out.
+// MergeSketches adds other to s, and gives s. Either may be nil, which is empty. A sketch of another precision than
+// this package's is left out.
 func MergeSketches(s, other *hyperloglog.Sketch) *hyperloglog.Sketch {
 	if other == nil {
 		return s
@@ -172,9 +172,9 @@ func (m *Minutes) TakeCounts() Counts {
 	return out
 }
 
-// TakeEnded gives the minutes that are over, oldest first, and forgets them: minutes that ended five seconds ago without
-// an event since. An event that comes later begins a new Part of its minute, so that parts of one slot have to be
-// merged. With all, the running minutes end now.
+// TakeEnded gives the minutes that are over, oldest first, and forgets them: minutes that ended, and had no event for
+// five seconds. An event that comes later begins a new Part of its minute, so that parts of one slot have to be merged.
+// With all, the running minutes end now.
 func (m *Minutes) TakeEnded(now time.Time, all bool) []Part {
 	out := m.full
 	m.full = nil
