@@ -40,9 +40,9 @@ func TestSends(t *testing.T) {
 	for _, streams := range []bool{true, false} {
 		stub := newStub(t, streams)
 		s := open(t, Options{URL: stub.start(), Dir: t.TempDir(), All: true})
-		s.Append(numbered(3000))
+		s.Append(numbered(500))
 		closeStore(t, s)
-		stub.all(t, 3000, 3000)
+		stub.all(t, 500, 500)
 		want := stream + "/"
 		if !streams {
 			want = datedPrefix + time.Now().UTC().Format(dayLayout) + "/"
@@ -52,7 +52,7 @@ func TestSends(t *testing.T) {
 				t.Fatalf("a document went to %s, not %s", key, want)
 			}
 		}
-		if got := s.Stats(); got.Appended != 3000 || got.Dropped+got.Failed+got.Waiting != 0 || got.Error != nil {
+		if got := s.Stats(); got.Appended != 500 || got.Dropped+got.Failed+got.Waiting != 0 || got.Error != nil {
 			t.Errorf("%+v", got)
 		}
 	}
