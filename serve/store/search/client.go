@@ -24,7 +24,7 @@ import (
 
 // Bounds of a request.
 const (
-	requestTime = 30 * time.Second
+	requestTime = time.Minute
 	maxAnswer   = 64 << 20 // bytes
 )
 

@@ -10,8 +10,11 @@ import (
 	"github.com/degas-dns/degas/serve/store/tally"
 )
 
-// maxParts bounds the parts in memory.
-const maxParts = 2048
+// Bounds of parts.
+const (
+	maxParts    = 2048             // in memory
+	listsBehind = 15 * time.Minute // between two writes of lists of an hour or a day, while much waits
+)
 
 // steps says how each step is kept: how many keys of a top list, in indices of how long a time, for how long, and how
 // long a part without new events stays in memory.
@@ -38,9 +41,13 @@ type part struct {
 	lists     tally.Part   // of minutes that are over
 	running   *tally.Part  // of the minute that runs, if the step is a minute; nil without one
 	touched   time.Time
-	changed   map[tally.CountKey]bool // not written yet
-	newLists  bool                    // not written yet
-	written   uint64                  // the number of the last batch with documents of this part
+
+	// What is not in the journal yet, and what is not in the spool yet.
+	unsaved, unsent           map[tally.CountKey]bool
+	unsavedLists, unsentLists bool
+
+	written uint64    // the number of the last batch with documents of this part
+	listed  time.Time // when its lists went to the spool
 }
 
 // place is where a document of the part goes.
@@ -48,11 +55,8 @@ func (p *part) place(id string, version uint64) *place {
 	return &place{Index: p.index, ID: id, Version: version, VersionType: "external"}
 }
 
-// pending reports whether the part has something to be written.
-func (p *part) pending() bool { return len(p.changed) > 0 || p.newLists }
-
-// clean reports whether all that the part knows was written, and no minute runs in it.
-func (p *part) clean() bool { return !p.pending() && p.running == nil }
+// clean reports whether the spool has all that the part knows, and no minute runs in it.
+func (p *part) clean() bool { return len(p.unsent) == 0 && !p.unsentLists && p.running == nil }
 
 type partKey struct {
 	step store.Step
@@ -74,7 +78,7 @@ func (ps *parts) of(step store.Step, slot time.Time, now time.Time) *part {
 		ps.made++
 		index := countsPrefix + steps[step].name + "-" + now.UTC().Format(steps[step].layout)
 		p = &part{id: ps.boot + "." + strconv.FormatUint(ps.made, 36), index: index, step: step, slot: slot.UTC(),
-			counts: tally.Counts{}, changed: map[tally.CountKey]bool{}}
+			counts: tally.Counts{}, unsaved: map[tally.CountKey]bool{}, unsent: map[tally.CountKey]bool{}}
 		ps.known[key] = p
 	}
 	p.touched = now
@@ -95,23 +99,53 @@ func (ps *parts) add(n news, now time.Time) {
 			p := ps.of(step, time.Unix(k.Slot, 0), now)
 			old := p.counts[k]
 			p.counts[k] = tally.Sum{N: old.N + s.N, Score: old.Score + s.Score}
-			p.changed[k] = true
+			p.unsaved[k], p.unsent[k] = true, true
 		}
 		for i := range n.ended {
 			p := ps.of(step, tally.Floor(n.ended[i].Slot, step), now)
 			p.lists.Merge(&n.ended[i], steps[step].keys)
-			p.running, p.newLists = nil, true
+			p.running, p.unsavedLists, p.unsentLists = nil, step == store.Minute, true
 		}
 	}
 	for i := range n.running {
 		p := ps.of(store.Minute, n.running[i].Slot, now)
-		p.running, p.newLists = &n.running[i], true
+		p.running, p.unsavedLists, p.unsentLists = &n.running[i], true, true
 	}
 }
 
-// write gives emit all that changed, in portions. version is larger than those of all writes before. emit says in which
-// batch a portion went; what it fails for is written again the next time.
-func (ps *parts) write(version uint64, emit func(*lines) (batch uint64, err error)) error {
+// save puts what is not in the journal yet into l. version is larger than those of all writes before. saved is to be
+// called when the journal has it.
+func (ps *parts) save(l *lines, version uint64) (saved func(), err error) {
+	var inside []*part
+	for _, p := range ps.known {
+		if len(p.unsaved) == 0 && !p.unsavedLists {
+			continue
+		}
+		if err := p.write(l, p.unsaved, p.unsavedLists, version); err != nil {
+			return nil, err
+		}
+		inside = append(inside, p)
+	}
+	return func() {
+		for _, p := range inside {
+			clear(p.unsaved)
+			p.unsavedLists = false
+		}
+	}, nil
+}
+
+// nothingUnsaved says that the spool has all, so that the journal need not.
+func (ps *parts) nothingUnsaved() {
+	for _, p := range ps.known {
+		clear(p.unsaved)
+		p.unsavedLists = false
+	}
+}
+
+// send gives emit what is not in the spool yet, in portions. emit says in which batch a portion went; what it fails for
+// is given again the next time. While much waits for the cluster, lists of hours and days are left out for some time:
+// they are the largest documents.
+func (ps *parts) send(version uint64, now time.Time, behind bool, emit func(*lines) (uint64, error)) error {
 	l := newLines()
 	var inside []*part
 	flush := func() error {
@@ -123,19 +157,26 @@ func (ps *parts) write(version uint64, emit func(*lines) (batch uint64, err erro
 			return err
 		}
 		for _, p := range inside {
-			clear(p.changed)
-			p.newLists, p.written = false, batch
+			clear(p.unsent)
+			p.written = batch
+			if p.listed.Equal(now) {
+				p.unsentLists = false
+			}
 		}
 		inside = inside[:0]
 		l.Reset()
 		return nil
 	}
 	for _, p := range ps.known {
-		if !p.pending() {
+		lists := p.unsentLists && (!behind || p.step == store.Minute || now.Sub(p.listed) >= listsBehind)
+		if len(p.unsent) == 0 && !lists {
 			continue
 		}
-		if err := p.write(l, version); err != nil {
+		if err := p.write(l, p.unsent, lists, version); err != nil {
 			return err
+		}
+		if lists {
+			p.listed = now
 		}
 		inside = append(inside, p)
 		if l.Len() > maxSegment/4 {
@@ -147,14 +188,14 @@ func (ps *parts) write(version uint64, emit func(*lines) (batch uint64, err erro
 	return flush()
 }
 
-// write puts the documents that changed into l.
-func (p *part) write(l *lines, version uint64) error {
-	for k := range p.changed {
+// write puts documents of some keys into l, and one of the lists.
+func (p *part) write(l *lines, keys map[tally.CountKey]bool, withLists bool, version uint64) error {
+	for k := range keys {
 		if err := l.addCount(p, k, p.counts[k], version); err != nil {
 			return err
 		}
 	}
-	if !p.newLists {
+	if !withLists {
 		return nil
 	}
 	lists := p.lists
@@ -201,7 +242,7 @@ func (ps *parts) bound(most int) (lost int64) {
 		if len(ps.known) <= 4*most {
 			break
 		}
-		for k := range p.changed {
+		for k := range p.unsent {
 			if p.step == store.Minute {
 				lost += p.counts[k].N
 			}

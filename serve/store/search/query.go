@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -21,6 +22,7 @@ const (
 	maxHits    = 10_000 // that a cluster gives at once
 	countsPage = 5_000
 	listsPage  = 100
+	longestAsk = 4 * time.Second // wait between two attempts: an index that has just been made cannot be searched yet
 )
 
 // object is JSON for the cluster's query language. Values are encoded, never pasted.
@@ -63,10 +65,23 @@ func (s *Store) ask(ctx context.Context, indices string, body object, out any) e
 		return err
 	}
 	path := "/" + indices + "/_search?ignore_unavailable=true&allow_no_indices=true"
-	if err := s.client.do(ctx, http.MethodPost, path, raw, out); err != nil {
-		return fmt.Errorf("ask the search cluster: %w", err)
+	for wait := 100 * time.Millisecond; ; wait *= 2 {
+		err := s.client.do(ctx, http.MethodPost, path, raw, out)
+		if err == nil {
+			return nil
+		}
+		refusal := (*answerError)(nil)
+		busy := errors.As(err, &refusal) &&
+			(refusal.status == http.StatusServiceUnavailable || refusal.status == http.StatusTooManyRequests)
+		if !busy || wait > longestAsk {
+			return fmt.Errorf("ask the search cluster: %w", err)
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
-	return nil
 }
 
 // ready is where the events are, or the error of a cluster that has not answered yet.

@@ -58,10 +58,15 @@ type Options struct {
 	pace pace
 }
 
+// maxJournal bounds the journal in bytes. It grows for a minute, and for longer only while the spool is full.
+const maxJournal = 64 << 20
+
 // pace says how quickly things happen. Tests shorten it.
 type pace struct {
-	flush    time.Duration // from the queue to the files
+	flush    time.Duration // from the queue to the spool
+	save     time.Duration // between two writes of counts to the journal
 	lists    time.Duration // between two writes of lists of minutes that run
+	counts   time.Duration // between two writes of counts to the spool
 	first    time.Duration // wait after a failure; it doubles
 	longest  time.Duration
 	maintain time.Duration // between two looks at what can be forgotten
@@ -69,8 +74,8 @@ type pace struct {
 	drain    time.Duration // how long Close waits for the cluster
 }
 
-var usual = pace{flush: 400 * time.Millisecond, lists: 10 * time.Second, first: time.Second, longest: 30 * time.Second,
-	maintain: 30 * time.Second, retain: 10 * time.Minute, drain: 5 * time.Second}
+var usual = pace{flush: 400 * time.Millisecond, save: 700 * time.Millisecond, lists: 10 * time.Second,
+	counts: time.Minute, first: time.Second, longest: 30 * time.Second, maintain: 30 * time.Second, retain: 10 * time.Minute, drain: 5 * time.Second}
 
 func (o *Options) settle() error {
 	if o.Dir == "" {
@@ -114,8 +119,11 @@ type Store struct {
 	counting sync.Mutex
 	parts    parts
 	batch    uint64
-	sequence int64 // of events
-	listed   time.Time
+	version  uint64 // of documents of counts
+	sequence int64  // of events
+	// When minutes that run were copied, counts were saved in the journal, and sent. The journal's size in bytes.
+	listed, saved, counted time.Time
+	journaled              int64
 
 	target  atomic.Pointer[target] // nil until the cluster has answered once
 	arrived atomic.Uint64          // the last batch that the cluster has
@@ -252,18 +260,37 @@ func (s *Store) flush(now time.Time, all bool) {
 	rows := s.queue
 	s.queue = nil
 	s.hot.Unlock()
+	before := s.batch
 	err := s.writeRows(rows, now)
-	err = errors.Join(err, s.writeCounts(now))
-	s.failed.Add(s.parts.bound(maxParts))
-	s.problem.Lock()
-	if err != nil && s.problem.spool == nil {
-		s.o.Log.Error("events for the search cluster cannot be kept", "error", err)
+	switch {
+	case all || now.Sub(s.counted) >= s.o.pace.counts:
+		if e := s.sendCounts(now); e != nil {
+			err = errors.Join(err, e, s.saveCounts(now))
+		}
+	case now.Sub(s.saved) >= s.o.pace.save:
+		err = errors.Join(err, s.saveCounts(now))
 	}
-	s.problem.spool = err
-	s.problem.Unlock()
+	s.failed.Add(s.parts.bound(maxParts))
+	if err != nil || s.batch > before {
+		s.wrote(err)
+	}
 	select {
 	case s.wake <- struct{}{}:
 	default:
+	}
+}
+
+// wrote keeps the outcome of a write to files, and logs it if it is news.
+func (s *Store) wrote(err error) {
+	s.problem.Lock()
+	before := s.problem.spool
+	s.problem.spool = err
+	s.problem.Unlock()
+	switch {
+	case err != nil && before == nil:
+		s.o.Log.Error("events for the search cluster cannot be kept", "error", err)
+	case err == nil && before != nil:
+		s.o.Log.Info("events for the search cluster are kept again")
 	}
 }
 
@@ -319,12 +346,41 @@ func (s *Store) writeRows(rows []store.Event, now time.Time) error {
 	return failure
 }
 
-// writeCounts writes the counts that changed. Without room, they are written by the next flush that has some.
-func (s *Store) writeCounts(now time.Time) error {
-	return s.parts.write(s.batch+1, func(l *lines) (uint64, error) {
+// saveCounts writes the counts that changed to the journal. They survive a kill, and the cluster does not get them.
+func (s *Store) saveCounts(now time.Time) error {
+	s.saved = now
+	l := newLines()
+	s.version++
+	saved, err := s.parts.save(l, s.version)
+	if err != nil || l.Len() == 0 {
+		return err
+	}
+	if s.journaled+int64(l.Len()) > maxJournal {
+		return errSpoolFull
+	}
+	if s.journaled, err = s.spool.save(l.Bytes()); err != nil {
+		return err
+	}
+	saved()
+	return nil
+}
+
+// sendCounts writes the counts that changed since it was called before to the spool, for the cluster. What finds no
+// room is written the next time, and stays in the journal until then.
+func (s *Store) sendCounts(now time.Time) error {
+	s.counted = now
+	s.version++
+	waiting, _ := s.spool.waiting()
+	err := s.parts.send(s.version, now, waiting > 2*maxSegment, func(l *lines) (uint64, error) {
 		s.batch++
 		return s.batch, s.spool.add(l.Bytes(), 0, s.batch, now)
 	})
+	if err != nil {
+		return err
+	}
+	s.journaled = 0
+	s.parts.nothingUnsaved()
+	return s.spool.forget()
 }
 
 // Stats implements store.Store. Bytes are the cluster's and the spool's.

@@ -252,8 +252,13 @@ func (s *Store) refresh(ctx context.Context, pattern string) error {
 // Refresh waits until the cluster has all events that were appended before, and shows those that became documents.
 // Tests use it, and whoever cannot wait five seconds.
 func (s *Store) Refresh(ctx context.Context) error {
-	s.flush(time.Now(), false)
+	now := time.Now()
+	s.flush(now, false)
 	s.counting.Lock()
+	if err := s.sendCounts(now); err != nil {
+		s.counting.Unlock()
+		return err
+	}
 	batch := s.batch
 	s.counting.Unlock()
 	for waiting := true; waiting; {

@@ -58,7 +58,7 @@ func openSpool(dir string, limit int64) (*spool, error) {
 		unlock()
 		return nil, fmt.Errorf("open the spool for the search cluster: %w", err)
 	}
-	for _, entry := range entries { // in order of their names
+	for _, entry := range entries { // in the order of their names
 		found := segmentName.FindStringSubmatch(entry.Name())
 		if found == nil {
 			continue
@@ -75,7 +75,58 @@ func openSpool(dir string, limit int64) (*spool, error) {
 			closed: true})
 		s.bytes += info.Size()
 	}
+	if err := s.adopt(); err != nil {
+		unlock()
+		return nil, fmt.Errorf("open the spool for the search cluster: %w", err)
+	}
 	return s, nil
+}
+
+// adopt makes a segment of the journal of a run that was killed.
+func (s *spool) adopt() error {
+	info, err := os.Stat(s.journal())
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	seg, err := s.last(0, info.ModTime())
+	if err != nil {
+		return err
+	}
+	seg.bytes, seg.closed = info.Size(), true
+	s.bytes += seg.bytes
+	return os.Rename(s.journal(), seg.path)
+}
+
+// journal is the file of counts that are not in a segment yet.
+func (s *spool) journal() string { return filepath.Join(s.dir, "counts.journal") }
+
+// save appends whole lines to the journal and gives its size. After an error nothing of them is there.
+func (s *spool) save(data []byte) (size int64, err error) {
+	f, err := os.OpenFile(s.journal(), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+	if err != nil {
+		return 0, fmt.Errorf("write the journal for the search cluster: %w", err)
+	}
+	info, err := f.Stat()
+	if err == nil {
+		if _, err = f.Write(data); err != nil {
+			err = errors.Join(err, f.Truncate(info.Size()))
+		}
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return 0, fmt.Errorf("write the journal for the search cluster: %w", err)
+	}
+	return info.Size() + int64(len(data)), nil
+}
+
+// forget empties the journal.
+func (s *spool) forget() error {
+	if err := os.Remove(s.journal()); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("empty the journal for the search cluster: %w", err)
+	}
+	return nil
 }
 
 // room is how many bytes are left of a share of the limit.
