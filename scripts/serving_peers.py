@@ -90,6 +90,20 @@ def manifest(export):
     return json.loads((Path(export) / "manifest.json").read_text())
 
 
+def exported(folder, command):
+    """The built-in model's export, made anew."""
+    to = Path(folder) / "export/1"
+    export = [*shlex.split(command), "export-model", "--format", "onnx", "--overwrite", "--to", str(to)]
+    subprocess.run(export, check=True, cwd=SCRIPTS.parent, stdout=sys.stderr)
+    return to
+
+
+def codes(export):
+    """One more than the highest code of a model that has no embedding of its own size."""
+    encoder = manifest(export)["encoder"]
+    return max(encoder["base"] + len(encoder["alphabet"]), encoder["pad"] + 1, encoder["unknown"] + 1)
+
+
 def tensors(export):
     """The inputs and outputs of degas' protocol: name, datatype, shape."""
     m = manifest(export)
