@@ -242,7 +242,7 @@ type invalid string
 
 func (e invalid) Error() string { return string(e) }
 
-// told is err for the client. where is put before TensorFlow Serving's texts; ours say themselves in which row they are.
+// told is err for the client. where is put before TensorFlow Serving's texts; ours name the row themselves.
 func told(where string, err error) error {
 	if text, ok := errors.AsType[invalid](err); ok {
 		return reply.BadRequest("%s%s", where, text)

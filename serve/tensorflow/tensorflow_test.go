@@ -207,7 +207,8 @@ func TestStatusAndMetadata(t *testing.T) {
 		available = `"state":"AVAILABLE","status":{"error_code":"OK","error_message":""}}`
 	)
 	for path, want := range map[string]string{
-		"/v1/models/m":               `{"model_version_status":[{"version":"2",` + available + `,{"version":"1",` + available + `]}`,
+		"/v1/models/m": `{"model_version_status":[{"version":"2",` + available +
+			`,{"version":"1",` + available + `]}`,
 		"/v1/models/%6D/versions/01": `{"model_version_status":[{"version":"1",` + available + `]}`,
 		"/v1/models/m/versions/1/metadata": `{"model_spec":{"name":"m","signature_name":"","version":"1"},` +
 			`"metadata":{"signature_def":{"signature_def":{` +
@@ -280,7 +281,8 @@ func TestRefusals(t *testing.T) {
 	}{
 		{"POST", "/v1/models/m:predict", `{"instances": [["a"]]}`, 400,
 			`JSON Value: "a" Type: String is not of expected type: int32`},
-		{"POST", "/v1/models/m:predict", `{"signature_name": "names", "instances": [["a"]]}`, 400, "row 0: it must be a string"},
+		{"POST", "/v1/models/m:predict", `{"signature_name": "names", "instances": [["a"]]}`, 400,
+			"row 0: it must be a string"},
 		{"POST", "/v1/models/m:predict", `{"inputs": "a"}`, 400, `The input "domain" takes a list`},
 		{"POST", "/v1/models/m:predict", `{"inputs": {"b64": "YQ=="}}`, 400, `The input "domain" takes a list`},
 		{"POST", "/v1/models/m:predict", `{"signature_name": "ids", "instances": [[1` + strings.Repeat(",1", 63) +
@@ -368,7 +370,7 @@ func TestWatch(t *testing.T) {
 		t.Fatal(err)
 	}
 	remove("1")
-	const healthy, failed = `"status":{"error_code":"OK","error_message":""}`, `"status":{"error_code":"UNKNOWN","error_mess`
+	const healthy, failed = `"status":{"error_code":"OK","error_message":""}`, `"status":{"error_code":"UNKNOWN",`
 	wait("after a removal", status, "", `{"version":"1","state":"END",`+healthy)
 	wait("beside it", status, "", `{"version":"2","state":"AVAILABLE",`+healthy)
 	wait("beside a broken version", status, "", `{"version":"3","state":"END",`+failed)
