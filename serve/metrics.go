@@ -38,26 +38,26 @@ type numbers struct {
 func newNumbers(o *Options) *numbers {
 	n := &numbers{registry: prometheus.NewRegistry(), tensorflow: prometheus.NewRegistry()}
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
-		c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "degas_" + name, Help: help}, labels)
+		c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
 		n.registry.MustRegister(c)
 		return c
 	}
 	histogram := func(name, help string, buckets []float64) prometheus.Histogram {
-		h := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "degas_" + name, Help: help, Buckets: buckets})
+		h := prometheus.NewHistogram(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets})
 		n.registry.MustRegister(h)
 		return h
 	}
-	n.requests = counter("http_requests_total", "Requests answered, by route and status.", "path", "code")
+	n.requests = counter("degas_http_requests_total", "Requests answered, by route and status.", "path", "code")
 	n.took = prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "degas_http_request_duration_seconds",
 		Help: "Time from a request's header to the end of its answer.", Buckets: prometheus.ExponentialBuckets(1e-4, 4, 10)},
 		[]string{"path"})
 	n.registry.MustRegister(n.took)
-	n.refused = counter("requests_refused_total", "Requests refused before they reached their route.", "reason")
-	n.scores = counter("scores_total", "Names by what was said of them.", "model", "version", "verdict")
-	n.scoring = histogram("score_duration_seconds", "Time that scoring a batch took.",
+	n.refused = counter("degas_requests_refused_total", "Requests refused before they reached their route.", "reason")
+	n.scores = counter("degas_scores_total", "Names by what was said of them.", "model", "version", "verdict")
+	n.scoring = histogram("degas_score_duration_seconds", "Time that scoring a batch took.",
 		prometheus.ExponentialBuckets(1e-5, 4, 10))
-	n.batch = histogram("batch_size", "Names that were scored together.", prometheus.ExponentialBuckets(1, 4, 9))
-	n.value = histogram("score_value", "Scores: how they are spread tells drift.", prometheus.LinearBuckets(0.05, 0.05, 20))
+	n.batch = histogram("degas_batch_size", "Names that were scored together.", prometheus.ExponentialBuckets(1, 4, 9))
+	n.value = histogram("degas_score_value", "Scores: how they are spread tells drift.", prometheus.LinearBuckets(0.05, 0.05, 20))
 	n.registry.MustRegister(collector{o})
 	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: "degas_build_info",
 		Help: "Version of the program; always 1.", ConstLabels: prometheus.Labels{"version": o.Version,
@@ -190,6 +190,7 @@ type collector struct{ o *Options }
 
 var (
 	loadedAt  = prometheus.NewDesc("degas_model_loaded_timestamp_seconds", "When a version was loaded, in Unix time.", []string{"model", "version"}, nil)
+	inForce   = prometheus.NewDesc("degas_decisions", "Decisions that are in force.", []string{"verdict"}, nil)
 	appended  = prometheus.NewDesc("degas_store_appended_total", "Events given to the store.", nil, nil)
 	dropped   = prometheus.NewDesc("degas_store_dropped_total", "Events that were counted, but not kept as rows.", []string{"reason"}, nil)
 	bytesKept = prometheus.NewDesc("degas_store_bytes", "Bytes that the store takes.", nil, nil)
@@ -207,6 +208,12 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 		for _, v := range c.o.Models.Versions(name) {
 			to <- prometheus.MustNewConstMetric(loadedAt, prometheus.GaugeValue, float64(v.Loaded.UnixMilli())/1e3, name,
 				strconv.Itoa(v.Number))
+		}
+	}
+	if c.o.Ledger != nil {
+		in := c.o.Ledger.InForce(time.Now())
+		for verdict, n := range map[string]int{"allow": len(in.Allow), "block": len(in.Block)} {
+			to <- prometheus.MustNewConstMetric(inForce, prometheus.GaugeValue, float64(n), verdict)
 		}
 	}
 	if c.o.Store == nil {
