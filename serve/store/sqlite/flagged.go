@@ -149,13 +149,24 @@ func (c *collapser) hour(tx *sql.Tx, t time.Time) (*hour, error) {
 	return h, rows.Err()
 }
 
-// limit removes the oldest rows beyond the cap, and some more, so that it has nothing to do for a while.
-func (c *collapser) limit(tx *sql.Tx) error {
-	if err := tx.QueryRow(`SELECT count(*) FROM flagged`).Scan(&c.rows); err != nil || c.rows <= c.flaggedRows {
-		return err
+// limit removes the oldest rows beyond the cap, and some more, so that it has nothing to do for a while. If the file uses
+// more than room, a twentieth of the rows goes: they may be long ones.
+func (c *collapser) limit(tx *sql.Tx, room int64) error {
+	used, err := used(tx)
+	if err == nil {
+		err = tx.QueryRow(`SELECT count(*) FROM flagged`).Scan(&c.rows)
 	}
 	over := c.rows - c.flaggedRows + c.flaggedRows/100
-	_, err := tx.Exec(`DELETE FROM flagged WHERE id <= (SELECT id FROM flagged ORDER BY id LIMIT 1 OFFSET ?)`, over-1)
+	if c.rows <= c.flaggedRows {
+		over = 0
+	}
+	if used > room {
+		over = max(over, c.rows/20)
+	}
+	if err != nil || over == 0 {
+		return err
+	}
+	_, err = tx.Exec(`DELETE FROM flagged WHERE id <= (SELECT id FROM flagged ORDER BY id LIMIT 1 OFFSET ?)`, over-1)
 	c.hours = map[int64]*hour{} // their rows may be among them
 	return err
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/degas-dns/degas/serve/store"
+	"github.com/degas-dns/degas/serve/store/storetest"
 )
 
 // pages are all events that a filter chooses.
@@ -96,6 +97,56 @@ func TestFlaggedHaveACap(t *testing.T) {
 	all := pages(t, s, store.Range{To: c.now()}, store.Filter{})
 	if len(all) < 90 || len(all) > 100 || !strings.HasPrefix(all[0].Domain, "19-") {
 		t.Errorf("%d rows, the newest %v", len(all), all[0])
+	}
+}
+
+// A small budget holds whatever comes: what is oldest goes earlier, and what is kept is still right.
+func TestSqueeze(t *testing.T) {
+	c := newClock()
+	s := open(t, t.TempDir(), c, tuning{hourRows: 200})
+	defer closed(t, s)
+	s.Budget = 1 << 20
+	var truth storetest.Truth
+	start := c.now().Truncate(oneDay)
+	for day := range 12 {
+		for hour := range 6 {
+			c.set(start.Add(time.Duration(day)*oneDay + time.Duration(hour)*4*time.Hour))
+			all := make([]store.Event, 300)
+			for i := range all {
+				all[i] = bad(c.now(), fmt.Sprintf("%d-%d.example", hour, i), fmt.Sprintf("10.0.%d.%d", day, i%200))
+			}
+			truth = append(truth, all...)
+			s.Append(all)
+			write(t, s)
+			c.add(2 * time.Minute)
+			write(t, s)
+		}
+	}
+	write(t, s)
+	var squeezed int
+	err := s.main.QueryRow(`SELECT count(*) FROM meta WHERE key LIKE 'lists_since_%'`).Scan(&squeezed)
+	if err != nil || squeezed != 3 {
+		t.Errorf("%d steps gave room; %v", squeezed, err)
+	}
+	main, err := os.Stat(s.mainPath())
+	if err != nil || main.Size() > 2<<20 {
+		t.Errorf("degas.db has %d bytes; %v", main.Size(), err)
+	}
+	newest := store.Range{From: c.now().Truncate(time.Hour), To: c.now()}
+	if rows := pages(t, s, newest, store.Filter{}); samples(rows) != 300 {
+		t.Errorf("of the last hour's 300 flagged events there are %d", samples(rows))
+	}
+	for _, days := range []int{1, 2, 5} {
+		end := start.Add(12 * oneDay)
+		r := store.Range{From: end.Add(-time.Duration(days) * oneDay), To: end}
+		top, err := s.Top(t.Context(), r, store.Clients, 10, store.Filter{})
+		if err != nil || len(top) == 0 {
+			t.Fatal(top, err)
+		}
+		storetest.CheckTop(t, fmt.Sprint(days, " days"), top, truth.Tops(r, store.Clients, store.Filter{}), 10)
+	}
+	if n := sum(t, s, store.Range{From: start, To: c.now()}, store.Day); n != int64(len(truth)) {
+		t.Errorf("%d events are counted, want %d", n, len(truth))
 	}
 }
 
@@ -242,11 +293,11 @@ func TestYear(t *testing.T) {
 		}
 	}
 	for day := range days {
-		for hour := 5; hour < 24; hour += 6 {
+		for hour := 5; hour < 24; hour += 12 {
 			c.set(start.Add(time.Duration(day)*oneDay + time.Duration(hour)*time.Hour))
 			minute(day)
 			for range 59 {
-				if c.add(time.Minute); day == days-1 && hour == 23 {
+				if c.add(time.Minute); day == days-1 && hour == 17 {
 					minute(day)
 				}
 			}
@@ -295,7 +346,7 @@ func TestSampling(t *testing.T) {
 	s := open(t, t.TempDir(), c, tuning{})
 	defer closed(t, s)
 	start := c.now()
-	const seconds, rate = 600, 200
+	const seconds, rate = 300, 300
 	for range seconds {
 		all := make([]store.Event, rate)
 		for i := range all {

@@ -65,16 +65,16 @@ func (s *Store) snapshot(ctx context.Context, do func(*sql.Tx) error) error {
 }
 
 // cover says which slots have the lists and sketches of a range.
-func (s *Store) cover(r store.Range) []tally.Span {
+func (s *Store) cover(tx *sql.Tx, r store.Range) ([]tally.Span, error) {
 	now := s.Now()
-	if first := since(store.Day, now, kept[store.Day].lists); r.From.Before(first) {
-		r.From = first
+	first, err := listsSince(tx, now)
+	if r.From.Before(first[store.Day]) {
+		r.From = first[store.Day]
 	}
 	if last := now.Add(2 * tally.MaxSkew); r.To.After(last) {
 		r.To = last
 	}
-	return tally.Cover(r, since(store.Minute, now, kept[store.Minute].lists),
-		since(store.Hour, now, kept[store.Hour].lists))
+	return tally.Cover(r, first[store.Minute], first[store.Hour]), err
 }
 
 // Top are the keys of slots that lie in r or overlap with it. Slots of the last day are minutes, older ones hours, and
@@ -132,7 +132,11 @@ func (s *Store) Distinct(ctx context.Context, r store.Range, kind store.Kind) (i
 func (s *Store) slots(ctx context.Context, r store.Range, span func(*sql.Tx, tally.Span) error,
 	open func(*tally.Part)) error {
 	return s.snapshot(ctx, func(tx *sql.Tx) error {
-		for _, one := range s.cover(r) {
+		spans, err := s.cover(tx, r)
+		if err != nil {
+			return err
+		}
+		for _, one := range spans {
 			if err := cmp.Or(ctx.Err(), span(tx, one)); err != nil {
 				return err
 			}

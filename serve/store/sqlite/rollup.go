@@ -24,12 +24,6 @@ var kept = [...]struct {
 	store.Day:    {5 * 365 * oneDay, 2 * 365 * oneDay, 1000},
 }
 
-// since is the oldest slot that is kept, at the start of an hour or of a day: so the wider step has what a narrower one
-// lacks.
-func since(step store.Step, now time.Time, keep time.Duration) time.Time {
-	return tally.Floor(now.Add(-keep), min(step+1, store.Day))
-}
-
 // writeCounts adds counts to the slots of each step that keeps them. Events of a time that is past count in the slots
 // of that time.
 func writeCounts(tx *sql.Tx, counts tally.Counts, now time.Time) error {
@@ -60,9 +54,16 @@ func writeCounts(tx *sql.Tx, counts tally.Counts, now time.Time) error {
 
 // writeEnded merges minutes that are over into the slots of each step, and forgets them as running ones.
 func writeEnded(tx *sql.Tx, ended []tally.Part, now time.Time) error {
+	if len(ended) == 0 {
+		return nil
+	}
+	all, err := listsSince(tx, now)
+	if err != nil {
+		return err
+	}
 	for step := store.Minute; step <= store.Day; step++ {
 		slots := map[int64]*tally.Part{}
-		oldest := since(step, now, kept[step].lists)
+		oldest := all[step]
 		for i := range ended {
 			start := tally.Floor(ended[i].Slot, step)
 			if start.Before(oldest) {
@@ -217,28 +218,4 @@ func mergeOpen(tx *sql.Tx, now time.Time) error {
 		return err
 	}
 	return writeEnded(tx, slices.Clip(all), now)
-}
-
-// expire removes slots that are too old.
-func expire(tx *sql.Tx, now time.Time) error {
-	for i, k := range kept {
-		step := store.Step(i)
-		counts, lists := since(step, now, k.counts).Unix(), since(step, now, k.lists).Unix()
-		if _, err := tx.Exec(`DELETE FROM count WHERE step = ? AND slot < ?`, step, counts); err != nil {
-			return err
-		}
-		for kind := store.Names; kind <= store.Clients; kind++ {
-			_, err := tx.Exec(`DELETE FROM sketch WHERE step = ? AND kind = ? AND slot < ?`, step, kind, lists)
-			for _, which := range []int{tally.All, tally.Flagged} {
-				if err == nil {
-					_, err = tx.Exec(`DELETE FROM top WHERE step = ? AND kind = ? AND flagged = ? AND slot < ?`, step,
-						kind, which, lists)
-				}
-			}
-			if err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }

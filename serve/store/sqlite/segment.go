@@ -28,6 +28,8 @@ type segments struct {
 
 	mu  sync.Mutex
 	all []*segment // in the order in which they were begun; the last one may be written to
+	// left are those that broke.
+	left []*segment
 
 	// The writer's:
 	active  *sql.DB // of the last segment, nil if none is written to
@@ -225,7 +227,9 @@ func (s *segments) finish(broken bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if broken {
-		s.all = s.all[:len(s.all)-1]
+		last := len(s.all) - 1
+		s.left = append(s.left, s.all[last])
+		s.all = s.all[:last]
 	}
 	return err
 }
@@ -322,7 +326,7 @@ func (s *segments) list() []source {
 
 func (s *segments) close() error {
 	err := s.finish(false)
-	for _, one := range s.all {
+	for _, one := range slices.Concat(s.all, s.left) {
 		if one.read != nil {
 			err = errors.Join(err, one.read.Close())
 		}

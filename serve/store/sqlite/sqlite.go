@@ -25,6 +25,7 @@ import (
 	"database/sql"
 	"errors"
 	"log/slog"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -37,7 +38,8 @@ import (
 // Options are settings of a Store. The zero value is good for a network of thousands of clients.
 type Options struct {
 	// Budget is how many bytes the folder may take, 0 stands for DefaultBudget; less than MinBudget counts as that.
-	// Flagged rows get up to a quarter of it, and segments what other files leave, at least a quarter.
+	// degas.db gets up to three quarters of it: beyond, its oldest flagged rows, lists and sketches go earlier. Segments
+	// get what it leaves. Logs of writes come on top, about 8 MB.
 	Budget int64
 	// Queue is how many rows may wait to be written; 0 stands for 65,536. A row takes about 300 bytes of memory.
 	Queue int
@@ -124,6 +126,9 @@ var _ store.Store = (*Store)(nil)
 // dirlock.ErrLocked if another process has the folder open.
 func Open(dir string, o Options) (*Store, error) {
 	o.settle()
+	if err := os.MkdirAll(dir, 0o700); err != nil { // who asked for which name is private
+		return nil, err
+	}
 	unlock, err := dirlock.LockInside(dir)
 	if err != nil {
 		return nil, err

@@ -112,17 +112,20 @@ func (w *writer) take(all bool) {
 	w.sampler.saw(w.Store.plain, now)
 	w.Store.plain = 0
 	w.every = w.sampler.every()
-	if len(w.flagged)+len(w.plain) == 0 { // else the queue waits, and drops what it cannot hold
-		for i := range w.queue {
-			if e := &w.queue[i]; e.Flagged() {
-				w.flagged = append(w.flagged, *e)
-			} else {
-				w.plain = append(w.plain, *e)
-			}
+	// What follows rows that could not be written waits in the queue, which drops what it cannot hold.
+	flagged, plain, rest := len(w.flagged) == 0, len(w.plain) == 0, w.queue[:0]
+	for i := range w.queue {
+		switch e := &w.queue[i]; {
+		case e.Flagged() && flagged:
+			w.flagged = append(w.flagged, *e)
+		case !e.Flagged() && plain:
+			w.plain = append(w.plain, *e)
+		default:
+			rest = append(rest, *e)
 		}
-		clear(w.queue) // so that their texts can be forgotten
-		w.queue = w.queue[:0]
 	}
+	clear(w.queue[len(rest):]) // so that their texts can be forgotten
+	w.queue = rest
 }
 
 // writeMain writes to degas.db: all in one transaction, so that a crash counts nothing twice.
@@ -195,7 +198,10 @@ func (w *writer) maintain() error {
 	}
 	w.kept, w.segments.changed = now, false
 	err := w.transact(func(tx *sql.Tx) error {
-		return inOrder(func() error { return expire(tx, now) }, func() error { return w.collapse.limit(tx) })
+		return inOrder(
+			func() error { return squeeze(tx, now, w.Budget*3/4) },
+			func() error { return expire(tx, now) },
+			func() error { return w.collapse.limit(tx, w.Budget*3/4) })
 	})
 	return errors.Join(err, w.measure())
 }

@@ -292,7 +292,7 @@ func testLongTail(t *testing.T, b *Backend) {
 	b.need(t, ErrorBound)
 	s := b.Open(t, "a")
 	defer closeStore(t, s)
-	all := Truth(Fixture(6000))
+	all := Truth(Fixture(3000))
 	for i := range all {
 		if i%3 > 0 {
 			all[i].Name = fmt.Sprintf("once-%d.example", i)

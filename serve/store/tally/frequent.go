@@ -13,6 +13,7 @@ import (
 // count as error. Each count is too high by at most the total divided by the room, and never too low.
 type Frequent struct {
 	room  int
+	full  bool     // a key lost its place
 	heap  []*entry // the least frequent first
 	index map[string]*entry
 }
@@ -42,6 +43,7 @@ func (f *Frequent) Add(key string, n int64) {
 		f.up(e)
 		return
 	}
+	f.full = true
 	least := f.heap[0]
 	delete(f.index, least.key)
 	least.key, least.n, least.error = key, least.n+n, least.n
@@ -85,7 +87,7 @@ func (f *Frequent) List() List {
 	for i, e := range f.heap {
 		out.Keys[i] = store.Top{Key: e.key, N: e.n, Error: e.error}
 	}
-	if len(f.heap) == f.room {
+	if f.full {
 		out.Absent = f.heap[0].n
 	}
 	out.sort()
