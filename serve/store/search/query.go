@@ -378,7 +378,7 @@ func parseCursor(cursor store.Cursor) ([]int64, error) {
 	first, err1 := strconv.ParseUint(at, 10, 62)
 	second, err2 := strconv.ParseUint(sequence, 10, 62)
 	if err1 != nil || err2 != nil {
-		return nil, fmt.Errorf("%.40q is no place in the events of a search cluster. Try: Page.Next", string(cursor))
+		return nil, fmt.Errorf("%w: %.40q. Try: Page.Next", store.ErrCursor, string(cursor))
 	}
 	return []int64{int64(first), int64(second)}, nil
 }

@@ -37,7 +37,7 @@ func eachNode(t *testing.T, test func(t *testing.T, url string)) {
 }
 
 // empty deletes all that degas has in the cluster.
-func empty(t *testing.T, url string) {
+func empty(t testing.TB, url string) {
 	t.Helper()
 	c, err := newClient(Options{URL: url, Log: discard(nil)})
 	if err != nil {
@@ -83,7 +83,7 @@ func open(t *testing.T, o Options) *Store {
 
 func refreshed(t *testing.T, s store.Store) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	if err := s.(*Store).Refresh(ctx); err != nil {
 		t.Fatalf("%v; %+v", err, s.Stats())
@@ -140,4 +140,47 @@ func TestMappingIsOurs(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// BenchmarkNode is what an event costs this process on its way to a real node, and what it takes there.
+func BenchmarkNode(b *testing.B) {
+	for _, variable := range nodes {
+		url := os.Getenv(variable)
+		if url == "" {
+			continue
+		}
+		b.Run(strings.TrimPrefix(variable, "DEGAS_"), func(b *testing.B) {
+			empty(b, url)
+			s, err := Open(Options{URL: url, Dir: b.TempDir(), All: true})
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer s.Close()
+			if err := s.Refresh(b.Context()); err != nil {
+				b.Fatal(err)
+			}
+			all := storetest.Fixture(10_000)
+			for i := range all {
+				all[i].Time = time.Now()
+			}
+			before := cpu(b)
+			for b.Loop() {
+				s.Append(all)
+				if err := s.Refresh(b.Context()); err != nil {
+					b.Fatal(err)
+				}
+			}
+			n := float64(b.N * len(all))
+			b.ReportMetric(n/(cpu(b)-before).Seconds(), "events/CPU-s")
+			sizes, err := s.client.sizes(b.Context(), s.target.Load().read())
+			if err != nil {
+				b.Fatal(err)
+			}
+			total := int64(0)
+			for _, bytes := range sizes {
+				total += bytes
+			}
+			b.ReportMetric(float64(total)/n, "disk-bytes/event")
+		})
+	}
 }

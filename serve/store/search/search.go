@@ -41,8 +41,8 @@ type Options struct {
 	// Dir is for the files of what the cluster does not have yet. It belongs to one store alone.
 	Dir   string
 	Spool int64 // the most bytes in Dir; 512 MiB
-	// Rows is how many events that are not Flagged become documents each second, 100 if 0. Beyond it, one of n does,
-	// and its Sample says so. All makes a document of each event.
+	// Rows is how many events that are not Flagged become documents each second, 100 if 0. Beyond it, and a burst of
+	// five minutes' rows, one of n does, and its Sample says so. All makes a document of each event.
 	Rows int
 	All  bool
 	// Queue is how many events may wait in memory, 100,000 if 0. That is half a second's.
@@ -164,7 +164,7 @@ func Open(o Options) (*Store, error) {
 		return nil, fmt.Errorf("make an id: %w", err)
 	}
 	s := &Store{o: o, client: c, spool: files, boot: hex.EncodeToString(boot[:]), minutes: tally.NewMinutes(),
-		sampler: sampler{most: o.Rows, every: 1}, sequence: time.Now().UnixMicro(), wake: make(chan struct{}, 1),
+		sampler: newSampler(o.Rows), sequence: time.Now().UnixMicro(), wake: make(chan struct{}, 1),
 		stop: make(chan struct{}), flushed: make(chan struct{})}
 	s.parts = parts{boot: s.boot, known: map[partKey]*part{}}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
@@ -202,23 +202,37 @@ func (s *Store) Append(all []store.Event) {
 	s.dropped.Add(dropped)
 }
 
-// sampler lets about so many events a second pass, and says how many each stands for.
+// burstSeconds is how long a sampler's rate is saved up for a burst, such as an old log that is read in a minute.
+const burstSeconds = 600
+
+// sampler lets a burst pass, and then about so many events a second, and says how many each stands for.
 type sampler struct {
-	most    int
-	every   int // one of so many passes
+	most    int   // a second
+	left    int64 // of the burst; below half of it, events are sampled
+	every   int   // one of so many passes
 	skipped int
 	second  int64
 	seen    int // events in this second
 	passed  int // since every was set
 }
 
+func newSampler(most int) sampler {
+	return sampler{most: most, left: int64(most) * burstSeconds, every: 1}
+}
+
 // take is how many events this one stands for, 0 if it does not pass.
 func (s *sampler) take(now time.Time) int {
+	burst := int64(s.most) * burstSeconds
 	if second := now.Unix(); second != s.second {
 		s.every = max((s.seen+s.most-1)/s.most, 1)
+		s.left = min(s.left+min(max(second-s.second, 0), burstSeconds)*int64(s.most), burst)
 		s.second, s.seen, s.passed, s.skipped = second, 0, 0, s.every-1
 	}
 	s.seen++
+	if s.left > burst/2 {
+		s.left--
+		return 1
+	}
 	if s.passed >= s.most {
 		s.every *= 2
 		s.passed /= 2
@@ -228,6 +242,7 @@ func (s *sampler) take(now time.Time) int {
 	}
 	s.skipped = 0
 	s.passed++
+	s.left = max(s.left-1, 0)
 	return s.every
 }
 

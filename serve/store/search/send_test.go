@@ -357,8 +357,18 @@ func TestDirectoryIsTaken(t *testing.T) {
 
 // Beyond its rate, one event of n becomes a row, and its Sample makes up for the others.
 func TestSampler(t *testing.T) {
-	s := sampler{most: 100, every: 1}
+	s := newSampler(100)
 	now := time.Unix(1000, 0)
+	for i := range 30_000 { // half of the burst
+		if n := s.take(now); n != 1 {
+			t.Fatalf("event %d of a burst stands for %d", i, n)
+		}
+	}
+	now = now.Add(time.Second)
+	for s.left > 29_999 {
+		s.take(now)
+	}
+	now = now.Add(time.Second)
 	for second := range 10 {
 		rows, stood := 0, 0
 		for range 5000 {
@@ -367,7 +377,7 @@ func TestSampler(t *testing.T) {
 				stood += n
 			}
 		}
-		if rows > 500 || second > 0 && (rows < 90 || rows > 110 || stood < 4800 || stood > 5200) {
+		if rows > 1000 || second > 1 && (rows < 90 || rows > 220 || stood < 4500 || stood > 5500) {
 			t.Errorf("second %d: %d rows stand for %d events of 5000", second, rows, stood)
 		}
 		now = now.Add(time.Second)
@@ -379,7 +389,7 @@ func TestSampler(t *testing.T) {
 
 func TestSampledRows(t *testing.T) {
 	stub := newStub(t, true)
-	s := open(t, Options{URL: stub.start(), Dir: t.TempDir(), Rows: 10})
+	s := open(t, Options{URL: stub.start(), Dir: t.TempDir(), Rows: 1})
 	s.Append(numbered(5000))
 	closeStore(t, s)
 	flagged := 0
@@ -389,7 +399,7 @@ func TestSampledRows(t *testing.T) {
 			flagged++
 		}
 	}
-	if flagged < 500 || len(rows) > 800 {
+	if flagged < 500 || len(rows) < 800 || len(rows) > 900 {
 		t.Errorf("%d rows, %d of them flagged", len(rows), flagged)
 	}
 	if got := stub.counted(t); got != [3]int64{5000, 5000, 5000} {
