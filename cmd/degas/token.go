@@ -43,6 +43,6 @@ func (c *command) tokenAction(ctx *cli.Context) error {
 		return err
 	}
 	printable.Fprintf(c.err, "%s\n", secret)
-	_, err = printable.Fprintf(c.out, "%s", line)
+	_, err = printable.Fprintf(c.out, "%s\n", strings.TrimSuffix(line, "\n"))
 	return err
 }
