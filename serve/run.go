@@ -65,6 +65,9 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, certificates *Certif
 // Certificates are a certificate with its key in PEM files, which are read again when they change: certificates are
 // renewed every few weeks.
 type Certificates struct {
+	// Look is the time between two looks at the files. LoadCertificates sets ten seconds.
+	Look time.Duration
+
 	certificate, key string
 	log              *slog.Logger
 
@@ -76,7 +79,7 @@ type Certificates struct {
 
 // LoadCertificates reads a certificate, with those between it and a root behind it, and its key.
 func LoadCertificates(certificate, key string, log *slog.Logger) (*Certificates, error) {
-	c := &Certificates{certificate: certificate, key: key, log: log}
+	c := &Certificates{Look: 10 * time.Second, certificate: certificate, key: key, log: log}
 	return c, c.load()
 }
 
@@ -103,14 +106,11 @@ func (c *Certificates) stamps() (s [2]userfile.Stamp, err error) {
 	return s, nil
 }
 
-// lookTime passes between two looks at the files.
-const lookTime = 10 * time.Second
-
 // get is tls.Config.GetCertificate.
 func (c *Certificates) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if now := time.Now(); now.Sub(c.looked) > lookTime {
+	if now := time.Now(); now.Sub(c.looked) > c.Look {
 		c.looked = now
 		if s, err := c.stamps(); err != nil || s != c.stamp {
 			if err == nil {
