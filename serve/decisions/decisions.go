@@ -97,11 +97,18 @@ func who(r *http.Request) (string, error) {
 	return name, nil
 }
 
+// statuses are of the ledger's errors.
+var statuses = map[error]int{
+	ledger.ErrInput:    http.StatusBadRequest,
+	ledger.ErrNotFound: http.StatusNotFound,
+	ledger.ErrOver:     http.StatusConflict,
+	ledger.ErrFull:     http.StatusInsufficientStorage,
+	ledger.ErrClosed:   http.StatusServiceUnavailable,
+}
+
 // refuse answers with an error.
 func (a *API) refuse(w http.ResponseWriter, r *http.Request, err error) {
-	for known, status := range map[error]int{ledger.ErrInput: http.StatusBadRequest, ledger.ErrNotFound: http.StatusNotFound,
-		ledger.ErrOver: http.StatusConflict, ledger.ErrFull: http.StatusInsufficientStorage,
-		ledger.ErrClosed: http.StatusServiceUnavailable} {
+	for known, status := range statuses {
 		if errors.Is(err, known) {
 			err = &reply.Failure{Status: status, Text: err.Error()}
 		}

@@ -134,23 +134,29 @@ func TestAPI(t *testing.T) {
 		code               int
 		want               string
 	}{
-		{"POST", "/v1/decisions", `{"pattern":"www.Evil.example","scope":"domain","verdict":"block","label":"dga","note":"<b>` +
-			"\u202e" + `","score":0.5,"model":"builtin","version":"3","expires":"2999-01-01T00:00:00Z"}`, 200,
-			`{"decisions":[{"by":"ann","expires":"2999-01-01T00:00:00Z","id":1,"label":"dga","model":"builtin","note":"\u003cb\u003e` +
-				"\u202e" + `","pattern":"*.evil.example","scope":"domain","score":0.5,"state":"in force","verdict":"block","version":"3"}]}`},
-		{"POST", "/v1/decisions", `[{"pattern":"a.evil.example","verdict":"allow"},{"pattern":"a.evil.example","verdict":"block"},
+		{"POST", "/v1/decisions", `{"pattern":"www.Evil.example","scope":"domain","verdict":"block","label":"dga",` +
+			`"note":"<b>` + "\u202e" + `","score":0.5,"model":"builtin","version":"3","expires":"2999-01-01T00:00:00Z"}`, 200,
+			`{"decisions":[{"by":"ann","expires":"2999-01-01T00:00:00Z","id":1,"label":"dga","model":"builtin",` +
+				`"note":"\u003cb\u003e` + "\u202e" + `","pattern":"*.evil.example","scope":"domain","score":0.5,` +
+				`"state":"in force","verdict":"block","version":"3"}]}`},
+		{"POST", "/v1/decisions", `[{"pattern":"a.evil.example","verdict":"allow"},
+			{"pattern":"a.evil.example","verdict":"block"},
 			{"pattern":"*.good.example","verdict":"allow"},{"pattern":"x.good.example","verdict":"block"}]`, 200,
 			`{"decisions":[{"by":"ann","id":2,"pattern":"a.evil.example","scope":"name","state":"in force","verdict":"allow"},` +
 				`{"by":"ann","id":3,"pattern":"a.evil.example","scope":"name","state":"in force","verdict":"block"},` +
 				`{"by":"ann","id":4,"pattern":"*.good.example","scope":"domain","state":"in force","verdict":"allow"},` +
-				`{"allowed_by":"*.good.example","by":"ann","id":5,"pattern":"x.good.example","scope":"name","state":"in force","verdict":"block"}]}`},
+				`{"allowed_by":"*.good.example","by":"ann","id":5,"pattern":"x.good.example","scope":"name",` +
+				`"state":"in force","verdict":"block"}]}`},
 		{"GET", "/v1/decisions?about=a.evil.example&verdict=block&limit=1", "", 200,
-			`{"decisions":[{"by":"ann","id":3,"pattern":"a.evil.example","scope":"name","state":"in force","verdict":"block"}],"next":3}`},
+			`{"decisions":[{"by":"ann","id":3,"pattern":"a.evil.example","scope":"name","state":"in force",` +
+				`"verdict":"block"}],"next":3}`},
 		{"GET", "/v1/decisions?state=superseded&before=3", "", 200,
-			`{"decisions":[{"by":"ann","id":2,"pattern":"a.evil.example","scope":"name","state":"superseded","verdict":"allow"}]}`},
+			`{"decisions":[{"by":"ann","id":2,"pattern":"a.evil.example","scope":"name","state":"superseded",` +
+				`"verdict":"allow"}]}`},
 		{"DELETE", "/v1/decisions/3", "", 200,
-			`{"in_force_again":{"by":"ann","id":2,"pattern":"a.evil.example","scope":"name","state":"in force","verdict":"allow"},` +
-				`"revoked":{"by":"ann","id":3,"pattern":"a.evil.example","revoked_by":"ann","scope":"name","state":"revoked","verdict":"block"}}`},
+			`{"in_force_again":{"by":"ann","id":2,"pattern":"a.evil.example","scope":"name","state":"in force",` +
+				`"verdict":"allow"},"revoked":{"by":"ann","id":3,"pattern":"a.evil.example","revoked_by":"ann",` +
+				`"scope":"name","state":"revoked","verdict":"block"}}`},
 		{"DELETE", "/v1/decisions/3", "", 409, `{"error":"revoke decision 3: it is over already"}`},
 		{"DELETE", "/v1/decisions/99", "", 404, `{"error":"revoke decision 99: there is no such entry"}`},
 		{"DELETE", "/v1/decisions/x", "", 404, `{"error":"\"x\" is no decision's number"}`},
@@ -176,7 +182,8 @@ func TestAPI(t *testing.T) {
 	} {
 		code, body, h := s.do(t, test.method, test.path, test.body)
 		what := fmt.Sprintf("%s %s %.60s", test.method, test.path, test.body)
-		if got := withoutTimes(t, body); code != test.code || got != test.want && (code < 400 || !strings.Contains(got, test.want)) {
+		got := withoutTimes(t, body)
+		if code != test.code || got != test.want && (code < 400 || !strings.Contains(got, test.want)) {
 			t.Errorf("%s\n%d %s\nwant %d %s", what, code, got, test.code, test.want)
 		}
 		if strings.ContainsRune(body, '\u202e') || h.Get("Content-Type") != "application/json" ||
@@ -216,7 +223,8 @@ func TestList(t *testing.T) {
 	if code, body, _ := s.do(t, "GET", "/v1/lists/block", "", "If-None-Match", empty); code != 304 || body != "" {
 		t.Errorf("%d %q", code, body)
 	}
-	s.do(t, "POST", "/v1/decisions", `[{"pattern":"*.evil.example","verdict":"block"},{"pattern":"wpad","verdict":"block"}]`)
+	s.do(t, "POST", "/v1/decisions", `[{"pattern":"*.evil.example","verdict":"block"},
+		{"pattern":"wpad","verdict":"block"}]`)
 	code, body, h = s.do(t, "GET", "/v1/lists/block", "", "If-None-Match", empty)
 	if code != 200 || !strings.HasSuffix(body, "\n*.evil.example\nwpad.\n") || h.Get("ETag") == empty {
 		t.Errorf("%d %q %v", code, body, h)
@@ -306,7 +314,8 @@ func TestReader(t *testing.T) {
 	}
 	s.do(t, "POST", "/v1/decisions", `{"pattern":"www.evil.example","scope":"domain","verdict":"block"}`)
 	expect("the block", map[string]detect.Verdict{"x.evil.example": detect.Blocked, "evil.example": detect.Blocked})
-	s.do(t, "POST", "/v1/decisions", `[{"pattern":"münchen.example","verdict":"block"},{"pattern":"wpad","verdict":"block"}]`)
+	s.do(t, "POST", "/v1/decisions", `[{"pattern":"münchen.example","verdict":"block"},
+		{"pattern":"wpad","verdict":"block"}]`)
 	expect("the second block", map[string]detect.Verdict{"x.evil.example": detect.Blocked, "wpad": detect.Blocked,
 		"xn--mnchen-3ya.example": detect.Blocked, "x.xn--mnchen-3ya.example": onNoList})
 	s.do(t, "POST", "/v1/decisions", `{"pattern":"good.evil.example","verdict":"allow"}`)
@@ -314,7 +323,8 @@ func TestReader(t *testing.T) {
 	for _, id := range []string{"1", "2", "3", "4"} {
 		s.do(t, "DELETE", "/v1/decisions/"+id, "")
 	}
-	expect("the end of all", map[string]detect.Verdict{"x.evil.example": onNoList, "good.evil.example": onNoList})
+	expect("the end of all", map[string]detect.Verdict{"x.evil.example": onNoList, "good.evil.example": onNoList,
+		"wpad": onNoList, "xn--mnchen-3ya.example": onNoList})
 	t.Logf("in force after %v", delays)
 	for _, stat := range set.Stats() {
 		if strings.Contains(stat.Name, s.secret) {
@@ -328,8 +338,9 @@ func TestReader(t *testing.T) {
 
 // Whatever a body is, the answer is JSON, and what it says was decided can be read again.
 func FuzzDecide(f *testing.F) {
-	for _, body := range []string{`{"pattern":"a.example","verdict":"block"}`, `[{"pattern":"*.b.example","verdict":"allow"}]`,
-		`{"pattern":"ü.example","verdict":"unsure","expires":"2999-01-01T00:00:00Z"}`, `null`, `[null]`, `{"Pattern":"a"}`, `[`} {
+	for _, body := range []string{`{"pattern":"a.example","verdict":"block"}`,
+		`[{"pattern":"*.b.example","verdict":"allow"}]`, `null`, `[null]`, `{"Pattern":"a"}`, `[`,
+		`{"pattern":"ü.example","verdict":"unsure","expires":"2999-01-01T00:00:00Z"}`} {
 		f.Add([]byte(body))
 	}
 	s := start(f)
@@ -338,7 +349,8 @@ func FuzzDecide(f *testing.F) {
 		mux.HandleFunc(route.Pattern, route.Handler)
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		r := httptest.NewRequestWithContext(WithWho(t.Context(), "ann"), "POST", "/v1/decisions", strings.NewReader(string(body)))
+		r := httptest.NewRequestWithContext(WithWho(t.Context(), "ann"), "POST", "/v1/decisions",
+			strings.NewReader(string(body)))
 		r.Header.Set("Content-Type", "application/json")
 		w := httptest.NewRecorder()
 		mux.ServeHTTP(w, r)

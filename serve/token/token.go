@@ -146,8 +146,9 @@ func (s *Set) read() error {
 	return nil
 }
 
-// renew reads the file again if it has changed. s.mu is held. If the file is gone, so are all tokens. A file that cannot
-// be read, or has an error, is logged, and the tokens from before stay: nobody shall be locked out by a typing error.
+// renew reads the file again if it has changed. s.mu is held. If the file is gone, so are all tokens. A file that
+// cannot be read, or has an error, is logged, and the tokens from before stay: nobody shall be locked out by a typing
+// error.
 func (s *Set) renew(now time.Time) {
 	if d := now.Sub(s.looked); d >= 0 && d < look {
 		return
@@ -174,9 +175,9 @@ func (s *Set) renew(now time.Time) {
 	}
 }
 
-// Check finds the token of a header Authorization, Bearer or Basic, that came from an address. A right token passes always. Wrong ones
-// are counted by address: beyond ten, and one more every six seconds, the error is a *TooMany instead of ErrWrong. The
-// time that Check takes does not depend on how much of a token is right.
+// Check finds the token of a header Authorization, Bearer or Basic, that came from an address. A right token passes
+// always. Wrong ones are counted by address: beyond ten, and one more every six seconds, the error is a *TooMany
+// instead of ErrWrong. The time that Check takes does not depend on how much of a token is right.
 func (s *Set) Check(header string, from netip.Addr) (Token, error) {
 	secret, ok := secretOf(header)
 	if !ok {

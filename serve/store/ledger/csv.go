@@ -19,7 +19,7 @@ var stateInCSV = `CASE WHEN d.revoked_at IS NOT NULL THEN 'revoked' WHEN ` + lat
 	n.id <> d.id AND n.revoked_at IS NULL AND (n.id > d.id OR ` + active("n") + `)) THEN 'superseded' ELSE 'expired' END`
 
 // columns of the CSV.
-var columns = strings.Split("domain,label,source,decided_by,decided_at,scope,score,model,model_version,note,revoked", ",")
+var columns = strings.Fields("domain label source decided_by decided_at scope score model model_version note revoked")
 
 // WriteCSV writes all decisions, oldest first, for process-data to train on.
 //

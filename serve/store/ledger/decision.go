@@ -311,8 +311,8 @@ func decisionsWith(state string) string {
 func (d *Decision) scan(rows *sql.Rows) error {
 	var at, expires, revokedAt sql.NullInt64
 	var revokedBy sql.NullString
-	err := rows.Scan(&d.ID, &d.Pattern, &d.Verdict, &d.Label, &d.By, &at, &d.Note, &d.Score, &d.Model, &d.Version, &expires,
-		&revokedBy, &revokedAt, &d.State)
+	err := rows.Scan(&d.ID, &d.Pattern, &d.Verdict, &d.Label, &d.By, &at, &d.Note, &d.Score, &d.Model, &d.Version,
+		&expires, &revokedBy, &revokedAt, &d.State)
 	d.Scope, d.At, d.Expires = scopeOf(d.Pattern), when(at), when(expires)
 	d.RevokedBy, d.RevokedAt = revokedBy.String, when(revokedAt)
 	return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -33,11 +34,11 @@ type FindingFilter struct {
 	Open          bool // only open ones
 }
 
-// Findings are those that f chooses, newest ID first, at most n of them with an ID below before. before 0 begins with the
-// newest one; n 0 is DefaultPage.
+// Findings are those that f chooses, newest ID first, at most n of them with an ID below before. before 0 begins with
+// the newest one; n 0 is DefaultPage.
 func (l *Ledger) Findings(ctx context.Context, f FindingFilter, before int64, n int) (all []Finding, err error) {
-	rows, err := l.read.QueryContext(ctx, `SELECT id, subject, first, last, times, told, finding, closed_by, closed_at, note
-		FROM finding WHERE (?1 = '' OR kind = ?1) AND (?2 = '' OR subject = ?2) AND (NOT ?3 OR closed_at IS NULL)
+	rows, err := l.read.QueryContext(ctx, `SELECT id, subject, first, last, times, told, finding, closed_by, closed_at,
+		note FROM finding WHERE (?1 = '' OR kind = ?1) AND (?2 = '' OR subject = ?2) AND (NOT ?3 OR closed_at IS NULL)
 		AND (?4 <= 0 OR id < ?4) ORDER BY id DESC LIMIT ?5`, f.Kind, f.Subject, f.Open, before, page(n))
 	err = each(rows, err, func() error {
 		var f Finding
@@ -67,10 +68,8 @@ func (l *Ledger) CloseFinding(ctx context.Context, id int64, by, note string) er
 
 // end marks a row of a table as over, once. mark is the beginning of the columns' names.
 func (l *Ledger) end(ctx context.Context, what, table, mark string, id int64, by, note string) error {
-	for name, err := range map[string]error{"by": checkText("by", by, mostWord), "note": checkText("note", note, mostNote)} {
-		if err != nil {
-			return fmt.Errorf("%s %d: %s: %w", what, id, name, err)
-		}
+	if err := errors.Join(checkText("by", by, mostWord), checkText("note", note, mostNote)); err != nil {
+		return fmt.Errorf("%s %d: %w", what, id, err)
 	}
 	l.writing.Lock()
 	defer l.writing.Unlock()

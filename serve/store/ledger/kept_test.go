@@ -29,7 +29,8 @@ func TestFindings(t *testing.T) {
 	tunnel := watch.Finding{Kind: watch.Tunnel, Domain: "evil.example", First: at, Last: at.Add(time.Minute), Evidence: 5,
 		Examples: []string{"<script>\u202e"}, Reason: "first"}
 	send(tunnel)
-	tunnel.First, tunnel.Last, tunnel.Evidence, tunnel.Reason = at.Add(time.Hour), at.Add(2*time.Hour), math.Inf(1), "second"
+	tunnel.First, tunnel.Last = at.Add(time.Hour), at.Add(2*time.Hour)
+	tunnel.Evidence, tunnel.Reason = math.Inf(1), "second"
 	send(tunnel)
 	send(watch.Finding{Kind: watch.List, Domain: "*.bad.example"}) // no time
 	all, err := l.Findings(t.Context(), FindingFilter{}, 0, 0)
@@ -194,7 +195,7 @@ func TestBackup(t *testing.T) {
 func TestTogether(t *testing.T) {
 	l := open(t, t.TempDir(), Options{})
 	var all sync.WaitGroup
-	const workers, each = 4, 4
+	const workers, each = 3, 3
 	for w := range workers {
 		all.Go(func() {
 			for i := range each {

@@ -1,6 +1,6 @@
 // Package ledger keeps what people decide: decisions about names, findings that wait for somebody, mutes, a baseline,
-// and who did what. A ledger is one small SQLite database in a folder of its own. It is what to back up: everything else
-// that degas keeps can be counted or learned again.
+// and who did what. A ledger is one small SQLite database in a folder of its own. It is what to back up: everything
+// else that degas keeps can be counted or learned again.
 //
 // # What is promised
 //
@@ -290,8 +290,8 @@ func (l *Ledger) Tidy(ctx context.Context, now time.Time) error {
 	return nil
 }
 
-// Backup writes a copy to a new file at path, while others go on. Put it into an empty folder as File to open it. A copy
-// of the open ledger's file alone would lack what is in its journal.
+// Backup writes a copy to a new file at path, while others go on. Put it into an empty folder as File to open it. A
+// copy of the open ledger's file alone would lack what is in its journal.
 func (l *Ledger) Backup(ctx context.Context, path string) error {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err == nil {

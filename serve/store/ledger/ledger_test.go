@@ -217,7 +217,8 @@ func TestAppendOnly(t *testing.T) {
 			t.Errorf("%s succeeds", statement)
 		}
 	}
-	if _, err := l.read.ExecContext(t.Context(), "INSERT INTO audit (at, who, what, about) VALUES (1, '', '', '')"); err == nil {
+	const insert = "INSERT INTO audit (at, who, what, about) VALUES (1, '', '', '')"
+	if _, err := l.read.ExecContext(t.Context(), insert); err == nil {
 		t.Error("the connection for reading writes")
 	}
 	var mode string
@@ -237,7 +238,8 @@ func TestDecisions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	decide(t, l, "allow a.evil.example", "block a.evil.example", "block c.example", "unsure d.example", "block e.example 1ms")
+	decide(t, l, "allow a.evil.example", "block a.evil.example", "block c.example", "unsure d.example",
+		"block e.example 1ms")
 	if _, _, err := l.Revoke(t.Context(), 4, "ann"); err != nil {
 		t.Fatal(err)
 	}
@@ -337,7 +339,8 @@ func TestWait(t *testing.T) {
 	if err := <-ended; !errors.Is(err, ErrClosed) {
 		t.Error(err)
 	}
-	if _, err := l.Decide(t.Context(), Decision{Pattern: "a.example", Verdict: Block, By: "a"}); !errors.Is(err, ErrClosed) {
+	_, err = l.Decide(t.Context(), Decision{Pattern: "a.example", Verdict: Block, By: "a"})
+	if !errors.Is(err, ErrClosed) {
 		t.Error(err)
 	}
 }
