@@ -62,10 +62,9 @@ def free_port():
 def running(name, folder, command, ready, cwd=None, **env):
     """A server, which has to answer ready within two minutes. Its process group ends with the context."""
     log = Path(folder) / f"{name}.log"
+    env = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **env}
     with open(log, "wb") as out:
-        process = subprocess.Popen(
-            command, stdout=out, stderr=out, cwd=cwd, env={**os.environ, **env}, start_new_session=True
-        )
+        process = subprocess.Popen(command, stdout=out, stderr=out, cwd=cwd, env=env, start_new_session=True)
     try:
         end = time.monotonic() + 120
         while True:
@@ -115,8 +114,8 @@ def tensors(export):
 
 
 @contextlib.contextmanager
-def triton(folder, export, threads=0):
-    """Triton with the Python backend. threads is what ONNX Runtime may use, 0 for its default."""
+def triton(folder, export):
+    """Triton with the Python backend."""
     folder = Path(folder).resolve()
     python = triton_python(folder)
     site = next((folder / "triton/lib").glob("python3.*/site-packages"))

@@ -30,8 +30,8 @@ class Draw:
         label = "".join(rng.choice("abcdefghijklmnopqrstuvwxyz0123456789-_") for _ in range(rng.randint(1, 30)))
         return rng.choice([
             "google.com", "Example.ORG.", f"{label}.com", f"www.{label}.co.uk", f"https://{label}.net/a?b=c",
-            f"{label}.eu:443", "192.0.2.1", "bücher.example", "münchen.de", "", "#", f'{label}"\\.com', "\u00e9\u4e2d.org",
-            f"{label}.{label}.{label}.info",
+            f"{label}.eu:443", "192.0.2.1", "bücher.example", "münchen.de", "", "#", f'{label}"\\.com',
+            "\u00e9\u4e2d.org", f"{label}.{label}.{label}.info",
         ])
 
     def names(self, low=1):

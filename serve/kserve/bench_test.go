@@ -36,8 +36,8 @@ func BenchmarkInfer(b *testing.B) {
 // The same with a model that costs next to nothing: what is left is the protocol.
 func BenchmarkProtocol(b *testing.B) {
 	m := preset(b, "cnn", nil)
-	m.Spec.Layers = []model.Layer{{Kind: model.KindEmbedding, Rows: m.Spec.Codes(), Dim: 1}, {Kind: model.KindGlobalMaxPool},
-		{Kind: model.KindDense, Units: 2, Activation: model.Softmax}}
+	m.Spec.Layers = []model.Layer{{Kind: model.KindEmbedding, Rows: m.Spec.Codes(), Dim: 1},
+		{Kind: model.KindGlobalMaxPool}, {Kind: model.KindDense, Units: 2, Activation: model.Softmax}}
 	m.Weights = modeltest.Weights(&m.Spec, rand.New(rand.NewPCG(1, 2)))
 	benchmark(b, m)
 }

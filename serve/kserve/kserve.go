@@ -1,5 +1,5 @@
-// Package kserve answers the Open Inference Protocol, version 2, over HTTP: the protocol of KServe, Triton and MLServer.
-// Where the protocol leaves something open, it does as Triton:
+// Package kserve answers the Open Inference Protocol, version 2, over HTTP. KServe, Triton and MLServer speak it. Where
+// the protocol leaves something open, the package does as Triton:
 //
 //	GET  /v2                                      the server and its extensions
 //	GET  /v2/health/live, /v2/health/ready        status 200 without a body
