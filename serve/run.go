@@ -30,6 +30,10 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, certificates *Certif
 		ConnContext:       connContext,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug), // what strangers send to a port
 	}
+	server.Protocols = new(http.Protocols)
+	server.Protocols.SetHTTP1(true)
+	server.Protocols.SetHTTP2(true)
+	server.Protocols.SetUnencryptedHTTP2(true) // for gRPC without TLS
 	l = limit(l, limits.Connections)
 	stopped := make(chan error, 1)
 	serving, ended := context.WithCancel(ctx)

@@ -176,7 +176,7 @@ func TestEngine(t *testing.T) {
 		t.Fatalf("%d %s", w.Code, w.Body)
 	}
 	wait(name, "malicious", 1)
-	save("2", 1) // at which nothing is malicious
+	save("2", 0.999999)
 	wait(name, "benign", 2)
 	if len(changes) < 3 {
 		t.Errorf("%d changes were told of", len(changes))

@@ -2,6 +2,7 @@
 //
 //	/v1/names                    names in; verdicts, scores and reasons out
 //	/v1/models/…                 TensorFlow Serving's REST API (package tensorflow)
+//	/tensorflow.serving.…        the same over gRPC (package grpc)
 //	/v2/…                        KServe's Open Inference Protocol (package kserve)
 //	/v1/events                   events in, which are decided about, watched and kept; and out again
 //	/v1/counts, /v1/top          what was kept, counted; /v1/findings has what the watch found
@@ -26,6 +27,7 @@ import (
 
 	"github.com/degas-dns/degas/detect/metrics"
 	"github.com/degas-dns/degas/serve/decisions"
+	"github.com/degas-dns/degas/serve/grpc"
 	"github.com/degas-dns/degas/serve/kserve"
 	"github.com/degas-dns/degas/serve/models"
 	"github.com/degas-dns/degas/serve/reply"
@@ -197,6 +199,9 @@ func (s *Server) routes() *http.ServeMux {
 	v2 := &kserve.Handler{Models: s.o.Models, Reply: s.reply, Version: s.o.Version, Ready: s.ready}
 	handle(token.Score, "/v2", v2)
 	handle(token.Score, "/v2/", v2)
+	calls := &grpc.Handler{Models: s.o.Models, Log: s.log, Methods: tensorflow.Methods(s.o.Models)}
+	handle(token.Score, "POST /tensorflow.serving.PredictionService/", calls)
+	handle(token.Score, "POST /tensorflow.serving.ModelService/", calls)
 	handle(token.Score, "/", s.asTensorFlow(&tensorflow.Handler{Models: s.o.Models, Reply: s.reply}))
 	return mux
 }
