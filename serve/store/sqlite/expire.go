@@ -36,8 +36,8 @@ func used(tx *sql.Tx) (n int64, err error) {
 		FROM pragma_page_count, pragma_freelist_count, pragma_page_size`).Scan(&n)
 }
 
-// squeeze forgets the oldest twentieth of all lists and sketches if degas.db uses more than room. The last day of a step
-// stays, of minutes the last hour. Wider steps still have what a narrower one forgets.
+// squeeze forgets the oldest twentieth of all lists and sketches if degas.db uses more than room. The last day of a
+// step stays, of minutes the last hour. Wider steps still have what a narrower one forgets.
 func squeeze(tx *sql.Tx, now time.Time, room int64) error {
 	if n, err := used(tx); err != nil || n <= room {
 		return err

@@ -149,8 +149,8 @@ func (c *collapser) hour(tx *sql.Tx, t time.Time) (*hour, error) {
 	return h, rows.Err()
 }
 
-// limit removes the oldest rows beyond the cap, and some more, so that it has nothing to do for a while. If the file uses
-// more than room, a twentieth of the rows goes: they may be long ones.
+// limit removes the oldest rows beyond the cap, and some more, so that it has nothing to do for a while. If the file
+// uses more than room, a twentieth of the rows goes: they may be long ones.
 func (c *collapser) limit(tx *sql.Tx, room int64) error {
 	used, err := used(tx)
 	if err == nil {
