@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -189,7 +190,7 @@ func TestKilled(t *testing.T) {
 	stub := newStub(t, true)
 	stub.before = func(w http.ResponseWriter, r *http.Request) bool { // it takes documents, and never says so
 		if strings.HasSuffix(r.URL.Path, "_bulk") {
-			stub.bulk(w, r)
+			stub.bulk(httptest.NewRecorder(), r)
 			failure(w, http.StatusBadGateway, "", "away")
 			return true
 		}
