@@ -267,7 +267,8 @@ func TestAnswerIsHostile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := c.do(t.Context(), http.MethodGet, "/long", nil, nil); err == nil || !strings.Contains(err.Error(), "more than") {
+	err = c.do(t.Context(), http.MethodGet, "/long", nil, nil)
+	if err == nil || !strings.Contains(err.Error(), "more than") {
 		t.Errorf("a long answer: %v", err)
 	}
 	if err := c.do(t.Context(), http.MethodGet, "/short", nil, nil); err == nil || len(err.Error()) > 2000 ||
