@@ -141,8 +141,8 @@ func (c *client) authorization() (string, error) {
 	return "", fmt.Errorf("unknown scheme %q of credentials. Allowed: %s, %s, %s", c.scheme, Basic, APIKey, Bearer)
 }
 
-// do makes a request and reads its answer into out, unless that is nil. path has no host; it may have a query. The error
-// is an *answerError if the cluster refused. It never quotes the credentials.
+// do makes a request and reads its answer into out, unless that is nil. path has no host; it may have a query. The
+// error is an *answerError if the cluster refused. It never quotes the credentials.
 func (c *client) do(ctx context.Context, method, path string, body []byte, out any) error {
 	path, query, _ := strings.Cut(path, "?")
 	u := c.base.JoinPath(path)

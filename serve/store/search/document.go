@@ -219,7 +219,7 @@ type listsDocument struct {
 
 // action is the line before a document in a bulk request.
 type action struct {
-	Create *place `json:"create,omitempty"`
+	Create *place `json:"create,omitempty"` // an event, as addEvent writes it
 	Index  *place `json:"index,omitempty"`
 }
 
@@ -259,13 +259,18 @@ func (l *lines) add(a action, doc any) error {
 	return err
 }
 
-// addEvent writes an event. The same id is never written twice, so that a replay doubles nothing.
+// addEvent writes an event. The same id, of eventID, is never written twice, so that a replay doubles nothing.
 func (l *lines) addEvent(e *store.Event, id string, sequence int64, ml bool) error {
-	err := l.add(action{Create: &place{ID: id}}, newDocument(e, sequence, ml))
-	if err == nil {
-		l.rows++
+	before := l.Len()
+	l.WriteString(`{"create":{"_id":"`) // by hand: the encoder would take a third of the time that an event takes
+	l.WriteString(id)
+	l.WriteString("\"}}\n")
+	if err := l.json.Encode(newDocument(e, sequence, ml)); err != nil {
+		l.Truncate(before)
+		return err
 	}
-	return err
+	l.rows++
+	return nil
 }
 
 // addCount writes the count of a key so far.

@@ -16,8 +16,8 @@ import (
 
 // quick is a pace for tests.
 var quick = pace{flush: 50 * time.Millisecond, save: 100 * time.Millisecond, lists: time.Second, counts: time.Second,
-	first: 10 * time.Millisecond, longest: 100 * time.Millisecond, maintain: 100 * time.Millisecond, retain: time.Hour,
-	drain: time.Minute}
+	gather: 20 * time.Millisecond, first: 10 * time.Millisecond, longest: 100 * time.Millisecond,
+	maintain: 100 * time.Millisecond, retain: time.Hour, drain: time.Minute}
 
 // nodes are the variables of the environment with the URLs of real nodes, which tests may empty. scripts/verify-store
 // sets them.

@@ -67,6 +67,7 @@ type pace struct {
 	save     time.Duration // between two writes of counts to the journal
 	lists    time.Duration // between two writes of lists of minutes that run
 	counts   time.Duration // between two writes of counts to the spool
+	gather   time.Duration // between two small requests
 	first    time.Duration // wait after a failure; it doubles
 	longest  time.Duration
 	maintain time.Duration // between two looks at what can be forgotten
@@ -75,7 +76,8 @@ type pace struct {
 }
 
 var usual = pace{flush: 400 * time.Millisecond, save: 700 * time.Millisecond, lists: 10 * time.Second,
-	counts: time.Minute, first: time.Second, longest: 30 * time.Second, maintain: 30 * time.Second, retain: 10 * time.Minute, drain: 5 * time.Second}
+	counts: time.Minute, gather: time.Second, first: time.Second, longest: 30 * time.Second,
+	maintain: 30 * time.Second, retain: 10 * time.Minute, drain: 5 * time.Second}
 
 func (o *Options) settle() error {
 	if o.Dir == "" {

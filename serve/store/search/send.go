@@ -20,15 +20,22 @@ const (
 // sends moves the spool's segments to the cluster, one after the other, and looks after its indices in between. After
 // Close it goes on until the spool is empty or ctx ends.
 func (s *Store) sends() {
-	var maintained, retained time.Time
+	var sent, maintained, retained time.Time
 	tick := time.NewTicker(s.o.pace.maintain)
 	defer tick.Stop()
 	for s.ctx.Err() == nil {
 		last := closed(s.flushed) // before the spool is looked at
+		if gather := s.o.pace.gather - time.Since(sent); gather > 0 && s.spool.little() {
+			select { // many small requests would cost the cluster more than few large ones
+			case <-time.After(gather):
+			case <-s.stop:
+			}
+		}
 		seg := s.spool.first()
 		now := time.Now()
 		switch {
 		case seg != nil:
+			sent = now
 			s.deliver(seg)
 		case last:
 			return

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -29,7 +30,7 @@ func closeStore(t *testing.T, s *Store) {
 // eventually waits until ok.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !ok(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("it never came to that: %s", what)
 		}
@@ -189,7 +190,7 @@ func TestKilled(t *testing.T) {
 	stub := newStub(t, true)
 	stub.before = func(w http.ResponseWriter, r *http.Request) bool { // it takes documents, and never says so
 		if strings.HasSuffix(r.URL.Path, "_bulk") {
-			stub.bulk(w, r)
+			stub.bulk(httptest.NewRecorder(), r)
 			failure(w, http.StatusBadGateway, "", "away")
 			return true
 		}
@@ -208,7 +209,6 @@ func TestKilled(t *testing.T) {
 		if _, err := out.Read(make([]byte, 1)); err != nil { // appended
 			t.Fatal(err)
 		}
-		time.Sleep(time.Second)
 		if err := cmd.Process.Kill(); err != nil {
 			t.Fatal(err)
 		}
@@ -241,14 +241,23 @@ func TestKilledChild(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := numbered(400)
-	if os.Getenv("DEGAS_CHILD_PART") == "0" {
-		s.Append(all[:200])
-	} else {
-		s.Append(all[200:])
+	all := numbered(400)[:200]
+	if os.Getenv("DEGAS_CHILD_PART") == "1" {
+		all = numbered(400)[200:]
 	}
+	s.Append(all[:100])
+	eventually(t, "counts are in the spool", func() bool { return s.look(func() bool { return !s.counted.IsZero() }) })
+	s.Append(all[100:])
+	eventually(t, "counts are in the journal", func() bool { return s.look(func() bool { return s.journaled > 0 }) })
 	fmt.Print("!")
 	time.Sleep(time.Minute)
+}
+
+// look asks for what the flushing goroutine changes.
+func (s *Store) look(f func() bool) bool {
+	s.counting.Lock()
+	defer s.counting.Unlock()
+	return f()
 }
 
 // The files reach their limit while the cluster is away: flagged events are kept longest, and everything counts.
@@ -295,14 +304,14 @@ func TestDiskFull(t *testing.T) {
 	stub := newStub(t, true)
 	dir := t.TempDir()
 	s := open(t, Options{URL: stub.start(), Dir: dir, All: true})
-	s.spool.mu.Lock()
+	s.counting.Lock()
 	s.spool.dir = filepath.Join(dir, "missing") // segments cannot be made
-	s.spool.mu.Unlock()
+	s.counting.Unlock()
 	s.Append(numbered(100))
 	eventually(t, "an error shows", func() bool { return s.Stats().Error != nil })
-	s.spool.mu.Lock()
+	s.counting.Lock()
 	s.spool.dir = dir
-	s.spool.mu.Unlock()
+	s.counting.Unlock()
 	closeStore(t, s)
 	if got := s.Stats(); got.Dropped != 100 {
 		t.Errorf("%+v", got)

@@ -184,6 +184,13 @@ func (s *spool) last(more int64, now time.Time) (*segment, error) {
 	return seg, nil
 }
 
+// little reports whether the spool has something, and less than a request should have.
+func (s *spool) little() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.segments) == 1 && !s.segments[0].closed && s.bytes < maxSegment/4
+}
+
 // first is the oldest segment, to which nothing is added any more; nil without one.
 func (s *spool) first() *segment {
 	s.mu.Lock()
