@@ -1,6 +1,6 @@
 package onnx
 
-import "github.com/degas-dns/degas/export/internal/protowire"
+import "github.com/degas-dns/degas/internal/protowire"
 
 // Versions of the format. Opset 13 is the oldest in which Softmax and Squeeze have their present meaning.
 const (

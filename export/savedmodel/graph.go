@@ -5,7 +5,7 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/degas-dns/degas/export/internal/protowire"
+	"github.com/degas-dns/degas/internal/protowire"
 	"github.com/degas-dns/degas/export/tfserving"
 )
 

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/degas-dns/degas/export/internal/protowire"
+	"github.com/degas-dns/degas/internal/protowire"
 	"github.com/degas-dns/degas/model"
 )
 

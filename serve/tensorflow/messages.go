@@ -19,6 +19,7 @@ type modelStatus struct {
 }
 
 type versionStatus struct {
+	number  int
 	Version string `json:"version"`
 	State   string `json:"state"`
 	Status  struct {
@@ -28,13 +29,13 @@ type versionStatus struct {
 }
 
 // status reports one version, or all in descending order.
-func (h *Handler) status(which modelSpec) (any, error) {
-	var m modelStatus
+func (h *Handler) status(which modelSpec) (*modelStatus, error) {
+	m := &modelStatus{}
 	for _, v := range slices.Backward(h.Models.States(which.name)) {
 		if which.version >= 0 && which.version != int64(v.Number) {
 			continue
 		}
-		one := versionStatus{State: string(v.State), Version: strconv.Itoa(v.Number)}
+		one := versionStatus{number: v.Number, State: string(v.State), Version: strconv.Itoa(v.Number)}
 		one.Status.Code = "OK"
 		if v.Err != nil { // which may name files
 			one.Status.Code, one.Status.Message = "UNKNOWN", "The version could not be loaded. The server's log says why."

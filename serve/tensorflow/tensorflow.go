@@ -20,6 +20,7 @@
 package tensorflow
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -62,6 +63,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	memory := h.Models.Lease()
 	defer memory.Release() // after the answer is written
 	answer, err := h.answer(w, r, memory)
+	if f, ok := errors.AsType[*reply.Failure](err); ok && errors.Is(r.Context().Err(), context.DeadlineExceeded) {
+		err = &reply.Failure{Status: http.StatusGatewayTimeout, Text: f.Text, Cause: f.Cause, Retry: f.Retry}
+	}
 	switch data, written := answer.([]byte); {
 	case err != nil:
 		errorWriter.Failed(w, r, err)
@@ -102,7 +106,8 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, memory *models.
 	case err != nil:
 		return nil, err
 	case r.Method == http.MethodGet && m[4] == "":
-		return h.status(which)
+		status, err := h.status(which)
+		return status, err
 	}
 	v, err := h.find(which)
 	if err != nil {
