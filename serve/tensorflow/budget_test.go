@@ -53,14 +53,14 @@ func TestMemoryIsShared(t *testing.T) {
 		r, w := io.Pipe()
 		go func() { done <- post(r).Code }()
 		// Whoever has read the second text has taken memory for the first.
-		for _, text := range []string{`{"instances": ["a"` + strings.Repeat(" ", 63<<20), " "} {
+		for _, text := range []string{`{"instances": [` + strings.Repeat(" ", 63<<20), " "} {
 			if _, err := io.WriteString(w, text); err != nil {
 				t.Fatal(err)
 			}
 		}
 		ends = append(ends, w)
 	}
-	large := `{"instances": ["a"` + strings.Repeat(" ", 16<<20) + `]}`
+	large := `{"instances": [` + strings.Repeat(" ", 16<<20) + `""]}`
 	if w := post(strings.NewReader(large)); w.Code != 429 || w.Header().Get("Retry-After") != "1" ||
 		!strings.Contains(w.Body.String(), "try again") {
 		t.Errorf("the memory is taken: %d %v %s", w.Code, w.Header(), w.Body)
@@ -69,7 +69,7 @@ func TestMemoryIsShared(t *testing.T) {
 		t.Errorf("a small request: %d %s", w.Code, w.Body)
 	}
 	for _, end := range ends {
-		if _, err := io.WriteString(end, `]}`); err != nil {
+		if _, err := io.WriteString(end, `""]}`); err != nil {
 			t.Fatal(err)
 		}
 		end.Close()

@@ -11,7 +11,8 @@ import (
 // has checked can be walked through.
 func FuzzScan(f *testing.F) {
 	for _, doc := range []string{`{"a": [1, -0.5e+3, "\u00e9\n", true, false, null, {}], "b": {"c": []}}`,
-		`[NaN, -Inf, Infinity]`, `"\ud83d\ude00"`, `"\ud83d"`, `[1,]`, `{"a"}`, `[[[`, "\"\x00\"", `-`, `1e400`, `{"a":1}x`, " \t\n[ ]"} {
+		`[NaN, -Inf, Infinity]`, `"\ud83d\ude00"`, `"\ud83d"`, `[1,]`, `{"a"}`, `[[[`, "\"\x00\"",
+		`-`, `1e400`, `{"a":1}x`, " \t\n[ ]"} {
 		f.Add([]byte(doc))
 	}
 	f.Fuzz(func(t *testing.T, doc []byte) {
