@@ -16,8 +16,8 @@ import (
 	"github.com/degas-dns/degas/serve/store/ledger"
 )
 
-// What is kept is read by GET: /v1/events, /v1/counts and /v1/top. All take from and to, which are times as RFC 3339 has
-// them; without them it is the last day.
+// What is kept is read by GET: /v1/events, /v1/counts and /v1/top. All take from and to, which are times as RFC 3339
+// has them; without them it is the last day.
 
 // keptEvent is an event as it is answered.
 type keptEvent struct {
@@ -164,7 +164,8 @@ func (s *Server) top(_ http.ResponseWriter, r *http.Request, _ *models.Lease) (a
 	if err != nil {
 		return nil, err
 	}
-	kind, ok := map[string]store.Kind{"names": store.Names, "domains": store.Domains, "clients": store.Clients}[q.Get("kind")]
+	kinds := map[string]store.Kind{"names": store.Names, "domains": store.Domains, "clients": store.Clients}
+	kind, ok := kinds[q.Get("kind")]
 	if !ok {
 		return nil, reply.BadRequest("kind: %q is none of names, domains and clients", q.Get("kind"))
 	}

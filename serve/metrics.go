@@ -57,7 +57,8 @@ func newNumbers(o *Options) *numbers {
 	n.scoring = histogram("degas_score_duration_seconds", "Time that scoring a batch took.",
 		prometheus.ExponentialBuckets(1e-5, 4, 10))
 	n.batch = histogram("degas_batch_size", "Names that were scored together.", prometheus.ExponentialBuckets(1, 4, 9))
-	n.value = histogram("degas_score_value", "Scores: how they are spread tells drift.", prometheus.LinearBuckets(0.05, 0.05, 20))
+	n.value = histogram("degas_score_value", "Scores: how they are spread tells drift.",
+		prometheus.LinearBuckets(0.05, 0.05, 20))
 	n.registry.MustRegister(collector{o})
 	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: "degas_build_info",
 		Help: "Version of the program; always 1.", ConstLabels: prometheus.Labels{"version": o.Version,
@@ -189,10 +190,12 @@ func (s *Server) metricsPage() http.Handler {
 type collector struct{ o *Options }
 
 var (
-	loadedAt  = prometheus.NewDesc("degas_model_loaded_timestamp_seconds", "When a version was loaded, in Unix time.", []string{"model", "version"}, nil)
+	loadedAt  = prometheus.NewDesc("degas_model_loaded_timestamp_seconds", "When a version was loaded, in Unix time.",
+		[]string{"model", "version"}, nil)
 	inForce   = prometheus.NewDesc("degas_decisions", "Decisions that are in force.", []string{"verdict"}, nil)
 	appended  = prometheus.NewDesc("degas_store_appended_total", "Events given to the store.", nil, nil)
-	dropped   = prometheus.NewDesc("degas_store_dropped_total", "Events that were counted, but not kept as rows.", []string{"reason"}, nil)
+	dropped   = prometheus.NewDesc("degas_store_dropped_total", "Events that were counted, but not kept as rows.",
+		[]string{"reason"}, nil)
 	bytesKept = prometheus.NewDesc("degas_store_bytes", "Bytes that the store takes.", nil, nil)
 	budget    = prometheus.NewDesc("degas_store_budget_bytes", "Bytes that the store may take.", nil, nil)
 	waiting   = prometheus.NewDesc("degas_store_waiting", "Events that wait to be written.", nil, nil)

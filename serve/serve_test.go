@@ -96,7 +96,8 @@ func TestNames(t *testing.T) {
 	for what, w := range map[string]*httptest.ResponseRecorder{
 		"post": ask(t, s, "POST", "/v1/names", body),
 		"gzip": ask(t, s, "POST", "/v1/names", packed(t, body), "Content-Encoding", "gzip"),
-		"get":  ask(t, s, "GET", "/v1/names?name=xjpakmdcfuqe.biz&name=www.google.com&name=a.listed.example&name=192.0.2.1", ""),
+		"get": ask(t, s, "GET", "/v1/names?name=xjpakmdcfuqe.biz&name=www.google.com&name=a.listed.example"+
+			"&name=192.0.2.1", ""),
 	} {
 		if err := json.Unmarshal(w.Body.Bytes(), &answer); w.Code != 200 || err != nil || len(answer.Names) != 4 {
 			t.Fatalf("%s: %d %s, %v", what, w.Code, w.Body, err)
@@ -127,7 +128,8 @@ func TestRefusals(t *testing.T) {
 		{"no text", "POST", "/v1/names", `{"names": [1]}`, nil, 400, "JSON Parse error"},
 		{"unknown field", "POST", "/v1/names", `{"name": "a"}`, nil, 400, "unknown field"},
 		{"two", "POST", "/v1/names", `{"names": ["a"]} {}`, nil, 400, "more than one value"},
-		{"too many", "POST", "/v1/names", `{"names": ["a"` + strings.Repeat(`,"a"`, 100_000) + `]}`, nil, 400, "100000 names"},
+		{"too many", "POST", "/v1/names", `{"names": ["a"` + strings.Repeat(`,"a"`, 100_000) + `]}`, nil, 400,
+			"100000 names"},
 		{"large", "POST", "/v1/names", `{"names": ["a"` + strings.Repeat(" ", 64<<20), nil, 413, "more than 67108864 bytes"},
 		{"a bomb", "POST", "/v1/names", packed(t, `{"names": ["a"`+strings.Repeat(" ", 65<<20)),
 			[]string{"Content-Encoding", "gzip"}, 413, "more than 67108864 bytes"},
@@ -225,7 +227,8 @@ func TestTokens(t *testing.T) {
 		}
 	}
 	lines0 := strings.Count(log.String(), "\n")
-	ask(t, s, "GET", "/v1/models/x%0atime=now%20level=ERROR%20msg=forged", "", "Authorization", "Bearer "+secrets[token.Score])
+	ask(t, s, "GET", "/v1/models/x%0atime=now%20level=ERROR%20msg=forged", "",
+		"Authorization", "Bearer "+secrets[token.Score])
 	if n := strings.Count(log.String(), "\n") - lines0; n != 1 {
 		t.Errorf("a path with a line's end makes %d lines of the log", n)
 	}
@@ -255,7 +258,8 @@ func TestEvents(t *testing.T) {
 		return fmt.Sprintf(`{"name":%q,"kind":"query","client":"192.0.2.7"}`, name) + "\n"
 	}
 	w := ask(t, s, "POST", "/v1/events", line("a.example")+"nonsense\n\n"+line("b.example"))
-	if w.Code != 200 || !strings.Contains(w.Body.String(), `"accepted":2`) || !strings.Contains(w.Body.String(), `"refused":{`) {
+	if w.Code != 200 || !strings.Contains(w.Body.String(), `"accepted":2`) ||
+		!strings.Contains(w.Body.String(), `"refused":{`) {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
 	for _, body := range []string{"nonsense\n", "{}\n", "\x00\x01", packed(t, line("a.example"))} {
@@ -301,7 +305,8 @@ func TestEvents(t *testing.T) {
 func TestKeep(t *testing.T) {
 	k := &kept{}
 	s := builtin(t, func(o *serve.Options) { o.Store = k })
-	recorded := detect.Decision{Verdict: detect.Blocked, Action: detect.Block, Rule: detect.Evidence, Class: "tunnel", Score: 0.5}
+	recorded := detect.Decision{Verdict: detect.Blocked, Action: detect.Block, Rule: detect.Evidence, Class: "tunnel",
+		Score: 0.5}
 	all := []events.Event{{Name: []byte("A\x01b.Example.com"), RCode: events.NXDomain},
 		{Name: []byte("t.example.org"), Columns: []events.Column{{Name: "verdict", Value: "blocked"},
 			{Name: "action", Value: "block"}, {Name: "rule", Value: "evidence"}, {Name: "label", Value: "tunnel"},
@@ -316,7 +321,8 @@ func TestKeep(t *testing.T) {
 		a.RCode != events.NXDomain || !a.Flagged() {
 		t.Errorf("%+v", a)
 	}
-	if b.Verdict != recorded.Verdict || b.Rule != recorded.Rule || b.Class != recorded.Class || b.Score != 0.5 || b.Model != "" {
+	if b.Verdict != recorded.Verdict || b.Rule != recorded.Rule || b.Class != recorded.Class || b.Score != 0.5 ||
+		b.Model != "" {
 		t.Errorf("%+v", b)
 	}
 }

@@ -75,7 +75,8 @@ func (c *command) openKeeping(ctx *cli.Context, o *serve.Options) (k *keeping, e
 	}
 	e.Lists = k.lists
 	if dir != "" {
-		if k.ledger, err = ledger.Open(ctx.Context, filepath.Join(dir, "ledger"), ledger.Options{Log: slog.Default()}); err != nil {
+		k.ledger, err = ledger.Open(ctx.Context, filepath.Join(dir, "ledger"), ledger.Options{Log: slog.Default()})
+		if err != nil {
 			return k, err
 		}
 		e.Decided = k.ledger
@@ -104,8 +105,8 @@ func (k *keeping) openStore(ctx *cli.Context, dir string) error {
 		return usagef("--keep: %v", err)
 	}
 	if url := ctx.String("store"); url != "" {
-		o := search.Options{URL: url, CAFile: ctx.String("store-ca"), Dir: filepath.Join(dir, "spool"), All: ctx.Bool("store-all"),
-			Log: slog.Default()}
+		o := search.Options{URL: url, CAFile: ctx.String("store-ca"), Dir: filepath.Join(dir, "spool"),
+			All: ctx.Bool("store-all"), Log: slog.Default()}
 		if ctx.IsSet("keep") {
 			o.Budget = budget
 		}

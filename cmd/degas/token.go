@@ -15,8 +15,8 @@ func (c *command) token() *cli.Command {
 		Name:      "token",
 		Usage:     "make a token for a server of serve --tokens",
 		ArgsUsage: "NAME",
-		Description: "Prints a line for the file of tokens on standard output, and the token itself on standard error. The\n" +
-			"file has only the token's hash, so the token is shown once.\n\n" +
+		Description: "Prints a line for the file of tokens on standard output, and the token itself on standard error.\n" +
+			"The file has only the token's hash, so the token is shown once.\n\n" +
 			"Example: degas token resolver-1 --scope lists --scope events >> tokens",
 		Flags: []cli.Flag{
 			&cli.StringSliceFlag{Name: "scope", Value: cli.NewStringSlice(string(token.Score)),

@@ -17,7 +17,8 @@ func TestToken(t *testing.T) {
 	var lines, secret bytes.Buffer
 	for _, args := range [][]string{{"ann"}, {"resolver", "--scope", "lists,events", "--for", "1h"}} {
 		secret.Reset()
-		if code := run(t.Context(), append([]string{"degas", "token"}, args...), strings.NewReader(""), &lines, &secret); code != 0 {
+		args = append([]string{"degas", "token"}, args...)
+		if code := run(t.Context(), args, strings.NewReader(""), &lines, &secret); code != 0 {
 			t.Fatal(code, secret.String())
 		}
 	}
@@ -33,8 +34,8 @@ func TestToken(t *testing.T) {
 		t.Errorf("%+v, %v", who, err)
 	}
 	var out, log bytes.Buffer
-	if code := run(t.Context(), []string{"degas", "token", "x", "--scope", "all"}, strings.NewReader(""), &out, &log); code == 0 ||
-		!strings.Contains(log.String(), "none of score") {
+	code := run(t.Context(), []string{"degas", "token", "x", "--scope", "all"}, strings.NewReader(""), &out, &log)
+	if code == 0 || !strings.Contains(log.String(), "none of score") {
 		t.Errorf("an unknown scope: %d %s", code, log.String())
 	}
 }

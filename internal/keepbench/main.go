@@ -1,5 +1,5 @@
-// Command keepbench sends events to a degas serve at a steady rate, and measures what keeping them takes: processor time,
-// memory and disk. At the end it compares what the server counted with what was sent. See scripts/bench-keep.
+// Command keepbench sends events to a degas serve at a steady rate, and measures what keeping them takes: processor
+// time, memory and disk. At the end it compares what the server counted with what was sent. See scripts/bench-keep.
 package main
 
 import (
@@ -84,7 +84,8 @@ func run(ctx context.Context) error {
 		return err
 	}
 	print(samples)
-	fmt.Printf("\n%d events sent in %v, %d requests told to come again, %d counted by the server\n", sent, *runs, busy, counted)
+	fmt.Printf("\n%d events sent in %v, %d requests told to come again, %d counted by the server\n", sent, *runs, busy,
+		counted)
 	if counted != sent {
 		return fmt.Errorf("%d events sent and %d counted", sent, counted)
 	}
@@ -127,8 +128,9 @@ func load(base string, pid int, dir string) (sent, busy int, samples []sample, e
 				number++
 				name = pool + number
 			}
-			fmt.Fprintf(&body, `{"time":%q,"client":"10.%d.%d.7","name":"www.shop-%d.example%d.com","type":"A","rcode":"NOERROR",`+
-				`"transport":"udp","kind":"both","size":96}`+"\n", now, random.IntN(*clients)/200, random.IntN(*clients)%200, name, name%977)
+			client := random.IntN(*clients)
+			fmt.Fprintf(&body, `{"time":%q,"client":"10.%d.%d.7","name":"www.shop-%d.example%d.com","type":"A",`+
+				`"rcode":"NOERROR","transport":"udp","kind":"both","size":96}`+"\n", now, client/200, client%200, name, name%977)
 		}
 		for {
 			status, err := post(base+"/v1/events", body.Bytes())
