@@ -190,11 +190,11 @@ func (s *Server) metricsPage() http.Handler {
 type collector struct{ o *Options }
 
 var (
-	loadedAt  = prometheus.NewDesc("degas_model_loaded_timestamp_seconds", "When a version was loaded, in Unix time.",
+	loadedAt = prometheus.NewDesc("degas_model_loaded_timestamp_seconds", "When a version was loaded, in Unix time.",
 		[]string{"model", "version"}, nil)
-	inForce   = prometheus.NewDesc("degas_decisions", "Decisions that are in force.", []string{"verdict"}, nil)
-	appended  = prometheus.NewDesc("degas_store_appended_total", "Events given to the store.", nil, nil)
-	dropped   = prometheus.NewDesc("degas_store_dropped_total", "Events that were counted, but not kept as rows.",
+	inForce  = prometheus.NewDesc("degas_decisions", "Decisions that are in force.", []string{"verdict"}, nil)
+	appended = prometheus.NewDesc("degas_store_appended_total", "Events given to the store.", nil, nil)
+	dropped  = prometheus.NewDesc("degas_store_dropped_total", "Events that were counted, but not kept as rows.",
 		[]string{"reason"}, nil)
 	bytesKept = prometheus.NewDesc("degas_store_bytes", "Bytes that the store takes.", nil, nil)
 	budget    = prometheus.NewDesc("degas_store_budget_bytes", "Bytes that the store may take.", nil, nil)
