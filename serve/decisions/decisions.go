@@ -4,7 +4,7 @@
 //	POST   /v1/decisions       one decision as JSON, or an array of them
 //	GET    /v1/decisions       pages of decisions, newest first
 //	DELETE /v1/decisions/{id}  revokes a decision
-//	GET    /v1/decisions.csv   all decisions, for process-data
+//	GET    /v1/decisions.csv   those in force, for process-data; all with ?all=true
 //	GET    /v1/lists/allow     what is in force, as detect/lists and other programs read lists
 //	GET    /v1/lists/block
 //
@@ -281,13 +281,20 @@ func (a *API) revoke(w http.ResponseWriter, r *http.Request) {
 }
 
 func (a *API) csv(w http.ResponseWriter, r *http.Request) {
-	if _, err := parameters(r); err != nil {
+	q, err := parameters(r, "all")
+	all := false
+	if err == nil && q.Has("all") {
+		if all, err = strconv.ParseBool(q.Get("all")); err != nil {
+			err = reply.BadRequest("all: %q is neither true nor false", q.Get("all"))
+		}
+	}
+	if err != nil {
 		a.refuse(w, r, err)
 		return
 	}
 	header(w, "text/csv; charset=utf-8")
 	w.Header().Set("Content-Disposition", `attachment; filename="decisions.csv"`)
-	if err := a.ledger.WriteCSV(r.Context(), w, "console"); err != nil {
+	if err := a.ledger.WriteCSV(r.Context(), w, "console", all); err != nil {
 		if r.Context().Err() == nil {
 			a.log.Error("decisions as CSV: the answer was cut off", "error", err)
 		}

@@ -53,7 +53,7 @@ type Decision struct {
 	// what dnsname.Normalize makes of it.
 	Pattern string  `json:"pattern"`
 	Verdict Verdict `json:"verdict"`
-	// Label is the class that the names have, for training: "benign", "dga", "tunnel", a family, or "".
+	// Label is the class that the names have, for training: "benign", "dga", "tunnel", "malicious", or "".
 	Label string `json:"label,omitempty"`
 	// Scope of "" fits Pattern. Decide makes "*." and the registered domain of a name with Domain.
 	Scope Scope     `json:"scope"`
@@ -78,6 +78,9 @@ const (
 	mostWord = 100
 )
 
+// labels are the classes of names that training knows.
+var labels = []string{"benign", "dga", "tunnel", "malicious"}
+
 // check normalises a decision, or says what is wrong with it.
 func (d *Decision) check(now time.Time) error {
 	if d.At.IsZero() {
@@ -98,6 +101,8 @@ func (d *Decision) check(now time.Time) error {
 		return input("expires: %s is over. Try: a later time, or none", d.Expires.UTC().Format(time.RFC3339))
 	case d.Expires.Year() > 9999:
 		return input("expires: the year %d is too far", d.Expires.Year())
+	case d.Label != "" && !slices.Contains(labels, d.Label):
+		return input("label: %q is none of %s", d.Label, strings.Join(labels, ", "))
 	case d.By == "":
 		return input("nobody is named who decided")
 	}

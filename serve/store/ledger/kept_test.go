@@ -209,7 +209,7 @@ func TestTogether(t *testing.T) {
 	stop := make(chan struct{})
 	var readers sync.WaitGroup
 	for _, f := range []func() error{
-		func() error { return l.WriteCSV(t.Context(), io.Discard, "test") },
+		func() error { return l.WriteCSV(t.Context(), io.Discard, "test", true) },
 		func() error { _, err := l.Decisions(t.Context(), Filter{State: InForce}, 0, 0); return err },
 		func() error { _ = l.InForce(time.Now()); return l.Tidy(t.Context(), time.Now()) },
 		func() error {

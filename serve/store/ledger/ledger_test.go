@@ -443,20 +443,23 @@ func TestCSV(t *testing.T) {
 	if _, _, err := l.Revoke(t.Context(), 6, "ann"); err != nil {
 		t.Fatal(err)
 	}
-	var b bytes.Buffer
-	if err := l.WriteCSV(t.Context(), &b, "console"); err != nil {
-		t.Fatal(err)
-	}
-	const want = `domain,label,source,decided_by,decided_at,scope,score,model,model_version,note,revoked
+	const head = `domain,label,source,decided_by,decided_at,scope,score,model,model_version,note,revoked
 evil.example,dga,console,'=ann,2026-11-30T01:02:03Z,domain,0.500000,'@m,'-1,"'=HYPERLINK(""x""),\n\u202e",
 a.example,malicious,console,'=ann,2026-11-30T01:02:03Z,name,,,,,
-a.example,benign,console,'=ann,2026-11-30T01:02:03Z,name,,,,,superseded
+`
+	for all, want := range map[bool]string{false: head, true: head +
+		`a.example,benign,console,'=ann,2026-11-30T01:02:03Z,name,,,,,expired
 b.example,benign,console,'=ann,2026-11-30T01:02:03Z,name,,,,,superseded
 b.example,unsure,console,'=ann,2026-11-30T01:02:03Z,name,,,,,
 c.example,malicious,console,'=ann,2026-11-30T01:02:03Z,name,,,,,revoked
-d.example,malicious,console,'=ann,2026-11-30T01:02:03Z,name,,,,,
-`
-	if b.String() != want {
-		t.Errorf("got\n%swant\n%s", b.String(), want)
+d.example,malicious,console,'=ann,2026-11-30T01:02:03Z,name,,,,,expired
+`} {
+		var b bytes.Buffer
+		if err := l.WriteCSV(t.Context(), &b, "console", all); err != nil {
+			t.Fatal(err)
+		}
+		if b.String() != want {
+			t.Errorf("got\n%swant\n%s", b.String(), want)
+		}
 	}
 }
