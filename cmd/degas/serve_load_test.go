@@ -82,7 +82,7 @@ func attack(t *testing.T, url, body string) {
 		return
 	}
 	t.Cleanup(func() { conn.Close() })
-	head := fmt.Sprintf("POST /%s:predict HTTP/1.1\r\nHost: m\r\nContent-Length: %d\r\n\r\n", path, len(body))
+	head := fmt.Sprintf("POST /%s:predict HTTP/1.1\r\nHost: %s\r\nContent-Length: %d\r\n\r\n", path, host, len(body))
 	_, err = io.Copy(conn, io.MultiReader(strings.NewReader(head), strings.NewReader(body)))
 	if err == nil {
 		_, _ = conn.Read(make([]byte, 1))
