@@ -23,6 +23,7 @@ type connection struct {
 	net.Conn
 	of    *connections
 	place *list.Element // in idle, nil while a request is in work
+	open  int           // requests in work: over HTTP/2 there may be several
 }
 
 func limit(l net.Listener, most int) *connections {
@@ -92,8 +93,7 @@ func connContext(ctx context.Context, conn net.Conn) context.Context {
 	return ctx
 }
 
-// busy says that a request is in work, until the returned function is called. Of a connection with several requests at
-// once (HTTP/2), the first that ends makes it idle.
+// busy says that a request is in work, until the returned function is called.
 func busy(ctx context.Context) (done func()) {
 	c, ok := ctx.Value(connectionKey{}).(*connection)
 	if !ok {
@@ -101,14 +101,14 @@ func busy(ctx context.Context) (done func()) {
 	}
 	l := c.of
 	l.mu.Lock()
-	if c.place != nil {
+	if c.open++; c.place != nil {
 		l.idle.Remove(c.place)
 		c.place = nil
 	}
 	l.mu.Unlock()
 	return func() {
 		l.mu.Lock()
-		if l.all[c] != nil && c.place == nil {
+		if c.open--; c.open == 0 && l.all[c] != nil {
 			c.place = l.idle.PushBack(c)
 		}
 		l.mu.Unlock()

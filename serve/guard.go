@@ -68,14 +68,13 @@ func (s *Server) guarded(routes *http.ServeMux) http.Handler {
 		r = r.WithContext(decisions.WithWho(r.Context(), who))
 		waits := strings.HasPrefix(path, "/v1/lists/")       // for a change; package decisions bounds how many do
 		if scope != "" && scope != token.Metrics && !waits { // health and metrics answer however busy the server is
-			select {
-			case s.inWork <- struct{}{}:
-				defer func() { <-s.inWork }()
-			default:
-				refuse("busy", &reply.Failure{Status: http.StatusTooManyRequests, Retry: time.Second,
-					Text: "Too many requests are in work: try again"})
+			p, err := s.places.enter(r)
+			if err != nil {
+				s.metrics.refused.WithLabelValues("busy").Inc()
+				s.reply.Failed(answer, r, err)
 				return
 			}
+			defer p.leave()
 		}
 		if !waits {
 			ctx, cancel := context.WithTimeoutCause(r.Context(), s.o.Limits.Answer, errTooLong)
@@ -100,9 +99,11 @@ func (s *Server) allowed(r *http.Request, scope token.Scope) (who string, f *rep
 	case errors.As(err, &tooMany):
 		return "", &reply.Failure{Status: http.StatusTooManyRequests, Retry: tooMany.Retry,
 			Text: "Too many wrong tokens came from this address"}
-	case err != nil:
+	case errors.Is(err, token.ErrMissing):
 		return "", &reply.Failure{Status: http.StatusUnauthorized, Cause: err,
 			Text: "The request needs a token: Authorization: Bearer …"}
+	case err != nil:
+		return "", &reply.Failure{Status: http.StatusUnauthorized, Text: "The token is not accepted: " + err.Error()}
 	case !t.Has(scope):
 		return "", &reply.Failure{Status: http.StatusForbidden, Text: fmt.Sprintf("The token is not for the scope %s", scope)}
 	}

@@ -9,13 +9,16 @@ import (
 
 // Keep gives a stream's events to the store, for stream.Options. What a resolver decided, and recorded with an event,
 // is what happened, and is kept so; about other events the engine decided.
-func (s *Server) Keep(all []events.Event, decisions []detect.Decision) {
-	model := s.o.Engine.current.Load().model()
+func (s *Server) Keep(source string, all []events.Event, decisions []detect.Decision) {
+	j := s.o.Engine.current.Load()
+	model, version := j.model(), j.version
 	kept := make([]store.Event, len(all))
 	for i := range all {
 		e, d := &all[i], decisions[i]
 		if recorded, ok := detect.Recorded(e); ok {
 			d = recorded
+		} else {
+			s.metrics.decided(version, &d)
 		}
 		kept[i] = keptOf(e, &d)
 		if d.Scored() {
@@ -23,6 +26,9 @@ func (s *Server) Keep(all []events.Event, decisions []detect.Decision) {
 		}
 	}
 	s.o.Store.Append(kept)
+	if source == intakeName {
+		s.o.Intake.kept(len(all))
+	}
 }
 
 // keptOf is an event as it is kept. It shares no memory with e.

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/degas-dns/degas/detect"
@@ -31,11 +32,12 @@ type keptEvent struct {
 	Verdict   string    `json:"verdict"`
 	Action    string    `json:"action"`
 	Rule      string    `json:"rule"`
-	Score     float64   `json:"score"`
-	Class     string    `json:"class"`
-	Reason    string    `json:"reason,omitempty"`
-	Entry     string    `json:"entry,omitempty"`
-	Model     string    `json:"model,omitempty"`
+	// Score is left out where no model was asked.
+	Score  *float64 `json:"score,omitempty"`
+	Class  string   `json:"class"`
+	Reason string   `json:"reason,omitempty"`
+	Entry  string   `json:"entry,omitempty"`
+	Model  string   `json:"model,omitempty"`
 	// Sample says that this event stands for so many.
 	Sample int `json:"sample,omitempty"`
 }
@@ -55,7 +57,7 @@ type count struct {
 	Type    string    `json:"type,omitempty"`
 	RCode   string    `json:"rcode,omitempty"`
 	N       int64     `json:"n"`
-	Score   float64   `json:"mean_score"`
+	Score   float64   `json:"mean_score,omitempty"`
 }
 
 // topPlace is a place in a top list: the true count is at least N-Error and at most N.
@@ -68,19 +70,31 @@ type topPlace struct {
 // topAnswer is a top list, and how many different keys there were, to about 2 %.
 type topAnswer struct {
 	Top      []topPlace `json:"top"`
-	Distinct int64      `json:"distinct"`
+	Distinct *int64     `json:"distinct,omitempty"` // left out for flagged ones, of which nobody counts it
 }
 
 // mostPage bounds a page and a top list.
 const mostPage = 1000
 
-// question reads what all questions have in common, and refuses words that are none of allowed.
-func question(q url.Values, allowed ...string) (r store.Range, f store.Filter, n int, err error) {
-	for key := range q {
-		if !slices.Contains(append(allowed, "from", "to"), key) {
-			return r, f, 0, reply.BadRequest("There is no parameter %q here. Try: from, to, %v", key, allowed)
+// parameters reads a query, and refuses what cannot be read, what is none of allowed, and what comes twice.
+func parameters(r *http.Request, allowed ...string) (url.Values, error) {
+	q, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return nil, reply.BadRequest("The query cannot be read. Try: escape & ; and %% in values")
+	}
+	for key, values := range q {
+		switch {
+		case !slices.Contains(allowed, key):
+			return nil, reply.BadRequest("There is no parameter %q here. Try: %s", key, strings.Join(allowed, ", "))
+		case len(values) > 1 && key != "name":
+			return nil, reply.BadRequest("The parameter %s comes twice", key)
 		}
 	}
+	return q, nil
+}
+
+// question reads what questions have in common.
+func question(q url.Values) (r store.Range, f store.Filter, n int, err error) {
 	now := time.Now()
 	r = store.Range{From: now.Add(-24 * time.Hour), To: now.Add(time.Minute)}
 	for key, at := range map[string]*time.Time{"from": &r.From, "to": &r.To} {
@@ -105,7 +119,7 @@ func question(q url.Values, allowed ...string) (r store.Range, f store.Filter, n
 	if text := q.Get("verdict"); q.Has("verdict") {
 		v, ok := detect.ParseVerdict(text)
 		if !ok {
-			return r, f, 0, reply.BadRequest("verdict: %q is none", text)
+			return r, f, 0, reply.BadRequest("verdict: %q is none of benign, unscored, allowed, blocked, malicious and invalid", text)
 		}
 		f.Verdict = &v
 	}
@@ -113,8 +127,11 @@ func question(q url.Values, allowed ...string) (r store.Range, f store.Filter, n
 }
 
 func (s *Server) eventsOut(_ http.ResponseWriter, r *http.Request, _ *models.Lease) (any, error) {
-	q := r.URL.Query()
-	when, f, n, err := question(q, "limit", "name", "domain", "client", "flagged", "verdict", "cursor")
+	q, err := parameters(r, "from", "to", "limit", "name", "domain", "client", "flagged", "verdict", "cursor")
+	if err != nil {
+		return nil, err
+	}
+	when, f, n, err := question(q)
 	if err != nil {
 		return nil, err
 	}
@@ -127,15 +144,26 @@ func (s *Server) eventsOut(_ http.ResponseWriter, r *http.Request, _ *models.Lea
 		e := &page.Events[i]
 		out.Events[i] = keptEvent{Time: e.Time, Name: e.Name, Domain: e.Domain, Client: e.Client, Type: e.Type.String(),
 			RCode: e.RCode.String(), Transport: e.Transport.String(), Verdict: e.Verdict.String(), Action: e.Action.String(),
-			Rule: e.Rule.String(), Score: e.Score, Class: e.Class, Reason: e.Reason, Entry: e.Entry, Model: e.Model,
+			Rule: e.Rule.String(), Score: scoreOf(e), Class: e.Class, Reason: e.Reason, Entry: e.Entry, Model: e.Model,
 			Sample: e.Sample}
 	}
 	return out, nil
 }
 
+// scoreOf is an event's score, nil if no model was asked.
+func scoreOf(e *store.Event) *float64 {
+	if e.Rule == detect.Score || e.Rule == detect.PopularName || e.Score > 0 {
+		return &e.Score
+	}
+	return nil
+}
+
 func (s *Server) counts(_ http.ResponseWriter, r *http.Request, _ *models.Lease) (any, error) {
-	q := r.URL.Query()
-	when, f, _, err := question(q, "step", "flagged", "verdict")
+	q, err := parameters(r, "from", "to", "step", "flagged", "verdict")
+	if err != nil {
+		return nil, err
+	}
+	when, f, _, err := question(q)
 	if err != nil {
 		return nil, err
 	}
@@ -159,8 +187,11 @@ func (s *Server) counts(_ http.ResponseWriter, r *http.Request, _ *models.Lease)
 }
 
 func (s *Server) top(_ http.ResponseWriter, r *http.Request, _ *models.Lease) (any, error) {
-	q := r.URL.Query()
-	when, f, n, err := question(q, "kind", "limit", "flagged")
+	q, err := parameters(r, "from", "to", "kind", "limit", "flagged")
+	if err != nil {
+		return nil, err
+	}
+	when, f, n, err := question(q)
 	if err != nil {
 		return nil, err
 	}
@@ -178,17 +209,22 @@ func (s *Server) top(_ http.ResponseWriter, r *http.Request, _ *models.Lease) (a
 		out.Top[i] = topPlace(t)
 	}
 	if !f.Flagged {
-		if out.Distinct, err = s.o.Store.Distinct(r.Context(), when, kind); err != nil {
+		n, err := s.o.Store.Distinct(r.Context(), when, kind)
+		if err != nil {
 			return nil, unanswered(err)
 		}
+		out.Distinct = &n
 	}
 	return out, nil
 }
 
 // findings answers GET /v1/findings: what the watch found, newest first.
 func (s *Server) findings(_ http.ResponseWriter, r *http.Request, _ *models.Lease) (any, error) {
-	q := r.URL.Query()
-	_, _, n, err := question(q, "kind", "subject", "open", "before", "limit")
+	q, err := parameters(r, "from", "to", "kind", "subject", "open", "before", "limit")
+	if err != nil {
+		return nil, err
+	}
+	_, _, n, err := question(q)
 	if err != nil {
 		return nil, err
 	}

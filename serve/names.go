@@ -43,7 +43,11 @@ type nameAnswer struct {
 
 // names answers GET /v1/names?name=a&name=b and POST /v1/names.
 func (s *Server) names(w http.ResponseWriter, r *http.Request, memory *models.Lease) (any, error) {
-	names := r.URL.Query()["name"]
+	q, err := parameters(r, "name")
+	if err != nil {
+		return nil, err
+	}
+	names := q["name"]
 	if r.Method == http.MethodPost {
 		var in namesRequest
 		body, err := reply.Body(w, r, models.MaxBody)

@@ -97,7 +97,7 @@ type Server struct {
 	reply     reply.Writer
 	metrics   *numbers
 	handler   http.Handler
-	inWork    chan struct{}
+	places    *places
 	scopes    map[string]token.Scope // by pattern
 	decisions *decisions.API         // nil without a ledger
 	stopping  atomic.Bool
@@ -109,7 +109,7 @@ func New(o Options) (*Server, error) {
 		return nil, errors.New("serve: Models and Engine have to be there")
 	}
 	o.Limits = o.Limits.orDefault()
-	s := &Server{o: o, log: o.Log, inWork: make(chan struct{}, o.Limits.Requests)}
+	s := &Server{o: o, log: o.Log, places: newPlaces(o.Limits.Requests)}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -195,6 +195,7 @@ func (s *Server) routes() *http.ServeMux {
 			handle(r.Scope, r.Pattern, r.Handler)
 		}
 	}
+	s.absent(handle)
 	s.otherMethods(mux)
 	v2 := &kserve.Handler{Models: s.o.Models, Reply: s.reply, Version: s.o.Version, Ready: s.ready}
 	handle(token.Score, "/v2", v2)
@@ -206,13 +207,33 @@ func (s *Server) routes() *http.ServeMux {
 	return mux
 }
 
+// absent says why a route of degas is not there: "/" would take the request for TensorFlow Serving's.
+func (s *Server) absent(handle func(token.Scope, string, http.Handler)) {
+	say := func(text string) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			s.reply.Failed(w, r, &reply.Failure{Status: http.StatusNotFound, Text: text})
+		}
+	}
+	if s.o.OwnMetrics {
+		handle(token.Metrics, "GET /metrics", say("The metrics have an address of their own: see --metrics"))
+	}
+	for path, there := range map[string]bool{"/v1/events": s.o.Intake != nil, "/v1/counts": s.o.Store != nil,
+		"/v1/top": s.o.Store != nil, "/v1/findings": s.o.Ledger != nil, "/v1/decisions": s.o.Ledger != nil,
+		"/v1/decisions.csv": s.o.Ledger != nil, "/v1/lists/": s.o.Ledger != nil} {
+		if !there {
+			handle(token.Decide, path, say("Nothing is kept here. Try: degas serve --data DIR"))
+		}
+	}
+}
+
 // otherMethods answers 405 where a path of ours is asked with another method. "/" would take the request for
 // TensorFlow Serving's.
 func (s *Server) otherMethods(mux *http.ServeMux) {
 	methods := map[string][]string{}
 	for pattern := range s.scopes {
-		method, path, _ := strings.Cut(pattern, " ")
-		methods[path] = append(methods[path], method)
+		if method, path, ok := strings.Cut(pattern, " "); ok {
+			methods[path] = append(methods[path], method)
+		}
 	}
 	for path, allowed := range methods {
 		allow := strings.Join(slices.Sorted(slices.Values(allowed)), ", ")

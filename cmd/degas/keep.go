@@ -114,10 +114,16 @@ func (k *keeping) openStore(ctx *cli.Context, dir string) error {
 			scheme, file, _ := strings.Cut(auth, ":")
 			o.Auth, o.SecretFile = search.Scheme(scheme), file
 		}
-		k.store, err = search.Open(o)
+		s, err := search.Open(o)
+		if err == nil {
+			k.store = s // a nil pointer in an interface is not nil
+		}
 		return err
 	}
-	k.store, err = sqlite.Open(filepath.Join(dir, "events"), sqlite.Options{Budget: budget, Log: slog.Default()})
+	s, err := sqlite.Open(filepath.Join(dir, "events"), sqlite.Options{Budget: budget, Log: slog.Default()})
+	if err == nil {
+		k.store = s
+	}
 	return err
 }
 

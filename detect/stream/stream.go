@@ -44,8 +44,9 @@ type Options struct {
 	Sink     notify.Sink
 	Mutes    *notify.Mutes
 	Metrics  *metrics.Metrics
-	// Keep, if not nil, is given all events with the decisions about them, from one goroutine. Both stay Run's.
-	Keep func(all []events.Event, decisions []detect.Decision)
+	// Keep, if not nil, is given all events of a source with the decisions about them, from one goroutine. Both stay
+	// Run's.
+	Keep func(source string, all []events.Event, decisions []detect.Decision)
 	// State is the file that keeps what is known, "" for none.
 	State string
 	// Look is the time between two looks at the evidence, and Save that between two writes of State; 0 are five and thirty
@@ -56,7 +57,7 @@ type Options struct {
 // Bounds of what waits between a source and the watch.
 const (
 	mostWaiting = 4096
-	pause       = 200 * time.Millisecond
+	pause       = 25 * time.Millisecond
 )
 
 // Run runs until ctx ends or all sources do. A source that fails ends it; what was found until then is sent, and the
@@ -268,7 +269,7 @@ func (r *runner) observe(ctx context.Context, s *source, all []events.Event) err
 		}
 	}
 	if r.Keep != nil {
-		r.Keep(all, r.decisions[:len(all)])
+		r.Keep(s.Name, all, r.decisions[:len(all)])
 	}
 	for class, n := range read {
 		r.Metrics.Events.With(s.Name, class).Add(n)

@@ -103,6 +103,7 @@ var statuses = map[error]int{
 	ledger.ErrNotFound: http.StatusNotFound,
 	ledger.ErrOver:     http.StatusConflict,
 	ledger.ErrFull:     http.StatusInsufficientStorage,
+	ledger.ErrDisk:     http.StatusInsufficientStorage,
 	ledger.ErrClosed:   http.StatusServiceUnavailable,
 }
 
@@ -133,7 +134,7 @@ type request struct {
 	Score   *float64       `json:"score"`
 	Model   string         `json:"model"`
 	Version string         `json:"version"`
-	Expires time.Time      `json:"expires"`
+	Expires *time.Time     `json:"expires"`
 }
 
 // decided is a decision in an answer.
@@ -156,7 +157,12 @@ func (a *API) decide(w http.ResponseWriter, r *http.Request) {
 	in := make([]ledger.Decision, len(all))
 	for i, q := range all {
 		in[i] = ledger.Decision{Pattern: q.Pattern, Verdict: q.Verdict, Label: q.Label, Scope: q.Scope, By: by, Note: q.Note,
-			Score: q.Score, Model: q.Model, Version: q.Version, Expires: q.Expires}
+			Score: q.Score, Model: q.Model, Version: q.Version}
+		if q.Expires != nil {
+			if in[i].Expires = *q.Expires; in[i].Expires.IsZero() { // which stands for never
+				in[i].Expires = time.Unix(0, 0)
+			}
+		}
 	}
 	kept, err := a.ledger.DecideAll(r.Context(), in)
 	if err != nil {

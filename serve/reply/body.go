@@ -28,7 +28,7 @@ func Unreadable(err error) error {
 		return &Failure{Status: http.StatusRequestTimeout, Text: "The request's body took too long", Cause: err}
 	case errors.As(err, &syntax), errors.As(err, &kind), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF),
 		strings.HasPrefix(err.Error(), "json: unknown field"):
-		return BadRequest("JSON Parse error: %v", err)
+		return BadRequest("JSON Parse error: %s", strings.ReplaceAll(err.Error(), "Go value of type ", ""))
 	}
 	return &Failure{Status: http.StatusBadRequest, Text: "The request's body could not be read", Cause: err}
 }

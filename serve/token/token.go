@@ -171,7 +171,8 @@ func (s *Set) renew(now time.Time) {
 	}
 	if !s.said {
 		s.said = true
-		slog.Error("the tokens cannot be read again", "file", s.path, "tokens", len(s.entries), "error", err)
+		slog.Error("the tokens cannot be read again, so those from before stay valid", "file", s.path,
+			"tokens", len(s.entries), "error", err)
 	}
 }
 

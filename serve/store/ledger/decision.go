@@ -101,8 +101,6 @@ func (d *Decision) check(now time.Time) error {
 		return input("expires: %s is over. Try: a later time, or none", d.Expires.UTC().Format(time.RFC3339))
 	case d.Expires.Year() > 9999:
 		return input("expires: the year %d is too far", d.Expires.Year())
-	case d.Label != "" && !slices.Contains(labels, d.Label):
-		return input("label: %q is none of %s", d.Label, strings.Join(labels, ", "))
 	case d.By == "":
 		return input("nobody is named who decided")
 	}
@@ -115,6 +113,9 @@ func (d *Decision) check(now time.Time) error {
 		if err := checkText(t.name, t.text, t.most); err != nil {
 			return err
 		}
+	}
+	if d.Label != "" && !slices.Contains(labels, d.Label) {
+		return input("label: %q is none of %s", d.Label, strings.Join(labels, ", "))
 	}
 	return nil
 }

@@ -39,7 +39,8 @@ import (
 	"sync"
 	"time"
 
-	_ "modernc.org/sqlite" // the driver
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/degas-dns/degas/detect/notify"
 	"github.com/degas-dns/degas/internal/dirlock"
@@ -80,6 +81,7 @@ var (
 	ErrNotFound = errors.New("there is no such entry")
 	ErrOver     = errors.New("it is over already") // a decision revoked, a mute ended, a finding closed
 	ErrFull     = errors.New("too many decisions are in force")
+	ErrDisk     = errors.New("the ledger cannot be written to. Try: look for room on its disk")
 	// ErrInput is in the error of everything that a caller has to write differently.
 	ErrInput = errors.New("not possible")
 )
@@ -264,13 +266,25 @@ func (l *Ledger) change(ctx context.Context, f func(tx *sql.Tx) error) error {
 	}
 	tx, err := l.write.BeginTx(ctx, nil)
 	if err != nil {
-		return err
+		return onDisk(err)
 	}
 	defer tx.Rollback() //nolint:errcheck // after a commit it does nothing
 	if err := f(tx); err != nil {
-		return err
+		return onDisk(err)
 	}
-	return tx.Commit()
+	return onDisk(tx.Commit())
+}
+
+// onDisk makes an ErrDisk of an error of SQLite that says that the disk is full or fails.
+func onDisk(err error) error {
+	var failed *sqlite.Error
+	if errors.As(err, &failed) {
+		switch failed.Code() & 0xff {
+		case sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN:
+			return fmt.Errorf("%w: %w", ErrDisk, err)
+		}
+	}
+	return err
 }
 
 // Tidy forgets lines of the audit that are too old, and shortens the journal. Call it once an hour or so.

@@ -167,7 +167,7 @@ func parseCursor(c store.Cursor) (place, error) {
 	id, err1 := strconv.ParseInt(first, 36, 64)
 	number, err2 := strconv.ParseInt(second, 36, 64)
 	if err1 != nil || err2 != nil || id < 0 || number < 0 {
-		return place{}, fmt.Errorf("%q is no cursor of this store. Try: begin without one", string(c))
+		return place{}, fmt.Errorf("%w: %.40q. Try: begin without one", store.ErrCursor, string(c))
 	}
 	return place{id, number}, nil
 }
