@@ -57,7 +57,7 @@ func TestFullOutput(t *testing.T) {
 		{"export-model", "--format", "list"}, {"publish-model", "models/own/1", "--to", "store"},
 		{"import-model", "models/own/1/model.h5"}, {"predict", own, "a.example"},
 		{"explain", "a.example"}, {"explain", "a.example", "--json"}, {"classify", csv}, {"classify", csv, "--format", "csv"},
-		{"scan", csv}, {"scan", "--formats"}, {"serve", own, "--addr", "127.0.0.1:0"},
+		{"scan", csv}, {"scan", "--formats"}, {"serve", own, "--addr", "127.0.0.1:0"}, {"token", "x"},
 		{"model"}, {"model", "--json"}, {"show", own}, {"runs"}, {"completion", "zsh"}, {"man"}, {"help"},
 		{"generate", "--list"}, {"generate", "--family", "necurs"}, {"generate", "--family", "necurs", "--layout", "csv"},
 		{"generate", "--family", "necurs", "--layout", "umudga", "--out", "tree"}, {"run", "config.yaml"},

@@ -278,6 +278,9 @@ func (s *session) model() {
 	s.do("", "predict", hostile) // a data set's directory
 	s.ok("explain", hostile, "a.example")
 	s.ok("explain", "--model", run, "--json", hostile)
+	s.ok("token", "x")
+	s.do("", "token", hostile)
+	s.do("", "token", "x", "--scope", hostile)
 	log := s.write(hostile+"-log.csv",
 		"query,n\na.example,1\n\""+strings.ReplaceAll(hostile, "\n", "")+".listed.example\",2\n")
 	list := s.write(hostile+"-list.txt", "*.listed.example\n")

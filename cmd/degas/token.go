@@ -42,7 +42,9 @@ func (c *command) tokenAction(ctx *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	if _, err := printable.Fprintf(c.out, "%s\n", strings.TrimSuffix(line, "\n")); err != nil {
+		return err
+	}
 	printable.Fprintf(c.err, "%s\n", secret)
-	_, err = printable.Fprintf(c.out, "%s\n", strings.TrimSuffix(line, "\n"))
-	return err
+	return nil
 }

@@ -3,9 +3,11 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -18,9 +20,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
-
-	"bufio"
 )
 
 var (
@@ -106,7 +107,7 @@ func load(base string, pid int, dir string) (sent, busy int, samples []sample, e
 	random := rand.New(rand.NewPCG(1, 2))
 	start, number := time.Now(), 0
 	every := max(*runs/10, time.Second)
-	var body bytes.Buffer
+	sender := newSender(base + "/v1/events")
 	take := func() error {
 		s := sample{after: time.Since(start), sent: sent}
 		if s.cpu, s.memory, err = process(pid); err == nil {
@@ -119,7 +120,7 @@ func load(base string, pid int, dir string) (sent, busy int, samples []sample, e
 		return 0, 0, nil, err
 	}
 	for tick := 0; time.Since(start) < *runs; tick++ {
-		body.Reset()
+		var body bytes.Buffer
 		now := time.Now().UTC().Format(time.RFC3339Nano)
 		n := *rate / 10
 		for range n {
@@ -132,16 +133,8 @@ func load(base string, pid int, dir string) (sent, busy int, samples []sample, e
 			fmt.Fprintf(&body, `{"time":%q,"client":"10.%d.%d.7","name":"www.shop-%d.example%d.com","type":"A",`+
 				`"rcode":"NOERROR","transport":"udp","kind":"both","size":96}`+"\n", now, client/200, client%200, name, name%977)
 		}
-		for {
-			status, err := post(base+"/v1/events", body.Bytes())
-			if err != nil {
-				return 0, 0, nil, err
-			}
-			if status == http.StatusOK {
-				break
-			}
-			busy++
-			time.Sleep(200 * time.Millisecond)
+		if err := sender.send(body.Bytes()); err != nil {
+			return 0, 0, nil, err
 		}
 		sent += n
 		if time.Since(start) >= every*time.Duration(len(samples)) {
@@ -151,7 +144,53 @@ func load(base string, pid int, dir string) (sent, busy int, samples []sample, e
 		}
 		time.Sleep(time.Until(start.Add(time.Duration(tick+1) * 100 * time.Millisecond)))
 	}
-	return sent, busy, samples, take()
+	busy, err = sender.wait()
+	return sent, busy, samples, errors.Join(err, take())
+}
+
+// sender posts batches, eight at once: an answer comes when the events are kept.
+type sender struct {
+	url    string
+	places chan struct{}
+	busy   atomic.Int64
+	failed atomic.Pointer[error]
+}
+
+func newSender(url string) *sender { return &sender{url: url, places: make(chan struct{}, 8)} }
+
+// send begins to post a batch. The error is that of one before.
+func (s *sender) send(body []byte) error {
+	if err := s.failed.Load(); err != nil {
+		return *err
+	}
+	s.places <- struct{}{}
+	go func() {
+		defer func() { <-s.places }()
+		for {
+			status, err := post(s.url, body)
+			switch {
+			case err != nil:
+				s.failed.Store(&err)
+				return
+			case status == http.StatusOK:
+				return
+			}
+			s.busy.Add(1)
+			time.Sleep(200 * time.Millisecond)
+		}
+	}()
+	return nil
+}
+
+// wait waits for all batches, and counts the requests that were told to come again.
+func (s *sender) wait() (busy int, err error) {
+	for range cap(s.places) {
+		s.places <- struct{}{}
+	}
+	if failed := s.failed.Load(); failed != nil {
+		err = *failed
+	}
+	return int(s.busy.Load()), err
 }
 
 func post(url string, body []byte) (status int, err error) {
@@ -161,7 +200,8 @@ func post(url string, body []byte) (status int, err error) {
 	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
-	if err == nil && resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusTooManyRequests {
+	if err == nil && resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusTooManyRequests &&
+		resp.StatusCode != http.StatusServiceUnavailable {
 		err = fmt.Errorf("%s: %s", resp.Status, text)
 	}
 	return resp.StatusCode, err
