@@ -103,32 +103,3 @@ func BenchmarkDecide(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "decisions/s")
 }
-
-// BenchmarkInForce measures what a change costs with 100,000 entries: the decision, and the new Snapshot.
-func BenchmarkInForce(b *testing.B) {
-	l := open(b, b.TempDir(), Options{})
-	for k := range 100 {
-		all := make([]Decision, 1000)
-		for i := range all {
-			all[i] = Decision{Pattern: fmt.Sprintf("n%d.k%d.example", i, k), Verdict: Block, By: "ann"}
-		}
-		if _, err := l.DecideAll(b.Context(), all); err != nil {
-			b.Fatal(err)
-		}
-	}
-	var decided, made time.Duration
-	n := 0
-	for b.Loop() {
-		n++
-		begin := time.Now()
-		decide(b, l, fmt.Sprintf("block z%d.example", n))
-		decided += time.Since(begin)
-		begin = time.Now()
-		if got := len(l.InForce(time.Now()).Block); got != 100_000+n {
-			b.Fatal(got)
-		}
-		made += time.Since(begin)
-	}
-	b.ReportMetric(float64(decided.Milliseconds())/float64(b.N), "ms/decision")
-	b.ReportMetric(float64(made.Milliseconds())/float64(b.N), "ms/snapshot")
-}
