@@ -113,13 +113,13 @@ func TestCrashCountsNothingTwice(t *testing.T) {
 	dir, c := t.TempDir(), newClock()
 	start := c.now()
 	var truth storetest.Truth
-	for round := range 12 {
+	for round := range 6 {
 		s := open(t, dir, c, tuning{})
 		for i := range 40 {
 			e := event(c.now(), fmt.Sprintf("n%d.example", i%(round+1)))
 			truth = append(truth, e)
 			s.Append([]store.Event{e})
-			c.add(time.Duration(round) * 500 * time.Millisecond)
+			c.add(time.Duration(round) * time.Second)
 			if i%7 == 0 {
 				write(t, s)
 			}
