@@ -228,6 +228,33 @@ func TestTemplates(t *testing.T) {
 	}
 }
 
+// A cluster comes back without its data: the templates are there again before the next event.
+func TestClusterIsNew(t *testing.T) {
+	stub := newStub(t, true)
+	s := open(t, Options{URL: stub.start(), Dir: t.TempDir()})
+	s.Append(numbered(1))
+	eventually(t, "an event arrives", func() bool { return len(stub.rows(t)) == 1 })
+	stub.locked(func() {
+		clear(stub.templates)
+		stub.made = false
+		failed := false
+		stub.before = func(w http.ResponseWriter, r *http.Request) bool {
+			if failed || !strings.HasSuffix(r.URL.Path, "_bulk") {
+				return false
+			}
+			failed = true
+			failure(w, http.StatusServiceUnavailable, "", "starting")
+			return true
+		}
+	})
+	s.Append(numbered(2)[1:])
+	closeStore(t, s)
+	stub.all(t, 2, 2)
+	if len(stub.templates) != 2 || !stub.made {
+		t.Errorf("templates %v, data stream %v", stub.templates, stub.made)
+	}
+}
+
 // Somebody's index has the data stream's name.
 func TestStreamIsTaken(t *testing.T) {
 	stub := newStub(t, true)

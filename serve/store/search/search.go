@@ -128,6 +128,7 @@ type Store struct {
 	journaled              int64
 
 	target  atomic.Pointer[target] // nil until the cluster has answered once
+	unsure  atomic.Bool            // a request has failed since target was set
 	arrived atomic.Uint64          // the last batch that the cluster has
 	dropped atomic.Int64
 	failed  atomic.Int64

@@ -66,18 +66,20 @@ func closed(c chan struct{}) bool {
 	}
 }
 
-// settle asks what the cluster is, once.
+// settle asks what the cluster is, at first and after each failure: a cluster that comes back may be a new, empty one.
 func (s *Store) settle() error {
-	if s.target.Load() != nil {
+	if s.target.Load() != nil && !s.unsure.Load() {
 		return nil
 	}
 	t, err := s.client.settle(s.ctx)
 	if err != nil {
 		return err
 	}
-	s.o.Log.Info("a search cluster keeps the events", "cluster", s.client.base.Host, "product", t.product,
-		"version", printable.Terminal(t.version), "data stream", t.dataStream)
-	s.target.Store(&t)
+	s.unsure.Store(false)
+	if old := s.target.Swap(&t); old == nil || *old != t {
+		s.o.Log.Info("a search cluster keeps the events", "cluster", s.client.base.Host, "product", t.product,
+			"version", printable.Terminal(t.version), "data stream", t.dataStream)
+	}
 	return nil
 }
 
@@ -107,6 +109,7 @@ func (s *Store) retry(f func() error) {
 		if err == nil {
 			return
 		}
+		s.unsure.Store(true)
 		d := wait/2 + rand.N(wait/2+1)
 		if refusal := (*answerError)(nil); errors.As(err, &refusal) {
 			d = max(d, min(refusal.wait, longestWait))
