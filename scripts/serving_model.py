@@ -23,6 +23,11 @@ class Scorer:
         self.recipe = {"__name__": "recipe"}
         exec(compile(code, "README.md", "exec"), self.recipe)
         self.input = self.recipe["model"]["input"]
+        if threads := int(os.environ.get("DEGAS_THREADS", "0")):
+            runtime = self.recipe["onnxruntime"]
+            options = runtime.SessionOptions()
+            options.intra_op_num_threads = threads
+            self.recipe["session"] = runtime.InferenceSession("model.onnx", options)
 
     def names(self, names):
         """label, score and scores of names, which are bytes."""

@@ -114,8 +114,8 @@ def tensors(export):
 
 
 @contextlib.contextmanager
-def triton(folder, export):
-    """Triton with the Python backend."""
+def triton(folder, export, threads=0, instances=1):
+    """Triton with the Python backend. threads is what ONNX Runtime may use in an instance, 0 for its default."""
     folder = Path(folder).resolve()
     python = triton_python(folder)
     site = next((folder / "triton/lib").glob("python3.*/site-packages"))
@@ -131,13 +131,14 @@ def triton(folder, export):
         f"import sys\n\nsys.path[:0] = [{str(site)!r}, {str(SCRIPTS)!r}]\n"
         "from serving_model import TritonPythonModel  # noqa\n"
     )
-    (where / MODEL / "config.pbtxt").write_text(triton_config(export))
+    (where / MODEL / "config.pbtxt").write_text(triton_config(export, instances))
     http, libraries = free_port(), [str(p) for p in site.glob("nvidia_pytriton.libs")]
     base = subprocess.check_output([python, "-c", "import sys; print(sys.base_prefix)"], text=True).strip()
     command = [server / "bin/tritonserver", f"--model-repository={where}", f"--http-port={http}",
                "--http-address=127.0.0.1", "--allow-grpc=false", "--allow-metrics=false",
                f"--backend-directory={server / 'backends'}", f"--cache-directory={server / 'caches'}"]
     env = {"DEGAS_EXPORT": str(Path(export).resolve()), "PATH": f"{python.parent}:{os.environ['PATH']}",
+           "DEGAS_THREADS": str(threads),
            "LD_LIBRARY_PATH": ":".join([*libraries, f"{base}/lib", os.environ.get("LD_LIBRARY_PATH", "")])}
     url = f"http://127.0.0.1:{http}"
     with running("triton", folder, command, url + "/v2/health/ready", **env):
@@ -147,7 +148,7 @@ def triton(folder, export):
 TRITON_TYPES = {"BYTES": "TYPE_STRING", "INT64": "TYPE_INT64", "FP32": "TYPE_FP32"}
 
 
-def triton_config(export):
+def triton_config(export, instances):
     inputs, outputs = tensors(export)
 
     def block(kind, listed, more=""):
@@ -156,7 +157,8 @@ def triton_config(export):
             for name, datatype, shape in listed
         ]
 
-    lines = [f'name: "{MODEL}"', 'backend: "python"', "max_batch_size: 0", "instance_group { kind: KIND_CPU count: 1 }"]
+    lines = [f'name: "{MODEL}"', 'backend: "python"', "max_batch_size: 0",
+             f"instance_group {{ kind: KIND_CPU count: {instances} }}"]
     return "\n".join([*lines, *block("input", inputs, "optional: true "), *block("output", outputs)]) + "\n"
 
 

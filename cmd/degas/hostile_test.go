@@ -310,7 +310,7 @@ func (s *session) network() {
 	version := filepath.Join("runs", "exported", "1")
 	s.ok("export-model", filepath.Join("runs", hostile), "--to", version)
 	for _, status = range []int{http.StatusBadRequest, http.StatusNotFound, http.StatusOK} {
-		for _, scheme := range []string{"", "devo+"} {
+		for _, scheme := range []string{"", "devo+", "mlflow+"} {
 			s.do("", "publish-model", version, "--to", scheme+server.URL, "--name", "shop", "--token", "x", "--force")
 		}
 		s.do("", "download-data", server.URL+"/a.csv", "--out", "fetched")
