@@ -119,7 +119,8 @@ func question(q url.Values) (r store.Range, f store.Filter, n int, err error) {
 	if text := q.Get("verdict"); q.Has("verdict") {
 		v, ok := detect.ParseVerdict(text)
 		if !ok {
-			return r, f, 0, reply.BadRequest("verdict: %q is none of benign, unscored, allowed, blocked, malicious and invalid", text)
+			return r, f, 0, reply.BadRequest(
+				"verdict: %q is none of benign, unscored, allowed, blocked, malicious and invalid", text)
 		}
 		f.Verdict = &v
 	}

@@ -5,8 +5,8 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/degas-dns/degas/internal/protowire"
 	"github.com/degas-dns/degas/export/tfserving"
+	"github.com/degas-dns/degas/internal/protowire"
 )
 
 type dataType = tfserving.DataType

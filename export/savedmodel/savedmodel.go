@@ -16,9 +16,9 @@ import (
 
 	"github.com/degas-dns/degas/export"
 	"github.com/degas-dns/degas/export/internal/nodes"
-	"github.com/degas-dns/degas/internal/protowire"
 	"github.com/degas-dns/degas/export/tfserving"
 	"github.com/degas-dns/degas/internal/atomicfile"
+	"github.com/degas-dns/degas/internal/protowire"
 	"github.com/degas-dns/degas/model"
 )
 

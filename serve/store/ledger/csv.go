@@ -15,8 +15,8 @@ import (
 // columns of the CSV.
 var columns = strings.Fields("domain label source decided_by decided_at scope score model model_version note revoked")
 
-// WriteCSV writes decisions, oldest first, for process-data to train on: those in force that say what the names are. all
-// writes every decision; then revoked says what became of it: "revoked", "superseded" or "expired".
+// WriteCSV writes decisions, oldest first, for process-data to train on: those in force that say what the names are.
+// With all, it writes every decision; then revoked says what became of it: "revoked", "superseded" or "expired".
 //
 // The label is that of the decision. Without one, what was allowed is "benign", what was blocked "malicious", and the
 // rest "unsure", which is no class. source is the same in every row. A cell that a spreadsheet would take for a formula

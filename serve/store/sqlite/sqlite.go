@@ -15,8 +15,8 @@
 // Other events are all kept while they fit into the budget for 24 hours, else one in Sample.
 //
 // Counts are kept by minute for 7 days, by hour for 90 days and by day for 5 years. Top lists and sketches are kept by
-// minute for a day, by hour for 90 days and by day for 2 years. Events of times that are past count in the slots of that
-// time, as far as those are kept. Times of events more than five minutes ahead are taken for now.
+// minute for a day, by hour for 90 days and by day for 2 years. Events of times that are past count in the slots of
+// that time, as far as those are kept. Times of events more than five minutes ahead are taken for now.
 //
 // A damaged degas.db keeps the store from opening. A damaged segment is left out, with a warning. Neither is changed.
 package sqlite
