@@ -217,7 +217,8 @@ func (s *Server) absent(handle func(token.Scope, string, http.Handler)) {
 	if s.o.OwnMetrics {
 		handle(token.Metrics, "GET /metrics", say("The metrics have an address of their own: see --metrics"))
 	}
-	for path, there := range map[string]bool{"/v1/events": s.o.Intake != nil || s.o.Store != nil, "/v1/counts": s.o.Store != nil,
+	for path, there := range map[string]bool{
+		"/v1/events": s.o.Intake != nil || s.o.Store != nil, "/v1/counts": s.o.Store != nil,
 		"/v1/top": s.o.Store != nil, "/v1/findings": s.o.Ledger != nil, "/v1/decisions": s.o.Ledger != nil,
 		"/v1/decisions.csv": s.o.Ledger != nil, "/v1/lists/": s.o.Ledger != nil} {
 		if !there {
