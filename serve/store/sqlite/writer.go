@@ -77,9 +77,13 @@ func (s *Store) loop() {
 func (s *Store) flush(all bool) error {
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()
+	taken := s.appended.Load() // before: Append adds to it last
 	s.w.take(all)
 	err := errors.Join(s.w.writeMain(), s.w.writePlain(), s.w.maintain())
 	s.w.tell()
+	if err == nil {
+		s.written.Store(taken)
+	}
 	before := s.err.Swap(&err)
 	if err != nil && (before == nil || *before == nil) {
 		s.Log.Warn("events cannot be written; counts go on in memory", "error", err)
