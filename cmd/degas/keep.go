@@ -8,6 +8,7 @@ import (
 	"net"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 	"golang.org/x/sync/errgroup"
@@ -187,6 +188,12 @@ func (k *keeping) run(ctx context.Context, s *serve.Server, l net.Listener, c *s
 		}, func(err error) { slog.Error("the policy stays as it was", "error", err) })
 		return nil
 	})
+	if k.ledger != nil {
+		group.Go(func() error {
+			k.tidy(inner)
+			return nil
+		})
+	}
 	streaming, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
 	group.Go(func() error {
@@ -198,6 +205,22 @@ func (k *keeping) run(ctx context.Context, s *serve.Server, l net.Listener, c *s
 		group.Go(func() error { return stream.Run(streaming, *k.stream) })
 	}
 	return group.Wait()
+}
+
+// tidy forgets what is too old in the ledger, at once and then every hour.
+func (k *keeping) tidy(ctx context.Context) {
+	tick := time.NewTicker(time.Hour)
+	defer tick.Stop()
+	for {
+		if err := k.ledger.Tidy(ctx, time.Now()); err != nil && ctx.Err() == nil {
+			slog.Error("the ledger is not tidied", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
 }
 
 // close closes what is open.
