@@ -3,6 +3,7 @@ package search
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -177,10 +178,13 @@ func (s *Store) post(index string, items []item) (again []item, err error) {
 // bulkAnswer is the answer to a bulk request, as far as the filter of bulk lets it through.
 type bulkAnswer struct {
 	Errors bool
-	Items  []map[string]struct {
-		Status int
-		Error  cause
-	}
+	Items  json.RawMessage // read only if there are errors: of thousands of documents, most arrive
+}
+
+// bulkItem is what became of a document. The map has one entry, "create" or "index".
+type bulkItem map[string]struct {
+	Status int
+	Error  cause
 }
 
 // bulk makes one bulk request. Without an error, again is empty.
@@ -198,11 +202,12 @@ func (s *Store) bulk(index string, items []item) (again []item, err error) {
 	if !answer.Errors {
 		return nil, nil
 	}
-	if len(answer.Items) != len(items) {
-		return items, fmt.Errorf("the cluster answered to %d documents of %d", len(answer.Items), len(items))
+	var results []bulkItem
+	if err := json.Unmarshal(answer.Items, &results); err != nil || len(results) != len(items) {
+		return items, fmt.Errorf("the cluster answered to %d documents of %d", len(results), len(items))
 	}
 	var sample string
-	for i, one := range answer.Items {
+	for i, one := range results {
 		for _, result := range one {
 			switch {
 			case result.Status >= 200 && result.Status <= 299, result.Status == http.StatusConflict:
@@ -271,13 +276,11 @@ func (s *Store) Refresh(ctx context.Context) error {
 	}
 	batch := s.batch
 	s.counting.Unlock()
-	for waiting := true; waiting; {
-		if waiting = s.arrived.Load() < batch || s.target.Load() == nil; waiting {
-			select {
-			case <-time.After(5 * time.Millisecond):
-			case <-ctx.Done():
-				return ctx.Err()
-			}
+	for wait := 5 * time.Millisecond; s.arrived.Load() < batch || s.target.Load() == nil; wait = min(2*wait, closingWait) {
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return ctx.Err()
 		}
 	}
 	return s.refresh(ctx, s.target.Load().read()+","+countsPrefix+"*")
