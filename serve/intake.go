@@ -134,7 +134,7 @@ type eventsAnswer struct {
 
 // eventsIn answers POST /v1/events: lines of degas' event log, one event each, packed with gzip or not.
 func (s *Server) eventsIn(w http.ResponseWriter, r *http.Request, memory *models.Lease) (any, error) {
-	if s.o.Store != nil && s.o.Store.Stats().Error != nil { // so that who sends keeps them
+	if s.o.Store != nil && s.o.Store.Stats().Unwritable { // so that who sends keeps them
 		return nil, &reply.Failure{Status: http.StatusServiceUnavailable, Retry: 10 * time.Second,
 			Text: "The store cannot be written to now: send the events again"}
 	}

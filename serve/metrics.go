@@ -199,7 +199,7 @@ var (
 	bytesKept = prometheus.NewDesc("degas_store_bytes", "Bytes that the store takes.", nil, nil)
 	budget    = prometheus.NewDesc("degas_store_budget_bytes", "Bytes that the store may take.", nil, nil)
 	waiting   = prometheus.NewDesc("degas_store_waiting", "Events that wait to be written.", nil, nil)
-	writable  = prometheus.NewDesc("degas_store_writable", "1 if the last write went well.", nil, nil)
+	writable  = prometheus.NewDesc("degas_store_writable", "1 if events can be kept now.", nil, nil)
 )
 
 // Describe implements prometheus.Collector. Nothing said makes the collector unchecked.
@@ -233,7 +233,7 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 	send(budget, prometheus.GaugeValue, st.Budget)
 	send(waiting, prometheus.GaugeValue, st.Waiting)
 	good := int64(1)
-	if st.Error != nil {
+	if st.Unwritable {
 		good = 0
 	}
 	send(writable, prometheus.GaugeValue, good)

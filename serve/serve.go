@@ -268,7 +268,7 @@ func (s *Server) ready() error {
 	if s.stopping.Load() {
 		return errors.New("stopping")
 	}
-	if s.o.Store != nil && s.o.Store.Stats().Error != nil {
+	if s.o.Store != nil && s.o.Store.Stats().Unwritable {
 		return errors.New("the store cannot be written to; the log says why")
 	}
 	return nil

@@ -307,7 +307,7 @@ func TestMetrics(t *testing.T) {
 	if err != nil || len(problems) > 0 {
 		t.Errorf("%v %v", problems, err)
 	}
-	k.stats.Error = io.ErrShortWrite
+	k.stats.Unwritable = true
 	if w := ask(t, s, "GET", "/readyz", ""); w.Code != 503 || !strings.Contains(w.Body.String(), "store") {
 		t.Errorf("a store that cannot be written to: %d %s", w.Code, w.Body)
 	}

@@ -142,4 +142,6 @@ type Stats struct {
 	Waiting                   int64 // events in the queue
 	Bytes, Budget             int64 // on disk, and the most that may be; 0 if unknown
 	Error                     error // the last write's, nil if it went well
+	// Unwritable says that rows cannot be kept now, in files of this machine either: who sends events shall wait.
+	Unwritable bool
 }

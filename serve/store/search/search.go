@@ -410,7 +410,7 @@ func (s *Store) Stats() store.Stats {
 	out.Dropped, out.Failed = s.dropped.Load(), s.failed.Load()
 	out.Bytes, out.Budget = s.bytes.Load()+spooled, s.o.Budget
 	s.problem.Lock()
-	out.Error = errors.Join(s.problem.spool, s.problem.send)
+	out.Error, out.Unwritable = errors.Join(s.problem.spool, s.problem.send), s.problem.spool != nil
 	s.problem.Unlock()
 	return out
 }

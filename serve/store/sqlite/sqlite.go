@@ -212,7 +212,7 @@ func (s *Store) Stats() store.Stats {
 	out := store.Stats{Appended: s.appended.Load(), Dropped: s.dropped.Load(), Failed: s.failed.Load(),
 		Waiting: s.waiting.Load(), Bytes: s.bytes.Load(), Budget: s.Budget}
 	if err := s.err.Load(); err != nil {
-		out.Error = *err
+		out.Error, out.Unwritable = *err, *err != nil
 	}
 	return out
 }
