@@ -116,7 +116,7 @@ func newSet(log *slog.Logger) *Set {
 func (s *Set) add(from Source, versions []*Version) error {
 	if !servedName.MatchString(from.Name) || strings.Trim(from.Name, ".") == "" {
 		return fmt.Errorf("the model's name %q cannot stand in a URL's path: it must not be empty, dots alone, or have "+
-			"a slash or a colon. Try: NAME=%s with another name", from.Name, cmp.Or(from.Dir, "MODEL"))
+			"a slash or a colon. Try: --name, or NAME=%s", from.Name, cmp.Or(from.Dir, "MODEL"))
 	}
 	if s.find(from.Name) != nil {
 		return fmt.Errorf("two models are called %q. Try: NAME=%s with another name", from.Name, cmp.Or(from.Dir, "MODEL"))
