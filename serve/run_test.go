@@ -153,7 +153,7 @@ func TestEngine(t *testing.T) {
 			Version int
 			Names   []struct{ Verdict string }
 		}
-		for range 300 {
+		for range 2000 {
 			w := ask(t, s, "GET", "/v1/names?name="+name, "")
 			if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil {
 				t.Fatal(err)

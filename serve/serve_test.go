@@ -341,7 +341,7 @@ func TestIdleConnections(t *testing.T) {
 			_, _ = io.WriteString(c, "GET /livez HTTP/1.1\r\nHost: a\r\nX: ")
 		}
 	}
-	client := &http.Client{Timeout: 5 * time.Second}
+	client := &http.Client{Timeout: 30 * time.Second}
 	for range 3 {
 		resp, err := client.Get("http://" + address + "/livez")
 		if err != nil {
