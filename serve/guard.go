@@ -38,9 +38,9 @@ func (s *Server) guarded(routes *http.ServeMux) http.Handler {
 		h := answer.Header()
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Cache-Control", "no-store")
-		refuse := func(reason string, f *reply.Failure) {
+		refuse := func(reason string, err error) {
 			s.metrics.refused.WithLabelValues(reason).Inc()
-			s.reply.Failed(answer, r, f)
+			s.reply.Failed(answer, r, err)
 		}
 		if s.o.Hosts != nil && !slices.Contains(s.o.Hosts, hostOf(r.Host)) {
 			refuse("host", &reply.Failure{Status: http.StatusMisdirectedRequest,
@@ -70,8 +70,7 @@ func (s *Server) guarded(routes *http.ServeMux) http.Handler {
 		if scope != "" && scope != token.Metrics && !waits { // health and metrics answer however busy the server is
 			p, err := s.places.enter(r)
 			if err != nil {
-				s.metrics.refused.WithLabelValues("busy").Inc()
-				s.reply.Failed(answer, r, err)
+				refuse("busy", err)
 				return
 			}
 			defer p.leave()

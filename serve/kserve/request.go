@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"strconv"
 	"strings"
 
@@ -78,19 +77,7 @@ func readBody(w http.ResponseWriter, r *http.Request, memory *models.Lease) ([]b
 
 // bodyError maps a read error to 413, 429, 408 or 400.
 func bodyError(err error) error {
-	var tooLarge *http.MaxBytesError
-	var full *reply.Failure
-	switch {
-	case errors.As(err, &full):
-		return full
-	case errors.As(err, &tooLarge):
-		text := fmt.Sprintf("The request's body has more than %d bytes", tooLarge.Limit)
-		return &reply.Failure{Status: http.StatusRequestEntityTooLarge, Text: text}
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return &reply.Failure{Status: http.StatusRequestTimeout, Text: "The request's body took too long", Cause: err}
-	}
-	text := "The request's body could not be read or decompressed"
-	return &reply.Failure{Status: http.StatusBadRequest, Text: text, Cause: err}
+	return reply.BodyFailure(err, "The request's body could not be read or decompressed")
 }
 
 // split parts a body into its JSON and what follows. length is the header's value, "" for JSON alone.

@@ -16,6 +16,26 @@ import (
 func Unreadable(err error) error {
 	var syntax *json.SyntaxError
 	var kind *json.UnmarshalTypeError
+	if f := ofBytes(err); f != nil {
+		return f
+	}
+	if errors.As(err, &syntax) || errors.As(err, &kind) || errors.Is(err, io.EOF) ||
+		errors.Is(err, io.ErrUnexpectedEOF) || strings.HasPrefix(err.Error(), "json: unknown field") {
+		return BadRequest("JSON Parse error: %s", strings.ReplaceAll(err.Error(), "Go value of type ", ""))
+	}
+	return BodyFailure(err, "The request's body could not be read")
+}
+
+// BodyFailure maps the error of reading a body's bytes to 413, 408, to the Failure that it is, or to 400 with text.
+func BodyFailure(err error, text string) *Failure {
+	if f := ofBytes(err); f != nil {
+		return f
+	}
+	return &Failure{Status: http.StatusBadRequest, Text: text, Cause: err}
+}
+
+// ofBytes is the Failure of an error that has nothing to do with what the bytes mean, nil for another.
+func ofBytes(err error) *Failure {
 	var tooLarge *http.MaxBytesError
 	var failure *Failure
 	switch {
@@ -26,11 +46,8 @@ func Unreadable(err error) error {
 		return &Failure{Status: http.StatusRequestEntityTooLarge, Text: text}
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return &Failure{Status: http.StatusRequestTimeout, Text: "The request's body took too long", Cause: err}
-	case errors.As(err, &syntax), errors.As(err, &kind), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF),
-		strings.HasPrefix(err.Error(), "json: unknown field"):
-		return BadRequest("JSON Parse error: %s", strings.ReplaceAll(err.Error(), "Go value of type ", ""))
 	}
-	return &Failure{Status: http.StatusBadRequest, Text: "The request's body could not be read", Cause: err}
+	return nil
 }
 
 // Body is a request's body, unpacked if it is packed with gzip. Reading more than limit bytes of either is an
@@ -70,10 +87,4 @@ func (b *bounded) Read(p []byte) (int, error) {
 }
 
 // unpacking is the Failure for an error of gzip, or of the body below it.
-func unpacking(err error) error {
-	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) || errors.Is(err, os.ErrDeadlineExceeded) {
-		return Unreadable(err)
-	}
-	return &Failure{Status: http.StatusBadRequest, Text: "The body is not good gzip", Cause: err}
-}
+func unpacking(err error) error { return BodyFailure(err, "The body is not good gzip") }

@@ -3,11 +3,9 @@ package tensorflow
 import (
 	"bytes"
 	"compress/gzip"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"strings"
 
 	"github.com/degas-dns/degas/serve/models"
@@ -37,18 +35,7 @@ func readBody(w http.ResponseWriter, r *http.Request, memory *models.Lease) ([]b
 
 // bodyError maps a read error to 413, 429, 408 or 400.
 func bodyError(err error) error {
-	var tooLarge *http.MaxBytesError
-	var full *reply.Failure
-	switch {
-	case errors.As(err, &full):
-		return full
-	case errors.As(err, &tooLarge):
-		text := fmt.Sprintf("The request's body has more than %d bytes", tooLarge.Limit)
-		return &reply.Failure{Status: http.StatusRequestEntityTooLarge, Text: text}
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return &reply.Failure{Status: http.StatusRequestTimeout, Text: "The request's body took too long", Cause: err}
-	}
-	return &reply.Failure{Status: http.StatusBadRequest, Text: "The request's body could not be read", Cause: err}
+	return reply.BodyFailure(err, "The request's body could not be read")
 }
 
 // request is the body of a request. Values are nil if their key is not there; of two equal keys the first counts.
