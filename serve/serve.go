@@ -7,6 +7,7 @@
 //	/v1/events                   events in, which are decided about, watched and kept; and out again
 //	/v1/counts, /v1/top          what was kept, counted; /v1/findings has what the watch found
 //	/v1/decisions, /v1/lists/…   what people decide, and the lists of it (package decisions)
+//	/console/…                   pages for people (package console)
 //	/metrics, /livez, /readyz, /openapi.yaml
 //
 // Every request passes the same guards: a bound on connections and on requests in work, the Host header, requests from
@@ -26,6 +27,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/degas-dns/degas/detect/metrics"
+	"github.com/degas-dns/degas/serve/console"
 	"github.com/degas-dns/degas/serve/decisions"
 	"github.com/degas-dns/degas/serve/grpc"
 	"github.com/degas-dns/degas/serve/kserve"
@@ -84,6 +86,8 @@ type Options struct {
 	Store    store.Store
 	Ledger   *ledger.Ledger // has findings and decisions
 	Watching *metrics.Metrics
+	// Console has the pages for people; nil for none. Who is logged in there needs no token.
+	Console *console.Console
 	// OwnMetrics says that the metrics are served elsewhere, by MetricsHandler.
 	OwnMetrics bool
 	Limits     Limits
@@ -98,7 +102,8 @@ type Server struct {
 	metrics   *numbers
 	handler   http.Handler
 	places    *places
-	scopes    map[string]token.Scope // by pattern
+	scopes    map[string]token.Scope // by pattern: what a token needs
+	pages     map[string]bool        // by pattern: those of the console; true goes on for as long as somebody reads it
 	decisions *decisions.API         // nil without a ledger
 	stopping  atomic.Bool
 }
@@ -193,6 +198,13 @@ func (s *Server) routes() *http.ServeMux {
 		handle(token.Decide, "GET /v1/findings", s.json(s.findings))
 		for _, r := range s.decisions.Routes() {
 			handle(r.Scope, r.Pattern, r.Handler)
+		}
+	}
+	s.pages = map[string]bool{}
+	if s.o.Console != nil {
+		for _, r := range s.o.Console.Routes() {
+			mux.HandleFunc(r.Pattern, r.Handler)
+			s.pages[r.Pattern] = r.Stream
 		}
 	}
 	s.absent(handle)

@@ -19,7 +19,10 @@ import (
 	"github.com/degas-dns/degas/detect/notify"
 	"github.com/degas-dns/degas/detect/stream"
 	"github.com/degas-dns/degas/detect/watch"
+	"github.com/degas-dns/degas/internal/printable"
 	"github.com/degas-dns/degas/serve"
+	"github.com/degas-dns/degas/serve/accounts"
+	"github.com/degas-dns/degas/serve/console"
 	"github.com/degas-dns/degas/serve/store"
 	"github.com/degas-dns/degas/serve/store/ledger"
 	"github.com/degas-dns/degas/serve/store/search"
@@ -31,6 +34,7 @@ func keepFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "data", Usage: "keep events, findings and decisions in `DIR`"},
 		&cli.StringFlag{Name: "keep", Value: "1GiB", Usage: "at most `SIZE` of events in --data"},
+		&cli.StringFlag{Name: "console-link", Usage: "print a link with which the admin `NAME` sets a password"},
 		&cli.StringFlag{Name: "store", Usage: "keep events in OpenSearch or Elasticsearch at `URL` instead"},
 		&cli.StringFlag{Name: "store-auth", Usage: "`SCHEME:FILE` with a secret for --store; basic, bearer or apikey"},
 		&cli.BoolFlag{Name: "store-all", Usage: "send all events to --store, not those alone that are flagged or sampled"},
@@ -52,6 +56,7 @@ type keeping struct {
 	stream *stream.Options // nil without --data
 	intake *serve.Intake
 	ledger *ledger.Ledger
+	people *accounts.Accounts
 	store  store.Store
 	sinks  []notify.Sink
 }
@@ -65,7 +70,7 @@ func (c *command) openKeeping(ctx *cli.Context, o *serve.Options) (k *keeping, e
 		}
 	}()
 	dir := ctx.String("data")
-	for _, flag := range []string{"store", "log", "dnstap", "to", "baseline"} {
+	for _, flag := range []string{"store", "log", "dnstap", "to", "baseline", "console-link"} {
 		if dir == "" && ctx.IsSet(flag) {
 			return k, usagef("--%s: where is to be kept what comes in? Try: --data DIR", flag)
 		}
@@ -96,7 +101,31 @@ func (c *command) openKeeping(ctx *cli.Context, o *serve.Options) (k *keeping, e
 		return k, err
 	}
 	o.Store, o.Ledger, o.Intake, o.Watching = k.store, k.ledger, k.intake, k.stream.Metrics
-	return k, nil
+	if k.people, err = accounts.New(ctx.Context, k.ledger, accounts.Options{}); err != nil {
+		return k, err
+	}
+	o.Console, err = console.New(console.Options{Version: o.Version, Engine: k.engine, Models: o.Models, Store: k.store,
+		Ledger: k.ledger, Accounts: k.people, Hosts: ctx.StringSlice("host"), TLS: ctx.IsSet("tls-cert"),
+		Log: slog.Default()})
+	return k, err
+}
+
+// sayConsole prints where the console is, and the link for who opens it first.
+func (c *command) sayConsole(ctx *cli.Context, k *keeping, url string) error {
+	token, first, err := k.people.FirstRun(ctx.Context)
+	if name := ctx.String("console-link"); err == nil && name != "" {
+		first = true
+		token, err = k.people.Invite(ctx.Context, "--console-link", name, accounts.Admin)
+	}
+	if err != nil {
+		return err
+	}
+	url += "/console/"
+	if first {
+		url += "welcome?token=" + token
+	}
+	_, err = printable.Fprintf(c.out, "%s\n", url)
+	return err
 }
 
 // openStore opens the events' store.

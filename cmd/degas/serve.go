@@ -122,6 +122,11 @@ func (c *command) serveAction(ctx *cli.Context) (err error) {
 			return err
 		}
 	}
+	if o.Console != nil {
+		if err := c.sayConsole(ctx, keeping, scheme+"://"+l.Addr().String()); err != nil {
+			return err
+		}
+	}
 	go set.Watch(ctx.Context, watchTime)
 	if pages != nil {
 		slog.Info("metrics", "url", "http://"+pages.Addr().String()+"/metrics")
