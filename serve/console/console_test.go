@@ -54,7 +54,10 @@ func newSite(t testing.TB) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	people := &accounts.Accounts{}
+	people, err := accounts.New(t.Context(), s.ledger, accounts.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
 	pages, err := console.New(console.Options{Version: "test", Engine: engine, Models: set, Store: s.store,
 		Ledger: s.ledger, Accounts: people})
 	if err != nil {
