@@ -35,6 +35,7 @@ func keepFlags() []cli.Flag {
 		&cli.StringFlag{Name: "data", Usage: "keep events, findings and decisions in `DIR`"},
 		&cli.StringFlag{Name: "keep", Value: "1GiB", Usage: "at most `SIZE` of events in --data"},
 		&cli.StringFlag{Name: "console-link", Usage: "print a link with which the admin `NAME` sets a password"},
+		&cli.BoolFlag{Name: "insecure", Usage: "have a console without TLS beyond this machine: a proxy has it"},
 		&cli.StringFlag{Name: "store", Usage: "keep events in OpenSearch or Elasticsearch at `URL` instead"},
 		&cli.StringFlag{Name: "store-auth", Usage: "`SCHEME:FILE` with a secret for --store; basic, bearer or apikey"},
 		&cli.BoolFlag{Name: "store-all", Usage: "send all events to --store, not those alone that are flagged or sampled"},
@@ -62,7 +63,7 @@ type keeping struct {
 }
 
 // openKeeping opens what the command line names, and puts it into o.
-func (c *command) openKeeping(ctx *cli.Context, o *serve.Options) (k *keeping, err error) {
+func (c *command) openKeeping(ctx *cli.Context, o *serve.Options, local bool) (k *keeping, err error) {
 	k = &keeping{}
 	defer func() {
 		if err != nil {
@@ -101,6 +102,11 @@ func (c *command) openKeeping(ctx *cli.Context, o *serve.Options) (k *keeping, e
 		return k, err
 	}
 	o.Store, o.Ledger, o.Intake, o.Watching = k.store, k.ledger, k.intake, k.stream.Metrics
+	if !local && !ctx.IsSet("tls-cert") && !ctx.Bool("insecure") {
+		slog.Warn("there is no console: passwords would pass in the clear. Try: --tls-cert and --tls-key, or --insecure " +
+			"behind a proxy that speaks TLS")
+		return k, nil
+	}
 	if k.people, err = accounts.New(ctx.Context, k.ledger, accounts.Options{}); err != nil {
 		return k, err
 	}

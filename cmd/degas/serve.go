@@ -97,7 +97,7 @@ func (c *command) serveAction(ctx *cli.Context) (err error) {
 		host, _, _ := net.SplitHostPort(ctx.String("addr"))
 		o.Hosts = append(o.Hosts, "localhost", "127.0.0.1", "::1", strings.ToLower(host))
 	}
-	keeping, err := c.openKeeping(ctx, &o)
+	keeping, err := c.openKeeping(ctx, &o, local)
 	if err != nil {
 		return err
 	}

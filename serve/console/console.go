@@ -246,7 +246,7 @@ func asFailure(err error) *reply.Failure {
 		return &reply.Failure{Status: http.StatusBadRequest, Text: err.Error()}
 	case errors.Is(err, ledger.ErrNotFound):
 		return &reply.Failure{Status: http.StatusNotFound, Text: "There is no such entry", Cause: err}
-	case errors.Is(err, ledger.ErrOver), errors.Is(err, ledger.ErrFull):
+	case errors.Is(err, ledger.ErrOver), errors.Is(err, ledger.ErrFull), errors.Is(err, ledger.ErrLastAdmin):
 		return &reply.Failure{Status: http.StatusConflict, Text: err.Error()}
 	case errors.Is(err, context.Canceled):
 		return &reply.Failure{Status: reply.StatusClientClosed, Text: "The client went away", Cause: err}
