@@ -64,16 +64,21 @@ type Options struct {
 
 // Console has the pages. Make it with New.
 type Console struct {
-	o     Options
-	log   *slog.Logger
-	hosts []string
-	pages pages
-	files files
+	// Feed shows events live. Publish them there.
+	Feed Feed
+
+	o       Options
+	log     *slog.Logger
+	hosts   []string
+	pages   pages
+	files   files
+	exports chan struct{} // has one for each that is being sent
 }
 
 // New makes a Console. The error is that of a template that cannot be parsed.
 func New(o Options) (*Console, error) {
-	c := &Console{o: o, log: o.Log, hosts: append([]string{"localhost"}, o.Hosts...)}
+	c := &Console{o: o, log: o.Log, hosts: append([]string{"localhost"}, o.Hosts...),
+		exports: make(chan struct{}, mostExports)}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
 	}
@@ -87,6 +92,9 @@ func New(o Options) (*Console, error) {
 	c.pages, err = readPages(c.files)
 	return c, err
 }
+
+// Release ends what goes on for as long as somebody reads it, so that a server can stop.
+func (c *Console) Release() { c.Feed.Close() }
 
 // Route is a handler with the pattern of http.ServeMux. It looks after log-in itself.
 type Route struct {
@@ -105,7 +113,7 @@ type screen struct {
 
 // screens are all of them.
 func (c *Console) screens() []screen {
-	return slices.Concat(c.loginScreens(), c.decideScreens(), []screen{
+	return slices.Concat(c.loginScreens(), c.decideScreens(), c.liveScreens(), c.historyScreens(), []screen{
 		{"GET /console/{$}", accounts.Viewer, false, c.overview},
 	})
 }

@@ -1,7 +1,10 @@
 package console
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -103,4 +106,23 @@ func expiry(text string, now time.Time) (time.Time, error) {
 		}
 	}
 	return time.Time{}, fmt.Errorf("expires: %q is neither a time nor a duration such as 24h: %w", text, ledger.ErrInput)
+}
+
+// ruling is the decision in force about a name: its own, or that of a domain that it is in. It is nil if there is none.
+// An allow comes first, because it wins, and then a block.
+func (c *Console) ruling(ctx context.Context, name string) (*ledger.Decision, error) {
+	page, err := c.o.Ledger.Decisions(ctx, ledger.Filter{About: name, State: ledger.InForce}, 0, ledger.MostPage)
+	if errors.Is(err, ledger.ErrInput) { // no name that somebody could decide about
+		return nil, nil
+	}
+	var first *ledger.Decision
+	rank := func(d *ledger.Decision) int {
+		return slices.Index([]ledger.Verdict{ledger.Allow, ledger.Block, ledger.Unsure}, d.Verdict)
+	}
+	for i := range page.Decisions {
+		if d := &page.Decisions[i]; first == nil || rank(d) < rank(first) {
+			first = d
+		}
+	}
+	return first, err
 }

@@ -96,7 +96,7 @@ func (x *file) write(w http.ResponseWriter, r *http.Request) {
 	h.Set("Content-Type", x.kind)
 	h.Set("Vary", "Accept-Encoding")
 	data := x.plain
-	if x.packed != nil && strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+	if x.packed != nil && packs(r) {
 		h.Set("Content-Encoding", "gzip")
 		data = x.packed
 	}

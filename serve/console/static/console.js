@@ -43,6 +43,7 @@ document.addEventListener("click", (event) => {
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => showTheme(theme));
 
 showTimes(document);
+document.addEventListener("degas:added", (event) => showTimes(event.target));
 document.addEventListener("htmx:afterSettle", (event) => {
 	showTimes(event.target);
 	const node = event.detail.elt;
