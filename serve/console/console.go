@@ -26,6 +26,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"mime"
 	"net"
 	"net/http"
 	"net/netip"
@@ -46,6 +47,15 @@ import (
 type Engine interface {
 	// Policy is the one in force, and the version of the model that it asks.
 	Policy() (*detect.Policy, *models.Version)
+	// Refresh puts in force at once what somebody has decided.
+	Refresh() error
+}
+
+// Compared is what a version of a model says of names that it does not decide about.
+type Compared struct {
+	Model string // its name and version: "degas/3"
+	// Decisions are in the order of the names. They know of no list.
+	Decisions []detect.Decision
 }
 
 // Options are what a Console shows.
@@ -58,17 +68,20 @@ type Options struct {
 	Accounts *accounts.Accounts
 	// Hosts are names that the Host header may have besides localhost, this machine's name, and addresses.
 	Hosts []string
-	TLS   bool         // the server speaks TLS: cookies are for TLS alone
-	Log   *slog.Logger // nil discards
+	// Compare asks the versions of the model that decide nothing yet. nil if there are none.
+	Compare func(ctx context.Context, names []string) ([]Compared, error)
+	TLS     bool         // the server speaks TLS: cookies are for TLS alone
+	Log     *slog.Logger // nil discards
 }
 
 // Console has the pages. Make it with New.
 type Console struct {
-	o     Options
-	log   *slog.Logger
-	hosts []string
-	pages pages
-	files files
+	o      Options
+	log    *slog.Logger
+	hosts  []string
+	pages  pages
+	files  files
+	drafts drafts // lists that wait for a person to keep them
 }
 
 // New makes a Console. The error is that of a template that cannot be parsed.
@@ -105,9 +118,11 @@ type screen struct {
 
 // screens are all of them.
 func (c *Console) screens() []screen {
-	return slices.Concat(c.loginScreens(), c.decideScreens(), []screen{
-		{"GET /console/{$}", accounts.Viewer, false, c.overview},
-	})
+	return slices.Concat(c.loginScreens(), c.decideScreens(), c.nameScreens(), c.findingScreens(), c.listScreens(),
+		[]screen{
+			{"GET /console/{$}", accounts.Viewer, false, c.overview},
+			{"GET /console/vet", accounts.Viewer, false, c.vet},
+		})
 }
 
 // Routes are all that a server has to answer for the console.
@@ -200,6 +215,9 @@ func form(v *visit) (url.Values, error) {
 			return nil, reply.BadRequest("The address of the page cannot be read")
 		}
 		return q, nil
+	}
+	if kind, _, _ := mime.ParseMediaType(v.r.Header.Get("Content-Type")); kind == "multipart/form-data" {
+		return url.Values{}, nil // a screen with files reads them itself
 	}
 	v.r.Body = http.MaxBytesReader(v.w, v.r.Body, mostForm)
 	if err := v.r.ParseForm(); err != nil {

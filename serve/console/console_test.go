@@ -3,6 +3,7 @@ package console_test
 import (
 	"context"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -56,7 +57,7 @@ func newSite(t testing.TB) *site {
 	}
 	people := &accounts.Accounts{}
 	pages, err := console.New(console.Options{Version: "test", Engine: engine, Models: set, Store: s.store,
-		Ledger: s.ledger, Accounts: people})
+		Ledger: s.ledger, Accounts: people, Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,7 +155,7 @@ func (s *site) page(target string) string {
 func TestPages(t *testing.T) {
 	s := newSite(t)
 	s.seed()
-	for _, target := range []string{"/console/"} {
+	for _, target := range append([]string{"/console/"}, decidingPages...) {
 		t.Run(target, func(t *testing.T) {
 			body := s.page(target)
 			for _, bad := range []string{"<script>alert", `"onmouseover`, "\x1b", "<no value>", "ZgotmplZ"} {

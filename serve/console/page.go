@@ -122,6 +122,7 @@ func (f files) functions() map[string]any {
 		"when":    when,
 		"link":    link,
 		"dict":    dict,
+		"bare":    func(pattern string) string { return strings.TrimPrefix(pattern, "*.") },
 		"lines":   func(s string) []string { return strings.Split(s, "\n") },
 	}
 }
