@@ -167,8 +167,11 @@ func (v *visit) partial() bool { return v.r.Header.Get("HX-Request") == "true" }
 // may reports whether the person has a role.
 func (v *visit) may(role accounts.Role) bool { return v.session.Person.Role.May(role) }
 
-// mostForm bounds the body of a form in bytes. Screens with files read them themselves.
-const mostForm = 1 << 20
+// Bounds of what a page is asked for, in bytes. Screens with files read them themselves.
+const (
+	mostForm  = 1 << 20  // the body of a form
+	mostQuery = 16 << 10 // the address behind the "?". A name has at most 1,020 bytes, each escaped as three
+)
 
 // handler answers with a screen: guards, then the screen, then its view.
 func (c *Console) handler(s screen) http.HandlerFunc {
@@ -211,7 +214,7 @@ func (c *Console) answer(s screen, v *visit) (*view, error) {
 func form(v *visit) (url.Values, error) {
 	if v.r.Method == http.MethodGet || v.r.Method == http.MethodHead {
 		q, err := url.ParseQuery(v.r.URL.RawQuery)
-		if err != nil {
+		if err != nil || len(v.r.URL.RawQuery) > mostQuery {
 			return nil, reply.BadRequest("The address of the page cannot be read")
 		}
 		return q, nil

@@ -30,6 +30,7 @@ type site struct {
 	store  *sqlite.Store
 	ledger *ledger.Ledger
 	server *serve.Server
+	people *accounts.Accounts
 	cookie string
 }
 
@@ -66,7 +67,7 @@ func newSite(t testing.TB) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.cookie = login(t, people)
+	s.people, s.cookie = people, login(t, people)
 	return s
 }
 

@@ -29,6 +29,7 @@ func (c *Console) decideScreens() []screen {
 type decidedPart struct {
 	Name    string // the buttons' one
 	Row     string // "vet" for a row of the vet page, which has buttons of its own
+	Class   string // that a block by these buttons gives
 	Made    *ledger.Decision
 	Revoked *ledger.Decision
 	Again   *ledger.Decision // in force again
@@ -255,6 +256,13 @@ func (c *Console) revoke(v *visit) (*view, error) {
 	}
 	c.refresh()
 	p.Revoked, p.Again = &revoked, again
+	if p.Row == "vet" {
+		said, _, err := c.score(v.ctx(), []string{p.Name})
+		if err != nil {
+			return nil, err
+		}
+		p.Class = labelFor(ledger.Block, &said[0])
+	}
 	return part(p), nil
 }
 

@@ -127,16 +127,17 @@ type findingPage struct {
 // example is a name of a finding.
 type example struct{ Name, Decided, Pattern string }
 
-// kindOf is a finding's kind in words.
-func (p findingPage) KindText() string { return kindText(p.Kind) }
-
-func kindText(kind string) string {
-	for _, k := range kinds {
-		if k.Value == kind {
-			return k.Text
-		}
+// KindText is the finding's kind in words.
+func (p *findingPage) KindText() string {
+	switch p.Kind {
+	case watch.DGAClient:
+		return "A client that runs malware with a domain-generation algorithm"
+	case watch.Tunnel:
+		return "A domain whose names carry data"
+	case watch.List:
+		return "An entry of a block list that was asked for"
 	}
-	return kind
+	return p.Kind
 }
 
 // finding answers GET /console/finding?id=.

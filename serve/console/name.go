@@ -77,8 +77,8 @@ type namePage struct {
 // probability is what the model says of a label.
 type probability struct {
 	Label  string
-	Whole  float32
-	Domain *float32 // nil if the model is not asked about the registered domain
+	Whole  float64
+	Domain *float64 // nil if the model is not asked about the registered domain
 }
 
 // otherScore is what another version of a model says of the name.
@@ -134,9 +134,10 @@ func (c *Console) explain(v *visit, p *namePage) error {
 	policy, version := c.o.Engine.Policy()
 	p.X, p.Model = policy.Explain(p.Name), fmt.Sprintf("%s/%d", version.Model, version.Number)
 	for i, x := range p.X.Whole {
-		one := probability{Label: p.X.Labels[i], Whole: x}
+		one := probability{Label: p.X.Labels[i], Whole: float64(x)}
 		if p.X.OfDomain != nil {
-			one.Domain = &p.X.OfDomain[i]
+			domain := float64(p.X.OfDomain[i])
+			one.Domain = &domain
 		}
 		p.Probabilities = append(p.Probabilities, one)
 	}

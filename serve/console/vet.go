@@ -82,7 +82,7 @@ func (c *Console) vet(v *visit) (*view, error) {
 		return nil, err
 	}
 	policy, _ := c.o.Engine.Policy()
-	p.Threshold, p.Near = policy.Threshold(), policy.Threshold()/2
+	p.Threshold, p.Near = policy.Threshold(), nearest(policy.Threshold())
 	all, err := c.candidates(v.ctx(), &p)
 	if err != nil {
 		return nil, err
@@ -199,10 +199,20 @@ func byDomain(all []*candidate) (joined []*candidate) {
 	return joined
 }
 
-// closeness is 1 for a score at the threshold, and 0 for the one that is farthest from it.
+// closeness is 1 for a score at the threshold, and less the farther the score is from it: 1 / (1 + distance). The
+// distance is that of the log odds, because a threshold that is to give few false alarms lies close to 1, where scores
+// of 0.99 and of 0.9999 differ a lot.
 func closeness(score, threshold float64) float64 {
-	return 1 - math.Abs(score-threshold)/max(threshold, 1-threshold)
+	return 1 / (1 + math.Abs(logOdds(score)-logOdds(threshold)))
 }
+
+func logOdds(p float64) float64 {
+	p = min(max(p, 1e-9), 1-1e-9)
+	return math.Log(p / (1 - p))
+}
+
+// nearest is the least score that is near the threshold: its odds are a twentieth of the threshold's.
+func nearest(threshold float64) float64 { return 1 / (1 + 20*math.Exp(-logOdds(threshold))) }
 
 // pick chooses what the page shows, in its order.
 func (p *vetPage) pick(all []*candidate, l *ledger.Ledger, now time.Time, rows int) {
