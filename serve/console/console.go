@@ -26,6 +26,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"mime"
 	"net"
 	"net/http"
 	"net/netip"
@@ -46,6 +47,15 @@ import (
 type Engine interface {
 	// Policy is the one in force, and the version of the model that it asks.
 	Policy() (*detect.Policy, *models.Version)
+	// Refresh puts in force at once what somebody has decided.
+	Refresh() error
+}
+
+// Compared is what a version of a model says of names that it does not decide about.
+type Compared struct {
+	Model string // its name and version: "degas/3"
+	// Decisions are in the order of the names. They know of no list.
+	Decisions []detect.Decision
 }
 
 // Options are what a Console shows.
@@ -58,8 +68,10 @@ type Options struct {
 	Accounts *accounts.Accounts
 	// Hosts are names that the Host header may have besides localhost, this machine's name, and addresses.
 	Hosts []string
-	TLS   bool         // the server speaks TLS: cookies are for TLS alone
-	Log   *slog.Logger // nil discards
+	// Compare asks the versions of the model that decide nothing yet. nil if there are none.
+	Compare func(ctx context.Context, names []string) ([]Compared, error)
+	TLS     bool         // the server speaks TLS: cookies are for TLS alone
+	Log     *slog.Logger // nil discards
 }
 
 // Console has the pages. Make it with New.
@@ -73,6 +85,7 @@ type Console struct {
 	pages   pages
 	files   files
 	exports chan struct{} // has one for each that is being sent
+	drafts  drafts        // lists that wait for a person to keep them
 }
 
 // New makes a Console. The error is that of a template that cannot be parsed.
@@ -113,9 +126,11 @@ type screen struct {
 
 // screens are all of them.
 func (c *Console) screens() []screen {
-	return slices.Concat(c.loginScreens(), c.decideScreens(), c.liveScreens(), c.historyScreens(), []screen{
-		{"GET /console/{$}", accounts.Viewer, false, c.overview},
-	})
+	return slices.Concat(c.loginScreens(), c.decideScreens(), c.liveScreens(), c.historyScreens(), c.nameScreens(),
+		c.findingScreens(), c.listScreens(), []screen{
+			{"GET /console/{$}", accounts.Viewer, false, c.overview},
+			{"GET /console/vet", accounts.Viewer, false, c.vet},
+		})
 }
 
 // Routes are all that a server has to answer for the console.
@@ -160,8 +175,11 @@ func (v *visit) partial() bool { return v.r.Header.Get("HX-Request") == "true" }
 // may reports whether the person has a role.
 func (v *visit) may(role accounts.Role) bool { return v.session.Person.Role.May(role) }
 
-// mostForm bounds the body of a form in bytes. Screens with files read them themselves.
-const mostForm = 1 << 20
+// Bounds of what a page is asked for, in bytes. Screens with files read them themselves.
+const (
+	mostForm  = 1 << 20  // the body of a form
+	mostQuery = 16 << 10 // the address behind the "?". A name has at most 1,020 bytes, each escaped as three
+)
 
 // handler answers with a screen: guards, then the screen, then its view.
 func (c *Console) handler(s screen) http.HandlerFunc {
@@ -204,10 +222,13 @@ func (c *Console) answer(s screen, v *visit) (*view, error) {
 func form(v *visit) (url.Values, error) {
 	if v.r.Method == http.MethodGet || v.r.Method == http.MethodHead {
 		q, err := url.ParseQuery(v.r.URL.RawQuery)
-		if err != nil {
+		if err != nil || len(v.r.URL.RawQuery) > mostQuery {
 			return nil, reply.BadRequest("The address of the page cannot be read")
 		}
 		return q, nil
+	}
+	if kind, _, _ := mime.ParseMediaType(v.r.Header.Get("Content-Type")); kind == "multipart/form-data" {
+		return url.Values{}, nil // a screen with files reads them itself
 	}
 	v.r.Body = http.MaxBytesReader(v.w, v.r.Body, mostForm)
 	if err := v.r.ParseForm(); err != nil {

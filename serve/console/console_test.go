@@ -3,6 +3,7 @@ package console_test
 import (
 	"context"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -29,6 +30,7 @@ type site struct {
 	store  *sqlite.Store
 	ledger *ledger.Ledger
 	server *serve.Server
+	people *accounts.Accounts
 	cookie string
 }
 
@@ -59,7 +61,7 @@ func newSite(t testing.TB) *site {
 		t.Fatal(err)
 	}
 	pages, err := console.New(console.Options{Version: "test", Engine: engine, Models: set, Store: s.store,
-		Ledger: s.ledger, Accounts: people})
+		Ledger: s.ledger, Accounts: people, Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +70,7 @@ func newSite(t testing.TB) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.cookie = login(t, people)
+	s.people, s.cookie = people, login(t, people)
 	return s
 }
 
@@ -157,7 +159,7 @@ func (s *site) page(target string) string {
 func TestPages(t *testing.T) {
 	s := newSite(t)
 	s.seed()
-	for _, target := range []string{"/console/"} {
+	for _, target := range append([]string{"/console/"}, decidingPages...) {
 		t.Run(target, func(t *testing.T) {
 			body := s.page(target)
 			for _, bad := range []string{"<script>alert", `"onmouseover`, "\x1b", "<no value>", "ZgotmplZ"} {

@@ -108,14 +108,14 @@ func (c *Console) exportJSON(v *visit) (*view, error) {
 	})
 }
 
-// export sends the events of a choice, newest first. An answer that is cut off is no file: the connection breaks.
+// export sends the events of a filter, newest first. An answer that is cut off is no file: the connection breaks.
 func (c *Console) export(v *visit, kind, contentType string,
 	open func(io.Writer) (put func(*store.Event), flush func(note string) error)) error {
 	p, err := readPeriod(v.q, time.Now())
 	if err != nil {
 		return err
 	}
-	f, err := readChoice(v.q)
+	f, err := readFilter(v.q)
 	if err != nil {
 		return err
 	}

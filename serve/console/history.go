@@ -24,19 +24,19 @@ func (c *Console) historyScreens() []screen {
 	}
 }
 
-// choice is which events a page is about, as its address says.
-type choice struct {
+// filter is which events a page is about, as its address says.
+type filter struct {
 	store.Filter
 	// Blocked chooses those that a resolver was to keep back, by whatever rule.
 	Blocked bool
 	Not     []string // names that are left out, with all below them
 }
 
-// mostNot bounds choice.Not.
+// mostNot bounds filter.Not.
 const mostNot = 50
 
-// readChoice reads verdict, flagged, blocked, name, domain, client and not.
-func readChoice(q url.Values) (f choice, err error) {
+// readFilter reads verdict, flagged, blocked, name, domain, client and not.
+func readFilter(q url.Values) (f filter, err error) {
 	lower := func(key string) string { return strings.ToLower(strings.TrimSpace(q.Get(key))) }
 	f.Name, f.Domain, f.Client = dotless(lower("name")), dotless(lower("domain")), strings.TrimSpace(q.Get("client"))
 	if text := q.Get("verdict"); text != "" {
@@ -66,7 +66,7 @@ func readChoice(q url.Values) (f choice, err error) {
 func dotless(name string) string { return strings.TrimPrefix(strings.TrimSuffix(name, "."), "*.") }
 
 // VerdictName is the verdict's, "" if there is none.
-func (f *choice) VerdictName() string {
+func (f *filter) VerdictName() string {
 	if f.Verdict == nil {
 		return ""
 	}
@@ -74,15 +74,15 @@ func (f *choice) VerdictName() string {
 }
 
 // NotText is what is left out, for a field of a form.
-func (f *choice) NotText() string { return strings.Join(f.Not, " ") }
+func (f *filter) NotText() string { return strings.Join(f.Not, " ") }
 
 // counted reports whether the store's exact counts can be narrowed to it.
-func (f *choice) counted() bool {
+func (f *filter) counted() bool {
 	return f.Name == "" && f.Domain == "" && f.Client == "" && len(f.Not) == 0
 }
 
 // keeps reports whether an event is chosen that the store gave for Filter.
-func (f *choice) keeps(e *store.Event) bool {
+func (f *filter) keeps(e *store.Event) bool {
 	if f.Blocked && e.Action != detect.Block {
 		return false
 	}
@@ -93,7 +93,7 @@ func (f *choice) keeps(e *store.Event) bool {
 }
 
 // keepsCount is keeps for counts.
-func (f *choice) keepsCount(n *store.Count) bool { return !f.Blocked || n.Action == detect.Block }
+func (f *filter) keepsCount(n *store.Count) bool { return !f.Blocked || n.Action == detect.Block }
 
 // haul is what a search found.
 type haul struct {
@@ -108,9 +108,9 @@ type haul struct {
 // chunk is how many events are read at once.
 const chunk = 1000
 
-// search finds n events that a choice has, from a cursor on. A store may have to read every event of a time for a name
+// search finds n events that a filter has, from a cursor on. A store may have to read every event of a time for a name
 // or a client; so it looks at one part of the time after the other, the newest first, and stops when spend is over.
-func (c *Console) search(ctx context.Context, r store.Range, f *choice, cursor store.Cursor, n int,
+func (c *Console) search(ctx context.Context, r store.Range, f *filter, cursor store.Cursor, n int,
 	spend time.Duration) (h haul, err error) {
 	deadline := time.Now().Add(spend)
 	ctx, cancel := context.WithDeadline(ctx, deadline.Add(spend))
@@ -147,7 +147,7 @@ func (c *Console) search(ctx context.Context, r store.Range, f *choice, cursor s
 }
 
 // read adds the events of a part of the time. over says that the search ends within it.
-func (h *haul) read(ctx context.Context, s store.Store, r store.Range, f *choice, cursor store.Cursor, n int,
+func (h *haul) read(ctx context.Context, s store.Store, r store.Range, f *filter, cursor store.Cursor, n int,
 	deadline time.Time) (over bool, err error) {
 	for {
 		want := min(chunk, n-len(h.events))
@@ -258,7 +258,7 @@ var perPage = []int{25, 50, 100, 200, 500}
 // historyPage is GET /console/history.
 type historyPage struct {
 	Period   period
-	Choice   choice
+	Choice   filter
 	Verdicts []string
 	Grouped  bool
 	ByCount  bool // the order of groups, else the newest is first
@@ -323,7 +323,7 @@ func historyLink(path string, query url.Values, pairs ...string) string {
 	return path + "?" + q.Encode()
 }
 
-// history answers GET /console/history: range, or from and to, and step, as readPeriod has them; what readChoice has;
+// history answers GET /console/history: range, or from and to, and step, as readPeriod has them; what readFilter has;
 // group, order, and n rows a page; cursor or before, and page among groups.
 func (c *Console) history(v *visit) (*view, error) {
 	p := &historyPage{query: v.q, Grouped: v.q.Get("group") == "1", ByCount: v.q.Get("order") == "count", Per: 50,
@@ -332,7 +332,7 @@ func (c *Console) history(v *visit) (*view, error) {
 	if p.Period, err = readPeriod(v.q, time.Now()); err != nil {
 		return nil, err
 	}
-	if p.Choice, err = readChoice(v.q); err != nil {
+	if p.Choice, err = readFilter(v.q); err != nil {
 		return nil, err
 	}
 	if text := v.q.Get("n"); text != "" {

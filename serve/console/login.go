@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"path"
 	"strings"
 
 	"github.com/degas-dns/degas/serve/accounts"
@@ -113,7 +114,7 @@ func loginFailed(v *visit, page, title string, p loginPage, err error, wrong str
 // localPath is a path of the console to go to, and never another server.
 func localPath(next string) string {
 	u, err := url.Parse(next)
-	if err != nil || u.Host != "" || u.Scheme != "" || !strings.HasPrefix(u.Path, "/console/") ||
+	if err != nil || u.Host != "" || u.Scheme != "" || !strings.HasPrefix(path.Clean(u.Path)+"/", "/console/") ||
 		strings.Contains(next, `\`) {
 		return "/console/"
 	}

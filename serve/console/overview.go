@@ -100,7 +100,7 @@ func (c *Console) sums(v *visit, p *overviewPage) error {
 
 // just fills in what was flagged last, by name.
 func (c *Console) just(v *visit, p *overviewPage) error {
-	h, err := c.search(v.ctx(), p.Period.of(), &choice{Filter: store.Filter{Flagged: true}}, "", mostLooked, searchTime)
+	h, err := c.search(v.ctx(), p.Period.of(), &filter{Filter: store.Filter{Flagged: true}}, "", mostLooked, searchTime)
 	if err != nil {
 		return err
 	}

@@ -157,6 +157,7 @@ func (f files) functions() map[string]any {
 			return decidedPart{Name: name, Made: d, Back: back}
 		},
 		"lines": func(s string) []string { return strings.Split(s, "\n") },
+		"bare":  func(pattern string) string { return strings.TrimPrefix(pattern, "*.") },
 	}
 }
 

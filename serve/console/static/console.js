@@ -11,6 +11,8 @@ export function say(text) {
 	say.timer = setTimeout(() => { said.textContent = ""; }, 8000);
 }
 
+document.addEventListener("degas:say", (event) => say(event.detail)); // of a page's own script
+
 // showTimes writes the times below a node in the browser's zone; UTC stays on hover.
 export function showTimes(node) {
 	for (const time of node.querySelectorAll("time[datetime]:not([title])")) {
