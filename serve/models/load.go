@@ -10,13 +10,12 @@ import (
 	"slices"
 	"time"
 
-	"github.com/degas-dns/degas/export/tfserving"
-	"github.com/degas-dns/degas/internal/userfile"
 	"github.com/degas-dns/degas/model"
+	"github.com/degas-dns/degas/model/versions"
 )
 
 // load reads the versions to serve, as Source says. The name is that of the directory above the numbers.
-func load(dir string) (name string, versions []*Version, err error) {
+func load(dir string) (name string, all []*Version, err error) {
 	name, paths, err := find(dir)
 	if err != nil {
 		return "", nil, err
@@ -32,9 +31,9 @@ func load(dir string) (name string, versions []*Version, err error) {
 		if err != nil {
 			return "", nil, err
 		}
-		versions = append(versions, v)
+		all = append(all, v)
 	}
-	return name, versions, nil
+	return name, all, nil
 }
 
 // find lists the versions to serve by number, as Source says.
@@ -46,28 +45,14 @@ func find(dir string) (name string, paths map[int]string, err error) {
 	if err != nil {
 		return "", nil, err
 	}
-	paths = map[int]string{}
-	entries, err := os.ReadDir(full)
-	if err != nil {
+	if paths, err = versions.In(full); err != nil {
 		return "", nil, fmt.Errorf("%w. Try: a version directory of export-model, or the one above it", err)
-	}
-	for _, e := range entries {
-		number, ok := tfserving.VersionNumber(e.Name())
-		if !ok {
-			continue
-		}
-		path := filepath.Join(full, e.Name())
-		// Not the entry's type: a version may be a link. One that leads nowhere is a version that cannot be loaded.
-		if info, err := os.Stat(path); err == nil && !info.IsDir() {
-			continue
-		}
-		paths[number] = path
 	}
 	if len(paths) > 0 {
 		return filepath.Base(full), paths, nil
 	}
 	name = filepath.Base(full)
-	number, ok := tfserving.VersionNumber(name)
+	number, ok := versions.Number(name)
 	if ok {
 		name = filepath.Base(filepath.Dir(full))
 	} else {
@@ -85,9 +70,9 @@ func versionsBelow(dir string) string {
 			continue
 		}
 		path := filepath.Join(dir, e.Name())
-		versions, _ := os.ReadDir(path)
-		if slices.ContainsFunc(versions, func(v os.DirEntry) bool {
-			_, ok := tfserving.VersionNumber(v.Name())
+		below, _ := os.ReadDir(path)
+		if slices.ContainsFunc(below, func(v os.DirEntry) bool {
+			_, ok := versions.Number(v.Name())
 			return ok && v.IsDir()
 		}) {
 			return path
@@ -97,7 +82,7 @@ func versionsBelow(dir string) string {
 }
 
 func loadVersion(dir string, number int) (*Version, error) {
-	stamp := stampOf(dir) // first: what changes while it is read is read again
+	stamp := versions.Stamp(dir) // first: what changes while it is read is read again
 	m, err := model.LoadNamed(dir)
 	if err != nil {
 		return nil, err
@@ -107,18 +92,6 @@ func loadVersion(dir string, number int) (*Version, error) {
 		return nil, fmt.Errorf("%s: %w", dir, err)
 	}
 	return &Version{Number: number, Classifier: c, stamp: stamp}, nil
-}
-
-// stampOf changes when the model in dir does.
-func stampOf(dir string) (stamp string) {
-	for _, sub := range []string{"", "model"} { // a run keeps its model in a folder
-		for _, file := range []string{model.SpecFile, model.WeightsFile} {
-			if s, err := userfile.StampOf(filepath.Join(dir, sub, file)); err == nil {
-				stamp += fmt.Sprintln(s)
-			}
-		}
-	}
-	return stamp
 }
 
 // Watch looks at intervals whether the models' directories hold other versions than are served, until ctx ends. An old
@@ -165,7 +138,7 @@ func (s *Set) refresh(m *served) error {
 	fresh := false
 	for _, number := range slices.Sorted(maps.Keys(paths)) {
 		old, ok := served[number]
-		if ok && old.stamp == stampOf(paths[number]) {
+		if ok && old.stamp == versions.Stamp(paths[number]) {
 			next = append(next, old)
 			continue
 		}
