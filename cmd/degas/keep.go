@@ -20,6 +20,7 @@ import (
 	"github.com/degas-dns/degas/detect/stream"
 	"github.com/degas-dns/degas/detect/watch"
 	"github.com/degas-dns/degas/serve"
+	"github.com/degas-dns/degas/serve/shadow"
 	"github.com/degas-dns/degas/serve/store"
 	"github.com/degas-dns/degas/serve/store/ledger"
 	"github.com/degas-dns/degas/serve/store/search"
@@ -52,6 +53,7 @@ type keeping struct {
 	stream *stream.Options // nil without --data
 	intake *serve.Intake
 	ledger *ledger.Ledger
+	shadow *shadow.Shadow
 	store  store.Store
 	sinks  []notify.Sink
 }
@@ -95,7 +97,14 @@ func (c *command) openKeeping(ctx *cli.Context, o *serve.Options) (k *keeping, e
 	if err := k.openStream(ctx, dir); err != nil {
 		return k, err
 	}
-	o.Store, o.Ledger, o.Intake, o.Watching = k.store, k.ledger, k.intake, k.stream.Metrics
+	k.shadow, err = shadow.New(shadow.Options{Serving: o.Models, Log: slog.Default(), Policy: func() *detect.Policy {
+		p, _ := k.engine.Policy()
+		return p
+	}})
+	if err != nil {
+		return k, err
+	}
+	o.Store, o.Ledger, o.Intake, o.Watching, o.Shadow = k.store, k.ledger, k.intake, k.stream.Metrics, k.shadow
 	return k, nil
 }
 
@@ -191,6 +200,12 @@ func (k *keeping) run(ctx context.Context, s *serve.Server, l net.Listener, c *s
 	if k.ledger != nil {
 		group.Go(func() error {
 			k.tidy(inner)
+			return nil
+		})
+	}
+	if k.shadow != nil {
+		group.Go(func() error {
+			k.shadow.Run(inner)
 			return nil
 		})
 	}
