@@ -26,6 +26,9 @@ func (s *Server) Keep(source string, all []events.Event, decisions []detect.Deci
 		}
 	}
 	s.o.Store.Append(kept)
+	if s.o.Shadow != nil {
+		s.o.Shadow.Observe(kept)
+	}
 	if source == intakeName {
 		s.o.Intake.kept(len(all))
 	}

@@ -23,6 +23,7 @@ import (
 	"github.com/degas-dns/degas/serve"
 	"github.com/degas-dns/degas/serve/accounts"
 	"github.com/degas-dns/degas/serve/console"
+	"github.com/degas-dns/degas/serve/shadow"
 	"github.com/degas-dns/degas/serve/store"
 	"github.com/degas-dns/degas/serve/store/ledger"
 	"github.com/degas-dns/degas/serve/store/search"
@@ -57,6 +58,7 @@ type keeping struct {
 	intake *serve.Intake
 	ledger *ledger.Ledger
 	people *accounts.Accounts
+	shadow *shadow.Shadow
 	store  store.Store
 	sinks  []notify.Sink
 }
@@ -100,7 +102,14 @@ func (c *command) openKeeping(ctx *cli.Context, o *serve.Options) (k *keeping, e
 	if err := k.openStream(ctx, dir); err != nil {
 		return k, err
 	}
-	o.Store, o.Ledger, o.Intake, o.Watching = k.store, k.ledger, k.intake, k.stream.Metrics
+	k.shadow, err = shadow.New(shadow.Options{Serving: o.Models, Log: slog.Default(), Policy: func() *detect.Policy {
+		p, _ := k.engine.Policy()
+		return p
+	}})
+	if err != nil {
+		return k, err
+	}
+	o.Store, o.Ledger, o.Intake, o.Watching, o.Shadow = k.store, k.ledger, k.intake, k.stream.Metrics, k.shadow
 	if k.people, err = accounts.New(ctx.Context, k.ledger, accounts.Options{}); err != nil {
 		return k, err
 	}
@@ -220,6 +229,12 @@ func (k *keeping) run(ctx context.Context, s *serve.Server, l net.Listener, c *s
 	if k.ledger != nil {
 		group.Go(func() error {
 			k.tidy(inner)
+			return nil
+		})
+	}
+	if k.shadow != nil {
+		group.Go(func() error {
+			k.shadow.Run(inner)
 			return nil
 		})
 	}
