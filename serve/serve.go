@@ -126,6 +126,9 @@ func New(o Options) (*Server, error) {
 	if o.Ledger != nil {
 		s.decisions = decisions.New(o.Ledger, s.log)
 	}
+	if o.Console != nil {
+		o.Console.SetReady(s.ready)
+	}
 	s.handler = s.guarded(s.routes())
 	return s, nil
 }

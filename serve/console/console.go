@@ -33,8 +33,11 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/degas-dns/degas/detect"
+	"github.com/degas-dns/degas/detect/lists"
+	"github.com/degas-dns/degas/detect/metrics"
 	"github.com/degas-dns/degas/serve/accounts"
 	"github.com/degas-dns/degas/serve/models"
 	"github.com/degas-dns/degas/serve/reply"
@@ -48,6 +51,11 @@ type Engine interface {
 	Policy() (*detect.Policy, *models.Version)
 }
 
+// Lists are allow lists and block lists that others keep up to date, such as lists.Set.
+type Lists interface {
+	Stats() []lists.Stat
+}
+
 // Options are what a Console shows.
 type Options struct {
 	Version  string // of the program
@@ -56,6 +64,9 @@ type Options struct {
 	Store    store.Store
 	Ledger   *ledger.Ledger
 	Accounts *accounts.Accounts
+	Lists    Lists            // nil for none
+	Watching *metrics.Metrics // what the stream of events counts; nil for none
+	Cluster  bool             // the Store is OpenSearch or Elasticsearch, and not on this machine
 	// Hosts are names that the Host header may have besides localhost, this machine's name, and addresses.
 	Hosts []string
 	TLS   bool         // the server speaks TLS: cookies are for TLS alone
@@ -69,11 +80,14 @@ type Console struct {
 	hosts []string
 	pages pages
 	files files
+	began time.Time
+	ready func() error // see SetReady
 }
 
 // New makes a Console. The error is that of a template that cannot be parsed.
 func New(o Options) (*Console, error) {
-	c := &Console{o: o, log: o.Log, hosts: append([]string{"localhost"}, o.Hosts...)}
+	c := &Console{o: o, log: o.Log, hosts: append([]string{"localhost"}, o.Hosts...), began: time.Now(),
+		ready: func() error { return nil }}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
 	}
@@ -87,6 +101,10 @@ func New(o Options) (*Console, error) {
 	c.pages, err = readPages(c.files)
 	return c, err
 }
+
+// SetReady tells the console what says why the server cannot do its work; nil is returned while it can. Call it before
+// the first request.
+func (c *Console) SetReady(ready func() error) { c.ready = ready }
 
 // Route is a handler with the pattern of http.ServeMux. It looks after log-in itself.
 type Route struct {
@@ -107,6 +125,7 @@ type screen struct {
 func (c *Console) screens() []screen {
 	return slices.Concat(c.loginScreens(), c.decideScreens(), []screen{
 		{"GET /console/{$}", accounts.Viewer, false, c.overview},
+		{"GET /console/health", accounts.Viewer, false, c.health},
 	})
 }
 
