@@ -110,7 +110,7 @@ func (c *command) openKeeping(ctx *cli.Context, o *serve.Options) (k *keeping, e
 		return k, err
 	}
 	o.Store, o.Ledger, o.Intake, o.Watching, o.Shadow = k.store, k.ledger, k.intake, k.stream.Metrics, k.shadow
-	if k.people, err = accounts.New(ctx.Context, k.ledger, accounts.Options{}); err != nil {
+	if k.people, err = accounts.New(ctx.Context, k.ledger, accounts.Options{Log: slog.Default()}); err != nil {
 		return k, err
 	}
 	o.Console, err = console.New(console.Options{Version: o.Version, Engine: k.engine, Models: o.Models, Store: k.store,
@@ -124,7 +124,7 @@ func (c *command) sayConsole(ctx *cli.Context, k *keeping, url string) error {
 	token, first, err := k.people.FirstRun(ctx.Context)
 	if name := ctx.String("console-link"); err == nil && name != "" {
 		first = true
-		token, err = k.people.Invite(ctx.Context, "--console-link", name, accounts.Admin)
+		token, err = k.people.Link(ctx.Context, name)
 	}
 	if err != nil {
 		return err
@@ -256,7 +256,11 @@ func (k *keeping) tidy(ctx context.Context) {
 	tick := time.NewTicker(time.Hour)
 	defer tick.Stop()
 	for {
-		if err := k.ledger.Tidy(ctx, time.Now()); err != nil && ctx.Err() == nil {
+		err := k.ledger.Tidy(ctx, time.Now())
+		if k.people != nil {
+			err = errors.Join(err, k.people.Tidy(ctx))
+		}
+		if err != nil && ctx.Err() == nil {
 			slog.Error("the ledger is not tidied", "error", err)
 		}
 		select {

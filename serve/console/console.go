@@ -123,7 +123,7 @@ type screen struct {
 
 // screens are all of them.
 func (c *Console) screens() []screen {
-	return slices.Concat(c.loginScreens(), c.decideScreens(), []screen{
+	return slices.Concat(c.loginScreens(), c.decideScreens(), c.accountScreens(), []screen{
 		{"GET /console/{$}", accounts.Viewer, false, c.overview},
 		{"GET /console/health", accounts.Viewer, false, c.health},
 	})
@@ -257,7 +257,10 @@ func notFound(text string) error { return &reply.Failure{Status: http.StatusNotF
 // asFailure maps errors of the rooms below to what a person is told.
 func asFailure(err error) *reply.Failure {
 	var f *reply.Failure
+	var tooMany *accounts.TooMany
 	switch {
+	case errors.As(err, &tooMany):
+		return &reply.Failure{Status: http.StatusTooManyRequests, Text: err.Error(), Retry: tooMany.Retry}
 	case errors.As(err, &f):
 		return f
 	case errors.Is(err, ledger.ErrInput), errors.Is(err, accounts.ErrInput), errors.Is(err, store.ErrFilter),
@@ -265,7 +268,7 @@ func asFailure(err error) *reply.Failure {
 		return &reply.Failure{Status: http.StatusBadRequest, Text: err.Error()}
 	case errors.Is(err, ledger.ErrNotFound):
 		return &reply.Failure{Status: http.StatusNotFound, Text: "There is no such entry", Cause: err}
-	case errors.Is(err, ledger.ErrOver), errors.Is(err, ledger.ErrFull):
+	case errors.Is(err, ledger.ErrOver), errors.Is(err, ledger.ErrFull), errors.Is(err, accounts.ErrLastAdmin):
 		return &reply.Failure{Status: http.StatusConflict, Text: err.Error()}
 	case errors.Is(err, context.Canceled):
 		return &reply.Failure{Status: reply.StatusClientClosed, Text: "The client went away", Cause: err}

@@ -29,6 +29,7 @@ type site struct {
 	store  *sqlite.Store
 	ledger *ledger.Ledger
 	server *serve.Server
+	people *accounts.Accounts
 	cookie string
 }
 
@@ -58,6 +59,7 @@ func newSite(t testing.TB) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.people = people
 	pages, err := console.New(console.Options{Version: "test", Engine: engine, Models: set, Store: s.store,
 		Ledger: s.ledger, Accounts: people})
 	if err != nil {

@@ -43,7 +43,7 @@ func (c *Console) setCookie(v *visit, value string) {
 func (c *Console) logIn(v *visit) error {
 	k, err := v.r.Cookie(c.cookieName())
 	if err != nil {
-		return accounts.ErrExpired
+		return accounts.ErrSession
 	}
 	v.cookie = k.Value
 	v.session, err = c.o.Accounts.Check(v.ctx(), k.Value)
@@ -52,7 +52,7 @@ func (c *Console) logIn(v *visit) error {
 
 // toLogin sends somebody without a session to the log-in page, and back from there.
 func (c *Console) toLogin(v *visit, err error) (*view, error) {
-	if !errors.Is(err, accounts.ErrExpired) && !errors.Is(err, accounts.ErrWrong) {
+	if !errors.Is(err, accounts.ErrExpired) && !errors.Is(err, accounts.ErrSession) {
 		return nil, err
 	}
 	next := ""
@@ -101,7 +101,7 @@ func loginFailed(v *visit, page, title string, p loginPage, err error, wrong str
 		p.Error = "There were too many wrong tries. Try again in " + seconds(tooMany.Retry) + " seconds"
 	case errors.Is(err, accounts.ErrInput):
 		out.status, p.Error = http.StatusBadRequest, err.Error()
-	case errors.Is(err, accounts.ErrWrong), errors.Is(err, accounts.ErrExpired):
+	case errors.Is(err, accounts.ErrWrong), errors.Is(err, accounts.ErrLink), errors.Is(err, accounts.ErrExpired):
 		p.Error = wrong
 	default:
 		return nil, err
@@ -121,7 +121,7 @@ func localPath(next string) string {
 }
 
 func (c *Console) logout(v *visit) (*view, error) {
-	if err := c.o.Accounts.LogOut(v.ctx(), v.cookie); err != nil {
+	if err := c.o.Accounts.LogOut(v.ctx(), v.cookie); err != nil && !errors.Is(err, accounts.ErrSession) {
 		return nil, err
 	}
 	c.setCookie(v, "")
