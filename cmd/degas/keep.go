@@ -114,7 +114,7 @@ func (c *command) openKeeping(ctx *cli.Context, o *serve.Options) (k *keeping, e
 		return k, err
 	}
 	o.Console, err = console.New(console.Options{Version: o.Version, Engine: k.engine, Models: o.Models, Store: k.store,
-		Ledger: k.ledger, Accounts: k.people, Lists: k.lists, Watching: k.stream.Metrics, Cluster: ctx.IsSet("store"),
+		Ledger: k.ledger, Accounts: k.people, Lists: k.lists, Shadow: k.shadow, Watching: k.stream.Metrics, Cluster: ctx.IsSet("store"),
 		Hosts: ctx.StringSlice("host"), TLS: ctx.IsSet("tls-cert"), Log: slog.Default()})
 	return k, err
 }

@@ -65,6 +65,7 @@ type Options struct {
 	Ledger   *ledger.Ledger
 	Accounts *accounts.Accounts
 	Lists    Lists            // nil for none
+	Shadow   Shadow           // nil for none
 	Watching *metrics.Metrics // what the stream of events counts; nil for none
 	Cluster  bool             // the Store is OpenSearch or Elasticsearch, and not on this machine
 	// Hosts are names that the Host header may have besides localhost, this machine's name, and addresses.
@@ -123,7 +124,7 @@ type screen struct {
 
 // screens are all of them.
 func (c *Console) screens() []screen {
-	return slices.Concat(c.loginScreens(), c.decideScreens(), c.accountScreens(), []screen{
+	return slices.Concat(c.loginScreens(), c.decideScreens(), c.accountScreens(), c.modelScreens(), []screen{
 		{"GET /console/{$}", accounts.Viewer, false, c.overview},
 		{"GET /console/health", accounts.Viewer, false, c.health},
 	})
