@@ -121,6 +121,7 @@ type Policy struct {
 	classifier   *model.Classifier
 	labels       []string
 	threshold    float64
+	chosen       float64 // Options.Threshold: 0 for the model's own
 	action       Action
 	allow, block both
 	popular      *Popular
@@ -131,7 +132,7 @@ type Policy struct {
 
 // New makes a Policy. The error names the entry of a list that is no name.
 func New(o Options) (*Policy, error) {
-	p := &Policy{classifier: o.Classifier, threshold: o.Threshold, action: o.Action, popular: o.Popular}
+	p := &Policy{chosen: o.Threshold, action: o.Action, popular: o.Popular}
 	p.allow.given, p.block.given = o.AllowList, o.BlockList
 	var err [2]error
 	p.allow.own, err[0] = NewList(o.Allow)
@@ -141,13 +142,20 @@ func New(o Options) (*Policy, error) {
 			return nil, fmt.Errorf("%s list: %w", name, err[i])
 		}
 	}
-	if !(p.threshold >= 0 && p.threshold <= 1) {
-		return nil, fmt.Errorf("threshold %v: must be between 0 and 1", p.threshold)
+	if !(p.chosen >= 0 && p.chosen <= 1) {
+		return nil, fmt.Errorf("threshold %v: must be between 0 and 1", p.chosen)
 	}
-	if o.Classifier == nil {
-		return p, nil
+	p.ask(o.Classifier)
+	return p, nil
+}
+
+// ask makes c score names; nil for nobody.
+func (p *Policy) ask(c *model.Classifier) {
+	p.classifier, p.threshold, p.labels, p.dga, p.tunnel = c, p.chosen, nil, 0, 0
+	if c == nil {
+		return
 	}
-	m := o.Classifier.Model()
+	m := c.Model()
 	p.labels = m.Spec.Labels
 	if p.threshold == 0 {
 		p.threshold = m.Threshold
@@ -157,7 +165,6 @@ func New(o Options) (*Policy, error) {
 	if known != len(p.labels) || p.dga == 0 {
 		p.dga, p.tunnel = 0, 0
 	}
-	return p, nil
 }
 
 // With is a copy of p with other lists. It keeps the entries of Options.Allow and Options.Block, and shares the
@@ -168,6 +175,28 @@ func (p *Policy) With(allow, block *List, popular *Popular) *Policy {
 	}
 	with := *p
 	with.allow.given, with.block.given, with.popular = allow, block, popular
+	return &with
+}
+
+// Alone is a copy of p without lists and popular names: the model's word about every name that it is asked about. A nil
+// p stays nil.
+func (p *Policy) Alone() *Policy {
+	if p == nil {
+		return nil
+	}
+	alone := *p
+	alone.allow, alone.block, alone.popular = both{}, both{}, nil
+	return &alone
+}
+
+// WithModel is a copy of p that another classifier scores names for. Its threshold is Options.Threshold or, if that is 0,
+// the classifier's own. A nil p stays nil.
+func (p *Policy) WithModel(c *model.Classifier) *Policy {
+	if p == nil {
+		return nil
+	}
+	with := *p
+	with.ask(c)
 	return &with
 }
 

@@ -16,8 +16,8 @@ import (
 	"github.com/degas-dns/degas/evaluate/protocol"
 	"github.com/degas-dns/degas/export"
 	"github.com/degas-dns/degas/export/publish"
-	"github.com/degas-dns/degas/export/tfserving"
 	"github.com/degas-dns/degas/model"
+	"github.com/degas-dns/degas/model/versions"
 	"github.com/degas-dns/degas/trainer"
 )
 
@@ -308,12 +308,16 @@ func (c *Config) checkExport() error {
 	case u.Scheme != "" && !slices.Contains(publish.Schemes, u.Scheme):
 		return fieldError{"publish.to", fmt.Errorf("unknown scheme %q, known are: %s", u.Scheme,
 			strings.Join(publish.Schemes, ", "))}
+	case p.Shadow && u.Scheme != "" && u.Scheme != "file":
+		return fieldError{"publish.shadow", errors.New("only a store in a folder has a shadow")}
 	case p.Version < 0 || p.Keep < 0:
 		return fieldError{"publish", errors.New("version and keep are numbers from 1 on")}
 	}
 	from := filepath.Clean(p.From)
-	if n, ok := tfserving.VersionNumber(filepath.Base(from)); ok {
-		p.Version, from = cmp.Or(p.Version, n), filepath.Dir(from)
+	if n, ok := versions.Number(filepath.Base(from)); ok {
+		if from = filepath.Dir(from); !p.Shadow { // a candidate gets a number of its own
+			p.Version = cmp.Or(p.Version, n)
+		}
 	}
 	first(&p.Model, filepath.Base(from))
 	return nil

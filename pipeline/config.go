@@ -192,6 +192,8 @@ type PublishConfig struct {
 	Model string `yaml:"model" json:"model"`
 	// Version is the number there (the version folder's).
 	Version int `yaml:"version" json:"version"`
+	// Shadow publishes a candidate that decides nothing, into MODEL/shadow of a store. Its number is the next free one.
+	Shadow bool `yaml:"shadow" json:"shadow"`
 	// Keep is how many versions a store keeps; 0 keeps all.
 	Keep int `yaml:"keep" json:"keep"`
 	// Replace allows to replace that version, if it is there already with another content.

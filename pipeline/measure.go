@@ -189,6 +189,7 @@ func (p *PublishConfig) stage(h Hooks) Stage {
 		}
 		r, err := publish.Publish(ctx, p.From, p.To, publish.Options{
 			Name: p.Model, Version: p.Version, Keep: p.Keep, Force: p.Replace, Token: h.Token,
+			Shadow: p.Shadow,
 		})
 		if errors.Is(err, export.ErrExists) {
 			return fmt.Errorf("%w (in the config: version, or replace: true)", err)

@@ -29,6 +29,9 @@ func (s *Server) Keep(source string, all []events.Event, decisions []detect.Deci
 	if s.o.Console != nil {
 		s.o.Console.Feed.Publish(kept)
 	}
+	if s.o.Shadow != nil {
+		s.o.Shadow.Observe(kept)
+	}
 	if source == intakeName {
 		s.o.Intake.kept(len(all))
 	}

@@ -199,7 +199,12 @@ var (
 	bytesKept = prometheus.NewDesc("degas_store_bytes", "Bytes that the store takes.", nil, nil)
 	budget    = prometheus.NewDesc("degas_store_budget_bytes", "Bytes that the store may take.", nil, nil)
 	waiting   = prometheus.NewDesc("degas_store_waiting", "Events that wait to be written.", nil, nil)
-	writable  = prometheus.NewDesc("degas_store_writable", "1 if events can be kept now.", nil, nil)
+	shadowed  = prometheus.NewDesc("degas_shadow_names_total", "Names that a candidate and the version in force scored, "+
+		"by which of them call it malicious: both, old, new or neither. A version that is loaded begins anew.",
+		[]string{"version", "outcome"}, nil)
+	shadowDropped = prometheus.NewDesc("degas_shadow_dropped_total",
+		"Names that candidates did not score, because too many waited.", []string{"version"}, nil)
+	writable = prometheus.NewDesc("degas_store_writable", "1 if events can be kept now.", nil, nil)
 )
 
 // Describe implements prometheus.Collector. Nothing said makes the collector unchecked.
@@ -217,6 +222,15 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 		in := c.o.Ledger.InForce(time.Now())
 		for verdict, n := range map[string]int{"allow": len(in.Allow), "block": len(in.Block)} {
 			to <- prometheus.MustNewConstMetric(inForce, prometheus.GaugeValue, float64(n), verdict)
+		}
+	}
+	if c.o.Shadow != nil {
+		for _, r := range c.o.Shadow.Reports() {
+			version := strconv.Itoa(r.Number)
+			for outcome, n := range map[string]int64{"both": r.Both, "old": r.OnlyOld, "new": r.OnlyNew, "neither": r.Neither} {
+				to <- prometheus.MustNewConstMetric(shadowed, prometheus.CounterValue, float64(n), version, outcome)
+			}
+			to <- prometheus.MustNewConstMetric(shadowDropped, prometheus.CounterValue, float64(r.Dropped), version)
 		}
 	}
 	if c.o.Store == nil {

@@ -33,6 +33,7 @@ import (
 	"github.com/degas-dns/degas/serve/kserve"
 	"github.com/degas-dns/degas/serve/models"
 	"github.com/degas-dns/degas/serve/reply"
+	"github.com/degas-dns/degas/serve/shadow"
 	"github.com/degas-dns/degas/serve/store"
 	"github.com/degas-dns/degas/serve/store/ledger"
 	"github.com/degas-dns/degas/serve/tensorflow"
@@ -85,6 +86,7 @@ type Options struct {
 	Intake   *Intake
 	Store    store.Store
 	Ledger   *ledger.Ledger // has findings and decisions
+	Shadow   *shadow.Shadow // compares candidates with the version in force, over what is kept; nil for none
 	Watching *metrics.Metrics
 	// Console has the pages for people; nil for none. Who is logged in there needs no token.
 	Console *console.Console
@@ -123,6 +125,9 @@ func New(o Options) (*Server, error) {
 	o.Models.Scored = s.metrics.scored
 	if o.Ledger != nil {
 		s.decisions = decisions.New(o.Ledger, s.log)
+	}
+	if o.Console != nil {
+		o.Console.SetReady(s.ready)
 	}
 	s.handler = s.guarded(s.routes())
 	return s, nil

@@ -13,9 +13,9 @@ import (
 
 	"github.com/degas-dns/degas/evaluate"
 	"github.com/degas-dns/degas/export"
-	"github.com/degas-dns/degas/export/tfserving"
 	"github.com/degas-dns/degas/internal/printable"
 	"github.com/degas-dns/degas/model"
+	"github.com/degas-dns/degas/model/versions"
 	"github.com/degas-dns/degas/trainer"
 )
 
@@ -72,7 +72,7 @@ func (c *command) exportAction(ctx *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, ok := tfserving.VersionNumber(filepath.Base(to)); !ok {
+	if _, ok := versions.Number(filepath.Base(to)); !ok {
 		slog.Warn("TensorFlow Serving and publish-model look for versions in directories that are numbers, "+
 			"such as models/degas/1", "to", to)
 	}

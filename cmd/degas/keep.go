@@ -23,6 +23,7 @@ import (
 	"github.com/degas-dns/degas/serve"
 	"github.com/degas-dns/degas/serve/accounts"
 	"github.com/degas-dns/degas/serve/console"
+	"github.com/degas-dns/degas/serve/shadow"
 	"github.com/degas-dns/degas/serve/store"
 	"github.com/degas-dns/degas/serve/store/ledger"
 	"github.com/degas-dns/degas/serve/store/search"
@@ -58,6 +59,7 @@ type keeping struct {
 	intake *serve.Intake
 	ledger *ledger.Ledger
 	people *accounts.Accounts
+	shadow *shadow.Shadow
 	store  store.Store
 	sinks  []notify.Sink
 }
@@ -101,18 +103,25 @@ func (c *command) openKeeping(ctx *cli.Context, o *serve.Options, local bool) (k
 	if err := k.openStream(ctx, dir); err != nil {
 		return k, err
 	}
-	o.Store, o.Ledger, o.Intake, o.Watching = k.store, k.ledger, k.intake, k.stream.Metrics
+	k.shadow, err = shadow.New(shadow.Options{Serving: o.Models, Log: slog.Default(), Policy: func() *detect.Policy {
+		p, _ := k.engine.Policy()
+		return p
+	}})
+	if err != nil {
+		return k, err
+	}
+	o.Store, o.Ledger, o.Intake, o.Watching, o.Shadow = k.store, k.ledger, k.intake, k.stream.Metrics, k.shadow
 	if !local && !ctx.IsSet("tls-cert") && !ctx.Bool("insecure") {
 		slog.Warn("there is no console: passwords would pass in the clear. Try: --tls-cert and --tls-key, or --insecure " +
 			"behind a proxy that speaks TLS")
 		return k, nil
 	}
-	if k.people, err = accounts.New(ctx.Context, k.ledger, accounts.Options{}); err != nil {
+	if k.people, err = accounts.New(ctx.Context, k.ledger, accounts.Options{Log: slog.Default()}); err != nil {
 		return k, err
 	}
 	o.Console, err = console.New(console.Options{Version: o.Version, Engine: k.engine, Models: o.Models, Store: k.store,
-		Ledger: k.ledger, Accounts: k.people, Hosts: ctx.StringSlice("host"), TLS: ctx.IsSet("tls-cert"),
-		Log: slog.Default()})
+		Ledger: k.ledger, Accounts: k.people, Lists: k.lists, Shadow: k.shadow, Watching: k.stream.Metrics, Cluster: ctx.IsSet("store"),
+		Hosts: ctx.StringSlice("host"), TLS: ctx.IsSet("tls-cert"), Log: slog.Default()})
 	return k, err
 }
 
@@ -121,7 +130,7 @@ func (c *command) sayConsole(ctx *cli.Context, k *keeping, url string) error {
 	token, first, err := k.people.FirstRun(ctx.Context)
 	if name := ctx.String("console-link"); err == nil && name != "" {
 		first = true
-		token, err = k.people.Invite(ctx.Context, "--console-link", name, accounts.Admin)
+		token, err = k.people.Link(ctx.Context, name)
 	}
 	if err != nil {
 		return err
@@ -229,6 +238,12 @@ func (k *keeping) run(ctx context.Context, s *serve.Server, l net.Listener, c *s
 			return nil
 		})
 	}
+	if k.shadow != nil {
+		group.Go(func() error {
+			k.shadow.Run(inner)
+			return nil
+		})
+	}
 	streaming, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
 	group.Go(func() error {
@@ -247,7 +262,11 @@ func (k *keeping) tidy(ctx context.Context) {
 	tick := time.NewTicker(time.Hour)
 	defer tick.Stop()
 	for {
-		if err := k.ledger.Tidy(ctx, time.Now()); err != nil && ctx.Err() == nil {
+		err := k.ledger.Tidy(ctx, time.Now())
+		if k.people != nil {
+			err = errors.Join(err, k.people.Tidy(ctx))
+		}
+		if err != nil && ctx.Err() == nil {
 			slog.Error("the ledger is not tidied", "error", err)
 		}
 		select {

@@ -33,6 +33,8 @@ func (c *command) publish() *cli.Command {
 			&cli.StringFlag{Name: "to", Usage: "`TARGET`"},
 			&cli.StringFlag{Name: "name", Usage: "the model's `NAME` (the directory's, above its number)"},
 			&cli.IntFlag{Name: "version", Usage: "`N` (the directory's name, or the next free in a store)"},
+			&cli.BoolFlag{Name: "shadow",
+				Usage: "make it a candidate of a store, NAME/shadow/N: degas serve compares it, and it decides nothing"},
 			&cli.IntFlag{Name: "keep", Usage: "keep the newest `N` versions of a store, remove older ones"},
 			&cli.BoolFlag{Name: "force", Usage: "replace what is there already"},
 			&cli.StringFlag{Name: "auth", Value: "standalone", Usage: "how Devo gets the token: standalone or bearer"},
@@ -70,7 +72,8 @@ func (c *command) publishAction(ctx *cli.Context) error {
 	}
 	r, err := publish.Publish(ctx.Context, ctx.Args().First(), ctx.String("to"), publish.Options{
 		Name: ctx.String("name"), Version: ctx.Int("version"), Keep: ctx.Int("keep"), Force: ctx.Bool("force"),
-		Token: token, Auth: ctx.String("auth"),
+		Shadow: ctx.Bool("shadow"),
+		Token:  token, Auth: ctx.String("auth"),
 		Description: ctx.String("description"), Domain: ctx.String("domain"),
 		Experiment: ctx.String("experiment"), Alias: ctx.String("alias"),
 	})

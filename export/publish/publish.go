@@ -15,8 +15,8 @@ import (
 	"strings"
 
 	"github.com/degas-dns/degas/export"
-	"github.com/degas-dns/degas/export/tfserving"
 	"github.com/degas-dns/degas/internal/userfile"
+	"github.com/degas-dns/degas/model/versions"
 )
 
 // Options say under which name, version and rights a model is published. The zero Options take name and version from
@@ -24,8 +24,12 @@ import (
 type Options struct {
 	// Name of the model; "" takes the directory's, the one above where the directory is a number.
 	Name string
-	// Version; 0 takes the directory's name where that is a number, else the one after the highest in a store.
+	// Version; 0 takes the directory's name where that is a number, else the one after the highest in a store. In the
+	// shadow, 0 is always the one after the highest.
 	Version int
+	// Shadow makes the version a candidate of a store, which decides nothing: NAME/shadow/VERSION. Its number must be
+	// above those of the versions in force. Keep counts the candidates alone.
+	Shadow bool
 	// Keep is how many versions a store keeps, the newest ones; 0 keeps all.
 	Keep int
 	// Force replaces what is there under the same name and version.
@@ -53,18 +57,18 @@ type Result struct {
 	Files   int      `json:"files"`
 	Bytes   int64    `json:"bytes"`
 	Removed []string `json:"removed,omitempty"` // old versions
-	// Existed says that MLflow had these very files as Version already, so that nothing was uploaded.
+	// Existed says that MLflow, or the shadow, had these very files as Version already, so that nothing was uploaded.
 	Existed bool `json:"existed,omitempty"`
 }
 
 // Publish checks the version directory dir against its SHA256SUMS and brings it to the target:
 //
-//	file:///srv/models, or a path      /srv/models/NAME/VERSION, whole or not at all
+//	file:///srv/models, or a path      /srv/models/NAME/VERSION, whole or not at all; see also Options.Shadow
 //	https://host/models                PUT of every file below /models/NAME/VERSION, SHA256SUMS last
 //	devo+https://host/mlmodelmanager/  model.onnx, and the model that uses it
 //	mlflow+https://host                a run with all files, and a version of the registered model NAME
 //
-// Publishing the same files to MLflow again finds the version that is there. Elsewhere the error wraps export.ErrExists
+// Publishing the same files to MLflow or into the shadow again finds the version that is there. Elsewhere the error wraps export.ErrExists
 // if a model of that name and version, or at Devo of that name, is there already.
 func Publish(ctx context.Context, dir, target string, o Options) (Result, error) {
 	e, err := open(dir)
@@ -81,8 +85,12 @@ func Publish(ctx context.Context, dir, target string, o Options) (Result, error)
 	if !validName.MatchString(o.Name) {
 		return Result{}, fmt.Errorf("publish %s: %q is no model's name: letters, digits, '.', '_' and '-'", dir, o.Name)
 	}
-	if o.Version == 0 {
+	if o.Version == 0 && !o.Shadow {
 		o.Version = e.version
+	}
+	if o.Shadow && u.Scheme != "" && u.Scheme != "file" {
+		return Result{}, fmt.Errorf("publish to %s: only a store in a folder has a shadow. Try: file:///srv/models",
+			u.Redacted())
 	}
 	var r Result
 	switch u.Scheme {
@@ -147,7 +155,7 @@ func open(dir string) (*exported, error) {
 		return nil, err
 	}
 	e.name = filepath.Base(abs)
-	if n, ok := tfserving.VersionNumber(e.name); ok && n > 0 {
+	if n, ok := versions.Number(e.name); ok && n > 0 {
 		e.version, e.name = n, filepath.Base(filepath.Dir(abs))
 	}
 	return e, nil

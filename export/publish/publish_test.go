@@ -90,6 +90,41 @@ func TestStore(t *testing.T) {
 	}
 }
 
+// A candidate lies in the shadow, under a number above all others; the same files are there once.
+func TestShadow(t *testing.T) {
+	ctx, store := context.Background(), t.TempDir()
+	shadow := filepath.Join(store, "shop", "shadow")
+	first, second := version(t, "shop", "7"), exportSmall(t, "shop", "8", export.Options{Title: "another"})
+	for _, tc := range []struct {
+		dir     string
+		o       Options
+		want    string // path below store, or part of the error
+		existed bool
+	}{
+		{first, Options{Shadow: true}, "shop/shadow/1", false},
+		{first, Options{Shadow: true}, "shop/shadow/1", true},
+		{first, Options{}, "shop/7", false},
+		{second, Options{Shadow: true, Version: 7}, "version 7 is in force", false},
+		{second, Options{Shadow: true}, "shop/shadow/8", false},
+		{second, Options{Shadow: true, Version: 8}, "shop/shadow/8", true},
+		{second, Options{Shadow: true, Version: 9, Keep: 2}, "shop/shadow/9", false},
+		{version(t, "x", "latest"), Options{Name: "shop"}, "shop/10", false},
+	} {
+		r, err := Publish(ctx, tc.dir, store, tc.o)
+		switch {
+		case err != nil && !strings.Contains(err.Error(), tc.want):
+			t.Errorf("%+v: %v", tc.o, err)
+		case err == nil && (r.URL != filepath.Join(store, filepath.FromSlash(tc.want)) || r.Existed != tc.existed):
+			t.Errorf("%+v: %+v, want %s", tc.o, r, tc.want)
+		}
+	}
+	if got := list(t, shadow); !slices.Equal(got, []string{"8", "9"}) {
+		t.Errorf("the shadow has %v", got)
+	}
+	_, err := Publish(ctx, first, "mlflow+https://x", Options{Shadow: true})
+	wantError(t, err, "only a store in a folder has a shadow")
+}
+
 func TestRefusals(t *testing.T) {
 	ctx, dir := context.Background(), version(t, "shop", "1")
 	changed := version(t, "shop", "1")

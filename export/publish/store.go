@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -14,26 +15,35 @@ import (
 	"syscall"
 
 	"github.com/degas-dns/degas/export"
-	"github.com/degas-dns/degas/export/tfserving"
 	"github.com/degas-dns/degas/internal/atomicfile"
 	"github.com/degas-dns/degas/internal/dirlock"
 	"github.com/degas-dns/degas/internal/userfile"
+	"github.com/degas-dns/degas/model/versions"
 )
 
-// toStore copies e to root/NAME/VERSION. Servers that watch root see the version whole: it is written into a sibling
-// that they pass over, and renamed.
+// toStore copies e to root/NAME/VERSION, or to root/NAME/shadow/VERSION. Servers that watch root see the version whole:
+// it is written into a sibling that they pass over, and renamed.
 func toStore(ctx context.Context, e *exported, root string, o Options) (r Result, err error) {
 	base := filepath.Join(root, o.Name)
-	there, err := stored(base)
+	inForce, err := stored(base)
 	if err != nil {
 		return r, err
 	}
-	if o.Version == 0 {
-		o.Version = 1
-		if len(there) > 0 {
-			o.Version = there[len(there)-1].number + 1
+	next, err := versions.Next(base)
+	if err != nil {
+		return r, err
+	}
+	if o.Shadow {
+		if r, err = known(e, base, o); err != nil || r.Existed {
+			return r, err
+		}
+		base = filepath.Join(base, versions.Shadow)
+		if n := len(inForce); n > 0 && o.Version > 0 && o.Version <= inForce[n-1].number {
+			return r, fmt.Errorf("%s: version %d is in force, and a candidate's number has to be above it. Try: "+
+				"--version %d, or none", base, inForce[n-1].number, next)
 		}
 	}
+	o.Version = cmp.Or(o.Version, next)
 	to := filepath.Join(base, strconv.Itoa(o.Version))
 	err = atomicfile.ReplaceDir(to, func(stage string) error {
 		if err := fill(ctx, e, stage); err != nil {
@@ -48,11 +58,34 @@ func toStore(ctx context.Context, e *exported, root string, o Options) (r Result
 		return r, err
 	}
 	r = e.result(to, o)
-	if there, err = stored(base); err != nil {
+	there, err := stored(base)
+	if err != nil {
 		return r, err
 	}
 	r.Removed, err = retain(base, there, o)
 	return r, err
+}
+
+// known finds the candidate or the version in force that has e's very files, unless another number is asked for.
+func known(e *exported, base string, o Options) (r Result, err error) {
+	mine, err := e.read(export.File{Path: export.SumsFile})
+	if err != nil {
+		return r, err
+	}
+	for _, folder := range []string{filepath.Join(base, versions.Shadow), base} {
+		there, err := stored(folder)
+		if err != nil {
+			return r, err
+		}
+		for _, v := range there {
+			path := filepath.Join(folder, v.name)
+			theirs, err := userfile.Bytes(filepath.Join(path, export.SumsFile), userfile.Text)
+			if err == nil && bytes.Equal(mine, theirs) && (o.Version == 0 || o.Version == v.number) {
+				return Result{URL: path, Name: o.Name, Version: v.number, Existed: true}, nil
+			}
+		}
+	}
+	return r, nil
 }
 
 // storedVersion is a numbered directory of a store.
@@ -71,7 +104,7 @@ func stored(base string) ([]storedVersion, error) {
 	}
 	var out []storedVersion
 	for _, e := range entries {
-		if n, ok := tfserving.VersionNumber(e.Name()); ok && e.IsDir() {
+		if n, ok := versions.Number(e.Name()); ok && e.IsDir() {
 			out = append(out, storedVersion{n, e.Name()})
 		}
 	}

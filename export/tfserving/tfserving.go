@@ -1,5 +1,4 @@
-// Package tfserving says how clients of TensorFlow Serving see an exported model: which signatures it has, and which
-// directories are versions of it.
+// Package tfserving says how clients of TensorFlow Serving see an exported model: which signatures it has.
 //
 // There are three signatures:
 //
@@ -15,8 +14,6 @@
 package tfserving
 
 import (
-	"strconv"
-
 	"github.com/degas-dns/degas/export/internal/nodes"
 	"github.com/degas-dns/degas/model"
 )
@@ -109,10 +106,4 @@ func answers(m *model.Model, head model.Node, prefix string) []Tensor {
 		{"scores", scores, Float, []int{-1, len(m.Spec.Labels)}},
 		{"label", prefix + "answers/label", String, []int{-1}},
 	}
-}
-
-// VersionNumber reads a directory's name as TensorFlow Serving does: decimal digits alone make a version.
-func VersionNumber(name string) (number int, ok bool) {
-	n, err := strconv.ParseUint(name, 10, 31)
-	return int(n), err == nil
 }

@@ -130,12 +130,17 @@ func WriteFunc(path string, write func(io.Writer) error) (err error) {
 	return Rename(f.Name(), path)
 }
 
-// Rename renames a file or directory and syncs the directory that it is in then.
+// Rename renames a file or directory and syncs the directory that it is in then, and the one that it was in.
 func Rename(from, to string) error {
 	if err := rename(from, to); err != nil {
 		return err
 	}
-	return syncPath(filepath.Dir(filepath.Clean(to)))
+	before, after := filepath.Dir(filepath.Clean(from)), filepath.Dir(filepath.Clean(to))
+	err := syncPath(after)
+	if before != after {
+		err = errors.Join(err, syncPath(before))
+	}
+	return err
 }
 
 // Stage makes an empty directory in parent, for unfinished work. The caller removes it; after a kill, Sweep does.

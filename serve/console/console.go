@@ -34,8 +34,11 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/degas-dns/degas/detect"
+	"github.com/degas-dns/degas/detect/lists"
+	"github.com/degas-dns/degas/detect/metrics"
 	"github.com/degas-dns/degas/serve/accounts"
 	"github.com/degas-dns/degas/serve/models"
 	"github.com/degas-dns/degas/serve/reply"
@@ -51,11 +54,9 @@ type Engine interface {
 	Refresh() error
 }
 
-// Compared is what a version of a model says of names that it does not decide about.
-type Compared struct {
-	Model string // its name and version: "degas/3"
-	// Decisions are in the order of the names. They know of no list.
-	Decisions []detect.Decision
+// Lists are allow lists and block lists that others keep up to date, such as lists.Set.
+type Lists interface {
+	Stats() []lists.Stat
 }
 
 // Options are what a Console shows.
@@ -66,12 +67,14 @@ type Options struct {
 	Store    store.Store
 	Ledger   *ledger.Ledger
 	Accounts *accounts.Accounts
+	Lists    Lists            // nil for none
+	Shadow   Shadow           // nil for none
+	Watching *metrics.Metrics // what the stream of events counts; nil for none
+	Cluster  bool             // the Store is OpenSearch or Elasticsearch, and not on this machine
 	// Hosts are names that the Host header may have besides localhost, this machine's name, and addresses.
 	Hosts []string
-	// Compare asks the versions of the model that decide nothing yet. nil if there are none.
-	Compare func(ctx context.Context, names []string) ([]Compared, error)
-	TLS     bool         // the server speaks TLS: cookies are for TLS alone
-	Log     *slog.Logger // nil discards
+	TLS   bool         // the server speaks TLS: cookies are for TLS alone
+	Log   *slog.Logger // nil discards
 }
 
 // Console has the pages. Make it with New.
@@ -86,12 +89,14 @@ type Console struct {
 	files   files
 	exports chan struct{} // has one for each that is being sent
 	drafts  drafts        // lists that wait for a person to keep them
+	began   time.Time
+	ready   func() error // see SetReady
 }
 
 // New makes a Console. The error is that of a template that cannot be parsed.
 func New(o Options) (*Console, error) {
-	c := &Console{o: o, log: o.Log, hosts: append([]string{"localhost"}, o.Hosts...),
-		exports: make(chan struct{}, mostExports)}
+	c := &Console{o: o, log: o.Log, hosts: append([]string{"localhost"}, o.Hosts...), began: time.Now(),
+		exports: make(chan struct{}, mostExports), ready: func() error { return nil }}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
 	}
@@ -108,6 +113,10 @@ func New(o Options) (*Console, error) {
 
 // Release ends what goes on for as long as somebody reads it, so that a server can stop.
 func (c *Console) Release() { c.Feed.Close() }
+
+// SetReady tells the console what says why the server cannot do its work; nil is returned while it can. Call it before
+// the first request.
+func (c *Console) SetReady(ready func() error) { c.ready = ready }
 
 // Route is a handler with the pattern of http.ServeMux. It looks after log-in itself.
 type Route struct {
@@ -127,9 +136,10 @@ type screen struct {
 // screens are all of them.
 func (c *Console) screens() []screen {
 	return slices.Concat(c.loginScreens(), c.decideScreens(), c.liveScreens(), c.historyScreens(), c.nameScreens(),
-		c.findingScreens(), c.listScreens(), []screen{
+		c.findingScreens(), c.listScreens(), c.modelScreens(), c.accountScreens(), []screen{
 			{"GET /console/{$}", accounts.Viewer, false, c.overview},
 			{"GET /console/vet", accounts.Viewer, false, c.vet},
+			{"GET /console/health", accounts.Viewer, false, c.health},
 		})
 }
 
@@ -255,7 +265,9 @@ func guardHeaders(h http.Header) {
 	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "+
 		"connect-src 'self'; font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
 	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Referrer-Policy", "no-referrer")
+	// Not no-referrer: without TLS, a browser that sends no referrer sends no Origin with a form either, and the guard
+	// against other origins refuses the form.
+	h.Set("Referrer-Policy", "same-origin")
 	h.Set("X-DNS-Prefetch-Control", "off")
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
@@ -267,7 +279,10 @@ func notFound(text string) error { return &reply.Failure{Status: http.StatusNotF
 // asFailure maps errors of the rooms below to what a person is told.
 func asFailure(err error) *reply.Failure {
 	var f *reply.Failure
+	var tooMany *accounts.TooMany
 	switch {
+	case errors.As(err, &tooMany):
+		return &reply.Failure{Status: http.StatusTooManyRequests, Text: err.Error(), Retry: tooMany.Retry}
 	case errors.As(err, &f):
 		return f
 	case errors.Is(err, ledger.ErrInput), errors.Is(err, accounts.ErrInput), errors.Is(err, store.ErrFilter),

@@ -60,6 +60,7 @@ func newSite(t testing.TB) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.people = people
 	pages, err := console.New(console.Options{Version: "test", Engine: engine, Models: set, Store: s.store,
 		Ledger: s.ledger, Accounts: people, Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
 	if err != nil {

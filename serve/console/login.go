@@ -44,7 +44,7 @@ func (c *Console) setCookie(v *visit, value string) {
 func (c *Console) logIn(v *visit) error {
 	k, err := v.r.Cookie(c.cookieName())
 	if err != nil {
-		return accounts.ErrExpired
+		return accounts.ErrSession
 	}
 	v.cookie = k.Value
 	v.session, err = c.o.Accounts.Check(v.ctx(), k.Value)
@@ -122,7 +122,7 @@ func localPath(next string) string {
 }
 
 func (c *Console) logout(v *visit) (*view, error) {
-	if err := c.o.Accounts.LogOut(v.ctx(), v.cookie); err != nil {
+	if err := c.o.Accounts.LogOut(v.ctx(), v.cookie); err != nil && !errors.Is(err, accounts.ErrSession) {
 		return nil, err
 	}
 	c.setCookie(v, "")

@@ -159,16 +159,17 @@ func (c *Console) explain(v *visit, p *namePage) error {
 			p.Others = append(p.Others, otherScore{fmt.Sprintf("%s/%d", other.Model, other.Number), said[0]})
 		}
 	}
-	if c.o.Compare == nil {
+	if c.o.Shadow == nil {
 		return nil
 	}
-	all, err := c.o.Compare(v.ctx(), names)
+	pairs, err := c.o.Shadow.Compare(v.ctx(), names)
 	if err != nil {
 		return err
 	}
-	for _, one := range all {
-		if len(one.Decisions) == len(names) {
-			p.Others = append(p.Others, otherScore{one.Model + ", which decides nothing yet", one.Decisions[0]})
+	for _, a := range pairs[0].Answers {
+		if a.Candidate {
+			p.Others = append(p.Others,
+				otherScore{fmt.Sprintf("%s/%d, which decides nothing yet", version.Model, a.Number), a.Decision})
 		}
 	}
 	return nil

@@ -149,6 +149,7 @@ func (f files) functions() map[string]any {
 		"count":   printable.Grouped,
 		"score":   func(x float64) string { return strconv.FormatFloat(x, 'f', 3, 64) },
 		"percent": func(x float64) string { return strconv.FormatFloat(100*x, 'f', 1, 64) + " %" },
+		"share":   share,
 		"bytes":   size,
 		"when":    when,
 		"link":    link,
@@ -183,6 +184,11 @@ func link(path string, pairs ...any) string {
 		return path
 	}
 	return path + "?" + q.Encode()
+}
+
+// share is n of all in percent.
+func share(n, all int64) string {
+	return strconv.FormatFloat(100*float64(n)/float64(max(all, 1)), 'f', 2, 64) + " %"
 }
 
 // dict is a map of pairs, for templates that take several values.

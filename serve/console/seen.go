@@ -239,19 +239,6 @@ func newBars(label string, start time.Time, width time.Duration, n, flagged []in
 	return b
 }
 
-// spell is a width in words.
-func spell(d time.Duration) string {
-	switch {
-	case d >= 24*time.Hour && d%(24*time.Hour) == 0:
-		return fmt.Sprintf("%d d", d/(24*time.Hour))
-	case d >= time.Hour && d%time.Hour == 0:
-		return fmt.Sprintf("%d h", d/time.Hour)
-	case d >= time.Minute && d%time.Minute == 0:
-		return fmt.Sprintf("%d min", d/time.Minute)
-	}
-	return d.String()
-}
-
 // barsOf counts events by time.
 func (p timespan) barsOf(label string, all []store.Event) *bars {
 	start := p.Range.From.UTC().Truncate(p.bar)

@@ -4,20 +4,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"time"
 
-	"github.com/degas-dns/degas/export/tfserving"
-	"github.com/degas-dns/degas/internal/userfile"
 	"github.com/degas-dns/degas/model"
+	"github.com/degas-dns/degas/model/versions"
 )
 
 // load reads the versions to serve, as Source says. The name is that of the directory above the numbers.
-func load(dir string) (name string, versions []*Version, err error) {
-	name, paths, err := find(dir)
+func load(dir string) (name string, all []*Version, err error) {
+	name, paths, err := versions.Find(dir)
 	if err != nil {
 		return "", nil, err
 	}
@@ -32,48 +32,9 @@ func load(dir string) (name string, versions []*Version, err error) {
 		if err != nil {
 			return "", nil, err
 		}
-		versions = append(versions, v)
+		all = append(all, v)
 	}
-	return name, versions, nil
-}
-
-// find lists the versions to serve by number, as Source says.
-func find(dir string) (name string, paths map[int]string, err error) {
-	if dir == model.BuiltinName {
-		return "degas", map[int]string{1: dir}, nil
-	}
-	full, err := filepath.Abs(dir)
-	if err != nil {
-		return "", nil, err
-	}
-	paths = map[int]string{}
-	entries, err := os.ReadDir(full)
-	if err != nil {
-		return "", nil, fmt.Errorf("%w. Try: a version directory of export-model, or the one above it", err)
-	}
-	for _, e := range entries {
-		number, ok := tfserving.VersionNumber(e.Name())
-		if !ok {
-			continue
-		}
-		path := filepath.Join(full, e.Name())
-		// Not the entry's type: a version may be a link. One that leads nowhere is a version that cannot be loaded.
-		if info, err := os.Stat(path); err == nil && !info.IsDir() {
-			continue
-		}
-		paths[number] = path
-	}
-	if len(paths) > 0 {
-		return filepath.Base(full), paths, nil
-	}
-	name = filepath.Base(full)
-	number, ok := tfserving.VersionNumber(name)
-	if ok {
-		name = filepath.Base(filepath.Dir(full))
-	} else {
-		number = 1
-	}
-	return name, map[int]string{number: dir}, nil
+	return name, all, nil
 }
 
 // versionsBelow is the first folder in dir that holds numbered versions, or "". Who has published --to DIR has
@@ -81,13 +42,13 @@ func find(dir string) (name string, paths map[int]string, err error) {
 func versionsBelow(dir string) string {
 	entries, _ := os.ReadDir(dir) // the error of dir is told already
 	for _, e := range entries {
-		if !e.IsDir() {
+		if !e.IsDir() || e.Name() == versions.Shadow {
 			continue
 		}
 		path := filepath.Join(dir, e.Name())
-		versions, _ := os.ReadDir(path)
-		if slices.ContainsFunc(versions, func(v os.DirEntry) bool {
-			_, ok := tfserving.VersionNumber(v.Name())
+		below, _ := os.ReadDir(path)
+		if slices.ContainsFunc(below, func(v os.DirEntry) bool {
+			_, ok := versions.Number(v.Name())
 			return ok && v.IsDir()
 		}) {
 			return path
@@ -97,28 +58,11 @@ func versionsBelow(dir string) string {
 }
 
 func loadVersion(dir string, number int) (*Version, error) {
-	stamp := stampOf(dir) // first: what changes while it is read is read again
-	m, err := model.LoadNamed(dir)
+	c, stamp, err := versions.Load(dir)
 	if err != nil {
 		return nil, err
 	}
-	c, err := model.NewClassifier(m)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", dir, err)
-	}
 	return &Version{Number: number, Classifier: c, stamp: stamp}, nil
-}
-
-// stampOf changes when the model in dir does.
-func stampOf(dir string) (stamp string) {
-	for _, sub := range []string{"", "model"} { // a run keeps its model in a folder
-		for _, file := range []string{model.SpecFile, model.WeightsFile} {
-			if s, err := userfile.StampOf(filepath.Join(dir, sub, file)); err == nil {
-				stamp += fmt.Sprintln(s)
-			}
-		}
-	}
-	return stamp
 }
 
 // Watch looks at intervals whether the models' directories hold other versions than are served, until ctx ends. An old
@@ -127,24 +71,40 @@ func stampOf(dir string) (stamp string) {
 func (s *Set) Watch(ctx context.Context, interval time.Duration) {
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
-	trouble := make([]string, len(s.models))
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		for i, m := range s.models {
-			before := trouble[i]
-			trouble[i] = ""
-			if err := s.refresh(m); err != nil {
-				trouble[i] = err.Error()
-			}
-			if trouble[i] != "" && trouble[i] != before {
-				s.log.Warn("not every version is served as it is now", "from", m.Dir, "cause", trouble[i])
-			}
+		for _, m := range s.models {
+			s.look(m)
 		}
 	}
+}
+
+// look is refresh, whose error is logged if it is another than the last one.
+func (s *Set) look(m *served) {
+	before := m.trouble
+	m.trouble = ""
+	if err := s.refresh(m); err != nil {
+		m.trouble = err.Error()
+	}
+	if m.trouble != "" && m.trouble != before {
+		s.log.Warn("not every version is served as it is now", "from", m.Dir, "cause", m.trouble)
+	}
+}
+
+// find lists what is to be served by number.
+func (m *served) find() (paths map[int]string, err error) {
+	if !m.Optional {
+		_, paths, err = versions.Find(m.Dir)
+		return paths, err
+	}
+	if paths, err = versions.In(m.Dir); errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return paths, err
 }
 
 // refresh serves the versions that a model's directory holds now.
@@ -152,7 +112,7 @@ func (s *Set) refresh(m *served) error {
 	if m.Dir == "" { // in memory
 		return nil
 	}
-	_, paths, err := find(m.Dir)
+	paths, err := m.find()
 	if err != nil {
 		return err
 	}
@@ -165,7 +125,7 @@ func (s *Set) refresh(m *served) error {
 	fresh := false
 	for _, number := range slices.Sorted(maps.Keys(paths)) {
 		old, ok := served[number]
-		if ok && old.stamp == stampOf(paths[number]) {
+		if ok && old.stamp == versions.Stamp(paths[number]) {
 			next = append(next, old)
 			continue
 		}
@@ -173,9 +133,6 @@ func (s *Set) refresh(m *served) error {
 			m.note(VersionState{Number: number, State: Loading})
 		}
 		v, err := loadVersion(paths[number], number)
-		if err == nil {
-			err = v.try()
-		}
 		switch {
 		case errors.Is(err, model.ErrNoModel) && paths[number] == m.Dir: // a store without versions
 			return fmt.Errorf("%s holds no version of a model, so those that were there go on: %w", m.Dir, err)
@@ -192,7 +149,7 @@ func (s *Set) refresh(m *served) error {
 		}
 	}
 	m.forget(paths)
-	if len(next) == 0 || !fresh && len(next) == len(served) {
+	if len(next) == 0 && !m.Optional || !fresh && len(next) == len(served) {
 		return failed
 	}
 	if err := s.put(m, next); err != nil {
@@ -209,12 +166,4 @@ func (s *Set) refresh(m *served) error {
 	}
 	s.log.Info("the versions have changed", "model", m.Name, "from", m.Dir, "versions", numbers)
 	return failed
-}
-
-// try scores a name: a model whose weights are no numbers must not take the place of one that works.
-func (v *Version) try() error {
-	if score := v.Classifier.Score("example.com"); !(score >= 0 && score <= 1) {
-		return fmt.Errorf("it scores example.com as %v", score)
-	}
-	return nil
 }

@@ -51,6 +51,9 @@ type Source struct {
 	Dir string
 	// Labels are names for versions by number, as TensorFlow Serving's version_labels: canary: 3.
 	Labels map[string]int
+	// Optional says that Dir is a directory of numbered versions that may be empty or missing, and that a version which
+	// cannot be loaded is no error of Open: candidates come and go.
+	Optional bool
 }
 
 // Set is the models of a server. It is safe for concurrent use.
@@ -69,7 +72,9 @@ type Set struct {
 // served is one model.
 type served struct {
 	Source
-	versions atomic.Pointer[[]*Version] // by number, never empty
+	versions atomic.Pointer[[]*Version] // by number, empty only if Optional
+
+	trouble string // Watch's last error
 
 	mu       sync.Mutex // for unserved, and for versions where the two change together
 	unserved map[int]VersionState
@@ -83,6 +88,15 @@ var servedName = regexp.MustCompile(`^[^/:]+$`)
 func Open(log *slog.Logger, sources ...Source) (*Set, error) {
 	s := newSet(log)
 	for _, from := range sources {
+		if from.Optional {
+			if err := s.add(from, nil); err != nil {
+				return nil, fmt.Errorf("serve %s: %w", from.Dir, err)
+			}
+			if m := s.find(from.Name); m != nil {
+				s.look(m)
+			}
+			continue
+		}
 		name, versions, err := load(from.Dir)
 		if err != nil {
 			return nil, err
@@ -131,7 +145,7 @@ func (s *Set) add(from Source, versions []*Version) error {
 
 // put serves versions from now on. A request in work goes on with the version that it began with.
 func (s *Set) put(m *served, versions []*Version) error {
-	if len(versions) == 0 {
+	if len(versions) == 0 && !m.Optional {
 		return errors.New("nothing to serve")
 	}
 	for _, v := range versions {
@@ -158,6 +172,14 @@ func (s *Set) Names() (names []string) {
 		names = append(names, m.Name)
 	}
 	return names
+}
+
+// Dir is where a model comes from (Source.Dir), "" if it is in memory.
+func (s *Set) Dir(name string) string {
+	if m := s.find(name); m != nil {
+		return m.Dir
+	}
+	return ""
 }
 
 func (s *Set) find(name string) *served {
