@@ -73,7 +73,7 @@ func (c *command) publishAction(ctx *cli.Context) error {
 	r, err := publish.Publish(ctx.Context, ctx.Args().First(), ctx.String("to"), publish.Options{
 		Name: ctx.String("name"), Version: ctx.Int("version"), Keep: ctx.Int("keep"), Force: ctx.Bool("force"),
 		Shadow: ctx.Bool("shadow"),
-		Token: token, Auth: ctx.String("auth"),
+		Token:  token, Auth: ctx.String("auth"),
 		Description: ctx.String("description"), Domain: ctx.String("domain"),
 		Experiment: ctx.String("experiment"), Alias: ctx.String("alias"),
 	})
