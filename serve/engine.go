@@ -3,6 +3,7 @@ package serve
 import (
 	"context"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -34,8 +35,9 @@ type EngineOptions struct {
 // Engine decides about names by the newest version of a model, by lists, and by what people decided. Whatever of these
 // changes is in force within refreshTime. It is safe for concurrent use.
 type Engine struct {
-	o       EngineOptions
-	current atomic.Pointer[judge]
+	o          EngineOptions
+	refreshing sync.Mutex // held while current is made
+	current    atomic.Pointer[judge]
 }
 
 // judge is what an Engine decides by at a time.
@@ -72,6 +74,7 @@ func (e *Engine) Run(ctx context.Context, changed func(*detect.Policy), failed f
 	tick := time.NewTicker(refreshTime)
 	defer tick.Stop()
 	trouble := ""
+	told := e.current.Load().policy // Refresh puts others in force in between
 	for {
 		select {
 		case <-ctx.Done():
@@ -79,21 +82,30 @@ func (e *Engine) Run(ctx context.Context, changed func(*detect.Policy), failed f
 		case now := <-tick.C:
 			before := trouble
 			trouble = ""
-			fresh, err := e.refresh(now)
-			switch {
-			case err != nil:
+			if _, err := e.refresh(now); err != nil {
 				if trouble = err.Error(); trouble != before {
 					failed(err)
 				}
-			case fresh && changed != nil:
-				changed(e.current.Load().policy)
+			}
+			if p := e.current.Load().policy; p != told {
+				if told = p; changed != nil {
+					changed(p)
+				}
 			}
 		}
 	}
 }
 
+// Refresh puts in force at once what has changed, for somebody who waits to see it. The error leaves what was in force.
+func (e *Engine) Refresh() error {
+	_, err := e.refresh(time.Now())
+	return err
+}
+
 // refresh puts a new policy in force if there is another version, other lists or other decisions.
 func (e *Engine) refresh(now time.Time) (fresh bool, err error) {
+	e.refreshing.Lock()
+	defer e.refreshing.Unlock()
 	old := e.current.Load()
 	if old == nil {
 		old = &judge{}

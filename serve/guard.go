@@ -66,8 +66,10 @@ func (s *Server) guarded(routes *http.ServeMux) http.Handler {
 			}
 		}
 		r = r.WithContext(decisions.WithWho(r.Context(), who))
-		waits := strings.HasPrefix(path, "/v1/lists/")       // for a change; package decisions bounds how many do
-		if scope != "" && scope != token.Metrics && !waits { // health and metrics answer however busy the server is
+		stream, page := s.pages[pattern]
+		waits := stream || strings.HasPrefix(path, "/v1/lists/") // for a change; their packages bound how many do
+		// Health and metrics answer however busy the server is.
+		if (page || scope != "" && scope != token.Metrics) && !waits {
 			p, err := s.places.enter(r)
 			if err != nil {
 				refuse("busy", err)

@@ -44,6 +44,9 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, certificates *Certif
 		if s.decisions != nil {
 			s.decisions.Release() // those who wait for a list to change
 		}
+		if s.o.Console != nil {
+			s.o.Console.Release() // those who look on
+		}
 		until, cancel := context.WithTimeout(context.WithoutCancel(ctx), limits.Shutdown)
 		defer cancel()
 		err := server.Shutdown(until)

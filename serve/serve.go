@@ -7,6 +7,7 @@
 //	/v1/events                   events in, which are decided about, watched and kept; and out again
 //	/v1/counts, /v1/top          what was kept, counted; /v1/findings has what the watch found
 //	/v1/decisions, /v1/lists/…   what people decide, and the lists of it (package decisions)
+//	/console/…                   pages for people (package console)
 //	/metrics, /livez, /readyz, /openapi.yaml
 //
 // Every request passes the same guards: a bound on connections and on requests in work, the Host header, requests from
@@ -26,6 +27,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/degas-dns/degas/detect/metrics"
+	"github.com/degas-dns/degas/serve/console"
 	"github.com/degas-dns/degas/serve/decisions"
 	"github.com/degas-dns/degas/serve/grpc"
 	"github.com/degas-dns/degas/serve/kserve"
@@ -86,6 +88,8 @@ type Options struct {
 	Ledger   *ledger.Ledger // has findings and decisions
 	Shadow   *shadow.Shadow // compares candidates with the version in force, over what is kept; nil for none
 	Watching *metrics.Metrics
+	// Console has the pages for people; nil for none. Who is logged in there needs no token.
+	Console *console.Console
 	// OwnMetrics says that the metrics are served elsewhere, by MetricsHandler.
 	OwnMetrics bool
 	Limits     Limits
@@ -100,7 +104,8 @@ type Server struct {
 	metrics   *numbers
 	handler   http.Handler
 	places    *places
-	scopes    map[string]token.Scope // by pattern
+	scopes    map[string]token.Scope // by pattern: what a token needs
+	pages     map[string]bool        // by pattern: those of the console; true goes on for as long as somebody reads it
 	decisions *decisions.API         // nil without a ledger
 	stopping  atomic.Bool
 }
@@ -120,6 +125,9 @@ func New(o Options) (*Server, error) {
 	o.Models.Scored = s.metrics.scored
 	if o.Ledger != nil {
 		s.decisions = decisions.New(o.Ledger, s.log)
+	}
+	if o.Console != nil {
+		o.Console.SetReady(s.ready)
 	}
 	s.handler = s.guarded(s.routes())
 	return s, nil
@@ -195,6 +203,13 @@ func (s *Server) routes() *http.ServeMux {
 		handle(token.Decide, "GET /v1/findings", s.json(s.findings))
 		for _, r := range s.decisions.Routes() {
 			handle(r.Scope, r.Pattern, r.Handler)
+		}
+	}
+	s.pages = map[string]bool{}
+	if s.o.Console != nil {
+		for _, r := range s.o.Console.Routes() {
+			mux.HandleFunc(r.Pattern, r.Handler)
+			s.pages[r.Pattern] = r.Stream
 		}
 	}
 	s.absent(handle)

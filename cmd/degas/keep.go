@@ -19,7 +19,10 @@ import (
 	"github.com/degas-dns/degas/detect/notify"
 	"github.com/degas-dns/degas/detect/stream"
 	"github.com/degas-dns/degas/detect/watch"
+	"github.com/degas-dns/degas/internal/printable"
 	"github.com/degas-dns/degas/serve"
+	"github.com/degas-dns/degas/serve/accounts"
+	"github.com/degas-dns/degas/serve/console"
 	"github.com/degas-dns/degas/serve/shadow"
 	"github.com/degas-dns/degas/serve/store"
 	"github.com/degas-dns/degas/serve/store/ledger"
@@ -32,6 +35,8 @@ func keepFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "data", Usage: "keep events, findings and decisions in `DIR`"},
 		&cli.StringFlag{Name: "keep", Value: "1GiB", Usage: "at most `SIZE` of events in --data"},
+		&cli.StringFlag{Name: "console-link", Usage: "print a link with which the admin `NAME` sets a password"},
+		&cli.BoolFlag{Name: "insecure", Usage: "have a console without TLS beyond this machine: a proxy has it"},
 		&cli.StringFlag{Name: "store", Usage: "keep events in OpenSearch or Elasticsearch at `URL` instead"},
 		&cli.StringFlag{Name: "store-auth", Usage: "`SCHEME:FILE` with a secret for --store; basic, bearer or apikey"},
 		&cli.BoolFlag{Name: "store-all", Usage: "send all events to --store, not those alone that are flagged or sampled"},
@@ -53,13 +58,14 @@ type keeping struct {
 	stream *stream.Options // nil without --data
 	intake *serve.Intake
 	ledger *ledger.Ledger
+	people *accounts.Accounts
 	shadow *shadow.Shadow
 	store  store.Store
 	sinks  []notify.Sink
 }
 
 // openKeeping opens what the command line names, and puts it into o.
-func (c *command) openKeeping(ctx *cli.Context, o *serve.Options) (k *keeping, err error) {
+func (c *command) openKeeping(ctx *cli.Context, o *serve.Options, local bool) (k *keeping, err error) {
 	k = &keeping{}
 	defer func() {
 		if err != nil {
@@ -67,7 +73,7 @@ func (c *command) openKeeping(ctx *cli.Context, o *serve.Options) (k *keeping, e
 		}
 	}()
 	dir := ctx.String("data")
-	for _, flag := range []string{"store", "log", "dnstap", "to", "baseline"} {
+	for _, flag := range []string{"store", "log", "dnstap", "to", "baseline", "console-link"} {
 		if dir == "" && ctx.IsSet(flag) {
 			return k, usagef("--%s: where is to be kept what comes in? Try: --data DIR", flag)
 		}
@@ -105,7 +111,36 @@ func (c *command) openKeeping(ctx *cli.Context, o *serve.Options) (k *keeping, e
 		return k, err
 	}
 	o.Store, o.Ledger, o.Intake, o.Watching, o.Shadow = k.store, k.ledger, k.intake, k.stream.Metrics, k.shadow
-	return k, nil
+	if !local && !ctx.IsSet("tls-cert") && !ctx.Bool("insecure") {
+		slog.Warn("there is no console: passwords would pass in the clear. Try: --tls-cert and --tls-key, or --insecure " +
+			"behind a proxy that speaks TLS")
+		return k, nil
+	}
+	if k.people, err = accounts.New(ctx.Context, k.ledger, accounts.Options{Log: slog.Default()}); err != nil {
+		return k, err
+	}
+	o.Console, err = console.New(console.Options{Version: o.Version, Engine: k.engine, Models: o.Models, Store: k.store,
+		Ledger: k.ledger, Accounts: k.people, Lists: k.lists, Shadow: k.shadow, Watching: k.stream.Metrics, Cluster: ctx.IsSet("store"),
+		Hosts: ctx.StringSlice("host"), TLS: ctx.IsSet("tls-cert"), Log: slog.Default()})
+	return k, err
+}
+
+// sayConsole prints where the console is, and the link for who opens it first.
+func (c *command) sayConsole(ctx *cli.Context, k *keeping, url string) error {
+	token, first, err := k.people.FirstRun(ctx.Context)
+	if name := ctx.String("console-link"); err == nil && name != "" {
+		first = true
+		token, err = k.people.Link(ctx.Context, name)
+	}
+	if err != nil {
+		return err
+	}
+	url += "/console/"
+	if first {
+		url += "welcome?token=" + token
+	}
+	_, err = printable.Fprintf(c.out, "%s\n", url)
+	return err
 }
 
 // openStore opens the events' store.
@@ -227,7 +262,11 @@ func (k *keeping) tidy(ctx context.Context) {
 	tick := time.NewTicker(time.Hour)
 	defer tick.Stop()
 	for {
-		if err := k.ledger.Tidy(ctx, time.Now()); err != nil && ctx.Err() == nil {
+		err := k.ledger.Tidy(ctx, time.Now())
+		if k.people != nil {
+			err = errors.Join(err, k.people.Tidy(ctx))
+		}
+		if err != nil && ctx.Err() == nil {
 			slog.Error("the ledger is not tidied", "error", err)
 		}
 		select {

@@ -97,7 +97,7 @@ func (c *command) serveAction(ctx *cli.Context) (err error) {
 		host, _, _ := net.SplitHostPort(ctx.String("addr"))
 		o.Hosts = append(o.Hosts, "localhost", "127.0.0.1", "::1", strings.ToLower(host))
 	}
-	keeping, err := c.openKeeping(ctx, &o)
+	keeping, err := c.openKeeping(ctx, &o, local)
 	if err != nil {
 		return err
 	}
@@ -119,6 +119,11 @@ func (c *command) serveAction(ctx *cli.Context) (err error) {
 	}
 	for _, name := range set.Names() {
 		if _, err := printable.Fprintf(c.out, "%s://%s/v1/models/%s\n", scheme, l.Addr(), url.PathEscape(name)); err != nil {
+			return err
+		}
+	}
+	if o.Console != nil {
+		if err := c.sayConsole(ctx, keeping, scheme+"://"+l.Addr().String()); err != nil {
 			return err
 		}
 	}

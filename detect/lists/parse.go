@@ -92,6 +92,10 @@ type parser struct {
 	remote bool // from a URL
 	broad  bool
 	probe  bool // nothing is kept
+	// entry, if not nil, gets each entry in the place of main and exceptions, and may say why it is none after all. left
+	// gets what is no entry.
+	entry func(name string, scope detect.Scope, exception bool) (reason string)
+	left  func(number int64, line []byte, reason string)
 	zone   zone // for rpzSyntax
 }
 
@@ -101,6 +105,8 @@ type options struct {
 	remote       bool
 	broad        bool
 	top          int
+	entry        func(name string, scope detect.Scope, exception bool) (reason string) // as in parser
+	left         func(number int64, line []byte, reason string)
 }
 
 // parseFile reads the file at path, which may be compressed, as a list.
@@ -161,7 +167,7 @@ func parse(in io.Reader, o options) (*content, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &parser{kind: o.kind, remote: o.remote, broad: o.broad}
+	p := &parser{kind: o.kind, remote: o.remote, broad: o.broad, entry: o.entry, left: o.left}
 	p.main = detect.NewEntries(o.source, o.kind == allow)
 	p.exceptions = detect.NewEntries(o.source, true)
 	p.skipped = map[string]int{}
@@ -293,6 +299,9 @@ func isComment(line []byte) bool {
 // skip counts a line that is no entry.
 func (p *parser) skip(number int64, line []byte, reason string) {
 	p.skipped[reason]++
+	if p.left != nil {
+		p.left(number, line, reason)
+	}
 	if p.first == "" {
 		p.first = fmt.Sprintf("line %d: %s", number, reason)
 		if line != nil {
@@ -349,8 +358,11 @@ func (p *parser) add(text []byte, scope detect.Scope, exception bool) (reason st
 		return isBroad
 	}
 	p.entries++
-	if p.probe {
+	switch {
+	case p.probe:
 		return ""
+	case p.entry != nil:
+		return p.entry(name, scope, exception)
 	}
 	to := p.main
 	if exception && p.kind == block {

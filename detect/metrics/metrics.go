@@ -106,12 +106,22 @@ func (f *Family) With(values ...string) *Value {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if len(f.values) >= mostSeries && f.values[key] == nil {
-		key = f.key(slices.Repeat([]string{"other"}, len(values)))
+		values = slices.Repeat([]string{"other"}, len(values))
+		key = f.key(values)
 	}
 	if f.values[key] == nil {
-		f.values[key] = new(Value)
+		f.values[key] = &Value{of: slices.Clone(values)}
 	}
 	return f.values[key]
+}
+
+// Each gives every Value with its labels, in the order that Metrics says. Values come in the order of their labels.
+func (f *Family) Each(do func(labels []string, n int64)) {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	for _, key := range slices.Sorted(maps.Keys(f.values)) {
+		do(f.values[key].of, f.values[key].Load())
+	}
 }
 
 var escape = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`)
@@ -130,7 +140,10 @@ func (f *Family) key(values []string) string {
 }
 
 // Value is a number.
-type Value struct{ n atomic.Int64 }
+type Value struct {
+	n  atomic.Int64
+	of []string // its labels
+}
 
 // Add adds n, which is not negative for a counter.
 func (v *Value) Add(n int64) { v.n.Add(n) }

@@ -54,6 +54,19 @@ func (s *Set) Labelled(name, label string) (number int, ok bool) {
 	return number, ok
 }
 
+// LabelsOf are the labels of a model that stand for a version, sorted.
+func (s *Set) LabelsOf(name string, number int) (labels []string) {
+	if m := s.find(name); m != nil {
+		for label, n := range m.Labels {
+			if n == number {
+				labels = append(labels, label)
+			}
+		}
+	}
+	slices.Sort(labels)
+	return labels
+}
+
 // note remembers the state of a version that is not served.
 func (m *served) note(v VersionState) {
 	m.mu.Lock()

@@ -141,7 +141,9 @@ type Stats struct {
 	Appended, Dropped, Failed int64 // events: taken; not kept, because the queue was full; given up after errors
 	Waiting                   int64 // events in the queue
 	Bytes, Budget             int64 // on disk, and the most that may be; 0 if unknown
-	Error                     error // the last write's, nil if it went well
+	// Oldest is the time of the oldest event that is kept as a row without being flagged; zero if unknown.
+	Oldest time.Time
+	Error  error // the last write's, nil if it went well
 	// Unwritable says that rows cannot be kept now, in files of this machine either: who sends events shall wait.
 	Unwritable bool
 }

@@ -26,9 +26,7 @@ import (
 	"sync"
 	"time"
 
-	lru "github.com/hashicorp/golang-lru/v2"
-	"golang.org/x/time/rate"
-
+	"github.com/degas-dns/degas/internal/tries"
 	"github.com/degas-dns/degas/internal/userfile"
 )
 
@@ -106,17 +104,14 @@ type Set struct {
 	stamp   userfile.Stamp
 	looked  time.Time
 	said    bool // that the file cannot be read
-	tries   *lru.Cache[netip.Addr, *rate.Limiter]
+	tries   *tries.Limiter[netip.Addr]
 }
 
 // Load reads the tokens of a file. On Unix, a file that others than its owner can read is an error.
 func Load(path string) (*Set, error) {
-	tries, err := lru.New[netip.Addr, *rate.Limiter](addresses)
-	s := &Set{path: path, now: time.Now, tries: tries}
-	if err == nil {
-		s.stamp, err = userfile.StampOf(path)
-	}
-	if err == nil {
+	s := &Set{path: path, now: time.Now, tries: tries.New[netip.Addr](burst, interval, addresses)}
+	var err error
+	if s.stamp, err = userfile.StampOf(path); err == nil {
 		err = s.read()
 	}
 	if err != nil {
@@ -222,22 +217,10 @@ func secretOf(header string) (secret string, ok bool) {
 
 // refuse counts a wrong token.
 func (s *Set) refuse(from netip.Addr, now time.Time) error {
-	from = from.Unmap().WithZone("")
-	if from.Is6() {
-		if p, err := from.Prefix(64); err == nil {
-			from = p.Addr()
-		}
+	if _, retry := s.tries.Take(tries.Place(from, 64), now); retry > 0 {
+		return &TooMany{retry}
 	}
-	limiter, ok := s.tries.Get(from)
-	if !ok {
-		limiter = rate.NewLimiter(rate.Every(interval), burst)
-		s.tries.Add(from, limiter)
-	}
-	if limiter.AllowN(now, 1) {
-		return ErrWrong
-	}
-	missing := 1 - limiter.TokensAt(now)
-	return &TooMany{time.Duration(missing*float64(interval)).Round(time.Second) + time.Second}
+	return ErrWrong
 }
 
 // Names are who has tokens, in the order of the file.

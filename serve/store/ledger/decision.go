@@ -257,38 +257,80 @@ func about(all []Decision) string {
 // Revoke ends a decision. It returns what was revoked, and the decision about the same pattern that is in force again,
 // nil if there is none. The error wraps ErrNotFound or ErrOver.
 func (l *Ledger) Revoke(ctx context.Context, id int64, by string) (revoked Decision, again *Decision, err error) {
-	if err := checkText("by", by, mostWord); err != nil || by == "" {
-		return revoked, nil, errors.Join(err, ErrInput)
-	}
-	l.writing.Lock()
-	defer l.writing.Unlock()
-	now := time.Now()
-	err = l.change(ctx, func(tx *sql.Tx) error {
-		if revoked, err = one(tx.QueryContext(ctx, selectDecisions+" WHERE d.id = ?2", milli(now), id)); err != nil {
-			return err
-		}
-		if revoked.State == Revoked {
-			return ErrOver
-		}
-		revoked.RevokedBy, revoked.RevokedAt, revoked.State = by, now.UTC().Truncate(time.Millisecond), Revoked
-		_, err := tx.ExecContext(ctx, "UPDATE decision SET revoked_by = ?, revoked_at = ? WHERE id = ?", by, milli(now), id)
-		if err != nil {
-			return err
+	err = l.revoke(ctx, by, func(tx *sql.Tx, now time.Time) ([]Decision, error) {
+		if revoked, err = revokeOne(ctx, tx, id, by, now); err != nil {
+			return nil, err
 		}
 		last, err := one(tx.QueryContext(ctx, selectDecisions+` WHERE d.pattern = ?2 AND `+active("d")+`
 			ORDER BY d.id DESC LIMIT 1`, milli(now), revoked.Pattern))
 		if err == nil && last.ID < id {
 			again = &last
 		} else if err != nil && !errors.Is(err, ErrNotFound) {
-			return err
+			return nil, err
 		}
-		return audit(ctx, tx, now, by, "revoke", about([]Decision{revoked}))
+		return []Decision{revoked}, nil
 	})
 	if err != nil {
 		return Decision{}, nil, fmt.Errorf("revoke decision %d: %w", id, err)
 	}
-	l.force.remove(revoked)
 	return revoked, again, nil
+}
+
+// RevokeAll is Revoke of several, in one step. It leaves out those that were revoked before, and returns the others.
+func (l *Ledger) RevokeAll(ctx context.Context, ids []int64, by string) (revoked []Decision, err error) {
+	err = l.revoke(ctx, by, func(tx *sql.Tx, now time.Time) ([]Decision, error) {
+		for _, id := range ids {
+			d, err := revokeOne(ctx, tx, id, by, now)
+			switch {
+			case errors.Is(err, ErrOver):
+			case err != nil:
+				return nil, fmt.Errorf("decision %d: %w", id, err)
+			default:
+				revoked = append(revoked, d)
+			}
+		}
+		return revoked, nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("revoke %d decisions: %w", len(ids), err)
+	}
+	return revoked, nil
+}
+
+// revoke runs a transaction that revokes what it returns.
+func (l *Ledger) revoke(ctx context.Context, by string, do func(*sql.Tx, time.Time) ([]Decision, error)) error {
+	if err := checkText("by", by, mostWord); err != nil || by == "" {
+		return errors.Join(err, ErrInput)
+	}
+	l.writing.Lock()
+	defer l.writing.Unlock()
+	now := time.Now()
+	var revoked []Decision
+	err := l.change(ctx, func(tx *sql.Tx) (err error) {
+		if revoked, err = do(tx, now); err != nil || len(revoked) == 0 {
+			return err
+		}
+		return audit(ctx, tx, now, by, "revoke", about(revoked))
+	})
+	if err != nil {
+		return err
+	}
+	l.force.remove(revoked...)
+	return nil
+}
+
+// revokeOne marks a decision as revoked, and returns it.
+func revokeOne(ctx context.Context, tx *sql.Tx, id int64, by string, now time.Time) (Decision, error) {
+	d, err := one(tx.QueryContext(ctx, selectDecisions+" WHERE d.id = ?2", milli(now), id))
+	if err != nil {
+		return d, err
+	}
+	if d.State == Revoked {
+		return d, ErrOver
+	}
+	d.RevokedBy, d.RevokedAt, d.State = by, now.UTC().Truncate(time.Millisecond), Revoked
+	_, err = tx.ExecContext(ctx, "UPDATE decision SET revoked_by = ?, revoked_at = ? WHERE id = ?", by, milli(now), id)
+	return d, err
 }
 
 // active is the condition that a decision is neither revoked nor expired at the time ?1.

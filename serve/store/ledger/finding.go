@@ -31,7 +31,7 @@ type Finding struct {
 // FindingFilter chooses findings. The zero FindingFilter chooses all.
 type FindingFilter struct {
 	Kind, Subject string
-	Open          bool // only open ones
+	Open, Closed  bool // only open ones, only closed ones
 }
 
 // Findings are those that f chooses, newest ID first, at most n of them with an ID below before. before 0 begins with
@@ -39,7 +39,8 @@ type FindingFilter struct {
 func (l *Ledger) Findings(ctx context.Context, f FindingFilter, before int64, n int) (all []Finding, err error) {
 	rows, err := l.read.QueryContext(ctx, `SELECT id, subject, first, last, times, told, finding, closed_by, closed_at,
 		note FROM finding WHERE (?1 = '' OR kind = ?1) AND (?2 = '' OR subject = ?2) AND (NOT ?3 OR closed_at IS NULL)
-		AND (?4 <= 0 OR id < ?4) ORDER BY id DESC LIMIT ?5`, f.Kind, f.Subject, f.Open, before, page(n))
+		AND (NOT ?4 OR closed_at IS NOT NULL) AND (?5 <= 0 OR id < ?5) ORDER BY id DESC LIMIT ?6`, f.Kind, f.Subject, f.Open,
+		f.Closed, before, page(n))
 	err = each(rows, err, func() error {
 		var f Finding
 		var text string

@@ -106,10 +106,12 @@ func (f *force) add(all []Decision) {
 	f.wake()
 }
 
-func (f *force) remove(d Decision) {
+func (f *force) remove(all ...Decision) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.put(d.Pattern, without(f.by[d.Pattern], func(r ruling) bool { return r.id == d.ID }))
+	for _, d := range all {
+		f.put(d.Pattern, without(f.by[d.Pattern], func(r ruling) bool { return r.id == d.ID }))
+	}
 	f.wake()
 }
 
@@ -151,6 +153,24 @@ func (f *force) end() {
 func (l *Ledger) InForce(now time.Time) *Snapshot {
 	s, _ := l.force.at(now)
 	return s
+}
+
+// Ruling is a decision in force about a name: its own, else that of the nearest domain that the name is in. ok is false
+// if there is none. Unlike a Snapshot it knows of what is unsure.
+func (l *Ledger) Ruling(name string, now time.Time) (pattern string, v Verdict, ok bool) {
+	f := &l.force
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	at := milli(now)
+	if r, _ := newest(f.by[name], at); r.id != 0 {
+		return name, r.verdict, true
+	}
+	for more := true; more; _, name, more = strings.Cut(name, ".") {
+		if r, _ := newest(f.by["*."+name], at); r.id != 0 {
+			return "*." + name, r.verdict, true
+		}
+	}
+	return "", "", false
 }
 
 // at is the Snapshot of a time, and what is closed when it may have changed.

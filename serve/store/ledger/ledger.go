@@ -128,7 +128,8 @@ func (l *Ledger) open(ctx context.Context) error {
 		version, err = l.check(ctx)
 	}
 	if err == nil { // only now, since it writes
-		l.write, err = l.connect("rw", 1, "journal_mode(WAL)", "synchronous(FULL)", "journal_size_limit(4194304)")
+		l.write, err = l.connect("rw", 1, "journal_mode(WAL)", "synchronous(FULL)", "journal_size_limit(4194304)",
+			"foreign_keys(1)")
 	}
 	if err == nil {
 		err = l.migrate(ctx, version)

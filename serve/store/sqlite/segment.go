@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/degas-dns/degas/serve/store"
 )
@@ -109,6 +110,18 @@ func (one *segment) look(last bool) error {
 	// Each alone, so that SQLite looks at the ends of the table only.
 	return db.QueryRow(`SELECT ifnull((SELECT min(id) FROM event), 0), ifnull((SELECT max(id) FROM event), 0)`).Scan(
 		&one.first, &one.last)
+}
+
+// oldest is the time of the first row of the oldest file; zero if there is none.
+func (s *segments) oldest() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, one := range s.all {
+		if one.last > 0 {
+			return time.UnixMilli(one.first >> idBits).UTC()
+		}
+	}
+	return time.Time{}
 }
 
 // write adds rows to the last segment, or begins one. done are those that need not be tried again, of which lost were

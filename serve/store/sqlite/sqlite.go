@@ -210,7 +210,7 @@ func (s *Store) Append(all []store.Event) {
 // Stats says how the store is.
 func (s *Store) Stats() store.Stats {
 	out := store.Stats{Appended: s.appended.Load(), Dropped: s.dropped.Load(), Failed: s.failed.Load(),
-		Waiting: s.waiting.Load(), Bytes: s.bytes.Load(), Budget: s.Budget}
+		Waiting: s.waiting.Load(), Bytes: s.bytes.Load(), Budget: s.Budget, Oldest: s.segments.oldest()}
 	if err := s.err.Load(); err != nil {
 		out.Error, out.Unwritable = *err, *err != nil
 	}

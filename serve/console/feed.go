@@ -1,0 +1,247 @@
+package console
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/degas-dns/degas/serve/reply"
+	"github.com/degas-dns/degas/serve/store"
+)
+
+// Bounds of a Feed. A window is what comes within feedPause.
+const (
+	feedPause    = 250 * time.Millisecond
+	mostReaders  = 32
+	mostWindow   = 4096 // events that are looked at; more are counted
+	mostFlagged  = 50   // flagged events a second that a reader gets
+	mostPlain    = 5    // other events of a window that a reader gets
+	mostWaiting  = 8    // batches for a reader that is slow
+	ringWindows  = 120  // that can be asked for again: half a minute
+	mostRingRows = 50   // of a window in the ring, flagged and others each
+)
+
+// Feed hands what was decided to pages that show it live. A goroutine chooses what each of them gets, four times a
+// second, so that whoever calls Publish waits for nobody. While nobody reads, it costs nothing. The zero Feed is ready.
+type Feed struct {
+	listening atomic.Bool // somebody reads, or did so half a minute ago
+
+	mu      sync.Mutex
+	open    window   // is being filled
+	ring    []window // the last ones, oldest first, with few events each
+	readers map[*reader]struct{}
+	last    int64 // id of the newest window
+	idle    int   // windows since the last reader left
+	closed  bool
+}
+
+// window is what came within feedPause. Its ids are times in milliseconds, so that they grow over a restart.
+type window struct {
+	id     int64
+	seen   int // events, also those beyond mostWindow
+	events []store.Event
+}
+
+// batch is what a reader gets of a window.
+type batch struct {
+	id   int64
+	rows []store.Event // newest first
+	fit  int           // events that fit the filter, as far as they were looked at
+	seen int           // all events
+}
+
+// reader is a page that looks on.
+type reader struct {
+	batches chan batch // closed by Feed.Close
+	keep    func(*store.Event) bool
+	room    float64 // flagged events that it may still get
+	missed  batch   // counts of what it was too slow for
+}
+
+// Publish shows events to who looks on. The slice stays the caller's, the texts in it do not.
+func (f *Feed) Publish(all []store.Event) {
+	if !f.listening.Load() {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	w := &f.open
+	w.seen += len(all)
+	n := min(len(all), max(0, mostWindow-len(w.events)))
+	w.events = append(w.events, all[:n]...)
+	for i := n; i < len(all) && len(w.events) < mostWindow+mostFlagged; i++ {
+		if all[i].Flagged() {
+			w.events = append(w.events, all[i])
+		}
+	}
+}
+
+// Close sends all readers away. Nothing is shown any more.
+func (f *Feed) Close() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.listening.Store(false)
+	f.closed = true
+	for r := range f.readers {
+		close(r.batches)
+	}
+	f.readers = nil
+}
+
+// read adds a reader for what keep chooses, nil for all. It first gets the windows after an id, as far as they are known.
+// End it with leave.
+func (f *Feed) read(keep func(*store.Event) bool, after int64) (*reader, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case f.closed:
+		return nil, reply.Busy("The server is stopping")
+	case len(f.readers) >= mostReaders:
+		return nil, reply.Busy("Too many pages look on already. Try: close some")
+	}
+	r := &reader{batches: make(chan batch, mostWaiting), keep: keep, room: mostFlagged}
+	if after > 0 {
+		r.send(f.since(after))
+	}
+	if f.readers == nil {
+		f.readers = map[*reader]struct{}{}
+	}
+	f.readers[r] = struct{}{}
+	f.idle = 0
+	if !f.listening.Swap(true) {
+		go f.run()
+	}
+	return r, nil
+}
+
+// since are the windows of the ring after an id, as one.
+func (f *Feed) since(id int64) window {
+	w := window{id: f.last}
+	for _, one := range f.ring {
+		if one.id > id {
+			w.seen += one.seen
+			w.events = append(w.events, one.events...)
+		}
+	}
+	return w
+}
+
+func (f *Feed) leave(r *reader) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.readers, r)
+}
+
+func (f *Feed) run() {
+	tick := time.NewTicker(feedPause)
+	defer tick.Stop()
+	for now := range tick.C {
+		if !f.step(now) {
+			return
+		}
+	}
+}
+
+// step ends a window and sends it. It reports whether somebody may still want the next one.
+func (f *Feed) step(now time.Time) bool {
+	f.mu.Lock()
+	w := f.open
+	f.last = max(f.last+1, now.UnixMilli())
+	w.id = f.last
+	f.open = window{}
+	if f.ring = append(f.ring, w.short()); len(f.ring) > ringWindows {
+		f.ring = slices.Delete(f.ring, 0, 1)
+	}
+	if f.idle++; len(f.readers) > 0 {
+		f.idle = 0
+	}
+	if f.closed || f.idle > ringWindows {
+		f.listening.Store(false)
+		f.ring = nil
+		f.mu.Unlock()
+		return false
+	}
+	all := make([]batch, 0, len(f.readers))
+	to := make([]*reader, 0, len(f.readers))
+	for r := range f.readers {
+		to = append(to, r)
+	}
+	f.mu.Unlock()
+	for _, r := range to { // filters run while others publish
+		all = append(all, r.choose(w))
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i, r := range to {
+		if _, ok := f.readers[r]; ok { // else its channel may be closed
+			r.offer(all[i])
+		}
+	}
+	return true
+}
+
+// short is a window with few of its events.
+func (w window) short() window {
+	r := reader{room: mostRingRows}
+	b := r.sample(w, mostRingRows)
+	slices.Reverse(b.rows)
+	return window{w.id, w.seen, b.rows}
+}
+
+func (r *reader) send(w window) {
+	if w.seen > 0 {
+		r.offer(r.sample(w, mostRingRows))
+	}
+}
+
+// choose is what the reader gets of a window. Only the goroutine of run calls it.
+func (r *reader) choose(w window) batch {
+	r.room = min(r.room+mostFlagged*feedPause.Seconds(), mostFlagged)
+	return r.sample(w, mostPlain)
+}
+
+// sample chooses flagged events while there is room, and plain other ones, evenly.
+func (r *reader) sample(w window, plain int) batch {
+	b := batch{id: w.id, seen: w.seen}
+	var others []int
+	chosen := make([]int, 0, plain)
+	for i := range w.events {
+		e := &w.events[i]
+		if r.keep != nil && !r.keep(e) {
+			continue
+		}
+		b.fit++
+		if !e.Flagged() {
+			others = append(others, i)
+		} else if r.room >= 1 {
+			r.room--
+			chosen = append(chosen, i)
+		}
+	}
+	if r.keep == nil {
+		b.fit = w.seen
+	}
+	for n, i := min(plain, len(others)), 0; i < n; i++ {
+		chosen = append(chosen, others[i*len(others)/n])
+	}
+	slices.Sort(chosen)
+	for _, i := range slices.Backward(chosen) {
+		b.rows = append(b.rows, w.events[i])
+	}
+	return b
+}
+
+// offer sends a batch, or counts it for the next one if the reader is too slow. The Feed's lock is held.
+func (r *reader) offer(b batch) {
+	if b.seen == 0 && r.missed.seen == 0 {
+		return
+	}
+	b.fit, b.seen = b.fit+r.missed.fit, b.seen+r.missed.seen
+	select {
+	case r.batches <- b:
+		r.missed = batch{}
+	default:
+		r.missed = batch{fit: b.fit, seen: b.seen}
+	}
+}
