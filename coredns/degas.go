@@ -262,7 +262,7 @@ func (d *Degas) reason(decision *detect.Decision) string {
 	case detect.Evidence:
 		s += " rule=evidence"
 	default:
-		s += fmt.Sprintf(" score=%.3f model=%s rule=model", decision.Score, d.called)
+		s += fmt.Sprintf(" score=%.3f model=%s rule=model", decision.Score, d.called())
 	}
 	return s[:min(len(s), 120)]
 }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -16,19 +17,22 @@ import (
 	"github.com/degas-dns/degas/detect/watch"
 	"github.com/degas-dns/degas/internal/lines"
 	"github.com/degas-dns/degas/internal/printable"
-	"github.com/degas-dns/degas/model"
+	"github.com/degas-dns/degas/model/versions"
 )
 
 // engine decides about names for one block of a Corefile, and keeps what it takes.
 type engine struct {
 	settings
-	called  string // the model, and the first digits of its hash, for people
-	set     *lists.Set
-	policy  atomic.Pointer[decider]
-	changes atomic.Uint64 // the last of policy and held
-	limits  *limits
-	later   chan string // names to score in the background
-	held    held
+	used   atomic.Pointer[usedModel]
+	newest *versions.Newest // follows the versions of the model
+	set    *lists.Set
+	policy atomic.Pointer[decider]
+	// swapping is held by whoever makes a policy of the one in use.
+	swapping sync.Mutex
+	changes  atomic.Uint64 // the last of policy and held
+	limits   *limits
+	later    chan string // names to score in the background
+	held     held
 	// everything says that zones has the root, and counters are those of requests.
 	everything bool
 	counters   counters
@@ -48,23 +52,11 @@ type decider struct {
 func newEngine(ctx context.Context, s settings) (*engine, error) {
 	e := &engine{settings: s, limits: newLimits(s.rate, s.burst), later: make(chan string, 1024),
 		everything: slices.Contains(s.zones, ".")}
-	m, err := model.LoadNamed(s.model)
+	newest, version, err := versions.Open(s.model, brokenVersion)
 	if err != nil {
 		return nil, err
 	}
-	digest, err := m.Digest()
-	if err != nil {
-		return nil, err
-	}
-	base := filepath.Base(s.model)
-	e.called = fmt.Sprintf("%s@%.8s", baseOf(base), digest)
-	modelInfo.WithLabelValues(base, digest).Set(1)
-	o := detect.Options{Threshold: s.threshold, Action: detect.Block}
-	if s.remote == nil {
-		if o.Classifier, err = model.NewClassifier(m); err != nil {
-			return nil, err
-		}
-	}
+	e.newest = newest
 	s.lists.Log = slog.New(slog.NewTextHandler(lineLog{}, nil))
 	if e.set, err = lists.Open(ctx, s.lists); err != nil {
 		return nil, err
@@ -72,22 +64,12 @@ func newEngine(ctx context.Context, s settings) (*engine, error) {
 	if err := e.emptied(); err != nil {
 		return nil, err
 	}
-	o.AllowList, o.BlockList, o.Popular = e.set.Lists()
-	p, err := detect.New(o)
+	p, tables, err := e.policyFor(version)
 	if err != nil {
 		return nil, err
 	}
-	tables, err := watch.TablesFor(p, m)
-	if err != nil {
+	if err := e.callModel(version); err != nil {
 		return nil, err
-	}
-	if s.falseAlarms != 0 {
-		if o.Threshold, err = tables.Threshold(s.falseAlarms); err != nil {
-			return nil, err
-		}
-		if p, err = detect.New(o); err != nil {
-			return nil, err
-		}
 	}
 	e.use(p)
 	e.watched, err = newEvidence(e, tables)
@@ -100,15 +82,88 @@ func (e *engine) use(p *detect.Policy) {
 	e.changed()
 }
 
-// versions counts the changes of all engines of this process, so that no two of them have the same version.
-var versions atomic.Uint64
+// lastChange counts the changes of all engines of this process, so that no two of them have the same version.
+var lastChange atomic.Uint64
 
-func (e *engine) changed() { e.changes.Store(versions.Add(1)) }
+func (e *engine) changed() { e.changes.Store(lastChange.Add(1)) }
 
 // version changes whenever a name could be decided about otherwise than before. No other engine ever has the same.
 func (e *engine) version() uint64 { return e.changes.Load() }
 
-// start begins to look after lists and evidence, until stop.
+// policyFor makes a policy by a version of the model, with the lists as they are, and the tables for its scores.
+func (e *engine) policyFor(v *versions.Version) (*detect.Policy, *watch.Tables, error) {
+	o := detect.Options{Threshold: e.threshold, Action: detect.Block}
+	if e.remote == nil {
+		o.Classifier = v.Classifier
+	}
+	o.AllowList, o.BlockList, o.Popular = e.set.Lists()
+	p, err := detect.New(o)
+	if err != nil {
+		return nil, nil, err
+	}
+	tables, err := watch.TablesFor(p, v.Classifier.Model())
+	if err != nil || e.falseAlarms == 0 {
+		return p, tables, err
+	}
+	if o.Threshold, err = tables.Threshold(e.falseAlarms); err != nil {
+		return nil, nil, err
+	}
+	p, err = detect.New(o)
+	return p, tables, err
+}
+
+// usedModel is what people and metrics call the version in use.
+type usedModel struct {
+	called string // the model, and the first digits of its hash
+	labels []string
+}
+
+// callModel names the version in use.
+func (e *engine) callModel(v *versions.Version) error {
+	digest, err := v.Classifier.Model().Digest()
+	if err != nil {
+		return err
+	}
+	number := ""
+	if v.Path != e.model { // one of several versions
+		number = "/" + strconv.Itoa(v.Number)
+	}
+	base := filepath.Base(e.model)
+	now := &usedModel{fmt.Sprintf("%s%s@%.8s", baseOf(base), number, digest), []string{base + number, digest}}
+	if old := e.used.Swap(now); old != nil {
+		modelInfo.DeleteLabelValues(old.labels...)
+	}
+	modelInfo.WithLabelValues(now.labels...).Set(1)
+	return nil
+}
+
+// called is the model in use for people.
+func (e *engine) called() string { return e.used.Load().called }
+
+// follow looks for newer versions of the model until ctx ends. The one in use goes on until a newer one decides.
+func (e *engine) follow(ctx context.Context) {
+	e.newest.Run(ctx, versions.Look, func(v *versions.Version) {
+		e.swapping.Lock()
+		defer e.swapping.Unlock()
+		p, tables, err := e.policyFor(v)
+		if err == nil {
+			err = e.callModel(v)
+		}
+		if err != nil {
+			brokenVersion(err)
+			return
+		}
+		e.use(p)
+		e.watched.tables.Store(tables)
+		log.Infof("model %s is in use now, threshold %.6f", e.called(), p.Threshold())
+	}, brokenVersion)
+}
+
+func brokenVersion(err error) {
+	log.Warningf("a version of the model cannot be used, and the one before it goes on: %v", err)
+}
+
+// start begins to look after lists, the model and evidence, until stop.
 func (e *engine) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	e.cancel = cancel
@@ -118,10 +173,13 @@ func (e *engine) start() {
 	}
 	e.running.Go(func() {
 		e.set.Run(ctx, func() {
+			e.swapping.Lock()
 			e.use(e.policy.Load().policy.With(e.set.Lists()))
+			e.swapping.Unlock()
 			e.countLists()
 		})
 	})
+	e.running.Go(func() { e.follow(ctx) })
 	e.running.Go(func() { e.watched.run(ctx) })
 	if e.async {
 		e.running.Go(func() {

@@ -43,6 +43,8 @@ type evidence struct {
 	log    *queryLog // or nil
 	sink   notify.Sink
 	seed   maphash.Seed
+	// tables are for the watch, once another version of the model is in use.
+	tables atomic.Pointer[watch.Tables]
 
 	mu      sync.Mutex
 	waiting []seen // the first n of them
@@ -180,6 +182,9 @@ func (v *evidence) look(ctx context.Context, now time.Time) {
 // work takes what waits.
 func (v *evidence) work(now time.Time) {
 	waiting := v.take()
+	if t := v.tables.Swap(nil); t != nil {
+		v.watch.SetTables(t)
+	}
 	for i := range waiting {
 		s := &waiting[i]
 		e := s.event

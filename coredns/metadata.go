@@ -50,7 +50,7 @@ func (d *Degas) publish(ctx context.Context, r *dns.Msg) context.Context {
 		"class":   func() string { return decision().Class },
 		"verdict": func() string { return decision().Verdict.String() },
 		"reason":  func() string { return decision().Reason },
-		"model":   func() string { return d.called },
+		"model":   d.called,
 	} {
 		metadata.SetValueFunc(ctx, name+"/"+label, value)
 	}

@@ -76,7 +76,7 @@ func add(c *caddy.Controller, directive string, all []settings) error {
 
 // started says in a line what the plugin will do.
 func (d *Degas) started() string {
-	s := fmt.Sprintf("model %s, threshold %.6f", d.called, d.policy.Load().policy.Threshold())
+	s := fmt.Sprintf("model %s, threshold %.6f", d.called(), d.policy.Load().policy.Threshold())
 	for k, word := range kindNames {
 		s += fmt.Sprintf(", %s: %s", word, d.actions[k].does)
 	}

@@ -203,6 +203,14 @@ func (p *Policy) WithModel(c *model.Classifier) *Policy {
 // Threshold is the score from which a name is Malicious.
 func (p *Policy) Threshold() float64 { return p.threshold }
 
+// Classifier is what scores names, nil if nothing does.
+func (p *Policy) Classifier() *model.Classifier {
+	if p == nil {
+		return nil
+	}
+	return p.classifier
+}
+
 // Model is the name of the model that scores names, "" if there is none.
 func (p *Policy) Model() string {
 	if p == nil || p.classifier == nil {

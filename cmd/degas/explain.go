@@ -17,6 +17,7 @@ import (
 	"github.com/degas-dns/degas/detect/rules"
 	"github.com/degas-dns/degas/internal/printable"
 	"github.com/degas-dns/degas/model"
+	"github.com/degas-dns/degas/model/versions"
 )
 
 func (c *command) explain() *cli.Command {
@@ -38,7 +39,7 @@ func (c *command) explain() *cli.Command {
 // policyFlags are the flags of commands that decide about names.
 func policyFlags() []cli.Flag {
 	return append([]cli.Flag{
-		&cli.StringFlag{Name: "model", Usage: "`MODEL`: a run, an exported version, or builtin", Value: model.BuiltinName},
+		&cli.StringFlag{Name: "model", Usage: "`MODEL`: a run, a version, a folder of versions, or builtin", Value: model.BuiltinName},
 	}, listFlags()...)
 }
 
@@ -60,6 +61,9 @@ type judge struct {
 	policy *detect.Policy
 	model  *model.Model
 	lists  *lists.Set
+	// newest follows the model's versions, and version is the one that policy asks.
+	newest  *versions.Newest
+	version *versions.Version
 }
 
 // policy makes the Policy that policyFlags ask for.
@@ -69,19 +73,23 @@ func policy(ctx *cli.Context) (*detect.Policy, error) {
 }
 
 func newJudge(ctx *cli.Context) (j judge, err error) {
-	if j.model, err = model.LoadNamed(ctx.String("model")); err != nil {
+	if j.newest, j.version, err = versions.Open(ctx.String("model"), brokenVersion); err != nil {
 		return j, err
 	}
+	j.model = j.version.Classifier.Model()
 	var o detect.Options
 	if o, j.lists, err = policyOptions(ctx); err != nil {
 		return j, err
 	}
-	if o.Classifier, err = model.NewClassifier(j.model); err != nil {
-		return j, err
-	}
+	o.Classifier = j.version.Classifier
 	o.AllowList, o.BlockList, o.Popular = j.lists.Lists()
 	j.policy, err = detect.New(o)
 	return j, err
+}
+
+// brokenVersion logs that a newer version of a model cannot be loaded.
+func brokenVersion(err error) {
+	slog.Warn("a version of the model cannot be loaded, and the one before it goes on", "error", err)
 }
 
 // policyOptions are what policyFlags say besides the model, and the lists.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -96,15 +97,21 @@ func (c *command) scanAction(ctx *cli.Context) error {
 	defer bar.close()
 	o.Progress = scanned(bar, paths)
 	var r *scan.Report
+	var stop func()
+	o.Policies, stop = j.followLists(ctx.Context)
 	err = withLog(ctx.String("events"), func(each func(string, *events.Event, *detect.Decision) error) error {
 		o.Each = each
 		r, err = scan.Run(ctx.Context, paths, o)
 		return err
 	})
 	bar.close()
-	if err != nil {
+	if stop(); err != nil {
 		return err
 	}
+	if err := j.lists.Reload(ctx.Context); err != nil { // what people decided meanwhile counts in the report
+		return err
+	}
+	r.Revise(j.policy.With(j.lists.Lists()))
 	if o.Compat != nil {
 		if err := o.Compat.Close(r); err != nil {
 			return fmt.Errorf("compat: %w", err)
@@ -138,6 +145,26 @@ func (c *command) scanAction(ctx *cli.Context) error {
 		err = errors.Join(err, foundError{len(r.Findings)})
 	}
 	return errors.Join(err, missing, r.Err())
+}
+
+// followLists keeps the lists up to date and sends a policy after each change, until stop is called.
+func (j *judge) followLists(ctx context.Context) (policies <-chan *detect.Policy, stop func()) {
+	changed := make(chan *detect.Policy)
+	inner, cancel := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		j.lists.Run(inner, func() {
+			select {
+			case changed <- j.policy.With(j.lists.Lists()):
+			case <-inner.Done():
+			}
+		})
+	}()
+	return changed, func() {
+		cancel()
+		<-ended
+	}
 }
 
 // mayWrite is an error if what scan writes would take the place of what it reads, or of no file.

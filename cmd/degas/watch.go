@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 
 	"github.com/urfave/cli/v2"
 	"golang.org/x/sync/errgroup"
@@ -19,6 +20,7 @@ import (
 	"github.com/degas-dns/degas/events/dnstap"
 	"github.com/degas-dns/degas/events/follow"
 	"github.com/degas-dns/degas/internal/printable"
+	"github.com/degas-dns/degas/model/versions"
 )
 
 func (c *command) watch() *cli.Command {
@@ -114,16 +116,8 @@ func (c *command) watchAction(ctx *cli.Context) (err error) {
 		slog.Info("metrics", "url", "http://"+l.Addr().String()+"/metrics")
 		group.Go(func() error { return o.Metrics.Serve(inner, l) })
 	}
-	policies := make(chan *detect.Policy)
-	o.Policies = policies
-	group.Go(func() error {
-		j.lists.Run(inner, func() {
-			select {
-			case policies <- j.policy.With(j.lists.Lists()):
-			case <-inner.Done():
-			}
-		})
-		return nil
+	o.Policies = j.follow(inner, group, func(v *versions.Version) {
+		o.Metrics.Model.With(v.Model).Set(int64(v.Number))
 	})
 	group.Go(func() error {
 		if err := stream.Run(inner, o); err != nil {
@@ -135,6 +129,41 @@ func (c *command) watchAction(ctx *cli.Context) (err error) {
 		err = nil
 	}
 	return err
+}
+
+// follow keeps lists and the model up to date until ctx ends, and sends a policy after each change. told is told of the
+// version in use, at first and when it changes.
+func (j *judge) follow(ctx context.Context, group *errgroup.Group, told func(*versions.Version)) <-chan *detect.Policy {
+	policies := make(chan *detect.Policy)
+	var mu sync.Mutex // so that no old policy comes after a new one
+	version := j.version
+	told(version)
+	send := func() {
+		select {
+		case policies <- j.policy.WithModel(version.Classifier).With(j.lists.Lists()):
+		case <-ctx.Done():
+		}
+	}
+	group.Go(func() error {
+		j.lists.Run(ctx, func() {
+			mu.Lock()
+			defer mu.Unlock()
+			send()
+		})
+		return nil
+	})
+	group.Go(func() error {
+		j.newest.Run(ctx, watchTime, func(v *versions.Version) {
+			slog.Info("another version of the model is in use", "model", v.Model, "version", v.Number)
+			mu.Lock()
+			defer mu.Unlock()
+			version = v
+			told(v)
+			send()
+		}, brokenVersion)
+		return nil
+	})
+	return policies
 }
 
 // errDone is that all sources have ended.

@@ -71,7 +71,8 @@ func (s *Set) openURL(ctx context.Context, src *source) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	fresh := f.content != nil && time.Since(src.meta.Fetched) < s.o.Every
+	// A server that holds requests has decisions of people, which count at once.
+	fresh := f.content != nil && time.Since(src.meta.Fetched) < s.o.Every && src.wait == 0
 	if fresh || s.o.Later {
 		return nil
 	}

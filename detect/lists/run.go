@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // firstRetry is the time after which a URL is tried again. It doubles with each failure, up to Options.Every.
@@ -49,6 +51,33 @@ func (s *Set) Run(ctx context.Context, changed func()) {
 			changed()
 		}
 	}
+}
+
+// Reload reads once more what has changed, and asks URLs: those with ?wait=30s, and others whose copy is older than
+// Options.Every. What cannot be read or fetched leaves what was there, and is logged. It must not be called while Run
+// runs.
+func (s *Set) Reload(ctx context.Context) error {
+	var reading errgroup.Group
+	reading.SetLimit(4)
+	for _, src := range s.sources {
+		reading.Go(func() error {
+			switch {
+			case !src.url:
+				s.lookAt(ctx, src)
+				return ctx.Err()
+			case src.wait == 0 && time.Since(src.meta.Fetched) < s.o.Every:
+				return nil
+			}
+			if _, err := s.fetch(ctx, src, src.quick); err != nil {
+				s.o.Log.Warn("a list cannot be fetched", "list", src.shown, "error", err)
+			}
+			return ctx.Err()
+		})
+	}
+	if err := reading.Wait(); err != nil {
+		return err
+	}
+	return s.merge()
 }
 
 // poll fetches a URL again and again.

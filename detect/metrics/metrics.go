@@ -35,6 +35,7 @@ type Metrics struct {
 	Domains     *Family // domains remembered
 	LastEvent   *Family // Unix time of the last event; shown as its age. New sets it to now
 	StateSaved  *Family // Unix time at which the state was last saved; 0 for never
+	Model       *Family // number of the model's version: model
 
 	families []*Family
 }
@@ -71,6 +72,7 @@ func New(version string) *Metrics {
 	m.Domains = add("domains_remembered", gauge, "Domains in memory.")
 	m.LastEvent = add("last_event_age_seconds", age, "Seconds since the last event, or since the start.")
 	m.StateSaved = add("state_saved_timestamp_seconds", gauge, "Unix time of the last saved state; 0 for never.")
+	m.Model = add("watch_model_version", gauge, "Number of the version in use of the watch's model.", "model")
 	build := add("build_info", gauge, "Version of the program; always 1.", "version", "go_version")
 	build.With(version, runtime.Version()).Set(1)
 	m.LastEvent.With().Set(time.Now().Unix())

@@ -2,6 +2,7 @@ package scan
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/axiomhq/hyperloglog"
@@ -129,10 +130,17 @@ func (s *scanner) report(files []FileReport) *Report {
 	}
 	r.Findings = s.Watch.Findings()
 	r.Rules, r.Windows = s.ruled.report(), s.ruled.windows
-	if hits, misses := s.cache.Stats(); hits+misses > 0 {
+	hits, misses := s.decider.Load().cache.Stats()
+	hits, misses = hits+s.before[0].Load(), misses+s.before[1].Load()
+	if hits+misses > 0 {
 		r.Repeats = float64(hits) / float64(hits+misses)
 	}
 	return r
+}
+
+// Revise drops the findings about what p allows. It is for lists that changed during the scan.
+func (r *Report) Revise(p *detect.Policy) {
+	r.Findings = slices.DeleteFunc(r.Findings, func(f watch.Finding) bool { return f.Allows(p) })
 }
 
 // Err is an error if files could not be read, or not to their ends, or if there was nothing to read in them.

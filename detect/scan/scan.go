@@ -17,6 +17,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/axiomhq/hyperloglog"
 	"golang.org/x/sync/errgroup"
@@ -32,6 +33,9 @@ import (
 type Options struct {
 	// Policy judges names.
 	Policy *detect.Policy
+	// Policies takes Policy's place as they come, with other lists for example: it decides about what is read then. nil is
+	// none.
+	Policies <-chan *detect.Policy
 	// Events is how files are read.
 	Events events.Options
 	// Workers is how many files are read at a time; 0 is one a core.
@@ -70,8 +74,12 @@ func Run(ctx context.Context, paths []string, o Options) (*Report, error) {
 	if o.Watch == nil {
 		o.Watch = watch.New(watch.Options{Seed: Seed(paths)})
 	}
-	s := &scanner{Options: o, ruled: ruled{names: map[[3]string]*RuleReport{}}, cache: detect.NewCache(o.Policy, 0),
-		names: hyperloglog.New(), clients: hyperloglog.New()}
+	s := &scanner{Options: o, ruled: ruled{names: map[[3]string]*RuleReport{}}, names: hyperloglog.New(),
+		clients: hyperloglog.New()}
+	s.use(o.Policy)
+	following, stop := context.WithCancel(ctx)
+	defer stop()
+	go s.follow(following)
 	files := make([]FileReport, len(paths))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(o.Workers)
@@ -90,11 +98,39 @@ func Run(ctx context.Context, paths []string, o Options) (*Report, error) {
 // scanner is one call of Run.
 type scanner struct {
 	Options
-	cache *detect.Cache
+	decider atomic.Pointer[decider]
+	before  [2]atomic.Int64 // hits and misses of the caches before
 
 	mu             sync.Mutex // guards what follows, and calls of Each
 	ruled          ruled
 	names, clients *hyperloglog.Sketch
+}
+
+// decider is a policy with what it decided.
+type decider struct {
+	policy *detect.Policy
+	cache  *detect.Cache
+}
+
+// use decides by p from now on.
+func (s *scanner) use(p *detect.Policy) {
+	if old := s.decider.Swap(&decider{p, detect.NewCache(p, 0)}); old != nil {
+		hits, misses := old.cache.Stats()
+		s.before[0].Add(hits)
+		s.before[1].Add(misses)
+	}
+}
+
+// follow uses the policies that come, until ctx ends.
+func (s *scanner) follow(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case p := <-s.Policies:
+			s.use(p)
+		}
+	}
 }
 
 // batch is a stretch of a file's events with memory of their own.
@@ -123,7 +159,7 @@ func (s *scanner) file(ctx context.Context, path string, f *FileReport) error {
 	}
 	go func() {
 		defer close(ready)
-		joined := events.Join(&tapped{in, path, s.Compat, s.Policy})
+		joined := events.Join(&tapped{in, path, s.Compat, s})
 		for b := range free {
 			b.fill(joined)
 			ended := b.err != nil
@@ -157,7 +193,7 @@ func (s *scanner) file(ctx context.Context, path string, f *FileReport) error {
 		return err
 	})
 	for b := range ready {
-		if err = s.cache.DecideAll(ctx, b.names, b.decisions); err != nil {
+		if err = s.decider.Load().cache.DecideAll(ctx, b.names, b.decisions); err != nil {
 			break
 		}
 		ended := b.err
@@ -199,13 +235,13 @@ type tapped struct {
 	events.Reader
 	path   string
 	compat *Compat
-	policy *detect.Policy
+	by     *scanner
 }
 
 // Next implements events.Reader.
 func (t *tapped) Next(e *events.Event) error {
 	err := t.Reader.Next(e)
-	if err == nil && t.compat != nil && !t.policy.Allows(e.Name) {
+	if err == nil && t.compat != nil && !t.by.decider.Load().policy.Allows(e.Name) {
 		err = t.compat.Observe(t.path, e)
 	}
 	return err

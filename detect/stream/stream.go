@@ -37,7 +37,7 @@ type Source struct {
 // Options of Run.
 type Options struct {
 	Policy *detect.Policy
-	// Policies takes Policy's place as they come, with other lists for example. nil is none.
+	// Policies takes Policy's place as they come, with other lists or another model for example. nil is none.
 	Policies <-chan *detect.Policy
 	Watch    *watch.Watch // live
 	Sources  []Source
@@ -95,7 +95,7 @@ func Run(ctx context.Context, o Options) (err error) {
 			running.Wait() // for the events that wait for their answers
 			return r.end(r.take(context.WithoutCancel(ctx)))
 		case p := <-o.Policies:
-			r.Policy, r.cache = p, detect.NewCache(p, 0)
+			r.adopt(p)
 			continue
 		case <-ticker.C:
 		}
@@ -221,6 +221,19 @@ func (r *runner) ended() bool {
 		}
 	}
 	return true
+}
+
+// adopt puts a policy in the place of the one before.
+func (r *runner) adopt(p *detect.Policy) {
+	if c := p.Classifier(); c != nil && c != r.Policy.Classifier() {
+		t, err := watch.TablesFor(p, c.Model())
+		if err != nil {
+			slog.Error("the policy stays as it was", "error", err)
+			return
+		}
+		r.Watch.SetTables(t)
+	}
+	r.Policy, r.cache = p, detect.NewCache(p, 0)
 }
 
 // take observes what waits in all sources. The error is a source's.

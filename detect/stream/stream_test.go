@@ -19,6 +19,7 @@ import (
 	"github.com/degas-dns/degas/events/follow"
 	_ "github.com/degas-dns/degas/events/logs"
 	"github.com/degas-dns/degas/model"
+	"github.com/degas-dns/degas/model/modeltest"
 )
 
 var policy = sync.OnceValue(func() *detect.Policy {
@@ -210,5 +211,33 @@ func TestRestoreRefuses(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "remove the file") {
 			t.Errorf("%q: %v", text, err)
 		}
+	}
+}
+
+// A policy with another model decides about what comes next. The watch then goes by the tables of that model.
+func TestAnotherModel(t *testing.T) {
+	var kept []float64
+	w := watch.New(watch.Options{Live: true})
+	r := &runner{Options: Options{Policy: policy(), Watch: w, Metrics: metrics.New("test"),
+		Keep: func(_ string, _ []events.Event, all []detect.Decision) { kept = append(kept, all[0].Score) }},
+		cache: detect.NewCache(policy(), 0)}
+	observe := func() {
+		t.Helper()
+		all := []events.Event{{Name: []byte("xjpakmdcfuqe.biz")}}
+		if err := r.observe(t.Context(), &source{Source: Source{Name: "test"}}, all); err != nil {
+			t.Fatal(err)
+		}
+	}
+	observe()
+	c, err := model.NewClassifier(modeltest.Small(.5, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.adopt(r.Policy.WithModel(c))
+	observe()
+	r.adopt(policy())
+	observe()
+	if len(kept) != 3 || kept[0] < .9 || kept[1] > .7 || kept[2] != kept[0] {
+		t.Errorf("scores %v", kept)
 	}
 }

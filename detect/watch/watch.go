@@ -122,6 +122,15 @@ func New(o Options) *Watch {
 	return w
 }
 
+// SetTables turns scores from now on into evidence by the tables of another model. What was gathered stays: each look-up
+// counted by the tables of the model that scored it.
+func (w *Watch) SetTables(t *Tables) {
+	if w.o.Baseline != nil {
+		t = w.o.Baseline.tables(t)
+	}
+	w.o.Tables = t
+}
+
 // Observe adds an event and what the Policy decided about it. Both stay the caller's.
 func (w *Watch) Observe(e *events.Event, d *detect.Decision) { w.ObserveTimes(e, d, 1) }
 

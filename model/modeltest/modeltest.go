@@ -19,6 +19,25 @@ func Spec(rng *rand.Rand) model.Spec {
 	}
 }
 
+// Small is a small untrained model whose scores are about a half: a threshold of 0.01 makes every name malicious, and one
+// of 0.99 none. change, if not nil, changes its Spec.
+func Small(threshold float64, change func(*model.Spec)) *model.Model {
+	enc := Encoder(32)
+	s := model.Spec{Version: model.SpecVersion, Name: "small", Encoder: enc, Labels: model.BinaryLabels,
+		Layers: []model.Layer{{Kind: model.KindEmbedding, Rows: enc.Codes(), Dim: 2}, {Kind: model.KindLSTM, Units: 2},
+			{Kind: model.KindDense, Units: 1, Activation: model.Sigmoid}}}
+	if change != nil {
+		change(&s)
+	}
+	m := &model.Model{Spec: s, Weights: Weights(&s, rand.New(rand.NewPCG(1, 2))), Threshold: threshold}
+	for _, t := range m.Weights {
+		for i := range t.Data {
+			t.Data[i] /= 10
+		}
+	}
+	return m
+}
+
 // Encoder is that of degas' own presets with another window.
 func Encoder(window int) model.Encoder {
 	enc, err := model.NamedEncoder("names")

@@ -55,8 +55,12 @@ func Load(dir string) (c *model.Classifier, stamp string, err error) {
 	return c, stamp, nil
 }
 
+// Look is the usual time between two looks for newer versions.
+const Look = time.Second
+
 // Version is a version that has been loaded.
 type Version struct {
+	Model      string // its name
 	Number     int
 	Path       string
 	Classifier *model.Classifier
@@ -88,7 +92,7 @@ func Open(dir string, failed func(error)) (*Newest, *Version, error) {
 // Look gives the newest version if it is another than the last time, else nil. The error is of newer ones that cannot be
 // loaded, each until its files change; what was there goes on.
 func (n *Newest) Look() (v *Version, err error) {
-	_, paths, err := Find(n.dir)
+	name, paths, err := Find(n.dir)
 	if err != nil {
 		return nil, err
 	}
@@ -104,7 +108,7 @@ func (n *Newest) Look() (v *Version, err error) {
 		if known, ok := n.broken[number]; ok && known == stamp {
 			broken[number] = stamp
 		} else {
-			v := &Version{Number: number, Path: path}
+			v := &Version{Model: name, Number: number, Path: path}
 			var failed error
 			if v.Classifier, v.stamp, failed = Load(path); failed == nil {
 				n.current = v

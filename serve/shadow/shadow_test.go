@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -23,26 +22,9 @@ import (
 	"github.com/degas-dns/degas/serve/store"
 )
 
-// save writes a small untrained model. Its scores are about a half.
 func save(t testing.TB, dir string, threshold float64, change func(*model.Spec)) {
 	t.Helper()
-	enc := modeltest.Encoder(32)
-	s := model.Spec{Version: model.SpecVersion, Name: "small", Encoder: enc, Labels: model.BinaryLabels,
-		Layers: []model.Layer{{Kind: model.KindEmbedding, Rows: enc.Codes(), Dim: 2}, {Kind: model.KindLSTM, Units: 2},
-			{Kind: model.KindDense, Units: 1, Activation: model.Sigmoid}}}
-	if change != nil {
-		change(&s)
-	}
-	m := &model.Model{Spec: s, Weights: modeltest.Weights(&s, rand.New(rand.NewPCG(1, 2))), Threshold: threshold}
-	for _, tensor := range m.Weights {
-		for i := range tensor.Data {
-			tensor.Data[i] /= 10
-		}
-	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := m.Save(dir); err != nil {
+	if err := errors.Join(os.MkdirAll(dir, 0o755), modeltest.Small(threshold, change).Save(dir)); err != nil {
 		t.Fatal(err)
 	}
 }
