@@ -28,8 +28,9 @@ type Feed struct {
 	listening atomic.Bool // somebody reads, or did so half a minute ago
 
 	mu      sync.Mutex
-	open    window   // is being filled
-	ring    []window // the last ones, oldest first, with few events each
+	open    window        // is being filled
+	spare   []store.Event // memory for the next one
+	ring    []window      // the last ones, oldest first, with few events each
 	readers map[*reader]struct{}
 	last    int64 // id of the newest window
 	idle    int   // windows since the last reader left
@@ -149,7 +150,7 @@ func (f *Feed) step(now time.Time) bool {
 	w := f.open
 	f.last = max(f.last+1, now.UnixMilli())
 	w.id = f.last
-	f.open = window{}
+	f.open, f.spare = window{events: f.spare[:0]}, nil
 	if f.ring = append(f.ring, w.short()); len(f.ring) > ringWindows {
 		f.ring = slices.Delete(f.ring, 0, 1)
 	}
@@ -158,7 +159,7 @@ func (f *Feed) step(now time.Time) bool {
 	}
 	if f.closed || f.idle > ringWindows {
 		f.listening.Store(false)
-		f.ring = nil
+		f.ring, f.open = nil, window{}
 		f.mu.Unlock()
 		return false
 	}
@@ -173,6 +174,7 @@ func (f *Feed) step(now time.Time) bool {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.spare = w.events // what was chosen of them are copies
 	for i, r := range to {
 		if _, ok := f.readers[r]; ok { // else its channel may be closed
 			r.offer(all[i])
