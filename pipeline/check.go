@@ -106,7 +106,7 @@ func (c *Config) checkData() error {
 	if d := c.Download; d != nil {
 		raw = first(&d.To, raw)
 		for i, name := range d.Sources {
-			if _, err := sources.Lookup(name); err != nil && !strings.Contains(name, "://") {
+			if err := sources.Check(name); err != nil {
 				return fieldError{fmt.Sprintf("download.sources[%d]", i), err}
 			}
 		}

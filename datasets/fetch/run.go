@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -211,9 +212,10 @@ func (j *job) place(res *FileResult) error {
 
 // record is what is to be remembered of the file.
 func (j *job) record(res *FileResult) Record {
-	rec := Record{SHA256: res.SHA256, Size: res.Size, URL: res.URL}
-	if old, ok := j.book.get(j.f.Path); ok && res.Status == Present {
-		rec.Replaces = old.Replaces
+	rec := Record{SHA256: res.SHA256, Size: res.Size, URL: res.URL, Fetched: time.Now().UTC().Truncate(time.Second)}
+	if res.Status == Present {
+		old, _ := j.book.get(j.f.Path)
+		rec.Replaces, rec.Fetched = old.Replaces, old.Fetched
 	}
 	if pin := strings.ToLower(j.f.SHA256); pin != "" && pin != res.SHA256 {
 		rec.Replaces = pin
