@@ -23,6 +23,19 @@ const (
 // Targets lists the targets.
 var Targets = []string{TargetBinary, TargetClass, TargetFamily}
 
+// TargetOf is the target that a model's labels belong to.
+func TargetOf(labels []string) string {
+	if slices.Equal(labels, model.BinaryLabels) {
+		return TargetBinary
+	}
+	for _, l := range labels {
+		if !slices.Contains(datasets.ClassNames(), l) {
+			return TargetFamily
+		}
+	}
+	return TargetClass
+}
+
 // Set is labelled names in memory: one string for all of them, 4 bytes an offset, 2 a label, 2 a group.
 type Set struct {
 	names  string

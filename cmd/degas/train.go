@@ -228,7 +228,7 @@ func (c *command) newRun(ctx *cli.Context) (trainer.Request, error) {
 		}
 		arch, spec = m.Spec.Name, &m.Spec
 		if !ctx.IsSet("target") {
-			target = targetOf(m.Spec.Labels)
+			target = trainer.TargetOf(m.Spec.Labels)
 		}
 	}
 	if spec == nil {

@@ -93,16 +93,41 @@ func PrintComparison(out io.Writer, c *metrics.Comparison) error {
 			d.AUC, d.AUC95[0], d.AUC95[1], d.TPR, d.TPR95[0], d.TPR95[1], d.OnlyRunRight, d.OnlyFirstRight,
 			pValue(d.McNemar))
 	}
+	printSources(w, c)
 	legend(w,
 		[2]string{"ROC-AUC", aboutAUC},
 		[2]string{"PARTIAL AUC", "the same where at most 1 benign name in 100 is a false alarm"},
 		[2]string{"TPR AT 1E-2", "malicious names found, if 1 benign name in 100 is a false alarm; 1E-3: if 1 in 1,000 is"},
 		[2]string{"95 %", "interval of the number on its left; if that of a difference leaves out 0, it is no chance"},
 		[2]string{"CALIBRATION ERROR", aboutECE},
+		[2]string{"RIGHT", "share of the source's names that a run has right at its own threshold"},
 		[2]string{"FIRST WRONG", "names that the run has right and the first run wrong, each at its own threshold"},
 		[2]string{"FIRST RIGHT", "names that the run has wrong and the first run right"},
 		[2]string{"MCNEMAR P", "the chance of numbers as uneven as these two if both runs were equally good"})
 	return w.Flush()
+}
+
+// printSources shows what each run makes of the sources of names, where there are several.
+func printSources(w io.Writer, c *metrics.Comparison) {
+	if len(c.Runs[0].Sources) < 2 {
+		return
+	}
+	printable.Fprintf(w, "\nSOURCE\tCLASS\tNAMES")
+	for _, r := range c.Runs {
+		printable.Fprintf(w, "\tRIGHT: %s", r.Run)
+	}
+	printable.Fprintf(w, "\n")
+	for _, of := range c.Runs[0].Sources {
+		printable.Fprintf(w, "%s\t%s\t%d", of.Name, of.Class, of.Names)
+		for _, r := range c.Runs {
+			for _, s := range r.Sources {
+				if s.Name == of.Name && s.Class == of.Class {
+					printable.Fprintf(w, "\t%s", num(s.Recall))
+				}
+			}
+		}
+		printable.Fprintf(w, "\n")
+	}
 }
 
 // pValue is a p-value. The smallest ones are no numbers that a sample can tell, and print as 0.

@@ -28,6 +28,9 @@ type Options struct {
 	Version int
 	// Keep is how many versions a store keeps, the newest ones; 0 keeps all.
 	Keep int
+	// Shadow publishes a candidate of a store: to NAME/shadow, with the number after the highest there and above, so that it
+	// can be promoted by a rename. Files that the store has already are not published again.
+	Shadow bool
 	// Force replaces what is there under the same name and version.
 	Force bool
 	// Token authorises requests: of HTTP and MLflow as "Authorization: Bearer", of Devo as Auth says. Where it is "",
@@ -53,13 +56,13 @@ type Result struct {
 	Files   int      `json:"files"`
 	Bytes   int64    `json:"bytes"`
 	Removed []string `json:"removed,omitempty"` // old versions
-	// Existed says that MLflow had these very files as Version already, so that nothing was uploaded.
+	// Existed says that MLflow, or the store of a candidate, had these very files as Version already.
 	Existed bool `json:"existed,omitempty"`
 }
 
 // Publish checks the version directory dir against its SHA256SUMS and brings it to the target:
 //
-//	file:///srv/models, or a path      /srv/models/NAME/VERSION, whole or not at all
+//	file:///srv/models, or a path      /srv/models/NAME/VERSION, whole or not at all; NAME/shadow/VERSION with o.Shadow
 //	https://host/models                PUT of every file below /models/NAME/VERSION, SHA256SUMS last
 //	devo+https://host/mlmodelmanager/  model.onnx, and the model that uses it
 //	mlflow+https://host                a run with all files, and a version of the registered model NAME
@@ -81,8 +84,11 @@ func Publish(ctx context.Context, dir, target string, o Options) (Result, error)
 	if !validName.MatchString(o.Name) {
 		return Result{}, fmt.Errorf("publish %s: %q is no model's name: letters, digits, '.', '_' and '-'", dir, o.Name)
 	}
-	if o.Version == 0 {
+	if o.Version == 0 && !o.Shadow {
 		o.Version = e.version
+	}
+	if o.Shadow && (u.Scheme != "" && u.Scheme != "file" || o.Version != 0) {
+		return Result{}, fmt.Errorf("publish %s: a candidate goes to a store on this machine, with a number of its own", dir)
 	}
 	var r Result
 	switch u.Scheme {

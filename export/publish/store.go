@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -25,14 +26,26 @@ import (
 func toStore(ctx context.Context, e *exported, root string, o Options) (r Result, err error) {
 	base := filepath.Join(root, o.Name)
 	there, err := stored(base)
+	if err == nil && o.Shadow {
+		inForce := there
+		base = filepath.Join(base, ShadowFolder)
+		there, err = stored(base)
+		all := append(slices.Clone(inForce), there...)
+		for _, v := range all {
+			if sameFiles(e.dir, v.dir) {
+				o.Version = v.number
+				r = e.result(v.dir, o)
+				r.Existed = true
+				return r, nil
+			}
+		}
+		o.Version = next(all)
+	}
 	if err != nil {
 		return r, err
 	}
 	if o.Version == 0 {
-		o.Version = 1
-		if len(there) > 0 {
-			o.Version = there[len(there)-1].number + 1
-		}
+		o.Version = next(there)
 	}
 	to := filepath.Join(base, strconv.Itoa(o.Version))
 	err = atomicfile.ReplaceDir(to, func(stage string) error {
@@ -55,10 +68,32 @@ func toStore(ctx context.Context, e *exported, root string, o Options) (r Result
 	return r, err
 }
 
+// ShadowFolder has the candidates of a model, beside the versions in force.
+const ShadowFolder = "shadow"
+
+// sameFiles reports whether two version directories list the same files.
+func sameFiles(a, b string) bool {
+	mine, err := userfile.Read(filepath.Join(a, export.SumsFile), userfile.Text)
+	if err != nil {
+		return false
+	}
+	theirs, err := userfile.Read(filepath.Join(b, export.SumsFile), userfile.Text)
+	return err == nil && bytes.Equal(mine, theirs)
+}
+
 // storedVersion is a numbered directory of a store.
 type storedVersion struct {
-	number int
-	name   string
+	number    int
+	name, dir string
+}
+
+// next is the number after all of versions.
+func next(versions []storedVersion) int {
+	n := 0
+	for _, v := range versions {
+		n = max(n, v.number)
+	}
+	return n + 1
 }
 
 // stored lists a model's versions, oldest first; none if base does not exist.
@@ -72,7 +107,7 @@ func stored(base string) ([]storedVersion, error) {
 	var out []storedVersion
 	for _, e := range entries {
 		if n, ok := tfserving.VersionNumber(e.Name()); ok && e.IsDir() {
-			out = append(out, storedVersion{n, e.Name()})
+			out = append(out, storedVersion{n, e.Name(), filepath.Join(base, e.Name())})
 		}
 	}
 	slices.SortFunc(out, func(a, b storedVersion) int { return cmp.Compare(a.number, b.number) })
@@ -134,7 +169,7 @@ func retain(base string, there []storedVersion, o Options) (removed []string, er
 		if v.number == o.Version {
 			continue
 		}
-		if err := os.Rename(filepath.Join(base, v.name), filepath.Join(gone, v.name)); err != nil {
+		if err := os.Rename(v.dir, filepath.Join(gone, v.name)); err != nil {
 			return removed, fmt.Errorf("published, but remove version %s: %w", v.name, err)
 		}
 		removed = append(removed, v.name)
