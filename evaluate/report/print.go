@@ -93,28 +93,30 @@ func PrintComparison(out io.Writer, c *metrics.Comparison) error {
 			d.AUC, d.AUC95[0], d.AUC95[1], d.TPR, d.TPR95[0], d.TPR95[1], d.OnlyRunRight, d.OnlyFirstRight,
 			pValue(d.McNemar))
 	}
-	printSources(w, c)
 	legend(w,
 		[2]string{"ROC-AUC", aboutAUC},
 		[2]string{"PARTIAL AUC", "the same where at most 1 benign name in 100 is a false alarm"},
 		[2]string{"TPR AT 1E-2", "malicious names found, if 1 benign name in 100 is a false alarm; 1E-3: if 1 in 1,000 is"},
 		[2]string{"95 %", "interval of the number on its left; if that of a difference leaves out 0, it is no chance"},
 		[2]string{"CALIBRATION ERROR", aboutECE},
-		[2]string{"RIGHT", "share of the source's names that a run has right at its own threshold"},
 		[2]string{"FIRST WRONG", "names that the run has right and the first run wrong, each at its own threshold"},
 		[2]string{"FIRST RIGHT", "names that the run has wrong and the first run right"},
 		[2]string{"MCNEMAR P", "the chance of numbers as uneven as these two if both runs were equally good"})
+	printSources(w, c)
 	return w.Flush()
 }
 
 // printSources shows what each run makes of the sources of names, where there are several.
 func printSources(w io.Writer, c *metrics.Comparison) {
-	if len(c.Runs[0].Sources) < 2 {
+	several := slices.ContainsFunc(c.Runs[0].Sources, func(s metrics.GroupRecall) bool {
+		return s.Name != c.Runs[0].Sources[0].Name
+	})
+	if !several {
 		return
 	}
-	printable.Fprintf(w, "\nSOURCE\tCLASS\tNAMES")
+	printable.Fprintf(w, "\nNames that a run has right at its own threshold, by their source:\n\nSOURCE\tCLASS\tNAMES")
 	for _, r := range c.Runs {
-		printable.Fprintf(w, "\tRIGHT: %s", r.Run)
+		printable.Fprintf(w, "\t%s", r.Run)
 	}
 	printable.Fprintf(w, "\n")
 	for _, of := range c.Runs[0].Sources {

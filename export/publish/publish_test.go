@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -87,6 +88,42 @@ func TestStore(t *testing.T) {
 	}
 	if got := list(t, filepath.Join(store, "shop")); !slices.Equal(got, []string{"10", "7"}) {
 		t.Errorf("the store keeps %v", got)
+	}
+}
+
+// A candidate's number is above all versions in force and all candidates, and files that are there are not published
+// again.
+func TestShadow(t *testing.T) {
+	ctx, store := context.Background(), t.TempDir()
+	publish := func(number, name, want string, existed bool) {
+		t.Helper()
+		r, err := Publish(ctx, exportSmall(t, "own", number, export.Options{Title: name}), store,
+			Options{Name: "shop", Shadow: true, Keep: 2})
+		if err != nil || r.URL != filepath.Join(store, "shop", want) || r.Existed != existed ||
+			strconv.Itoa(r.Version) != filepath.Base(want) {
+			t.Errorf("%+v, %v, want %s", r, err, want)
+		}
+	}
+	if _, err := Publish(ctx, version(t, "shop", "7"), store, Options{}); err != nil {
+		t.Fatal(err)
+	}
+	publish("1", "a", "shadow/8", false)
+	publish("1", "b", "shadow/9", false)
+	publish("5", "b", "shadow/9", true)
+	// Promoted by a rename: the next one comes after it.
+	if err := os.Rename(filepath.Join(store, "shop", "shadow", "9"), filepath.Join(store, "shop", "9")); err != nil {
+		t.Fatal(err)
+	}
+	publish("1", "b", "9", true)
+	publish("1", "c", "shadow/10", false)
+	publish("1", "d", "shadow/11", false)
+	if got := list(t, filepath.Join(store, "shop", "shadow")); !slices.Equal(got, []string{"10", "11"}) {
+		t.Errorf("candidates %v", got)
+	}
+	for _, o := range []Options{{Shadow: true, Version: 3}, {Shadow: true}} {
+		to := map[bool]string{true: store, false: "https://127.0.0.1:1"}[o.Version > 0]
+		_, err := Publish(ctx, version(t, "shop", "7"), to, o)
+		wantError(t, err, "a candidate goes to a store on this machine")
 	}
 }
 
