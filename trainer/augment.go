@@ -10,7 +10,8 @@ import (
 )
 
 // trainingName is the p-th training name as an epoch sees it: the name itself or an invented one in its place, either
-// with or without a host before it. No name of the focus is invented over. What is drawn depends on the seed, the epoch and p alone.
+// with or without a host before it. A name of the focus is never replaced. What is drawn depends on the seed, the epoch
+// and p alone.
 func (f *fit) trainingName(epoch int, p uint32) string {
 	o, set := &f.options, f.task.Train
 	name := set.Name(int(p))
