@@ -1,4 +1,4 @@
-package console
+package feed
 
 import (
 	"testing"
@@ -21,19 +21,19 @@ func some(n, every int) []store.Event {
 	return all
 }
 
-// next is the next batch, or an empty one if none is there.
-func (r *reader) next() batch {
+// next is the next Batch, or an empty one if none is there.
+func (r *Reader) next() Batch {
 	select {
-	case b := <-r.batches:
+	case b := <-r.Batches:
 		return b
 	default:
-		return batch{}
+		return Batch{}
 	}
 }
 
-func ofBatch(b batch) (flagged, others int) {
-	for i := range b.rows {
-		if b.rows[i].Flagged() {
+func ofBatch(b Batch) (flagged, others int) {
+	for i := range b.Rows {
+		if b.Rows[i].Flagged() {
 			flagged++
 		} else {
 			others++
@@ -46,11 +46,11 @@ func TestFeed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var f Feed
 		f.Publish(some(10, 1)) // nobody is there
-		all, err := f.read(nil, 0)
+		all, err := f.Read(nil, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
-		few, err := f.read(func(e *store.Event) bool { return e.Flagged() }, 0)
+		few, err := f.Read(func(e *store.Event) bool { return e.Flagged() }, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -58,13 +58,13 @@ func TestFeed(t *testing.T) {
 		time.Sleep(2 * feedPause)
 		synctest.Wait()
 		b := all.next()
-		if flagged, others := ofBatch(b); flagged != mostFlagged || others != mostPlain || b.fit != 10_000 || b.seen != 10_000 {
-			t.Errorf("%d flagged, %d others, of %d of %d", flagged, others, b.fit, b.seen)
+		if flagged, others := ofBatch(b); flagged != mostFlagged || others != mostPlain || b.Fit != 10_000 || b.Seen != 10_000 {
+			t.Errorf("%d flagged, %d others, of %d of %d", flagged, others, b.Fit, b.Seen)
 		}
-		if b := few.next(); len(b.rows) != mostFlagged || b.fit < mostFlagged || b.fit > 100 || b.seen != 10_000 {
-			t.Errorf("filtered: %d rows of %d of %d", len(b.rows), b.fit, b.seen)
+		if b := few.next(); len(b.Rows) != mostFlagged || b.Fit < mostFlagged || b.Fit > 100 || b.Seen != 10_000 {
+			t.Errorf("filtered: %d rows of %d of %d", len(b.Rows), b.Fit, b.Seen)
 		}
-		if b := all.next(); b.seen != 0 {
+		if b := all.next(); b.Seen != 0 {
 			t.Errorf("a window without events was sent: %+v", b)
 		}
 		// Flagged ones are bounded by the second.
@@ -79,8 +79,8 @@ func TestFeed(t *testing.T) {
 		if flagged < 9*mostFlagged || flagged > 11*mostFlagged {
 			t.Errorf("%d flagged in ten seconds", flagged)
 		}
-		f.leave(all)
-		f.leave(few)
+		f.Leave(all)
+		f.Leave(few)
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		if f.listening.Load() {
@@ -93,7 +93,7 @@ func TestFeed(t *testing.T) {
 func TestFeedResumes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var f Feed
-		r, err := f.read(nil, 0)
+		r, err := f.Read(nil, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -103,42 +103,42 @@ func TestFeedResumes(t *testing.T) {
 			synctest.Wait()
 		}
 		publish(3)
-		id := r.next().id
-		f.leave(r)
+		id := r.next().ID
+		f.Leave(r)
 		publish(4)
 		publish(5)
-		if r, err = f.read(nil, id); err != nil {
+		if r, err = f.Read(nil, id); err != nil {
 			t.Fatal(err)
 		}
-		if b := r.next(); b.seen != 9 || len(b.rows) != 9 || b.id <= id {
-			t.Errorf("%d rows of %d, id %d after %d", len(b.rows), b.seen, b.id, id)
+		if b := r.next(); b.Seen != 9 || len(b.Rows) != 9 || b.ID <= id {
+			t.Errorf("%d rows of %d, id %d after %d", len(b.Rows), b.Seen, b.ID, id)
 		}
 		for range 2 * mostWaiting {
 			publish(2)
 		}
 		for range mostWaiting {
-			if b := r.next(); b.seen != 2 {
-				t.Errorf("%d", b.seen)
+			if b := r.next(); b.Seen != 2 {
+				t.Errorf("%d", b.Seen)
 			}
 		}
 		publish(1)
-		if b := r.next(); b.seen != 2*mostWaiting+1 {
-			t.Errorf("%d were seen, of which a slow reader hears", b.seen)
+		if b := r.next(); b.Seen != 2*mostWaiting+1 {
+			t.Errorf("%d were seen, of which a slow reader hears", b.Seen)
 		}
 		for range mostReaders - 1 {
-			if _, err := f.read(nil, 0); err != nil {
+			if _, err := f.Read(nil, 0); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if _, err := f.read(nil, 0); err == nil {
+		if _, err := f.Read(nil, 0); err == nil {
 			t.Error("there are more readers than may be")
 		}
 		f.Close()
-		if _, ok := <-r.batches; ok {
+		if _, ok := <-r.Batches; ok {
 			t.Error("Close left a reader")
 		}
 		f.Publish(some(1, 1))
-		if _, err := f.read(nil, 0); err == nil {
+		if _, err := f.Read(nil, 0); err == nil {
 			t.Error("a closed feed takes readers")
 		}
 		time.Sleep(time.Second)
@@ -153,12 +153,12 @@ func BenchmarkPublish(b *testing.B) {
 			var f Feed
 			defer f.Close()
 			for range readers {
-				r, err := f.read(func(e *store.Event) bool { return e.Flagged() }, 0)
+				r, err := f.Read(func(e *store.Event) bool { return e.Flagged() }, 0)
 				if err != nil {
 					b.Fatal(err)
 				}
 				go func() {
-					for range r.batches {
+					for range r.Batches {
 					}
 				}()
 			}
