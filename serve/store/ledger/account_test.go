@@ -119,6 +119,16 @@ func TestRemovePerson(t *testing.T) {
 		t.Fatal(err)
 	}
 	check("tidied", 1, 0, 0, 0)
+	carl := Person{Key: "carl", Name: "carl", Role: "viewer"}
+	if err := l.Invite(ctx, now, "x", carl, Sum{19}, late, 5); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Accept(ctx, late, Sum{19}, "hash", ""); !errors.Is(err, ErrOver) {
+		t.Errorf("a link that expired while the password was hashed: %v", err)
+	}
+	if err := l.RemovePerson(ctx, now, "bob", "carl"); err != nil {
+		t.Fatal(err)
+	}
 	p := Person{Key: "carl", Name: "carl", Role: "root"}
 	if err := l.Invite(ctx, now, "x", p, Sum{20}, late, 5); err == nil {
 		t.Error("the database takes a role that is none")
