@@ -43,8 +43,8 @@ type Config struct {
 // DownloadConfig is the download-data stage.
 type DownloadConfig struct {
 	// Sources are names that `degas download-data --list` shows, or http, https and file URLs. console:URL is what people
-	// decided in a degas serve, which is asked each time, with the token in DEGAS_PUBLISH_TOKEN; console:FILE is a CSV that
-	// one wrote. Left out, it is the built-in sample.
+	// decided in a degas serve, which is asked each time, with the token in DEGAS_PUBLISH_TOKEN. console:FILE is a CSV
+	// that one wrote. Left out, it is the built-in sample.
 	Sources []string `yaml:"sources" json:"sources"`
 	// From is a folder to take files from instead of the network.
 	From string `yaml:"from" json:"from"`

@@ -53,7 +53,6 @@ func (c *command) publish() *cli.Command {
 			&cli.BoolFlag{Name: "shadow",
 				Usage: "make it a candidate of a store, NAME/shadow/N: degas serve compares it, and it decides nothing"},
 			&cli.IntFlag{Name: "keep", Usage: "keep the newest `N` versions of a store, remove older ones"},
-			&cli.BoolFlag{Name: "shadow", Usage: "as a candidate of a store: NAME/shadow/N, which decides nothing yet"},
 			&cli.BoolFlag{Name: "force", Usage: "replace what is there already"},
 			&cli.StringFlag{Name: "auth", Value: "standalone", Usage: "how Devo gets the token: standalone or bearer"},
 			&cli.StringFlag{Name: "description", Usage: "the model's description at Devo and MLflow"},
@@ -79,17 +78,13 @@ func (c *command) publishAction(ctx *cli.Context) error {
 	if ctx.Int("version") < 0 || ctx.Int("keep") < 0 {
 		return usagef("publish-model: --version and --keep are numbers from 1 on")
 	}
-	if ctx.Bool("shadow") && (ctx.IsSet("version") || ctx.Bool("force")) {
-		return usagef("publish-model: --shadow chooses the number: leave --version and --force out")
-	}
 	token, err := tokenOf(ctx)
 	if err != nil {
 		return fmt.Errorf("publish-model: %w", err)
 	}
 	r, err := publish.Publish(ctx.Context, ctx.Args().First(), ctx.String("to"), publish.Options{
 		Name: ctx.String("name"), Version: ctx.Int("version"), Keep: ctx.Int("keep"), Force: ctx.Bool("force"),
-		Shadow: ctx.Bool("shadow"),
-		Token:  token, Auth: ctx.String("auth"),
+		Shadow: ctx.Bool("shadow"), Token: token, Auth: ctx.String("auth"),
 		Description: ctx.String("description"), Domain: ctx.String("domain"),
 		Experiment: ctx.String("experiment"), Alias: ctx.String("alias"),
 	})

@@ -22,8 +22,8 @@ func init() { Register(decisionsReader{}) }
 //
 // Only decisions in force become records. What is unsure, revoked, superseded or expired is left out. Of two decisions
 // about the same pattern the later one counts, so files of several days may be joined. A label "malicious" says that a
-// name was blocked and not why: it is read as a block list's, see datasets.BlocklistFamily. A sidecar may say otherwise:
-// {"classes": {"malicious": "skip"}}.
+// name was blocked and not why: it is read as a block list's, see datasets.BlocklistFamily. A sidecar may say
+// otherwise: {"classes": {"malicious": "skip"}}.
 type decisionsReader struct{}
 
 func (decisionsReader) Name() string { return "decisions" }

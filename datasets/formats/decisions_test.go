@@ -55,7 +55,8 @@ func decisionCases() []readerCase {
 			want: []string{"2 dga  -x.example.com", "8 dga  f.example"},
 			refused: []string{"3: " + reasonEscaped, "4: " + reasonTime, "5: " + reasonEmptyValue, "6: " + reasonColumns,
 				"7 left out: " + leftZone}},
-		{path: "few-columns.csv", reader: "decisions", text: "revoked,domain,label\n,a.example,benign\nrevoked,b.example,dga\n",
+		{path: "few-columns.csv", reader: "decisions",
+			text: "revoked,domain,label\n,a.example,benign\nrevoked,b.example,dga\n",
 			want: []string{"2 benign  a.example"}, refused: []string{"3 left out: " + leftRevoked}},
 		{path: "none.csv", reader: "decisions", text: decisionHead},
 	}
