@@ -59,8 +59,8 @@ func BenchmarkObserve(b *testing.B) {
 	}
 }
 
-// What share of a core the shadow takes of 10,000 events a second, of which 5 % are new names, beside the built-in model
-// and with a candidate that is as large.
+// What share of a core the shadow takes of 10,000 events a second, of which 5 % are new names, beside the built-in
+// model and with a candidate that is as large.
 func BenchmarkShare(b *testing.B) {
 	dir := b.TempDir()
 	m, err := model.Builtin()

@@ -208,8 +208,8 @@ func TestBroken(t *testing.T) {
 	p.until("names", func(r []Report) bool { return r[0].Names == 2 })
 }
 
-// A candidate may go, come back and be replaced while names pass. One that is removed leaves the others' counts, and one
-// that is loaded lets all begin anew.
+// A candidate may go, come back and be replaced while names pass. One that is removed leaves the others' counts, and
+// one that is loaded lets all begin anew.
 func TestComeAndGo(t *testing.T) {
 	p := open(t, func(dir string) {
 		save(t, filepath.Join(dir, versions.Shadow, "2"), allFlagged, nil)
@@ -410,7 +410,8 @@ func TestRaces(t *testing.T) {
 
 // A folder that may not be written to leaves everything as it is.
 func TestReadOnly(t *testing.T) {
-	if err := unwritable(fmt.Errorf("x: %w", fs.ErrPermission), "models/degas"); !strings.Contains(err.Error(), "Try: let") {
+	err := unwritable(fmt.Errorf("x: %w", fs.ErrPermission), "models/degas")
+	if !strings.Contains(err.Error(), "Try: let") {
 		t.Error(err)
 	}
 	if os.Geteuid() == 0 {
