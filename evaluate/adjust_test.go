@@ -64,6 +64,9 @@ func TestChooseThreshold(t *testing.T) {
 
 // Calibration makes an overconfident model likelier and leaves order and verdicts alone.
 func TestCalibrate(t *testing.T) {
+	if testing.Short() {
+		t.Skip("TestUncalibrateRestores calibrates for the race detector; go test ./... runs it")
+	}
 	for _, target := range targets() {
 		run, _ := newRun(t, 4, target)
 		calm(t, run)

@@ -73,6 +73,9 @@ func newRun(t *testing.T, families int, target string) (run, data string) {
 
 // A model that learned from the built-in sample among other names says so.
 func TestReportWarnsOfTheSample(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the race detector has little to find; go test ./... runs it")
+	}
 	run, _ := newRun(t, 3, "binary")
 	dir := filepath.Join(run, "model")
 	for _, sources := range []map[string]int64{nil, {"list": 5}, {"list": 5, "sample": 3}} {
@@ -255,6 +258,9 @@ func TestRunKeepsEarlierOutputOnFailure(t *testing.T) {
 
 // An evaluation replaces an earlier one, but nothing that somebody else put there.
 func TestRunKeepsWhatOthersWrote(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the race detector has little to find; go test ./... runs it")
+	}
 	run, _ := newRun(t, 4, "binary")
 	o := evaluate.RunOptions{RunDir: run, Out: filepath.Join(t.TempDir(), "out")}
 	notes := filepath.Join(o.Out, "notes.md")

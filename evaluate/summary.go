@@ -61,16 +61,24 @@ func ReadSummary(run string) (numbers map[string]float64, leftOut string, err er
 
 // ReadMetrics reads the numbers of the evaluation in a folder that Run wrote.
 func ReadMetrics(dir string) (*metrics.Metrics, error) {
-	path := filepath.Join(dir, report.MetricsFile)
+	return readNumbers[metrics.Metrics](filepath.Join(dir, report.MetricsFile))
+}
+
+// ReadComparison reads the numbers in a folder that Compare wrote.
+func ReadComparison(dir string) (*metrics.Comparison, error) {
+	return readNumbers[metrics.Comparison](filepath.Join(dir, report.ComparisonFile))
+}
+
+func readNumbers[T any](path string) (*T, error) {
 	data, err := userfile.Read(path, userfile.Text)
 	if err != nil {
 		return nil, err
 	}
-	var m metrics.Metrics
-	if err := json.Unmarshal(data, &m); err != nil {
+	out := new(T)
+	if err := json.Unmarshal(data, out); err != nil {
 		return nil, fmt.Errorf("read %s: %w", path, err)
 	}
-	return &m, nil
+	return out, nil
 }
 
 // SummaryFile is what ReadSummary reads.

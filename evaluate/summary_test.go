@@ -17,6 +17,9 @@ import (
 
 // Only numbers of this very model on the test split of its own data go on its label.
 func TestSummaryIsOfTheModelAsItIs(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the race detector has little to find; go test ./... runs it")
+	}
 	run, _ := newRun(t, 3, "binary")
 	calm(t, run)
 	measure := func(split string) {
@@ -35,9 +38,6 @@ func TestSummaryIsOfTheModelAsItIs(t *testing.T) {
 	summary("not measured", false)
 	measure("test")
 	summary("measured", true)
-	if testing.Short() {
-		return
-	}
 	measure("train")
 	summary("measured on what it learned", false)
 	measure("test")

@@ -106,7 +106,7 @@ func (c *Config) checkData() error {
 	if d := c.Download; d != nil {
 		raw = first(&d.To, raw)
 		for i, name := range d.Sources {
-			if _, err := sources.Lookup(name); err != nil && !strings.Contains(name, "://") {
+			if err := sources.Check(name); err != nil {
 				return fieldError{fmt.Sprintf("download.sources[%d]", i), err}
 			}
 		}
@@ -137,7 +137,12 @@ func (c *Config) checkTrain() error {
 				"Try: another run", teacher)}
 		}
 	}
-	first(&t.Target, trainer.TargetBinary)
+	if t.From != "" && t.Arch != "" {
+		return fieldError{"train.arch", errors.New("from has its own architecture: leave arch out")}
+	}
+	if t.From == "" {
+		first(&t.Target, trainer.TargetBinary)
+	}
 	first(&t.Engine, trainer.EngineAuto)
 	asked := t.Options.Workers // what is not asked for is no parameter: machines differ in their cores
 	if err := t.Options.Resolve(); err != nil {
@@ -145,11 +150,16 @@ func (c *Config) checkTrain() error {
 		return fieldError{"train.options." + strings.ReplaceAll(option, "-", "_"), err}
 	}
 	t.Options.Workers = asked
-	if err := one("train.target", "target", t.Target, trainer.Targets...); err != nil {
-		return err
+	if t.Target != "" {
+		if err := one("train.target", "target", t.Target, trainer.Targets...); err != nil {
+			return err
+		}
 	}
 	if err := t.Options.Fits(t.Target); err != nil {
 		return fieldError{"train.options", err}
+	}
+	if t.From != "" {
+		return nil // CheckFiles looks for it
 	}
 	spec, _, err := t.spec()
 	if err != nil {
@@ -207,14 +217,14 @@ func (c *Config) checkTuning() error {
 		return err
 	}
 	given := 0
-	for _, is := range []bool{t.FPR != 0, t.WorstSource, t.Value != 0} {
+	for _, is := range []bool{t.FPR != 0, t.WorstSource, t.Value != 0, t.Of != ""} {
 		if is {
 			given++
 		}
 	}
 	switch {
 	case given != 1:
-		return fieldError{"threshold", errors.New("give one of fpr, worst_source and value")}
+		return fieldError{"threshold", errors.New("give one of fpr, worst_source, value and of")}
 	case t.FPR != 0 && !(t.FPR > 0 && t.FPR < 1):
 		return fieldError{"threshold.fpr", fmt.Errorf("%g: must be above 0 and below 1", t.FPR)}
 	case t.Value != 0 && !(t.Value > 0 && t.Value < 1):
@@ -262,6 +272,11 @@ func (c *Config) checkEvaluation() error {
 		if len(k.With) == 0 {
 			k.With = []string{model.BuiltinName}
 		}
+		for i, text := range k.FailIf {
+			if _, err := metrics.ParseChange(text); err != nil {
+				return fieldError{fmt.Sprintf("compare.fail_if[%d]", i), err}
+			}
+		}
 	}
 	if g := c.Gate; g != nil {
 		if c.Evaluate == nil {
@@ -308,10 +323,11 @@ func (c *Config) checkExport() error {
 	case u.Scheme != "" && !slices.Contains(publish.Schemes, u.Scheme):
 		return fieldError{"publish.to", fmt.Errorf("unknown scheme %q, known are: %s", u.Scheme,
 			strings.Join(publish.Schemes, ", "))}
-	case p.Shadow && u.Scheme != "" && u.Scheme != "file":
-		return fieldError{"publish.shadow", errors.New("only a store in a folder has a shadow")}
 	case p.Version < 0 || p.Keep < 0:
 		return fieldError{"publish", errors.New("version and keep are numbers from 1 on")}
+	case p.Shadow && (p.Version != 0 || p.Replace || u.Scheme != "" && u.Scheme != "file"):
+		return fieldError{"publish.shadow", errors.New("a candidate goes to a store on this machine, with a number of its " +
+			"own: leave version and replace out")}
 	}
 	from := filepath.Clean(p.From)
 	if n, ok := versions.Number(filepath.Base(from)); ok {

@@ -26,7 +26,7 @@ type Config struct {
 	Protocol *ProtocolConfig `yaml:"protocol"`
 	// Calibrate makes the run's scores probabilities, before the threshold is set. `calibrate: {}` has all defaults.
 	Calibrate *CalibrateConfig `yaml:"calibrate"`
-	// Threshold is the stage choose-threshold. One of its keys fpr, worst_source and value is given.
+	// Threshold is the stage choose-threshold. One of its keys fpr, worst_source, value and of is given.
 	Threshold *ThresholdConfig `yaml:"threshold"`
 	// Evaluate is the stage evaluate-model. `evaluate: {}` has all defaults.
 	Evaluate *EvaluateConfig `yaml:"evaluate"`
@@ -42,8 +42,9 @@ type Config struct {
 
 // DownloadConfig is the download-data stage.
 type DownloadConfig struct {
-	// Sources are names that `degas download-data --list` shows, or http, https and file URLs. Left out, it is the
-	// built-in sample.
+	// Sources are names that `degas download-data --list` shows, or http, https and file URLs. console:URL is what people
+	// decided in a degas serve, which is asked each time, with the token in DEGAS_PUBLISH_TOKEN; console:FILE is a CSV that
+	// one wrote. Left out, it is the built-in sample.
 	Sources []string `yaml:"sources" json:"sources"`
 	// From is a folder to take files from instead of the network.
 	From string `yaml:"from" json:"from"`
@@ -85,9 +86,12 @@ type TrainConfig struct {
 	Data string `yaml:"data" json:"data"`
 	// Run is the run's folder (runs/NAME).
 	Run string `yaml:"run" json:"run"`
+	// From is the model to start from: a run, a version folder of export-model, or builtin. Its architecture and labels
+	// stay, and with them the target.
+	From string `yaml:"from" json:"from,omitempty"`
 	// Arch is a preset, auto for the best known one with a recipe of its own, or a Spec file that ends in .json (auto).
 	Arch string `yaml:"arch" json:"arch"`
-	// Target is what to tell apart: binary, class or family (binary).
+	// Target is what to tell apart: binary, class or family (binary, or that of from).
 	Target string `yaml:"target" json:"target"`
 	// Engine does the arithmetic: auto takes a GPU where there is one that this degas can use (auto).
 	Engine string `yaml:"engine" json:"engine"`
@@ -121,7 +125,7 @@ type CalibrateConfig struct {
 	Split string `yaml:"split" json:"split"`
 }
 
-// ThresholdConfig is the choose-threshold stage. One of the keys fpr, worst_source and value is given.
+// ThresholdConfig is the choose-threshold stage. One of the keys fpr, worst_source, value and of is given.
 type ThresholdConfig struct {
 	// Run is the run that gets the threshold (that of train).
 	Run string `yaml:"run" json:"run"`
@@ -136,6 +140,9 @@ type ThresholdConfig struct {
 	WorstSource bool `yaml:"worst_source" json:"worst_source,omitempty"`
 	// Value is the threshold itself, above 0 and below 1.
 	Value float64 `yaml:"value" json:"value,omitempty"`
+	// Of is a model whose threshold is taken: a run, a version folder or builtin. A model that was trained from another
+	// one, with it as its teacher, scores names much as that one does.
+	Of string `yaml:"of" json:"of,omitempty"`
 }
 
 // EvaluateConfig is the evaluate-model stage.
@@ -158,6 +165,11 @@ type CompareConfig struct {
 	Data string `yaml:"data" json:"data"`
 	// Out is the folder for compare.json and roc.png (RUN/comparison).
 	Out string `yaml:"out" json:"out"`
+	// FailIf are conditions on what the run has more than one of the others: auc<-0.001 says that its area is more than
+	// 0.001 smaller, fpr>0.0005 that it has more false alarms. If one holds, degas ends with status 1 before anything is
+	// exported or published. The metrics are those of gate's fail_if: auc, tpr@fpr=1e-2, tpr@fpr=1e-3, tpr@fpr=1e-4, and
+	// recall and fpr at each one's own threshold.
+	FailIf []string `yaml:"fail_if" json:"-"`
 }
 
 // GateConfig is evaluate-model --fail-if.
@@ -192,10 +204,11 @@ type PublishConfig struct {
 	Model string `yaml:"model" json:"model"`
 	// Version is the number there (the version folder's).
 	Version int `yaml:"version" json:"version"`
-	// Shadow publishes a candidate that decides nothing, into MODEL/shadow of a store. Its number is the next free one.
-	Shadow bool `yaml:"shadow" json:"shadow"`
 	// Keep is how many versions a store keeps; 0 keeps all.
 	Keep int `yaml:"keep" json:"keep"`
+	// Shadow publishes a candidate: to MODEL/shadow of a store, with the number after the highest there and above. It
+	// decides nothing until somebody promotes it. A store that has these files already gets nothing.
+	Shadow bool `yaml:"shadow" json:"shadow,omitempty"`
 	// Replace allows to replace that version, if it is there already with another content.
 	Replace bool `yaml:"replace" json:"replace"`
 }

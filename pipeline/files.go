@@ -101,6 +101,16 @@ func (f *files) run(key, dir, data string) {
 	f.dataset(key+".data", data)
 }
 
+// model needs a model that can be loaded; "" is none.
+func (f *files) model(key, dir string) {
+	if dir == "" {
+		return
+	}
+	if _, err := model.LoadNamed(dir); err != nil {
+		f.errs = append(f.errs, fieldError{key, err})
+	}
+}
+
 func (f *files) data(c *Config) {
 	if d := c.Download; d != nil {
 		for _, path := range d.inputs() {
@@ -114,11 +124,8 @@ func (f *files) data(c *Config) {
 	}
 	if t := c.Train; t != nil {
 		f.dataset("train.data", t.Data)
-		if teacher := t.Options.Teacher; teacher != "" {
-			if _, err := model.LoadNamed(teacher); err != nil {
-				f.errs = append(f.errs, fieldError{"train.options.teacher", err})
-			}
-		}
+		f.model("train.options.teacher", t.Options.Teacher)
+		f.model("train.from", t.From)
 		f.makes(t.Run)
 	}
 }
@@ -133,6 +140,7 @@ func (f *files) runs(c *Config) {
 	}
 	if t := c.Threshold; t != nil {
 		f.run("threshold", t.Run, t.Data)
+		f.model("threshold.of", t.Of)
 		if t.WorstSource {
 			f.need("threshold.worst_source", filepath.Join(t.Run, rundir.ProtocolDir, protocol.LeaveBenignOut+".json"),
 				"Try: a protocol stage with kinds: ["+protocol.LeaveBenignOut+"]")

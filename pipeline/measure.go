@@ -18,6 +18,7 @@ import (
 	"github.com/degas-dns/degas/export"
 	"github.com/degas-dns/degas/export/publish"
 	"github.com/degas-dns/degas/internal/userfile"
+	"github.com/degas-dns/degas/model"
 	"github.com/degas-dns/degas/trainer"
 )
 
@@ -87,6 +88,9 @@ func (a adjustment) stage(h Hooks) Stage {
 		if a.Threshold != nil && a.Threshold.WorstSource {
 			in = append(in, filepath.Join(dir, rundir.ProtocolDir, protocol.LeaveBenignOut+".json"))
 		}
+		if a.Threshold != nil && a.Threshold.Of != "" {
+			in = append(in, trained(a.Threshold.Of)...)
+		}
 		return in
 	}
 	outputs := func() []string {
@@ -119,6 +123,13 @@ func (a adjustment) stage(h Hooks) Stage {
 // set chooses the threshold, or takes the one that is given.
 func (t *ThresholdConfig) set(ctx context.Context) (*metrics.Threshold, error) {
 	o := evaluate.RunOptions{RunDir: t.Run, Data: t.Data, Split: t.Split}
+	if t.Of != "" {
+		m, err := model.LoadNamed(t.Of)
+		if err != nil {
+			return nil, err
+		}
+		return evaluate.SetThreshold(ctx, o, m.Threshold)
+	}
 	if t.Value != 0 {
 		return evaluate.SetThreshold(ctx, o, t.Value)
 	}
@@ -151,6 +162,30 @@ func (k *CompareConfig) stage(h Hooks) Stage {
 		return err
 	}
 	return Stage{"compare", k, inputs, to, to(), ours, run}
+}
+
+// gate checks what compare measured.
+func (k *CompareConfig) gate() Stage {
+	inputs := func() []string { return inside(k.Out, report.ComparisonFile) }
+	run := func(context.Context, func() error) error {
+		c, err := evaluate.ReadComparison(k.Out)
+		if err != nil {
+			return err
+		}
+		var conditions []metrics.Gate
+		for _, text := range k.FailIf {
+			condition, err := metrics.ParseChange(text)
+			if err != nil {
+				return err
+			}
+			conditions = append(conditions, condition)
+		}
+		if err := metrics.CheckChange(c, conditions); err != nil {
+			return fmt.Errorf("%w. See %s", err, filepath.Join(k.Out, report.ComparisonFile))
+		}
+		return nil
+	}
+	return Stage{"gate of compare", k.FailIf, inputs, func() []string { return nil }, nil, nil, run}
 }
 
 // stage checks the evaluation in the folder out.
@@ -188,8 +223,7 @@ func (p *PublishConfig) stage(h Hooks) Stage {
 			return nil
 		}
 		r, err := publish.Publish(ctx, p.From, p.To, publish.Options{
-			Name: p.Model, Version: p.Version, Keep: p.Keep, Force: p.Replace, Token: h.Token,
-			Shadow: p.Shadow,
+			Name: p.Model, Version: p.Version, Keep: p.Keep, Force: p.Replace, Shadow: p.Shadow, Token: h.Token,
 		})
 		if errors.Is(err, export.ErrExists) {
 			return fmt.Errorf("%w (in the config: version, or replace: true)", err)

@@ -58,7 +58,11 @@ func parse(data []byte) (*Config, error) {
 		arch, _ := train["arch"].(string)
 		target, _ := train["target"].(string)
 		c.Train = &TrainConfig{}
-		preset, c.Train.Options = trainer.Recipe(cmp.Or(arch, trainer.Auto), target)
+		if from, _ := train["from"].(string); from != "" { // its architecture is not known yet
+			preset, c.Train.Options = arch, trainer.DefaultOptions()
+		} else {
+			preset, c.Train.Options = trainer.Recipe(cmp.Or(arch, trainer.Auto), target)
+		}
 	}
 	if err := yamlfile.Decode(data, c, yaml.Strict()); err != nil {
 		return nil, fmt.Errorf("%w%s", err, suggest(err))

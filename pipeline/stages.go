@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/datasets/fetch"
@@ -39,7 +40,7 @@ type Hooks struct {
 	Threshold func(*metrics.Threshold)     // when set
 	Compare   func(*metrics.Comparison)    // when done
 	Publish   func(publish.Result)         // when done
-	Token     string                       // of publish-model
+	Token     string                       // of publish-model, and of console:URL
 }
 
 // Stages are the stages of c in order. version is the program's.
@@ -57,6 +58,7 @@ func (c *Config) Stages(version string, h Hooks) []Stage {
 	add(c.Calibrate != nil || c.Threshold != nil, func() Stage { return adjustment{c.Calibrate, c.Threshold}.stage(h) })
 	add(c.Evaluate != nil, func() Stage { return c.Evaluate.stage(h) })
 	add(c.Compare != nil, func() Stage { return c.Compare.stage(h) })
+	add(c.Compare != nil && len(c.Compare.FailIf) > 0, func() Stage { return c.Compare.gate() })
 	add(c.Gate != nil && c.Evaluate != nil, func() Stage { return c.Gate.stage(c.Evaluate.Out) })
 	add(c.Export != nil, func() Stage { return c.Export.stage() })
 	add(c.Publish != nil, func() Stage { return c.Publish.stage(h) })
@@ -65,8 +67,15 @@ func (c *Config) Stages(version string, h Hooks) []Stage {
 
 func (d *DownloadConfig) stage(h Hooks) Stage {
 	to := func() []string { return []string{d.To} }
-	return Stage{"download-data", d, d.inputs, to, nil, nil, func(ctx context.Context, _ func() error) error {
-		_, err := sources.Download(ctx, d.To, d.Sources, sources.Options{From: d.From, Progress: h.Download})
+	params := any(d)
+	if slices.ContainsFunc(d.Sources, sources.Changes) { // then it is never done
+		params = struct {
+			*DownloadConfig
+			Asked time.Time
+		}{d, time.Now()}
+	}
+	return Stage{"download-data", params, d.inputs, to, nil, nil, func(ctx context.Context, _ func() error) error {
+		_, err := sources.Download(ctx, d.To, d.Sources, sources.Options{From: d.From, Progress: h.Download, Token: h.Token})
 		return err
 	}}
 }
@@ -91,8 +100,10 @@ func (t *TrainConfig) stage(version string, h Hooks) Stage {
 	// The manifest holds the hashes of the splits, which are verified when they are opened.
 	inputs := func() []string {
 		in := inside(t.Data, datasets.ManifestName)
-		if t.Options.Teacher != "" {
-			in = append(in, trained(t.Options.Teacher)...)
+		for _, dir := range []string{t.Options.Teacher, t.From} {
+			if dir != "" {
+				in = append(in, trained(dir)...)
+			}
 		}
 		if t.ownSpec() {
 			in = append(in, t.Arch)
@@ -269,6 +280,13 @@ func (t *TrainConfig) ownSpec() bool { return strings.HasSuffix(t.Arch, ".json")
 
 // spec is the architecture and its name.
 func (t *TrainConfig) spec() (*model.Spec, string, error) {
+	if t.From != "" {
+		m, err := model.LoadNamed(t.From)
+		if err != nil {
+			return nil, "", err
+		}
+		return &m.Spec, m.Spec.Name, nil
+	}
 	if t.ownSpec() {
 		s, err := model.ReadSpec(t.Arch)
 		if err != nil {
@@ -296,8 +314,12 @@ func (t *TrainConfig) request(dir, version string) (r trainer.Request, err error
 	if t.ownSpec() {
 		r.Spec = spec
 	}
+	target := t.Target
+	if target == "" {
+		target = trainer.TargetOf(spec.Labels)
+	}
 	r = trainer.Request{Dir: dir, Spec: r.Spec, Config: trainer.Config{
-		Arch: arch, Target: t.Target, Engine: engine, Data: t.Data, Options: t.Options, Degas: version,
+		Arch: arch, From: t.From, Target: target, Engine: engine, Data: t.Data, Options: t.Options, Degas: version,
 	}}
 	r.Resume, err = resumable(r)
 	return r, err

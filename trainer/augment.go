@@ -10,7 +10,8 @@ import (
 )
 
 // trainingName is the p-th training name as an epoch sees it: the name itself or an invented one in its place, either
-// with or without a host before it. What is drawn depends on the seed, the epoch and p alone.
+// with or without a host before it. A name of the focus is never replaced. What is drawn depends on the seed, the epoch
+// and p alone.
 func (f *fit) trainingName(epoch int, p uint32) string {
 	o, set := &f.options, f.task.Train
 	name := set.Name(int(p))
@@ -18,7 +19,7 @@ func (f *fit) trainingName(epoch int, p uint32) string {
 		return name
 	}
 	rng := rand.New(rand.NewPCG(model.SubSeed(o.Seed, "augment"), uint64(epoch)<<32|uint64(p)))
-	if o.Invent > 0 && set.class(p) != datasets.Benign && rng.Float64() < o.Invent {
+	if o.Invent > 0 && set.class(p) != datasets.Benign && !set.focus(p) && rng.Float64() < o.Invent {
 		by := inventions
 		if f.blendFrom != nil {
 			by = unlike

@@ -23,14 +23,28 @@ const (
 // Targets lists the targets.
 var Targets = []string{TargetBinary, TargetClass, TargetFamily}
 
+// TargetOf is the target that a model's labels belong to.
+func TargetOf(labels []string) string {
+	if slices.Equal(labels, model.BinaryLabels) {
+		return TargetBinary
+	}
+	for _, l := range labels {
+		if !slices.Contains(datasets.ClassNames(), l) {
+			return TargetFamily
+		}
+	}
+	return TargetClass
+}
+
 // Set is labelled names in memory: one string for all of them, 4 bytes an offset, 2 a label, 2 a group.
 type Set struct {
 	names  string
 	ends   []uint32
 	labels []uint16
 	groups []uint16 // families, or benign names: what WeightFamily balances. A group has one label and one class
-	// classes is each group's.
+	// classes is each group's, and focused whether its names are of Options.Focus.
 	classes []datasets.Class
+	focused []bool
 	// Skipped counts names that have no label of this target: families that training has not seen.
 	Skipped int
 
@@ -52,6 +66,9 @@ func (s *Set) Name(i int) string {
 
 // Label is the i-th name's index in the labels the Set was read with.
 func (s *Set) Label(i int) int { return int(s.labels[i]) }
+
+// focus reports whether name p is of Options.Focus.
+func (s *Set) focus(p uint32) bool { return s.focused[s.groups[p]] }
 
 func (s *Set) class(p uint32) datasets.Class { return s.classes[s.groups[p]] }
 
@@ -97,23 +114,35 @@ func familyOf(split *datasets.Split, b *datasets.Batch, i int) string {
 // maxText is the most text a Set holds: its offsets have 32 bits.
 const maxText = 1<<32 - 1
 
-// ReadSet reads a split into memory with the labels of a target. It keeps at most limit rows (0: all), each as likely
-// as any other, drawn by seed.
+// Choice says which rows of a split ReadSet keeps. The zero Choice keeps all, each once.
+type Choice struct {
+	// Limit is the most rows, each as likely as any other, drawn by Seed; 0 keeps all.
+	Limit int
+	Seed  uint64
+	// Focus is a source whose rows are kept whatever Limit says, each Repeat times.
+	Focus  string
+	Repeat int
+}
+
+// ReadSet reads the chosen rows of a split into memory with the labels of a target.
 func ReadSet(
-	ctx context.Context, split *datasets.Split, target string, labels []string, limit int, seed uint64,
+	ctx context.Context, split *datasets.Split, target string, labels []string, choice Choice,
 ) (*Set, error) {
 	index := map[string]int{}
 	for i, l := range labels {
 		index[l] = i
 	}
 	b, skipped := NewBuilder(), 0
-	keep := drawn(int(split.Rows()), limit, seed)
+	keep := drawn(int(split.Rows()), choice.Limit, choice.Seed)
 	for rows, err := range split.Batches(ctx) {
 		if err != nil {
 			return nil, err
 		}
 		for i, name := range rows.Names {
-			if !keep() {
+			times, focused := 1, choice.Focus != "" && split.Sources()[rows.Source[i]] == choice.Focus
+			if kept := keep(); focused {
+				times = choice.Repeat
+			} else if !kept {
 				continue
 			}
 			label, ok := index[labelOf(split, &rows, i, target)]
@@ -121,8 +150,11 @@ func ReadSet(
 				skipped++
 				continue
 			}
-			if err := b.Add(name, label, rows.Class[i], familyOf(split, &rows, i)); err != nil {
-				return nil, err
+			g := group{label, rows.Class[i], familyOf(split, &rows, i), focused}
+			for range times {
+				if err := b.addWithin(name, g); err != nil {
+					return nil, err
+				}
 			}
 		}
 	}
@@ -164,7 +196,7 @@ func NewSet(names []string, labels []int) *Set {
 		if labels[i] != 0 {
 			class = datasets.DGA
 		}
-		b.add(n, group{labels[i], class, ""})
+		b.add(n, group{labels[i], class, "", false})
 	}
 	return b.Set()
 }
@@ -181,6 +213,8 @@ type group struct {
 	label  int
 	class  datasets.Class
 	family string
+	// focused is set for names of Options.Focus.
+	focused bool
 }
 
 // NewBuilder begins a Set.
@@ -188,10 +222,14 @@ func NewBuilder() *Builder { return &Builder{groups: map[group]uint16{}} }
 
 // Add appends a name. family is "" for a benign one. It fails when the Set is full.
 func (b *Builder) Add(name string, label int, class datasets.Class, family string) error {
+	return b.addWithin(name, group{label, class, family, false})
+}
+
+func (b *Builder) addWithin(name string, g group) error {
 	if b.text.Len()+len(name) > maxText {
 		return fmt.Errorf("more than %d bytes of names. Try: --names, to train on some", maxText)
 	}
-	b.add(name, group{label, class, family})
+	b.add(name, g)
 	return nil
 }
 
@@ -200,7 +238,7 @@ func (b *Builder) add(name string, g group) {
 	if !ok {
 		at = uint16(len(b.groups))
 		b.groups[g] = at
-		b.set.classes = append(b.set.classes, g.class)
+		b.set.classes, b.set.focused = append(b.set.classes, g.class), append(b.set.focused, g.focused)
 	}
 	b.text.WriteString(name)
 	b.set.ends = append(b.set.ends, uint32(b.text.Len()))

@@ -52,6 +52,7 @@ func (f *fit) feed(ctx context.Context, epoch int) <-chan *fedBatch {
 				if t.ProbabilitiesFolded(ctx, names[:len(picks)], b.Taught) != nil {
 					return // ctx has ended
 				}
+				f.untaught(b.Taught, t.Width(), picks)
 			}
 			select {
 			case ready <- b:
@@ -115,4 +116,15 @@ func readTeacher(dir string) (m *model.Model, sum string, err error) {
 		return nil, "", fmt.Errorf("learn from %s: %w", dir, err)
 	}
 	return m, fmt.Sprintf("%x", sha256.Sum256(weights)), nil
+}
+
+// untaught replaces what the teacher says of names of Options.Focus by their labels.
+func (f *fit) untaught(taught []float32, width int, picks []uint32) {
+	for i, p := range picks {
+		if f.task.Train.focus(p) {
+			row := taught[i*width : (i+1)*width]
+			clear(row)
+			row[f.task.Train.Label(int(p))] = 1
+		}
+	}
 }

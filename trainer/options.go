@@ -58,6 +58,12 @@ type Options struct {
 	// Teacher is the directory of a model of the same labels to learn from: what it makes of a name is most of the name's
 	// target. "" learns from labels alone.
 	Teacher string `yaml:"teacher,omitempty" json:"teacher,omitempty"`
+	// Focus is a source whose training names count in full, such as console, the decisions of people: Names never leaves
+	// them out, and a Teacher has no say about them. "" is none.
+	Focus string `yaml:"focus,omitempty" json:"focus,omitempty"`
+	// FocusShare is the share of an epoch that the names of Focus have, which come again and again if they are fewer, [0,
+	// 1). 0 takes each once.
+	FocusShare float64 `yaml:"focus_share,omitempty" json:"focus_share,omitempty"`
 	// Seed draws initial weights, the order of names and dropout masks.
 	Seed uint64 `yaml:"seed" json:"seed"`
 	// ClassWeight is "none", "balanced", weights inverse to a label's share of the training names, or "family", by the
@@ -183,6 +189,10 @@ func (o *Options) Resolve() error {
 		return fmt.Errorf("weight-decay %g: only the optimizer %s has it", o.WeightDecay, OptimizerAdam)
 	case !(o.LabelSmoothing >= 0 && o.LabelSmoothing < 1):
 		return fmt.Errorf("label-smoothing %g: must be at least 0 and below 1", o.LabelSmoothing)
+	case !(o.FocusShare >= 0 && o.FocusShare < 1):
+		return fmt.Errorf("focus-share %g: must be at least 0 and below 1", o.FocusShare)
+	case o.FocusShare > 0 && o.Focus == "":
+		return fmt.Errorf("focus-share %g: it needs a focus, such as console", o.FocusShare)
 	case !(o.Average >= 0 && o.Average < 1):
 		return fmt.Errorf("average %g: must be at least 0 and below 1", o.Average)
 	case o.Workers < 1 || o.Workers > 1024:

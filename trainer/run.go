@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -254,7 +255,7 @@ func (r *Request) Continues(old *Config) bool {
 	}
 	mine, err := json.Marshal(r.Spec)
 	theirs, oldErr := json.Marshal(old.spec)
-	return err == nil && oldErr == nil && bytes.Equal(mine, theirs) && c.Arch == old.Arch && c.Target == old.Target &&
+	return err == nil && oldErr == nil && bytes.Equal(mine, theirs) && c.Arch == old.Arch && c.From == old.From && c.Target == old.Target &&
 		c.Engine == old.Engine && c.Options == options
 }
 
@@ -381,7 +382,11 @@ func (c *Config) task(ctx context.Context, data *datasets.Manifest, tell func(Be
 	tell(b)
 	labels := spec.Labels
 	t := &Task{Spec: spec, Engine: engine, Initial: begin.Weights}
-	if t.Train, err = ReadSet(ctx, train, c.Target, labels, c.Options.Names, c.Options.Seed); err != nil {
+	choice, err := c.choice(data.Split("train"))
+	if err != nil {
+		return nil, err
+	}
+	if t.Train, err = ReadSet(ctx, train, c.Target, labels, choice); err != nil {
 		return nil, fmt.Errorf("read training names: %w", err)
 	}
 	if t.Teacher, err = c.teacher(labels); err != nil {
@@ -391,10 +396,31 @@ func (c *Config) task(ctx context.Context, data *datasets.Manifest, tell func(Be
 		return nil, fmt.Errorf("all training names of %s are %s: there is nothing to tell apart. "+
 			"Try: degas process-data with more data", c.Data, labels[n])
 	}
-	if t.Validation, err = ReadSet(ctx, validation, c.Target, labels, 0, 0); err != nil {
+	if t.Validation, err = ReadSet(ctx, validation, c.Target, labels, Choice{}); err != nil {
 		return nil, fmt.Errorf("read validation names: %w", err)
 	}
 	return t, nil
+}
+
+// choice says which names of the training split are trained on, and how often.
+func (c *Config) choice(train *datasets.SplitReport) (Choice, error) {
+	o := &c.Options
+	out := Choice{Limit: o.Names, Seed: o.Seed, Focus: o.Focus, Repeat: 1}
+	if o.Focus == "" {
+		return out, nil
+	}
+	focused := train.BySource[o.Focus]
+	if focused == 0 {
+		return out, fmt.Errorf("focus %s: no training name of %s is of that source. Sources: %s", o.Focus, c.Data,
+			strings.Join(slices.Sorted(maps.Keys(train.BySource)), ", "))
+	}
+	others := train.Rows - focused
+	if o.Names > 0 {
+		others = min(others, int64(o.Names))
+	}
+	wanted := float64(others) * o.FocusShare / (1 - o.FocusShare)
+	out.Repeat = max(1, int(math.Round(wanted/float64(focused))))
+	return out, nil
 }
 
 // labelled is the Spec of begin with a head for the labels that train holds, or that begin has already.

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -23,7 +25,11 @@ func (c *command) download() *cli.Command {
 		ArgsUsage: "[SOURCE…|URL [OUT]]",
 		Description: "Without a SOURCE, writes the built-in sample, which needs no network and is for trying degas out.\n" +
 			"Files go to data/raw/<source>. An interrupted download resumes where it stopped.\n\n" +
-			"Example: degas download-data tranco umudga",
+			"console:URL is what people decided in a degas serve, and console:FILE a CSV that it wrote. A token of scope\n" +
+			"decide comes from the URL (https://x:TOKEN@HOST), from --token-file, or from the environment, " + tokenEnv +
+			".\n\n" +
+			"Example: degas download-data tranco umudga\n" +
+			"Example: degas download-data console:http://127.0.0.1:8501",
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "list", Usage: "show the known sources and stop"},
 			&cli.StringFlag{Name: "out", Usage: "`DIR` to write to (data/raw)"},
@@ -33,6 +39,8 @@ func (c *command) download() *cli.Command {
 			&cli.StringFlag{Name: "format", Usage: "of a URL's file, as process-data names its readers"},
 			&cli.StringFlag{Name: "class", Usage: "of a URL's names: benign, dga or tunnel"},
 			&cli.StringFlag{Name: "family", Usage: "of a URL's names"},
+			tokenFlag,
+			&cli.StringFlag{Name: "token-file", Usage: "`FILE` with the token of console:URL"},
 			jsonFlag,
 		},
 		Action: c.downloadAction,
@@ -45,7 +53,7 @@ func (c *command) downloadAction(ctx *cli.Context) error {
 	}
 	args, out := downloadArgs(ctx.Args().Slice(), ctx.String("out"))
 	for _, arg := range args {
-		if _, err := sources.Lookup(arg); err != nil && !strings.Contains(arg, "://") {
+		if err := sources.Check(arg); err != nil {
 			if strings.ContainsAny(arg, `/\`) || isThere(arg) {
 				err = fmt.Errorf("%w. For a folder, write --out %s", err, arg)
 			}
@@ -56,10 +64,15 @@ func (c *command) downloadAction(ctx *cli.Context) error {
 		slog.Warn("no source is named, so this writes the built-in sample, which is for trying degas out. " +
 			"Try: degas download-data --list")
 	}
+	token, err := tokenOf(ctx)
+	if err != nil {
+		return fmt.Errorf("download-data: %w", err)
+	}
 	bar := c.progress()
 	report, err := sources.Download(ctx.Context, out, args, sources.Options{
 		From: ctx.String("from"), Mirror: ctx.String("mirror"), UpdateChecksums: ctx.Bool("update-checksums"),
 		Format: ctx.String("format"), Class: ctx.String("class"), Family: ctx.String("family"), Progress: bar.fetching(),
+		Token: token,
 	})
 	bar.close()
 	if err != nil {
@@ -70,6 +83,9 @@ func (c *command) downloadAction(ctx *cli.Context) error {
 	}
 	for _, p := range report.Paths {
 		printable.Fprintf(c.out, "%s\n", filepath.Join(out, filepath.FromSlash(p)))
+	}
+	for _, label := range slices.Sorted(maps.Keys(report.Decisions)) {
+		printable.Fprintf(c.out, "decisions  %-10s %d\n", label, report.Decisions[label])
 	}
 	printable.Fprintf(c.out, "\nNext: degas process-data%s\n", map[bool]string{false: " " + out}[out == defaultRaw])
 	return nil

@@ -84,7 +84,7 @@ func (c *command) importAction(ctx *cli.Context) error {
 		return err
 	}
 	labels := m.Spec.Labels
-	target := targetOf(labels)
+	target := trainer.TargetOf(labels)
 	source := filepath.Base(file) + ", sha256 " + from.SHA256
 	if err := trainer.Import(dir, m, target, source, ctx.String("data"), release); err != nil {
 		return err
@@ -135,19 +135,6 @@ func encoderOptions(ctx *cli.Context) (own *model.Encoder, err error) {
 		return nil, usagef("--encoder and --alphabet both say how names become codes: leave one out")
 	}
 	return importer.ReadAlphabet(file)
-}
-
-// targetOf returns the target that labels belong to.
-func targetOf(labels []string) string {
-	if slices.Equal(labels, model.BinaryLabels) {
-		return trainer.TargetBinary
-	}
-	for _, l := range labels {
-		if !slices.Contains(datasets.ClassNames(), l) {
-			return trainer.TargetFamily
-		}
-	}
-	return trainer.TargetClass
 }
 
 // unmatched returns the labels that evaluate-model finds no names for. If there is a data set at data, families must be

@@ -13,6 +13,7 @@ import (
 
 	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/export/hdf5"
+	"github.com/degas-dns/degas/trainer"
 )
 
 // manifest puts a dataset.json of two families into a new directory.
@@ -50,7 +51,7 @@ func TestUnmatched(t *testing.T) {
 		{families, "benign threat", "threat"},
 	} {
 		labels := strings.Fields(tc.labels)
-		if got := unmatched(labels, targetOf(labels), tc.data); !slices.Equal(got, strings.Fields(tc.want)) {
+		if got := unmatched(labels, trainer.TargetOf(labels), tc.data); !slices.Equal(got, strings.Fields(tc.want)) {
 			t.Errorf("%s, %s: %v, want %q", tc.data, tc.labels, got, tc.want)
 		}
 	}

@@ -15,6 +15,23 @@ import (
 // tokenEnv has publish-model's token.
 const tokenEnv = "DEGAS_PUBLISH_TOKEN"
 
+// tokenFlag is for the environment alone: what is on a command line shows in lists of processes.
+var tokenFlag = &cli.StringFlag{Name: "token", EnvVars: []string{tokenEnv}, Hidden: true,
+	Usage: "see the environment variable"}
+
+// tokenOf is the token in the file of --token-file, or in the environment.
+func tokenOf(ctx *cli.Context) (string, error) {
+	path := ctx.String("token-file")
+	if path == "" {
+		return ctx.String("token"), nil
+	}
+	data, err := userfile.Read(path, userfile.Text)
+	if err != nil {
+		return "", fmt.Errorf("read the token: %w", err)
+	}
+	return strings.TrimSpace(string(data)), nil
+}
+
 func (c *command) publish() *cli.Command {
 	return &cli.Command{
 		Name:      "publish-model",
@@ -36,14 +53,14 @@ func (c *command) publish() *cli.Command {
 			&cli.BoolFlag{Name: "shadow",
 				Usage: "make it a candidate of a store, NAME/shadow/N: degas serve compares it, and it decides nothing"},
 			&cli.IntFlag{Name: "keep", Usage: "keep the newest `N` versions of a store, remove older ones"},
+			&cli.BoolFlag{Name: "shadow", Usage: "as a candidate of a store: NAME/shadow/N, which decides nothing yet"},
 			&cli.BoolFlag{Name: "force", Usage: "replace what is there already"},
 			&cli.StringFlag{Name: "auth", Value: "standalone", Usage: "how Devo gets the token: standalone or bearer"},
 			&cli.StringFlag{Name: "description", Usage: "the model's description at Devo and MLflow"},
 			&cli.StringFlag{Name: "experiment", Usage: "MLflow's experiment for the run (degas)"},
 			&cli.StringFlag{Name: "alias", Usage: "what MLflow calls this version besides, such as champion"},
 			&cli.StringFlag{Name: "domain", Usage: "Devo's domain, for servers before 2.4.0"},
-			&cli.StringFlag{Name: "token", EnvVars: []string{tokenEnv}, Hidden: true,
-				Usage: "see the environment variable"},
+			tokenFlag,
 			&cli.StringFlag{Name: "token-file", Usage: "`FILE` with the token"},
 			jsonFlag,
 		},
@@ -62,13 +79,12 @@ func (c *command) publishAction(ctx *cli.Context) error {
 	if ctx.Int("version") < 0 || ctx.Int("keep") < 0 {
 		return usagef("publish-model: --version and --keep are numbers from 1 on")
 	}
-	token := ctx.String("token")
-	if path := ctx.String("token-file"); path != "" {
-		data, err := userfile.Read(path, userfile.Text)
-		if err != nil {
-			return fmt.Errorf("publish-model: read the token: %w", err)
-		}
-		token = strings.TrimSpace(string(data))
+	if ctx.Bool("shadow") && (ctx.IsSet("version") || ctx.Bool("force")) {
+		return usagef("publish-model: --shadow chooses the number: leave --version and --force out")
+	}
+	token, err := tokenOf(ctx)
+	if err != nil {
+		return fmt.Errorf("publish-model: %w", err)
 	}
 	r, err := publish.Publish(ctx.Context, ctx.Args().First(), ctx.String("to"), publish.Options{
 		Name: ctx.String("name"), Version: ctx.Int("version"), Keep: ctx.Int("keep"), Force: ctx.Bool("force"),

@@ -14,6 +14,9 @@ import (
 // The recipe of the built-in model gives the same bytes from the same inputs: data, teacher, student, and the student's
 // weights as they are embedded.
 func TestReleaseRepeats(t *testing.T) {
+	if testing.Short() {
+		t.Skip("testdata/script/run.txtar trains for the race detector; go test ./... runs it")
+	}
 	recipes := map[string][]byte{}
 	for _, name := range []string{"release-teacher", "release"} {
 		text, err := os.ReadFile(filepath.Join("..", "..", "configs", name+".yaml"))

@@ -21,10 +21,17 @@ func TestScripts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	testscript.Run(t, testscript.Params{Dir: "testdata/script", Setup: func(e *testscript.Env) error {
+	p := testscript.Params{Dir: "testdata/script", Setup: func(e *testscript.Env) error {
 		e.Setenv("OFFICE", office)
 		return nil
-	}})
+	}}
+	if testing.Short() { // For the race detector: the commands whose work several goroutines do. The others take minutes.
+		p.Dir = ""
+		for _, name := range []string{"run", "scan", "classify"} {
+			p.Files = append(p.Files, filepath.Join("testdata", "script", name+".txtar"))
+		}
+	}
+	testscript.Run(t, p)
 }
 
 // The same for a degas with CUDA, run by scripts/gpu-build --emulated go test -tags gpu.

@@ -56,6 +56,9 @@ func (c *command) train() *cli.Command {
 				"in which most malicious names are long random letters and hashes (0: none)"},
 			&cli.StringFlag{Name: "teacher", Usage: "learn mostly from what the model of a run, a version `DIR` or builtin " +
 				"makes of names; it needs the same labels, and --engine cpu"},
+			&cli.StringFlag{Name: "focus", Usage: "`SOURCE`, such as console, whose labels count whatever a teacher says"},
+			&cli.Float64Flag{Name: "focus-share",
+				Usage: "share of an epoch that names of the focus have, which are repeated for it (0: each once)"},
 			&cli.IntFlag{Name: "names", Usage: "train on `N` of the training names, drawn by the seed (0: all)"},
 			&cli.Float64Flag{Name: "average",
 				Usage: "decay a step of a running mean of the weights that is kept in place of the last ones (0: none)"},
@@ -225,7 +228,7 @@ func (c *command) newRun(ctx *cli.Context) (trainer.Request, error) {
 		}
 		arch, spec = m.Spec.Name, &m.Spec
 		if !ctx.IsSet("target") {
-			target = targetOf(m.Spec.Labels)
+			target = trainer.TargetOf(m.Spec.Labels)
 		}
 	}
 	if spec == nil {

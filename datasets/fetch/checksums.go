@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/degas-dns/degas/internal/atomicfile"
 	"github.com/degas-dns/degas/internal/userfile"
@@ -24,6 +25,8 @@ type Record struct {
 	SHA256 string `json:"sha256"` // hexadecimal
 	Size   int64  `json:"size"`   // bytes
 	URL    string `json:"url,omitempty"`
+	// Fetched is when these bytes first came from URL, to the second; zero if that is not known.
+	Fetched time.Time `json:"fetched,omitzero"`
 	// Replaces is the checksum pinned by the caller at the time UpdateChecksums recorded a different one; as long as
 	// the pin is the same, the record counts and not the pin.
 	Replaces string `json:"replaces,omitempty"`

@@ -35,6 +35,8 @@ type Options struct {
 	Others []string
 	// UpdateChecksums fetches files again and records what came, instead of enforcing what was known.
 	UpdateChecksums bool
+	// Token is sent as "Authorization: Bearer" with each request, and to no other host if a server redirects to one.
+	Token string
 	// Progress is called with each Event, never concurrently; nil means nobody watches.
 	Progress func(Event)
 }
@@ -79,6 +81,9 @@ func (c *Client) newRequest(ctx context.Context, u string) (*http.Request, error
 		return nil, fmt.Errorf("%w: %w", errPermanent, err)
 	}
 	req.Header.Set("User-Agent", "degas/"+buildVersion())
+	if c.o.Token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.o.Token)
+	}
 	return req, nil
 }
 

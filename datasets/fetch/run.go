@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -211,9 +212,13 @@ func (j *job) place(res *FileResult) error {
 
 // record is what is to be remembered of the file.
 func (j *job) record(res *FileResult) Record {
-	rec := Record{SHA256: res.SHA256, Size: res.Size, URL: res.URL}
-	if old, ok := j.book.get(j.f.Path); ok && res.Status == Present {
+	rec := Record{SHA256: res.SHA256, Size: res.Size, URL: res.URL, Fetched: time.Now().UTC().Truncate(time.Second)}
+	old, _ := j.book.get(j.f.Path)
+	if res.Status == Present {
 		rec.Replaces = old.Replaces
+	}
+	if res.Status == Present || old.SHA256 == rec.SHA256 && old.URL == rec.URL {
+		rec.Fetched = old.Fetched
 	}
 	if pin := strings.ToLower(j.f.SHA256); pin != "" && pin != res.SHA256 {
 		rec.Replaces = pin

@@ -45,7 +45,7 @@ func (c *collector) LeaveOut(line int64, reason string) {
 // nullsFile has rows without a family, as pandas writes them, and one without a class.
 // readerCases are files in the formats that publishers use.
 func readerCases(t testing.TB) []readerCase {
-	return append(append(blockCases(), mispCases()...), []readerCase{
+	return append(slices.Concat(blockCases(), mispCases(), decisionCases()), []readerCase{
 		{path: "tranco.csv", reader: "ranked", text: "1,google.com\r\n2,facebook.com\r\n",
 			want: []string{"1 benign  google.com", "2 benign  facebook.com"}},
 		{path: "cisco-umbrella-top-1m.csv", reader: "ranked",
@@ -374,6 +374,7 @@ func TestNoTies(t *testing.T) {
 // Whoever has a file that no format fits learns what each of them missed.
 func TestRecognizeListsWhatIsMissing(t *testing.T) {
 	const want = "adblock: its lines are not rules such as ||name^; " +
+		"decisions: its header has not the columns domain, label, revoked; " +
 		"degas-subset: its lines are not three fields separated by chr(1); " +
 		"dnsmasq: its lines are not rules such as address=/name/0.0.0.0; " +
 		"dtqbc: its lines are not a label, 0 or 1, and a name; " +

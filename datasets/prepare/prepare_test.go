@@ -215,12 +215,15 @@ func TestProcessIgnoresInputOrder(t *testing.T) {
 
 func TestSplitsShareNothing(t *testing.T) {
 	in := sampleTree(t)
-	for _, o := range []Options{
+	for i, o := range []Options{
 		{}, {Split: datasets.SplitByFamily}, {Split: datasets.SplitBySource}, {Split: datasets.SplitRandom},
 		{CapFamily: 50}, {Balance: datasets.BalanceBinary}, {Balance: datasets.BalanceClass, CapFamily: 300,
 			Split: datasets.SplitByFamily},
 		{HoldoutFamilies: []string{"tinba"}}, {Split: datasets.SplitRandom, HoldoutFamilies: []string{"kraken"}},
 	} {
+		if testing.Short() && i%3 > 0 { // enough for the race detector
+			continue
+		}
 		t.Run(fmt.Sprint(o.Split, o.HoldoutFamilies, o.Balance, o.CapFamily), func(t *testing.T) {
 			out := t.TempDir()
 			m := mustProcess(t, in, out, o)

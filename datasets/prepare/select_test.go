@@ -26,7 +26,7 @@ func trained(t *testing.T, dir string) (classes [datasets.NumClasses]int, larges
 func TestCapAndBalance(t *testing.T) {
 	in, plain := sampleTree(t), t.TempDir()
 	whole := mustProcess(t, in, plain, Options{Seed: 5})
-	for _, tc := range []struct {
+	for i, tc := range []struct {
 		o    Options
 		want func(classes [datasets.NumClasses]int) bool
 	}{
@@ -47,6 +47,9 @@ func TestCapAndBalance(t *testing.T) {
 		{Options{Balance: datasets.BalanceClass, CapFamily: 200},
 			func(c [datasets.NumClasses]int) bool { return c == [datasets.NumClasses]int{200, 200, 200} }},
 	} {
+		if testing.Short() && i%3 > 0 { // enough for the race detector
+			continue
+		}
 		tc.o.Seed = 5
 		t.Run(fmt.Sprint(tc.o.Balance, tc.o.CapFamily), func(t *testing.T) {
 			out := t.TempDir()

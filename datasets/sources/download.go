@@ -31,6 +31,8 @@ type Options struct {
 	UpdateChecksums bool
 	// Format, Class and Family describe the file of a URL argument, see process-data's sidecars.
 	Format, Class, Family string
+	// Token authorises the request for console:URL, unless the URL has one. No other server gets it.
+	Token string
 	// Progress, if not nil, is told what happens to each file, one call at a time.
 	Progress func(fetch.Event)
 	// Client, if not nil, is used in place of one made from the fields above.
@@ -42,11 +44,13 @@ type Report struct {
 	Files []fetch.FileResult `json:"-"`
 	// Paths are the files of all sources, slash-separated.
 	Paths []string `json:"paths"`
+	// Decisions counts what people decided by label, where console: was asked for. What does not count is "left out".
+	Decisions map[string]int64 `json:"decisions,omitempty"`
 	// Fetched is the bytes that came over the network.
 	Fetched int64 `json:"fetched_bytes"`
 }
 
-// Download brings sources, by name or as http, https or file URLs, into folders of out. No argument means the built-in
+// Download brings sources, by name, as http, https or file URLs, or as console:URL and console:FILE, into folders of out. No argument means the built-in
 // sample. What is there already with the right checksum is left alone. A source that fails does not keep the others
 // from being fetched; the error joins what failed, and for each says what else to try.
 func Download(ctx context.Context, out string, args []string, o Options) (*Report, error) {
@@ -94,6 +98,20 @@ type target struct {
 	local   string // the file that a file URL names
 	base    string // the name of a URL's file in the folder url
 	sidecar []byte // what to write beside it; nil for nothing
+	token   string // of console:URL
+}
+
+// Check is an error if arg is nothing that Download takes.
+func Check(arg string) error {
+	if where, ok := isConsole(arg); ok {
+		_, err := Options{}.console(where)
+		return err
+	}
+	if strings.Contains(arg, "://") {
+		return nil
+	}
+	_, err := Lookup(arg)
+	return err
 }
 
 // urlFolder is where the files of URL arguments go.
@@ -101,6 +119,9 @@ const urlFolder = "url"
 
 // target finds the named source, or makes one up for a URL.
 func (o Options) target(arg string, names urlNames) (target, error) {
+	if where, ok := isConsole(arg); ok {
+		return o.console(where)
+	}
 	if !strings.Contains(arg, "://") {
 		s, err := Lookup(arg)
 		return target{Source: s}, err
@@ -133,6 +154,9 @@ func (o Options) target(arg string, names urlNames) (target, error) {
 
 // LocalFile is the file of this machine that an argument of Download names, if it does.
 func LocalFile(arg string) (path string, ok bool) {
+	if where, ok := isConsole(arg); ok {
+		return where, !Changes(arg)
+	}
 	u, err := url.Parse(arg)
 	if err != nil || u.Scheme != "file" {
 		return "", false
@@ -208,16 +232,33 @@ func (r *Report) fetchSource(ctx context.Context, c *fetch.Client, out string, t
 	if err == nil {
 		err = t.writeSidecars(dir, got.Files)
 	}
+	if err == nil && t.Name == consoleName {
+		err = r.countDecisions(ctx, filepath.Join(dir, t.base))
+	}
 	if err != nil {
 		return t.withHint(err)
 	}
 	return r.list(out, dir)
 }
 
+// countDecisions adds the decisions in a file.
+func (r *Report) countDecisions(ctx context.Context, path string) error {
+	labels, err := decided(ctx, path)
+	if err == nil && r.Decisions == nil {
+		r.Decisions = map[string]int64{}
+	}
+	for label, n := range labels {
+		r.Decisions[label] += n
+	}
+	return err
+}
+
 // client narrows c to this source's folder in a mirror or a --from directory.
 func (t target) client(c *fetch.Client) *fetch.Client {
 	o := c.Options()
 	switch {
+	case t.Name == consoleName: // nobody has a copy of what people decide
+		o.From, o.Mirror, o.Token, o.UpdateChecksums = "", "", t.token, true
 	case o.From != "" && t.base != "", o.From == "" && o.Mirror == "":
 		return c // a URL's file may be in any folder
 	case o.From != "":

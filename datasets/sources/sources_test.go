@@ -34,7 +34,8 @@ func TestSourcesAreDescribed(t *testing.T) {
 			t.Errorf("the error of a dead source ends with no sentence about it: %v", err)
 		}
 	}
-	want := []string{"alexa", "alexa-100k", "bambenek", "chrmor-25-families", "cloudflare-resolved-top", "ctc", "degas",
+	want := []string{"alexa", "alexa-100k", "bambenek", "chrmor-25-families", "cloudflare-resolved-top", "console", "ctc",
+		"degas",
 		"dga-lists", "dgta", "domcop", "dtqbc-v1", "dtqbc-v2", "generated", "generated-later", "legit-dga_domains",
 		"legit_dga", "majestic", "misp-warninglists", "netlab360", "sample", "tranco", "umbrella", "umudga", "umudga-1000",
 		"umudga-10000", "umudga-1000000"}

@@ -96,7 +96,7 @@ type parser struct {
 	// gets what is no entry.
 	entry func(name string, scope detect.Scope, exception bool) (reason string)
 	left  func(number int64, line []byte, reason string)
-	zone   zone // for rpzSyntax
+	zone  zone // for rpzSyntax
 }
 
 // options say what is to be read.

@@ -126,6 +126,9 @@ func TestHTMLHostile(t *testing.T) {
 }
 
 func TestHTMLManyFindings(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the race detector has little to find; go test ./... runs it")
+	}
 	r := &Report{}
 	line := watch.Timeline{Start: start, Seconds: 5, Counts: bytesTo(60)}
 	for i := range 1000 {

@@ -398,6 +398,9 @@ func answersOnce(address string) events.Event {
 
 // A log of two years with an event now and then is read as quickly as any other.
 func TestSparse(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the race detector has little to find; go test ./... runs it")
+	}
 	w := New(Options{Seed: 1})
 	d := &detect.Decision{Rule: detect.Score, DGA: .001}
 	began := time.Now()

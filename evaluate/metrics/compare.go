@@ -26,12 +26,17 @@ type Compared struct {
 	Foreign bool `json:"trained_elsewhere"`
 	// From is set where the run itself was trained on this data set: the model whose weights its training began with,
 	// which may have seen these names.
-	From       string           `json:"began_with,omitempty"`
-	ROCAUC     Number           `json:"roc_auc"`
-	ROCAUC95   [2]Number        `json:"roc_auc_95"` // the paired bootstrap's, as those of Operating
-	PartialAUC Number           `json:"partial_roc_auc_fpr_1e-2"`
-	ECE        Number           `json:"ece"`
-	Operating  []OperatingPoint `json:"operating_points"`
+	From       string    `json:"began_with,omitempty"`
+	ROCAUC     Number    `json:"roc_auc"`
+	ROCAUC95   [2]Number `json:"roc_auc_95"` // the paired bootstrap's, as those of Operating
+	PartialAUC Number    `json:"partial_roc_auc_fpr_1e-2"`
+	ECE        Number    `json:"ece"`
+	// Recall and FPR are at Threshold: the share of malicious names found, and of benign names that are false alarms.
+	Recall Number `json:"recall"`
+	FPR    Number `json:"fpr"`
+	// Sources are the same for the names of each source, such as the decisions of people.
+	Sources   []GroupRecall    `json:"sources"`
+	Operating []OperatingPoint `json:"operating_points"`
 
 	Sample *Sample `json:"-"`
 	// Curve and Band are for a picture: Band is the 95 % interval of the true-positive rate at each of BandRates.
@@ -70,6 +75,7 @@ func Compare(ctx context.Context, data, split string, runs []Compared) (*Compari
 		}
 		r.Curve, r.ROCAUC, r.PartialAUC = c, c.ROCAUC(), c.partialAUC(partialRate)
 		r.ECE, r.Operating = expectedError(CalibrationBins(r.Sample)), c.operatingPoints()
+		r.atThreshold()
 	}
 	rounds, err := bootstrapTogether(ctx, runs)
 	if err != nil {

@@ -40,6 +40,39 @@ func TestGates(t *testing.T) {
 	}
 }
 
+// Conditions on a comparison are about the first run minus each of the others.
+func TestComparisonGates(t *testing.T) {
+	c := &Comparison{Runs: []Compared{
+		{Run: "new", ROCAUC: 0.99, Recall: 0.7, FPR: 0.002, Operating: []OperatingPoint{{FPR: 1e-3, TPR: 0.8}}},
+		{Run: "builtin", ROCAUC: 0.995, Recall: 0.6, FPR: 0.001, Operating: []OperatingPoint{{FPR: 1e-3, TPR: 0.8}}},
+		{Run: "other", ROCAUC: 0.98, Recall: 0.6, FPR: none, Operating: []OperatingPoint{{FPR: 1e-3, TPR: 0.9}}},
+	}}
+	for text, want := range map[string]string{
+		"auc<-0.001":         "auc<-0.001: it is 0.99, and 0.995 for builtin",
+		"auc<-0.01":          "",
+		"recall<0.05":        "",
+		"recall<0.2":         "0.7, and 0.6 for builtin; recall<0.2: it is 0.7, and 0.6 for other",
+		"fpr>0.0005":         "0.002, and 0.001 for builtin; fpr>0.0005: it is not defined here. Try: ",
+		"tpr@fpr=1e-3<-0.05": "0.8, and 0.9 for other",
+		"tpr@fpr=1e-3<-0.15": "",
+		"tpr@fpr=1e-2<-0.15": "not defined here",
+	} {
+		g, err := ParseChange(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = CheckChange(c, []Gate{g})
+		if (err == nil) != (want == "") || err != nil && (!errors.Is(err, ErrBar) || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: %v, want %q", text, err, want)
+		}
+	}
+	for _, text := range []string{"f1<0", "names<1", "auc", "tpr<0"} {
+		if _, err := ParseChange(text); err == nil {
+			t.Errorf("%q passed", text)
+		}
+	}
+}
+
 // A gate on a rate says when too few benign names are behind it.
 func TestGuesses(t *testing.T) {
 	m := &Metrics{Benign: 2000}

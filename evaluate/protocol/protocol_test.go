@@ -130,6 +130,9 @@ func TestProtocols(t *testing.T) {
 // A protocol that was stopped after its first training goes on with the second and ends with what an uninterrupted one
 // has.
 func TestProtocolGoesOn(t *testing.T) {
+	if testing.Short() {
+		t.Skip("TestProtocols trains for the race detector; go test ./... runs it")
+	}
 	run := newRun(t)
 	o := Options{RunDir: run, Protocol: KFold, Folds: 2}
 	var trained []string

@@ -102,7 +102,34 @@ func PrintComparison(out io.Writer, c *metrics.Comparison) error {
 		[2]string{"FIRST WRONG", "names that the run has right and the first run wrong, each at its own threshold"},
 		[2]string{"FIRST RIGHT", "names that the run has wrong and the first run right"},
 		[2]string{"MCNEMAR P", "the chance of numbers as uneven as these two if both runs were equally good"})
+	printSources(w, c)
 	return w.Flush()
+}
+
+// printSources shows what each run makes of the sources of names, where there are several.
+func printSources(w io.Writer, c *metrics.Comparison) {
+	several := slices.ContainsFunc(c.Runs[0].Sources, func(s metrics.GroupRecall) bool {
+		return s.Name != c.Runs[0].Sources[0].Name
+	})
+	if !several {
+		return
+	}
+	printable.Fprintf(w, "\nNames that a run has right at its own threshold, by their source:\n\nSOURCE\tCLASS\tNAMES")
+	for _, r := range c.Runs {
+		printable.Fprintf(w, "\t%s", r.Run)
+	}
+	printable.Fprintf(w, "\n")
+	for _, of := range c.Runs[0].Sources {
+		printable.Fprintf(w, "%s\t%s\t%d", of.Name, of.Class, of.Names)
+		for _, r := range c.Runs {
+			for _, s := range r.Sources {
+				if s.Name == of.Name && s.Class == of.Class {
+					printable.Fprintf(w, "\t%s", num(s.Recall))
+				}
+			}
+		}
+		printable.Fprintf(w, "\n")
+	}
 }
 
 // pValue is a p-value. The smallest ones are no numbers that a sample can tell, and print as 0.

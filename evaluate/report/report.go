@@ -72,9 +72,12 @@ func Write(dir string, e *Evaluation) error {
 		}))
 }
 
+// ComparisonFile has the numbers of a comparison, in the folder that WriteComparison makes.
+const ComparisonFile = "compare.json"
+
 // WriteComparison makes dir a directory of compare.json and roc.png. It refuses one that holds anything else.
 func WriteComparison(dir string, c *metrics.Comparison) error {
-	const numbers, picture = "compare.json", "roc.png"
+	const numbers, picture = ComparisonFile, "roc.png"
 	err := atomicfile.HoldsOnly(dir, numbers, picture)
 	if err == nil || errors.Is(err, fs.ErrNotExist) {
 		err = atomicfile.ReplaceDir(dir, func(stage string) error {

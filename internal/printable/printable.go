@@ -101,8 +101,19 @@ func Markdown(s string) string {
 // spreadsheet would take for a formula.
 func Cell(s string) string {
 	s = Terminal(s)
-	if s != "" && strings.IndexByte("=+-@", s[0]) >= 0 {
+	if s != "" && strings.IndexByte(formulas, s[0]) >= 0 {
 		return "'" + s
+	}
+	return s
+}
+
+// formulas are the characters that begin a formula.
+const formulas = "=+-@"
+
+// Uncell takes off the quotation mark that Cell puts before a formula. What Terminal escaped stays escaped.
+func Uncell(s string) string {
+	if len(s) > 1 && s[0] == '\'' && strings.IndexByte(formulas, s[1]) >= 0 {
+		return s[1:]
 	}
 	return s
 }

@@ -50,6 +50,9 @@ func TestCell(t *testing.T) {
 		if got := Cell(in); got != want {
 			t.Errorf("Cell(%q) = %q, want %q", in, got, want)
 		}
+		if got := Uncell(want); got != Terminal(in) {
+			t.Errorf("Uncell(%q) = %q, want %q", want, got, Terminal(in))
+		}
 	}
 }
 

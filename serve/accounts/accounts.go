@@ -9,8 +9,8 @@
 //
 // # Wrong tries
 //
-// A place is an IPv4 address, or 64 bits of an IPv6 address. It is known for a name for 90 days after that name logged in
-// or used a link there; the ledger remembers that. A right password takes none of these tries:
+// A place is an IPv4 address, or 64 bits of an IPv6 address. It is known for a name for 90 days after that name logged
+// in or used a link there; the ledger remembers that. A right password takes none of these tries:
 //
 //   - A known place has ten wrong tries for its name, and then one a minute. Nobody elsewhere can use them up.
 //   - A strange place has ten wrong tries for all names together, and then one a minute.

@@ -46,7 +46,8 @@ func TestSessions(t *testing.T) {
 	if all, err := b.Sessions(ctx); len(all) != 1 || all[0] != got || err != nil {
 		t.Errorf("%+v, %v", all, err)
 	}
-	for _, bad := range []string{"", "x", cookie[:42], cookie + "=", strings.ToUpper(cookie), s.ID, strings.Repeat("a", 1<<16)} {
+	for _, bad := range []string{"", "x", cookie[:42], cookie + "=", strings.ToUpper(cookie), s.ID,
+		strings.Repeat("a", 1<<16)} {
 		_, err := b.Check(ctx, bad)
 		is(t, fmt.Sprintf("%.50q", bad), err, ErrSession)
 	}
@@ -165,7 +166,7 @@ func TestBruteForce(t *testing.T) {
 		is(t, fmt.Sprint("try ", i), b.try("ann", other, attacker), ErrWrong)
 	}
 	before := b.hashes.Load()
-	for range 1000 {
+	for range 100 {
 		if retry := limited(b.try("ann", other, attacker)); retry < time.Second || retry > placeEvery+time.Second {
 			t.Fatalf("retry %v", retry)
 		}
@@ -205,14 +206,13 @@ func TestManyMachines(t *testing.T) {
 	b.person("ann", Admin)
 	b.logIn("ann", home)
 	guesses, next := 0, 0
-	attack := func(machines, each int) {
+	attack := func(machines, each int) { // the guesses that LogIn would look at, which are all wrong
 		for range machines {
 			next++
 			for range each {
-				switch err := b.try("ann", other, machine(next)); {
-				case errors.Is(err, ErrWrong):
+				if _, err := b.limits.take("ann", machine(next), false, b.time); err == nil {
 					guesses++
-				case limited(err) == 0:
+				} else if limited(err) == 0 {
 					t.Fatal(err)
 				}
 			}
@@ -224,11 +224,11 @@ func TestManyMachines(t *testing.T) {
 	}
 	hotel := netip.MustParseAddr("198.51.100.77")
 	is(t, "the owner at a new place, while 50 machines attack", b.try("ann", good, hotel), nil)
-	attack(3000, 1)
+	attack(4000, 2)
 	if guesses > nameBurst+1 || guesses < nameBurst-10 {
-		t.Errorf("%d guesses of 3,000 machines, want about %d", guesses, nameBurst)
+		t.Errorf("%d guesses of 4,050 machines, want about %d", guesses, nameBurst)
 	}
-	is(t, "the owner at home, while 3,000 machines attack", b.try("ann", good, home), nil)
+	is(t, "the owner at home, while 4,000 machines attack", b.try("ann", good, home), nil)
 	is(t, "the owner at home with a slip", b.try("ann", other, home), ErrWrong)
 	is(t, "the owner at home after a slip", b.try("ann", good, home), nil)
 	cafe := netip.MustParseAddr("198.51.100.78")
@@ -245,17 +245,51 @@ func TestManyMachines(t *testing.T) {
 	guesses = 0
 	for range 24 * 4 {
 		b.time = b.time.Add(15 * time.Minute)
-		attack(40, 1)
+		attack(40, 2)
 	}
-	if guesses > 1010 || guesses < 900 {
+	if guesses > 1010 || guesses < 980 {
 		t.Errorf("%d guesses in the day after", guesses)
 	}
-	if n := len(b.audits()); n > 400 {
-		t.Errorf("%d lines in the audit", n)
-	}
-	t.Logf("%d guesses in the day after; %d lines in the audit", guesses, len(b.audits()))
 	b.person("bob", Viewer)
 	is(t, "somebody else at a new place", b.try("bob", good, netip.MustParseAddr("192.0.2.99")), nil)
+}
+
+// A flood makes few lines in the audit, and all its tries are counted.
+func TestWrongs(t *testing.T) {
+	var w wrongs
+	now := time.Date(2026, 12, 1, 12, 0, 0, 0, time.UTC)
+	lines, counted := 0, 0
+	count := func(over string) {
+		var more, refused int
+		if over == "" {
+			return
+		}
+		if _, err := fmt.Sscanf(over, "%d more from 2026-12-", &more); err != nil {
+			t.Fatalf("%q: %v", over, err)
+		}
+		_, err := fmt.Sscanf(over[strings.Index(over, ";"):], "; %d were refused", &refused)
+		if err != nil || refused*2 > more {
+			t.Fatalf("%q: %v", over, err)
+		}
+		counted += more
+		lines++
+	}
+	const tries = 48 * 600
+	for i := range tries {
+		line, over := w.note(tried{wrongPassword, fmt.Sprint("x", i%77), machine(i)}, i%3 == 0, now)
+		if line {
+			lines, counted = lines+1, counted+1
+		}
+		count(over)
+		now = now.Add(6 * time.Second)
+	}
+	count(w.end())
+	if counted != tries || lines > 48*(mostLines+1) {
+		t.Errorf("%d of %d tries are in %d lines", counted, tries, lines)
+	}
+	if over := w.end(); over != "" {
+		t.Error(over)
+	}
 }
 
 // Somebody who tries many names to make the limits forget one name does not succeed.
@@ -263,7 +297,7 @@ func TestLimitsForgetNoName(t *testing.T) {
 	l := newLimits()
 	now := time.Now()
 	n := 0
-	for i := range 3 * mostTried {
+	for i := range 2 * mostTried {
 		if _, err := l.take("ann", machine(i), false, now); err == nil {
 			n++
 		}
@@ -358,15 +392,24 @@ func TestWrongLinks(t *testing.T) {
 // The costs of all names are the same: as many hashes, of the same cost, and about the same time.
 func TestTiming(t *testing.T) {
 	b := open(t, Options{})
-	b.setCost(usual)
+	b.setCost(cost{memory: 8 << 10, passes: 2, lanes: 1}) // less than usual, and still nearly all of the time
 	b.person("ann", Admin)
 	if _, err := b.Invite(t.Context(), "ann", "bob", Viewer); err != nil {
 		t.Fatal(err)
 	}
-	least := map[string]time.Duration{}
 	names := []string{"ann", "bob", "nobody", "no name"}
-	for i := range 5 {
+	least := map[string]time.Duration{}
+	alike := func() bool {
 		for _, name := range names {
+			if ratio := float64(least[name]) / float64(least["ann"]); ratio < .4 || ratio > 2.5 {
+				return false
+			}
+		}
+		return true
+	}
+	for i := 0; i < 3 || !alike() && i < 20; i++ { // more often on a busy machine
+		for j := range names {
+			name := names[(i+j)%len(names)] // no name is always the one whose hash waits for the garbage collector
 			before, start := b.hashes.Load(), time.Now()
 			is(t, name, b.try(name, other, machine(i)), ErrWrong)
 			took := time.Since(start)
@@ -378,11 +421,8 @@ func TestTiming(t *testing.T) {
 			}
 		}
 	}
-	t.Log(least)
-	for _, name := range names {
-		if ratio := float64(least[name]) / float64(least["ann"]); ratio < .5 || ratio > 2 {
-			t.Errorf("%s takes %v, ann %v", name, least[name], least["ann"])
-		}
+	if t.Log(least); !alike() {
+		t.Error("the times tell which names there are")
 	}
 }
 

@@ -1,13 +1,17 @@
 package accounts
 
 import (
+	"runtime"
 	"strings"
+	"sync"
 	"testing"
+
+	"github.com/degas-dns/degas/serve/store/ledger"
 )
 
 // What hashOf makes fits its password alone.
 func TestHash(t *testing.T) {
-	for _, c := range []cost{cheap, usual, {memory: 64, passes: 3, lanes: 4}} {
+	for _, c := range []cost{cheap, {memory: 1024, passes: 2, lanes: 1}, {memory: 64, passes: 3, lanes: 4}} {
 		a := &Accounts{cost: c}
 		text := a.hashOf("päss word")
 		h, err := parseHash(text)
@@ -25,7 +29,7 @@ func TestHash(t *testing.T) {
 
 // A hash from the tests of the reference implementation (P-H-C/phc-winner-argon2, src/test.c).
 func TestReferenceHash(t *testing.T) {
-	h, err := parseHash("$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc")
+	h, err := parseHash("$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4")
 	if a := new(Accounts); err != nil || !a.matches(h, "password") || a.matches(h, "Password") {
 		t.Errorf("the hash does not fit: %v", err)
 	}
@@ -112,4 +116,58 @@ func BenchmarkHash(b *testing.B) {
 	for b.Loop() {
 		a.hashOf(good)
 	}
+}
+
+// BenchmarkFlood measures what memory a flood of log-ins takes: 200 at a time, each from another network.
+func BenchmarkFlood(b *testing.B) {
+	a := openBench(b)
+	peak := uint64(0)
+	n := 0
+	for b.Loop() {
+		var all sync.WaitGroup
+		for range 200 {
+			n++
+			from := machine(n)
+			all.Go(func() { _, _, _ = a.LogIn(b.Context(), "nobody", good, from, "") })
+		}
+		all.Wait()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		peak = max(peak, m.HeapSys)
+	}
+	b.ReportMetric(float64(peak)/(1<<20), "MiB-heap")
+}
+
+// BenchmarkCheck measures what every request of a session costs.
+func BenchmarkCheck(b *testing.B) {
+	a := openBench(b)
+	token, _, err := a.FirstRun(b.Context())
+	if err == nil {
+		_, err = a.Accept(b.Context(), token, "ann", good, home)
+	}
+	if err != nil {
+		b.Fatal(err)
+	}
+	cookie, _, err := a.LogIn(b.Context(), "ann", good, home, "")
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if _, err := a.Check(b.Context(), cookie); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func openBench(b *testing.B) *Accounts {
+	l, err := ledger.Open(b.Context(), b.TempDir(), ledger.Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { l.Close() })
+	a, err := New(b.Context(), l, Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return a
 }

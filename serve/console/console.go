@@ -40,6 +40,7 @@ import (
 	"github.com/degas-dns/degas/detect/lists"
 	"github.com/degas-dns/degas/detect/metrics"
 	"github.com/degas-dns/degas/serve/accounts"
+	"github.com/degas-dns/degas/serve/feed"
 	"github.com/degas-dns/degas/serve/models"
 	"github.com/degas-dns/degas/serve/reply"
 	"github.com/degas-dns/degas/serve/store"
@@ -80,7 +81,7 @@ type Options struct {
 // Console has the pages. Make it with New.
 type Console struct {
 	// Feed shows events live. Publish them there.
-	Feed Feed
+	Feed feed.Feed
 
 	o       Options
 	log     *slog.Logger

@@ -29,6 +29,7 @@ type site struct {
 	t      testing.TB
 	store  *sqlite.Store
 	ledger *ledger.Ledger
+	pages  *console.Console
 	server *serve.Server
 	people *accounts.Accounts
 	cookie string
@@ -66,8 +67,9 @@ func newSite(t testing.TB) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.pages = pages
 	s.server, err = serve.New(serve.Options{Version: "test", Models: set, Engine: engine, Store: s.store,
-		Ledger: s.ledger, Console: pages})
+		Ledger: s.ledger, Console: pages, Limits: serve.Limits{Body: time.Second, Shutdown: 5 * time.Second}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,7 +162,9 @@ func (s *site) page(target string) string {
 func TestPages(t *testing.T) {
 	s := newSite(t)
 	s.seed()
-	for _, target := range append([]string{"/console/"}, decidingPages...) {
+	for _, target := range append([]string{"/console/", "/console/?flagged=1&range=7d", "/console/live", "/console/live?q=a",
+		"/console/history", "/console/history?group=1&not=google.com", "/console/history?client=" + url.QueryEscape(hostile[0]),
+		"/console/history?name=" + url.QueryEscape(hostile[1])}, decidingPages...) {
 		t.Run(target, func(t *testing.T) {
 			body := s.page(target)
 			for _, bad := range []string{"<script>alert", `"onmouseover`, "\x1b", "<no value>", "ZgotmplZ"} {

@@ -96,14 +96,6 @@ func pattern(text string, scope ledger.Scope, typed bool) (string, error) {
 	return ledger.Pattern(text, scope)
 }
 
-// short bounds a text within an error.
-func short(s string) string {
-	if r := []rune(s); len(r) > 100 {
-		return string(r[:100]) + "…"
-	}
-	return s
-}
-
 // decideAll keeps a decision about each pattern, with what the model says of the names, and puts them in force.
 func (c *Console) decideAll(v *visit, d ledger.Decision, patterns, names []string) ([]ledger.Decision, error) {
 	said, version, err := c.score(v.ctx(), names)

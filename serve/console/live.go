@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/degas-dns/degas/serve/accounts"
+	"github.com/degas-dns/degas/serve/feed"
 	"github.com/degas-dns/degas/serve/store"
 )
 
@@ -99,11 +100,11 @@ func (c *Console) liveStream(v *visit) (*view, error) {
 	if v.r.Method == http.MethodHead {
 		return nil, nil
 	}
-	r, err := c.Feed.read(keep, after)
+	r, err := c.Feed.Read(keep, after)
 	if err != nil {
 		return nil, err
 	}
-	defer c.Feed.leave(r)
+	defer c.Feed.Leave(r)
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("X-Accel-Buffering", "no") // a proxy such as nginx would collect it
 	only := ""
@@ -127,14 +128,14 @@ func (c *Console) liveStream(v *visit) (*view, error) {
 		select {
 		case <-v.ctx().Done():
 			return nil, nil
-		case b, ok := <-r.batches:
+		case b, ok := <-r.Batches:
 			if !ok {
 				err = send("event: end\ndata: the server is stopping\n\n")
 				return nil, nil
 			}
 			var data []byte
 			if data, err = c.renderBatch(v, b, back); err == nil {
-				err = send("id: %d\ndata: %s\n\n", b.id, data)
+				err = send("id: %d\ndata: %s\n\n", b.ID, data)
 			}
 		case <-beat.C:
 			if _, over := c.o.Accounts.Check(v.ctx(), v.cookie); over != nil {
@@ -148,9 +149,9 @@ func (c *Console) liveStream(v *visit) (*view, error) {
 }
 
 // renderBatch is a liveBatch in JSON. Its rows are the template "row", as those of the page are.
-func (c *Console) renderBatch(v *visit, b batch, back string) ([]byte, error) {
-	out := liveBatch{Rows: []liveRow{}, Fit: b.fit, Seen: b.seen}
-	for _, one := range each(b.rows) {
+func (c *Console) renderBatch(v *visit, b feed.Batch, back string) ([]byte, error) {
+	out := liveBatch{Rows: []liveRow{}, Fit: b.Fit, Seen: b.Seen}
+	for _, one := range each(b.Rows) {
 		var html bytes.Buffer
 		err := c.pages["live"].ExecuteTemplate(&html, "row", dict("row", one, "back", back, "may", v.may(accounts.Vetter)))
 		if err != nil {

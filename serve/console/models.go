@@ -247,12 +247,12 @@ func (c *Console) card(v *visit) (*cardText, error) {
 		return nil, reply.BadRequest("card: %q is no version", v.q.Get("card"))
 	}
 	dir := c.o.Models.Dir(card.Model)
-	if dir == model.BuiltinName && card.Number == 1 {
+	if dir == model.BuiltinName && card.Number == 1 && !card.Shadow {
 		card.Text = model.BuiltinCard()
 		return &card, nil
 	}
 	path := c.folders(card.Model)[card.Number]
-	if card.Shadow && dir != "" {
+	if card.Shadow && dir != "" && dir != model.BuiltinName {
 		path = filepath.Join(dir, versions.Shadow, strconv.Itoa(card.Number))
 	}
 	text, err := userfile.Read(filepath.Join(path, "README.md"), mostManifest)

@@ -152,6 +152,7 @@ func (f files) functions() map[string]any {
 		"share":   share,
 		"bytes":   size,
 		"when":    when,
+		"short":   short,
 		"link":    link,
 		"dict":    dict,
 		"ruled": func(name string, d *ledger.Decision, back string) decidedPart {
@@ -170,6 +171,15 @@ func when(t time.Time) template.HTML {
 	t = t.UTC()
 	return template.HTML(fmt.Sprintf(`<time datetime="%s">%s</time>`, t.Format("2006-01-02T15:04:05.000Z"),
 		t.Format("2006-01-02 15:04:05 UTC")))
+}
+
+// short leaves out the middle of a long name, such as a tunnel's: its domain is at the end.
+func short(name string) string {
+	const most, end = 64, 31
+	if r := []rune(name); len(r) > most {
+		return string(r[:end]) + "…" + string(r[len(r)-end:])
+	}
+	return name
 }
 
 // link is a path with a query of pairs of keys and values; empty values are left out.

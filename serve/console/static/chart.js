@@ -58,8 +58,9 @@ function draw(box) {
 		location.assign(url);
 	};
 	const point = (chart) => {
-		const i = chart.cursor.idx;
-		if (i == null || i >= data.times.length) {
+		const x = chart.cursor.left ?? -1;
+		const i = x < 0 ? -1 : Math.floor((chart.posToVal(x, "x") - first) / data.step);
+		if (i < 0 || i >= data.times.length) {
 			at.textContent = data.zoom ? "Drag over the chart to zoom" : "";
 			return;
 		}
@@ -71,7 +72,7 @@ function draw(box) {
 		width: box.clientWidth, height: 208, legend: { show: false },
 		cursor: { y: false, points: { show: false }, drag: { x: Boolean(data.zoom), y: false, setScale: false } },
 		select: { show: Boolean(data.zoom) },
-		scales: { x: { time: true, range: () => [first, last] }, y: { range: (_, __, most) => [0, Math.max(1, most * 1.05)] } },
+		scales: { x: { time: true, range: () => [first, last] }, y: { range: (_, least, most) => [0, Math.max(1, most * 1.05)] } },
 		axes: [
 			{ ...axis, values: (_, ticks, __, ___, step) => ticks.map((x, i) => {
 				if (step >= 86400) return day(x, utc).slice(5);

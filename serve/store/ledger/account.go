@@ -159,8 +159,8 @@ func invitation(ctx context.Context, q querier, sum Sum) (p Person, expires time
 }
 
 // Accept uses up an invitation: its person has a password with that hash from now on, and no session. network is a
-// place to remember for Knows. The error wraps ErrNotFound, also if the invitation was used meanwhile, and ErrOver if it
-// has expired.
+// place to remember for Knows. The error wraps ErrNotFound, also if the invitation was used meanwhile, and ErrOver if
+// it has expired.
 func (l *Ledger) Accept(ctx context.Context, now time.Time, sum Sum, hash, network string) (p Person, err error) {
 	err = l.accounts(ctx, "accept an invitation", func(tx *sql.Tx) error {
 		var expires time.Time

@@ -1,6 +1,7 @@
 // Package ledger keeps what people decide: decisions about names, findings that wait for somebody, mutes, a baseline,
-// and who did what. A ledger is one small SQLite database in a folder of its own. It is what to back up: everything
-// else that degas keeps can be counted or learned again.
+// and who did what. It also has the accounts of those people, for package accounts. A ledger is one small SQLite
+// database in a folder of its own. It is what to back up: everything else that degas keeps can be counted or learned
+// again.
 //
 // # What is promised
 //
@@ -13,6 +14,11 @@
 // Of the decisions about one pattern, the newest one that is neither revoked nor expired is in force. So revoking a
 // decision brings back the one before it, as an undo does, and a block comes back when an allow for an hour is over. A
 // decision "unsure" takes the pattern off both lists.
+//
+// # Secrets
+//
+// Of passwords there are only argon2id hashes, of cookies and links only SHA-256 hashes. A backup has them too, so only
+// its owner should read it.
 //
 // # What is not here
 //

@@ -1,4 +1,6 @@
-package console
+// Package feed hands what was decided to those who look on, as it happens: a bounded part of it, which says what it is
+// a part of.
+package feed
 
 import (
 	"slices"
@@ -28,9 +30,10 @@ type Feed struct {
 	listening atomic.Bool // somebody reads, or did so half a minute ago
 
 	mu      sync.Mutex
-	open    window   // is being filled
-	ring    []window // the last ones, oldest first, with few events each
-	readers map[*reader]struct{}
+	open    window        // is being filled
+	spare   []store.Event // memory for the next one
+	ring    []window      // the last ones, oldest first, with few events each
+	readers map[*Reader]struct{}
 	last    int64 // id of the newest window
 	idle    int   // windows since the last reader left
 	closed  bool
@@ -43,20 +46,20 @@ type window struct {
 	events []store.Event
 }
 
-// batch is what a reader gets of a window.
-type batch struct {
-	id   int64
-	rows []store.Event // newest first
-	fit  int           // events that fit the filter, as far as they were looked at
-	seen int           // all events
+// Batch is what a reader gets of a window.
+type Batch struct {
+	ID   int64
+	Rows []store.Event // newest first
+	Fit  int           // events that fit the filter, as far as they were looked at
+	Seen int           // all events
 }
 
-// reader is a page that looks on.
-type reader struct {
-	batches chan batch // closed by Feed.Close
+// Reader is a page that looks on.
+type Reader struct {
+	Batches chan Batch // closed by Feed.Close
 	keep    func(*store.Event) bool
 	room    float64 // flagged events that it may still get
-	missed  batch   // counts of what it was too slow for
+	missed  Batch   // counts of what it was too slow for
 }
 
 // Publish shows events to who looks on. The slice stays the caller's, the texts in it do not.
@@ -84,14 +87,14 @@ func (f *Feed) Close() {
 	f.listening.Store(false)
 	f.closed = true
 	for r := range f.readers {
-		close(r.batches)
+		close(r.Batches)
 	}
 	f.readers = nil
 }
 
-// read adds a reader for what keep chooses, nil for all. It first gets the windows after an id, as far as they are known.
-// End it with leave.
-func (f *Feed) read(keep func(*store.Event) bool, after int64) (*reader, error) {
+// Read adds a reader for what keep chooses, nil for all. It first gets the windows after an id, as far as they are known.
+// End it with Leave.
+func (f *Feed) Read(keep func(*store.Event) bool, after int64) (*Reader, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	switch {
@@ -100,12 +103,12 @@ func (f *Feed) read(keep func(*store.Event) bool, after int64) (*reader, error) 
 	case len(f.readers) >= mostReaders:
 		return nil, reply.Busy("Too many pages look on already. Try: close some")
 	}
-	r := &reader{batches: make(chan batch, mostWaiting), keep: keep, room: mostFlagged}
+	r := &Reader{Batches: make(chan Batch, mostWaiting), keep: keep, room: mostFlagged}
 	if after > 0 {
 		r.send(f.since(after))
 	}
 	if f.readers == nil {
-		f.readers = map[*reader]struct{}{}
+		f.readers = map[*Reader]struct{}{}
 	}
 	f.readers[r] = struct{}{}
 	f.idle = 0
@@ -127,7 +130,8 @@ func (f *Feed) since(id int64) window {
 	return w
 }
 
-func (f *Feed) leave(r *reader) {
+// Leave ends a reader.
+func (f *Feed) Leave(r *Reader) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.readers, r)
@@ -149,7 +153,7 @@ func (f *Feed) step(now time.Time) bool {
 	w := f.open
 	f.last = max(f.last+1, now.UnixMilli())
 	w.id = f.last
-	f.open = window{}
+	f.open, f.spare = window{events: f.spare[:0]}, nil
 	if f.ring = append(f.ring, w.short()); len(f.ring) > ringWindows {
 		f.ring = slices.Delete(f.ring, 0, 1)
 	}
@@ -158,12 +162,12 @@ func (f *Feed) step(now time.Time) bool {
 	}
 	if f.closed || f.idle > ringWindows {
 		f.listening.Store(false)
-		f.ring = nil
+		f.ring, f.open = nil, window{}
 		f.mu.Unlock()
 		return false
 	}
-	all := make([]batch, 0, len(f.readers))
-	to := make([]*reader, 0, len(f.readers))
+	all := make([]Batch, 0, len(f.readers))
+	to := make([]*Reader, 0, len(f.readers))
 	for r := range f.readers {
 		to = append(to, r)
 	}
@@ -173,6 +177,7 @@ func (f *Feed) step(now time.Time) bool {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.spare = w.events // what was chosen of them are copies
 	for i, r := range to {
 		if _, ok := f.readers[r]; ok { // else its channel may be closed
 			r.offer(all[i])
@@ -183,27 +188,27 @@ func (f *Feed) step(now time.Time) bool {
 
 // short is a window with few of its events.
 func (w window) short() window {
-	r := reader{room: mostRingRows}
+	r := Reader{room: mostRingRows}
 	b := r.sample(w, mostRingRows)
-	slices.Reverse(b.rows)
-	return window{w.id, w.seen, b.rows}
+	slices.Reverse(b.Rows)
+	return window{w.id, w.seen, b.Rows}
 }
 
-func (r *reader) send(w window) {
+func (r *Reader) send(w window) {
 	if w.seen > 0 {
 		r.offer(r.sample(w, mostRingRows))
 	}
 }
 
 // choose is what the reader gets of a window. Only the goroutine of run calls it.
-func (r *reader) choose(w window) batch {
+func (r *Reader) choose(w window) Batch {
 	r.room = min(r.room+mostFlagged*feedPause.Seconds(), mostFlagged)
 	return r.sample(w, mostPlain)
 }
 
 // sample chooses flagged events while there is room, and plain other ones, evenly.
-func (r *reader) sample(w window, plain int) batch {
-	b := batch{id: w.id, seen: w.seen}
+func (r *Reader) sample(w window, plain int) Batch {
+	b := Batch{ID: w.id, Seen: w.seen}
 	var others []int
 	chosen := make([]int, 0, plain)
 	for i := range w.events {
@@ -211,7 +216,7 @@ func (r *reader) sample(w window, plain int) batch {
 		if r.keep != nil && !r.keep(e) {
 			continue
 		}
-		b.fit++
+		b.Fit++
 		if !e.Flagged() {
 			others = append(others, i)
 		} else if r.room >= 1 {
@@ -220,28 +225,28 @@ func (r *reader) sample(w window, plain int) batch {
 		}
 	}
 	if r.keep == nil {
-		b.fit = w.seen
+		b.Fit = w.seen
 	}
 	for n, i := min(plain, len(others)), 0; i < n; i++ {
 		chosen = append(chosen, others[i*len(others)/n])
 	}
 	slices.Sort(chosen)
 	for _, i := range slices.Backward(chosen) {
-		b.rows = append(b.rows, w.events[i])
+		b.Rows = append(b.Rows, w.events[i])
 	}
 	return b
 }
 
-// offer sends a batch, or counts it for the next one if the reader is too slow. The Feed's lock is held.
-func (r *reader) offer(b batch) {
-	if b.seen == 0 && r.missed.seen == 0 {
+// offer sends a Batch, or counts it for the next one if the reader is too slow. The Feed's lock is held.
+func (r *Reader) offer(b Batch) {
+	if b.Seen == 0 && r.missed.Seen == 0 {
 		return
 	}
-	b.fit, b.seen = b.fit+r.missed.fit, b.seen+r.missed.seen
+	b.Fit, b.Seen = b.Fit+r.missed.Fit, b.Seen+r.missed.Seen
 	select {
-	case r.batches <- b:
-		r.missed = batch{}
+	case r.Batches <- b:
+		r.missed = Batch{}
 	default:
-		r.missed = batch{fit: b.fit, seen: b.seen}
+		r.missed = Batch{Fit: b.Fit, Seen: b.Seen}
 	}
 }
