@@ -40,7 +40,7 @@ func traffic(n int, fresh float64) []store.Event {
 func BenchmarkObserve(b *testing.B) {
 	for _, there := range []bool{true, false} {
 		b.Run(fmt.Sprintf("candidate=%t", there), func(b *testing.B) {
-			s := &Shadow{seen: newSeen(), wake: make(chan struct{}, 1)}
+			s := &Shadow{most: mostWaiting, seen: newSeen(), wake: make(chan struct{}, 1)}
 			s.active.Store(there)
 			all := traffic(1_000_000, .05)
 			b.ResetTimer()
