@@ -189,8 +189,8 @@ func (p *Policy) Alone() *Policy {
 	return &alone
 }
 
-// WithModel is a copy of p that another classifier scores names for. Its threshold is Options.Threshold or, if that is 0,
-// the classifier's own. A nil p stays nil.
+// WithModel is a copy of p that another classifier scores names for. Its threshold is Options.Threshold or, if that is
+// 0, the classifier's own. A nil p stays nil.
 func (p *Policy) WithModel(c *model.Classifier) *Policy {
 	if p == nil {
 		return nil

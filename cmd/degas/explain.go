@@ -39,7 +39,8 @@ func (c *command) explain() *cli.Command {
 // policyFlags are the flags of commands that decide about names.
 func policyFlags() []cli.Flag {
 	return append([]cli.Flag{
-		&cli.StringFlag{Name: "model", Usage: "`MODEL`: a run, a version, a folder of versions, or builtin", Value: model.BuiltinName},
+		&cli.StringFlag{Name: "model", Value: model.BuiltinName,
+			Usage: "`MODEL`: a run, a version, a folder of versions, or builtin"},
 	}, listFlags()...)
 }
 

@@ -247,6 +247,6 @@ func when(ns int64) time.Time {
 	return time.Unix(0, ns).UTC()
 }
 
-// Allows reports whether a Policy's allow list holds the finding's domain, or all that a block list's entry is of: what a
-// list says at the time of a report counts, also if it did not say so when the events came.
+// Allows reports whether a Policy's allow list holds the finding's domain, or all that a block list's entry is of: what
+// a list says at the time of a report counts, also if it did not say so when the events came.
 func (f *Finding) Allows(p *detect.Policy) bool { return f.Domain != "" && p.Allows([]byte(f.Domain)) }

@@ -122,8 +122,8 @@ func New(o Options) *Watch {
 	return w
 }
 
-// SetTables turns scores from now on into evidence by the tables of another model. What was gathered stays: each look-up
-// counted by the tables of the model that scored it.
+// SetTables turns scores from now on into evidence by the tables of another model. What was gathered stays: each
+// look-up counted by the tables of the model that scored it.
 func (w *Watch) SetTables(t *Tables) {
 	if w.o.Baseline != nil {
 		t = w.o.Baseline.tables(t)

@@ -68,8 +68,8 @@ type Result struct {
 //	devo+https://host/mlmodelmanager/  model.onnx, and the model that uses it
 //	mlflow+https://host                a run with all files, and a version of the registered model NAME
 //
-// Publishing the same files to MLflow or into the shadow again finds the version that is there. Elsewhere the error wraps export.ErrExists
-// if a model of that name and version, or at Devo of that name, is there already.
+// Publishing the same files to MLflow or into the shadow again finds the version that is there. Elsewhere the
+// error wraps export.ErrExists if a model of that name and version, or at Devo of that name, is there already.
 func Publish(ctx context.Context, dir, target string, o Options) (Result, error) {
 	e, err := open(dir)
 	if err != nil {

@@ -19,8 +19,8 @@ func Spec(rng *rand.Rand) model.Spec {
 	}
 }
 
-// Small is a small untrained model whose scores are about a half: a threshold of 0.01 makes every name malicious, and one
-// of 0.99 none. change, if not nil, changes its Spec.
+// Small is a small untrained model whose scores are about a half: a threshold of 0.01 makes every name malicious, and
+// one of 0.99 none. change, if not nil, changes its Spec.
 func Small(threshold float64, change func(*model.Spec)) *model.Model {
 	enc := Encoder(32)
 	s := model.Spec{Version: model.SpecVersion, Name: "small", Encoder: enc, Labels: model.BinaryLabels,

@@ -12,8 +12,8 @@ import (
 	"github.com/degas-dns/degas/model"
 )
 
-// Find is what a name of a model on a command line stands for: a folder of numbered versions, a version, or a run, which
-// becomes version 1. model.BuiltinName is version 1 of "degas". name is that of the folder above the numbers.
+// Find is what a name of a model on a command line stands for: a folder of numbered versions, a version, or a run,
+// which becomes version 1. model.BuiltinName is version 1 of "degas". name is that of the folder above the numbers.
 func Find(dir string) (name string, paths map[int]string, err error) {
 	if dir == model.BuiltinName {
 		return "degas", map[int]string{1: dir}, nil
@@ -89,8 +89,8 @@ func Open(dir string, failed func(error)) (*Newest, *Version, error) {
 	return n, v, nil
 }
 
-// Look gives the newest version if it is another than the last time, else nil. The error is of newer ones that cannot be
-// loaded, each until its files change; what was there goes on.
+// Look gives the newest version if it is another than the last time, else nil. The error is of newer ones that cannot
+// be loaded, each until its files change; what was there goes on.
 func (n *Newest) Look() (v *Version, err error) {
 	name, paths, err := Find(n.dir)
 	if err != nil {

@@ -124,7 +124,8 @@ func rename(from, to string) error {
 // unwritable adds the next step to the error of a folder that degas may not change.
 func unwritable(err error, dir string) error {
 	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
-		return fmt.Errorf("%w. Try: let the user that degas serve runs as write to %s, or rename the folder by hand", err, dir)
+		return fmt.Errorf("%w. Try: let the user that degas serve runs as write to %s, or rename the folder by hand", err,
+			dir)
 	}
 	return err
 }

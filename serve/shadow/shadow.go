@@ -61,6 +61,7 @@ type Shadow struct {
 	moving sync.Mutex // held by Promote and Demote
 
 	mu      sync.Mutex // guards what follows
+	most    int        // names in the queue
 	waiting []sighting
 	seen    *seen
 	dropped int64 // since the comparisons began
@@ -88,7 +89,7 @@ func New(o Options) (*Shadow, error) {
 	if o.Look == 0 {
 		o.Look = lookTime
 	}
-	s := &Shadow{o: o, log: o.Log, wake: make(chan struct{}, 1), seen: newSeen()}
+	s := &Shadow{o: o, log: o.Log, wake: make(chan struct{}, 1), most: mostWaiting, seen: newSeen()}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -211,7 +212,7 @@ func (s *Shadow) Observe(all []store.Event) {
 		key := s.seen.hash(e.Name)
 		switch {
 		case s.seen.has(key):
-		case len(s.waiting) >= mostWaiting:
+		case len(s.waiting) >= s.most:
 			s.dropped++
 		default:
 			s.seen.add(key)
