@@ -175,20 +175,30 @@ func (c *Console) explain(v *visit, p *namePage) error {
 	return nil
 }
 
-// nameSeen reads who asked for the name, and for others beside it.
+// nameSeen reads who asked for the name, and for others beside it. A store reads all its rows for such a question, so
+// the events of the domain serve for the name too, if they are all there.
 func (c *Console) nameSeen(v *visit, p *namePage) (err error) {
-	if p.Look, err = c.look(v.ctx(), p.Period.Range, store.Filter{Name: p.Name}, mostOfName); err != nil {
+	domain := cmp.Or(p.X.Domain, detect.Domain(p.Name))
+	if domain != "" {
+		p.Beside, err = c.look(v.ctx(), p.Period.Range, store.Filter{Domain: domain}, mostOfDomain)
+	}
+	switch {
+	case err != nil:
 		return err
+	case domain == "" || p.Beside.More || p.Beside.Late:
+		if p.Look, err = c.look(v.ctx(), p.Period.Range, store.Filter{Name: p.Name}, mostOfName); err != nil {
+			return err
+		}
+	default:
+		for _, e := range p.Beside.Events {
+			if e.Name == p.Name {
+				p.Look.Events = append(p.Look.Events, e)
+				p.Look.Sampled = p.Look.Sampled || e.Sample > 1
+			}
+		}
 	}
 	p.Bars = p.Period.barsOf("Questions for the name", p.Look.Events)
 	p.Clients, p.MoreBy = tally(p.Look.Events, 50, func(e *store.Event) string { return e.Client })
-	domain := cmp.Or(p.X.Domain, detect.Domain(p.Name))
-	if domain == "" {
-		return nil
-	}
-	if p.Beside, err = c.look(v.ctx(), p.Period.Range, store.Filter{Domain: domain}, mostOfDomain); err != nil {
-		return err
-	}
 	p.Siblings, p.MoreOf = tally(p.Beside.Events, 50, func(e *store.Event) string {
 		if e.Name == p.Name {
 			return ""

@@ -83,7 +83,9 @@ func periodOf(v *visit, now time.Time) (timespan, error) {
 type look struct {
 	Events []store.Event
 	More   bool // there are older ones
-	Late   bool // the time was over before all was read
+	// Late says that the time was over before all was read, but for what is newer than Since.
+	Late  bool
+	Since time.Time
 	// Sampled says that events stand for several.
 	Sampled bool
 }
@@ -91,27 +93,45 @@ type look struct {
 // lookTime bounds how long one look may take. A page has a few of them.
 const lookTime = 4 * time.Second
 
-// look reads at most n events.
+// look reads at most n events. A store may read all its rows to find those of a name or a client, so it is asked for
+// one hour first, then for the two before it, and so on: if the time is over, the newest events are there.
 func (c *Console) look(ctx context.Context, r store.Range, f store.Filter, n int) (l look, err error) {
 	within, cancel := context.WithTimeout(ctx, lookTime)
 	defer cancel()
-	cursor := store.Cursor("")
-	for len(l.Events) < n {
-		page, err := c.o.Store.Events(within, r, f, cursor, min(n-len(l.Events), 1000))
-		if err != nil {
-			if l.Late = within.Err() != nil && ctx.Err() == nil; l.Late {
-				break
-			}
-			return l, err
+	for width := time.Hour; r.From.Before(r.To) && !l.More && !l.Late; width *= 2 {
+		part := r
+		if from := r.To.Add(-width); from.After(r.From) {
+			part.From = from
 		}
-		l.Events = append(l.Events, page.Events...)
-		if cursor = page.Next; cursor == "" {
-			break
+		if err := c.lookAt(within, part, f, n, &l); within.Err() != nil && ctx.Err() == nil {
+			l.Late = true
+		} else if err != nil {
+			return l, err
+		} else {
+			r.To, l.Since = part.From, part.From
 		}
 	}
-	l.More = cursor != ""
 	l.Sampled = slices.ContainsFunc(l.Events, func(e store.Event) bool { return e.Sample > 1 })
 	return l, nil
+}
+
+// lookAt adds the events of a part of the time, until there are n.
+func (c *Console) lookAt(ctx context.Context, r store.Range, f store.Filter, n int, l *look) error {
+	cursor := store.Cursor("")
+	for {
+		page, err := c.o.Store.Events(ctx, r, f, cursor, min(n-len(l.Events)+1, 1000))
+		if err != nil {
+			return err
+		}
+		l.Events = append(l.Events, page.Events...)
+		if len(l.Events) > n {
+			l.Events, l.More = l.Events[:n], true
+			return nil
+		}
+		if cursor = page.Next; cursor == "" {
+			return nil
+		}
+	}
 }
 
 // N is how many questions the events stand for.

@@ -3,6 +3,7 @@ package console
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -49,14 +50,15 @@ type candidate struct {
 	model   string // that gave the score
 	clients map[string]bool
 	names   int
-	tunnel  bool
+	// likeliest is the name of a domain that has its score.
+	likeliest string
 }
 
 // Bounds of the queue.
 const (
 	mostFlaggedEvents = 10_000 // events
 	mostNear          = 20_000 // events, of which those near the threshold count
-	mostRescored      = 2_000  // names that another version scored
+	mostRescored      = 500    // names that another version scored
 )
 
 var (
@@ -91,6 +93,9 @@ func (c *Console) vet(v *visit) (*view, error) {
 		all = byDomain(all)
 	}
 	p.pick(all, c.o.Ledger, now, rows)
+	if err := c.classes(v.ctx(), p.Candidates); err != nil {
+		return nil, err
+	}
 	if p.Today, p.TodayMore, err = c.decidedToday(v.ctx(), now); err != nil {
 		return nil, err
 	}
@@ -123,7 +128,7 @@ func (c *Console) candidates(ctx context.Context, p *vetPage) ([]*candidate, err
 	for _, one := range by {
 		all = append(all, one)
 	}
-	return all, c.rescore(ctx, all, p.Near)
+	return all, c.rescore(ctx, all)
 }
 
 // add counts an event of a candidate.
@@ -138,29 +143,49 @@ func add(by map[string]*candidate, e *store.Event) {
 	x.clients[e.Client] = true
 }
 
-// rescore asks the model in force about names whose score is another version's, and which class their blocks get. The
-// newest ones come first, if there are too many.
-func (c *Console) rescore(ctx context.Context, all []*candidate, near float64) error {
+// rescore asks the model in force about names whose score is another version's: about the newest ones, if they are too
+// many.
+func (c *Console) rescore(ctx context.Context, all []*candidate) error {
 	slices.SortFunc(all, func(a, b *candidate) int {
 		return cmp.Or(b.Last.Compare(a.Last), cmp.Compare(a.Name, b.Name))
 	})
-	some := all[:min(len(all), mostRescored)]
-	names := make([]string, len(some))
-	for i, x := range some {
-		names[i] = x.Name
+	_, version := c.o.Engine.Policy()
+	current := fmt.Sprintf("%s/%d", version.Model, version.Number)
+	var some []*candidate
+	var names []string
+	for _, x := range all {
+		x.Clients = len(x.clients)
+		if x.model != current && len(some) < mostRescored {
+			some, names = append(some, x), append(names, x.Name)
+		}
+	}
+	if len(some) == 0 {
+		return nil
 	}
 	said, _, err := c.score(ctx, names)
 	if err != nil {
 		return err
 	}
 	for i, x := range some {
-		x.Class = labelFor(ledger.Block, &said[i])
 		if said[i].Scored() {
 			x.Score = said[i].Score
 		}
 	}
-	for _, x := range all {
-		x.Clients, x.Class = len(x.clients), cmp.Or(x.Class, "malicious")
+	return nil
+}
+
+// classes says which class a block gives the candidates that are shown.
+func (c *Console) classes(ctx context.Context, shown []candidate) error {
+	names := make([]string, len(shown))
+	for i, x := range shown {
+		names[i] = cmp.Or(x.likeliest, x.Name)
+	}
+	said, _, err := c.score(ctx, names)
+	if err != nil {
+		return err
+	}
+	for i := range shown {
+		shown[i].Class = labelFor(ledger.Block, &said[i])
 	}
 	return nil
 }
@@ -173,7 +198,7 @@ func byDomain(all []*candidate) (joined []*candidate) {
 		j := by[domain]
 		if j == nil {
 			_, cloud := detect.Zone(x.Name)
-			j = &candidate{Name: domain, Domain: domain, Class: x.Class, Everybodys: cloud || x.Domain == "",
+			j = &candidate{Name: domain, Domain: domain, Everybodys: cloud || x.Domain == "",
 				clients: map[string]bool{}}
 			by[domain] = j
 			joined = append(joined, j)
@@ -190,11 +215,14 @@ func byDomain(all []*candidate) (joined []*candidate) {
 			j.Last = x.Last
 		}
 		if x.Score > j.Score {
-			j.Score, j.Class = x.Score, x.Class
+			j.Score, j.likeliest = x.Score, x.Name
 		}
 	}
 	for _, j := range joined {
 		j.Clients, j.MoreNames = len(j.clients), j.names-len(j.Names)
+		if j.names == 1 && j.Names[0] == j.Name {
+			j.Names = nil
+		}
 	}
 	return joined
 }
