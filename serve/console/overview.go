@@ -7,6 +7,7 @@ import (
 
 	"github.com/degas-dns/degas/detect"
 	"github.com/degas-dns/degas/serve/store"
+	"github.com/degas-dns/degas/serve/store/ledger"
 )
 
 // Bounds of the overview.
@@ -107,7 +108,7 @@ func (c *Console) just(v *visit, p *overviewPage) error {
 	rows := group(h.events)
 	rows = slices.DeleteFunc(rows, func(r *row) bool { return r.Name == "" })
 	looked := rows[:min(len(rows), 10*mostJust)]
-	if err := c.rule(v.ctx(), looked); err != nil {
+	if err := c.rule(v.ctx(), looked, map[string]*ledger.Decision{}); err != nil {
 		return err
 	}
 	for _, r := range looked {
