@@ -99,8 +99,8 @@ func TestFilterTexts(t *testing.T) {
 	s := newSite(t)
 	s.seed()
 	s.must("/console/decide", "pattern", "keep.example.com", "verdict", "block", "note", "it's 100% sure_ly")
-	for _, text := range []string{`'`, `"`, `%`, `_`, `\`, `'; DROP TABLE decision; --`, `' OR '1'='1`, "\x00", "a\x00b",
-		"\xff\xfe", `1) OR 1=1 --`, "\u202e", strings.Repeat("'", 1<<20), strings.Repeat("%", 1000)} {
+	for _, text := range []string{`%_\'"`, `'; DROP TABLE decision; --`, `' OR '1'='1`, "a\x00b", "\xff\xfe\u202e",
+		strings.Repeat("'", 1<<20), strings.Repeat("%", 1000)} {
 		for _, page := range []string{"/console/lists?state=all&q=", "/console/lists?by=", "/console/lists?verdict=",
 			"/console/lists?state=", "/console/lists?before=", "/console/lists?made=", "/console/findings?subject=",
 			"/console/findings?kind=", "/console/findings?state=", "/console/finding?id=", "/console/vet?q=",
