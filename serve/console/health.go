@@ -134,9 +134,9 @@ func (c *Console) health(v *visit) (*view, error) {
 	return &view{page: "health", title: "Health", data: p}, nil
 }
 
-// open reports whether a request came over a network without TLS. A proxy on this machine may have had TLS before it.
+// open reports whether a request came over a network without TLS.
 func (c *Console) open(v *visit) bool {
-	return v.r.TLS == nil && v.from != (netip.Addr{}) && !v.from.IsLoopback()
+	return v.r.TLS == nil && !v.proxied && v.from != (netip.Addr{}) && !v.from.IsLoopback()
 }
 
 // watching reads what the stream of events counts.
