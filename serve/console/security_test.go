@@ -72,8 +72,9 @@ func (o *office) state() string {
 	}
 	add(decisions, nil)
 	lines, e := o.ledger.Audits(ctx, "", 0, ledger.MostPage)
-	// Wrong tries are noted, also those of a link.
-	add(slices.DeleteFunc(lines, func(l ledger.Line) bool { return strings.HasPrefix(l.What, "wrong ") }), e)
+	// Who reads an export is noted, and so are wrong tries, also those of a link.
+	read := func(l ledger.Line) bool { return l.What == "export" || strings.HasPrefix(l.What, "wrong ") }
+	add(slices.DeleteFunc(lines, read), e)
 	mutes, e := o.ledger.AllMutes(ctx, 0, ledger.MostPage)
 	add(mutes, e)
 	findings, e := o.ledger.Findings(ctx, ledger.FindingFilter{}, 0, ledger.MostPage)
@@ -487,7 +488,8 @@ func (o *office) walk(method, target string, body io.Reader, stream bool, header
 	o.t.Helper()
 	r := httptest.NewRequest(method, target, body)
 	if stream {
-		ctx, cancel := context.WithTimeout(o.t.Context(), 50*time.Millisecond)
+		ctx, cancel := context.WithCancel(o.t.Context()) // as a client that goes away
+		defer time.AfterFunc(50*time.Millisecond, cancel).Stop()
 		defer cancel()
 		r = r.WithContext(ctx)
 	}
