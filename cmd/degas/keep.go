@@ -125,8 +125,9 @@ func (c *command) openKeeping(ctx *cli.Context, o *serve.Options, local bool) (k
 		return k, err
 	}
 	o.Console, err = console.New(console.Options{Version: o.Version, Engine: k.engine, Models: o.Models, Store: k.store,
-		Ledger: k.ledger, Accounts: k.people, Lists: k.lists, Shadow: k.shadow, Watching: k.stream.Metrics, Cluster: ctx.IsSet("store"),
-		Hosts: ctx.StringSlice("host"), TLS: ctx.IsSet("tls-cert") || len(proxies) > 0, Proxies: proxies,
+		Ledger: k.ledger, Accounts: k.people, Lists: k.lists, Shadow: k.shadow, Watching: k.stream.Metrics,
+		Cluster: ctx.IsSet("store"),
+		Hosts:   ctx.StringSlice("host"), TLS: ctx.IsSet("tls-cert") || len(proxies) > 0, Proxies: proxies,
 		Log: slog.Default()})
 	return k, err
 }

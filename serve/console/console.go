@@ -235,8 +235,8 @@ func (c *Console) answer(s screen, v *visit) (*view, error) {
 	return s.handle(v)
 }
 
-// caller is where a request comes from. If a proxy brought it, the last address in X-Forwarded-For is what the proxy saw;
-// those before it are what its client wrote.
+// caller is where a request comes from. If a proxy brought it, the last address in X-Forwarded-For is what the proxy
+// saw; those before it are what its client wrote.
 func (c *Console) caller(r *http.Request) (from netip.Addr, proxied bool) {
 	at, _ := netip.ParseAddrPort(r.RemoteAddr)
 	from = at.Addr().Unmap()

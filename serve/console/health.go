@@ -268,7 +268,8 @@ func (c *Console) process(now time.Time) process {
 		}
 		return int64(min(of[i].Value.Uint64(), math.MaxInt64))
 	}
-	return process{Version: cmp.Or(c.o.Version, "unknown"), Go: runtime.Version(), Began: c.began, Up: spell(now.Sub(c.began)),
+	return process{Version: cmp.Or(c.o.Version, "unknown"), Go: runtime.Version(), Began: c.began,
+		Up:     spell(now.Sub(c.began)),
 		Memory: n(0) - n(1), Heap: n(2), Routines: runtime.NumGoroutine(), Processors: runtime.GOMAXPROCS(0)}
 }
 

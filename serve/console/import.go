@@ -198,8 +198,9 @@ func (c *Console) keepList(v *visit) (*view, error) {
 	}
 	one, ok := c.drafts.take(v.q.Get("key"), v.by(), now)
 	if !ok {
-		return nil, &reply.Failure{Status: http.StatusConflict, Text: "The list is not here any more: it was kept already, or " +
-			"waited for too long. Try: read it again"}
+		return nil, &reply.Failure{Status: http.StatusConflict,
+			Text: "The list is not here any more: it was kept already, or " +
+				"waited for too long. Try: read it again"}
 	}
 	all := make([]ledger.Decision, len(one.entries))
 	for i, e := range one.entries {

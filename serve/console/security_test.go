@@ -185,9 +185,11 @@ func TestDNSRebinding(t *testing.T) {
 			t.Errorf("%d, want 421", code)
 		}
 	})
-	for host, want := range map[string]int{"localhost": 200, "localhost:8501": 200, "LOCALHOST.": 200, "127.0.0.1:8501": 200,
-		"[::1]:8501": 200, "192.0.2.1": 200, "evil.example": 421, "localhost.evil.example": 421, "127.0.0.1.evil.example": 421,
-		"": 421, "localhost:8501:evil": 421, "evil.example\x00localhost": 421} {
+	for host, want := range map[string]int{"localhost": 200, "localhost:8501": 200, "LOCALHOST.": 200,
+		"127.0.0.1:8501": 200,
+		"[::1]:8501":     200, "192.0.2.1": 200, "evil.example": 421, "localhost.evil.example": 421,
+		"127.0.0.1.evil.example": 421,
+		"":                       421, "localhost:8501:evil": 421, "evil.example\x00localhost": 421} {
 		r := httptest.NewRequest("GET", "/console/health", nil)
 		r.Host = host
 		if r.Host == "" {
@@ -643,7 +645,8 @@ func TestRoles(t *testing.T) {
 // Input that is far too long, or no text at all, is refused or cut, at every field of every page.
 func TestLongInput(t *testing.T) {
 	o := newOffice(t, func(c *console.Options, _ *serve.Options) { c.Shadow = &besides{} })
-	values := []string{strings.Repeat("a", 12<<10), strings.Repeat("<", 3<<10), "\x00\xff\xfe", "-1", "99999999999999999999",
+	values := []string{strings.Repeat("a", 12<<10), strings.Repeat("<", 3<<10), "\x00\xff\xfe", "-1",
+		"99999999999999999999",
 		"2026-13-45T99:99:99Z", "%", strings.Repeat("a.", 5000), "\u202e\u0000'; DROP TABLE decision; --", "NaN", "1e309"}
 	names := parameters(t)
 	for i, r := range o.routes() {

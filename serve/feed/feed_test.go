@@ -58,7 +58,8 @@ func TestFeed(t *testing.T) {
 		time.Sleep(2 * feedPause)
 		synctest.Wait()
 		b := all.next()
-		if flagged, others := ofBatch(b); flagged != mostFlagged || others != mostPlain || b.Fit != 10_000 || b.Seen != 10_000 {
+		if flagged, others := ofBatch(b); flagged != mostFlagged || others != mostPlain || b.Fit != 10_000 ||
+			b.Seen != 10_000 {
 			t.Errorf("%d flagged, %d others, of %d of %d", flagged, others, b.Fit, b.Seen)
 		}
 		if b := few.next(); len(b.Rows) != mostFlagged || b.Fit < mostFlagged || b.Fit > 100 || b.Seen != 10_000 {
