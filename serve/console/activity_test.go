@@ -137,7 +137,7 @@ func testOverview(t *testing.T, s *site) {
 	}
 	body := s.page("/console/")
 	for _, want := range []string{`<span class="big">350</span> queries`, `<span class="big">50</span> flagged`,
-		`<span class="big">5</span> blocked`, `<span class="big">34</span> to vet`, `<span class="big">5</span> clients`,
+		`<span class="big">5</span> blocked`, `<span class="big">34</span> flagged names to vet`, `<span class="big">5</span> clients`,
 		`<span class="made unsure">unsure</span> in force for <bdi>*.n0.example</bdi>`, `aria-label="Block n1.example"`,
 		`aria-label="Block *.n`, `"name":"malicious"`, `client=192.0.2.`} {
 		if !strings.Contains(body, want) {

@@ -427,7 +427,7 @@ func (c *Console) countHistory(v *visit, p *historyPage, h haul) error {
 		p.Chart = newChart(label, p.Period, all, p.Choice.keepsCount, zoom)
 		return err
 	}
-	if p.First != "" || h.next != "" || !h.before.IsZero() {
+	if p.First != "" || !h.early && (h.next != "" || !h.before.IsZero()) {
 		var err error
 		if h, err = c.search(v.ctx(), p.Period.of(), &p.Choice, "", mostCounted, searchTime); err != nil {
 			return err

@@ -75,7 +75,8 @@ func (c *Console) live(v *visit) (*view, error) {
 		}
 	}
 	p.Rows = group(last)
-	return &view{page: "live", title: "Live", data: p, scripts: []string{"live.js"}}, c.rule(v.ctx(), p.Rows, map[string]*ledger.Decision{})
+	err = c.rule(v.ctx(), p.Rows, map[string]*ledger.Decision{})
+	return &view{page: "live", title: "Live", data: p, scripts: []string{"live.js"}}, err
 }
 
 // liveRow is a row of a batch.

@@ -25,7 +25,7 @@ type overviewPage struct {
 	// Sums over the time, all exact.
 	Queries, FlaggedSum, Blocked int64
 	Clients, Domains             int64 // different ones, estimated
-	ToVet                        int   // flagged names among Just and behind it that nobody has decided about
+	ToVet                        int   // malicious names that nobody has decided about
 	ToVetMore                    bool  // there may be more
 	Just                         []*row
 	JustMore                     bool
@@ -45,6 +45,11 @@ func (t top) Least() int64 { return t.N - t.Error }
 // Link is the address of this page with other values for pairs of keys and values.
 func (p *overviewPage) Link(pairs ...string) string {
 	return historyLink("/console/", p.query, pairs...)
+}
+
+// Vet is the address of what is to vet in this page's time.
+func (p *overviewPage) Vet() string {
+	return link("/console/vet", "from", p.Period.FromText(), "to", p.Period.ToText())
 }
 
 // History is the address of events of this page's time.
@@ -112,7 +117,7 @@ func (c *Console) just(v *visit, p *overviewPage) error {
 		return err
 	}
 	for _, r := range looked {
-		if r.Ruling == nil {
+		if r.Ruling == nil && r.Verdict == detect.Malicious {
 			p.ToVet++
 		}
 	}
