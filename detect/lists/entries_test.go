@@ -23,8 +23,8 @@ func TestReadEntries(t *testing.T) {
 			want: "a.example *.b.example *.c.example xn--bcher-kva.example", skipped: notOurs + ", " + isBroad},
 		"adblock": {text: "! x\n||a.example^\n@@||b.example^\n||*.c.example^\n", format: "adblock",
 			want: "*.a.example @*.b.example", skipped: onlyBelow},
-		"rpz": {text: "$TTL 60\n@ SOA a. b. 1 2 3 4 5\na.example CNAME .\n*.b.example CNAME .\nc.example CNAME rpz-passthru.\n",
-			format: "rpz", want: "a.example @c.example", skipped: onlyBelow},
+		"rpz": {text: "$TTL 60\n@ SOA a. b. 1 2 3 4 5\na.example CNAME .\n*.b.example CNAME .\n" +
+			"c.example CNAME rpz-passthru.\n", format: "rpz", want: "a.example @c.example", skipped: onlyBelow},
 		"UTF-16":   {text: "\xff\xfea\x00.\x00e\x00x\x00\n\x00", format: "domains", want: "a.ex"},
 		"comments": {text: "# nothing\n"},
 	} {
@@ -47,7 +47,8 @@ func TestReadEntries(t *testing.T) {
 			t.Errorf("%s: it leaves out %q, and not %q", name, skipped, c.skipped)
 		}
 	}
-	for text, want := range map[string]error{"a.example\nb.example\nc.example\n": ErrTooMany, "<html>": errNoList, "": errEmpty} {
+	for text, want := range map[string]error{"a.example\nb.example\nc.example\n": ErrTooMany, "<html>": errNoList,
+		"": errEmpty} {
 		if _, err := ReadEntries(strings.NewReader(text), true, 2); !errors.Is(err, want) {
 			t.Errorf("%q: %v", text, err)
 		}
