@@ -24,8 +24,7 @@ func TestReadEntries(t *testing.T) {
 		"adblock": {text: "! x\n||a.example^\n@@||b.example^\n||*.c.example^\n", format: "adblock",
 			want: "*.a.example @*.b.example", skipped: onlyBelow},
 		"rpz": {text: "$TTL 60\n@ SOA a. b. 1 2 3 4 5\na.example CNAME .\n*.b.example CNAME .\n" +
-			"c.example CNAME rpz-passthru.\n",
-			format: "rpz", want: "a.example @c.example", skipped: onlyBelow},
+			"c.example CNAME rpz-passthru.\n", format: "rpz", want: "a.example @c.example", skipped: onlyBelow},
 		"UTF-16":   {text: "\xff\xfea\x00.\x00e\x00x\x00\n\x00", format: "domains", want: "a.ex"},
 		"comments": {text: "# nothing\n"},
 	} {

@@ -100,8 +100,8 @@ func (c *Console) importList(v *visit) (*view, error) {
 	}
 	list, err := lists.ReadEntries(strings.NewReader(in), verdict == ledger.Block, mostImported)
 	if errors.Is(err, lists.ErrTooMany) {
-		return nil, reply.BadRequest("The list cannot be kept as decisions: %v. Try: degas serve --%s FILE, which reads lists "+
-			"of millions of entries", err, verdict)
+		return nil, reply.BadRequest("The list cannot be kept as decisions: %v. Try: degas serve --%s FILE, which "+
+			"reads lists of millions of entries", err, verdict)
 	} else if err != nil {
 		return nil, reply.BadRequest("The list cannot be read: %v", err)
 	}

@@ -124,7 +124,8 @@ const (
 )
 
 // models answers GET /console/models. all is the number of a candidate of which all differences are shown. promote and
-// demote are a version's number: the page asks whether it shall be done. card is the number of a version whose model card is shown, of model.
+// demote are a version's number: the page asks whether it shall be done. card is the number of a version whose model
+// card is shown, of model.
 func (c *Console) models(v *visit) (*view, error) {
 	policy, current := c.o.Engine.Policy()
 	p := modelsPage{Number: current.Number, Model: current.Model}
