@@ -76,7 +76,8 @@ var exportNote = fmt.Sprintf("There are more events than the %s that a file may 
 
 // exportCSV answers GET /console/history.csv.
 func (c *Console) exportCSV(v *visit) (*view, error) {
-	return nil, c.export(v, "csv", "text/csv; charset=utf-8", func(w io.Writer) (func(*store.Event), func(note string) error) {
+	const kind = "text/csv; charset=utf-8"
+	return nil, c.export(v, "csv", kind, func(w io.Writer) (func(*store.Event), func(note string) error) {
 		out := csv.NewWriter(w)
 		_ = out.Write(exportColumns) // its error is kept for Error
 		return func(e *store.Event) { _ = out.Write(exported(e).cells()) }, func(note string) error {
