@@ -25,8 +25,8 @@ type span struct {
 	width      time.Duration
 }
 
-var ranges = []span{
-	{"1h", "1 hour", time.Hour}, {"24h", "24 hours", 24 * time.Hour}, {"7d", "7 days", 7 * 24 * time.Hour},
+var ranges = []span{{"1h", "1 hour", time.Hour}, {"24h", "24 hours", 24 * time.Hour},
+	{"7d", "7 days", 7 * 24 * time.Hour},
 	{"30d", "30 days", 30 * 24 * time.Hour}, {"1y", "1 year", 365 * 24 * time.Hour}}
 
 // stepNames are the steps as addresses have them.
