@@ -46,8 +46,10 @@ func TestRuling(t *testing.T) {
 	if _, err := l.RevokeAll(t.Context(), []int64{5, 6}, "ann"); err != nil {
 		t.Fatal(err)
 	}
-	for name, want := range map[string]string{"x.example.com": "x.example.com unsure", "example.com": "*.example.com block",
-		"z.example.com": "*.example.com block", "a.b.example.com": "*.example.com block", "y.example.com": "y.example.com allow",
+	for name, want := range map[string]string{"x.example.com": "x.example.com unsure",
+		"example.com": "*.example.com block", "z.example.com": "*.example.com block",
+		"a.b.example.com": "*.example.com block",
+		"y.example.com":        "y.example.com allow",
 		"a.b.deep.example.org": "*.deep.example.org block", "example.org": "", "com": "", "": "", "gone.example": "",
 		"notexample.com": ""} {
 		pattern, verdict, ok := l.Ruling(name, time.Now())
