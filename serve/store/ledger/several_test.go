@@ -48,7 +48,7 @@ func TestRuling(t *testing.T) {
 	}
 	for name, want := range map[string]string{"x.example.com": "x.example.com unsure",
 		"example.com": "*.example.com block", "z.example.com": "*.example.com block",
-		"a.b.example.com": "*.example.com block",
+		"a.b.example.com":      "*.example.com block",
 		"y.example.com":        "y.example.com allow",
 		"a.b.deep.example.org": "*.deep.example.org block", "example.org": "", "com": "", "": "", "gone.example": "",
 		"notexample.com": ""} {
