@@ -342,7 +342,8 @@ func TestModels(t *testing.T) {
 		t.Error("the address puts text into the page")
 	}
 
-	o.shows("/console/models?promote=2", "Promote version 2?", "it flags 20 more, and lets 4 pass", `name="version" value="2"`)
+	o.shows("/console/models?promote=2", "Promote version 2?", "it flags 20 more, and lets 4 pass",
+		`name="version" value="2"`)
 	for _, target := range []string{"promote=3", "promote=9", "demote=1", "card=7", "model=nope&card=1",
 		"model=degas&card=1&shadow=1"} {
 		if w := o.do("GET", "/console/models?"+target, nil); w.Code != http.StatusNotFound {
