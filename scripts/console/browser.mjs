@@ -25,7 +25,9 @@ export class Browser {
     this.context = await this.browser.newContext({ viewport: { width: wide, height }, acceptDownloads: true });
     this.context.setDefaultTimeout(10_000);
     await this.context.addInitScript(() => {
-      document.addEventListener("securitypolicyviolation", (e) => console.error(`CSP: ${e.violatedDirective} ${e.blockedURI}`));
+      document.addEventListener("securitypolicyviolation", (e) => {
+        console.error(`CSP: ${e.violatedDirective} ${e.blockedURI}`);
+      });
     });
     this.page = await this.context.newPage();
     this.#watch(this.page);
@@ -41,17 +43,19 @@ export class Browser {
   // #watch keeps what no page may do, whatever page is shown.
   #watch(page) {
     page.on("console", (m) => {
-      if (!["error", "warning"].includes(m.type()) || this.wanted && m.text().includes(`status of ${this.wanted}`)) return;
-      this.fault(`console: ${JSON.stringify(m.text())}`);
+      const bad = ["error", "warning"].includes(m.type()) && !m.text().includes(`status of ${this.wanted}`);
+      if (bad) this.fault(`console: ${JSON.stringify(m.text())}`);
     });
     page.on("pageerror", (e) => this.fault(`script: ${JSON.stringify(e.message)}`));
     page.on("dialog", (d) => { this.fault(`dialog: ${JSON.stringify(d.message())}`); d.dismiss().catch(() => {}); });
     page.on("popup", () => this.fault("another window opened"));
     page.on("request", (r) => {
-      if (!r.url().startsWith(this.origin + "/") && !r.url().startsWith("data:")) this.fault(`asks for ${JSON.stringify(r.url())}`);
+      const own = r.url().startsWith(this.origin + "/") || r.url().startsWith("data:");
+      if (!own) this.fault(`asks for ${JSON.stringify(r.url())}`);
     });
     page.on("response", (r) => {
-      if (r.status() >= 400 && r.status() !== this.wanted) this.fault(`status ${r.status()} for ${JSON.stringify(r.url())}`);
+      if (r.status() < 400 || r.status() === this.wanted) return;
+      this.fault(`status ${r.status()} for ${JSON.stringify(r.url())}`);
     });
   }
 
@@ -88,14 +92,15 @@ export class Browser {
       seen += await this.#axe();
       if (width === narrow) await this.#scrolls();
       const shot = width === wide ? scheme : scheme === "light" ? "narrow" : "";
-      if (shot && this.pictures) await this.page.screenshot({ path: `${this.pictures}/${name}-${shot}.png`, fullPage: true });
+      if (shot) await this.picture(`${name}-${shot}`);
     }
     await this.page.setViewportSize({ width: wide, height });
     await this.page.emulateMedia({ colorScheme: "light" });
     this.at = name;
     await this.harmless();
     this.audits.push(name);
-    console.log(`   ${name}: ${seen} checks of axe-core passed${bytes ? `, ${(bytes / 1000).toFixed(0)} kB` : ""} (${Date.now() - began} ms)`);
+    const size = bytes ? `, ${(bytes / 1000).toFixed(0)} kB` : "";
+    console.log(`   ${name}: ${seen} rules of axe-core passed${size} (${Date.now() - began} ms)`);
   }
 
   // harmless holds that no name has become more than text, and that what would not be seen of it is.
@@ -106,9 +111,8 @@ export class Browser {
     if (unseen) this.fault(`the page has what cannot be seen: ${JSON.stringify(unseen[0])}`);
   }
 
-  // picture is for who looks for what failed.
   async picture(name) {
-    if (this.pictures) await this.page?.screenshot({ path: `${this.pictures}/${name}.png` }).catch(() => {});
+    if (this.pictures) await this.page.screenshot({ path: `${this.pictures}/${name}.png`, fullPage: true });
   }
 
   // #axe runs axe-core in the page, and gives the number of rules that passed.
@@ -119,7 +123,9 @@ export class Browser {
       return { passes: found.passes.length, violations: found.violations.map((v) => ({ id: v.id, help: v.help,
         nodes: v.nodes.slice(0, 3).map((n) => `${n.target.join(" ")}: ${n.failureSummary}`) })) };
     }, rules);
-    for (const v of violations) this.fault(`axe-core: ${v.id}: ${v.help}\n    ${v.nodes.map((n) => JSON.stringify(n)).join("\n    ")}`);
+    for (const v of violations) {
+      this.fault([`axe-core: ${v.id}: ${v.help}`, ...v.nodes.map((n) => JSON.stringify(n))].join("\n    "));
+    }
     return passes;
   }
 
@@ -129,19 +135,19 @@ export class Browser {
       const { scrollWidth, clientWidth } = document.documentElement;
       if (scrollWidth <= clientWidth) return null;
       const inScroller = (e) => e && (getComputedStyle(e).overflowX !== "visible" || inScroller(e.parentElement));
-      const widest = [...document.body.querySelectorAll("*")].filter((e) => e.getBoundingClientRect().right > clientWidth + 1 &&
-        !inScroller(e.parentElement)).slice(0, 3).map((e) => e.outerHTML.slice(0, 120));
-      return { scrollWidth, clientWidth, widest };
+      const wider = (e) => e.getBoundingClientRect().right > clientWidth + 1 && !inScroller(e.parentElement);
+      const widest = [...document.body.querySelectorAll("*")].filter(wider).slice(0, 3);
+      return { scrollWidth, clientWidth, widest: widest.map((e) => e.outerHTML.slice(0, 120)) };
     });
     if (found) this.fault(`scrolls sideways: ${JSON.stringify(found)}`);
   }
 
   // reach moves the focus with Tab until it is on an element, as who has no mouse does.
   async reach(locator, what = String(locator)) {
-    await locator.waitFor();
+    const element = await locator.elementHandle();
     for (let tabs = 0; tabs < 400; tabs++) {
-      if (await locator.evaluate((e) => e === document.activeElement)) {
-        const seen = await locator.evaluate((e) => {
+      if (await element.evaluate((e) => e === document.activeElement)) {
+        const seen = await element.evaluate((e) => {
           const style = getComputedStyle(e);
           return style.outlineStyle !== "none" && parseFloat(style.outlineWidth) > 0 || style.boxShadow !== "none";
         });
