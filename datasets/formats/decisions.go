@@ -22,8 +22,7 @@ func init() { Register(decisionsReader{}) }
 //
 // Only decisions in force become records. What is unsure, revoked, superseded or expired is left out. Of two decisions
 // about the same pattern the later one counts, so files of several days may be joined. A label "malicious" says that a
-// name was blocked and not why: it is read as a block list's, see datasets.BlocklistFamily. A sidecar may say
-// otherwise: {"classes": {"malicious": "skip"}}.
+// name was blocked and not what it is: it is left out, unless a sidecar says otherwise: {"classes": {"malicious": "dga"}}.
 type decisionsReader struct{}
 
 func (decisionsReader) Name() string { return "decisions" }
@@ -67,6 +66,7 @@ const (
 	leftSuperseded = "decisions that a later one took the place of"
 	leftExpired    = "decisions that expired"
 	leftUnsure     = "decisions that say unsure"
+	leftNoClass    = "blocks without a class, which do not say what the name is"
 	leftSkipLabel  = "decisions whose label a sidecar skips"
 	leftZone       = "tunnels whose names are not in the file, only their domain"
 )
@@ -222,8 +222,8 @@ func (d *decision) record(labels *labeller, f FileInfo, sink Sink) error {
 		return nil
 	}
 	_, told := labels.declared[declaredKey(d.label)]
-	if d.label == "unsure" && !told {
-		sink.LeaveOut(d.line, leftUnsure)
+	if (d.label == "unsure" || d.label == "malicious") && !told {
+		sink.LeaveOut(d.line, map[string]string{"unsure": leftUnsure, "malicious": leftNoClass}[d.label])
 		return nil
 	}
 	l := labels.label([]byte(d.label))
@@ -239,9 +239,6 @@ func (d *decision) record(labels *labeller, f FileInfo, sink Sink) error {
 		return nil
 	}
 	r := l.record([]byte(d.name))
-	if d.label == "malicious" && !told {
-		r.Family, r.Weak = datasets.BlocklistFamily, true
-	}
 	if d.at > 0 {
 		r.Day = datasets.ParseDay(time.Unix(d.at, 0).UTC().AppendFormat(nil, time.DateOnly))
 	}

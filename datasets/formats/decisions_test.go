@@ -70,8 +70,8 @@ func TestDecisionLabels(t *testing.T) {
 		classes map[string]string
 		want    string
 	}{
-		{nil, "2 dga blocklist a.example weak; 4 dga  c.example"},
-		{map[string]string{"malicious": "skip"}, "4 dga  c.example"},
+		{nil, "4 dga  c.example"},
+		{map[string]string{"malicious": "dga"}, "2 dga  a.example; 4 dga  c.example"},
 		{map[string]string{"malicious": "tunnel", "unsure": "benign"},
 			"2 tunnel  a.example; 3 benign  b.example; 4 dga  c.example"},
 	} {

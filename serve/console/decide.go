@@ -60,7 +60,11 @@ func (c *Console) decide(v *visit) (*view, error) {
 		}
 		patterns[i], names[i] = pattern, strings.TrimPrefix(pattern, "*.")
 	}
-	d := ledger.Decision{Verdict: verdict, Label: v.q.Get("label"), Note: v.q.Get("note"), Expires: expires}
+	label := v.q.Get("label")
+	if verdict != ledger.Block && label != "" {
+		label = "model" // a class that a form has is for what is blocked
+	}
+	d := ledger.Decision{Verdict: verdict, Label: label, Note: v.q.Get("note"), Expires: expires}
 	made, err := c.decideAll(v, d, patterns, names)
 	if err != nil {
 		return nil, err
@@ -147,7 +151,7 @@ func scoreBy(ctx context.Context, m *model.Classifier, threshold float64, names 
 }
 
 // labelFor is the class for training that a verdict gives a name if nobody says otherwise: of what is blocked, the one
-// that the model leans to.
+// that the model leans to. Of a name that it calls benign without much doubt, only a person can say what it is.
 func labelFor(verdict ledger.Verdict, said *detect.Decision) string {
 	switch {
 	case verdict == ledger.Allow:
@@ -156,8 +160,8 @@ func labelFor(verdict ledger.Verdict, said *detect.Decision) string {
 		return ""
 	case said.Verdict == detect.Malicious && (said.Class == "dga" || said.Class == "tunnel"):
 		return said.Class
-	case said.DGA == said.Tunnel:
-		return "malicious"
+	case said.Score < 0.5 || said.DGA == said.Tunnel:
+		return ""
 	case said.DGA > said.Tunnel:
 		return "dga"
 	}

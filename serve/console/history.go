@@ -32,6 +32,9 @@ type filter struct {
 	Not     []string // names that are left out, with all below them
 }
 
+// isSet reads a switch of an address, as pages and as the API write it.
+func isSet(q url.Values, key string) bool { return q.Get(key) == "1" || q.Get(key) == "true" }
+
 // mostNot bounds filter.Not.
 const mostNot = 50
 
@@ -46,7 +49,7 @@ func readFilter(q url.Values) (f filter, err error) {
 		}
 		f.Verdict = &verdict
 	}
-	f.Flagged, f.Blocked = q.Get("flagged") == "1", q.Get("blocked") == "1"
+	f.Flagged, f.Blocked = isSet(q, "flagged"), isSet(q, "blocked")
 	if f.Blocked {
 		f.Flagged = true // nothing else is kept back
 	}

@@ -72,7 +72,9 @@ type importPage struct {
 	Exceptions int
 	Broken     []lists.Left
 	Reasons    []reason
-	Label      string
+	// Against are entries that take the place of a decision in force that says the contrary: the first ones.
+	Against     []string
+	MoreAgainst int
 }
 
 // reason is how many lines are no entries for it.
@@ -145,10 +147,7 @@ func readUpload(form *multipart.Reader) (list string, verdict ledger.Verdict, er
 
 // preview keeps what was read as a draft, without what can be no decision, or is one already.
 func (c *Console) preview(v *visit, list *lists.Listed, verdict ledger.Verdict) importPage {
-	p := importPage{Verdict: verdict, Format: list.Format, Broken: list.Left, Label: "malicious"}
-	if verdict == ledger.Allow {
-		p.Label = "benign"
-	}
+	p := importPage{Verdict: verdict, Format: list.Format, Broken: list.Left}
 	count := list.Skipped
 	s := c.o.Ledger.InForce(time.Now())
 	seen := map[lists.Entry]bool{}
@@ -156,11 +155,18 @@ func (c *Console) preview(v *visit, list *lists.Listed, verdict ledger.Verdict) 
 	for _, e := range list.Entries {
 		pattern, err := ledger.Pattern(e.Pattern, "")
 		e.Pattern = pattern
-		inForce := s.Allow
+		inForce, contrary := s.Allow, s.Block
 		if verdict == ledger.Block && !e.Exception {
-			inForce = s.Block
+			inForce, contrary = s.Block, s.Allow
 		}
 		_, same := slices.BinarySearch(inForce, pattern)
+		if _, against := slices.BinarySearch(contrary, pattern); against && !seen[e] {
+			if len(p.Against) < previewed {
+				p.Against = append(p.Against, pattern)
+			} else {
+				p.MoreAgainst++
+			}
+		}
 		switch {
 		case err != nil:
 			count["no decision can hold it"]++

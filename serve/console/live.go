@@ -41,7 +41,7 @@ type livePage struct {
 
 // readLive reads q and flagged. keep is nil if everything fits.
 func readLive(q url.Values) (p livePage, keep func(*store.Event) bool) {
-	p = livePage{Text: strings.TrimSpace(q.Get("q")), Flagged: q.Get("flagged") == "1"}
+	p = livePage{Text: strings.TrimSpace(q.Get("q")), Flagged: isSet(q, "flagged")}
 	if p.Text == "" && !p.Flagged {
 		return p, nil
 	}

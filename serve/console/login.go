@@ -144,6 +144,11 @@ func (c *Console) welcomeForm(v *visit) (*view, error) {
 
 func (c *Console) welcome(v *visit) (*view, error) {
 	p := loginPage{Token: v.q.Get("token"), Name: v.q.Get("name"), Choose: v.q.Has("name")}
+	if inv, err := c.o.Accounts.Invitation(v.ctx(), p.Token, v.from); err != nil {
+		return loginFailed(v, "welcome", "Welcome", p, err, badLink)
+	} else if !p.Choose {
+		p.Name, p.Role = inv.Name, inv.Role
+	}
 	password := v.q.Get("password")
 	err := error(nil)
 	if password != v.q.Get("again") {

@@ -311,7 +311,27 @@ func (c *Console) move(
 	if moved != nil {
 		return nil, &reply.Failure{Status: http.StatusConflict, Text: "Not done: " + moved.Error(), Cause: moved}
 	}
+	c.awaitMove(ctx, before.Number)
 	return &view{to: link("/console/models", "done", done, "version", n)}, nil
+}
+
+// awaitMove waits until another version than one decides, so that the next page is true. It is noticed within a second or
+// so; a version that takes longer to load is shown as it is.
+func (c *Console) awaitMove(ctx context.Context, from int) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if _, now := c.o.Engine.Policy(); now.Number != from {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
 }
 
 // beside is a candidate and the version that decides, side by side.

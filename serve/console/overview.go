@@ -59,7 +59,7 @@ func (p *overviewPage) History(pairs ...string) string {
 
 // overview answers GET /console/: range, or from and to, and step, as readPeriod has them; flagged.
 func (c *Console) overview(v *visit) (*view, error) {
-	p := &overviewPage{query: v.q, Flagged: v.q.Get("flagged") == "1"}
+	p := &overviewPage{query: v.q, Flagged: isSet(v.q, "flagged")}
 	var err error
 	if p.Period, err = readPeriod(v.q, time.Now()); err != nil {
 		return nil, err

@@ -21,7 +21,7 @@ export function showTimes(node) {
 		const two = (n) => String(n).padStart(2, "0");
 		const day = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
 		const today = new Date().toDateString() === at.toDateString();
-		time.textContent = `${today ? "" : day + " "}${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
+		time.textContent = `${today && time.closest("td") ? "" : day + " "}${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
 	}
 }
 

@@ -91,7 +91,11 @@ function help() {
 const keys = {
 	a: () => press("a"), b: () => press("b"), u: () => press("u"), z: undo, "?": help,
 	j: () => step(1), ArrowDown: () => step(1), k: () => step(-1), ArrowUp: () => step(-1),
-	x: () => here()?.querySelector("input[type=checkbox]")?.click(),
+	x: () => {
+		const row = here();
+		row?.querySelector("input[type=checkbox]")?.click();
+		go(row); // so that the next key starts from it
+	},
 	n: () => document.querySelector("#vet [name=note]")?.focus(),
 	Enter: () => here()?.querySelector("a.name")?.click(),
 };
@@ -118,6 +122,10 @@ document.addEventListener("change", selected);
 document.addEventListener("keydown", (event) => {
 	const at = event.target;
 	if (event.key === "Escape" && at.closest?.("#vet, .filters")) return go(here());
+	if (event.key === "Enter" && at.matches?.("#vet input")) { // it would send the form without a name
+		event.preventDefault();
+		return go(here());
+	}
 	if (!on || event.ctrlKey || event.altKey || event.metaKey || event.isComposing) return;
 	if (event.repeat && !/^(j|k|Arrow.*)$/.test(event.key)) return; // a key that is held decides once
 	if (at.isContentEditable || at.closest?.("textarea, select, dialog")) return;
