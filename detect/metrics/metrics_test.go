@@ -53,6 +53,28 @@ func TestWrite(t *testing.T) {
 	}
 }
 
+func TestEach(t *testing.T) {
+	m := New("1.2")
+	for i := range mostSeries + 5 {
+		m.Refused.With(fmt.Sprintf("reason %03d", i)).Add(1)
+	}
+	sum, last := int64(0), ""
+	m.Refused.Each(func(labels []string, n int64) {
+		if len(labels) != 1 || last >= labels[0] && last != "" && labels[0] != "other" {
+			t.Errorf("%q after %q", labels, last)
+		}
+		sum, last = sum+n, labels[0]
+	})
+	if sum != mostSeries+5 {
+		t.Errorf("%d counted, want %d", sum, mostSeries+5)
+	}
+	m.LastEvent.Each(func(labels []string, n int64) {
+		if len(labels) != 0 || n == 0 {
+			t.Errorf("without labels: %q %d", labels, n)
+		}
+	})
+}
+
 func TestRCodeClass(t *testing.T) {
 	for code, want := range map[events.RCode]string{events.NoRCode: "none", events.NoError: "noerror",
 		events.NXDomain: "nxdomain", events.ServFail: "servfail", events.Refused: "refused", events.FormErr: "formerr",

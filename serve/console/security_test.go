@@ -256,6 +256,36 @@ func TestGuessing(t *testing.T) {
 	}
 }
 
+// Somebody who guesses writes other addresses into X-Forwarded-For, to be taken for many.
+func TestForgedAddress(t *testing.T) {
+	guesses := func(o *office, from, forwarded string) map[int]int {
+		codes := map[int]int{}
+		for i := range 12 {
+			r := post("/console/login", url.Values{"name": {"ann"}, "password": {"a guess"}}, "X-Forwarded-For",
+				fmt.Sprintf(forwarded, i))
+			r.RemoteAddr = from + ":1"
+			codes[o.with("").send(o.server.Handler(), r).Code]++
+		}
+		return codes
+	}
+	o := newOffice(t, nil)
+	if codes := guesses(o, "198.51.100.1", "203.0.113.%d"); codes[http.StatusTooManyRequests] != 2 {
+		t.Errorf("without a proxy: %v", codes)
+	}
+	o = newOffice(t, func(c *console.Options, _ *serve.Options) {
+		c.Proxies = []netip.Prefix{netip.MustParsePrefix("192.0.2.8/32")}
+	})
+	if codes := guesses(o, "192.0.2.8", "203.0.113.%d"); codes[http.StatusForbidden] != 12 {
+		t.Errorf("a proxy that brings many people: %v, want them told apart", codes)
+	}
+	if codes := guesses(o, "192.0.2.8", "203.0.113.%d, 198.51.100.2"); codes[http.StatusTooManyRequests] != 2 {
+		t.Errorf("forged behind a proxy: %v", codes)
+	}
+	if code := o.tryLogIn("198.51.100.3", "ann", password); code != http.StatusForbidden {
+		t.Errorf("past the proxy: %d, want 403", code)
+	}
+}
+
 // withTokens is the office with an API that takes tokens, and a token for everything.
 func (o *office) withTokens() (guarded *office, secret string) {
 	o.t.Helper()

@@ -400,3 +400,25 @@ func TestSampler(t *testing.T) {
 		t.Errorf("%v rows in two days, room for a million a day", rows)
 	}
 }
+
+// Stats says how far rows go back, also after a restart.
+func TestOldest(t *testing.T) {
+	dir, c := t.TempDir(), newClock()
+	s := open(t, dir, c, tuning{})
+	if at := s.Stats().Oldest; !at.IsZero() {
+		t.Errorf("an empty store goes back to %v", at)
+	}
+	first := c.now().Truncate(time.Millisecond)
+	for range 3 {
+		s.Append([]store.Event{event(c.now(), "a.example")})
+		c.add(time.Minute)
+	}
+	write(t, s)
+	if at := s.Stats().Oldest; !at.Equal(first) {
+		t.Errorf("it goes back to %v, want %v", at, first)
+	}
+	crash(t, s)
+	if at := open(t, dir, c, tuning{}).Stats().Oldest; !at.Equal(first) {
+		t.Errorf("after a restart it goes back to %v, want %v", at, first)
+	}
+}
