@@ -36,7 +36,8 @@ type EngineOptions struct {
 // changes is in force within refreshTime. It is safe for concurrent use.
 type Engine struct {
 	o          EngineOptions
-	refreshing sync.Mutex // held while current is made
+	first      *detect.Policy // of NewEngine
+	refreshing sync.Mutex     // held while current is made
 	current    atomic.Pointer[judge]
 }
 
@@ -56,6 +57,9 @@ const refreshTime = 200 * time.Millisecond
 func NewEngine(o EngineOptions) (*Engine, error) {
 	e := &Engine{o: o}
 	_, err := e.refresh(time.Now())
+	if err == nil {
+		e.first = e.current.Load().policy
+	}
 	return e, err
 }
 
@@ -74,7 +78,7 @@ func (e *Engine) Run(ctx context.Context, changed func(*detect.Policy), failed f
 	tick := time.NewTicker(refreshTime)
 	defer tick.Stop()
 	trouble := ""
-	told := e.current.Load().policy // Refresh puts others in force in between
+	told := e.first // Refresh may have put others in force before and between
 	for {
 		select {
 		case <-ctx.Done():

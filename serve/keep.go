@@ -7,8 +7,8 @@ import (
 	"github.com/degas-dns/degas/serve/store"
 )
 
-// Keep gives a stream's events to the store and to who looks on, for stream.Options. What a resolver decided, and recorded with an event,
-// is what happened, and is kept so; about other events the engine decided.
+// Keep gives a stream's events to the store and to who looks on, for stream.Options. What a resolver decided, and
+// recorded with an event, is what happened, and is kept so; about other events the engine decided.
 func (s *Server) Keep(source string, all []events.Event, decisions []detect.Decision) {
 	j := s.o.Engine.current.Load()
 	model, version := j.model(), j.version

@@ -176,6 +176,25 @@ func TestEngine(t *testing.T) {
 		t.Fatalf("%d %s", w.Code, w.Body)
 	}
 	wait(name, "malicious", 1)
+	// Whoever waits to see a decision in force need not wait for the next look; Run tells of it all the same.
+	before := len(changes)
+	if _, err := l.Decide(t.Context(), ledger.Decision{Pattern: name, Verdict: ledger.Block, By: "ann"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := engine.Refresh(); err != nil {
+		t.Fatal(err)
+	}
+	if p, _ := engine.Policy(); p.Decide(name).Verdict != detect.Blocked {
+		t.Error("Refresh did not put the decision in force")
+	}
+	for i := 0; len(changes) == before; i++ {
+		if time.Sleep(10 * time.Millisecond); i > 2000 {
+			t.Fatal("nobody was told of what Refresh put in force")
+		}
+	}
+	if _, _, err := l.Revoke(t.Context(), 2, "ann"); err != nil {
+		t.Fatal(err)
+	}
 	save("2", 0.999999)
 	wait(name, "benign", 2)
 	if len(changes) < 3 {

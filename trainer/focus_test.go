@@ -46,7 +46,8 @@ func TestFocusIsUntaught(t *testing.T) {
 }
 
 func TestFocusOptions(t *testing.T) {
-	for share, want := range map[float64]string{1: "must be at least 0 and below 1", -1: "must be at least 0", 0.1: "needs a focus"} {
+	for share, want := range map[float64]string{1: "must be at least 0 and below 1", -1: "must be at least 0",
+		0.1: "needs a focus"} {
 		o := DefaultOptions()
 		o.FocusShare = share
 		if err := o.Resolve(); err == nil || !strings.Contains(err.Error(), want) {

@@ -255,7 +255,8 @@ func (r *Request) Continues(old *Config) bool {
 	}
 	mine, err := json.Marshal(r.Spec)
 	theirs, oldErr := json.Marshal(old.spec)
-	return err == nil && oldErr == nil && bytes.Equal(mine, theirs) && c.Arch == old.Arch && c.From == old.From && c.Target == old.Target &&
+	return err == nil && oldErr == nil && bytes.Equal(mine, theirs) && c.Arch == old.Arch && c.From == old.From &&
+		c.Target == old.Target &&
 		c.Engine == old.Engine && c.Options == options
 }
 

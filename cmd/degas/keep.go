@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"path/filepath"
 	"strings"
 	"time"
@@ -36,7 +37,7 @@ func keepFlags() []cli.Flag {
 		&cli.StringFlag{Name: "data", Usage: "keep events, findings and decisions in `DIR`"},
 		&cli.StringFlag{Name: "keep", Value: "1GiB", Usage: "at most `SIZE` of events in --data"},
 		&cli.StringFlag{Name: "console-link", Usage: "print a link with which the admin `NAME` sets a password"},
-		&cli.BoolFlag{Name: "insecure", Usage: "have a console without TLS beyond this machine: a proxy has it"},
+		&cli.StringSliceFlag{Name: "proxy", Usage: "a `NETWORK` of proxies that speak TLS and send X-Forwarded-For"},
 		&cli.StringFlag{Name: "store", Usage: "keep events in OpenSearch or Elasticsearch at `URL` instead"},
 		&cli.StringFlag{Name: "store-auth", Usage: "`SCHEME:FILE` with a secret for --store; basic, bearer or apikey"},
 		&cli.BoolFlag{Name: "store-all", Usage: "send all events to --store, not those alone that are flagged or sampled"},
@@ -73,7 +74,7 @@ func (c *command) openKeeping(ctx *cli.Context, o *serve.Options, local bool) (k
 		}
 	}()
 	dir := ctx.String("data")
-	for _, flag := range []string{"store", "log", "dnstap", "to", "baseline", "console-link"} {
+	for _, flag := range []string{"store", "log", "dnstap", "to", "baseline", "console-link", "proxy"} {
 		if dir == "" && ctx.IsSet(flag) {
 			return k, usagef("--%s: where is to be kept what comes in? Try: --data DIR", flag)
 		}
@@ -111,18 +112,39 @@ func (c *command) openKeeping(ctx *cli.Context, o *serve.Options, local bool) (k
 		return k, err
 	}
 	o.Store, o.Ledger, o.Intake, o.Watching, o.Shadow = k.store, k.ledger, k.intake, k.stream.Metrics, k.shadow
-	if !local && !ctx.IsSet("tls-cert") && !ctx.Bool("insecure") {
-		slog.Warn("there is no console: passwords would pass in the clear. Try: --tls-cert and --tls-key, or --insecure " +
-			"behind a proxy that speaks TLS")
+	proxies, err := networks(ctx.StringSlice("proxy"))
+	if err != nil {
+		return k, err
+	}
+	if !local && !ctx.IsSet("tls-cert") && len(proxies) == 0 {
+		slog.Warn("there is no console: passwords would pass in the clear. Try: --tls-cert and --tls-key, or --proxy " +
+			"NETWORK of a proxy that speaks TLS")
 		return k, nil
 	}
 	if k.people, err = accounts.New(ctx.Context, k.ledger, accounts.Options{Log: slog.Default()}); err != nil {
 		return k, err
 	}
 	o.Console, err = console.New(console.Options{Version: o.Version, Engine: k.engine, Models: o.Models, Store: k.store,
-		Ledger: k.ledger, Accounts: k.people, Lists: k.lists, Shadow: k.shadow, Watching: k.stream.Metrics, Cluster: ctx.IsSet("store"),
-		Hosts: ctx.StringSlice("host"), TLS: ctx.IsSet("tls-cert"), Log: slog.Default()})
+		Ledger: k.ledger, Accounts: k.people, Lists: k.lists, Shadow: k.shadow, Watching: k.stream.Metrics,
+		Cluster: ctx.IsSet("store"),
+		Hosts:   ctx.StringSlice("host"), TLS: ctx.IsSet("tls-cert") || len(proxies) > 0, Proxies: proxies,
+		Log: slog.Default()})
 	return k, err
+}
+
+// networks reads addresses and networks such as 192.0.2.0/24.
+func networks(texts []string) (all []netip.Prefix, err error) {
+	for _, text := range texts {
+		p, err := netip.ParsePrefix(text)
+		if a, alone := netip.ParseAddr(text); err != nil && alone == nil {
+			p, err = a.Prefix(a.BitLen())
+		}
+		if err != nil {
+			return nil, usagef("--proxy %q is no network. Try: 127.0.0.1 or 192.0.2.0/24", text)
+		}
+		all = append(all, p.Masked())
+	}
+	return all, nil
 }
 
 // sayConsole prints where the console is, and the link for who opens it first.
@@ -284,6 +306,9 @@ func (k *keeping) close() (err error) {
 	}
 	if k.store != nil {
 		err = errors.Join(err, k.store.Close())
+	}
+	if k.people != nil { // counts of wrong tries are in memory
+		err = errors.Join(err, k.people.Tidy(context.Background()))
 	}
 	if k.ledger != nil {
 		err = errors.Join(err, k.ledger.Close())

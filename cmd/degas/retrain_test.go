@@ -133,7 +133,7 @@ func namesOf(t *testing.T, seed uint64, n int) []string {
 func measureRetrained(t *testing.T, shared string) {
 	var rest []string
 	for seed := range uint64(10) {
-		rest = append(rest, namesOf(t, 1000+seed, 100)...)
+		rest = append(rest, namesOf(t, 1000*(seed+1), 100)...)
 	}
 	rows, err := synth.Sample(synth.SampleOptions{Seed: 99, Benign: 20_000, Hard: 500, DGA: 4000, Tunnel: 500})
 	if err != nil {

@@ -51,8 +51,9 @@ type Report struct {
 }
 
 // Download brings sources, by name, as http, https or file URLs, or as console:URL and console:FILE, into folders of
-// out. No argument means the built-in sample. What is there already with the right checksum is left alone. A source that fails does not keep the others
-// from being fetched; the error joins what failed, and for each says what else to try.
+// out. No argument means the built-in sample. What is there already with the right checksum is left alone. A source
+// that fails does not keep the others from being fetched; the error joins what failed, and for each says what else to
+// try.
 func Download(ctx context.Context, out string, args []string, o Options) (*Report, error) {
 	if len(args) == 0 {
 		args = []string{"sample"}

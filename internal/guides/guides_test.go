@@ -20,9 +20,9 @@ const (
 )
 
 // guides are the pages that the rules of language hold for; links are checked on all pages.
-var guides = []string{"README.md", "docs/scan.md", "docs/watch.md", "docs/dns.md", "docs/serve.md", "docs/retrain.md", "docs/resolver.md",
-	"docs/train-on-my-data.md", "docs/judge-a-model.md", "docs/deploy-a-model.md", "docs/go-packages.md", "docs/gpu.md",
-	"docs/file-formats.md"}
+var guides = []string{"README.md", "docs/scan.md", "docs/watch.md", "docs/dns.md", "docs/serve.md", "docs/console.md",
+	"docs/retrain.md", "docs/resolver.md", "docs/train-on-my-data.md", "docs/judge-a-model.md", "docs/deploy-a-model.md",
+	"docs/go-packages.md", "docs/gpu.md", "docs/file-formats.md"}
 
 func read(t *testing.T, page string) string {
 	t.Helper()

@@ -49,7 +49,8 @@ func newOffice(t testing.TB, change func(*console.Options, *serve.Options)) *off
 	if o.people, err = accounts.New(t.Context(), o.ledger, accounts.Options{}); err != nil {
 		t.Fatal(err)
 	}
-	c := console.Options{Version: "test", Engine: engine, Models: set, Store: o.store, Ledger: o.ledger, Accounts: o.people}
+	c := console.Options{Version: "test", Engine: engine, Models: set, Store: o.store, Ledger: o.ledger,
+		Accounts: o.people}
 	o.options = serve.Options{Version: "test", Models: set, Engine: engine, Store: o.store, Ledger: o.ledger}
 	if change != nil {
 		change(&c, &o.options)
@@ -319,12 +320,14 @@ func TestModels(t *testing.T) {
 		return ledger.Decision{Pattern: pattern, Verdict: v, Label: label, By: "ann"}
 	}
 	if _, err := o.ledger.DecideAll(t.Context(), []ledger.Decision{d("evil1.example", ledger.Block, ""),
-		d("evil2.example", ledger.Block, "dga"), d("evil3.example", ledger.Unsure, "tunnel"), d("good.example", ledger.Allow, ""),
+		d("evil2.example", ledger.Block, "dga"), d("evil3.example", ledger.Unsure, "tunnel"), d("good.example", ledger.Allow,
+			""),
 		d("*.tunnel.example", ledger.Block, "tunnel"), d("*.evil4.example", ledger.Block, "dga"),
 		d("what.example", ledger.Unsure, "")}); err != nil {
 		t.Fatal(err)
 	}
-	body := o.shows("/console/models", "and decides", "stable&lt;b&gt;", "bad weights &lt;b&gt;", "120, 1.00 %", "104, 0.87 %",
+	body := o.shows("/console/models", "and decides", "stable&lt;b&gt;", "bad weights &lt;b&gt;", "120, 1.00 %",
+		"104, 0.87 %",
 		"&#43;8.0 alarms a day", "17 more were seen", "0.0123", "All 36", "Promote version 2",
 		"5 names, and what each version says", "2 more say nothing about one name",
 		`1, decides</th><td class="number">1 of 4</td><td class="number">1 of 1</td><td class="number">40.0 %`,
@@ -339,7 +342,8 @@ func TestModels(t *testing.T) {
 		t.Error("the address puts text into the page")
 	}
 
-	o.shows("/console/models?promote=2", "Promote version 2?", `name="version" value="2"`)
+	o.shows("/console/models?promote=2", "Promote version 2?", "it flags 20 more, and lets 4 pass",
+		`name="version" value="2"`)
 	for _, target := range []string{"promote=3", "promote=9", "demote=1", "card=7", "model=nope&card=1",
 		"model=degas&card=1&shadow=1"} {
 		if w := o.do("GET", "/console/models?"+target, nil); w.Code != http.StatusNotFound {
@@ -367,7 +371,8 @@ func TestModels(t *testing.T) {
 		t.Errorf("moved %v, want %v", b.moved, want)
 	}
 	lines, err := o.ledger.Audits(t.Context(), "ann", 0, 2)
-	if err != nil || len(lines) != 2 || lines[1].What != "promote version" || lines[1].About != "degas 2; version 1 decided" ||
+	if err != nil || len(lines) != 2 || lines[1].What != "promote version" ||
+		lines[1].About != "degas 2; version 1 decided" ||
 		lines[0].What != "take back version" || !strings.Contains(lines[0].About, "failed: version 4") {
 		t.Errorf("the audit: %+v, %v", lines, err)
 	}

@@ -25,7 +25,8 @@ type span struct {
 	width      time.Duration
 }
 
-var ranges = []span{{"1h", "1 hour", time.Hour}, {"24h", "24 hours", 24 * time.Hour}, {"7d", "7 days", 7 * 24 * time.Hour},
+var ranges = []span{{"1h", "1 hour", time.Hour}, {"24h", "24 hours", 24 * time.Hour},
+	{"7d", "7 days", 7 * 24 * time.Hour},
 	{"30d", "30 days", 30 * 24 * time.Hour}, {"1y", "1 year", 365 * 24 * time.Hour}}
 
 // stepNames are the steps as addresses have them.
@@ -73,7 +74,8 @@ func readPeriod(q url.Values, now time.Time) (p period, err error) {
 
 // readTime reads a time as links and forms have it.
 func readTime(key, text string) (time.Time, error) {
-	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04Z07:00", "2006-01-02T15:04", "2006-01-02T15:04:05", time.DateOnly} {
+	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04Z07:00", "2006-01-02T15:04", "2006-01-02T15:04:05",
+		time.DateOnly} {
 		if t, err := time.Parse(layout, text); err == nil && t.Year() >= 1970 && t.Year() < 10000 {
 			return t.UTC(), nil
 		}
@@ -196,7 +198,8 @@ var layers = []struct {
 	{"benign", 1, []detect.Verdict{detect.Benign}},
 }
 
-// newChart makes a chart of what keep chooses of counts. zoom is the address that a slot's link and a chosen time go to.
+// newChart makes a chart of what keep chooses of counts. zoom is the address that a slot's link and a chosen time go
+// to.
 func newChart(label string, p period, all []store.Count, keep func(*store.Count) bool, zoom string) chart {
 	step := int64(p.Step.Duration() / time.Second)
 	first := p.From.Unix() / step * step

@@ -74,8 +74,11 @@ type Options struct {
 	Cluster  bool             // the Store is OpenSearch or Elasticsearch, and not on this machine
 	// Hosts are names that the Host header may have besides localhost, this machine's name, and addresses.
 	Hosts []string
-	TLS   bool         // the server speaks TLS: cookies are for TLS alone
-	Log   *slog.Logger // nil discards
+	// Proxies are the networks of proxies that speak TLS, and name their clients in X-Forwarded-For. With them, others
+	// than this machine reach the console through a proxy alone.
+	Proxies []netip.Prefix
+	TLS     bool         // the server speaks TLS: cookies are for TLS alone
+	Log     *slog.Logger // nil discards
 }
 
 // Console has the pages. Make it with New.
@@ -172,6 +175,7 @@ type visit struct {
 	session accounts.Session
 	cookie  string
 	from    netip.Addr
+	proxied bool // it came through one of Options.Proxies
 }
 
 // ctx is the request's.
@@ -196,8 +200,7 @@ const (
 func (c *Console) handler(s screen) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		v := &visit{w: w, r: r}
-		at, _ := netip.ParseAddrPort(r.RemoteAddr)
-		v.from = at.Addr().Unmap()
+		v.from, v.proxied = c.caller(r)
 		guardHeaders(w.Header())
 		out, err := c.answer(s, v)
 		if err != nil {
@@ -215,6 +218,9 @@ func (c *Console) answer(s screen, v *visit) (*view, error) {
 		return nil, &reply.Failure{Status: http.StatusMisdirectedRequest,
 			Text: "The Host header names another server. Try: --host NAME for each name that people use"}
 	}
+	if len(c.o.Proxies) > 0 && !v.proxied && !v.from.IsLoopback() {
+		return nil, &reply.Failure{Status: http.StatusForbidden, Text: "The console is behind a proxy with TLS: ask that one"}
+	}
 	if err := c.logIn(v); err != nil && s.role != "" {
 		return c.toLogin(v, err)
 	}
@@ -227,6 +233,21 @@ func (c *Console) answer(s screen, v *visit) (*view, error) {
 		return nil, err
 	}
 	return s.handle(v)
+}
+
+// caller is where a request comes from. If a proxy brought it, the last address in X-Forwarded-For is what the proxy
+// saw; those before it are what its client wrote.
+func (c *Console) caller(r *http.Request) (from netip.Addr, proxied bool) {
+	at, _ := netip.ParseAddrPort(r.RemoteAddr)
+	from = at.Addr().Unmap()
+	if !slices.ContainsFunc(c.o.Proxies, func(p netip.Prefix) bool { return p.Contains(from) }) {
+		return from, false
+	}
+	all := strings.Join(r.Header.Values("X-Forwarded-For"), ",")
+	if client, err := netip.ParseAddr(strings.TrimSpace(all[strings.LastIndexByte(all, ',')+1:])); err == nil {
+		return client.Unmap().WithZone(""), true
+	}
+	return from, all != ""
 }
 
 // form reads a query or a form.

@@ -162,8 +162,9 @@ func (s *site) page(target string) string {
 func TestPages(t *testing.T) {
 	s := newSite(t)
 	s.seed()
-	for _, target := range append([]string{"/console/", "/console/?flagged=1&range=7d", "/console/live", "/console/live?q=a",
-		"/console/history", "/console/history?group=1&not=google.com", "/console/history?client=" + url.QueryEscape(hostile[0]),
+	for _, target := range append([]string{"/console/", "/console/?flagged=1&range=7d", "/console/live",
+		"/console/live?q=a", "/console/history", "/console/history?group=1&not=google.com",
+		"/console/history?client=" + url.QueryEscape(hostile[0]),
 		"/console/history?name=" + url.QueryEscape(hostile[1])}, decidingPages...) {
 		t.Run(target, func(t *testing.T) {
 			body := s.page(target)

@@ -169,7 +169,8 @@ func (s *site) decisions(f ledger.Filter) []ledger.Decision {
 // A name as it was asked for may look like a URL. A decision about it must not be one about another name.
 func TestNameIsNoURL(t *testing.T) {
 	s := newSite(t)
-	for _, name := range []string{"google.com/x.evil.example", "http://google.com/.evil.example", "google.com?.evil.example",
+	for _, name := range []string{"google.com/x.evil.example", "http://google.com/.evil.example",
+		"google.com?.evil.example",
 		"google.com:80", "x@google.com"} {
 		for _, scope := range []string{"name", "domain"} {
 			if w := s.form("/console/decide", "pattern", name, "verdict", "block", "scope", scope); w.Code != 400 {
@@ -188,8 +189,9 @@ func TestFind(t *testing.T) {
 	s := newSite(t)
 	for q, want := range map[string]string{"192.0.2.1": "/console/client?client=192.0.2.1",
 		"::ffff:192.0.2.1": "/console/client?client=192.0.2.1", " WWW.Example.COM. ": "/console/name?name=www.example.com",
-		"bücher.example": "/console/name?name=xn--bcher-kva.example", "": "/console/", "//evil.example": "/console/name?name=",
-		"<script>": "/console/name?name=%3Cscript%3E"} {
+		"bücher.example": "/console/name?name=xn--bcher-kva.example", "": "/console/",
+		"//evil.example": "/console/name?name=",
+		"<script>":       "/console/name?name=%3Cscript%3E"} {
 		w := s.do("GET", "/console/find?"+url.Values{"q": {q}}.Encode(), nil)
 		if got := w.Header().Get("Location"); w.Code != 303 || !strings.HasPrefix(got, want) {
 			t.Errorf("%q: %d %s", q, w.Code, got)

@@ -76,7 +76,7 @@ var exportNote = fmt.Sprintf("There are more events than the %s that a file may 
 
 // exportCSV answers GET /console/history.csv.
 func (c *Console) exportCSV(v *visit) (*view, error) {
-	return nil, c.export(v, "csv", "text/csv; charset=utf-8", func(w io.Writer) (func(*store.Event), func(note string) error) {
+	start := func(w io.Writer) (func(*store.Event), func(note string) error) {
 		out := csv.NewWriter(w)
 		_ = out.Write(exportColumns) // its error is kept for Error
 		return func(e *store.Event) { _ = out.Write(exported(e).cells()) }, func(note string) error {
@@ -86,7 +86,8 @@ func (c *Console) exportCSV(v *visit) (*view, error) {
 			out.Flush()
 			return out.Error()
 		}
-	})
+	}
+	return nil, c.export(v, "csv", "text/csv; charset=utf-8", start)
 }
 
 // exportJSON answers GET /console/history.jsonl.

@@ -24,7 +24,8 @@ func (c *Console) findingScreens() []screen {
 }
 
 // kinds are those of findings.
-var kinds = []choice{{watch.DGAClient, "clients with malware"}, {watch.Tunnel, "tunnels"}, {watch.List, "on a block list"}}
+var kinds = []choice{
+	{watch.DGAClient, "clients with malware"}, {watch.Tunnel, "tunnels"}, {watch.List, "on a block list"}}
 
 // findingsPage lists findings and mutes.
 type findingsPage struct {

@@ -134,9 +134,9 @@ func (c *Console) health(v *visit) (*view, error) {
 	return &view{page: "health", title: "Health", data: p}, nil
 }
 
-// open reports whether a request came over a network without TLS. A proxy on this machine may have had TLS before it.
+// open reports whether a request came over a network without TLS.
 func (c *Console) open(v *visit) bool {
-	return v.r.TLS == nil && v.from != (netip.Addr{}) && !v.from.IsLoopback()
+	return v.r.TLS == nil && !v.proxied && v.from != (netip.Addr{}) && !v.from.IsLoopback()
 }
 
 // watching reads what the stream of events counts.
@@ -268,7 +268,8 @@ func (c *Console) process(now time.Time) process {
 		}
 		return int64(min(of[i].Value.Uint64(), math.MaxInt64))
 	}
-	return process{Version: cmp.Or(c.o.Version, "unknown"), Go: runtime.Version(), Began: c.began, Up: spell(now.Sub(c.began)),
+	return process{Version: cmp.Or(c.o.Version, "unknown"), Go: runtime.Version(), Began: c.began,
+		Up:     spell(now.Sub(c.began)),
 		Memory: n(0) - n(1), Heap: n(2), Routines: runtime.NumGoroutine(), Processors: runtime.GOMAXPROCS(0)}
 }
 

@@ -229,9 +229,8 @@ func each(all []store.Event) []*row {
 	return out
 }
 
-// rule adds the decisions in force about the rows' names.
-func (c *Console) rule(ctx context.Context, rows []*row) error {
-	known := map[string]*ledger.Decision{}
+// rule adds the decisions in force about the rows' names. known has those that were looked up already, by name.
+func (c *Console) rule(ctx context.Context, rows []*row, known map[string]*ledger.Decision) error {
 	for _, r := range rows {
 		d, ok := known[r.Name]
 		if !ok && r.Name != "" {
@@ -362,7 +361,7 @@ func (c *Console) history(v *visit) (*view, error) {
 		err = c.countHistory(v, p, h)
 	}
 	if err == nil {
-		err = c.rule(v.ctx(), p.Rows)
+		err = c.rule(v.ctx(), p.Rows, map[string]*ledger.Decision{})
 	}
 	return &view{page: "history", title: "History", data: p, scripts: []string{"chart.js", "times.js"}}, err
 }
@@ -428,7 +427,7 @@ func (c *Console) countHistory(v *visit, p *historyPage, h haul) error {
 		p.Chart = newChart(label, p.Period, all, p.Choice.keepsCount, zoom)
 		return err
 	}
-	if p.First != "" || h.next != "" || !h.before.IsZero() {
+	if p.First != "" || !h.early && (h.next != "" || !h.before.IsZero()) {
 		var err error
 		if h, err = c.search(v.ctx(), p.Period.of(), &p.Choice, "", mostCounted, searchTime); err != nil {
 			return err

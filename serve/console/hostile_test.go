@@ -74,7 +74,8 @@ func TestImport(t *testing.T) {
 	has(t, s.upload(s.page("/console/lists.txt?verdict=block&as=hosts"), "block").Body.String(), "0 entries to block")
 	has(t, s.upload("[Adblock Plus]\n||a.example^\n@@||b.example^\n||*.c.example^\n", "block").Body.String(),
 		"2 entries to block", "exceptions", "names below a domain, without the domain")
-	for name, text := range map[string]string{"html": "<html>", "binary": "\x00\x01\x02", "empty": " \n", "words": "no list\nat all\n",
+	for name, text := range map[string]string{"html": "<html>", "binary": "\x00\x01\x02", "empty": " \n",
+		"words": "no list\nat all\n",
 		"many":  strings.Repeat("x", 1) + manyNames(10_001),
 		"large": strings.Repeat("# "+strings.Repeat("x", 1022)+"\n", 6000)} {
 		if w := s.upload(text, "block"); w.Code < 400 || w.Code >= 500 {
@@ -99,8 +100,8 @@ func TestFilterTexts(t *testing.T) {
 	s := newSite(t)
 	s.seed()
 	s.must("/console/decide", "pattern", "keep.example.com", "verdict", "block", "note", "it's 100% sure_ly")
-	for _, text := range []string{`'`, `"`, `%`, `_`, `\`, `'; DROP TABLE decision; --`, `' OR '1'='1`, "\x00", "a\x00b",
-		"\xff\xfe", `1) OR 1=1 --`, "\u202e", strings.Repeat("'", 1<<20), strings.Repeat("%", 1000)} {
+	for _, text := range []string{`%_\'"`, `'; DROP TABLE decision; --`, `' OR '1'='1`, "a\x00b", "\xff\xfe\u202e",
+		strings.Repeat("'", 1<<20), strings.Repeat("%", 1000)} {
 		for _, page := range []string{"/console/lists?state=all&q=", "/console/lists?by=", "/console/lists?verdict=",
 			"/console/lists?state=", "/console/lists?before=", "/console/lists?made=", "/console/findings?subject=",
 			"/console/findings?kind=", "/console/findings?state=", "/console/finding?id=", "/console/vet?q=",
@@ -119,7 +120,8 @@ func TestFilterTexts(t *testing.T) {
 	count := func(q string) int {
 		return strings.Count(s.page("/console/lists?q="+url.QueryEscape(q)), `name="id" value="`)
 	}
-	for q, want := range map[string]int{"%": 1, "_": 1, "'": 1, "100% SURE_": 1, "%a": 0, "keep_example": 0, "' OR '1'='1": 0} {
+	for q, want := range map[string]int{"%": 1, "_": 1, "'": 1, "100% SURE_": 1, "%a": 0, "keep_example": 0,
+		"' OR '1'='1": 0} {
 		if got := count(q); got != want {
 			t.Errorf("%q finds %d decisions and not %d", q, got, want)
 		}

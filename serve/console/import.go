@@ -100,8 +100,8 @@ func (c *Console) importList(v *visit) (*view, error) {
 	}
 	list, err := lists.ReadEntries(strings.NewReader(in), verdict == ledger.Block, mostImported)
 	if errors.Is(err, lists.ErrTooMany) {
-		return nil, reply.BadRequest("The list cannot be kept as decisions: %v. Try: degas serve --%s FILE, which reads lists "+
-			"of millions of entries", err, verdict)
+		return nil, reply.BadRequest("The list cannot be kept as decisions: %v. Try: degas serve --%s FILE, which "+
+			"reads lists of millions of entries", err, verdict)
 	} else if err != nil {
 		return nil, reply.BadRequest("The list cannot be read: %v", err)
 	}
@@ -198,8 +198,9 @@ func (c *Console) keepList(v *visit) (*view, error) {
 	}
 	one, ok := c.drafts.take(v.q.Get("key"), v.by(), now)
 	if !ok {
-		return nil, &reply.Failure{Status: http.StatusConflict, Text: "The list is not here any more: it was kept already, or " +
-			"waited for too long. Try: read it again"}
+		return nil, &reply.Failure{Status: http.StatusConflict,
+			Text: "The list is not here any more: it was kept already, or " +
+				"waited for too long. Try: read it again"}
 	}
 	all := make([]ledger.Decision, len(one.entries))
 	for i, e := range one.entries {

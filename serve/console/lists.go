@@ -61,8 +61,9 @@ const (
 
 // lists answers GET /console/lists: q, verdict, state, by, before; hits=1 also counts hits.
 func (c *Console) lists(v *visit) (*view, error) {
-	p := listsPage{Text: v.q.Get("q"), Verdict: v.q.Get("verdict"), State: cmp.Or(v.q.Get("state"), string(ledger.InForce)),
-		By: strings.TrimSpace(v.q.Get("by")), States: states, Notice: c.noticeOf(v), Hits: v.q.Get("hits") == "1",
+	p := listsPage{Text: v.q.Get("q"), Verdict: v.q.Get("verdict"),
+		State: cmp.Or(v.q.Get("state"), string(ledger.InForce)),
+		By:    strings.TrimSpace(v.q.Get("by")), States: states, Notice: c.noticeOf(v), Hits: v.q.Get("hits") == "1",
 		ImportMost: mostImported}
 	from, err := before(v)
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/degas-dns/degas/serve/accounts"
 	"github.com/degas-dns/degas/serve/feed"
 	"github.com/degas-dns/degas/serve/store"
+	"github.com/degas-dns/degas/serve/store/ledger"
 )
 
 func (c *Console) liveScreens() []screen {
@@ -74,7 +75,8 @@ func (c *Console) live(v *visit) (*view, error) {
 		}
 	}
 	p.Rows = group(last)
-	return &view{page: "live", title: "Live", data: p, scripts: []string{"live.js"}}, c.rule(v.ctx(), p.Rows)
+	err = c.rule(v.ctx(), p.Rows, map[string]*ledger.Decision{})
+	return &view{page: "live", title: "Live", data: p, scripts: []string{"live.js"}}, err
 }
 
 // liveRow is a row of a batch.
@@ -122,6 +124,7 @@ func (c *Console) liveStream(v *visit) (*view, error) {
 		return control.Flush()
 	}
 	err = send("retry: 3000\n\n")
+	known := map[string]*ledger.Decision{}
 	beat := time.NewTicker(beatTime)
 	defer beat.Stop()
 	for err == nil {
@@ -130,28 +133,34 @@ func (c *Console) liveStream(v *visit) (*view, error) {
 			return nil, nil
 		case b, ok := <-r.Batches:
 			if !ok {
-				err = send("event: end\ndata: the server is stopping\n\n")
+				_ = send("event: end\ndata: the server is stopping\n\n")
 				return nil, nil
 			}
 			var data []byte
-			if data, err = c.renderBatch(v, b, back); err == nil {
+			if data, err = c.renderBatch(v, b, back, known); err == nil {
 				err = send("id: %d\ndata: %s\n\n", b.ID, data)
 			}
 		case <-beat.C:
 			if _, over := c.o.Accounts.Check(v.ctx(), v.cookie); over != nil {
-				err = send("event: end\ndata: the session is over: log in again\n\n")
+				_ = send("event: end\ndata: the session is over: log in again\n\n")
 				return nil, nil
 			}
+			clear(known)
 			err = send(": \n\n")
 		}
 	}
 	return nil, nil // nobody is left to tell
 }
 
-// renderBatch is a liveBatch in JSON. Its rows are the template "row", as those of the page are.
-func (c *Console) renderBatch(v *visit, b feed.Batch, back string) ([]byte, error) {
+// renderBatch is a liveBatch in JSON. Its rows are the template "row", as those of the page are. known has decisions
+// that were looked up before.
+func (c *Console) renderBatch(v *visit, b feed.Batch, back string, known map[string]*ledger.Decision) ([]byte, error) {
 	out := liveBatch{Rows: []liveRow{}, Fit: b.Fit, Seen: b.Seen}
-	for _, one := range each(b.Rows) {
+	rows := each(b.Rows)
+	if err := c.rule(v.ctx(), rows, known); err != nil {
+		return nil, err
+	}
+	for _, one := range rows {
 		var html bytes.Buffer
 		err := c.pages["live"].ExecuteTemplate(&html, "row", dict("row", one, "back", back, "may", v.may(accounts.Vetter)))
 		if err != nil {

@@ -129,8 +129,8 @@ func (c *Console) logout(v *visit) (*view, error) {
 	return &view{to: "/console/login"}, nil
 }
 
-const badLink = "The link was used already, or is too old. Try: ask an admin for another one, or start the server with " +
-	"--console-link NAME"
+const badLink = "The link was used already, or is too old. Try: ask an admin for another one, or start the server " +
+	"with --console-link NAME"
 
 func (c *Console) welcomeForm(v *visit) (*view, error) {
 	p := loginPage{Token: v.q.Get("token")}

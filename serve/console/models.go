@@ -60,6 +60,7 @@ type askMove struct {
 	Promote bool
 	Number  int
 	Instead int // decides now
+	Report  shadow.Report
 }
 
 // servedModel is a model with its versions, the newest first.
@@ -123,8 +124,9 @@ const (
 	mostItems    = 50 // sources, metrics and warnings of a manifest
 )
 
-// models answers GET /console/models. all is the number of a candidate of which all differences are shown. promote and demote are a version's number: the page asks whether it shall be
-// done. card is the number of a version whose model card is shown, of model.
+// models answers GET /console/models. all is the number of a candidate of which all differences are shown. promote and
+// demote are a version's number: the page asks whether it shall be done. card is the number of a version whose model
+// card is shown, of model.
 func (c *Console) models(v *visit) (*view, error) {
 	policy, current := c.o.Engine.Policy()
 	p := modelsPage{Number: current.Number, Model: current.Model}
@@ -230,11 +232,15 @@ func asked(v *visit, p *modelsPage) (*askMove, error) {
 			return nil, reply.BadRequest("%s: %q is no version", what, v.q.Get(what))
 		}
 		promote := what == "promote"
-		is := func(b beside) bool { return b.Report.Number == n && b.Report.Err == nil }
-		if promote && !slices.ContainsFunc(p.Pairs, is) || !promote && (n != p.Number || !p.CanUndo) {
+		i := slices.IndexFunc(p.Pairs, func(b beside) bool { return b.Report.Number == n && b.Report.Err == nil })
+		if promote && i < 0 || !promote && (n != p.Number || !p.CanUndo) {
 			return nil, notFound("There is no such version to " + what + ". Somebody may have done it already")
 		}
-		return &askMove{Promote: promote, Number: n, Instead: p.Number}, nil
+		ask := &askMove{Promote: promote, Number: n, Instead: p.Number}
+		if promote {
+			ask.Report = p.Pairs[i].Report
+		}
+		return ask, nil
 	}
 	return nil, nil
 }

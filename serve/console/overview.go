@@ -7,6 +7,7 @@ import (
 
 	"github.com/degas-dns/degas/detect"
 	"github.com/degas-dns/degas/serve/store"
+	"github.com/degas-dns/degas/serve/store/ledger"
 )
 
 // Bounds of the overview.
@@ -24,7 +25,7 @@ type overviewPage struct {
 	// Sums over the time, all exact.
 	Queries, FlaggedSum, Blocked int64
 	Clients, Domains             int64 // different ones, estimated
-	ToVet                        int   // flagged names among Just and behind it that nobody has decided about
+	ToVet                        int   // malicious names that nobody has decided about
 	ToVetMore                    bool  // there may be more
 	Just                         []*row
 	JustMore                     bool
@@ -44,6 +45,11 @@ func (t top) Least() int64 { return t.N - t.Error }
 // Link is the address of this page with other values for pairs of keys and values.
 func (p *overviewPage) Link(pairs ...string) string {
 	return historyLink("/console/", p.query, pairs...)
+}
+
+// Vet is the address of what is to vet in this page's time.
+func (p *overviewPage) Vet() string {
+	return link("/console/vet", "from", p.Period.FromText(), "to", p.Period.ToText())
 }
 
 // History is the address of events of this page's time.
@@ -107,11 +113,11 @@ func (c *Console) just(v *visit, p *overviewPage) error {
 	rows := group(h.events)
 	rows = slices.DeleteFunc(rows, func(r *row) bool { return r.Name == "" })
 	looked := rows[:min(len(rows), 10*mostJust)]
-	if err := c.rule(v.ctx(), looked); err != nil {
+	if err := c.rule(v.ctx(), looked, map[string]*ledger.Decision{}); err != nil {
 		return err
 	}
 	for _, r := range looked {
-		if r.Ruling == nil {
+		if r.Ruling == nil && r.Verdict == detect.Malicious {
 			p.ToVet++
 		}
 	}

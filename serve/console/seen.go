@@ -73,7 +73,8 @@ func periodOf(v *visit, now time.Time) (timespan, error) {
 	want := cmp.Or(v.q.Get("time"), "day")
 	for _, s := range spans {
 		if s.Value == want {
-			return timespan{want, "the last " + s.Text, store.Range{From: now.Add(-s.length), To: now.Add(time.Minute)}, s.bar}, nil
+			within := store.Range{From: now.Add(-s.length), To: now.Add(time.Minute)}
+			return timespan{want, "the last " + s.Text, within, s.bar}, nil
 		}
 	}
 	return timespan{}, reply.BadRequest("time: %q is none of hour, day, week and month", short(want))

@@ -63,7 +63,8 @@ const (
 
 var (
 	vetStatuses = []choice{{"todo", "to decide"}, {"unsure", "unsure"}, {"decided", "allowed or blocked"}, {"all", "all"}}
-	vetOrders   = []choice{{"priority", "closeness × clients"}, {"clients", "clients"}, {"score", "score"}, {"newest", "newest"}}
+	vetOrders   = []choice{{"priority", "closeness × clients"}, {"clients", "clients"}, {"score", "score"}, {"newest",
+		"newest"}}
 )
 
 // vet answers GET /console/vet: time, status, group (name or domain), order, q and rows.

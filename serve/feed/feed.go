@@ -92,8 +92,8 @@ func (f *Feed) Close() {
 	f.readers = nil
 }
 
-// Read adds a reader for what keep chooses, nil for all. It first gets the windows after an id, as far as they are known.
-// End it with Leave.
+// Read adds a reader for what keep chooses, nil for all. It first gets the windows after an id, as far as they are
+// known. End it with Leave.
 func (f *Feed) Read(keep func(*store.Event) bool, after int64) (*Reader, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -58,7 +58,8 @@ func TestFeed(t *testing.T) {
 		time.Sleep(2 * feedPause)
 		synctest.Wait()
 		b := all.next()
-		if flagged, others := ofBatch(b); flagged != mostFlagged || others != mostPlain || b.Fit != 10_000 || b.Seen != 10_000 {
+		flagged, others := ofBatch(b)
+		if flagged != mostFlagged || others != mostPlain || b.Fit != 10_000 || b.Seen != 10_000 {
 			t.Errorf("%d flagged, %d others, of %d of %d", flagged, others, b.Fit, b.Seen)
 		}
 		if b := few.next(); len(b.Rows) != mostFlagged || b.Fit < mostFlagged || b.Fit > 100 || b.Seen != 10_000 {
@@ -68,7 +69,7 @@ func TestFeed(t *testing.T) {
 			t.Errorf("a window without events was sent: %+v", b)
 		}
 		// Flagged ones are bounded by the second.
-		flagged := 0
+		flagged = 0
 		for range 40 {
 			f.Publish(some(100, 1))
 			time.Sleep(feedPause)

@@ -72,7 +72,10 @@ function draw(box) {
 		width: box.clientWidth, height: 208, legend: { show: false },
 		cursor: { y: false, points: { show: false }, drag: { x: Boolean(data.zoom), y: false, setScale: false } },
 		select: { show: Boolean(data.zoom) },
-		scales: { x: { time: true, range: () => [first, last] }, y: { range: (_, least, most) => [0, Math.max(1, most * 1.05)] } },
+		scales: {
+			x: { time: true, range: () => [first, last] },
+			y: { range: (_, least, most) => [0, Math.max(1, most * 1.05)] },
+		},
 		axes: [
 			{ ...axis, values: (_, ticks, __, ___, step) => ticks.map((x, i) => {
 				if (step >= 86400) return day(x, utc).slice(5);
