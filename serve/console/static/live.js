@@ -12,6 +12,7 @@ const count = new Intl.NumberFormat("en");
 const mostRows = 200;
 
 let stream = null; // null while nothing comes
+let opened = false; // the server has answered: from then on, nothing is missed
 let paused = false;
 let over = ""; // why nothing will come any more
 let lastID = "";
@@ -25,7 +26,7 @@ const held = () => pointed || table.contains(document.activeElement) && document
 function say() {
 	const filtered = location.search.length > 1;
 	const n = waiting.reduce((sum, batch) => sum + batch.rows.length, 0);
-	state.textContent = over ? `Stopped: ${over}.` : paused ? "Paused." : !stream ? "Waiting for the server."
+	state.textContent = over ? `Stopped: ${over}.` : paused ? "Paused." : !opened ? "Waiting for the server."
 		: waiting.length ? `Held while you are at the table; ${n} rows wait.` : "Running.";
 	shownText.textContent = seen ? `${count.format(shown)} shown of ${count.format(fit)}` +
 		(filtered ? ` that fit, of ${count.format(seen)}` : "") + "." : "";
@@ -85,8 +86,12 @@ function start() {
 		over = event.data;
 		stop();
 	});
-	stream.addEventListener("open", say);
+	stream.addEventListener("open", () => {
+		opened = true;
+		say();
+	});
 	stream.addEventListener("error", () => {
+		opened = false;
 		if (stream?.readyState === EventSource.CLOSED) { // it was refused: too many pages, or nobody is logged in
 			over = "the server refused. Reload the page to try again";
 			stop();
@@ -100,6 +105,7 @@ function start() {
 function stop() {
 	stream?.close();
 	stream = null;
+	opened = false;
 	say();
 }
 
