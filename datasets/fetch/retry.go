@@ -38,7 +38,8 @@ func retryable(err error) bool {
 	case errors.As(err, &status):
 		return status.code == http.StatusTooManyRequests || status.code == http.StatusRequestTimeout || status.code >= 500
 	case errors.Is(err, ErrChecksum), errors.Is(err, errWebPage), errors.Is(err, errEncoding),
-		errors.Is(err, errRedirect), errors.Is(err, errTooLong), errors.Is(err, errPermanent), errors.As(err, &path), errors.As(err, &certificate):
+		errors.Is(err, errRedirect), errors.Is(err, errTooLong), errors.Is(err, errPermanent),
+		errors.As(err, &path), errors.As(err, &certificate):
 		return false
 	case errors.As(err, &dns):
 		return !dns.IsNotFound
