@@ -100,14 +100,18 @@ func newTransport(o Options) *http.Transport {
 	}
 }
 
-var errDowngrade = errors.New("redirect from https to http refused")
+// errRedirect is of redirects that the same request would meet again.
+var errRedirect = errors.New("redirect refused")
 
 func checkRedirect(req *http.Request, via []*http.Request) error {
 	if len(via) >= 10 {
-		return errors.New("stopped after 10 redirects")
+		return fmt.Errorf("%w: it is the tenth in a row", errRedirect)
+	}
+	if req.URL.Scheme != "http" && req.URL.Scheme != "https" {
+		return fmt.Errorf("%w: its scheme is %s, neither http nor https", errRedirect, clip(req.URL.Scheme))
 	}
 	if via[len(via)-1].URL.Scheme == "https" && req.URL.Scheme != "https" {
-		return errDowngrade
+		return fmt.Errorf("%w: from https to http", errRedirect)
 	}
 	return nil
 }

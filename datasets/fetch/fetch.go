@@ -16,6 +16,7 @@
 package fetch
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -38,6 +39,11 @@ type File struct {
 	SHA256 string
 	// Size is the expected length in bytes; -1 or 0 when unknown.
 	Size int64
+	// Most bounds the length of a file in bytes whose Size is unknown; 0 is no bound. A longer one is an error, at once.
+	Most int64
+	// Check, when not nil, looks at the bytes at part, before they take the place of a file that is there. On an error
+	// they are removed, and what was there stays.
+	Check func(ctx context.Context, part string) error
 	// Optional files may be absent at the publisher (404, 410) or in the folder that is imported from; the result says
 	// Missing and Fetch does not fail.
 	Optional bool

@@ -313,7 +313,7 @@ func TestRedirectsAndAlternates(t *testing.T) {
 	c.http = tls.Client()
 	c.http.CheckRedirect = checkRedirect
 	_, err = fetchOne(t, c, dir, File{Path: "h", URL: tls.URL})
-	wantError(t, err, "redirect from https to http refused")
+	wantError(t, err, "redirect refused: from https to http")
 	_, err = fetchOne(t, quick(Options{}), dir, File{Path: "h", URL: tls.URL})
 	wantError(t, err, "certificate")
 }

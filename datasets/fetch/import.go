@@ -184,6 +184,9 @@ func (c *Client) copy(ctx context.Context, source string, j *job, res *FileResul
 	if err != nil {
 		return err
 	}
+	if err := j.bounded(info.Size()); err != nil {
+		return fmt.Errorf("copy %s: %w", source, err)
+	}
 	j.meter.start(0, info.Size())
 	part := j.final + partSuffix
 	out, err := c.create(part, os.O_RDWR|os.O_CREATE|os.O_TRUNC)
@@ -203,7 +206,7 @@ func (c *Client) copy(ctx context.Context, source string, j *job, res *FileResul
 		return &checksumError{Path: j.f.Path, URL: source, Want: j.want, Got: sum}
 	}
 	*res = FileResult{Path: j.f.Path, URL: source, SHA256: sum, Size: n, Fetched: n, Status: Copied}
-	return j.place(res)
+	return j.place(ctx, res)
 }
 
 // fill writes what r gives to out, syncs and closes it, and returns the checksum and the length of it.

@@ -21,6 +21,7 @@ var (
 	errTruncated = errors.New("connection closed before the end of the file")
 	errWebPage   = errors.New("the server answers with a web page instead of the file")
 	errEncoding  = errors.New("the server compresses the file on its own account")
+	errTooLong   = errors.New("it is longer than such a file can be")
 	errPermanent = errors.New("cannot be retried")
 )
 
@@ -37,7 +38,8 @@ func retryable(err error) bool {
 	case errors.As(err, &status):
 		return status.code == http.StatusTooManyRequests || status.code == http.StatusRequestTimeout || status.code >= 500
 	case errors.Is(err, ErrChecksum), errors.Is(err, errWebPage), errors.Is(err, errEncoding),
-		errors.Is(err, errDowngrade), errors.Is(err, errPermanent), errors.As(err, &path), errors.As(err, &certificate):
+		errors.Is(err, errRedirect), errors.Is(err, errTooLong), errors.Is(err, errPermanent),
+		errors.As(err, &path), errors.As(err, &certificate):
 		return false
 	case errors.As(err, &dns):
 		return !dns.IsNotFound

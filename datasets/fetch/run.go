@@ -202,8 +202,14 @@ func (j *job) complete(ctx context.Context, res *FileResult) error {
 }
 
 // place records the finished part and then makes it the final file: a process that is killed in between must not leave
-// a file of unknown origin.
-func (j *job) place(res *FileResult) error {
+// a file of unknown origin. The caller's Check comes before both.
+func (j *job) place(ctx context.Context, res *FileResult) error {
+	if j.f.Check != nil {
+		if err := j.f.Check(ctx, j.final+partSuffix); err != nil {
+			dropPart(j.final)
+			return err
+		}
+	}
 	if err := j.book.put(j.f.Path, j.record(res)); err != nil {
 		return err
 	}

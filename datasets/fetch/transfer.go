@@ -55,10 +55,10 @@ func (t *transfer) get(ctx context.Context, u string) (sum string, reached int64
 	}, func(wait time.Duration, err error) { t.meter.event(Event{Kind: EventRetry, Wait: wait, Err: err}) })
 	switch {
 	case err == nil:
-		return sum, reached, t.place(&FileResult{SHA256: sum, Size: reached, URL: redact(u), Status: Downloaded})
+		return sum, reached, t.place(ctx, &FileResult{SHA256: sum, Size: reached, URL: redact(u), Status: Downloaded})
 	case ctx.Err() != nil:
 		err = fmt.Errorf("get %s: interrupted at byte %d of %s: %w", redact(u), reached, t.f.Path, ctx.Err())
-	case errors.Is(err, ErrChecksum) || diskFull(err):
+	case errors.Is(err, ErrChecksum) || errors.Is(err, errTooLong) || diskFull(err):
 		dropPart(t.final)
 	}
 	return "", 0, err
@@ -245,6 +245,17 @@ func (a *attempt) checkSize(total int64) error {
 	if a.size > 0 && total >= 0 && a.size != total {
 		return &checksumError{Path: a.f.Path, URL: redact(a.url), Want: bytesText(a.size), Got: bytesText(total)}
 	}
+	if err := a.bounded(total); err != nil {
+		return a.failed(err)
+	}
+	return nil
+}
+
+// bounded refuses more bytes than File.Most.
+func (j *job) bounded(n int64) error {
+	if j.f.Most > 0 && n > j.f.Most {
+		return fmt.Errorf("%w, which is at most %s", errTooLong, bytesText(j.f.Most))
+	}
 	return nil
 }
 
@@ -266,6 +277,9 @@ func (a *attempt) receive(ctx context.Context, body io.Reader, stall *time.Timer
 			a.reached += int64(k)
 			a.fetched += int64(k)
 			a.meter.add(int64(k))
+			if err := a.bounded(a.reached); err != nil {
+				return err
+			}
 		}
 		switch {
 		case errors.Is(err, io.EOF):

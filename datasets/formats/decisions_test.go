@@ -27,10 +27,9 @@ func decisionCases() []readerCase {
 				decided("gone.example", "dga", first, "name", "", "revoked") +
 				decided("old.example", "dga", first, "name", "", "superseded") +
 				decided("over.example", "benign", first, "name", "", "expired"),
-			want: []string{"2 dga  xjpakmdcfuqe.biz", "3 benign  partner.example", "4 tunnel  t.example.net",
-				"5 dga blocklist bad.example weak"},
-			refused: []string{"6 left out: " + leftUnsure, "7 left out: " + leftRevoked, "8 left out: " + leftSuperseded,
-				"9 left out: " + leftExpired}},
+			want: []string{"2 dga  xjpakmdcfuqe.biz", "3 benign  partner.example", "4 tunnel  t.example.net"},
+			refused: []string{"5 left out: " + leftNoClass, "6 left out: " + leftUnsure, "7 left out: " + leftRevoked,
+				"8 left out: " + leftSuperseded, "9 left out: " + leftExpired}},
 		// The older file comes last. A row that says a decision was revoked knows more than an earlier copy of it.
 		{path: "joined.csv", reader: "decisions",
 			text: decisionHead + decided("a.example", "benign", second, "name", "", "") +

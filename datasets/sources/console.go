@@ -2,6 +2,7 @@ package sources
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -20,6 +21,9 @@ import (
 // consoleName is the source of what people decided. An argument is console:URL of a degas serve, or console:FILE, a CSV
 // that one wrote.
 const consoleName = "console"
+
+// mostBytes bounds a file of decisions.
+const mostBytes = 1 << 30
 
 // decisionsPath is where a degas serve has its decisions.
 const decisionsPath = "/v1/decisions.csv"
@@ -58,6 +62,7 @@ func (o Options) console(where string) (target, error) {
 	address := ""
 	if !strings.Contains(where, "://") {
 		t.local, t.base = where, filepath.Base(where)
+		t.Dead = "Try: a file that a degas serve wrote at " + decisionsPath
 	} else {
 		u, err := url.Parse(where)
 		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
@@ -70,26 +75,36 @@ func (o Options) console(where string) (target, error) {
 		}
 		warnOfClearToken(u, t.token)
 		u.User, u.RawQuery, u.Fragment = nil, "all=true", ""
-		u.Path = strings.TrimSuffix(strings.TrimSuffix(u.Path, decisionsPath), "/") + decisionsPath
-		address, t.base = u.String(), hostFile(u)
+		u.Path = strings.TrimSuffix(strings.TrimSuffix(u.Path, decisionsPath), "/")
+		t.base = serverFile(u)
+		u.Path += decisionsPath
+		address = u.String()
+		t.Dead = "Try: the address in a browser; a server with tokens needs one of scope decide, as --token-file"
 	}
+	t.decided = map[string]int64{}
 	t.Files = func(context.Context, *fetch.Client) ([]fetch.File, error) {
-		return []fetch.File{{Path: t.base, URL: address, Size: -1}}, nil
+		check := func(ctx context.Context, part string) error { return count(ctx, part, t.base, t.decided) }
+		return []fetch.File{{Path: t.base, URL: address, Size: -1, Most: mostBytes, Check: check}}, nil
 	}
-	t.Dead = "Try: the address in a browser; a server with tokens needs one of scope decide, as --token-file"
 	return t, nil
 }
 
 func hasPassword(u *url.Userinfo) bool { _, ok := u.Password(); return ok }
 
-// hostFile is the name of the file with the decisions of a server.
-func hostFile(u *url.URL) string {
-	return strings.Map(func(r rune) rune {
+// serverFile is the name of the file with the decisions of a server. Of servers below one host, each has its own: a
+// path that is not empty puts eight digits of the address's checksum first.
+func serverFile(u *url.URL) string {
+	host := strings.ToLower(strings.Trim(u.Host, "[]"))
+	name := strings.Map(func(r rune) rune {
 		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '.' || r == '-' {
 			return r
 		}
 		return '-'
-	}, strings.ToLower(strings.Trim(u.Host, "[]"))) + ".csv"
+	}, host+strings.ToLower(u.Path))
+	if u.Path != "" {
+		name = fmt.Sprintf("%.4x-%s", sha256.Sum256([]byte(host+u.Path)), name[:min(len(name), 200)])
+	}
+	return name + ".csv"
 }
 
 func warnOfClearToken(u *url.URL, token string) {
@@ -99,36 +114,36 @@ func warnOfClearToken(u *url.URL, token string) {
 	}
 }
 
-// decided counts the decisions of a file by label. It is an error if the file is none of degas serve.
-func decided(ctx context.Context, path string) (map[string]int64, error) {
-	f, err := userfile.Open(path)
+// count adds the decisions in the file at part by label, which is to be called name. It is an error if the file is none
+// of degas serve.
+func count(ctx context.Context, part, name string, labels map[string]int64) error {
+	f, err := userfile.Open(part)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer f.Close()
 	reader, err := formats.Lookup("decisions")
 	if err != nil {
-		return nil, err
+		return err
 	}
 	head, in, err := lines.Peek(f)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if score, why := reader.Match(path, head); score == 0 {
-		return nil, fmt.Errorf("%s has no decisions of a degas serve: %s", path, why)
+	if score, why := reader.Match(name, head); score == 0 {
+		return fmt.Errorf("%s has no decisions of a degas serve: %s", name, why)
 	}
-	count := labelCount{}
-	if err := reader.Read(ctx, in, formats.FileInfo{Path: path}, &count); err != nil {
-		return nil, fmt.Errorf("read %s: %w", path, err)
+	counts := labelCount{}
+	if err := reader.Read(ctx, in, formats.FileInfo{Path: name}, &counts); err != nil {
+		return fmt.Errorf("read %s: %w", name, err)
 	}
-	labels := map[string]int64{}
-	for _, v := range count.evidence.Values {
+	for _, v := range counts.evidence.Values {
 		labels[v.Value] += v.Rows
 	}
-	if count.left > 0 {
-		labels["left out"] = count.left
+	if counts.left > 0 {
+		labels["left out"] += counts.left
 	}
-	return labels, nil
+	return nil
 }
 
 // labelCount is a Sink that only counts.

@@ -148,3 +148,75 @@ func TestConsoleTokenStays(t *testing.T) {
 		t.Errorf("the token went along: %s", got)
 	}
 }
+
+// An answer that is no decisions, or too long, takes the place of nothing, and leaves nothing.
+func TestConsoleKeepsGoodFile(t *testing.T) {
+	body, out := decisions, t.TempDir()
+	s, _ := console(t, &body)
+	arg, o := "console:"+s.URL, Options{Token: "secret"}
+	r, err := Download(t.Context(), out, []string{arg}, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := r.Paths[0]
+	dir := t.TempDir()
+	for text, want := range map[string]string{
+		"a,b,c": "has no decisions of a degas serve: its header has not the columns",
+		"":      "has no decisions of a degas serve: its header has not the columns",
+		decisions + "x.example,phishing,console,ada,,name,,,,,\n": "is no class that degas knows",
+	} {
+		body = text
+		local := put(t, dir, "other.csv", text)
+		for _, a := range []string{arg, "console:" + local} {
+			if _, err := Download(t.Context(), out, []string{a}, o); err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: %v, want %s", text, err, want)
+			}
+		}
+		wantText(t, out, file, decisions)
+	}
+	long := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", fmt.Sprint(mostBytes+1))
+	}))
+	t.Cleanup(long.Close)
+	_, err = Download(t.Context(), out, []string{"console:" + long.URL}, o)
+	if err == nil || !strings.Contains(err.Error(), "at most 1073741824 bytes") {
+		t.Error(err)
+	}
+	left, err := os.ReadDir(filepath.Join(out, consoleName))
+	for _, e := range left {
+		if n := e.Name(); n != filepath.Base(file) && n != fetch.ChecksumsName && n[0] != '.' {
+			t.Errorf("left behind: %s", n)
+		}
+	}
+	if records, err := fetch.ReadChecksums(filepath.Join(out, consoleName)); err != nil || len(records) != 1 {
+		t.Errorf("%v, %v", records, err)
+	}
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// Servers below one host have a file each.
+func TestConsolePaths(t *testing.T) {
+	body, out := decisions, t.TempDir()
+	s, _ := console(t, &body)
+	args := []string{}
+	for _, path := range []string{"", "/a/b", "/a-b", "/A-b/v1/decisions.csv", "/" + strings.Repeat("long", 100)} {
+		args = append(args, "console:"+s.URL+path)
+	}
+	r, err := Download(t.Context(), out, args, Options{Token: "secret"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := map[string]bool{}
+	for _, f := range r.Files {
+		names[f.Path] = true
+	}
+	if len(names) != len(args) || fmt.Sprint(r.Decisions) != "map[benign:5 dga:5 left out:10]" {
+		t.Errorf("%v, %v", names, r.Decisions)
+	}
+	again, err := Download(t.Context(), out, args[1:2], Options{Token: "secret"})
+	if err != nil || !names[again.Files[0].Path] {
+		t.Errorf("%v, %v", again, err)
+	}
+}

@@ -96,10 +96,11 @@ func Download(ctx context.Context, out string, args []string, o Options) (*Repor
 // target is one thing to download.
 type target struct {
 	Source
-	local   string // the file that a file URL names
-	base    string // the name of a URL's file in the folder url
-	sidecar []byte // what to write beside it; nil for nothing
-	token   string // of console:URL
+	local   string           // the file that a file URL names
+	base    string           // the name of a URL's file in the folder url
+	sidecar []byte           // what to write beside it; nil for nothing
+	token   string           // of console:URL
+	decided map[string]int64 // of console:, decisions by label once they are in place; nil for others
 }
 
 // Check is an error if arg is nothing that Download takes.
@@ -233,25 +234,16 @@ func (r *Report) fetchSource(ctx context.Context, c *fetch.Client, out string, t
 	if err == nil {
 		err = t.writeSidecars(dir, got.Files)
 	}
-	if err == nil && t.Name == consoleName {
-		err = r.countDecisions(ctx, filepath.Join(dir, t.base))
-	}
 	if err != nil {
 		return t.withHint(err)
 	}
-	return r.list(out, dir)
-}
-
-// countDecisions adds the decisions in a file.
-func (r *Report) countDecisions(ctx context.Context, path string) error {
-	labels, err := decided(ctx, path)
-	if err == nil && r.Decisions == nil {
+	if t.decided != nil && r.Decisions == nil {
 		r.Decisions = map[string]int64{}
 	}
-	for label, n := range labels {
+	for label, n := range t.decided {
 		r.Decisions[label] += n
 	}
-	return err
+	return r.list(out, dir)
 }
 
 // client narrows c to this source's folder in a mirror or a --from directory.

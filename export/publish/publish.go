@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"net/url"
 	"path/filepath"
 	"regexp"
@@ -25,7 +26,7 @@ type Options struct {
 	// Name of the model; "" takes the directory's, the one above where the directory is a number.
 	Name string
 	// Version; 0 takes the directory's name where that is a number, else the one after the highest in a store. In the
-	// shadow, 0 is always the one after the highest.
+	// shadow, 0 is always the one after the highest. The highest that there can be is 2^31-1.
 	Version int
 	// Shadow makes the version a candidate of a store, which decides nothing: NAME/shadow/VERSION. Its number must be
 	// above those of the versions in force. Keep counts the candidates alone.
@@ -87,6 +88,10 @@ func Publish(ctx context.Context, dir, target string, o Options) (Result, error)
 	}
 	if o.Version == 0 && !o.Shadow {
 		o.Version = e.version
+	}
+	if o.Version > math.MaxInt32 { // see versions.Number: a server would pass it over
+		return Result{}, fmt.Errorf("publish %s: version %d is above %d, the highest that servers read. Try: a lower "+
+			"--version", dir, o.Version, math.MaxInt32)
 	}
 	if o.Shadow && u.Scheme != "" && u.Scheme != "file" {
 		return Result{}, fmt.Errorf("publish to %s: only a store in a folder has a shadow. Try: file:///srv/models",

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -129,6 +130,15 @@ func TestShadow(t *testing.T) {
 	}
 	_, err := Publish(ctx, first, "mlflow+https://x", Options{Shadow: true})
 	wantError(t, err, "only a store in a folder has a shadow")
+	above := math.MaxInt32
+	above++ // a constant would not compile where int has 32 bits
+	for _, to := range []string{store, "https://127.0.0.1:1", "mlflow+https://127.0.0.1:1"} {
+		_, err = Publish(ctx, first, to, Options{Version: above})
+		wantError(t, err, "version 2147483648 is above 2147483647")
+	}
+	if _, err = Publish(ctx, first, store, Options{Version: math.MaxInt32}); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestRefusals(t *testing.T) {
