@@ -18,8 +18,8 @@ import (
 	"github.com/degas-dns/degas/serve/models"
 )
 
-// inForceTime is how long Promote and Demote wait for the server to load what they put in force. A model that takes long
-// to load gets more.
+// inForceTime is how long Promote and Demote wait for the server to load what they put in force. A model that takes
+// long to load gets more.
 const inForceTime = 10 * time.Second
 
 // move is one version's way from one folder to another.
@@ -29,9 +29,9 @@ type move struct {
 	done     func(now int) bool // whether it is taken, if version now decides
 }
 
-// Promote puts candidate n in force: it loads it once more, renames MODELDIR/shadow/n to MODELDIR/n, syncs both folders,
-// and returns when this server answers with it. If the server does not, it is renamed back. Whoever else reads the
-// folder takes it by itself. The error says what to do.
+// Promote puts candidate n in force: it loads it once more, renames MODELDIR/shadow/n to MODELDIR/n, syncs both
+// folders, and returns when this server answers with it. If the server does not, it is renamed back. Whoever else reads
+// the folder takes it by itself. The error says what to do.
 func (s *Shadow) Promote(ctx context.Context, n int) error {
 	err := s.move(ctx, n, func(dir, shadow string, there []int) (*move, error) {
 		if !slices.ContainsFunc(s.candidates.Versions(s.o.Model), hasNumber(n)) {
@@ -54,8 +54,8 @@ func (s *Shadow) Promote(ctx context.Context, n int) error {
 }
 
 // Demote takes version n back from force: it renames MODELDIR/n to MODELDIR/shadow/n, so that the version before it
-// decides again, and returns when it does. Only the newest version can be taken back, even one that could not be loaded,
-// and only if another one is served.
+// decides again, and returns when it does. Only the newest version can be taken back, and only if another one is served.
+// It may be one that could not be loaded.
 func (s *Shadow) Demote(ctx context.Context, n int) error {
 	err := s.move(ctx, n, func(dir, shadow string, there []int) (*move, error) {
 		if newest := there[len(there)-1]; newest != n {
@@ -80,8 +80,8 @@ func (s *Shadow) above(dir string, newest int) error {
 		return fmt.Errorf("version %d is in force, and the highest number decides. Try: take back version %d first", newest,
 			newest)
 	}
-	return fmt.Errorf("version %d in %s is not served, but decides as soon as it can be loaded. Try: take back version %d "+
-		"first", newest, dir, newest)
+	return fmt.Errorf("version %d in %s is not served, but decides as soon as it can be loaded. "+
+		"Try: take back version %d first", newest, dir, newest)
 }
 
 // move renames version n from one folder to another, as plan says, which gets the numbers that are there. What the
