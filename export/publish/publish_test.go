@@ -94,10 +94,13 @@ func TestStore(t *testing.T) {
 func TestShadow(t *testing.T) {
 	ctx, store := context.Background(), t.TempDir()
 	shadow := filepath.Join(store, "shop", "shadow")
-	small := func(title, name, number string) string { // one file: what is in a version is none of this test's business
-		return exportSmall(t, name, number, export.Options{Title: title, Formats: []string{"onnx"}})
+	small := func(title, number string) string { // one file: what is in a version is none of this test's business
+		return exportSmall(t, "shop", number, export.Options{Title: title, Formats: []string{"onnx"}})
 	}
-	first, second := small("one", "shop", "7"), small("another", "shop", "8")
+	first, second, unnumbered := small("one", "7"), small("another", "8"), filepath.Join(t.TempDir(), "shop")
+	if err := os.CopyFS(unnumbered, os.DirFS(second)); err != nil {
+		t.Fatal(err)
+	}
 	for _, tc := range []struct {
 		dir     string
 		o       Options
@@ -111,7 +114,7 @@ func TestShadow(t *testing.T) {
 		{second, Options{Shadow: true}, "shop/shadow/8", false},
 		{second, Options{Shadow: true, Version: 8}, "shop/shadow/8", true},
 		{second, Options{Shadow: true, Version: 9, Keep: 2}, "shop/shadow/9", false},
-		{small("third", "x", "latest"), Options{Name: "shop"}, "shop/10", false},
+		{unnumbered, Options{}, "shop/10", false},
 	} {
 		r, err := Publish(ctx, tc.dir, store, tc.o)
 		switch {

@@ -2,7 +2,7 @@
 import { spawn, execFile } from "node:child_process";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
-import { createWriteStream } from "node:fs";
+import { cpSync, createWriteStream } from "node:fs";
 import { createInterface } from "node:readline";
 import { promisify } from "node:util";
 
@@ -38,7 +38,10 @@ export class Servers {
   async start(bin, dir) {
     const [up, port] = [await freePort(), await freePort()];
     this.#run(dir, `${bin}/upstream`, `127.0.0.1:${up}`);
-    const serve = this.#run(dir, `${bin}/degas`, "serve", "--data", `${dir}/data`, "--addr", "127.0.0.1:0");
+    const model = `${dir}/models/degas`; // a version in force, and the same again as a candidate
+    await run(`${bin}/degas`, ["--quiet", "export-model", "builtin", "--to", `${model}/1`, "--format", "onnx"]);
+    cpSync(`${model}/1`, `${model}/shadow/2`, { recursive: true });
+    const serve = this.#run(dir, `${bin}/degas`, "serve", model, "--data", `${dir}/data`, "--addr", "127.0.0.1:0");
     const late = setTimeout(() => serve.kill(), 60_000);
     const link = await this.#link(createInterface(serve.stdout));
     clearTimeout(late);

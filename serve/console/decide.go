@@ -195,13 +195,23 @@ func (c *Console) noticeOf(v *visit) *notice {
 	if err != nil || len(ids) == 0 {
 		return nil
 	}
-	page, err := c.o.Ledger.Decisions(v.ctx(), ledger.Filter{}, ids[0]+1, 1)
-	if err != nil || len(page.Decisions) == 0 || page.Decisions[0].ID != ids[0] || page.Decisions[0].By != v.by() {
+	// The address may be anybody's: only a person's own decisions can be undone by it, and all of them are looked at.
+	var all []ledger.Decision
+	for before := ids[len(ids)-1] + 1; before > ids[0]; {
+		page, err := c.o.Ledger.Decisions(v.ctx(), ledger.Filter{By: v.by()}, before, ledger.MostPage)
+		if err != nil || len(page.Decisions) == 0 {
+			break
+		}
+		all = append(all, page.Decisions...)
+		before = page.Decisions[len(page.Decisions)-1].ID
+	}
+	all = slices.DeleteFunc(all, func(d ledger.Decision) bool { return d.ID < ids[0] })
+	if len(all) != len(ids) {
 		return nil
 	}
 	back := v.r.URL.Query()
 	back.Del("made")
-	d := page.Decisions[0]
+	d := all[len(all)-1]
 	return &notice{IDs: v.q.Get("made"), N: len(ids), First: d, Revoked: d.State == ledger.Revoked,
 		Back: v.r.URL.Path + "?" + back.Encode()}
 }
@@ -281,7 +291,7 @@ func expiry(q url.Values, now time.Time) (time.Time, error) {
 		if err != nil {
 			return time.Time{}, reply.BadRequest("Choose the last day of the decision")
 		}
-		return last.AddDate(0, 0, 1), nil
+		return notZero(last.AddDate(0, 0, 1))
 	}
 	if text == "" {
 		return time.Time{}, nil
@@ -291,10 +301,18 @@ func expiry(q url.Values, now time.Time) (time.Time, error) {
 	}
 	for _, layout := range []string{"2006-01-02T15:04", time.DateOnly, time.RFC3339} {
 		if t, err := time.Parse(layout, text); err == nil {
-			return t, nil
+			return notZero(t)
 		}
 	}
 	return time.Time{}, fmt.Errorf("expires: %q is neither a time nor a duration such as 24h: %w", text, ledger.ErrInput)
+}
+
+// notZero refuses the time that would stand for never.
+func notZero(t time.Time) (time.Time, error) {
+	if t.IsZero() {
+		return t, reply.BadRequest("expires: this day is over")
+	}
+	return t, nil
 }
 
 // ruling is the decision in force about a name: its own, or that of a domain that it is in. It is nil if there is none.

@@ -275,7 +275,7 @@ func TestVet(t *testing.T) {
 	s := newSite(t)
 	now := time.Now()
 	var all []store.Event
-	for i, name := range []string{"near.example.com", "far.example.org", "a1.group.example", "a2.group.example"} {
+	for i, name := range []string{"near.example.com", "xjpakmdcfuqe.biz", "a1.group.example", "a2.group.example"} {
 		score := []float64{.5, .99, .9, .9}[i]
 		for n := range []int{3, 1, 2, 2}[i] {
 			all = append(all, store.Event{Time: now.Add(-time.Minute), Name: name, Domain: detect.Domain(name),
@@ -285,18 +285,18 @@ func TestVet(t *testing.T) {
 	s.store.Append(all)
 	s.flush()
 	body := s.page("/console/vet")
-	has(t, body, "near.example.com", `data-left="4"`, "Block as ", `data-key="a"`, `value="a1.group.example"`)
+	has(t, body, "near.example.com", `data-left="4"`, "Block as dga", `data-key="a"`, `value="a1.group.example"`)
 	body = s.page("/console/vet?group=domain")
 	has(t, body, `value="group.example"`, `name="scope" value="domain"`, `data-left="3"`)
 	// In bulk, by registered domain; then all of it is undone at once.
 	back := s.must("/console/decide", "pattern", "group.example", "pattern", "example.com", "verdict", "block",
 		"scope", "domain", "label", "model", "back", "/console/vet?group=domain")
 	made := s.decisions(ledger.Filter{})
-	if len(made) != 2 || made[1].Pattern != "*.group.example" || made[1].Label == "" {
+	if len(made) != 2 || made[1].Pattern != "*.group.example" || made[1].Label != "" { // the model takes it for benign
 		t.Fatalf("%+v", made)
 	}
 	body = s.page(back)
-	has(t, body, "and 2 in all", `data-left="1"`, "far.example.org", "<strong data-today=\"2\">")
+	has(t, body, "and 2 in all", `data-left="1"`, "xjpakmdcfuqe.biz", "Block as dga", "<strong data-today=\"2\">")
 	if strings.Contains(body, `value="group.example"`) {
 		t.Error("a domain that was decided about is there still")
 	}

@@ -27,17 +27,22 @@ func (l *Ledger) WriteCSV(ctx context.Context, w io.Writer, source string, all b
 	if err != nil {
 		return err
 	}
-	rows, err := l.read.QueryContext(ctx, selectDecisions+" ORDER BY d.id", milli(time.Now()))
-	err = each(rows, err, func() error {
-		var d Decision
-		if err := d.scan(rows); err != nil {
-			return err
+	now := milli(time.Now())
+	for last := int64(0); err == nil; {
+		var page []Decision
+		if page, err = l.after(ctx, last, now); err != nil || len(page) == 0 {
+			break
 		}
-		if !all && (d.State != InForce || d.Verdict == Unsure) {
-			return nil
+		last = page[len(page)-1].ID
+		for i := range page {
+			d := &page[i]
+			if all || d.State == InForce && d.Verdict != Unsure {
+				_ = out.Write(d.row(source)) // its error is kept for Error
+			}
 		}
-		return out.Write(d.row(source))
-	})
+		out.Flush()
+		err = out.Error()
+	}
 	if err == nil {
 		out.Flush()
 		err = out.Error()
@@ -46,6 +51,19 @@ func (l *Ledger) WriteCSV(ctx context.Context, w io.Writer, source string, all b
 		return fmt.Errorf("write decisions as CSV: %w", err)
 	}
 	return nil
+}
+
+// after is a page of decisions, oldest first. Nothing stays open while w is written to: a client that reads slowly would
+// keep the few connections to the database, which everybody's log-in needs.
+func (l *Ledger) after(ctx context.Context, id, now int64) (page []Decision, err error) {
+	rows, err := l.read.QueryContext(ctx, selectDecisions+" WHERE d.id > ?2 ORDER BY d.id LIMIT ?3", now, id, MostPage)
+	err = each(rows, err, func() error {
+		var d Decision
+		err := d.scan(rows)
+		page = append(page, d)
+		return err
+	})
+	return page, err
 }
 
 // row is a decision as a row of the CSV.
