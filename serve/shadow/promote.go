@@ -54,7 +54,7 @@ func (s *Shadow) Promote(ctx context.Context, n int) error {
 }
 
 // Demote takes version n back from force: it renames MODELDIR/n to MODELDIR/shadow/n, so that the version before it
-// decides again, and returns when it does. Only the newest version can be taken back, and only if another one is served.
+// decides again, and returns when it does. Only the newest version can be taken back, and only if another is served.
 // It may be one that could not be loaded.
 func (s *Shadow) Demote(ctx context.Context, n int) error {
 	err := s.move(ctx, n, func(dir, shadow string, there []int) (*move, error) {
