@@ -129,7 +129,7 @@ func (c *Console) decideAll(v *visit, d ledger.Decision, patterns, names []strin
 // refresh puts in force what is decided. The engine tries again by itself.
 func (c *Console) refresh() {
 	if err := c.o.Engine.Refresh(); err != nil {
-		c.log.Warn("console: a decision is kept, but not in force yet", "error", err)
+		c.log.Warn("console: what was decided is kept, but not in force yet", "error", err)
 	}
 }
 

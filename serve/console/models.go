@@ -48,7 +48,7 @@ type modelsPage struct {
 	Models  []servedModel
 	Number  int // of the version that decides
 	Model   string
-	CanUndo bool // another version is there, which would decide
+	Back    int  // the version that can be taken back, noBack for none
 	Folder  bool // the first model has a folder of versions, in which candidates can lie
 	Pairs   []beside
 	Decided *agreement
@@ -141,7 +141,7 @@ func (c *Console) models(v *visit) (*view, error) {
 	for _, name := range c.o.Models.Names() {
 		p.Models = append(p.Models, c.served(name, current, policy))
 	}
-	p.CanUndo = len(c.o.Models.Versions(current.Model)) > 1
+	p.Back = c.back(current.Model)
 	dir := c.o.Models.Dir(current.Model) // of one version, or of numbered ones
 	p.Folder = dir != "" && !slices.Contains(slices.Collect(maps.Values(c.folders(current.Model))), dir)
 	var err error
@@ -164,6 +164,22 @@ func (c *Console) models(v *visit) (*view, error) {
 	return &view{page: "models", title: "Models", data: p}, nil
 }
 
+// noBack is no version's number.
+const noBack = -1
+
+// back is the version that can be taken back: the newest folder, served or not, if another version is served.
+func (c *Console) back(name string) int {
+	paths := c.folders(name)
+	if len(paths) == 0 {
+		return noBack
+	}
+	newest := slices.Max(slices.Collect(maps.Keys(paths)))
+	if !slices.ContainsFunc(c.o.Models.Versions(name), func(v *models.Version) bool { return v.Number != newest }) {
+		return noBack
+	}
+	return newest
+}
+
 // folders are the paths of a model's versions, by number. What is wrong with them is in the versions' states.
 func (c *Console) folders(name string) map[int]string {
 	_, paths, _ := versions.Find(c.o.Models.Dir(name))
@@ -178,7 +194,12 @@ func (c *Console) served(name string, current *models.Version, policy *detect.Po
 		loaded[x.Number] = x
 	}
 	paths := c.folders(name)
+	candidates, _ := versions.In(filepath.Join(c.o.Models.Dir(name), versions.Shadow)) // most models have none
 	for _, s := range slices.Backward(c.o.Models.States(name)) {
+		_, candidate := candidates[s.Number]
+		if _, there := paths[s.Number]; !there && candidate && s.State == models.End { // taken back, and shown as that
+			continue
+		}
 		if len(m.Versions) == mostVersions {
 			m.Hidden++
 			continue
@@ -233,7 +254,7 @@ func asked(v *visit, p *modelsPage) (*askMove, error) {
 		}
 		promote := what == "promote"
 		i := slices.IndexFunc(p.Pairs, func(b beside) bool { return b.Report.Number == n && b.Report.Err == nil })
-		if promote && i < 0 || !promote && (n != p.Number || !p.CanUndo) {
+		if promote && i < 0 || !promote && n != p.Back {
 			return nil, notFound("There is no such version to " + what + ". Somebody may have done it already")
 		}
 		ask := &askMove{Promote: promote, Number: n, Instead: p.Number}
@@ -311,27 +332,8 @@ func (c *Console) move(
 	if moved != nil {
 		return nil, &reply.Failure{Status: http.StatusConflict, Text: "Not done: " + moved.Error(), Cause: moved}
 	}
-	c.awaitMove(ctx, before.Number)
+	c.refresh() // the version is served already: the engine takes it now, so that the next page is true
 	return &view{to: link("/console/models", "done", done, "version", n)}, nil
-}
-
-// awaitMove waits until another version than one decides, so that the next page is true. It is noticed within a second or
-// so; a version that takes longer to load is shown as it is.
-func (c *Console) awaitMove(ctx context.Context, from int) {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		if _, now := c.o.Engine.Policy(); now.Number != from {
-			return
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-	}
 }
 
 // beside is a candidate and the version that decides, side by side.

@@ -18,24 +18,34 @@ import (
 	"github.com/degas-dns/degas/serve/models"
 )
 
-// inForceTime is how long Promote and Demote wait for the server to load what they put in force.
+// inForceTime is how long Promote and Demote wait for the server to load what they put in force. A model that takes
+// long to load gets more.
 const inForceTime = 10 * time.Second
 
-// Promote puts candidate n in force: it renames MODELDIR/shadow/n to MODELDIR/n, syncs both folders, and returns when
-// this server answers with it. Whoever else reads the folder takes it by itself. The error says what to do.
+// move is one version's way from one folder to another.
+type move struct {
+	from, to string
+	wait     time.Duration      // for the server to take it
+	done     func(now int) bool // whether it is taken, if version now decides
+}
+
+// Promote puts candidate n in force: it loads it once more, renames MODELDIR/shadow/n to MODELDIR/n, syncs both
+// folders, and returns when this server answers with it. If the server does not, it is renamed back. Whoever else reads
+// the folder takes it by itself. The error says what to do.
 func (s *Shadow) Promote(ctx context.Context, n int) error {
-	err := s.move(ctx, n, func(dir, shadow string, inForce []int) (from, to string, err error) {
-		candidate := slices.ContainsFunc(s.candidates.Versions(s.o.Model), hasNumber(n))
-		switch {
-		case !candidate:
-			return "", "", fmt.Errorf("%s has no version %d that can be loaded. Try: the table of candidates, which says why",
+	err := s.move(ctx, n, func(dir, shadow string, there []int) (*move, error) {
+		if !slices.ContainsFunc(s.candidates.Versions(s.o.Model), hasNumber(n)) {
+			return nil, fmt.Errorf("%s has no version %d that can be loaded. Try: the table of candidates, which says why",
 				shadow, n)
-		case inForce[len(inForce)-1] > n:
-			newest := inForce[len(inForce)-1]
-			return "", "", fmt.Errorf("version %d is in force, and the highest number decides. Try: take back version %d "+
-				"first", newest, newest)
 		}
-		return shadow, dir, nil
+		if there[len(there)-1] > n {
+			return nil, s.above(dir, there[len(there)-1])
+		}
+		start := time.Now()
+		if _, _, err := versions.Load(filepath.Join(shadow, fmt.Sprint(n))); err != nil { // it may be damaged since
+			return nil, fmt.Errorf("it cannot be loaded any more: %w. Try: publish it again", err)
+		}
+		return &move{shadow, dir, s.wait + 3*time.Since(start), func(now int) bool { return now >= n }}, nil
 	})
 	if err != nil {
 		return fmt.Errorf("promote version %d: %w", n, err)
@@ -44,17 +54,19 @@ func (s *Shadow) Promote(ctx context.Context, n int) error {
 }
 
 // Demote takes version n back from force: it renames MODELDIR/n to MODELDIR/shadow/n, so that the version before it
-// decides again, and returns when it does. Only the newest version can be taken back, and only if there is another one.
+// decides again, and returns when it does. Only the newest version can be taken back, and only if another is served.
+// It may be one that could not be loaded.
 func (s *Shadow) Demote(ctx context.Context, n int) error {
-	err := s.move(ctx, n, func(dir, shadow string, inForce []int) (from, to string, err error) {
-		last := len(inForce) - 1
-		if inForce[last] != n {
-			return "", "", fmt.Errorf("version %d is in force. Try: take that back", inForce[last])
+	err := s.move(ctx, n, func(dir, shadow string, there []int) (*move, error) {
+		if newest := there[len(there)-1]; newest != n {
+			return nil, s.above(dir, newest)
 		}
-		if last == 0 || !slices.ContainsFunc(s.o.Serving.Versions(s.o.Model), hasNumber(inForce[last-1])) {
-			return "", "", errors.New("it is the last version that can be in force. Try: promote another one first")
+		if !slices.ContainsFunc(s.o.Serving.Versions(s.o.Model), func(v *models.Version) bool {
+			return v.Number != n && slices.Contains(there, v.Number)
+		}) {
+			return nil, errors.New("it is the last version that can be in force. Try: promote another one first")
 		}
-		return dir, shadow, os.MkdirAll(shadow, 0o755)
+		return &move{dir, shadow, s.wait, func(now int) bool { return now != n }}, os.MkdirAll(shadow, 0o755)
 	})
 	if err != nil {
 		return fmt.Errorf("take back version %d: %w", n, err)
@@ -62,11 +74,22 @@ func (s *Shadow) Demote(ctx context.Context, n int) error {
 	return nil
 }
 
-// move renames version n from one folder to another, which plan chooses by the numbers in force.
+// above says that version newest in dir stands above the one that somebody wants to move.
+func (s *Shadow) above(dir string, newest int) error {
+	if slices.ContainsFunc(s.o.Serving.Versions(s.o.Model), hasNumber(newest)) {
+		return fmt.Errorf("version %d is in force, and the highest number decides. Try: take back version %d first", newest,
+			newest)
+	}
+	return fmt.Errorf("version %d in %s is not served, but decides as soon as it can be loaded. "+
+		"Try: take back version %d first", newest, dir, newest)
+}
+
+// move renames version n from one folder to another, as plan says, which gets the numbers that are there. What the
+// server does not take is renamed back.
 func (s *Shadow) move(
 	ctx context.Context,
 	n int,
-	plan func(dir, shadow string, inForce []int) (from, to string, err error),
+	plan func(dir, shadow string, there []int) (*move, error),
 ) error {
 	s.moving.Lock()
 	defer s.moving.Unlock()
@@ -87,15 +110,29 @@ func (s *Shadow) move(
 	if len(paths) == 0 {
 		return fmt.Errorf("%s holds no version any more. Try: degas publish-model", dir)
 	}
-	from, to, err := plan(dir, shadow, slices.Sorted(maps.Keys(paths)))
+	m, err := plan(dir, shadow, slices.Sorted(maps.Keys(paths)))
 	if err != nil {
 		return unwritable(err, dir)
 	}
-	from, to = filepath.Join(from, fmt.Sprint(n)), filepath.Join(to, fmt.Sprint(n))
+	from, to := filepath.Join(m.from, fmt.Sprint(n)), filepath.Join(m.to, fmt.Sprint(n))
 	if err := rename(from, to); err != nil {
 		return unwritable(err, dir)
 	}
-	return s.await(ctx, dir)
+	err = s.await(ctx, dir, m)
+	if err == nil {
+		return nil
+	}
+	for _, state := range s.o.Serving.States(s.o.Model) {
+		if state.Number == n && state.Err != nil {
+			err = fmt.Errorf("%w: %w", err, state.Err)
+		}
+	}
+	if back := rename(to, from); back != nil {
+		return fmt.Errorf("the server did not follow: %w; and %s cannot be renamed back: %w. Try: rename it to %s by hand",
+			err, to, back, from)
+	}
+	return fmt.Errorf("the server did not follow, so %s is renamed back to %s: %w. Try: read the log, and do it again", to,
+		from, err)
 }
 
 // rename renames a version. Nobody publishes into one of the two meanwhile.
@@ -130,23 +167,22 @@ func unwritable(err error, dir string) error {
 	return err
 }
 
-// await waits until the server answers with the newest version in dir.
-func (s *Shadow) await(ctx context.Context, dir string) error {
-	ctx, cancel := context.WithTimeout(ctx, inForceTime)
+// await waits until a version in dir decides with which the move is done.
+func (s *Shadow) await(ctx context.Context, dir string, m *move) error {
+	ctx, cancel := context.WithTimeout(ctx, m.wait)
 	defer cancel()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		paths, err := versions.In(dir)
 		if v, ok := s.o.Serving.Find(s.o.Model, ""); err == nil && ok {
-			if _, there := paths[v.Number]; there && v.Number == slices.Max(slices.Collect(maps.Keys(paths))) {
+			if _, there := paths[v.Number]; there && m.done(v.Number) {
 				return nil
 			}
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("it is renamed, but the server has not loaded it yet: %w. Try: look again, and read the log",
-				context.Cause(ctx))
+			return errors.Join(err, context.Cause(ctx))
 		case <-tick.C:
 		}
 	}

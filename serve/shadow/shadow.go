@@ -59,6 +59,7 @@ type Shadow struct {
 	active atomic.Bool // there is a candidate to compare
 	wake   chan struct{}
 	moving sync.Mutex // held by Promote and Demote
+	wait   time.Duration
 
 	mu      sync.Mutex // guards what follows
 	most    int        // names in the queue
@@ -89,7 +90,8 @@ func New(o Options) (*Shadow, error) {
 	if o.Look == 0 {
 		o.Look = lookTime
 	}
-	s := &Shadow{o: o, log: o.Log, wake: make(chan struct{}, 1), most: mostWaiting, seen: newSeen()}
+	s := &Shadow{o: o, log: o.Log, wake: make(chan struct{}, 1), most: mostWaiting, wait: inForceTime,
+		seen: newSeen()}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
