@@ -22,7 +22,8 @@ func init() { Register(decisionsReader{}) }
 //
 // Only decisions in force become records. What is unsure, revoked, superseded or expired is left out. Of two decisions
 // about the same pattern the later one counts, so files of several days may be joined. A label "malicious" says that a
-// name was blocked and not what it is: it is left out, unless a sidecar says otherwise: {"classes": {"malicious": "dga"}}.
+// name was blocked and not what it is: it is left out, unless a sidecar says otherwise:
+// {"classes": {"malicious": "dga"}}.
 type decisionsReader struct{}
 
 func (decisionsReader) Name() string { return "decisions" }

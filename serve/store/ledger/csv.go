@@ -53,8 +53,8 @@ func (l *Ledger) WriteCSV(ctx context.Context, w io.Writer, source string, all b
 	return nil
 }
 
-// after is a page of decisions, oldest first. Nothing stays open while w is written to: a client that reads slowly would
-// keep the few connections to the database, which everybody's log-in needs.
+// after is a page of decisions, oldest first. Nothing stays open while w is written to: a client that reads slowly
+// would keep the few connections to the database, which everybody's log-in needs.
 func (l *Ledger) after(ctx context.Context, id, now int64) (page []Decision, err error) {
 	rows, err := l.read.QueryContext(ctx, selectDecisions+" WHERE d.id > ?2 ORDER BY d.id LIMIT ?3", now, id, MostPage)
 	err = each(rows, err, func() error {
