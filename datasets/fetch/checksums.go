@@ -25,7 +25,7 @@ type Record struct {
 	SHA256 string `json:"sha256"` // hexadecimal
 	Size   int64  `json:"size"`   // bytes
 	URL    string `json:"url,omitempty"`
-	// Fetched is when these bytes first came from URL, to the second; zero if that is not known.
+	// Fetched is when these bytes first came from URL, to the second; zero unless the file is Dated.
 	Fetched time.Time `json:"fetched,omitzero"`
 	// Replaces is the checksum pinned by the caller at the time UpdateChecksums recorded a different one; as long as
 	// the pin is the same, the record counts and not the pin.

@@ -44,6 +44,8 @@ type File struct {
 	// Check, when not nil, looks at the bytes at part, before they take the place of a file that is there. On an error
 	// they are removed, and what was there stays.
 	Check func(ctx context.Context, part string) error
+	// Dated says that the file changes: when it came is recorded. The records of others are the same whenever they came.
+	Dated bool
 	// Optional files may be absent at the publisher (404, 410) or in the folder that is imported from; the result says
 	// Missing and Fetch does not fail.
 	Optional bool

@@ -218,12 +218,15 @@ func (j *job) place(ctx context.Context, res *FileResult) error {
 
 // record is what is to be remembered of the file.
 func (j *job) record(res *FileResult) Record {
-	rec := Record{SHA256: res.SHA256, Size: res.Size, URL: res.URL, Fetched: time.Now().UTC().Truncate(time.Second)}
+	rec := Record{SHA256: res.SHA256, Size: res.Size, URL: res.URL}
+	if j.f.Dated {
+		rec.Fetched = time.Now().UTC().Truncate(time.Second)
+	}
 	old, _ := j.book.get(j.f.Path)
 	if res.Status == Present {
 		rec.Replaces = old.Replaces
 	}
-	if res.Status == Present || old.SHA256 == rec.SHA256 && old.URL == rec.URL {
+	if j.f.Dated && (res.Status == Present || old.SHA256 == rec.SHA256 && old.URL == rec.URL) {
 		rec.Fetched = old.Fetched
 	}
 	if pin := strings.ToLower(j.f.SHA256); pin != "" && pin != res.SHA256 {

@@ -84,7 +84,7 @@ func (o Options) console(where string) (target, error) {
 	t.decided = map[string]int64{}
 	t.Files = func(context.Context, *fetch.Client) ([]fetch.File, error) {
 		check := func(ctx context.Context, part string) error { return count(ctx, part, t.base, t.decided) }
-		return []fetch.File{{Path: t.base, URL: address, Size: -1, Most: mostBytes, Check: check}}, nil
+		return []fetch.File{{Path: t.base, URL: address, Size: -1, Most: mostBytes, Check: check, Dated: true}}, nil
 	}
 	return t, nil
 }
