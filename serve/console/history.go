@@ -194,6 +194,7 @@ type row struct {
 	store.Event       // the newest
 	N           int64 // events, one that was sampled counts for as many as it stands for
 	Clients     int   // different ones, if several events were put together
+	Others      int   // names of the same domain that are not shown
 	Ruling      *ledger.Decision
 	clients     map[string]struct{}
 }

@@ -126,9 +126,13 @@ func attach(v *visit, kind, name string) {
 
 // listsCSV answers GET /console/lists.csv: with all=1, every decision.
 func (c *Console) listsCSV(v *visit) (*view, error) {
-	attach(v, "text/csv", "degas-decisions.csv")
+	all, name := v.q.Get("all") == "1", "degas-decisions.csv"
+	if all {
+		name = "degas-all-decisions.csv"
+	}
+	attach(v, "text/csv", name)
 	out := bufio.NewWriterSize(v.w, 1<<16)
-	err := c.o.Ledger.WriteCSV(v.ctx(), out, "console", v.q.Get("all") == "1")
+	err := c.o.Ledger.WriteCSV(v.ctx(), out, "console", all)
 	return nil, c.sent(v, out, err)
 }
 

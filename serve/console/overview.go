@@ -104,7 +104,7 @@ func (c *Console) sums(v *visit, p *overviewPage) error {
 	return err
 }
 
-// just fills in what was flagged last, by name.
+// just fills in what was flagged last: of each registered domain, the newest name.
 func (c *Console) just(v *visit, p *overviewPage) error {
 	h, err := c.search(v.ctx(), p.Period.of(), &filter{Filter: store.Filter{Flagged: true}}, "", mostLooked, searchTime)
 	if err != nil {
@@ -124,7 +124,16 @@ func (c *Console) just(v *visit, p *overviewPage) error {
 	more := h.next != "" || !h.before.IsZero()
 	p.ToVetMore = more || len(looked) < len(rows)
 	p.JustMore = more || len(rows) > mostJust
-	p.Just = rows[:min(len(rows), mostJust)]
+	p.Just = rows[:0:0]
+	first := map[string]*row{} // of a domain
+	for _, r := range rows {
+		if of := first[r.Domain]; of != nil && r.Domain != "" { // a tunnel has a new name in every query
+			of.Others++
+		} else if len(p.Just) < mostJust {
+			p.Just = append(p.Just, r)
+			first[r.Domain] = r
+		}
+	}
 	return nil
 }
 

@@ -37,6 +37,7 @@ type candidate struct {
 	Domain     string // registered
 	Score      float64
 	Class      string // that a block gives it
+	Why        string // the model says so
 	Clients    int
 	Asked      int64
 	Last       time.Time
@@ -186,7 +187,7 @@ func (c *Console) classes(ctx context.Context, shown []candidate) error {
 		return err
 	}
 	for i := range shown {
-		shown[i].Class = labelFor(ledger.Block, &said[i])
+		shown[i].Class, shown[i].Why = labelFor(ledger.Block, &said[i]), said[i].Reason
 	}
 	return nil
 }
