@@ -32,3 +32,13 @@ func TestCaller(t *testing.T) {
 		}
 	}
 }
+
+// The page of a name with odd bytes says what the policy said of it.
+func TestAsked(t *testing.T) {
+	for name, want := range map[string]string{"a.example": "a.example", `\027[2j.example`: "--2j.example",
+		`\226\128\174a.example`: "\u202ea.example", `a\.b.example`: "a-b.example", `\`: "-", `a\99`: "a-9"} {
+		if got := asAsked(name); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+}

@@ -146,8 +146,31 @@ func scoreBy(ctx context.Context, m *model.Classifier, threshold float64, names 
 	if err != nil {
 		return nil, err
 	}
-	said := make([]detect.Decision, len(names))
+	said, names := make([]detect.Decision, len(names)), slices.Clone(names)
+	for i, name := range names {
+		names[i] = asAsked(name)
+	}
 	return said, alone.DecideAll(ctx, names, said)
+}
+
+// asAsked is a name of a kept event as a Policy read it when it was asked for: with the bytes that \DDD stands for, as
+// events.AppendEscaped writes them.
+func asAsked(name string) string {
+	if !strings.Contains(name, `\`) {
+		return name
+	}
+	raw := make([]byte, 0, len(name))
+	for i := 0; i < len(name); i++ {
+		if name[i] == '\\' && i+3 < len(name) {
+			if n, err := strconv.ParseUint(name[i+1:i+4], 10, 8); err == nil {
+				raw = append(raw, byte(n))
+				i += 3
+				continue
+			}
+		}
+		raw = append(raw, name[i])
+	}
+	return string(detect.AppendAsked(nil, raw))
 }
 
 // labelFor is the class for training that a verdict gives a name if nobody says otherwise: of what is blocked, the one

@@ -114,7 +114,7 @@ func (c *Console) name(v *visit) (*view, error) {
 	if err := c.nameSeen(v, &p); err != nil {
 		return nil, err
 	}
-	if p.X.Invalid == nil {
+	if p.X.Invalid == nil && !strings.Contains(name, `\`) { // no list can hold an escape
 		made, err := c.o.Ledger.Decisions(v.ctx(), ledger.Filter{About: name}, 0, 50)
 		if err != nil {
 			return nil, err
@@ -132,7 +132,7 @@ func (c *Console) name(v *visit) (*view, error) {
 // explain is what policy and models say of the name.
 func (c *Console) explain(v *visit, p *namePage) error {
 	policy, version := c.o.Engine.Policy()
-	p.X, p.Model = policy.Explain(p.Name), fmt.Sprintf("%s/%d", version.Model, version.Number)
+	p.X, p.Model = policy.Explain(asAsked(p.Name)), fmt.Sprintf("%s/%d", version.Model, version.Number)
 	for i, x := range p.X.Whole {
 		one := probability{Label: p.X.Labels[i], Whole: float64(x)}
 		if p.X.OfDomain != nil {
