@@ -20,31 +20,9 @@ import (
 // What is kept is read by GET: /v1/events, /v1/counts and /v1/top. All take from and to, which are times as RFC 3339
 // has them; without them it is the last day.
 
-// keptEvent is an event as it is answered.
-type keptEvent struct {
-	Time      time.Time `json:"time"`
-	Name      string    `json:"name"`
-	Domain    string    `json:"registered_domain,omitempty"`
-	Client    string    `json:"client,omitempty"`
-	Type      string    `json:"type,omitempty"`
-	RCode     string    `json:"rcode,omitempty"`
-	Transport string    `json:"transport,omitempty"`
-	Verdict   string    `json:"verdict"`
-	Action    string    `json:"action"`
-	Rule      string    `json:"rule"`
-	// Score is left out where no model was asked.
-	Score  *float64 `json:"score,omitempty"`
-	Class  string   `json:"class"`
-	Reason string   `json:"reason,omitempty"`
-	Entry  string   `json:"entry,omitempty"`
-	Model  string   `json:"model,omitempty"`
-	// Sample says that this event stands for so many.
-	Sample int `json:"sample,omitempty"`
-}
-
 // keptPage is a page of events, newest first.
 type keptPage struct {
-	Events []keptEvent `json:"events"`
+	Events []store.EventJSON `json:"events"`
 	// Next is the cursor of the page after this one.
 	Next string `json:"next,omitempty"`
 }
@@ -140,23 +118,11 @@ func (s *Server) eventsOut(_ http.ResponseWriter, r *http.Request, _ *models.Lea
 	if err != nil {
 		return nil, unanswered(err)
 	}
-	out := keptPage{Events: make([]keptEvent, len(page.Events)), Next: string(page.Next)}
+	out := keptPage{Events: make([]store.EventJSON, len(page.Events)), Next: string(page.Next)}
 	for i := range page.Events {
-		e := &page.Events[i]
-		out.Events[i] = keptEvent{Time: e.Time, Name: e.Name, Domain: e.Domain, Client: e.Client, Type: e.Type.String(),
-			RCode: e.RCode.String(), Transport: e.Transport.String(), Verdict: e.Verdict.String(), Action: e.Action.String(),
-			Rule: e.Rule.String(), Score: scoreOf(e), Class: e.Class, Reason: e.Reason, Entry: e.Entry, Model: e.Model,
-			Sample: e.Sample}
+		out.Events[i] = page.Events[i].JSON()
 	}
 	return out, nil
-}
-
-// scoreOf is an event's score, nil if no model was asked.
-func scoreOf(e *store.Event) *float64 {
-	if e.Rule == detect.Score || e.Rule == detect.PopularName || e.Score > 0 {
-		return &e.Score
-	}
-	return nil
 }
 
 func (s *Server) counts(_ http.ResponseWriter, r *http.Request, _ *models.Lease) (any, error) {

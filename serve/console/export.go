@@ -23,46 +23,17 @@ const (
 	writeTime    = 30 * time.Second
 )
 
-// exportedRow is a row of an export. Its JSON is that of /v1/events.
-type exportedRow struct {
-	Time      string   `json:"time"`
-	Name      string   `json:"name"`
-	Domain    string   `json:"registered_domain,omitempty"`
-	Client    string   `json:"client,omitempty"`
-	Type      string   `json:"type,omitempty"`
-	RCode     string   `json:"rcode,omitempty"`
-	Transport string   `json:"transport,omitempty"`
-	Verdict   string   `json:"verdict"`
-	Action    string   `json:"action"`
-	Rule      string   `json:"rule"`
-	Score     *float64 `json:"score,omitempty"`
-	Class     string   `json:"class"`
-	Reason    string   `json:"reason,omitempty"`
-	Entry     string   `json:"entry,omitempty"`
-	Model     string   `json:"model,omitempty"`
-	Sample    int      `json:"sample,omitempty"`
-}
-
 var exportColumns = []string{"time", "name", "registered_domain", "client", "type", "rcode", "transport", "verdict",
 	"action", "rule", "score", "class", "reason", "entry", "model", "sample"}
 
-func exported(e *store.Event) exportedRow {
-	x := exportedRow{e.Time.Format("2006-01-02T15:04:05.000Z"), e.Name, e.Domain, e.Client, e.Type.String(),
-		e.RCode.String(), e.Transport.String(), e.Verdict.String(), e.Action.String(), e.Rule.String(), nil, e.Class,
-		e.Reason, e.Entry, e.Model, e.Sample}
-	if r := (&row{Event: *e}); r.Scored() {
-		x.Score = &e.Score
-	}
-	return x
-}
-
-// cells are the row for a spreadsheet: no cell is a formula.
-func (x exportedRow) cells() []string {
-	score := ""
+// cells are an event for a spreadsheet: no cell is a formula.
+func cells(e *store.Event) []string {
+	x, score := e.JSON(), ""
 	if x.Score != nil {
 		score = strconv.FormatFloat(*x.Score, 'g', 6, 64)
 	}
-	all := []string{x.Time, x.Name, x.Domain, x.Client, x.Type, x.RCode, x.Transport, x.Verdict, x.Action, x.Rule, score,
+	all := []string{x.Time.Format("2006-01-02T15:04:05.000Z"), x.Name, x.Domain, x.Client, x.Type, x.RCode, x.Transport,
+		x.Verdict, x.Action, x.Rule, score,
 		x.Class, x.Reason, x.Entry, x.Model, strconv.Itoa(max(1, x.Sample))}
 	for i := range all {
 		all[i] = printable.Cell(all[i])
@@ -79,7 +50,7 @@ func (c *Console) exportCSV(v *visit) (*view, error) {
 	start := func(w io.Writer) (func(*store.Event), func(note string) error) {
 		out := csv.NewWriter(w)
 		_ = out.Write(exportColumns) // its error is kept for Error
-		return func(e *store.Event) { _ = out.Write(exported(e).cells()) }, func(note string) error {
+		return func(e *store.Event) { _ = out.Write(cells(e)) }, func(note string) error {
 			if note != "" {
 				_ = out.Write(append([]string{note}, make([]string, len(exportColumns)-1)...))
 			}
@@ -100,7 +71,7 @@ func (c *Console) exportJSON(v *visit) (*view, error) {
 				failed = out.Encode(value)
 			}
 		}
-		return func(e *store.Event) { put(exported(e)) }, func(note string) error {
+		return func(e *store.Event) { put(e.JSON()) }, func(note string) error {
 			if note != "" {
 				put(map[string]string{"note": note})
 			}

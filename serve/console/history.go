@@ -199,11 +199,6 @@ type row struct {
 	clients     map[string]struct{}
 }
 
-// Scored reports whether Score says something.
-func (r *row) Scored() bool {
-	return r.Rule == detect.Score || r.Rule == detect.PopularName || r.Score > 0
-}
-
 // group puts events together that are about one name, the newest first.
 func group(all []store.Event) []*row {
 	var out []*row
