@@ -24,8 +24,8 @@ var decidingPages = func() (all []string) {
 		all = append(all, "/console/name?"+url.Values{"name": {name}}.Encode(),
 			"/console/client?"+url.Values{"client": {name}}.Encode())
 	}
-	return append(all, "/console/client?client=192.0.2.1&time=week", "/console/findings", "/console/findings?state=all",
-		"/console/findings?mutes=all&mute_client=%3Cscript%3Ealert(1)", "/console/vet", "/console/vet?group=domain&time=week",
+	return append(all, "/console/client?client=192.0.2.1&range=7d", "/console/findings", "/console/findings?state=all",
+		"/console/findings?mutes=all&mute_client=%3Cscript%3Ealert(1)", "/console/vet", "/console/vet?group=domain&range=7d",
 		"/console/vet?status=all&q=%3Cscript%3Ealert(1)", "/console/lists", "/console/lists?state=all&hits=1",
 		"/console/lists?q=%22onmouseover%3Dalert(1)&by=%3Cscript%3Ealert(1)")
 }()
@@ -305,7 +305,7 @@ func TestVet(t *testing.T) {
 	has(t, s.page("/console/vet"), `data-left="4"`)
 	s.must("/console/decide", "unsure", "near.example.com", "back", "/console/vet")
 	has(t, s.page("/console/vet?status=unsure"), "near.example.com")
-	for _, bad := range []string{"status=x", "order=x", "group=x", "rows=1000000", "time=x"} {
+	for _, bad := range []string{"status=x", "order=x", "group=x", "rows=1000000", "range=x"} {
 		if w := s.do("GET", "/console/vet?"+bad, nil); w.Code != 400 {
 			t.Errorf("%s: %d", bad, w.Code)
 		}

@@ -3,7 +3,6 @@ package console
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -11,73 +10,40 @@ import (
 
 	"github.com/degas-dns/degas/detect/watch"
 	"github.com/degas-dns/degas/internal/printable"
-	"github.com/degas-dns/degas/serve/reply"
 	"github.com/degas-dns/degas/serve/store"
 )
 
 // choice is an option of a form's field.
 type choice struct{ Value, Text string }
 
-// spans are the times that pages about kept events can be of, up to now.
-var spans = []struct {
-	choice
-	length, bar time.Duration
-}{
-	{choice{"hour", "1 hour"}, time.Hour, time.Minute},
-	{choice{"day", "24 hours"}, 24 * time.Hour, time.Hour},
-	{choice{"week", "7 days"}, 7 * 24 * time.Hour, 6 * time.Hour},
-	{choice{"month", "30 days"}, 30 * 24 * time.Hour, 24 * time.Hour},
-}
-
-// timespan is the time that a page is about.
+// timespan is a period with what pages of single rows need.
 type timespan struct {
-	Time  string // of spans; "" if the address has from and to
+	period
 	Text  string
 	Range store.Range
 	bar   time.Duration
 }
 
-// From and To are the times for an address that keeps them.
-func (p timespan) From() string { return p.Range.From.UTC().Format(time.RFC3339) }
-
-// To is the end, as From.
-func (p timespan) To() string { return p.Range.To.UTC().Format(time.RFC3339) }
-
-// Spans are the choices of a form.
-func (p timespan) Spans() (all []choice) {
-	for _, s := range spans {
-		all = append(all, s.choice)
-	}
-	return all
-}
-
 // mostBars bounds the bars of a chart.
 const mostBars = 240
 
-// periodOf reads time, or from and to.
+// periodOf reads range, or from and to.
 func periodOf(v *visit, now time.Time) (timespan, error) {
-	if v.q.Get("from") != "" || v.q.Get("to") != "" {
-		from, err1 := time.Parse(time.RFC3339, v.q.Get("from"))
-		to, err2 := time.Parse(time.RFC3339, v.q.Get("to"))
-		if err := errors.Join(err1, err2); err != nil || !from.Before(to) || to.Sub(from) > 5*365*24*time.Hour {
-			return timespan{}, reply.BadRequest("from and to have to be times such as 2026-12-01T00:00:00Z")
-		}
-		p := timespan{Text: "the time chosen", Range: store.Range{From: from, To: to}, bar: time.Minute}
-		for _, width := range []time.Duration{time.Hour, 6 * time.Hour, 24 * time.Hour, 30 * 24 * time.Hour} {
-			if to.Sub(from)/p.bar > mostBars/2 {
-				p.bar = width
-			}
-		}
-		return p, nil
+	p, err := readPeriod(v.q, now)
+	if err != nil {
+		return timespan{}, err
 	}
-	want := cmp.Or(v.q.Get("time"), "day")
-	for _, s := range spans {
-		if s.Value == want {
-			within := store.Range{From: now.Add(-s.length), To: now.Add(time.Minute)}
-			return timespan{want, "the last " + s.Text, within, s.bar}, nil
+	t := timespan{period: p, Text: "the time chosen", Range: p.of(), bar: time.Minute}
+	if i := slices.IndexFunc(ranges, func(s span) bool { return s.Name == p.Name }); i >= 0 {
+		t.Text, t.Range.To = "the last "+ranges[i].Text, now.Add(time.Minute)
+	}
+	for _, width := range []time.Duration{time.Hour, 6 * time.Hour, 24 * time.Hour, 30 * 24 * time.Hour,
+		365 * 24 * time.Hour} {
+		if t.Range.To.Sub(t.Range.From)/t.bar > mostBars/2 {
+			t.bar = width
 		}
 	}
-	return timespan{}, reply.BadRequest("time: %q is none of hour, day, week and month", short(want))
+	return t, nil
 }
 
 // look is what was read of the kept events, newest first.

@@ -68,7 +68,7 @@ var (
 		"newest"}}
 )
 
-// vet answers GET /console/vet: time, status, group (name or domain), order, q and rows.
+// vet answers GET /console/vet: range, status, group (name or domain), order, q and rows.
 func (c *Console) vet(v *visit) (*view, error) {
 	now := time.Now()
 	p := vetPage{Status: cmp.Or(v.q.Get("status"), "todo"), Group: cmp.Or(v.q.Get("group"), "name"),
