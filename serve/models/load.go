@@ -21,6 +21,7 @@ func load(dir string) (name string, all []*Version, err error) {
 	if err != nil {
 		return "", nil, err
 	}
+	var failed []error
 	for _, number := range slices.Sorted(maps.Keys(paths)) {
 		v, err := loadVersion(paths[number], number)
 		if paths[number] == dir && errors.Is(err, model.ErrNoModel) {
@@ -30,11 +31,15 @@ func load(dir string) (name string, all []*Version, err error) {
 			}
 		}
 		if err != nil {
-			return "", nil, err
+			failed = append(failed, err)
+			continue
 		}
 		all = append(all, v)
 	}
-	return name, all, nil
+	if len(all) == 0 {
+		return "", nil, errors.Join(failed...)
+	}
+	return name, all, nil // Watch tells what failed: a server with an older version is better than none
 }
 
 // versionsBelow is the first folder in dir that holds numbered versions, or "". Who has published --to DIR has

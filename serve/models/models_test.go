@@ -39,6 +39,13 @@ func TestOpen(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "12"), nil, 0o644); err != nil { // no version
 		t.Fatal(err)
 	}
+	broken := filepath.Join(dir, "13") // the others go on, as they would if it had come later
+	if err := os.CopyFS(broken, os.DirFS(filepath.Join(dir, "2"))); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(filepath.Join(broken, model.WeightsFile), 100); err != nil {
+		t.Fatal(err)
+	}
 	damaged := filepath.Join(t.TempDir(), "model") // a run's
 	if err := untrained(t).Save(damaged); err != nil {
 		t.Fatal(err)
