@@ -199,6 +199,15 @@ type row struct {
 	clients     map[string]struct{}
 }
 
+// Listable reports whether a list can hold the name: not one with odd bytes, nor one that stands for several.
+func (r *row) Listable() bool {
+	if r.Name == "" {
+		return false
+	}
+	_, err := pattern(r.Name, "", false)
+	return err == nil
+}
+
 // group puts events together that are about one name, the newest first.
 func group(all []store.Event) []*row {
 	var out []*row
