@@ -221,7 +221,7 @@ func group(all []store.Event) []*row {
 			at[key] = r
 			out = append(out, r)
 		}
-		r.N += int64(max(1, e.Sample))
+		r.N += e.Weight()
 		r.clients[e.Client] = struct{}{}
 		r.Clients = len(r.clients)
 	}
@@ -232,7 +232,7 @@ func group(all []store.Event) []*row {
 func each(all []store.Event) []*row {
 	out := make([]*row, len(all))
 	for i, e := range all {
-		out[i] = &row{Event: e, N: int64(max(1, e.Sample))}
+		out[i] = &row{Event: e, N: e.Weight()}
 	}
 	return out
 }
@@ -444,7 +444,7 @@ func (c *Console) countHistory(v *visit, p *historyPage, h haul) error {
 	all := make([]store.Count, len(h.events))
 	for i := range h.events {
 		e := &h.events[i]
-		all[i] = store.Count{Slot: e.Time, Verdict: e.Verdict, Action: e.Action, N: int64(max(1, e.Sample))}
+		all[i] = store.Count{Slot: e.Time, Verdict: e.Verdict, Action: e.Action, N: e.Weight()}
 	}
 	p.Chart = newChart(label, p.Period, all, nil, zoom)
 	p.Sampled, p.Bounded = true, h.next != "" || !h.before.IsZero()

@@ -108,7 +108,7 @@ func (c *Console) hits(ctx context.Context, p *listsPage) (map[string]int64, err
 			return nil, err
 		}
 		for i := range l.Events {
-			hits[l.Events[i].Entry] += weight(&l.Events[i])
+			hits[l.Events[i].Entry] += l.Events[i].Weight()
 		}
 		p.HitsRead += len(l.Events)
 		p.HitsAll = p.HitsAll && !l.More && !l.Late

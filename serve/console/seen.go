@@ -104,7 +104,7 @@ func (c *Console) lookAt(ctx context.Context, r store.Range, f store.Filter, n i
 // N is how many questions the events stand for.
 func (l *look) N() (n int64) {
 	for i := range l.Events {
-		n += weight(&l.Events[i])
+		n += l.Events[i].Weight()
 	}
 	return n
 }
@@ -124,9 +124,6 @@ func (l *look) Last() time.Time {
 	}
 	return l.Events[0].Time
 }
-
-// weight is how many questions an event stands for.
-func weight(e *store.Event) int64 { return int64(max(e.Sample, 1)) }
 
 // tallied is a key of events with what is known of it.
 type tallied struct {
@@ -151,9 +148,9 @@ func tally(all []store.Event, n int, key func(*store.Event) string) (out []talli
 			t = &tallied{Key: k, Newest: *e}
 			by[k] = t
 		}
-		t.N += weight(e)
+		t.N += e.Weight()
 		if e.Flagged() {
-			t.Flagged += weight(e)
+			t.Flagged += e.Weight()
 		}
 	}
 	for _, t := range slices.SortedFunc(maps.Values(by), func(a, b *tallied) int {
@@ -234,9 +231,9 @@ func (p timespan) barsOf(label string, all []store.Event) *bars {
 	for i := range all {
 		e := &all[i]
 		if at := int(e.Time.Sub(start) / p.bar); at >= 0 && at < len(n) {
-			n[at] += weight(e)
+			n[at] += e.Weight()
 			if e.Flagged() {
-				flagged[at] += weight(e)
+				flagged[at] += e.Weight()
 			}
 		}
 	}

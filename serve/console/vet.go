@@ -141,7 +141,7 @@ func add(by map[string]*candidate, e *store.Event) {
 			clients: map[string]bool{}, names: 1}
 		by[e.Name] = x
 	}
-	x.Asked += weight(e)
+	x.Asked += e.Weight()
 	x.clients[e.Client] = true
 }
 

@@ -61,6 +61,9 @@ func (s Step) Duration() time.Duration {
 	return [...]time.Duration{time.Minute, time.Hour, 24 * time.Hour}[min(s, Day)]
 }
 
+// Weight is how many questions the event stands for.
+func (e *Event) Weight() int64 { return int64(max(e.Sample, 1)) }
+
 // Filter chooses events. The zero Filter chooses all; every field that is set has to fit.
 type Filter struct {
 	Verdict *detect.Verdict

@@ -95,7 +95,7 @@ func (m *Minutes) Add(e *store.Event, now time.Time) {
 	m.counts.Add(e)
 	at := m.minute(slot(e.Time, store.Minute))
 	at.touched, at.changed = now, true
-	n := int64(max(e.Sample, 1))
+	n := e.Weight()
 	flagged := e.Flagged()
 	for kind, key := range [numKinds]string{store.Names: e.Name, store.Domains: e.Domain, store.Clients: e.Client} {
 		if key == "" {

@@ -58,7 +58,7 @@ type Counts map[CountKey]Sum
 
 // Add counts e.Sample events in the minute of e.Time.
 func (c Counts) Add(e *store.Event) {
-	n := int64(max(e.Sample, 1))
+	n := e.Weight()
 	c.add(CountKey{slot(e.Time, store.Minute), uint8(e.Verdict), uint8(e.Action), countedType(e.Type),
 		countedRCode(e.RCode)}, Sum{n, e.Score * float64(n)})
 }
