@@ -18,7 +18,8 @@ const (
 	mostReaders  = 32
 	mostWindow   = 4096 // events that are looked at; more are counted
 	mostFlagged  = 50   // flagged events a second that a reader gets
-	mostPlain    = 5    // other events of a window that a reader gets
+	mostPlain    = 5    // other events that a reader gets of a window with more than quietPlain
+	quietPlain   = 25   // other events of a window of which a reader gets all
 	mostWaiting  = 8    // batches for a reader that is slow
 	ringWindows  = 120  // that can be asked for again: half a minute
 	mostRingRows = 50   // of a window in the ring, flagged and others each
@@ -226,6 +227,9 @@ func (r *Reader) sample(w window, plain int) Batch {
 	}
 	if r.keep == nil {
 		b.Fit = w.seen
+	}
+	if len(others) <= quietPlain {
+		plain = len(others)
 	}
 	for n, i := min(plain, len(others)), 0; i < n; i++ {
 		chosen = append(chosen, others[i*len(others)/n])
