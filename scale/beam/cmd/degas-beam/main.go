@@ -1,7 +1,7 @@
-// Command degas-beam is degas process-data on Apache Beam. Beam's own flags choose the runner: --runner=prism (the
-// default, in this process), flink, dataflow, universal.
+// Command degas-beam runs degas on Apache Beam. Beam's own flags choose the runner: --runner=prism (the default, in this
+// process), flink, dataflow, universal.
 //
-//	degas-beam --input data/raw --output data/shards
+//	degas-beam process --input data/raw --output data/shards
 package main
 
 import (
@@ -11,57 +11,63 @@ import (
 	"os"
 	"os/signal"
 	"strings"
-	"time"
 
 	"github.com/apache/beam/sdks/v2/go/pkg/beam"
-	"github.com/apache/beam/sdks/v2/go/pkg/beam/x/beamx"
-
-	"github.com/degas-dns/degas/datasets/prepare"
-	pipeline "github.com/degas-dns/degas/scale/beam"
 )
 
-var (
-	input       = flag.String("input", "data/raw", "folder of raw files")
-	output      = flag.String("output", "data/shards", "folder for Arrow shards and summary.json")
-	seed        = flag.Uint64("seed", 1, "of the split")
-	validation  = flag.Float64("validation", 0.1, "share of the registered domains")
-	test        = flag.Float64("test", 0.1, "share of the registered domains")
-	split       = flag.String("split", "domain", "domain or random")
-	holdout     = flag.String("holdout-family", "", "families for the test split alone, separated by commas")
-	maxBad      = flag.Float64("max-bad", 0.01, "stop when a larger share of a file is refused")
-	compression = flag.String("compression", "none", "none, lz4 or zstd")
-	partitions  = flag.Int("partitions", 64, "groups that rows are merged in")
-	shards      = flag.Int("shards", 8, "files a split")
-)
+// command is a subcommand. Its flags join Beam's own, which are package flag's.
+type command struct {
+	name, about string
+	// flags adds the command's flags and returns what runs it when they are parsed.
+	flags func(*flag.FlagSet) func(context.Context) error
+}
+
+var commands = []command{
+	{"process", "degas process-data: clean and split raw files into Arrow shards", processFlags},
+}
 
 func main() {
+	flag.Usage = usage
+	name, run := choose()
 	flag.Parse()
-	beam.Init() // a worker started by a runner ends in here
+	beam.Init() // a worker that a runner started ends in here: it has Beam's flags, but no command
+	if run == nil || flag.NArg() > 0 {
+		if flag.NArg() > 0 {
+			fmt.Fprintf(os.Stderr, "degas-beam: unexpected %q\n", flag.Arg(0))
+		}
+		usage()
+		os.Exit(2)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx); err != nil {
-		fmt.Fprintf(os.Stderr, "degas-beam: %v\n", err)
+	err := run(ctx)
+	stop()
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "degas-beam %s: %v\n", name, err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context) error {
-	o := pipeline.Options{Input: *input, Output: *output, Partitions: *partitions, Shards: *shards}
-	o.Process = prepare.Options{
-		Seed: *seed, Validation: prepare.Share(*validation), Test: prepare.Share(*test), MaxBad: prepare.Share(*maxBad),
-		Split: *split, Compression: *compression,
+// choose takes the command off the arguments and adds its flags. Without a command, run is nil.
+func choose() (name string, run func(context.Context) error) {
+	if len(os.Args) < 2 || strings.HasPrefix(os.Args[1], "-") {
+		return "", nil
 	}
-	if *holdout != "" {
-		o.Process.HoldoutFamilies = strings.Split(*holdout, ",")
+	for _, c := range commands {
+		if c.name == os.Args[1] {
+			os.Args = append(os.Args[:1], os.Args[2:]...)
+			return c.name, c.flags(flag.CommandLine)
+		}
 	}
-	p, s := beam.NewPipelineWithRoot()
-	if err := pipeline.Build(ctx, s, o); err != nil {
-		return err
+	return "", nil
+}
+
+func usage() {
+	fmt.Fprintln(os.Stderr, "Usage: degas-beam COMMAND [flags]. Commands:")
+	for _, c := range commands {
+		fmt.Fprintf(os.Stderr, "  %-8s %s\n", c.name, c.about)
 	}
-	began := time.Now()
-	if err := beamx.Run(ctx, p); err != nil {
-		return err
+	fmt.Fprintln(os.Stderr, "Flags of a command and of Beam: degas-beam COMMAND --help")
+	if len(os.Args) > 1 && strings.HasPrefix(os.Args[1], "-") {
+		flag.PrintDefaults()
 	}
-	fmt.Printf("%s/%s after %s\n", *output, pipeline.SummaryFile, time.Since(began).Round(time.Millisecond))
-	return nil
 }
