@@ -48,7 +48,7 @@ func hashes(list []string) []uint64 {
 // partition cleans one partition. One that does not fit in memory, because a single domain has most of the rows, is
 // worked on in slices by the name's hash: only the decisions about domains need all rows, and those are few bytes.
 func (c *cleaner) partition(part int) error {
-	in := c.p.rows.spill
+	in := c.p.spilled
 	defer in.release(part)
 	p := &in.parts[part]
 	need := p.bytes + p.rows*rowCost
@@ -86,7 +86,7 @@ func (c *cleaner) partition(part int) error {
 func (c *cleaner) slice(part, i, n int, forced map[string]datasets.SplitID) error {
 	c.rows, c.data = c.rows[:0], c.data[:0]
 	ends := []int{}
-	err := c.p.rows.spill.stream(part, func(data []byte) error {
+	err := c.p.spilled.stream(part, func(data []byte) error {
 		return decodeRows(data, func(r row) {
 			if bucket(hash64(saltSplit^saltOrder, r.name), n) == i {
 				c.data = append(c.data, r.name...)

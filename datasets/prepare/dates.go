@@ -3,22 +3,24 @@ package prepare
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/degas-dns/degas/datasets"
 )
 
-// cutDays sets the plan's first days of validation and test, from the rows of each day (index = Day). A day is never
+// cutDays sets the plan's first days of validation and test, from the rows of each day, 0 for none. A day is never
 // cut in two: it goes to the split that contains its middle row. Every split that has a share gets a day while there
 // are enough, the oldest days staying with training.
-func (p *Plan) cutDays(rows []int64) (*datasets.DateReport, error) {
+func (p *Plan) cutDays(rows map[datasets.Day]int64) (*datasets.DateReport, error) {
 	r := &datasets.DateReport{}
 	var days []datasets.Day
-	for d, n := range rows {
-		switch {
+	for _, d := range slices.Sorted(maps.Keys(rows)) {
+		switch n := rows[d]; {
 		case d == 0:
 			r.Undated = n
 		case n > 0:
-			days, r.Dated = append(days, datasets.Day(d)), r.Dated+n
+			days, r.Dated = append(days, d), r.Dated+n
 		}
 	}
 	switch {

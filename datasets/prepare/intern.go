@@ -34,13 +34,25 @@ func (in *interner) id(s string) (uint16, error) {
 		return id, nil
 	}
 	if len(in.list) > math.MaxInt16 {
-		return 0, fmt.Errorf("more than %d %s: a column holds something else", math.MaxInt16, in.what)
+		return 0, tooMany(in.what)
 	}
 	id = uint16(len(in.list))
 	s = strings.Clone(s)
 	in.ids[s] = id
 	in.list = append(in.list, s)
 	return id, nil
+}
+
+// tooMany is the error of more words than an Arrow dictionary of int16 has place for.
+func tooMany(what string) error {
+	return fmt.Errorf("more than %d %s: a column holds something else", math.MaxInt16, what)
+}
+
+// word is the string of a number.
+func (in *interner) word(id uint16) string {
+	in.mu.RLock()
+	defer in.mu.RUnlock()
+	return in.list[id]
 }
 
 // named gives counts by string, without the empty string and zeros.

@@ -1,6 +1,7 @@
 package prepare
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -10,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -25,7 +25,8 @@ import (
 // preparation is one call of Run: passes over rows that live on disk.
 //
 //  1. read (read.go): inputs are read, names normalised, and rows spread over partitions by registered domain.
-//  2. finishPlan: whole families, sources and days get a split, now that their sizes are known (plan.go, dates.go).
+//  2. conclude (conclude.go): labels are checked, and whole families, sources and days get a split, now that their
+//     sizes are known (plan.go, dates.go).
 //  3. clean (clean.go): each partition is cleaned by itself: duplicates and label conflicts are settled (merge.go), and
 //     the rows kept are spread over buckets by split and place in the final order.
 //  4. write (sort.go): each bucket is sorted and written. Buckets are in order, so the file is.
@@ -42,6 +43,7 @@ type preparation struct {
 
 	families, sources *interner
 	rows              *readPass
+	spilled           *spill // rows as they were read
 	kept              *spill // part = split * buckets + bucket
 	buckets           int
 	chunks            chunkPool      // of all spills
@@ -64,7 +66,7 @@ func newPreparation(o Options, plan *Plan, temp string, in []*formats.Input, ski
 	p := &preparation{o: o, plan: plan, temp: temp, skipped: skipped, families: newInterner("families"),
 		sources: newInterner("sources")}
 	var bytes int64
-	p.rows = &readPass{families: p.families, sources: p.sources, plan: plan, maxBad: o.MaxBad, strict: o.Strict,
+	p.rows = &readPass{families: p.families, sources: p.sources, plan: plan, maxBad: o.MaxBad,
 		tempDir: temp}
 	for _, input := range in {
 		bytes += input.Bytes()
@@ -84,19 +86,17 @@ func newPreparation(o Options, plan *Plan, temp string, in []*formats.Input, ski
 
 func (p *preparation) run(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, p.syncs.Wait()) }()
-	if err := p.read(ctx); err != nil {
+	found, err := p.read(ctx)
+	if err != nil {
 		return err
 	}
-	if err := p.checkLabels(); err != nil {
-		return err
-	}
-	if err := p.finishPlan(); err != nil {
-		return err
+	if err := found.conclude(p.manifest, p.plan, p.skipped, p.o.Strict); err != nil {
+		return errors.Join(err, p.spilled.close())
 	}
 	if err := p.clean(ctx); err != nil {
 		return err
 	}
-	if err := p.rows.spill.close(); err != nil {
+	if err := p.spilled.close(); err != nil {
 		return err
 	}
 	if p.manifest.Kept == 0 {
@@ -127,69 +127,30 @@ func (p *preparation) partitions() int {
 	return int(min(max(bytes/(1<<20), 16), 1024))
 }
 
-func (p *preparation) read(ctx context.Context) (err error) {
+func (p *preparation) read(ctx context.Context) (_ readResult, err error) {
 	parts := p.partitions()
-	p.rows.progress = p.progress.stage(0, 0.6)
-	p.rows.spill, err = newSpill(filepath.Join(p.temp, "rows"), parts, spillMemory(p.o.Memory), &p.chunks)
+	p.rows.parts, p.rows.progress = parts, p.progress.stage(0, 0.6)
+	p.spilled, err = newSpill(filepath.Join(p.temp, "rows"), parts, spillMemory(p.o.Memory), &p.chunks)
 	if err != nil {
-		return err
+		return readResult{}, err
 	}
-	if err := p.rows.run(ctx, p.o.Workers, spillBuffer(p.o.Memory, p.o.Workers, parts)); err != nil {
-		return errors.Join(err, p.rows.spill.close())
+	writers := make([]*spillWriter, p.o.Workers)
+	for i := range writers {
+		writers[i] = p.spilled.writer(spillBuffer(p.o.Memory, p.o.Workers, parts))
 	}
-	p.reportInputs()
-	return nil
-}
-
-// reportInputs fills the manifest with what read counted.
-func (p *preparation) reportInputs() {
-	m := p.manifest
-	m.RefusedBy, m.LeftOut, m.RenamedFamilies = map[string]int64{}, map[string]int64{}, map[string]string{}
-	for _, in := range p.rows.inputs {
-		r := in.report()
-		for reason, n := range r.Refused {
-			m.RefusedBy[reason] += n
-			m.Refused += n
-		}
-		for reason, n := range r.LeftOut {
-			m.LeftOut[reason] += n
-		}
-		m.RowsIn += r.Rows
-		m.Inputs = append(m.Inputs, r)
-		for spelled := range in.spellings {
-			if from, to, ok := datasets.RenamedFamily(spelled); ok {
-				m.RenamedFamilies[from] = to
-			}
-		}
+	err = p.rows.run(ctx, writers)
+	for _, w := range writers {
+		err = cmp.Or(err, w.flush())
 	}
-	skipped := append(append([]datasets.Skipped{}, p.skipped...), p.rows.useless...)
-	slices.SortStableFunc(skipped, func(a, b datasets.Skipped) int { return strings.Compare(a.Path, b.Path) })
-	if more := len(skipped) - datasets.MaxSkipped; more > 0 {
-		skipped = append(skipped[:datasets.MaxSkipped], datasets.Skipped{Reason: fmt.Sprintf("%d more files", more)})
+	if err != nil {
+		return readResult{}, errors.Join(err, p.spilled.close())
 	}
-	m.Skipped = skipped
-}
-
-// finishPlan decides about whole families, sources and days, whose sizes are known now.
-func (p *preparation) finishPlan() error {
-	families := p.families.named(p.rows.byFamily)
-	switch p.plan.By {
-	case datasets.SplitByFamily:
-		p.plan.Families = p.plan.assign(families)
-	case datasets.SplitBySource:
-		p.plan.Sources = p.plan.assign(p.sources.named(p.rows.bySource))
-	case datasets.SplitByDate:
-		var err error
-		if p.manifest.Dates, err = p.plan.cutDays(p.rows.byDay); err != nil {
-			return err
-		}
-	}
-	return p.plan.checkHoldout(families)
+	return p.rows.result(), nil
 }
 
 // clean cleans all partitions, by all workers.
 func (p *preparation) clean(ctx context.Context) (err error) {
-	in := p.rows.spill
+	in := p.spilled
 	var rows int64
 	for _, part := range in.parts {
 		rows += part.rows

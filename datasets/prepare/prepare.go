@@ -4,7 +4,7 @@
 // Rows are partitioned by registered domain, so all that one decision needs is in one partition. A partition fits in
 // memory; one that does not is cleaned in slices. The walk of a row, file by file:
 //
-//	read.go   the name is normalised; a refused row is counted by reason
+//	read.go   the name is normalised; a refused row is counted by reason (input.go)
 //	plan.go   the split is drawn: a hash of the registered domain, or the split of a whole family, source or day
 //	merge.go  duplicates become one row, label conflicts are dropped, a registered domain goes to one split
 //	select.go training rows over a cap, or of a class that is larger than the others, are left out

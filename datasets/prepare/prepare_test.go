@@ -389,10 +389,11 @@ func slicedContent(t *testing.T, in string, o Options, budget int64) [2]uint64 {
 	}
 	defer formats.Close(inputs)
 	p := newPreparation(o, plan, t.TempDir(), inputs, skipped)
-	if err := errors.Join(p.read(t.Context()), p.finishPlan()); err != nil {
+	found, err := p.read(t.Context())
+	if err := errors.Join(err, found.conclude(p.manifest, p.plan, skipped, false)); err != nil {
 		t.Fatal(err)
 	}
-	defer p.rows.spill.close()
+	defer p.spilled.close()
 	if p.kept, err = newSpill(filepath.Join(p.temp, "kept"), datasets.NumSplits, 0, &p.chunks); err != nil {
 		t.Fatal(err)
 	}
@@ -400,7 +401,7 @@ func slicedContent(t *testing.T, in string, o Options, budget int64) [2]uint64 {
 	p.buckets = 1
 	c := newCleaner(p)
 	c.budget = budget
-	for part := range p.rows.spill.parts {
+	for part := range p.spilled.parts {
 		if err := c.partition(part); err != nil {
 			t.Fatal(err)
 		}

@@ -181,7 +181,11 @@ func TestCutDays(t *testing.T) {
 		{[]int64{1000, 10, 10, 10}, 0.45, 0.45, "0122"},
 	} {
 		p := &Plan{Validation: tc.validation, Test: tc.test, By: datasets.SplitByDate}
-		r, err := p.cutDays(append([]int64{7}, tc.rows...))
+		rows := map[datasets.Day]int64{0: 7}
+		for d, n := range tc.rows {
+			rows[datasets.Day(d+1)] = n
+		}
+		r, err := p.cutDays(rows)
 		if err != nil {
 			t.Fatal(err)
 		}

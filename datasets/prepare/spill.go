@@ -81,7 +81,7 @@ func (s *spill) close() error {
 	return errors.Join(err, os.Remove(s.f.Name()))
 }
 
-// flush keeps data, some rows of a part, and gives the caller a buffer to go on with.
+// flush implements chunkTaker.
 func (s *spill) flush(part int, data []byte, rows int64) (next []byte, err error) {
 	chunk := spillChunk{size: len(data)}
 	s.mu.Lock()
@@ -236,29 +236,43 @@ func (s *spill) stream(part int, f func(data []byte) error) error {
 
 // spillWriter buffers the rows of one goroutine.
 type spillWriter struct {
-	s    *spill
+	to   chunkTaker
 	size int
 	bufs [][]byte
 	rows []int64
 }
 
-// writer returns a writer whose buffers hold size bytes a part.
-func (s *spill) writer(size int) *spillWriter {
-	return &spillWriter{s: s, size: max(size, 512), bufs: make([][]byte, len(s.parts)), rows: make([]int64, len(s.parts))}
+// chunkTaker takes the chunks of a spillWriter: a spill, or a runner.
+type chunkTaker interface {
+	// flush takes data, some rows of a part, and gives the caller a buffer to go on with, or nil.
+	flush(part int, data []byte, rows int64) (next []byte, err error)
+	// buffer gives an empty buffer of at least size bytes.
+	buffer(size int) []byte
 }
+
+// newSpillWriter returns a writer whose buffers hold size bytes a part.
+func newSpillWriter(to chunkTaker, parts, size int) *spillWriter {
+	return &spillWriter{to: to, size: max(size, 512), bufs: make([][]byte, parts), rows: make([]int64, parts)}
+}
+
+// writer is a spillWriter to s.
+func (s *spill) writer(size int) *spillWriter { return newSpillWriter(s, len(s.parts), size) }
+
+// buffer implements chunkTaker.
+func (s *spill) buffer(size int) []byte { return s.pool.get(size) }
 
 // room is the part's buffer, with space for n more bytes of one row.
 func (w *spillWriter) room(part, n int) (b []byte, err error) {
 	b = w.bufs[part]
 	if len(b)+n > cap(b) {
 		if len(b) > 0 {
-			if b, err = w.s.flush(part, b, w.rows[part]); err != nil {
+			if b, err = w.to.flush(part, b, w.rows[part]); err != nil {
 				return nil, err
 			}
 			w.rows[part] = 0
 		}
 		if b == nil {
-			b = w.s.pool.get(w.size)
+			b = w.to.buffer(w.size)
 		}
 	}
 	w.rows[part]++
@@ -285,7 +299,7 @@ func (w *spillWriter) addKey(part int, key uint64) error {
 func (w *spillWriter) flush() (err error) {
 	for part, b := range w.bufs {
 		if len(b) > 0 {
-			if w.bufs[part], err = w.s.flush(part, b, w.rows[part]); err != nil {
+			if w.bufs[part], err = w.to.flush(part, b, w.rows[part]); err != nil {
 				return err
 			}
 			w.rows[part] = 0

@@ -69,6 +69,18 @@ func (s *nameSample) cut() {
 	}
 }
 
+// words are the names that are kept, in order of their hashes.
+func (s *nameSample) words(families *interner) (out []sampleName) {
+	s.cut()
+	for _, n := range s.names {
+		out = append(out, sampleName{n.name, families.word(n.family)})
+	}
+	return out
+}
+
+// sampleName is a name of a sample, as its file spells it, and its family.
+type sampleName struct{ Name, Family string }
+
 // group are names that share an input and a class.
 type group struct {
 	path    string
@@ -139,10 +151,9 @@ func (m *gramModel) generated(label string) bool {
 	return score > 0
 }
 
-// checkLabels compares each input with the others and fills the manifest's findings. If the options are strict, a
-// finding is an error.
-func (p *preparation) checkLabels() error {
-	groups := p.groups()
+// checkLabels compares each input with the others and fills the manifest's findings. If strict, a finding is an error.
+func checkLabels(to *datasets.Manifest, inputs []inputResult, strict bool) error {
+	groups := groupsOf(inputs)
 	m, err := newGramModel(groups)
 	if err != nil {
 		return err
@@ -158,19 +169,19 @@ func (p *preparation) checkLabels() error {
 				g.flagged, more = true, true
 				m.of(g.class).add(g.names, -1)
 				g.whole.names = slices.DeleteFunc(g.whole.names, func(n string) bool { return slices.Contains(g.names, n) })
-				p.found(g, text)
+				found(to, g, text)
 			}
 		}
 	}
 	for _, g := range groups {
 		if n := len(g.strange); n > 0 {
-			p.found(g, fmt.Sprintf("families such as %q are words of DNS or of lists, not of malware", g.strange[:min(n, 3)]))
+			found(to, g, fmt.Sprintf("families such as %q are words of DNS or of lists, not of malware", g.strange[:min(n, 3)]))
 		}
 	}
-	found := p.manifest.Findings
-	slices.SortStableFunc(found, func(a, b datasets.Finding) int { return strings.Compare(a.Path, b.Path) })
-	if len(found) > 0 && p.o.Strict {
-		return fmt.Errorf("%s: %s (--strict; %d findings in all)", found[0].Path, found[0].Text, len(found))
+	all := to.Findings
+	slices.SortStableFunc(all, func(a, b datasets.Finding) int { return strings.Compare(a.Path, b.Path) })
+	if len(all) > 0 && strict {
+		return fmt.Errorf("%s: %s (--strict; %d findings in all)", all[0].Path, all[0].Text, len(all))
 	}
 	return nil
 }
@@ -178,31 +189,29 @@ func (p *preparation) checkLabels() error {
 // hardOnPurpose are the files of benign names that degas' own sources generate because they look malicious.
 var hardOnPurpose = regexp.MustCompile(`^generated(-later)?/benign/`)
 
-func (p *preparation) found(g *group, text string) {
+func found(to *datasets.Manifest, g *group, text string) {
 	if hardOnPurpose.MatchString(g.path) {
 		return
 	}
-	p.manifest.Findings = append(p.manifest.Findings, datasets.Finding{Path: g.path, Text: text})
+	to.Findings = append(to.Findings, datasets.Finding{Path: g.path, Text: text})
 }
 
-// groups are the samples of all inputs by class, and of each family where an input has several.
-func (p *preparation) groups() (groups []*group) {
-	for _, in := range p.rows.inputs {
-		for class := range in.samples {
-			s := &in.samples[class]
-			s.cut()
-			whole := &group{path: in.Label(), class: datasets.Class(class)}
+// groupsOf are the samples of inputs by class, and of each family where an input has several.
+func groupsOf(inputs []inputResult) (groups []*group) {
+	for _, in := range inputs {
+		for class, names := range in.Samples {
+			whole := &group{path: in.Report.Path, class: datasets.Class(class)}
 			whole.whole = whole
-			families := map[uint16]*group{}
-			for _, n := range s.names {
-				name, err := normalize(whole.class, n.name)
+			families := map[string]*group{}
+			for _, n := range names {
+				name, err := normalize(whole.class, n.Name)
 				if err != nil {
 					continue
 				}
-				f := families[n.family]
+				f := families[n.Family]
 				if f == nil {
-					f = &group{path: whole.path, class: whole.class, family: p.families.list[n.family], whole: whole}
-					families[n.family] = f
+					f = &group{path: whole.path, class: whole.class, family: n.Family, whole: whole}
+					families[n.Family] = f
 					if oddFamilies[f.family] {
 						whole.strange = append(whole.strange, f.family)
 					}
