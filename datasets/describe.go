@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/degas-dns/degas/model/dnsname"
@@ -76,10 +77,11 @@ func (m *Manifest) Describe(ctx context.Context, split string, examples int) (*D
 		return nil, err
 	}
 	defer s.Close()
+	schema := s.parts[0].schema
 	d := &Description{
-		Split: s.Report(), Metadata: s.r.Schema().Metadata().ToMap(), Classes: map[string]*ClassDescription{},
+		Split: s.Report(), Metadata: schema.Metadata().ToMap(), Classes: map[string]*ClassDescription{},
 	}
-	for _, f := range s.r.Schema().Fields() {
+	for _, f := range schema.Fields() {
 		d.Schema = append(d.Schema, Column{f.Name, f.Type.String()})
 	}
 	var classes [NumClasses]ClassDescription
@@ -136,7 +138,8 @@ func (c *ClassDescription) fillCharacters() {
 	}
 }
 
-// Locate finds the data set that path means, and its splits: all of them for a folder, one for a split's file.
+// Locate finds the data set that path means, and its splits: all of them for a folder, one for a split's file. A shard
+// means its split, all of it.
 func Locate(path string) (m *Manifest, splits []string, err error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -154,7 +157,8 @@ func Locate(path string) (m *Manifest, splits []string, err error) {
 		return nil, nil, err
 	}
 	for _, s := range m.Splits {
-		if info.IsDir() || s.File == filepath.Base(path) {
+		is := func(f SplitFile) bool { return f.File == filepath.Base(path) }
+		if info.IsDir() || slices.ContainsFunc(s.Files(), is) {
 			splits = append(splits, s.Name)
 		}
 	}

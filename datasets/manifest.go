@@ -63,7 +63,7 @@ type Manifest struct {
 	// Dates is there when the split is by date.
 	Dates *DateReport `json:"dates,omitempty"`
 
-	// Splits are the files, in the order train, validation, test.
+	// Splits are train, validation and test, in this order.
 	Splits []SplitReport `json:"splits"`
 	Leaks  LeakReport    `json:"leak_check"`
 
@@ -166,23 +166,29 @@ type DateReport struct {
 	Last           string `json:"last"`
 }
 
-// SplitReport describes one split's file.
+// SplitReport describes one split: its file, or its shards. Files lists either.
 type SplitReport struct {
-	Name     string           `json:"name"`
-	File     string           `json:"file"`
+	Name string `json:"name"`
+	File string `json:"file,omitempty"` // "" if the split is in shards
+	// Rows and Bytes are of all shards together. SHA256 is that of the file, or of the shards' SHA-256 as text, joined
+	// by newlines.
 	Rows     int64            `json:"rows"`
 	Bytes    int64            `json:"bytes"`
 	SHA256   string           `json:"sha256"`
 	ByClass  map[string]int64 `json:"by_class"`
 	ByFamily map[string]int64 `json:"by_family"` // "" counts rows without a family
 	BySource map[string]int64 `json:"by_source"`
+	// Shards are the files of a split in shards, in the order of their rows.
+	Shards []SplitFile `json:"shards,omitempty"`
 }
 
-// check reports counts that cannot be. A row takes more than a byte, because no two names are equal: whoever takes
-// memory for every row takes it for a file that is there.
+// check reports counts and shards that cannot be.
 func (s *SplitReport) check() error {
-	if s.Rows < 0 || s.Rows > s.Bytes {
-		return fmt.Errorf("%d rows in %d bytes", s.Rows, s.Bytes)
+	if err := checkRows(s.Rows, s.Bytes); err != nil {
+		return err
+	}
+	if err := s.checkShards(); err != nil {
+		return err
 	}
 	for what, counts := range map[string]map[string]int64{
 		"by_class": s.ByClass, "by_family": s.ByFamily, "by_source": s.BySource,
@@ -196,6 +202,15 @@ func (s *SplitReport) check() error {
 		if left != 0 {
 			return fmt.Errorf("the counts of %s are not those of %d rows", what, s.Rows)
 		}
+	}
+	return nil
+}
+
+// checkRows reports a number of rows that a file cannot have. A row takes more than a byte, because no two names are
+// equal: whoever takes memory for every row takes it for a file that is there.
+func checkRows(rows, bytes int64) error {
+	if rows < 0 || rows > bytes {
+		return fmt.Errorf("%d rows in %d bytes", rows, bytes)
 	}
 	return nil
 }
@@ -230,6 +245,11 @@ func ReadManifest(dir string) (*Manifest, error) {
 	if err := finish(dir); err != nil {
 		return nil, fmt.Errorf("open data set: finish what a killed process-data began: %w", err)
 	}
+	return readManifest(dir)
+}
+
+// readManifest reads dataset.json in dir as it is.
+func readManifest(dir string) (*Manifest, error) {
 	path := filepath.Join(dir, ManifestName)
 	data, err := userfile.Read(path, userfile.Text)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -248,6 +268,17 @@ func ReadManifest(dir string) (*Manifest, error) {
 			path, m.Format, FormatVersion)
 	}
 	return m, nil
+}
+
+// files are the names of the data set's files but ManifestName.
+func (m *Manifest) files() map[string]bool {
+	names := map[string]bool{}
+	for _, s := range m.Splits {
+		for _, f := range s.Files() {
+			names[f.File] = true
+		}
+	}
+	return names
 }
 
 // Encode gives the manifest's bytes.

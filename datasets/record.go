@@ -1,8 +1,9 @@
 // Package datasets holds the nouns of labelled data, and the files of a finished data set.
 //
 // A [Record] is one labelled name: its [Class], the malware family or tunnel tool, the data set it comes from and the
-// [Day] it was seen. A finished data set is a folder of three Arrow files (train, validation, test) and dataset.json,
-// the [Manifest]. [Open] verifies a split and streams its rows; [SplitWriter] writes one.
+// [Day] it was seen. A finished data set is a folder of dataset.json, the [Manifest], and the splits train, validation
+// and test. A split is one Arrow file or several, its shards. [Open] verifies a split and streams its rows; [SplitWriter]
+// writes a file.
 //
 // How such a folder comes about is told by the packages below this one: datasets/sources says where data come from and
 // fetches them, datasets/formats reads the files, and datasets/prepare cleans the records and splits them.
@@ -106,12 +107,21 @@ var splitNames = [NumSplits]string{"train", "validation", "test"}
 // String is the split's name.
 func (s SplitID) String() string { return splitNames[s] }
 
-// File is the name of the split's file in a data set's folder.
+// File is the name of the split's file in a data set's folder, if the split is not in shards.
 func (s SplitID) File() string { return s.String() + ".arrow" }
 
-// FileNames lists the files of a data set, ManifestName last.
-func FileNames() []string {
-	return []string{TrainSplit.File(), ValidationSplit.File(), TestSplit.File(), ManifestName}
+// FileNames lists the files of a data set whose splits are in so many shards, ManifestName last. 0 means no shards: one
+// file a split.
+func FileNames(shards int) (names []string) {
+	for id := range SplitID(NumSplits) {
+		if shards == 0 {
+			names = append(names, id.File())
+		}
+		for k := range shards {
+			names = append(names, id.ShardFile(k, shards))
+		}
+	}
+	return append(names, ManifestName)
 }
 
 // SplitNames lists the splits' names; index = SplitID.

@@ -144,8 +144,13 @@ func stringArray(list []string) arrow.Array {
 
 // Append adds rows. family and source translate their numbers into numbers of the dictionaries.
 func (s *SplitWriter) Append(rows *Columns, family, source []uint16) error {
-	for at := 0; at < rows.Rows(); {
-		n := min(rows.Rows()-at, BatchRows-s.batch.Rows())
+	return s.AppendPart(rows, 0, rows.Rows(), family, source)
+}
+
+// AppendPart is Append for the rows from from on and before to.
+func (s *SplitWriter) AppendPart(rows *Columns, from, to int, family, source []uint16) error {
+	for at := from; at < to; {
+		n := min(to-at, BatchRows-s.batch.Rows())
 		s.take(rows, at, n, family, source)
 		at += n
 		if s.batch.Rows() == BatchRows {

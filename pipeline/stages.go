@@ -82,7 +82,7 @@ func (d *DownloadConfig) stage(h Hooks) Stage {
 
 func (p *ProcessConfig) stage(version string, h Hooks) Stage {
 	inputs := func() []string { return []string{p.In} }
-	outputs := func() []string { return inside(p.Out, datasets.FileNames()...) }
+	outputs := func() []string { return inside(p.Out, datasets.FileNames(0)...) }
 	left := func() (own, whole bool) {
 		_, err := datasets.ReadManifest(p.Out)
 		return err == nil, false

@@ -24,7 +24,15 @@ type cleaner struct {
 	data []byte
 	rows []row
 
-	sum cleaned
+	sum      cleaned
+	thinning bool       // some training rows are to be left out
+	counted  []trainRow // training rows that p.train does not have yet
+}
+
+// trainRow is what p.train counts.
+type trainRow struct {
+	group   int32
+	section uint16
 }
 
 func newCleaner(p *preparation) *cleaner {
@@ -34,6 +42,7 @@ func newCleaner(p *preparation) *cleaner {
 		// A quarter of memory, because the garbage collector may let as much again pile up.
 		budget:     p.o.Memory / 4 / int64(p.o.Workers),
 		familyHash: hashes(p.families.list), sourceHash: hashes(p.sources.list),
+		thinning: p.o.CapFamily > 0 || p.o.Balance != "", counted: make([]trainRow, 0, 4096),
 	}
 }
 
@@ -113,11 +122,12 @@ func (c *cleaner) keep(forced map[string]datasets.SplitID) error {
 	seed, buckets := c.p.o.Seed, c.p.buckets
 	for i, r := range kept {
 		to := placements[i]
-		if err := c.out.add(int(to.split)*buckets+bucket(orderOf(to.hash, seed), buckets), r); err != nil {
+		order := orderOf(to.hash, seed)
+		if err := c.out.add(int(to.split)*buckets+bucket(order, buckets), r); err != nil {
 			return err
 		}
-		if to.split == datasets.TrainSplit {
-			c.sum.train[r.class] = count(c.sum.train[r.class], r.family)
+		if c.thinning && to.split == datasets.TrainSplit {
+			c.count(r, int(order>>sectionShift))
 		}
 		c.sum.used[0], c.sum.used[1] = count(c.sum.used[0], r.family), count(c.sum.used[1], r.source)
 		// A sum does not depend on the order of rows.
@@ -128,8 +138,27 @@ func (c *cleaner) keep(forced map[string]datasets.SplitID) error {
 	return nil
 }
 
+// count counts a training row.
+func (c *cleaner) count(r row, section int) {
+	if len(c.counted) == cap(c.counted) {
+		c.flushCounted()
+	}
+	c.counted = append(c.counted, trainRow{int32(groupOf(r.class, r.family)), uint16(section)})
+}
+
+// flushCounted hands the rows counted to the preparation: all workers share one table, which may be large.
+func (c *cleaner) flushCounted() {
+	c.p.mu.Lock()
+	defer c.p.mu.Unlock()
+	for _, r := range c.counted {
+		c.p.train.add(int(r.group), int(r.section), 1)
+	}
+	c.counted = c.counted[:0]
+}
+
 // finish hands the worker's sums to the preparation.
 func (c *cleaner) finish() error {
+	c.flushCounted()
 	c.p.mu.Lock()
 	c.p.sum.add(&c.sum)
 	c.p.mu.Unlock()
@@ -141,9 +170,6 @@ func (s *cleaned) add(o *cleaned) {
 	for i := range s.content {
 		s.content[i] += o.content[i]
 		s.used[i] = addCounts(s.used[i], o.used[i])
-	}
-	for i := range s.train {
-		s.train[i] = addCounts(s.train[i], o.train[i])
 	}
 }
 

@@ -81,7 +81,7 @@ func (c *leakCheck) run(ctx context.Context) (err error) {
 
 // scan takes the keys of one split.
 func (c *leakCheck) scan(ctx context.Context, id datasets.SplitID, s datasets.SplitReport) error {
-	f, err := datasets.OpenWritten(filepath.Join(c.temp, s.File), s)
+	f, err := datasets.OpenWritten(c.finished(), s)
 	if err != nil {
 		return err
 	}
@@ -167,7 +167,7 @@ func (c *leakCheck) compare(ctx context.Context) error {
 
 // findExample looks for the key whose hash is c.crossing.
 func (c *leakCheck) findExample(ctx context.Context, s datasets.SplitReport) error {
-	f, err := datasets.OpenWritten(filepath.Join(c.temp, s.File), s)
+	f, err := datasets.OpenWritten(c.finished(), s)
 	if err != nil {
 		return err
 	}

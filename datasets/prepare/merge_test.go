@@ -239,10 +239,13 @@ func TestLeakCheck(t *testing.T) {
 			t.Run(fmt.Sprint(tc.name, memory), func(t *testing.T) {
 				p := &preparation{o: Options{Memory: memory, Workers: 2}, temp: t.TempDir(), manifest: &datasets.Manifest{},
 					plan: &Plan{By: tc.by, Holdout: []string{"vawtrak"}}, progress: &meter{total: 1}}
+				if err := os.Mkdir(p.finished(), 0o755); err != nil {
+					t.Fatal(err)
+				}
 				p.manifest.Splits = []datasets.SplitReport{
-					write(p.temp, datasets.TrainSplit, tc.train, tc.family),
-					write(p.temp, datasets.ValidationSplit, nil, ""),
-					write(p.temp, datasets.TestSplit, tc.test, ""),
+					write(p.finished(), datasets.TrainSplit, tc.train, tc.family),
+					write(p.finished(), datasets.ValidationSplit, nil, ""),
+					write(p.finished(), datasets.TestSplit, tc.test, ""),
 				}
 				err := p.checkLeaks(t.Context())
 				if (err == nil) != (tc.want == "") || err != nil && !strings.Contains(err.Error(), tc.want) {

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -48,23 +47,27 @@ type preparation struct {
 	buckets           int
 	chunks            chunkPool      // of all spills
 	syncs             errgroup.Group // files on their way to the disk
-	selected          *selection     // nil if training keeps all its rows
+	selected          *Selection     // nil if training keeps all its rows
 
-	mu  sync.Mutex // guards sum
-	sum cleaned
+	mu    sync.Mutex // guards sum and train
+	sum   cleaned
+	train sectionCounts // of the training rows, if some are to be left out
 }
+
+// mostSyncs is how many files may be on their way to the disk.
+const mostSyncs = 8
 
 // cleaned is what the workers of clean sum up.
 type cleaned struct {
 	merge   MergeStats
 	content [2]uint64  // hash of the rows kept, whatever their order
 	used    [2][]int64 // rows kept by number of family and of source
-	train   [datasets.NumClasses][]int64
 }
 
 func newPreparation(o Options, plan *Plan, temp string, in []*formats.Input, skipped []datasets.Skipped) *preparation {
 	p := &preparation{o: o, plan: plan, temp: temp, skipped: skipped, families: newInterner("families"),
 		sources: newInterner("sources")}
+	p.syncs.SetLimit(mostSyncs)
 	var bytes int64
 	p.rows = &readPass{families: p.families, sources: p.sources, plan: plan, maxBad: o.MaxBad,
 		tempDir: temp}
@@ -155,7 +158,7 @@ func (p *preparation) clean(ctx context.Context) (err error) {
 	for _, part := range in.parts {
 		rows += part.rows
 	}
-	p.buckets = int(min(max(rows/bucketRows, 1), 512))
+	p.buckets = bucketsFor(rows)
 	p.kept, err = newSpill(filepath.Join(p.temp, "kept"), datasets.NumSplits*p.buckets, spillMemory(p.o.Memory), &p.chunks)
 	if err != nil {
 		return err
@@ -208,13 +211,13 @@ func (p *preparation) reportCleaned() (err error) {
 		m.Kept += part.rows
 	}
 	if m.Kept > 0 {
-		if p.selected, err = newSelection(p.o, p.sum.train, p.families.list); err != nil {
+		if p.selected, err = NewSelection(p.o, p.train.list(p.families.list)); err != nil {
 			return err
 		}
 	}
 	if s := p.selected; s != nil {
-		m.Capped, m.Balanced = s.capped, s.dropped
-		m.Kept -= s.capped + s.dropped
+		m.Capped, m.Balanced = s.Capped, s.Balanced
+		m.Kept -= s.Capped + s.Balanced
 	}
 	sum := m.Refused + m.Duplicates + m.Overridden + m.Conflicts.Rows + m.Capped + m.Balanced + m.Kept
 	if sum != m.RowsIn {
@@ -256,25 +259,19 @@ func (p *preparation) fingerprint() error {
 	return nil
 }
 
+// finished is the folder that has the finished files until they are put in place.
+func (p *preparation) finished() string { return filepath.Join(p.temp, "finished") }
+
 // publish puts the finished files in place.
 func (p *preparation) publish(out string) error {
 	data, err := p.manifest.Encode()
 	if err != nil {
 		return err
 	}
-	stage := filepath.Join(p.temp, "finished")
-	if err := os.Mkdir(stage, 0o755); err != nil {
+	if err := atomicfile.Write(filepath.Join(p.finished(), datasets.ManifestName), data); err != nil {
 		return err
 	}
-	if err := atomicfile.Write(filepath.Join(stage, datasets.ManifestName), data); err != nil {
-		return err
-	}
-	for _, s := range p.manifest.Splits {
-		if err := atomicfile.Rename(filepath.Join(p.temp, s.File), filepath.Join(stage, s.File)); err != nil {
-			return err
-		}
-	}
-	return datasets.Place(stage, out)
+	return datasets.Place(p.finished(), out)
 }
 
 // meter turns the passes' progress into one number.

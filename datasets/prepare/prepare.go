@@ -8,7 +8,8 @@
 //	plan.go   the split is drawn: a hash of the registered domain, or the split of a whole family, source or day
 //	merge.go  duplicates become one row, label conflicts are dropped, a registered domain goes to one split
 //	select.go training rows over a cap, or of a class that is larger than the others, are left out
-//	sort.go   rows come into their final order and are written
+//	sort.go   rows come into their final order
+//	output.go and are written, into one file a split or into shards
 //	leak.go   the finished files are read again: nothing may be in two splits
 //
 // [MergePartition], [Scan] and [WriteShard] are the same steps for a distributed runner.
@@ -49,6 +50,9 @@ type Options struct {
 	// Compression of the Arrow files is "none" (default), "lz4" or "zstd". Not every Arrow reader knows the latter
 	// two: apache-arrow for JavaScript does not.
 	Compression string
+	// Shards is the number of files a split is written as, 1 to Sections; 0 means one file that is no shard. Shards one
+	// behind the other have the rows of the one file.
+	Shards int
 	// Split is SplitByDomain (default), SplitByFamily, SplitBySource, SplitByDate or SplitRandom.
 	Split string
 	// HoldoutFamilies are in test only, with their variants: "vawtrak" holds out vawtrak_v1 too.
@@ -110,6 +114,8 @@ func (o Options) resolve() (Options, *Plan, error) {
 			datasets.BalanceClass)
 	case o.Workers > maxWorkers:
 		return o, nil, fmt.Errorf("%d workers: must be at most %d", o.Workers, maxWorkers)
+	case o.Shards < 0 || o.Shards > Sections:
+		return o, nil, fmt.Errorf("%d shards: must be 1 to %d, or 0 for one file a split", o.Shards, Sections)
 	case o.CapFamily < 0:
 		return o, nil, fmt.Errorf("cap of %d names a family: must be at least 1, or 0 for none", o.CapFamily)
 	}
@@ -147,8 +153,8 @@ func shareOr(v, fallback float64) float64 {
 }
 
 // Run makes a data set in the folder out from the files in in, a folder or one file: it recognises formats, cleans
-// names, drops duplicates and conflicting labels, splits, and writes train.arrow, validation.arrow, test.arrow and
-// dataset.json. Memory is bounded whatever the size of the input; rows wait on the disk of out. The same inputs, seed
+// names, drops duplicates and conflicting labels, splits, and writes train.arrow, validation.arrow, test.arrow, or their
+// shards, and dataset.json. Memory is bounded whatever the size of the input; rows wait on the disk of out. The same inputs, seed
 // and options give the same bytes, whatever the number of workers and the memory.
 //
 // What was in out stays as it is until the new files are complete, see datasets.Place. If Run is killed, the next one

@@ -130,18 +130,18 @@ func TestLimitSharesTheCap(t *testing.T) {
 		want int64 // taken
 	}{{[3]int64{0, 70, 30}, 10, 10}, {[3]int64{0, 1, 1}, 1, 1}, {[3]int64{0, 999, 1}, 10, 10}, {[3]int64{0, 4, 4}, 8, 8},
 		{[3]int64{5, 5, 5}, 7, 7}} {
-		s := &selection{}
-		for c, n := range tc.rows {
-			s.family[c] = []draw{{n, n}}
-		}
-		s.limit(0, tc.most)
+		taken := tc.rows
+		out := limit(&taken, tc.most)
 		got := int64(0)
 		for c, n := range tc.rows {
-			d := s.family[c][0]
-			if d.need < 0 || d.need > n {
-				t.Errorf("%v: class %d gives %d", tc, c, d.need)
+			if taken[c] < 0 || taken[c] > n {
+				t.Errorf("%v: class %d gives %d", tc, c, taken[c])
 			}
-			got += d.need
+			got += taken[c]
+			out -= n - taken[c]
+		}
+		if out != 0 {
+			t.Errorf("%v: it does not say how many are left out", tc)
 		}
 		if got != tc.want {
 			t.Errorf("%v: %d taken", tc, got)

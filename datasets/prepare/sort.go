@@ -3,7 +3,8 @@ package prepare
 import (
 	"context"
 	"errors"
-	"path/filepath"
+	"math/bits"
+	"os"
 	"slices"
 
 	"golang.org/x/sync/errgroup"
@@ -11,8 +12,13 @@ import (
 	"github.com/degas-dns/degas/datasets"
 )
 
-// bucketRows is about how many rows a bucket gets: few enough for the processor's cache while they are sorted.
+// bucketRows is about how many rows a bucket gets, or half of that: few enough for the processor's cache while they are
+// sorted.
 const bucketRows = 16 << 10
+
+// bucketsFor is the number of a split's buckets. It is a power of two and not above Sections, so that a bucket is whole
+// sections.
+func bucketsFor(rows int64) int { return min(1<<bits.Len64(uint64(rows/bucketRows)), 512) }
 
 // bucketBuffers are the memory for reading and sorting a bucket. They go round, because fresh memory costs as much as
 // the work.
@@ -23,6 +29,7 @@ type bucketBuffers struct {
 	places, out []place // as the rows come, and in order
 	starts      []int32
 	columns     datasets.Columns // in order
+	chooser     *Chooser
 }
 
 // place is where a row comes in the final order.
@@ -31,36 +38,32 @@ type place struct {
 	row  int32 // index
 }
 
+func (p place) section() int { return int(p.hash >> sectionShift) }
+
 // write writes the splits: buckets are sorted by all workers and written in order.
 func (p *preparation) write(ctx context.Context) error {
-	families, familyNumber := p.families.dictionary(p.sum.used[0])
-	sources, sourceNumber := p.sources.dictionary(p.sum.used[1])
-	batch := &datasets.Columns{}
+	out := &splitOutput{preparation: p, batch: &datasets.Columns{}}
+	out.families, out.familyNumber = p.families.dictionary(p.sum.used[0])
+	out.sources, out.sourceNumber = p.sources.dictionary(p.sum.used[1])
+	if err := os.Mkdir(p.finished(), 0o755); err != nil {
+		return err
+	}
 	step := p.progress.stage(0.8, 0.95)
 	for id := range datasets.SplitID(datasets.NumSplits) {
-		w, err := datasets.NewSplitWriter(filepath.Join(p.temp, id.File()), families, sources,
-			datasets.SplitMeta{Version: p.o.Version, Fingerprint: p.manifest.Fingerprint, Split: id, Seed: p.o.Seed,
-				Compression: p.o.Compression}, batch)
-		if err != nil {
-			return err
-		}
-		err = p.sorted(ctx, id, func(b *bucketBuffers) error {
-			step(p.progress.total / int64(datasets.NumSplits*p.buckets))
-			if id == datasets.TrainSplit && p.selected != nil {
-				b.out = slices.DeleteFunc(b.out, func(at place) bool { return !p.selected.keeps(b.rows[at.row]) })
-				b.gather()
-			}
-			return w.Append(&b.columns, familyNumber, sourceNumber)
-		})
+		err := out.begin(id)
 		if err == nil {
-			err = w.Finish()
+			err = p.sorted(ctx, id, func(b *bucketBuffers) error {
+				step(p.progress.total / int64(datasets.NumSplits*p.buckets))
+				return out.append(b)
+			})
+		}
+		if err == nil {
+			err = out.end()
 		}
 		if err != nil {
-			w.Abandon()
+			out.abandon()
 			return err
 		}
-		p.manifest.Splits = append(p.manifest.Splits, w.Report())
-		p.syncs.Go(w.Close) // the disk works while the next split is made and all are checked
 	}
 	return p.kept.close()
 }
@@ -90,7 +93,7 @@ func (p *preparation) sorted(ctx context.Context, id datasets.SplitID, f func(*b
 				default:
 					buf = &bucketBuffers{}
 				}
-				err := p.bucket(int(id)*p.buckets+b, buf)
+				err := p.bucket(id, b, buf)
 				done <- result{buf, err}
 				return err
 			})
@@ -117,8 +120,9 @@ func (p *preparation) sorted(ctx context.Context, id datasets.SplitID, f func(*b
 	return all.Wait()
 }
 
-// bucket reads one bucket into b and finds its order.
-func (p *preparation) bucket(part int, b *bucketBuffers) (err error) {
+// bucket reads bucket number of a split into b, finds its order and leaves out what is not selected.
+func (p *preparation) bucket(id datasets.SplitID, number int, b *bucketBuffers) (err error) {
+	part := int(id)*p.buckets + number
 	n := int(p.kept.parts[part].rows)
 	b.part, b.rows, b.places = part, slices.Grow(b.rows[:0], n), slices.Grow(b.places[:0], n)
 	b.data, err = p.kept.load(part, b.data, func(data []byte) error {
@@ -130,7 +134,16 @@ func (p *preparation) bucket(part int, b *bucketBuffers) (err error) {
 	if err != nil {
 		return err
 	}
-	b.sort(part%p.buckets, p.buckets)
+	b.sort(number, p.buckets)
+	if id == datasets.TrainSplit && p.selected != nil {
+		if b.chooser == nil {
+			b.chooser = p.selected.Chooser(p.families.list)
+		}
+		b.out = slices.DeleteFunc(b.out, func(at place) bool {
+			r := b.rows[at.row]
+			return !b.chooser.Keeps(at.section(), r.class, r.family, r.name)
+		})
+	}
 	b.gather()
 	return nil
 }

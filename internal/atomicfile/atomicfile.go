@@ -143,6 +143,21 @@ func Rename(from, to string) error {
 	return err
 }
 
+// MoveFiles moves files from one directory to another and syncs both once. A file that is not there was moved before.
+func MoveFiles(from, to string, names ...string) error {
+	for _, name := range names {
+		err := rename(filepath.Join(from, name), filepath.Join(to, name))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	err := errors.Join(syncPath(to), syncPath(from))
+	if errors.Is(err, fs.ErrNotExist) { // another process has finished, and removed from
+		return nil
+	}
+	return err
+}
+
 // Stage makes an empty directory in parent, for unfinished work. The caller removes it; after a kill, Sweep does.
 func Stage(parent string) (string, error) { return os.MkdirTemp(parent, unfinished) }
 
