@@ -23,6 +23,9 @@ type Format struct {
 	Sniff func(head []byte) (score int, missing string)
 	// Open starts to read.
 	Open func(in *Source) (Reader, error)
+	// Cuts, if not nil, reports by a file's head whether OpenRange can read the file: it is text of which each line can be
+	// read without those before it. A query and its response may be in two lines all the same.
+	Cuts func(head []byte) bool
 }
 
 // Reader gives events one by one.
@@ -45,6 +48,8 @@ type Source struct {
 	Options
 	// Stats is where the format counts.
 	Stats *Stats
+	// mine, if not nil, tells the lines of a range, which count, from those around it.
+	mine func(line int64) bool
 }
 
 // Options are what a user says about the files.
@@ -158,7 +163,7 @@ func (r Refuse) Error() string { return string(r) }
 // Lines makes a Format's Open of a parser of lines. parser is called once a file, so the parser may keep state.
 func Lines(parser func(o Options) LineParser) func(in *Source) (Reader, error) {
 	return func(in *Source) (Reader, error) {
-		return &lineReader{in: lines.NewReader(in.Reader), parse: parser(in.Options), stats: in.Stats}, nil
+		return &lineReader{in: lines.NewReader(in.Reader), parse: parser(in.Options), stats: in.Stats, mine: in.mine}, nil
 	}
 }
 
@@ -167,8 +172,18 @@ type lineReader struct {
 	in      *lines.Reader
 	parse   LineParser
 	stats   *Stats
+	mine    func(line int64) bool
+	others  Stats   // of lines that are not mine
 	pending []Event // of the current line
 	next    int     // index in pending
+}
+
+// counts is where the current line counts.
+func (r *lineReader) counts() *Stats {
+	if r.mine == nil || r.mine(r.in.Line()) {
+		return r.stats
+	}
+	return &r.others
 }
 
 // Next implements Reader.
@@ -178,13 +193,14 @@ func (r *lineReader) Next(e *Event) error {
 		if err != nil {
 			return err
 		}
-		r.stats.Units++
+		stats := r.counts()
+		stats.Units++
 		if long {
-			r.stats.Refuse("line longer than 64 KiB")
+			stats.Refuse("line longer than 64 KiB")
 			continue
 		}
 		if len(line) == 0 {
-			r.stats.Skip("empty line")
+			stats.Skip("empty line")
 			continue
 		}
 		r.next = 0
@@ -192,9 +208,9 @@ func (r *lineReader) Next(e *Event) error {
 			r.pending = r.pending[:0]
 			switch err := err.(type) {
 			case Skip:
-				r.stats.Skip(string(err))
+				stats.Skip(string(err))
 			case Refuse:
-				r.stats.Refuse(string(err))
+				stats.Refuse(string(err))
 			default:
 				return err
 			}
@@ -204,6 +220,6 @@ func (r *lineReader) Next(e *Event) error {
 	*e = r.pending[r.next]
 	e.Line = r.in.Line()
 	r.next++
-	r.stats.Events++
+	r.counts().Events++
 	return nil
 }

@@ -21,6 +21,7 @@ type File struct {
 
 	reader Reader
 	stream io.Closer
+	mine   func(line int64) bool // of a range
 }
 
 // Open opens the file at path, unpacks it and recognises its format. progress, if not nil, is told the bytes read from

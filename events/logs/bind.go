@@ -9,11 +9,11 @@ import (
 
 func init() {
 	registerText(textFormat{
-		name: "bind", title: "BIND 9: categories queries and query-errors", parser: newBind, most: 90,
+		name: "bind", title: "BIND 9: categories queries and query-errors", parser: newBind, alone: true, most: 90,
 		missing: `lines "client ADDRESS#PORT …: query: NAME CLASS TYPE"`,
 	})
 	registerText(textFormat{
-		name: "infoblox", title: "Infoblox NIOS: DNS responses, and queries as BIND's", parser: newBind,
+		name: "infoblox", title: "Infoblox NIOS: DNS responses, and queries as BIND's", parser: newBind, alone: true,
 		sniff: func(head []byte) int {
 			if !bytes.Contains(head, []byte(" response: ")) {
 				return 0 // or is BIND's

@@ -9,7 +9,7 @@ import (
 
 func init() {
 	registerText(textFormat{
-		name: "coredns", title: "CoreDNS' plugin log, {common} or {combined}", parser: newCoreDNS, most: 90,
+		name: "coredns", title: "CoreDNS' plugin log, {common} or {combined}", parser: newCoreDNS, alone: true, most: 90,
 		missing: `lines 'ADDRESS:PORT - ID "TYPE CLASS NAME PROTOCOL …" RCODE …'`,
 	})
 }

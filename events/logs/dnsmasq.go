@@ -9,7 +9,7 @@ import (
 
 func init() {
 	registerText(textFormat{
-		name: "dnsmasq", title: "dnsmasq with log-queries, Pi-hole's pihole.log", parser: newDnsmasq, most: 90,
+		name: "dnsmasq", title: "dnsmasq with log-queries, Pi-hole's pihole.log", parser: newDnsmasq, alone: true, most: 90,
 		tag: "dnsmasq[", missing: `lines "dnsmasq[PID]: query[TYPE] NAME from ADDRESS"`,
 	})
 }

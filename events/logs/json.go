@@ -68,6 +68,7 @@ func registerJSON(t *jsonTable) {
 		Open: func(in *events.Source) (events.Reader, error) {
 			return openJSON(in, c.parser(in.Options).parse)
 		},
+		Cuts: objectPerLine,
 	})
 }
 

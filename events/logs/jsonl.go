@@ -14,6 +14,7 @@ func init() {
 		Name: "jsonl", Title: "JSON, one object a line, with a name at a usual path or at --field name=PATH", Unit: "lines",
 		Sniff: sniffJSONL,
 		Open:  openJSONL,
+		Cuts:  objectPerLine,
 	})
 }
 

@@ -10,7 +10,7 @@ import (
 
 func init() {
 	registerText(textFormat{
-		name: "list", title: "a list of names, one a line", parser: newList, sniff: sniffList,
+		name: "list", title: "a list of names, one a line", parser: newList, alone: true, sniff: sniffList,
 		missing: "lines of one name each",
 	})
 }

@@ -9,7 +9,7 @@ import (
 
 func init() {
 	registerText(textFormat{
-		name: "route53-zone", title: "query logs of an AWS Route 53 hosted zone", parser: newRoute53, most: 95,
+		name: "route53-zone", title: "query logs of an AWS Route 53 hosted zone", parser: newRoute53, alone: true, most: 95,
 		missing: `lines "1.0 TIME ZONE NAME TYPE RCODE PROTOCOL EDGE RESOLVER ECS"`,
 	})
 }

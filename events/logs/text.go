@@ -20,6 +20,9 @@ type textFormat struct {
 	most int
 	// missing says what a file of another format lacks.
 	missing string
+	// alone says that each line means the same without those before it. Titles, what tells a question's client, and dates
+	// of numbers, which are read as those before, speak against it.
+	alone bool
 	// sniff, if not nil, takes the place of sniffText.
 	sniff func(head []byte) int
 }
@@ -52,6 +55,7 @@ func registerText(f textFormat) {
 			return 0, f.missing
 		},
 		Open: events.Lines(func(o events.Options) events.LineParser { return f.parser(o, time.Now) }),
+		Cuts: func([]byte) bool { return f.alone },
 	})
 }
 

@@ -10,7 +10,7 @@ import (
 
 func init() {
 	registerText(textFormat{
-		name: "umbrella", title: "Cisco Umbrella's DNS logs", parser: newUmbrella, most: 95,
+		name: "umbrella", title: "Cisco Umbrella's DNS logs", parser: newUmbrella, alone: true, most: 95,
 		missing: `rows "TIME","IDENTITY","IDENTITIES","INTERNAL","EXTERNAL","ACTION","1 (A)","RCODE","NAME",…`,
 	})
 }

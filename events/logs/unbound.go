@@ -9,7 +9,7 @@ import (
 
 func init() {
 	registerText(textFormat{
-		name: "unbound", title: "Unbound with log-queries or log-replies", parser: newUnbound, most: 90,
+		name: "unbound", title: "Unbound with log-queries or log-replies", parser: newUnbound, alone: true, most: 90,
 		tag: "unbound[", missing: `lines "info: ADDRESS NAME. TYPE CLASS", or reply: or query: for info:`,
 	})
 }

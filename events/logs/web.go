@@ -9,12 +9,12 @@ import (
 
 func init() {
 	registerText(textFormat{
-		name: "squid", title: "Squid's access.log, native form", parser: newSquid, most: 95,
+		name: "squid", title: "Squid's access.log, native form", parser: newSquid, alone: true, most: 95,
 		missing: `lines "EPOCH MS ADDRESS CODE/STATUS BYTES METHOD URL …"`,
 	})
 	registerText(textFormat{
 		name: "access-log", title: "access logs of proxies and web servers: common or combined, with whole URLs or hosts",
-		parser: newAccess, most: 85,
+		parser: newAccess, alone: true, most: 85,
 		missing: `lines 'ADDRESS - - [TIME] "METHOD http://NAME/…"', or a host before the address`,
 	})
 }
