@@ -36,6 +36,9 @@ const (
 
 // facts are those of w.name, about which d was decided. They are valid until the next call.
 func (w *Watch) facts(d *detect.Decision) *facts {
+	if w.known == nil {
+		w.known = make([]facts, mostFacts)
+	}
 	hash := xxh3.HashSeed(w.name, w.o.Seed)
 	n := &w.known[hash%mostFacts]
 	if n.hash == hash && n.length == len(w.name) {

@@ -138,7 +138,7 @@ func (w *Watch) Forget(domain string) {
 	delete(w.judged.zones, zone{Domain: domain})
 }
 
-// state is what a live Watch writes down. Its judged zones are those that were told of.
+// state is what a Watch writes down. Of a live one, the judged zones are those that were told of.
 type state struct {
 	Version int
 	Seed    uint64
@@ -149,17 +149,21 @@ type state struct {
 	Told    map[zone]int64
 	Said    map[string]int64
 	Span    span
+	Ended   *ended // of a Watch that is not live
 }
 
 // stateVersion changes with what state holds.
 const stateVersion = 1
 
-// Save writes what a live Watch knows.
+// Save writes what a Watch knows.
 func (w *Watch) Save(out io.Writer) error {
 	s := state{Version: stateVersion, Seed: w.o.Seed, Clients: w.clients.Tables, Servers: w.servers, Lists: w.lists,
 		Told: map[zone]int64{}, Said: w.said, Span: w.span}
 	for at := range w.zones {
 		s.Zones[at] = w.zones[at].Tables
+	}
+	if !w.o.Live {
+		s.Ended = w.ended()
 	}
 	for z, j := range w.judged.zones {
 		if j.told {
@@ -199,6 +203,7 @@ func (w *Watch) Restore(in io.Reader) error {
 	for z, until := range s.Told {
 		w.judged.zones[z] = &suspectZone{score: math.Inf(-1), p: 1, until: until, told: true}
 	}
+	s.Ended.restore(w)
 	return nil
 }
 
@@ -222,13 +227,8 @@ func (s *state) check() error {
 			return broken
 		}
 		for _, a := range t.By {
-			if a == nil || !a.Sample.valid(mostDomains) || !a.Line.valid() {
+			if a == nil || !a.valid() {
 				return broken
-			}
-			for _, v := range a.Sample.Values {
-				if v&askBin >= bins {
-					return broken
-				}
 			}
 		}
 	}
@@ -237,11 +237,19 @@ func (s *state) check() error {
 			return broken
 		}
 	}
+	if !s.Ended.valid() {
+		return broken
+	}
 	return nil
 }
 
 func (n *names) valid() bool {
 	return n.Sample.valid(mostNames) && n.Askers.valid(mostAskers) && n.Line.valid()
+}
+
+func (a *asks) valid() bool {
+	return a.Sample.valid(mostDomains) && a.Line.valid() &&
+		!slices.ContainsFunc(a.Sample.Values, func(v uint32) bool { return v&askBin >= bins })
 }
 
 func (s *sample) valid(k int) bool {

@@ -67,7 +67,7 @@ func (s *sample) size(k int) float64 {
 }
 
 // example is a text that stands for a set. A set keeps those of the highest rank and, among these, of the smallest
-// hash.
+// hash. An item's rank is the highest that it came with. So the examples do not depend on the order of items.
 type example struct {
 	Rank uint32
 	Hash uint64
@@ -88,16 +88,20 @@ func (a example) before(b example) bool {
 func (e *examples) add(rank uint32, hash uint64, text func() string) {
 	x := example{rank, hash, ""}
 	i := 0
-	for i < len(*e) && ((*e)[i].Hash == hash || (*e)[i].before(x)) {
-		if (*e)[i].Hash == hash {
+	for ; i < len(*e); i++ {
+		old := &(*e)[i]
+		if old.Hash == hash && old.Rank >= rank {
 			return
 		}
-		i++
+		if !old.before(x) {
+			break
+		}
 	}
 	if i == mostExamples {
 		return
 	}
 	x.Text = text()
+	*e = slices.DeleteFunc(*e, func(old example) bool { return old.Hash == hash }) // of a lower rank
 	*e = slices.Insert(*e, i, x)
 	*e = (*e)[:min(len(*e), mostExamples)]
 }

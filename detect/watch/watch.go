@@ -43,6 +43,10 @@ type Options struct {
 	// Live says that Now is called as time goes on: what is old is thrown away. Otherwise events may come in any order,
 	// and Findings is called at the end.
 	Live bool
+	// Part says that other Watches see other parts of the same traffic, and that all are merged, or taken apart with
+	// Parts, before anything is concluded: no stretch of time is ended before EndBefore or Findings. So the memory grows
+	// with the time that the events span; Size tells.
+	Part bool
 }
 
 // Defaults of Options. With them a Watch takes some 300 MB if everything is full.
@@ -90,7 +94,7 @@ type Watch struct {
 	sinceBound int
 	name       []byte
 	texts      map[netip.Addr]string // of addresses
-	known      []facts               // of names, by their hashes
+	known      []facts               // of names, by their hashes; made with the first
 	asked      asked
 }
 
@@ -114,7 +118,7 @@ func New(o Options) *Watch {
 	}
 	w := &Watch{o: o, clients: newEpochs[string, *asks](halfDay, o.Clients),
 		before: map[int64]*table[string, *asks]{}, servers: map[string]int64{}, lists: map[string]*names{},
-		judged: newJudged(), texts: map[netip.Addr]string{}, known: make([]facts, mostFacts),
+		judged: newJudged(), texts: map[netip.Addr]string{},
 		touched: map[zone]bool{}, said: map[string]int64{}, span: span{Halves: map[int64]bool{}}}
 	for i, s := range scales {
 		w.zones[i] = newEpochs[zone, *names](s.half, o.Zones)
@@ -146,8 +150,7 @@ func (w *Watch) ObserveTimes(e *events.Event, d *detect.Decision, times uint32) 
 	if d.Verdict == detect.Blocked {
 		w.listed(e, d, second, times)
 	}
-	evident := d.Scored() || d.Rule == detect.NoName || d.Rule == detect.NoRule
-	if !evident {
+	if !evident(d) {
 		return
 	}
 	w.name = events.AppendLower(w.name[:0], e.Name)
@@ -165,6 +168,23 @@ func (w *Watch) ObserveTimes(e *events.Event, d *detect.Decision, times uint32) 
 	}
 	if n.evident {
 		w.below(e, client, asker, n, second, times)
+	}
+}
+
+// evident reports whether an event of which d was decided can be evidence.
+func evident(d *detect.Decision) bool {
+	return d.Scored() || d.Rule == detect.NoName || d.Rule == detect.NoRule
+}
+
+// Warm tells a Watch of an event before those that it is to observe, which another Watch observes: names that a search
+// list makes are known by those before.
+func (w *Watch) Warm(e *events.Event, d *detect.Decision) {
+	if !evident(d) {
+		return
+	}
+	w.name = events.AppendLower(w.name[:0], e.Name)
+	if n := w.facts(d); !n.cloud {
+		w.echo.expansion(n, xxh3.HashStringSeed(w.text(e.Client), w.o.Seed), w.clock(e))
 	}
 }
 
@@ -236,10 +256,10 @@ func (w *Watch) ask(e *events.Event, d *detect.Decision, client string, pair uin
 		a.First, a.Last = min(a.First, e.Time.UnixNano()), max(a.Last, e.Time.UnixNano())
 	}
 	b := bin(d.DGA)
+	a.Examples.add(rank, hash, func() string { return string(w.name[n.zone:]) })
 	new := a.Sample.add(mostDomains, hash, packAsk(mod(second, halfDay), nx, b))
 	if new {
 		w.span.Pairs++
-		a.Examples.add(rank, hash, func() string { return string(w.name[n.zone:]) })
 	}
 	t.bound()
 	if new && w.o.Live && (nx || !a.Answered) {

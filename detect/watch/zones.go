@@ -179,7 +179,7 @@ const closing = 4
 // bound ends the oldest stretches of time if there are too many sets.
 func (w *Watch) bound() {
 	w.sinceBound++
-	if w.sinceBound < 1<<12 {
+	if w.sinceBound < 1<<12 || w.o.Part {
 		return
 	}
 	w.sinceBound = 0
