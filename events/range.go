@@ -24,7 +24,8 @@ func OpenRange(in io.Reader, path string, format *Format, head []byte, r lines.R
 	part := r.Reader(in, Margin)
 	f := &File{Format: format, mine: part.Mine}
 	var err error
-	f.reader, err = format.Open(&Source{Reader: part, Path: path, Head: head, Options: o, Stats: &f.Stats, mine: part.Mine})
+	f.reader, err = format.Open(&Source{Reader: part, Path: path, Head: head, Options: o, Stats: &f.Stats,
+		mine: part.Mine})
 	return f, err
 }
 

@@ -19,8 +19,8 @@ const Rest = -1
 // EndOf is the second since 1970 when a Share's half day ends.
 func (s Share) EndOf() int64 { return (s.Half + 1) * halfDay }
 
-// Parts takes apart what a Watch of Options.Part saw, so that no process needs the evidence of all traffic. Equal shares
-// of several Watches merge. A Watch for each lane then merges its half days, the oldest first, and ends each with
+// Parts takes apart what a Watch of Options.Part saw, so that no process needs the evidence of all traffic. Equal
+// shares of several Watches merge. A Watch for each lane then merges its half days, the oldest first, and ends each with
 // EndBefore. At last the lanes merge, with the Rest, and Findings says what a Watch of all events would. There is one
 // difference: each lane has room for Options.Zones and Options.Clients. w must not be used any more.
 func (w *Watch) Parts(lanes int) map[Share]*Watch {

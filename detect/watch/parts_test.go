@@ -41,7 +41,8 @@ func days(t testing.TB) (out []events.Event) {
 		out = append(out, e, answer)
 	}
 	for i := range 300 {
-		e := answered(noon.Add(time.Duration(i)*time.Second), "192.0.2.79", fmt.Sprintf("%x.%x", i*7919, i*104729), events.NoError)
+		name := fmt.Sprintf("%x.%x", i*7919, i*104729)
+		e := answered(noon.Add(time.Duration(i)*time.Second), "192.0.2.79", name, events.NoError)
 		e.Server, e.Type = events.Peer{Addr: netip.MustParseAddr("198.51.100.1")}, 16
 		if i%50 == 0 {
 			e.Time = time.Time{}

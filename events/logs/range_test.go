@@ -86,7 +86,8 @@ func TestRangesAreTheFile(t *testing.T) {
 	if len(tried) < 10 {
 		t.Errorf("only %d formats are cut", len(tried))
 	}
-	if _, err := events.OpenRange(strings.NewReader(""), "x.csv", mustFormat(t, "csv"), nil, lines.Range{}, events.Options{}); err == nil {
+	_, err := events.OpenRange(strings.NewReader(""), "x.csv", mustFormat(t, "csv"), nil, lines.Range{}, events.Options{})
+	if err == nil {
 		t.Error("a table is cut")
 	}
 }

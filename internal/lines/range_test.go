@@ -78,7 +78,9 @@ func TestRanges(t *testing.T) {
 func TestRangeEndsWithALine(t *testing.T) {
 	const text = "one\ntwo\nthree\nfour\n"
 	r := Range{4, 8}
-	for margin, want := range map[int64]string{0: "two\n", 1: "two\nthree\n", 4: "one\ntwo\nthree\n", 7: "one\ntwo\nthree\nfour\n"} {
+	for margin, want := range map[int64]string{
+		0: "two\n", 1: "two\nthree\n", 4: "one\ntwo\nthree\n", 7: "one\ntwo\nthree\nfour\n",
+	} {
 		offset, length := r.Around(margin)
 		got, err := io.ReadAll(r.Reader(io.NewSectionReader(strings.NewReader(text), offset, length), margin))
 		if string(got) != want || err != nil {

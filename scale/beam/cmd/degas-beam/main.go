@@ -1,5 +1,5 @@
-// Command degas-beam runs degas on Apache Beam. Beam's own flags choose the runner: --runner=prism (the default, in this
-// process), flink, dataflow, universal.
+// Command degas-beam runs degas on Apache Beam. Beam's own flags choose the runner: --runner=prism (the default, in
+// this process), flink, dataflow, universal.
 //
 //	degas-beam process --input data/raw --output data/shards
 package main
