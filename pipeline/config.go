@@ -78,6 +78,8 @@ type ProcessConfig struct {
 	Balance string `yaml:"balance" json:"balance,omitempty"`
 	// CapFamily is the most training names of a family; 0 takes all.
 	CapFamily int64 `yaml:"cap_family" json:"cap_family,omitempty"`
+	// Shards is the number of files a split is written as; 0 writes one.
+	Shards int `yaml:"shards" json:"shards,omitempty"`
 }
 
 // TrainConfig is the train-model stage. Options has the defaults of train-model.

@@ -82,7 +82,11 @@ func (d *DownloadConfig) stage(h Hooks) Stage {
 
 func (p *ProcessConfig) stage(version string, h Hooks) Stage {
 	inputs := func() []string { return []string{p.In} }
-	outputs := func() []string { return inside(p.Out, datasets.FileNames(0)...) }
+	outputs := func() []string { return inside(p.Out, datasets.FileNames(p.Shards)...) }
+	replaces := outputs()
+	if p.Shards > 0 {
+		replaces = append(replaces, inside(p.Out, datasets.FileNames(0)...)...)
+	}
 	left := func() (own, whole bool) {
 		_, err := datasets.ReadManifest(p.Out)
 		return err == nil, false
@@ -93,7 +97,7 @@ func (p *ProcessConfig) stage(version string, h Hooks) Stage {
 		_, err := prepare.Run(ctx, p.In, p.Out, o)
 		return err
 	}
-	return Stage{"process-data", p, inputs, outputs, outputs(), left, run}
+	return Stage{"process-data", p, inputs, outputs, replaces, left, run}
 }
 
 func (t *TrainConfig) stage(version string, h Hooks) Stage {
@@ -207,6 +211,7 @@ func (p *ProcessConfig) options() prepare.Options {
 		TrainOnly:       p.TrainOnly,
 		Balance:         p.Balance,
 		CapFamily:       p.CapFamily,
+		Shards:          p.Shards,
 	}
 }
 

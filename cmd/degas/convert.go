@@ -17,7 +17,8 @@ func (c *command) convert() *cli.Command {
 		Usage:     "write a processed data set as CSV or Parquet",
 		ArgsUsage: "IN OUT",
 		Description: "IN is a folder that process-data wrote, or one of its .arrow files. If IN is a folder, OUT is\n" +
-			"one too and gets one file for each split. If IN is a file, OUT is a file; its suffix chooses the format.\n\n" +
+			"one too and gets one file for each split. If IN is a file, OUT is a file; its suffix chooses the format.\n" +
+			"If IN is one shard of a split, OUT gets all of the split.\n\n" +
 			"Example: degas convert data/processed data/csv --format csv.gz\n" +
 			"         degas convert data/processed/test.arrow test.parquet",
 		Flags: []cli.Flag{

@@ -26,7 +26,7 @@ func (c *command) inspect() *cli.Command {
 		ArgsUsage: "[PATH]",
 		Description: "PATH (data/processed) is a folder that process-data wrote, or one of its .arrow files. " +
 			"Shows the schema, counts, the\nlargest families and some names of each class; " +
-			"--plot draws lengths and characters.\n\n" +
+			"--plot draws lengths and characters. One shard means its split.\n\n" +
 			"Example: degas inspect data/processed/train.arrow --samples 5 --plot train.png",
 		Flags: []cli.Flag{
 			&cli.IntFlag{Name: "samples", Value: 3, Usage: "names shown of each class"},
@@ -135,7 +135,11 @@ func printTrainOnly(w io.Writer, sources []string) {
 }
 
 func printDescription(w io.Writer, d *datasets.Description, most int) {
-	printable.Fprintf(w, "\n%s: %d rows in %s (%d bytes)\n", d.Split.Name, d.Split.Rows, d.Split.File, d.Split.Bytes)
+	file := d.Split.File
+	if n := len(d.Split.Shards); n > 0 {
+		file = fmt.Sprintf("%d shards", n)
+	}
+	printable.Fprintf(w, "\n%s: %d rows in %s (%d bytes)\n", d.Split.Name, d.Split.Rows, file, d.Split.Bytes)
 	printable.Fprintf(w, "class\trows\tshare\tmean length\tmedian\t95 %%\tlongest\n")
 	for _, class := range datasets.ClassNames() {
 		c := d.Classes[class]

@@ -25,7 +25,8 @@ func (c *command) process() *cli.Command {
 		ArgsUsage: "[IN] [OUT]",
 		Description: "Reads the files of known formats below IN (data/raw). Writes train.arrow, validation.arrow,\n" +
 			"test.arrow and dataset.json to OUT (data/processed). No registered domain is in two splits. --cap-family and\n" +
-			"--balance leave out training rows only. With --split date, rows without a date are split by domain.\n\n" +
+			"--balance leave out training rows only. With --split date, rows without a date are split by domain. With\n" +
+			"--shards 8, train.arrow becomes train-00000-of-00008.arrow to train-00007-of-00008.arrow.\n\n" +
 			"Example: degas process-data data/raw data/processed --seed 7",
 		Flags: []cli.Flag{
 			&cli.Uint64Flag{Name: "seed", Value: 1, Usage: "of the split"},
@@ -42,6 +43,7 @@ func (c *command) process() *cli.Command {
 			&cli.StringFlag{Name: "memory", Value: "2GiB", Usage: "bound on the memory used"},
 			&cli.StringFlag{Name: "max-bad", Value: "1%", Usage: "stop when a larger share of a file is refused"},
 			&cli.StringFlag{Name: "compression", Value: "none", Usage: "none, lz4 or zstd"},
+			&cli.IntFlag{Name: "shards", Usage: "write each split as `N` files; 0: as one"},
 			&cli.IntFlag{Name: "workers", Usage: "0: one a core; the output does not depend on it"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "only say how each file would be read"},
 			&cli.BoolFlag{Name: "strict", Usage: "refuse files whose labels are not certain"},
@@ -73,7 +75,8 @@ func (c *command) processAction(ctx *cli.Context) error {
 	o := prepare.Options{
 		Seed: ctx.Uint64("seed"), Validation: prepare.Share(ctx.Float64("validation")),
 		Test: prepare.Share(ctx.Float64("test")), Memory: memory, MaxBad: prepare.Share(maxBad),
-		Workers: ctx.Int("workers"), Compression: ctx.String("compression"), Split: ctx.String("split"),
+		Workers: ctx.Int("workers"), Compression: ctx.String("compression"), Shards: ctx.Int("shards"),
+		Split:           ctx.String("split"),
 		HoldoutFamilies: ctx.StringSlice("holdout-family"), Exclude: ctx.StringSlice("exclude"),
 		TrainOnly: ctx.StringSlice("train-only"),
 		Balance:   balance, CapFamily: ctx.Int64("cap-family"),
