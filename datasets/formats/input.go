@@ -4,10 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
-	"os"
-	"path/filepath"
-	"slices"
 	"sync"
 
 	"github.com/degas-dns/degas/datasets"
@@ -251,67 +247,4 @@ func (in *Input) head(ctx context.Context) ([]byte, error) {
 	defer s.Close()
 	head, _, err := lines.Peek(s)
 	return head, err
-}
-
-// Location is an input as plain data, so that a runner can send it to another machine that sees the same folder.
-type Location struct {
-	// Root is the input folder, File the file's path in it with slashes, Member a path in the archive that the file is.
-	Root, File, Member string
-	// Path is FileInfo.Path.
-	Path string
-	// Format is the format's name.
-	Format string
-}
-
-// Locate lists the inputs below root, which may be one file, and what is skipped. Compressed tars are: every machine
-// would have to unpack the whole of one for each of its members.
-func Locate(ctx context.Context, root string) ([]Location, []datasets.Skipped, error) {
-	found, skipped, err := Discover(ctx, root, os.TempDir())
-	if err != nil {
-		return nil, nil, err
-	}
-	defer Close(found)
-	if info, err := os.Stat(root); err == nil && !info.IsDir() {
-		root = filepath.Dir(root)
-	}
-	var out []Location
-	for _, in := range found {
-		l := Location{Root: root, File: in.file.rel, Path: in.path, Format: in.Format()}
-		if in.member != nil {
-			l.Member = in.member.Name
-		}
-		if in.member != nil && in.file.archive.Unpacked {
-			skipped = append(skipped, datasets.Skipped{Path: in.Label(), Reason: "in a compressed tar. Unpack it first"})
-			continue
-		}
-		out = append(out, l)
-	}
-	return out, skipped, nil
-}
-
-// Open finds the input again. Close it with Close.
-func (l Location) Open() (*Input, error) {
-	name := filepath.Join(l.Root, filepath.FromSlash(l.File))
-	stamp, err := userfile.StampOf(name)
-	if err != nil {
-		return nil, err
-	}
-	in := &Input{file: &diskFile{path: name, rel: l.File, stamp: stamp}, path: l.Path}
-	if in.reader, err = Lookup(l.Format); err != nil {
-		return nil, err
-	}
-	if in.sidecar, err = readSidecar(name); err != nil || l.Member == "" {
-		return in, err
-	}
-	if in.file.archive, err = unpack.OpenArchive(context.Background(), name, os.TempDir()); err != nil {
-		return nil, err
-	}
-	if a := in.file.archive; a != nil {
-		if i := slices.IndexFunc(a.Entries, func(e unpack.Entry) bool { return e.Name == l.Member }); i >= 0 {
-			in.member = &a.Entries[i]
-			return in, nil
-		}
-		a.Close()
-	}
-	return nil, fmt.Errorf("there is no %s in it any more", l.Member)
 }

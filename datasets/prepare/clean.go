@@ -3,6 +3,7 @@ package prepare
 import (
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/internal/lines"
@@ -12,11 +13,13 @@ import (
 // table (two slots of 8 bytes at worst 3) and its state.
 const rowCost = 32 + 24 + 16
 
-// cleaner cleans partitions for one worker: a partition in, rows in buckets out.
+// cleaner cleans partitions for one goroutine: a partition of in goes in, the rows that are kept go to parts of out.
 type cleaner struct {
-	p      *preparation
+	in     *spill
 	merger *merger
 	out    *spillWriter
+	// place is the part of out for a row of a split with this place in the order.
+	place  func(split datasets.SplitID, order uint64) int
 	budget int64 // bytes for a partition
 
 	familyHash, sourceHash []uint64
@@ -24,26 +27,47 @@ type cleaner struct {
 	data []byte
 	rows []row
 
-	sum      cleaned
-	thinning bool       // some training rows are to be left out
-	counted  []trainRow // training rows that p.train does not have yet
+	sum     cleaned
+	train   *trainCounts // nil if training keeps all its rows
+	counted []trainRow   // training rows that train does not have yet
 }
 
-// trainRow is what p.train counts.
+// newCleaner makes a cleaner of rows whose families and sources are numbers in these lists. All cleaners share train.
+func newCleaner(plan *Plan, families, sources []string, in *spill, out *spillWriter, train *trainCounts) *cleaner {
+	c := &cleaner{in: in, merger: newMerger(plan, families, sources), out: out, train: train,
+		familyHash: hashes(families), sourceHash: hashes(sources)}
+	if train != nil {
+		c.counted = make([]trainRow, 0, 4096)
+	}
+	return c
+}
+
+// trainCounts counts training rows for cleaners that run at once: the table may be large.
+type trainCounts struct {
+	mu     sync.Mutex
+	counts sectionCounts
+}
+
+// trainRow is what trainCounts counts.
 type trainRow struct {
 	group   int32
 	section uint16
 }
 
-func newCleaner(p *preparation) *cleaner {
-	return &cleaner{
-		p: p, merger: newMerger(p.plan, p.families.list, p.sources.list),
-		out: p.kept.writer(spillBuffer(p.o.Memory, p.o.Workers, len(p.kept.parts))),
-		// A quarter of memory, because the garbage collector may let as much again pile up.
-		budget:     p.o.Memory / 4 / int64(p.o.Workers),
-		familyHash: hashes(p.families.list), sourceHash: hashes(p.sources.list),
-		thinning: p.o.CapFamily > 0 || p.o.Balance != "", counted: make([]trainRow, 0, 4096),
+func (t *trainCounts) add(rows []trainRow) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, r := range rows {
+		t.counts.add(int(r.group), int(r.section), 1)
 	}
+}
+
+// list gives the counts; nil gives none.
+func (t *trainCounts) list(families []string) []SectionRows {
+	if t == nil {
+		return nil
+	}
+	return t.counts.list(families)
 }
 
 func hashes(list []string) []uint64 {
@@ -57,7 +81,7 @@ func hashes(list []string) []uint64 {
 // partition cleans one partition. One that does not fit in memory, because a single domain has most of the rows, is
 // worked on in slices by the name's hash: only the decisions about domains need all rows, and those are few bytes.
 func (c *cleaner) partition(part int) error {
-	in := c.p.spilled
+	in := c.in
 	defer in.release(part)
 	p := &in.parts[part]
 	need := p.bytes + p.rows*rowCost
@@ -73,7 +97,7 @@ func (c *cleaner) partition(part int) error {
 		return c.keep(c.merger.forcedSplits(c.rows))
 	}
 	var forced map[string]datasets.SplitID
-	if c.p.plan.grouped() {
+	if c.merger.plan.grouped() {
 		forced = map[string]datasets.SplitID{}
 		err := in.stream(part, func(data []byte) error {
 			return decodeRows(data, func(r row) { c.merger.force(forced, r) })
@@ -95,7 +119,7 @@ func (c *cleaner) partition(part int) error {
 func (c *cleaner) slice(part, i, n int, forced map[string]datasets.SplitID) error {
 	c.rows, c.data = c.rows[:0], c.data[:0]
 	ends := []int{}
-	err := c.p.spilled.stream(part, func(data []byte) error {
+	err := c.in.stream(part, func(data []byte) error {
 		return decodeRows(data, func(r row) {
 			if bucket(hash64(saltSplit^saltOrder, r.name), n) == i {
 				c.data = append(c.data, r.name...)
@@ -119,14 +143,14 @@ func (c *cleaner) slice(part, i, n int, forced map[string]datasets.SplitID) erro
 func (c *cleaner) keep(forced map[string]datasets.SplitID) error {
 	kept, placements, st := c.merger.settle(c.rows, forced)
 	c.sum.merge.add(st)
-	seed, buckets := c.p.o.Seed, c.p.buckets
+	seed := c.merger.plan.Seed
 	for i, r := range kept {
 		to := placements[i]
 		order := orderOf(to.hash, seed)
-		if err := c.out.add(int(to.split)*buckets+bucket(order, buckets), r); err != nil {
+		if err := c.out.add(c.place(to.split, order), r); err != nil {
 			return err
 		}
-		if c.thinning && to.split == datasets.TrainSplit {
+		if c.train != nil && to.split == datasets.TrainSplit {
 			c.count(r, int(order>>sectionShift))
 		}
 		c.sum.used[0], c.sum.used[1] = count(c.sum.used[0], r.family), count(c.sum.used[1], r.source)
@@ -146,23 +170,25 @@ func (c *cleaner) count(r row, section int) {
 	c.counted = append(c.counted, trainRow{int32(groupOf(r.class, r.family)), uint16(section)})
 }
 
-// flushCounted hands the rows counted to the preparation: all workers share one table, which may be large.
+// flushCounted hands the rows counted to train.
 func (c *cleaner) flushCounted() {
-	c.p.mu.Lock()
-	defer c.p.mu.Unlock()
-	for _, r := range c.counted {
-		c.p.train.add(int(r.group), int(r.section), 1)
-	}
+	c.train.add(c.counted)
 	c.counted = c.counted[:0]
 }
 
-// finish hands the worker's sums to the preparation.
+// finish hands on what the cleaner still has.
 func (c *cleaner) finish() error {
-	c.flushCounted()
-	c.p.mu.Lock()
-	c.p.sum.add(&c.sum)
-	c.p.mu.Unlock()
+	if c.train != nil {
+		c.flushCounted()
+	}
 	return c.out.flush()
+}
+
+// cleaned is what cleaners sum up.
+type cleaned struct {
+	merge   MergeStats
+	content [2]uint64  // hash of the rows kept, whatever their order
+	used    [2][]int64 // rows kept by number of family and of source
 }
 
 func (s *cleaned) add(o *cleaned) {
@@ -189,4 +215,22 @@ func (s *MergeStats) add(o MergeStats) {
 		slices.Sort(s.Conflicts)
 		s.Conflicts = s.Conflicts[:datasets.MaxConflictNames]
 	}
+}
+
+// tally is what cleaning counted, as plain data.
+type tally struct {
+	Merge             MergeStats
+	Kept              int64
+	Content           [2]uint64        // hash of the rows kept
+	Families, Sources map[string]int64 // rows kept
+	Train             []SectionRows    // if some training rows are to be left out
+}
+
+func (s *cleaned) tally(families, sources *interner, train *trainCounts) tally {
+	t := tally{Merge: s.merge, Content: s.content, Families: families.named(s.used[0]), Sources: sources.named(s.used[1]),
+		Train: train.list(families.list)}
+	for _, n := range s.used[0] {
+		t.Kept += n
+	}
+	return t
 }

@@ -1,6 +1,8 @@
 package prepare
 
 import (
+	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -115,4 +117,67 @@ func reportInputs(m *datasets.Manifest, inputs []inputResult, skipped []datasets
 		skipped = append(skipped[:datasets.MaxSkipped], datasets.Skipped{Reason: fmt.Sprintf("%d more files", more)})
 	}
 	m.Skipped = skipped
+}
+
+// reportCleaned fills the manifest with what cleaning counted, and makes sure that no row got lost. It plans which
+// training rows to leave out, nil for none.
+func reportCleaned(m *datasets.Manifest, t tally) (s *Selection, err error) {
+	slices.Sort(t.Merge.Conflicts)
+	names := append([]string{}, t.Merge.Conflicts[:min(len(t.Merge.Conflicts), datasets.MaxConflictNames)]...)
+	m.Duplicates, m.Overridden, m.FamilyMerges = t.Merge.Duplicates, t.Merge.Overridden, t.Merge.FamilyMerges
+	m.MovedToTrain = t.Merge.MovedToTrain
+	m.Conflicts = datasets.Conflicts{Names: t.Merge.ConflictNames, Rows: t.Merge.ConflictRows,
+		Benign: t.Merge.ConflictBenign, List: names}
+	if m.Kept = t.Kept; m.Kept > 0 {
+		o := Options{Seed: m.Options.Seed, Balance: m.Options.Balance, CapFamily: m.Options.CapFamily}
+		if s, err = NewSelection(o, t.Train); err != nil {
+			return nil, err
+		}
+	}
+	if s != nil {
+		m.Capped, m.Balanced = s.Capped, s.Balanced
+		m.Kept -= s.Capped + s.Balanced
+	}
+	sum := m.Refused + m.Duplicates + m.Overridden + m.Conflicts.Rows + m.Capped + m.Balanced + m.Kept
+	if sum != m.RowsIn {
+		return nil, fmt.Errorf("rows got lost: %d came in, %d are accounted for", m.RowsIn, sum)
+	}
+	if m.Kept == 0 {
+		return nil, fmt.Errorf("no rows are left of %d (%d refused, %d in conflict)", m.RowsIn, m.Refused,
+			m.Conflicts.Rows)
+	}
+	return s, fingerprint(m, t.Content)
+}
+
+// fingerprint identifies the data set by its inputs, options and rows.
+func fingerprint(m *datasets.Manifest, content [2]uint64) error {
+	type in struct{ Path, SHA256, Reader string }
+	id := struct {
+		Format  int
+		Options datasets.ManifestOptions
+		Inputs  []in
+		Rows    int64
+		Content [2]uint64
+	}{Format: datasets.FormatVersion, Options: m.Options, Rows: m.Kept, Content: content}
+	for _, r := range m.Inputs {
+		id.Inputs = append(id.Inputs, in{r.Path, r.SHA256, r.Reader})
+	}
+	data, err := json.Marshal(id)
+	if err != nil {
+		return fmt.Errorf("fingerprint: %w", err)
+	}
+	m.Fingerprint = fmt.Sprintf("%x", sha256.Sum256(data))
+	return nil
+}
+
+// checkRows compares what was written with what was to be.
+func checkRows(m *datasets.Manifest) error {
+	var rows int64
+	for _, s := range m.Splits {
+		rows += s.Rows
+	}
+	if rows != m.Kept {
+		return fmt.Errorf("rows got lost: %d are kept, %d were written", m.Kept, rows)
+	}
+	return nil
 }

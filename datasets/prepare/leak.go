@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 
@@ -18,19 +19,32 @@ import (
 // trusts nothing of how they were made. Keys are compared by 62 bits of their hash: all keys as text would not fit.
 func (p *preparation) checkLeaks(ctx context.Context) error {
 	c := &leakCheck{preparation: p, report: &p.manifest.Leaks}
-	c.report.Key = "registered domain"
-	if p.plan.By == datasets.SplitRandom {
-		c.report.Key = "name"
-	}
+	c.report.Key = p.plan.leakKey()
 	if err := c.run(ctx); err != nil {
 		return fmt.Errorf("leak check: %w", err)
 	}
-	if r := c.report; r.Crossing > 0 || r.HeldOut > 0 {
-		return fmt.Errorf("leak check: %d of %d keys (%s) are in two splits (%q is one), %d rows of held-out families "+
-			"are outside test", r.Crossing, r.Keys, r.Key, c.example, r.HeldOut)
-	}
-	return nil
+	return leaked(c.report, c.example)
 }
+
+// leaked is an error if something leaks. example is a key that is in two splits.
+func leaked(r *datasets.LeakReport, example string) error {
+	if r.Crossing == 0 && r.HeldOut == 0 {
+		return nil
+	}
+	return fmt.Errorf("leak check: %d of %d keys (%s) are in two splits (%q is one), %d rows of held-out families "+
+		"are outside test", r.Crossing, r.Keys, r.Key, example, r.HeldOut)
+}
+
+// leakKey is what must not be in two splits.
+func (p *Plan) leakKey() string {
+	if p.By == datasets.SplitRandom {
+		return "name"
+	}
+	return "registered domain"
+}
+
+// key is a name's leakKey as a hash.
+func (p *Plan) key(name string) uint64 { return hash64(saltContent, p.group(name)) }
 
 // leakCheck is one run of checkLeaks. The keys' hashes are spread over parts, by workers that read; then each part has
 // its own set, small enough for a core's cache.
@@ -72,7 +86,7 @@ func (c *leakCheck) run(ctx context.Context) (err error) {
 		return err
 	}
 	for _, s := range c.manifest.Splits {
-		if err := c.findExample(ctx, s); err != nil {
+		if c.example, err = findExample(ctx, c.finished(), s, c.plan, c.crossing); err != nil || c.example != "" {
 			return err
 		}
 	}
@@ -86,49 +100,50 @@ func (c *leakCheck) scan(ctx context.Context, id datasets.SplitID, s datasets.Sp
 		return err
 	}
 	defer f.Close()
+	writers := make([]*spillWriter, c.o.Workers)
+	for i := range writers {
+		writers[i] = c.spill.writer(spillBuffer(c.o.Memory, c.o.Workers, c.parts))
+	}
+	out, err := scanKeys(ctx, f, id, c.plan, c.parts, writers)
+	c.report.HeldOut += out
+	return err
+}
+
+// scanKeys gives the keys of a finished file, with its split, to writers by part, and counts the rows of held-out
+// families that should not be in it. Each writer gets a goroutine.
+func scanKeys(ctx context.Context, f *datasets.Split, id datasets.SplitID, p *Plan, parts int, writers []*spillWriter) (
+	heldOut int64, err error,
+) {
 	held := make([]bool, len(f.Families()))
 	for i, name := range f.Families() {
-		held[i] = id != datasets.TestSplit && name != "" && c.plan.held(name)
+		held[i] = id != datasets.TestSplit && name != "" && p.held(name)
 	}
 	batches := dealt(f.NumBatches())
+	var out atomic.Int64
 	all, ctx := errgroup.WithContext(ctx)
-	for range c.o.Workers {
+	for _, w := range writers {
 		all.Go(func() error {
-			w := c.spill.writer(spillBuffer(c.o.Memory, c.o.Workers, c.parts))
 			var b datasets.Batch
 			for i := range batches {
 				if err := f.Read(ctx, i, &b); err != nil {
 					return err
 				}
-				if err := c.take(id, &b, held, w); err != nil {
-					return err
+				for i, name := range b.Names {
+					h := p.key(name)
+					if err := w.addKey(bucket(h, parts), h&^3|uint64(id)); err != nil {
+						return err
+					}
+					if held[b.Family[i]] {
+						out.Add(1)
+					}
 				}
 			}
 			return w.flush()
 		})
 	}
-	return all.Wait()
+	err = all.Wait()
+	return out.Load(), err
 }
-
-// take puts the keys of a batch where their part is. held says which families are held out.
-func (c *leakCheck) take(id datasets.SplitID, b *datasets.Batch, held []bool, w *spillWriter) error {
-	out := int64(0)
-	for i, name := range b.Names {
-		h := c.key(name)
-		if err := w.addKey(bucket(h, c.parts), h&^3|uint64(id)); err != nil {
-			return err
-		}
-		if held[b.Family[i]] {
-			out++
-		}
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.report.HeldOut += out
-	return nil
-}
-
-func (c *leakCheck) key(name string) uint64 { return hash64(saltContent, c.plan.group(name)) }
 
 // compare looks for keys of a part that are in two splits, part by part.
 func (c *leakCheck) compare(ctx context.Context) error {
@@ -143,12 +158,7 @@ func (c *leakCheck) compare(ctx context.Context) error {
 				}
 				set.reset(int(c.spill.parts[part].rows))
 				var err error
-				buf, err = c.spill.load(part, buf, func(data []byte) error {
-					for ; len(data) >= 8; data = data[8:] {
-						set.add(binary.LittleEndian.Uint64(data))
-					}
-					return nil
-				})
+				buf, err = c.spill.load(part, buf, set.addAll)
 				if err != nil {
 					return err
 				}
@@ -165,25 +175,24 @@ func (c *leakCheck) compare(ctx context.Context) error {
 	return all.Wait()
 }
 
-// findExample looks for the key whose hash is c.crossing.
-func (c *leakCheck) findExample(ctx context.Context, s datasets.SplitReport) error {
-	f, err := datasets.OpenWritten(c.finished(), s)
+// findExample looks for the key whose hash is crossing in the files of a split in dir.
+func findExample(ctx context.Context, dir string, s datasets.SplitReport, p *Plan, crossing uint64) (string, error) {
+	f, err := datasets.OpenWritten(dir, s)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer f.Close()
 	for b, err := range f.Batches(ctx) {
 		if err != nil {
-			return err
+			return "", err
 		}
 		for _, name := range b.Names {
-			if c.key(name)&^3 == c.crossing {
-				c.example = strings.Clone(c.plan.group(name))
-				return nil
+			if p.key(name)&^3 == crossing {
+				return strings.Clone(p.group(name)), nil
 			}
 		}
 	}
-	return nil
+	return "", nil
 }
 
 // keySet maps 62-bit hashes to the splits they were seen in; open addressing, 8 bytes a slot. A slot's low two bits are
@@ -227,4 +236,12 @@ func (k *keySet) add(key uint64) {
 			return
 		}
 	}
+}
+
+// addAll adds keys, eight bytes each.
+func (k *keySet) addAll(data []byte) error {
+	for ; len(data) >= 8; data = data[8:] {
+		k.add(binary.LittleEndian.Uint64(data))
+	}
+	return nil
 }

@@ -19,43 +19,16 @@ type MergeStats struct {
 	MovedToTrain int64
 }
 
-// Placed is a record that is kept, and its split.
-type Placed struct {
-	datasets.Record
-	Split datasets.SplitID
-}
-
-// MergePartition cleans one partition: records in, kept records and counts out. Names must be normalised
-// (dnsname.Normalize), and all records of a registered domain must be in the partition. Partitions are independent, and
-// their order, like the order of records, does not change the result. The records kept come in order of name.
+// merger cleans partitions of rows. All rows of a registered domain must be in the same partition. Partitions are
+// independent, and their order, like the order of rows, does not change the result.
 //
 //   - A name that comes again with the same class is a duplicate. Its family and source are merged to the more
 //     specific family (kraken_v1 before kraken, then alphabetically) and the first source by name.
-//   - A name with two classes is a conflict and is dropped, unless all but one class come from Weak records.
+//   - A name with two classes is a conflict and is dropped, unless all but one class come from weak rows.
 //   - The latest day of a name is kept.
 //   - The plan puts a registered domain into one split.
-func MergePartition(records []datasets.Record, p *Plan) ([]Placed, MergeStats) {
-	families, sources := newInterner("families"), newInterner("sources")
-	rows := make([]row, len(records))
-	for i, r := range records {
-		rows[i] = row{name: r.Name, class: r.Class, weak: r.Weak, hashed: p.hashed(p.hash(p.group(r.Name))), day: r.Day}
-		// Past 32,767 families the surplus has none; process-data refuses such input before it gets here.
-		rows[i].family, _ = families.id(r.Family)
-		rows[i].source, _ = sources.id(r.Source)
-	}
-	m := newMerger(p, families.list, sources.list)
-	kept, placements, stats := m.settle(rows, m.forcedSplits(rows))
-	out := make([]Placed, len(kept))
-	for i, r := range kept {
-		out[i] = Placed{Split: placements[i].split, Record: datasets.Record{Name: r.name, Class: r.class, Weak: r.weak,
-			Family: families.list[r.family], Source: sources.list[r.source], Day: r.day}}
-	}
-	slices.SortFunc(out, func(a, b Placed) int { return strings.Compare(a.Name, b.Name) })
-	return out, stats
-}
-
-// merger does MergePartition's work on compact rows. It belongs to one goroutine, which reuses its buffers from one
-// partition to the next.
+//
+// A merger belongs to one goroutine, which reuses its buffers from one partition to the next.
 type merger struct {
 	plan                   *Plan
 	familyRank, sourceRank []int32 // by number: the smaller wins a merge

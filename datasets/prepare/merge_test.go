@@ -13,6 +13,33 @@ import (
 	"github.com/degas-dns/degas/datasets"
 )
 
+// placed is a record that is kept, and its split.
+type placed struct {
+	datasets.Record
+	Split datasets.SplitID
+}
+
+// mergePartition is what a merger does, for records. Those that are kept come in order of name.
+func mergePartition(records []datasets.Record, p *Plan) ([]placed, MergeStats) {
+	families, sources := newInterner("families"), newInterner("sources")
+	rows := make([]row, len(records))
+	for i, r := range records {
+		rows[i] = row{name: r.Name, class: r.Class, weak: r.Weak, hashed: p.hashed(p.hash(p.group(r.Name))), day: r.Day}
+		// Past 32,767 families the surplus has none; process-data refuses such input before it gets here.
+		rows[i].family, _ = families.id(r.Family)
+		rows[i].source, _ = sources.id(r.Source)
+	}
+	m := newMerger(p, families.list, sources.list)
+	kept, placements, stats := m.settle(rows, m.forcedSplits(rows))
+	out := make([]placed, len(kept))
+	for i, r := range kept {
+		out[i] = placed{Split: placements[i].split, Record: datasets.Record{Name: r.name, Class: r.class, Weak: r.weak,
+			Family: families.list[r.family], Source: sources.list[r.source], Day: r.day}}
+	}
+	slices.SortFunc(out, func(a, b placed) int { return strings.Compare(a.Name, b.Name) })
+	return out, stats
+}
+
 func TestMergePartition(t *testing.T) {
 	for _, tc := range []struct {
 		name string
@@ -48,7 +75,7 @@ func TestMergePartition(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			for range 5 {
 				rand.Shuffle(len(tc.in), func(i, j int) { tc.in[i], tc.in[j] = tc.in[j], tc.in[i] })
-				kept, st := MergePartition(tc.in, &Plan{By: datasets.SplitByDomain, Test: 0.1})
+				kept, st := mergePartition(tc.in, &Plan{By: datasets.SplitByDomain, Test: 0.1})
 				var got []string
 				for _, r := range kept {
 					got = append(got, fmt.Sprintf("%s %s %s %s", r.Name, r.Class, r.Family, r.Source))
@@ -72,7 +99,7 @@ func TestMergePartitionHoldsOutDomains(t *testing.T) {
 			datasets.Record{Name: fmt.Sprintf("b.d%d.com", i), Class: datasets.Benign},
 			datasets.Record{Name: fmt.Sprintf("e%d.com", i), Class: datasets.Benign})
 	}
-	kept, _ := MergePartition(in, &Plan{By: datasets.SplitByDomain, Test: 0.1, Validation: 0.1,
+	kept, _ := mergePartition(in, &Plan{By: datasets.SplitByDomain, Test: 0.1, Validation: 0.1,
 		Holdout: []string{"kraken"}})
 	others := map[datasets.SplitID]int{}
 	for _, r := range kept {
@@ -96,7 +123,7 @@ func TestMergePartitionTrainsOnly(t *testing.T) {
 			datasets.Record{Name: fmt.Sprintf("b.held%d.com", i), Source: "seen"},
 			datasets.Record{Name: fmt.Sprintf("other%d.com", i), Source: "seen"})
 	}
-	kept, _ := MergePartition(in, &Plan{By: datasets.SplitByDomain, Test: 0.3, Validation: 0.3,
+	kept, _ := mergePartition(in, &Plan{By: datasets.SplitByDomain, Test: 0.3, Validation: 0.3,
 		Holdout: []string{"kraken"}, TrainOnly: []string{"generated"}})
 	others := map[datasets.SplitID]int{}
 	for _, r := range kept {

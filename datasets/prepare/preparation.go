@@ -3,13 +3,9 @@ package prepare
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"iter"
 	"path/filepath"
-	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -39,6 +35,7 @@ type preparation struct {
 	skipped  []datasets.Skipped
 	manifest *datasets.Manifest
 	progress *meter
+	bytes    int64 // of the inputs, unpacked
 
 	families, sources *interner
 	rows              *readPass
@@ -49,20 +46,12 @@ type preparation struct {
 	syncs             errgroup.Group // files on their way to the disk
 	selected          *Selection     // nil if training keeps all its rows
 
-	mu    sync.Mutex // guards sum and train
-	sum   cleaned
-	train sectionCounts // of the training rows, if some are to be left out
+	mu  sync.Mutex // guards sum
+	sum cleaned
 }
 
 // mostSyncs is how many files may be on their way to the disk.
 const mostSyncs = 8
-
-// cleaned is what the workers of clean sum up.
-type cleaned struct {
-	merge   MergeStats
-	content [2]uint64  // hash of the rows kept, whatever their order
-	used    [2][]int64 // rows kept by number of family and of source
-}
 
 func newPreparation(o Options, plan *Plan, temp string, in []*formats.Input, skipped []datasets.Skipped) *preparation {
 	p := &preparation{o: o, plan: plan, temp: temp, skipped: skipped, families: newInterner("families"),
@@ -75,8 +64,15 @@ func newPreparation(o Options, plan *Plan, temp string, in []*formats.Input, ski
 		bytes += input.Bytes()
 		p.rows.inputs = append(p.rows.inputs, newInputRead(input, p.rows))
 	}
+	p.bytes = unpackedBytes(in)
 	p.progress = &meter{report: o.Progress, total: max(bytes, 1)}
-	p.manifest = &datasets.Manifest{
+	p.manifest = newManifest(o)
+	return p
+}
+
+// newManifest has what is known before anything is read.
+func newManifest(o Options) *datasets.Manifest {
+	return &datasets.Manifest{
 		Format: datasets.FormatVersion, Version: o.Version,
 		Options: datasets.ManifestOptions{
 			Seed: o.Seed, Validation: o.Validation, Test: o.Test, Split: o.Split,
@@ -84,7 +80,6 @@ func newPreparation(o Options, plan *Plan, temp string, in []*formats.Input, ski
 			Balance: o.Balance, CapFamily: o.CapFamily,
 		},
 	}
-	return p
 }
 
 func (p *preparation) run(ctx context.Context) (err error) {
@@ -102,36 +97,34 @@ func (p *preparation) run(ctx context.Context) (err error) {
 	if err := p.spilled.close(); err != nil {
 		return err
 	}
-	if p.manifest.Kept == 0 {
-		return fmt.Errorf("no rows are left of %d (%d refused, %d in conflict)", p.manifest.RowsIn,
-			p.manifest.Refused, p.manifest.Conflicts.Rows)
-	}
 	if err := p.write(ctx); err != nil {
 		return err
 	}
-	if err := p.checkRows(); err != nil {
+	if err := checkRows(p.manifest); err != nil {
 		return err
 	}
 	return p.checkLeaks(ctx)
 }
 
-// partitions is how many parts read makes: about 1 MiB of rows in each, so that a part and its hash table stay in the
-// processor's cache. It is a guess from the inputs' sizes. A wrong guess costs time, not memory, and does not change
-// the output.
-func (p *preparation) partitions() int {
-	var bytes int64
-	for _, in := range p.rows.inputs {
+// partitionsOf is how many parts the rows of so many bytes are spread over: about 1 MiB of rows in each, so that a part
+// and its hash table stay in the processor's cache. A wrong guess of the bytes costs time, not memory, and does not
+// change the output.
+func partitionsOf(bytes int64) int { return int(min(max(bytes/(1<<20), 16), 1024)) }
+
+// unpackedBytes guesses the inputs' size.
+func unpackedBytes(inputs []*formats.Input) (bytes int64) {
+	for _, in := range inputs {
 		expansion := int64(1)
 		if unpack.TrimSuffix(in.File()) != in.File() {
 			expansion = 4
 		}
 		bytes += in.Bytes() * expansion
 	}
-	return int(min(max(bytes/(1<<20), 16), 1024))
+	return bytes
 }
 
 func (p *preparation) read(ctx context.Context) (_ readResult, err error) {
-	parts := p.partitions()
+	parts := partitionsOf(p.bytes)
 	p.rows.parts, p.rows.progress = parts, p.progress.stage(0, 0.6)
 	p.spilled, err = newSpill(filepath.Join(p.temp, "rows"), parts, spillMemory(p.o.Memory), &p.chunks)
 	if err != nil {
@@ -165,10 +158,14 @@ func (p *preparation) clean(ctx context.Context) (err error) {
 	}
 	step := p.progress.stage(0.6, 0.8)
 	parts := dealt(len(in.parts))
+	var train *trainCounts
+	if p.o.thins() {
+		train = &trainCounts{}
+	}
 	all, ctx := errgroup.WithContext(ctx)
 	for range p.o.Workers {
 		all.Go(func() error {
-			w := newCleaner(p)
+			w := p.cleaner(train)
 			for part := range parts {
 				if err := ctx.Err(); err != nil {
 					return err
@@ -178,13 +175,26 @@ func (p *preparation) clean(ctx context.Context) (err error) {
 				}
 				step(p.progress.total / int64(len(in.parts)))
 			}
+			p.mu.Lock()
+			p.sum.add(&w.sum)
+			p.mu.Unlock()
 			return w.finish()
 		})
 	}
 	if err := all.Wait(); err != nil {
 		return err
 	}
-	return p.reportCleaned()
+	p.selected, err = reportCleaned(p.manifest, p.sum.tally(p.families, p.sources, train))
+	return err
+}
+
+func (p *preparation) cleaner(train *trainCounts) *cleaner {
+	w := newCleaner(p.plan, p.families.list, p.sources.list, p.spilled,
+		p.kept.writer(spillBuffer(p.o.Memory, p.o.Workers, len(p.kept.parts))), train)
+	w.place = func(split datasets.SplitID, order uint64) int { return int(split)*p.buckets + bucket(order, p.buckets) }
+	// A quarter of memory, because the garbage collector may let as much again pile up.
+	w.budget = p.o.Memory / 4 / int64(p.o.Workers)
+	return w
 }
 
 // dealt gives the numbers below n, each to one of the goroutines that range over it.
@@ -194,69 +204,6 @@ func dealt(n int) iter.Seq[int] {
 		for i := int(next.Add(1)) - 1; i < n && yield(i); i = int(next.Add(1)) - 1 {
 		}
 	}
-}
-
-// reportCleaned fills the manifest with what clean counted, plans which training rows to leave out, and makes sure that
-// no row got lost.
-func (p *preparation) reportCleaned() (err error) {
-	m, st := p.manifest, &p.sum.merge
-	slices.Sort(st.Conflicts)
-	names := append([]string{}, st.Conflicts[:min(len(st.Conflicts), datasets.MaxConflictNames)]...)
-	m.Duplicates, m.Overridden, m.FamilyMerges = st.Duplicates, st.Overridden, st.FamilyMerges
-	m.MovedToTrain = st.MovedToTrain
-	m.Conflicts = datasets.Conflicts{
-		Names: st.ConflictNames, Rows: st.ConflictRows, Benign: st.ConflictBenign, List: names,
-	}
-	for _, part := range p.kept.parts {
-		m.Kept += part.rows
-	}
-	if m.Kept > 0 {
-		if p.selected, err = NewSelection(p.o, p.train.list(p.families.list)); err != nil {
-			return err
-		}
-	}
-	if s := p.selected; s != nil {
-		m.Capped, m.Balanced = s.Capped, s.Balanced
-		m.Kept -= s.Capped + s.Balanced
-	}
-	sum := m.Refused + m.Duplicates + m.Overridden + m.Conflicts.Rows + m.Capped + m.Balanced + m.Kept
-	if sum != m.RowsIn {
-		return fmt.Errorf("rows got lost: %d came in, %d are accounted for", m.RowsIn, sum)
-	}
-	return p.fingerprint()
-}
-
-// checkRows compares what was written with what was to be.
-func (p *preparation) checkRows() error {
-	var rows int64
-	for _, s := range p.manifest.Splits {
-		rows += s.Rows
-	}
-	if rows != p.manifest.Kept {
-		return fmt.Errorf("rows got lost: %d are kept, %d were written", p.manifest.Kept, rows)
-	}
-	return nil
-}
-
-// fingerprint identifies the data set by its inputs, options and rows.
-func (p *preparation) fingerprint() error {
-	type in struct{ Path, SHA256, Reader string }
-	id := struct {
-		Format  int
-		Options datasets.ManifestOptions
-		Inputs  []in
-		Rows    int64
-		Content [2]uint64
-	}{Format: datasets.FormatVersion, Options: p.manifest.Options, Rows: p.manifest.Kept, Content: p.sum.content}
-	for _, r := range p.manifest.Inputs {
-		id.Inputs = append(id.Inputs, in{r.Path, r.SHA256, r.Reader})
-	}
-	data, err := json.Marshal(id)
-	if err != nil {
-		return fmt.Errorf("fingerprint: %w", err)
-	}
-	p.manifest.Fingerprint = fmt.Sprintf("%x", sha256.Sum256(data))
-	return nil
 }
 
 // finished is the folder that has the finished files until they are put in place.

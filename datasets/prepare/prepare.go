@@ -12,7 +12,7 @@
 //	output.go and are written, into one file a split or into shards
 //	leak.go   the finished files are read again: nothing may be in two splits
 //
-// [MergePartition], [Scan] and [WriteShard] are the same steps for a distributed runner.
+// A [Job] has the same steps for a distributed runner (distribute.go).
 package prepare
 
 import (
@@ -186,25 +186,11 @@ func Run(ctx context.Context, in, out string, o Options) (_ *datasets.Manifest, 
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(temp)) }()
 
-	inputs, skipped, err := formats.Discover(ctx, in, temp)
+	inputs, skipped, done, err := discover(ctx, in, temp, o)
 	if err != nil {
 		return nil, err
 	}
-	defer formats.Close(inputs)
-	if err := haveSources(inputs, slices.Concat(o.Exclude, o.TrainOnly)); err != nil {
-		return nil, err
-	}
-	inputs, skipped = exclude(inputs, skipped, o.Exclude)
-	if len(inputs) == 0 {
-		return nil, nothingRecognised(in, skipped)
-	}
-	if need := int64(len(inputs)) * inputMemory; need > o.Memory {
-		return nil, fmt.Errorf("to keep track of %d files takes about %d MiB, more than the %d MiB allowed. "+
-			"Try: --memory, or join them into fewer files", len(inputs), need>>20, o.Memory>>20)
-	}
-	if err := announce(ctx, inputs, temp, o); err != nil {
-		return nil, err
-	}
+	defer done()
 	p := newPreparation(o, plan, temp, inputs, skipped)
 	p.manifest.Input = inputName(in)
 	if err := p.run(ctx); err != nil {
@@ -212,6 +198,36 @@ func Run(ctx context.Context, in, out string, o Options) (_ *datasets.Manifest, 
 	}
 	return p.manifest, p.publish(out)
 }
+
+// discover finds the inputs that Run reads, and what it skips. It announces them, and refuses what o does not allow.
+// done closes their files.
+func discover(ctx context.Context, in, temp string, o Options) (
+	inputs []*formats.Input, skipped []datasets.Skipped, done func(), err error,
+) {
+	all, skipped, err := formats.Discover(ctx, in, temp)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	done = func() { formats.Close(all) }
+	if err = haveSources(all, slices.Concat(o.Exclude, o.TrainOnly)); err == nil {
+		inputs, skipped = exclude(all, skipped, o.Exclude)
+		if need := int64(len(inputs)) * inputMemory; len(inputs) == 0 {
+			err = nothingRecognised(in, skipped)
+		} else if need > o.Memory {
+			err = fmt.Errorf("to keep track of %d files takes about %d MiB, more than the %d MiB allowed. "+
+				"Try: --memory, or join them into fewer files", len(inputs), need>>20, o.Memory>>20)
+		} else {
+			err = announce(ctx, inputs, temp, o)
+		}
+	}
+	if err != nil {
+		done()
+	}
+	return inputs, skipped, done, err
+}
+
+// thins reports whether training leaves out good rows.
+func (o Options) thins() bool { return o.CapFamily > 0 || o.Balance != "" }
 
 // haveSources reports a source that no input is of.
 func haveSources(inputs []*formats.Input, sources []string) error {

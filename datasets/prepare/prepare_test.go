@@ -91,20 +91,20 @@ func mustProcess(t testing.TB, in, out string, o Options) *datasets.Manifest {
 }
 
 // splitRows reads a split as text.
-func splitRows(t testing.TB, dir, split string) []Placed {
+func splitRows(t testing.TB, dir, split string) []placed {
 	t.Helper()
 	s, err := datasets.Open(t.Context(), dir, split)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	var rows []Placed
+	var rows []placed
 	for b, err := range s.Batches(t.Context()) {
 		if err != nil {
 			t.Fatal(err)
 		}
 		for i, n := range b.Names {
-			rows = append(rows, Placed{Record: datasets.Record{Name: n, Class: b.Class[i], Family: s.Families()[b.Family[i]],
+			rows = append(rows, placed{Record: datasets.Record{Name: n, Class: b.Class[i], Family: s.Families()[b.Family[i]],
 				Source: s.Sources()[b.Source[i]]}})
 		}
 	}
@@ -399,7 +399,7 @@ func slicedContent(t *testing.T, in string, o Options, budget int64) [2]uint64 {
 	}
 	defer p.kept.close()
 	p.buckets = 1
-	c := newCleaner(p)
+	c := p.cleaner(nil)
 	c.budget = budget
 	for part := range p.spilled.parts {
 		if err := c.partition(part); err != nil {
@@ -409,7 +409,7 @@ func slicedContent(t *testing.T, in string, o Options, budget int64) [2]uint64 {
 	if err := c.finish(); err != nil {
 		t.Fatal(err)
 	}
-	return p.sum.content
+	return c.sum.content
 }
 
 // A partition that outgrows the budget is worked on in slices, to the same result.

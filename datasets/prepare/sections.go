@@ -36,36 +36,6 @@ type SectionRows struct {
 	Rows     []uint32
 }
 
-// CountSections counts the rows of the training split, in any order, by class, family and section. rows may have other
-// splits too, and be a part of a data set: AddSections adds the counts of parts up.
-func CountSections(rows []Placed, seed uint64) []SectionRows {
-	families := newInterner("families")
-	var c sectionCounts
-	for _, r := range rows {
-		if r.Split == datasets.TrainSplit {
-			family, _ := families.id(r.Family) // fails past 32,767 families, which process-data refuses as it reads
-			c.add(groupOf(r.Class, family), SectionOf(r.Name, seed), 1)
-		}
-	}
-	return c.list(families.list)
-}
-
-// AddSections adds up counts, which must each have a class and family once. The result is in an order that depends on
-// nothing but the counts.
-func AddSections(parts ...[]SectionRows) []SectionRows {
-	families := newInterner("families")
-	var c sectionCounts
-	for _, part := range parts {
-		for _, g := range part {
-			family, _ := families.id(g.Family)
-			for i, s := range g.Sections {
-				c.add(groupOf(g.Class, family), int(s), g.Rows[i])
-			}
-		}
-	}
-	return c.list(families.list)
-}
-
 // sectionCounts counts rows by group, groupOf, and section. It takes about 2 bytes for a row, and at most 16 KiB for a
 // group.
 type sectionCounts struct {
@@ -127,4 +97,18 @@ func (c *sectionCounts) list(families []string) (out []SectionRows) {
 		return cmp.Or(cmp.Compare(a.Class, b.Class), strings.Compare(a.Family, b.Family))
 	})
 	return out
+}
+
+// addList adds what list gave. The numbers of families are those of the interner.
+func (c *sectionCounts) addList(list []SectionRows, families *interner) error {
+	for _, g := range list {
+		family, err := families.id(g.Family)
+		if err != nil {
+			return err
+		}
+		for i, section := range g.Sections {
+			c.add(groupOf(g.Class, family), int(section), g.Rows[i])
+		}
+	}
+	return nil
 }

@@ -123,20 +123,30 @@ func TestSelectionBySections(t *testing.T) {
 	in, plain := sampleTree(t), t.TempDir()
 	mustProcess(t, in, plain, Options{Seed: 5})
 	train := splitRows(t, plain, "train")
-	parts := make([][]Placed, 3) // as merging leaves them: in any order
+	parts := make([][]placed, 3) // as merging leaves them: in any order
 	for _, i := range rand.New(rand.NewPCG(1, 2)).Perm(len(train)) {
 		parts[i%3] = append(parts[i%3], train[i])
 	}
-	var counts [][]SectionRows
-	for _, p := range parts {
-		counts = append(counts, CountSections(p, 5))
+	var counts [3]Sums
+	for i, p := range parts {
+		counts[i].add(tally{Train: countSections(p, 5)})
+	}
+	counts[2].Merge(&counts[0])
+	counts[2].Merge(&counts[1])
+	encoded, err := counts[2].Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := DecodeSums(encoded)
+	if err != nil {
+		t.Fatal(err)
 	}
 	for _, o := range []Options{{CapFamily: 100}, {Balance: datasets.BalanceBinary},
 		{Balance: datasets.BalanceClass, CapFamily: 150}} {
 		o.Seed = 5
 		thinned := t.TempDir()
 		m := mustProcess(t, in, thinned, o)
-		planned, err := NewSelection(o, AddSections(AddSections(counts[2], counts[0]), counts[1]))
+		planned, err := NewSelection(o, all.whole().Train)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -152,7 +162,7 @@ func TestSelectionBySections(t *testing.T) {
 			t.Errorf("%d over the cap, %d balanced out, want %d and %d", s.Capped, s.Balanced, m.Capped, m.Balanced)
 		}
 		families := newInterner("families")
-		bySection := make([][]Placed, Sections)
+		bySection := make([][]placed, Sections)
 		for _, r := range train {
 			if _, err := families.id(r.Family); err != nil {
 				t.Fatal(err)
@@ -162,7 +172,7 @@ func TestSelectionBySections(t *testing.T) {
 		}
 		chooser := s.Chooser(families.list)
 		for section := Sections - 1; section >= 0; section-- {
-			bySection[section] = slices.DeleteFunc(bySection[section], func(r Placed) bool {
+			bySection[section] = slices.DeleteFunc(bySection[section], func(r placed) bool {
 				family, _ := families.id(r.Family)
 				return !chooser.Keeps(section, r.Class, family, r.Name)
 			})
@@ -436,4 +446,17 @@ func TestManyShardsAtOnce(t *testing.T) {
 			t.Fatalf("row %d is %s, want %s", i, name, want[i].Name)
 		}
 	}
+}
+
+// countSections counts the rows of the training split by class, family and section.
+func countSections(rows []placed, seed uint64) []SectionRows {
+	families := newInterner("families")
+	var c sectionCounts
+	for _, r := range rows {
+		if r.Split == datasets.TrainSplit {
+			family, _ := families.id(r.Family)
+			c.add(groupOf(r.Class, family), SectionOf(r.Name, seed), 1)
+		}
+	}
+	return c.list(families.list)
 }

@@ -52,7 +52,12 @@ func (p *preparation) write(ctx context.Context) error {
 	for id := range datasets.SplitID(datasets.NumSplits) {
 		err := out.begin(id)
 		if err == nil {
-			err = p.sorted(ctx, id, func(b *bucketBuffers) error {
+			sorter := &sorter{kept: p.kept, part: int(id) * p.buckets, n: p.buckets, of: p.buckets, seed: p.o.Seed,
+				workers: p.o.Workers, families: p.families.list}
+			if id == datasets.TrainSplit {
+				sorter.selected = p.selected
+			}
+			err = sorter.sorted(ctx, func(b *bucketBuffers) error {
 				step(p.progress.total / int64(datasets.NumSplits*p.buckets))
 				return out.append(b)
 			})
@@ -68,18 +73,30 @@ func (p *preparation) write(ctx context.Context) error {
 	return p.kept.close()
 }
 
-// sorted calls f for every bucket of a split, in order, while others are being read and sorted.
-func (p *preparation) sorted(ctx context.Context, id datasets.SplitID, f func(*bucketBuffers) error) error {
+// sorter sorts the buckets of a split, which are parts of a spill: of the equal ranges that the split's order is cut
+// into, those from first on.
+type sorter struct {
+	kept         *spill
+	part         int // of the first bucket
+	first, n, of int
+	seed         uint64
+	workers      int
+	selected     *Selection // nil if all rows stay
+	families     []string   // that the rows' numbers mean
+}
+
+// sorted calls f for every bucket, in order, while others are being read and sorted.
+func (s *sorter) sorted(ctx context.Context, f func(*bucketBuffers) error) error {
 	all, ctx := errgroup.WithContext(ctx)
 	type result struct {
 		buf *bucketBuffers
 		err error
 	}
-	queue := make(chan chan result, p.o.Workers)    // bounds the buckets in memory
+	queue := make(chan chan result, s.workers)      // bounds the buckets in memory
 	free := make(chan *bucketBuffers, cap(queue)+2) // as many as there can be
 	all.Go(func() error {
 		defer close(queue)
-		for b := range p.buckets {
+		for b := range s.n {
 			done := make(chan result, 1)
 			select {
 			case queue <- done:
@@ -93,7 +110,7 @@ func (p *preparation) sorted(ctx context.Context, id datasets.SplitID, f func(*b
 				default:
 					buf = &bucketBuffers{}
 				}
-				err := p.bucket(id, b, buf)
+				err := s.bucket(b, buf)
 				done <- result{buf, err}
 				return err
 			})
@@ -109,7 +126,7 @@ func (p *preparation) sorted(ctx context.Context, id datasets.SplitID, f func(*b
 			if err := f(r.buf); err != nil {
 				return err
 			}
-			p.kept.release(r.buf.part)
+			s.kept.release(r.buf.part)
 			select {
 			case free <- r.buf:
 			default:
@@ -120,24 +137,24 @@ func (p *preparation) sorted(ctx context.Context, id datasets.SplitID, f func(*b
 	return all.Wait()
 }
 
-// bucket reads bucket number of a split into b, finds its order and leaves out what is not selected.
-func (p *preparation) bucket(id datasets.SplitID, number int, b *bucketBuffers) (err error) {
-	part := int(id)*p.buckets + number
-	n := int(p.kept.parts[part].rows)
+// bucket reads the i-th bucket into b, finds its order and leaves out what is not selected.
+func (s *sorter) bucket(i int, b *bucketBuffers) (err error) {
+	part := s.part + i
+	n := int(s.kept.parts[part].rows)
 	b.part, b.rows, b.places = part, slices.Grow(b.rows[:0], n), slices.Grow(b.places[:0], n)
-	b.data, err = p.kept.load(part, b.data, func(data []byte) error {
+	b.data, err = s.kept.load(part, b.data, func(data []byte) error {
 		return decodeRows(data, func(r row) {
-			b.places = append(b.places, place{orderOf(hash64(saltName, r.name), p.o.Seed), int32(len(b.rows))})
+			b.places = append(b.places, place{orderOf(hash64(saltName, r.name), s.seed), int32(len(b.rows))})
 			b.rows = append(b.rows, r)
 		})
 	})
 	if err != nil {
 		return err
 	}
-	b.sort(number, p.buckets)
-	if id == datasets.TrainSplit && p.selected != nil {
+	b.sort(s.first+i, s.of)
+	if s.selected != nil {
 		if b.chooser == nil {
-			b.chooser = p.selected.Chooser(p.families.list)
+			b.chooser = s.selected.Chooser(s.families)
 		}
 		b.out = slices.DeleteFunc(b.out, func(at place) bool {
 			r := b.rows[at.row]

@@ -7,9 +7,6 @@ import (
 	"os"
 	"slices"
 	"sync"
-
-	"github.com/degas-dns/degas/datasets"
-	"github.com/degas-dns/degas/internal/lines"
 )
 
 // spill holds rows in numbered parts, to which any number of writers append chunks: in memory as long as there is some
@@ -106,69 +103,6 @@ func (s *spill) flush(part int, data []byte, rows int64) (next []byte, err error
 	p.rows += rows
 	p.bytes += int64(len(data))
 	return next, nil
-}
-
-// row is a record in the compact form that spills hold. Family and source are numbers of an interner. hashed is
-// Plan.hashed of the row's group. It is stored because finding the registered domain is the most expensive step.
-type row struct {
-	name           string
-	class          datasets.Class
-	weak           bool
-	hashed         datasets.SplitID
-	family, source uint16
-	day            datasets.Day // 0 unless the plan needs it
-}
-
-// A row's flags: class in bits 0-2, hashed split in bits 4-5. Two bytes for the day follow only where there is one.
-const (
-	classMask   = 7
-	hashedShift = 4
-	datedFlag   = 1 << 6
-	weakFlag    = 1 << 7
-)
-
-func appendRow(b []byte, r row) []byte {
-	b = append(b, byte(len(r.name))) // names are at most 253 bytes
-	b = append(b, r.name...)
-	c := byte(r.class) | byte(r.hashed)<<hashedShift
-	if r.weak {
-		c |= weakFlag
-	}
-	if r.day != 0 {
-		c |= datedFlag
-	}
-	b = append(b, c)
-	b = binary.LittleEndian.AppendUint16(b, r.family)
-	b = binary.LittleEndian.AppendUint16(b, r.source)
-	if r.day != 0 {
-		b = binary.LittleEndian.AppendUint16(b, uint16(r.day))
-	}
-	return b
-}
-
-// decodeRows calls f for each row in data; the names are parts of data.
-func decodeRows(data []byte, f func(row)) error {
-	for len(data) > 0 {
-		n := int(data[0])
-		if len(data) < n+6 {
-			return errors.New("temporary file is damaged")
-		}
-		t := data[n+1:]
-		r := row{
-			name: lines.View(data[1 : n+1]), class: datasets.Class(t[0] & classMask), weak: t[0]&weakFlag != 0,
-			hashed: datasets.SplitID(t[0] >> hashedShift & 3),
-			family: binary.LittleEndian.Uint16(t[1:]), source: binary.LittleEndian.Uint16(t[3:]),
-		}
-		data = data[n+6:]
-		if t[0]&datedFlag != 0 {
-			if len(data) < 2 {
-				return errors.New("temporary file is damaged")
-			}
-			r.day, data = datasets.Day(binary.LittleEndian.Uint16(data)), data[2:]
-		}
-		f(r)
-	}
-	return nil
 }
 
 // load calls f for every chunk of a part. What is not in memory is read into buf, which grows when it must and is given

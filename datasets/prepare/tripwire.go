@@ -169,13 +169,14 @@ func checkLabels(to *datasets.Manifest, inputs []inputResult, strict bool) error
 				g.flagged, more = true, true
 				m.of(g.class).add(g.names, -1)
 				g.whole.names = slices.DeleteFunc(g.whole.names, func(n string) bool { return slices.Contains(g.names, n) })
-				found(to, g, text)
+				addFinding(to, g, text)
 			}
 		}
 	}
 	for _, g := range groups {
 		if n := len(g.strange); n > 0 {
-			found(to, g, fmt.Sprintf("families such as %q are words of DNS or of lists, not of malware", g.strange[:min(n, 3)]))
+			addFinding(to, g, fmt.Sprintf("families such as %q are words of DNS or of lists, not of malware",
+				g.strange[:min(n, 3)]))
 		}
 	}
 	all := to.Findings
@@ -189,7 +190,7 @@ func checkLabels(to *datasets.Manifest, inputs []inputResult, strict bool) error
 // hardOnPurpose are the files of benign names that degas' own sources generate because they look malicious.
 var hardOnPurpose = regexp.MustCompile(`^generated(-later)?/benign/`)
 
-func found(to *datasets.Manifest, g *group, text string) {
+func addFinding(to *datasets.Manifest, g *group, text string) {
 	if hardOnPurpose.MatchString(g.path) {
 		return
 	}

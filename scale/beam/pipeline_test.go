@@ -1,21 +1,17 @@
 package beam
 
 import (
+	"bytes"
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
 	"github.com/apache/beam/sdks/v2/go/pkg/beam"
 	"github.com/apache/beam/sdks/v2/go/pkg/beam/testing/ptest"
-
-	"github.com/apache/arrow/go/v15/arrow/array"
-	"github.com/apache/arrow/go/v15/arrow/ipc"
 
 	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/datasets/prepare"
@@ -55,124 +51,112 @@ func rawTree(t *testing.T) string {
 	write("table/mixed.csv",
 		"domain,class,family\nconflict.example.com,dga,tinba\nagain.net,dga,kraken\nagain.net,dga,kraken_v1\n")
 	write("ctc/malicious_domains.txt", "# list\nhost0.site1.co.uk\nphish.example.org\n")
+	write("wrong/benign/names.txt", strings.Repeat("10.0.0.1\n", 20)) // has no usable name
+	var dated strings.Builder
+	for i := range 2000 {
+		fmt.Fprintf(&dated, "conficker\tc%05xq.net\t2018-06-%02d 00:00:00\t2018-07-01 23:59:59\n", i*104729, i/100+1)
+	}
+	write("netlab/dga.txt", dated.String())
 	return dir
 }
 
-// rowsOf reads all rows below dir's files of a split as text.
-func rowsOf(t *testing.T, dir, split string) (rows []string) {
-	t.Helper()
-	paths, err := filepath.Glob(filepath.Join(dir, split+"*.arrow"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, path := range paths {
-		f, err := os.Open(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer f.Close()
-		r, err := ipc.NewFileReader(f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for i := range r.NumRecords() {
-			rec, err := r.RecordAt(i)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for k := range int(rec.NumRows()) {
-				row := split
-				for _, c := range rec.Columns() {
-					if d, ok := c.(*array.Dictionary); ok {
-						row += "\t" + d.Dictionary().(*array.String).Value(d.GetValueIndex(k))
-					} else {
-						row += "\t" + c.(*array.String).Value(k)
-					}
-				}
-				rows = append(rows, row)
-			}
-		}
-	}
-	slices.Sort(rows)
-	return rows
+// options are ways to make a data set.
+var options = map[string]prepare.Options{
+	"domain":    {Seed: 3},
+	"random":    {Seed: 4, Split: datasets.SplitRandom, Test: 0.3},
+	"family":    {Seed: 5, Split: datasets.SplitByFamily},
+	"source":    {Seed: 6, Split: datasets.SplitBySource},
+	"date":      {Seed: 7, Split: datasets.SplitByDate},
+	"holdout":   {Seed: 8, HoldoutFamilies: []string{"necurs", "iodine"}, Compression: "zstd"},
+	"trainonly": {Seed: 9, TrainOnly: []string{"lists"}, Validation: -1, Compression: "lz4"},
+	"exclude":   {Seed: 10, Exclude: []string{"netlab"}, Test: -1},
+	"cap":       {Seed: 11, CapFamily: 40},
+	"binary":    {Seed: 12, Balance: datasets.BalanceBinary},
+	"class":     {Seed: 13, Balance: datasets.BalanceClass, CapFamily: 100, Split: datasets.SplitByFamily},
 }
 
-// The rows that come out on Beam are those of degas process-data, and so are the counts.
-func TestEqualsLocalOutput(t *testing.T) {
+// process runs Process on the runner of the tests.
+func process(t *testing.T, in, out string, o prepare.Options) (*datasets.Manifest, error) {
+	return Process(t.Context(), in, out, Options{Options: o, Partitions: 7,
+		Run: func(_ context.Context, p *beam.Pipeline) error { return ptest.Run(p) }})
+}
+
+// The files that come out are, byte for byte, those of degas process-data --shards.
+func TestEqualsProcessData(t *testing.T) {
 	in := rawTree(t)
-	for name, o := range map[string]prepare.Options{
-		"domain":  {Seed: 3},
-		"random":  {Seed: 4, Split: datasets.SplitRandom, Test: 0.3},
-		"holdout": {Seed: 5, HoldoutFamilies: []string{"necurs", "iodine"}, Compression: "zstd"},
-	} {
+	for name, o := range options {
 		t.Run(name, func(t *testing.T) {
-			local, out := t.TempDir(), t.TempDir()
-			want, err := prepare.Run(t.Context(), in, local, o)
+			o.Shards, o.Version = 3, "test"
+			want, got := t.TempDir(), t.TempDir()
+			m, err := prepare.Run(t.Context(), in, want, o)
 			if err != nil {
 				t.Fatal(err)
 			}
-			p, s := beam.NewPipelineWithRoot()
-			if err := Build(t.Context(), s, Options{Input: in, Output: out, Process: o, Partitions: 7, Shards: 3}); err != nil {
+			if m.Conflicts.Names == 0 || m.Refused == 0 || m.Overridden == 0 || len(m.Skipped) == 0 {
+				t.Errorf("the input tests too little: %+v", m)
+			}
+			if _, err := process(t, in, got, o); err != nil {
 				t.Fatal(err)
 			}
-			if err := ptest.Run(p); err != nil {
-				t.Fatal(err)
-			}
-			got := summaryOf(t, out)
-			for _, split := range datasets.SplitNames() {
-				a, b := rowsOf(t, local, split), rowsOf(t, out, split)
-				if len(a) == 0 || !slices.Equal(a, b) {
-					t.Errorf("%s: %d rows here, %d on Beam, or other ones", split, len(a), len(b))
-				}
-			}
-			counts := map[string]int64{
-				countRowsIn: want.RowsIn, countRefused: want.Refused, countDuplicates: want.Duplicates,
-				countOverridden:   want.Overridden,
-				countFamilyMerges: want.FamilyMerges, countConflictNames: want.Conflicts.Names,
-				countConflictRows: want.Conflicts.Rows, countKept: want.Kept,
-			}
-			for reason, n := range want.RefusedBy {
-				counts[countRefused+": "+reason] = n
-			}
-			if !maps.Equal(counts, got.Counts) {
-				t.Errorf("counts %v, want %v", got.Counts, counts)
-			}
-			rows := int64(0)
-			for _, s := range got.Shards {
-				rows += s.Rows
-			}
-			if rows != want.Kept || want.Conflicts.Names == 0 || want.Refused == 0 || want.Overridden == 0 {
-				t.Errorf("%d rows in shards of %d; the input tests too little: %+v", rows, want.Kept, counts)
-			}
+			sameFiles(t, want, got)
 		})
 	}
 }
 
-func summaryOf(t *testing.T, dir string) (s Summary) {
+func sameFiles(t *testing.T, want, got string) {
 	t.Helper()
-	data, err := os.ReadFile(filepath.Join(dir, SummaryFile))
-	if err != nil {
-		t.Fatal(err)
+	for _, name := range datasets.FileNames(3) {
+		a, err := os.ReadFile(filepath.Join(want, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := os.ReadFile(filepath.Join(got, name))
+		if err != nil || !bytes.Equal(a, b) {
+			t.Errorf("%s differs: %d bytes, want %d, %v", name, len(b), len(a), err)
+			if name == datasets.ManifestName {
+				t.Logf("%s\nwant\n%s", b, a)
+			}
+		}
 	}
-	if err := json.Unmarshal(data, &s); err != nil {
-		t.Fatal(err)
-	}
-	return s
 }
 
-func TestRefusesWhatNeedsCounts(t *testing.T) {
-	in := rawTree(t)
-	for want, o := range map[string]Options{
-		"split by family": {Process: prepare.Options{Split: datasets.SplitByFamily}},
-		"split by date":   {Process: prepare.Options{Split: datasets.SplitByDate}},
-		"balancing":       {Process: prepare.Options{Balance: datasets.BalanceBinary}},
-		"-1 partitions":   {Partitions: -1},
-		"unknown split":   {Process: prepare.Options{Split: "month"}},
+// Errors are those of process-data, and leave what was there.
+func TestEqualErrors(t *testing.T) {
+	good := rawTree(t)
+	bad := t.TempDir()
+	for path, text := range map[string]string{
+		"dga/a.txt":        strings.Repeat("good.com\n", 50) + strings.Repeat("10.0.0.1\n", 50),
+		"benign/names.txt": "one.org\ntwo.org\n",
 	} {
-		o.Input, o.Output = in, t.TempDir()
-		_, s := beam.NewPipelineWithRoot()
-		if err := Build(context.Background(), s, o); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%v, want %q", err, want)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(filepath.Join(bad, path)), 0o755),
+			os.WriteFile(filepath.Join(bad, path), []byte(text), 0o644)); err != nil {
+			t.Fatal(err)
 		}
+	}
+	for name, tc := range map[string]struct {
+		in string
+		o  prepare.Options
+	}{
+		"too many bad":     {bad, prepare.Options{}},
+		"unknown holdout":  {good, prepare.Options{HoldoutFamilies: []string{"no-such"}}},
+		"no date":          {bad, prepare.Options{Split: datasets.SplitByDate, MaxBad: 1}},
+		"unknown source":   {good, prepare.Options{Exclude: []string{"no-such"}}},
+		"nothing to weigh": {bad, prepare.Options{MaxBad: 1, Exclude: []string{"dga"}, Balance: datasets.BalanceBinary}},
+		"strict":           {good, prepare.Options{Strict: true}},
+		"no such folder":   {filepath.Join(bad, "no-such"), prepare.Options{}},
+		"unknown split":    {good, prepare.Options{Split: "month"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tc.o.Shards = 2
+			_, want := prepare.Run(t.Context(), tc.in, t.TempDir(), tc.o)
+			out := t.TempDir()
+			_, got := process(t, tc.in, out, tc.o)
+			if want == nil || got == nil || got.Error() != want.Error() {
+				t.Errorf("error %v\nwant  %v", got, want)
+			}
+			if left, _ := filepath.Glob(filepath.Join(out, "*")); len(left) > 0 {
+				t.Errorf("left %q", left)
+			}
+		})
 	}
 }

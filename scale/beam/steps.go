@@ -2,168 +2,222 @@ package beam
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
-	"hash/fnv"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 
 	"github.com/degas-dns/degas/datasets"
-	"github.com/degas-dns/degas/datasets/formats"
 	"github.com/degas-dns/degas/datasets/prepare"
 	"github.com/degas-dns/degas/internal/atomicfile"
 )
 
-// Names of the counts in summary.json; refused rows also have one by reason, "refused: too few columns".
-const (
-	countRowsIn        = "rows_in"
-	countRefused       = "refused"
-	countDuplicates    = "duplicates"
-	countOverridden    = "overridden"
-	countFamilyMerges  = "family_merges"
-	countConflictNames = "conflict_names"
-	countConflictRows  = "conflict_rows"
-	countKept          = "kept"
-)
+// step is what all steps know.
+type step struct {
+	Job *prepare.Job
+	// Dir is the folder for finished files. Beside it is room for others.
+	Dir string
+}
+
+// failed notes why a step fails: runners bury that, and Prism may lose it.
+func (s *step) failed(err error) error {
+	if err == nil || errors.Is(err, context.Canceled) {
+		return err
+	}
+	f, noteErr := os.OpenFile(s.noteFile(), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+	if errors.Is(noteErr, fs.ErrExist) {
+		return err // only the first
+	}
+	if noteErr == nil {
+		_, noteErr = f.WriteString(err.Error())
+		noteErr = errors.Join(noteErr, f.Close())
+	}
+	return errors.Join(err, noteErr)
+}
+
+func (s *step) noteFile() string { return filepath.Join(filepath.Dir(s.Dir), "failed") }
 
 // readFn reads one file and gives each row to its partition.
 type readFn struct {
-	Plan       prepare.Plan
-	Partitions int
-	MaxBad     float64
+	step
+	reader *prepare.Reader // of a bundle, because small files fill no blocks
+}
+
+// StartBundle implements Beam's DoFn.
+func (f *readFn) StartBundle(_ context.Context, _ func(int64, []byte), _ func([]byte)) {
+	f.reader = f.Job.Reader()
 }
 
 // ProcessElement implements Beam's DoFn.
-func (f *readFn) ProcessElement(ctx context.Context, in formats.Location, emit func(int64, Row),
-	count func(string, int64)) error {
-	rows := int64(0)
-	refused, err := prepare.Scan(ctx, in, os.TempDir(), f.MaxBad, func(r datasets.Record) error {
-		rows++
-		emit(int64(f.Plan.Partition(r.Name, f.Partitions)), rowOf(r))
-		return nil
-	})
+func (f *readFn) ProcessElement(ctx context.Context, file []byte, emit func(int64, []byte), found func([]byte)) error {
+	from, err := decode(file)
 	if err != nil {
-		return err
+		return f.failed(err)
 	}
-	for reason, n := range refused {
-		rows += n
-		count(countRefused, n)
-		count(countRefused+": "+reason, n)
+	result, err := f.reader.Read(ctx, from, os.TempDir(), byKey(emit))
+	if err != nil {
+		return f.failed(err)
 	}
-	count(countRowsIn, rows)
+	found(result)
 	return nil
 }
 
-// mergeFn cleans one partition and gives each name that stays to a shard of its split.
-type mergeFn struct {
-	Plan   prepare.Plan
-	Shards int
+// FinishBundle implements Beam's DoFn.
+func (f *readFn) FinishBundle(_ context.Context, emit func(int64, []byte), _ func([]byte)) error {
+	err := f.reader.Flush(byKey(emit))
+	f.reader = nil
+	return f.failed(err)
+}
+
+// byKey is emit for prepare.
+func byKey(emit func(int64, []byte)) func(int, []byte) {
+	return func(key int, block []byte) { emit(int64(key), block) }
+}
+
+// concludeFn makes the plan when all files are read.
+type concludeFn struct {
+	step
+	Skipped []datasets.Skipped
 }
 
 // ProcessElement implements Beam's DoFn.
-func (f *mergeFn) ProcessElement(_ int64, rows func(*Row) bool, emit func(string, Row),
-	count func(string, int64)) error {
-	var records []datasets.Record
-	var r Row
-	for rows(&r) {
-		records = append(records, r.record())
+func (f *concludeFn) ProcessElement(_ int, found func(*[]byte) bool, plans, manifests func([]byte)) error {
+	plan, manifest, err := f.Job.Conclude(f.Skipped, all(found))
+	if err != nil {
+		return f.failed(err)
 	}
-	kept, st := prepare.MergePartition(records, &f.Plan)
-	for _, k := range kept {
-		row := rowOf(k.Record)
-		row.Split = int64(k.Split)
-		emit(shardName(k.Split, k.Name, f.Shards), row)
-	}
-	count(countKept, int64(len(kept)))
-	count(countDuplicates, st.Duplicates)
-	count(countOverridden, st.Overridden)
-	count(countFamilyMerges, st.FamilyMerges)
-	count(countConflictNames, st.ConflictNames)
-	count(countConflictRows, st.ConflictRows)
+	plans(plan)
+	manifests(manifest)
 	return nil
 }
 
-// shardName is the file, without its suffix, that a name belongs to.
-func shardName(split datasets.SplitID, name string, shards int) string {
-	h := fnv.New64a()
-	h.Write([]byte(name))
-	return fmt.Sprintf("%s-%05d-of-%05d", split, h.Sum64()%uint64(shards), shards)
+// all collects the elements of an iterator.
+func all(next func(*[]byte) bool) (list [][]byte) {
+	var b []byte
+	for next(&b) {
+		list = append(list, b)
+		b = nil
+	}
+	return list
 }
 
-// writeFn writes one shard. A file appears whole or not at all: runners try a bundle again after a failure, and may
-// run it twice at once.
-type writeFn struct {
-	Dir, Version, Compression string
-	Seed                      uint64
-}
+// mergeFn cleans one partition and gives each row that stays to its shard.
+type mergeFn struct{ step }
 
 // ProcessElement implements Beam's DoFn.
-func (f *writeFn) ProcessElement(shard string, rows func(*Row) bool, emit func(string)) error {
-	var kept []prepare.Placed
-	var r Row
-	for rows(&r) {
-		kept = append(kept, prepare.Placed{Record: r.record(), Split: datasets.SplitID(r.Split)})
+func (f *mergeFn) ProcessElement(_ int64, blocks, plans func(*[]byte) bool, emit func(int64, []byte),
+	sums func([]byte),
+) error {
+	var plan []byte
+	if !plans(&plan) {
+		return nil // an earlier step failed, and the runner has not stopped yet
 	}
-	temp, err := atomicfile.Stage(f.Dir)
+	sum, err := f.Job.Merge(plan, os.TempDir(), blocks, byKey(emit))
 	if err != nil {
-		return fmt.Errorf("write %s: %w", shard, err)
+		return f.failed(err)
 	}
-	defer os.RemoveAll(temp)
-	path := filepath.Join(temp, shard+".arrow")
-	report, err := prepare.WriteShard(path, kept, datasets.SplitMeta{Version: f.Version, Split: kept[0].Split,
-		Seed: f.Seed, Compression: f.Compression})
-	if err != nil {
-		return err
-	}
-	if err := atomicfile.Rename(path, filepath.Join(f.Dir, shard+".arrow")); err != nil {
-		return fmt.Errorf("write %s: %w", shard, err)
-	}
-	data, err := json.Marshal(report)
-	if err != nil {
-		return err
-	}
-	emit(string(data))
+	sums(sum)
 	return nil
 }
 
-// count is a named number.
-type count struct {
-	Name  string
-	Value int64
+// sumFn adds up what mergeFn counts.
+type sumFn struct{}
+
+// CreateAccumulator implements Beam's CombineFn.
+func (f *sumFn) CreateAccumulator() *prepare.Sums { return &prepare.Sums{} }
+
+// AddInput implements Beam's CombineFn.
+func (f *sumFn) AddInput(sum *prepare.Sums, more []byte) *prepare.Sums {
+	sum.Add(more)
+	return sum
 }
 
-func keyCount(name string, n int64) (string, count) { return "", count{name, n} }
-func keyShard(report string) (string, string)       { return "", report }
-
-// Summary is summary.json: what was counted, and the shards in order.
-type Summary struct {
-	Counts map[string]int64       `json:"counts"`
-	Shards []datasets.SplitReport `json:"shards"`
+// MergeAccumulators implements Beam's CombineFn.
+func (f *sumFn) MergeAccumulators(a, b *prepare.Sums) *prepare.Sums {
+	a.Merge(b)
+	return a
 }
 
-// SummaryFile is written last: a folder without it is not complete.
-const SummaryFile = "summary.json"
+// ExtractOutput implements Beam's CombineFn.
+func (f *sumFn) ExtractOutput(sum *prepare.Sums) []byte {
+	data, _ := sum.Encode()
+	return data
+}
 
-// summaryFn writes the summary.
-type summaryFn struct{ Dir string }
+// outlineFn decides what the shards need to know of all partitions.
+type outlineFn struct{ step }
 
 // ProcessElement implements Beam's DoFn.
-func (f *summaryFn) ProcessElement(_ string, counts func(*count) bool, shards func(*string) bool) error {
-	s := Summary{Counts: map[string]int64{}}
-	var c count
-	for counts(&c) {
-		s.Counts[c.Name] = c.Value
+func (f *outlineFn) ProcessElement(manifest []byte, sums func(*[]byte) bool, outlines, manifests func([]byte)) error {
+	outline, manifest, err := f.Job.Outline(manifest, all(sums))
+	if err != nil {
+		return f.failed(err)
 	}
-	var text string
-	for shards(&text) {
-		var r datasets.SplitReport
-		if err := json.Unmarshal([]byte(text), &r); err != nil {
-			return fmt.Errorf("summary: %w", err)
-		}
-		s.Shards = append(s.Shards, r)
+	outlines(outline)
+	manifests(manifest)
+	return nil
+}
+
+// shardsFn gives every shard an empty block, so that one without rows is written too.
+type shardsFn struct{ Shards int64 }
+
+// ProcessElement implements Beam's DoFn.
+func (f *shardsFn) ProcessElement(_ []byte, emit func(int64, []byte)) {
+	for k := range f.Shards {
+		emit(k, nil)
 	}
-	slices.SortFunc(s.Shards, func(a, b datasets.SplitReport) int { return strings.Compare(a.File, b.File) })
-	return atomicfile.WriteJSON(filepath.Join(f.Dir, SummaryFile), s)
+}
+
+// writeFn writes one shard. A file appears whole or not at all: runners try a bundle again after a failure, and may run
+// it twice at once.
+type writeFn struct{ step }
+
+// ProcessElement implements Beam's DoFn.
+func (f *writeFn) ProcessElement(ctx context.Context, shard int64, blocks, outlines func(*[]byte) bool,
+	keys func(int64, []byte), reports func([]byte),
+) (err error) {
+	var outline []byte
+	if !outlines(&outline) {
+		return nil // as for mergeFn
+	}
+	defer func() { err = f.failed(err) }()
+	work, err := os.MkdirTemp(filepath.Dir(f.Dir), "shard-") // on the same disk
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(work)
+	name, report, err := f.Job.Write(ctx, outline, int(shard), work, blocks, byKey(keys))
+	if err != nil {
+		return err
+	}
+	if err := atomicfile.Rename(filepath.Join(work, name), filepath.Join(f.Dir, name)); err != nil {
+		return err
+	}
+	reports(report)
+	return nil
+}
+
+// keysFn looks for keys that are in two splits.
+type keysFn struct{ step }
+
+// ProcessElement implements Beam's DoFn.
+func (f *keysFn) ProcessElement(_ int64, keys func(*[]byte) bool, emit func([]byte)) error {
+	counts, err := f.Job.Keys(all(keys))
+	if err != nil {
+		return f.failed(err)
+	}
+	emit(counts)
+	return nil
+}
+
+// finishFn writes dataset.json.
+type finishFn struct{ step }
+
+// ProcessElement implements Beam's DoFn.
+func (f *finishFn) ProcessElement(ctx context.Context, manifest []byte, reports, counts func(*[]byte) bool) error {
+	data, err := f.Job.Finish(ctx, manifest, f.Dir, all(reports), all(counts))
+	if err == nil {
+		err = atomicfile.Write(filepath.Join(f.Dir, datasets.ManifestName), data)
+	}
+	return f.failed(err)
 }
