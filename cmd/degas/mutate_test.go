@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 
+	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/internal/unpack"
 )
 
@@ -50,6 +52,8 @@ var victims = []victim{
 	{file: "data/processed/dataset.json", command: "train-model --arch mlbridge --epochs 1 --names 300 --run new"},
 	{file: "data/processed/train.arrow", command: "inspect", sealed: true},
 	{file: "data/processed/test.arrow", command: "evaluate-model runs/r --no-baselines --out %s", sealed: true},
+	{file: "data/shards/dataset.json", command: "inspect data/shards"},
+	{file: "data/shards/train-00001-of-00002.arrow", command: "inspect data/shards", sealed: true},
 	{file: "raw/table/a.csv", command: "process-data raw/table %s"},
 	{file: "raw/gz/a.csv.gz", command: "process-data raw/gz %s"},
 	{file: "raw/parquet/train.parquet", command: "process-data raw/parquet %s"},
@@ -95,8 +99,8 @@ func mutantSources(t *testing.T, dir string) {
 			t.Fatal(err)
 		}
 	}
-	for _, line := range []string{"process-data raw/table", "train-model --arch mlbridge --epochs 1 --names 300 --run r",
-		"export-model runs/r --to e/1 --format hdf5", "convert data/processed raw/parquet --format parquet"} {
+	for _, line := range []string{"process-data raw/table", "process-data raw/table data/shards --shards 2",
+		"train-model --arch mlbridge --epochs 1 --names 300 --run r", "export-model runs/r --to e/1 --format hdf5", "convert data/processed raw/parquet --format parquet"} {
 		if c, out := degasProcess(t, dir, strings.Fields(line)...); c.Run() != nil {
 			t.Fatalf("%s: %s", line, out)
 		}
@@ -188,17 +192,36 @@ func seal(path string) error {
 	if err != nil {
 		return err
 	}
-	manifest := filepath.Join(filepath.Dir(path), "dataset.json")
+	manifest := filepath.Join(filepath.Dir(path), datasets.ManifestName)
 	data, err := os.ReadFile(manifest)
 	if err != nil {
 		return err
 	}
-	entry := regexp.MustCompile(`("file": "` + filepath.Base(path) +
-		`",\s*"rows": \d+,\s*"bytes": )\d+(,\s*"sha256": ")\w+`)
-	if !entry.Match(data) {
-		return fmt.Errorf("%s has no entry for %s", manifest, path)
+	var m datasets.Manifest
+	if err := json.Unmarshal(data, &m); err != nil {
+		return err
 	}
-	return os.WriteFile(manifest, entry.ReplaceAll(data, fmt.Appendf(nil, "${1}%d${2}%s", size, sum)), 0o644)
+	for i := range m.Splits {
+		s := &m.Splits[i]
+		if s.File == filepath.Base(path) {
+			s.Bytes, s.SHA256 = size, sum
+		}
+		var shards []datasets.SplitReport
+		for _, f := range s.Shards {
+			if f.File == filepath.Base(path) {
+				f.Bytes, f.SHA256 = size, sum
+			}
+			shards = append(shards, datasets.SplitReport{Bytes: f.Bytes, Shards: []datasets.SplitFile{f}})
+		}
+		if len(shards) > 0 {
+			joined := datasets.JoinShards(shards)
+			s.Bytes, s.SHA256, s.Shards = joined.Bytes, joined.SHA256, joined.Shards
+		}
+	}
+	if data, err = m.Encode(); err != nil {
+		return err
+	}
+	return os.WriteFile(manifest, data, 0o644)
 }
 
 // Whatever a stranger's file says, degas ends soon, in bounded memory, with an answer or one line that says what is
