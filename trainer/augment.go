@@ -9,17 +9,17 @@ import (
 	"github.com/degas-dns/degas/model"
 )
 
-// trainingName is the p-th training name as an epoch sees it: the name itself or an invented one in its place, either
-// with or without a host before it. A name of the focus is never replaced. What is drawn depends on the seed, the epoch
-// and p alone.
-func (f *fit) trainingName(epoch int, p uint32) string {
-	o, set := &f.options, f.task.Train
+// trainingName is name p of a portion as an epoch sees it: the name itself or an invented one in its place, either
+// with or without a host before it. A name of the focus is never replaced. What is drawn depends on the seed, the
+// epoch, the portion and p alone.
+func (f *fit) trainingName(epoch int, set Portion, p uint32) string {
+	o := &f.options
 	name := set.Name(int(p))
 	if !o.changesNames() {
 		return name
 	}
-	rng := rand.New(rand.NewPCG(model.SubSeed(o.Seed, "augment"), uint64(epoch)<<32|uint64(p)))
-	if o.Invent > 0 && set.class(p) != datasets.Benign && !set.focus(p) && rng.Float64() < o.Invent {
+	rng := rand.New(rand.NewPCG(model.SubSeed(o.Seed, "augment"), uint64(epoch)<<32+uint64(set.from)+uint64(p)))
+	if o.Invent > 0 && !set.kind(p).focused && set.kind(p).class != datasets.Benign && rng.Float64() < o.Invent {
 		by := inventions
 		if f.blendFrom != nil {
 			by = unlike

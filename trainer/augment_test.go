@@ -32,14 +32,15 @@ func mixed(t *testing.T, n int) *Set {
 // The same draw every time, another in another epoch; the asked shares change, of the names that are meant.
 func TestNamesOfAnEpoch(t *testing.T) {
 	const n = 2000
-	f := &fit{task: Task{Train: mixed(t, n)}, options: Options{Seed: 1, Invent: 0.4, Augment: 0.3}}
+	set := Portion{Set: mixed(t, n)}
+	f := &fit{options: Options{Seed: 1, Invent: 0.4, Augment: 0.3}}
 	hosted, invented, moved := 0, map[datasets.Class]int{}, 0
-	for p := range uint32(f.task.Train.Len()) {
-		was, is := f.task.Train.Name(int(p)), f.trainingName(1, p)
-		if is != f.trainingName(1, p) {
+	for p := range uint32(set.Len()) {
+		was, is := set.Name(int(p)), f.trainingName(1, set, p)
+		if is != f.trainingName(1, set, p) {
 			t.Fatalf("name %d: drawn anew", p)
 		}
-		if is != f.trainingName(2, p) {
+		if is != f.trainingName(2, set, p) {
 			moved++
 		}
 		switch host, found := strings.CutSuffix(is, "."+was); {
@@ -47,7 +48,7 @@ func TestNamesOfAnEpoch(t *testing.T) {
 		case found && host != "" && !strings.Contains(host, "."):
 			hosted++
 		default:
-			invented[f.task.Train.class(p)]++
+			invented[set.kind(p).class]++
 		}
 	}
 	// 0.2 of all have another name to stand before
@@ -63,7 +64,7 @@ func TestNamesOfAnEpoch(t *testing.T) {
 		t.Errorf("only %d of %d differ in the next epoch", moved, 4*n)
 	}
 	f.options = Options{Seed: 1}
-	if f.options.changesNames() || f.trainingName(1, 5) != f.task.Train.Name(5) {
+	if f.options.changesNames() || f.trainingName(1, set, 5) != set.Name(5) {
 		t.Error("names change without being asked to")
 	}
 }
@@ -75,12 +76,12 @@ func TestInventedNamesAreNames(t *testing.T) {
 	const draws = 20000
 	for range draws {
 		p := uint32(rng.IntN(s.Len()))
-		if s.class(p) == datasets.Benign {
+		if s.kind(p).class == datasets.Benign {
 			continue
 		}
 		name := s.invented(rng, p, inventions)
 		seen[name] = true
-		if was := s.Name(int(p)); s.class(p) == datasets.Tunnel && strings.HasSuffix(was, ".example.org") &&
+		if was := s.Name(int(p)); s.kind(p).class == datasets.Tunnel && strings.HasSuffix(was, ".example.org") &&
 			!strings.HasSuffix(name, ".example.org") {
 			t.Fatalf("%q stands for %q, whose zone it left", name, was)
 		}

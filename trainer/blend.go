@@ -24,7 +24,7 @@ func (f *fit) blend(ctx context.Context) error {
 		return err
 	}
 	f.close()
-	g := &fit{task: f.task, options: f.options, observer: f.observer, groupWeights: f.groupWeights,
+	g := &fit{task: f.task, options: f.options, observer: f.observer, kindWeights: f.kindWeights,
 		blendFrom: f.best, epochsBefore: p.Epoch}
 	o := &g.options
 	g.task.Initial, o.Epochs, o.Schedule, o.Average = f.best, p.Epoch+1, ScheduleCosine, 0

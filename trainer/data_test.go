@@ -9,14 +9,14 @@ import (
 func TestDrawn(t *testing.T) {
 	seen := map[int]int{}
 	for seed := range uint64(400) {
-		keep, n := drawn(20, 5, seed), 0
+		draw, n := newDrawing(20, 5, seed), 0
 		for row := range 20 {
-			if keep() {
+			if draw.keep() {
 				seen[row]++
 				n++
 			}
 		}
-		if n != 5 || keep() {
+		if n != 5 || draw.keep() {
 			t.Fatalf("seed %d: %d of 5 rows", seed, n)
 		}
 	}
@@ -26,9 +26,9 @@ func TestDrawn(t *testing.T) {
 		}
 	}
 	for _, limit := range []int{0, 3, 9} {
-		keep := drawn(3, limit, 1)
+		draw := newDrawing(3, limit, 1)
 		for row := range 3 {
-			if !keep() {
+			if !draw.keep() {
 				t.Errorf("limit %d of 3 rows: row %d is left out", limit, row)
 			}
 		}

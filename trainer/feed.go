@@ -14,65 +14,100 @@ import (
 // prefetch is how many encoded batches wait for the engine: encoding is far quicker than a step, two hide its jitter.
 const prefetch = 2
 
-// fedBatch is a batch whose memory goes back to the feed once it is used.
-type fedBatch struct {
-	Batch
-	free chan<- *fedBatch
-}
-
-func (b *fedBatch) release() { b.free <- b }
-
-// feed shuffles the training names for an epoch and encodes them batch by batch, ahead of the engine. The channel is
-// closed after the last batch and when ctx ends.
-func (f *fit) feed(ctx context.Context, epoch int) <-chan *fedBatch {
-	free, ready := make(chan *fedBatch, prefetch+1), make(chan *fedBatch, prefetch)
-	size, window := f.options.BatchSize, f.task.Spec.Encoder.Window
+// feed encodes the training names of an epoch in their order, batch by batch, ahead of the engine. No batch has names
+// of two portions.
+func (f *fit) feed(ctx context.Context, epoch int) (<-chan made[*Batch], func()) {
+	size, coder := f.options.BatchSize, f.task.Spec.Encoder.Coder()
+	var batches []*Batch
 	for range prefetch + 1 {
-		b := Batch{Codes: make([]uint16, size*window), Labels: make([]int, size), Weights: make([]float32, size)}
+		b := &Batch{Codes: make([]uint16, size*coder.Window()), Labels: make([]int, size), Weights: make([]float32, size)}
 		if f.task.Teacher != nil {
 			b.Taught = make([]float32, size*f.task.Teacher.Width())
 		}
-		free <- &fedBatch{b, free}
+		batches = append(batches, b)
 	}
 	names := make([]string, size)
-	order := ordered(f.task.Train.Len(), f.options.Seed, epoch)
+	return ahead(ctx, f, epoch, size, batches, func(ctx context.Context, b *Batch, p Portion, places []uint32) error {
+		return f.fill(ctx, b, coder, epoch, p, places, names)
+	})
+}
+
+// made is something that ahead has made, or the error that ended it.
+type made[T any] struct {
+	item T
+	err  error
+	free chan<- T
+}
+
+// release gives the item's memory back.
+func (m made[T]) release() { m.free <- m.item }
+
+// ahead makes something of size training names after the other, in the order of an epoch, while the one before is in
+// use. It fills items again when they are released. The channel is closed after the last one, after an error, and when
+// ctx ends. stop ends it early, and returns when the names are no longer read.
+func ahead[T any](ctx context.Context, f *fit, epoch, size int, items []T,
+	fill func(ctx context.Context, item T, p Portion, places []uint32) error) (<-chan made[T], func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	free, ready := make(chan T, len(items)), make(chan made[T], len(items)-1)
+	for _, x := range items {
+		free <- x
+	}
+	give := func(m made[T]) bool {
+		select {
+		case ready <- m:
+			return m.err == nil
+		case <-ctx.Done():
+			return false
+		}
+	}
 	go func() {
 		defer close(ready)
-		coder := f.task.Spec.Encoder.Coder()
-		for picks := range slices.Chunk(order, size) {
-			var b *fedBatch
-			select {
-			case b = <-free:
-			case <-ctx.Done():
-				return
-			}
-			f.fill(&b.Batch, coder, epoch, picks, names)
-			if t := f.task.Teacher; t != nil {
-				b.Taught = b.Taught[:len(picks)*t.Width()]
-				if t.ProbabilitiesFolded(ctx, names[:len(picks)], b.Taught) != nil {
-					return // ctx has ended
+		places := make([]uint32, size)
+		for p, err := range f.task.Train.Portions(ctx, f.options.Seed, epoch) {
+			for from := 0; err == nil && from < p.Len(); from += size {
+				var x T
+				select {
+				case x = <-free:
+				case <-ctx.Done():
+					return
 				}
-				f.untaught(b.Taught, t.Width(), picks)
+				if err = fill(ctx, x, p, p.order(places, from)); err == nil && !give(made[T]{x, nil, free}) {
+					return
+				}
 			}
-			select {
-			case ready <- b:
-			case <-ctx.Done():
+			if err != nil {
+				give(made[T]{err: err})
 				return
 			}
 		}
 	}()
-	return ready
+	return ready, func() {
+		cancel()
+		for range ready {
+		}
+	}
 }
 
-// fill encodes the names of picks into b and leaves them in names, [len(picks)] or more.
-func (f *fit) fill(b *Batch, coder *model.Coder, epoch int, picks []uint32, names []string) {
-	n, window := len(picks), coder.Window()
+// fill encodes the names at places of a portion into b. names is memory for as many.
+func (f *fit) fill(ctx context.Context, b *Batch, coder *model.Coder, epoch int, p Portion, places []uint32,
+	names []string) error {
+	n, window := len(places), coder.Window()
 	b.Codes, b.Labels, b.Weights = b.Codes[:n*window], b.Labels[:n], b.Weights[:n]
-	for i, p := range picks {
-		names[i] = f.trainingName(epoch, p)
+	for i, at := range places {
+		names[i] = f.trainingName(epoch, p, at)
 		coder.Encode(b.Codes[i*window:(i+1)*window], names[i])
-		b.Labels[i], b.Weights[i] = f.task.Train.Label(int(p)), f.groupWeights[f.task.Train.groups[p]]
+		b.Labels[i], b.Weights[i] = p.Label(int(at)), f.kindWeights[p.kindOf[at]]
 	}
+	t := f.task.Teacher
+	if t == nil {
+		return nil
+	}
+	b.Taught = b.Taught[:n*t.Width()]
+	if err := t.ProbabilitiesFolded(ctx, names[:n], b.Taught); err != nil {
+		return err
+	}
+	untaught(b.Taught, t.Width(), p, places)
+	return nil
 }
 
 // teacher is the model that the training learns from, nil where it learns from labels alone. A resumed run's is the one
@@ -119,12 +154,12 @@ func readTeacher(dir string) (m *model.Model, sum string, err error) {
 }
 
 // untaught replaces what the teacher says of names of Options.Focus by their labels.
-func (f *fit) untaught(taught []float32, width int, picks []uint32) {
-	for i, p := range picks {
-		if f.task.Train.focus(p) {
+func untaught(taught []float32, width int, p Portion, places []uint32) {
+	for i, at := range places {
+		if k := p.kind(at); k.focused {
 			row := taught[i*width : (i+1)*width]
 			clear(row)
-			row[f.task.Train.Label(int(p))] = 1
+			row[k.label] = 1
 		}
 	}
 }

@@ -53,9 +53,10 @@ type Beginning struct {
 
 // Task is what Fit trains.
 type Task struct {
-	Spec              *model.Spec
-	Engine            Engine
-	Train, Validation *Set
+	Spec       *model.Spec
+	Engine     Engine
+	Train      Names
+	Validation *Set
 	// Initial are the first weights; nil draws them from the seed.
 	Initial model.Weights
 	// Teacher is a model of the same labels whose judgement of a name is most of the name's target (Hinton et al. 2015,
@@ -81,7 +82,7 @@ type fit struct {
 	task         Task
 	options      Options
 	observer     Observer
-	groupWeights []float32     // of the names of each group of the training set
+	kindWeights  []float32     // of the training names of each kind
 	blendFrom    model.Weights // the weights that the blend epoch begins with; nil in all other epochs
 	epochsBefore int           // epochs trained before the blend epoch; 0 in all other epochs
 
@@ -107,7 +108,7 @@ func Fit(ctx context.Context, t Task, o Options, obs Observer) (*Result, error) 
 		return nil, unstarted{fmt.Errorf("%d names to train on and %d to validate with: both need some",
 			t.Train.Len(), t.Validation.Len())}
 	}
-	f := &fit{task: t, options: o, observer: obs, groupWeights: t.Train.weights(len(t.Spec.Labels), o.ClassWeight)}
+	f := &fit{task: t, options: o, observer: obs, kindWeights: t.Train.shared().weights(len(t.Spec.Labels), o.ClassWeight)}
 	defer f.close()
 	if err := f.start(ctx); err != nil {
 		return nil, unstarted{err}
@@ -291,21 +292,24 @@ func (f *fit) train(ctx context.Context, epoch int) (float64, error) {
 	if r := f.resident(); r != nil {
 		return f.trainOnDevice(ctx, r, epoch)
 	}
-	ctx, stop := context.WithCancel(ctx)
+	ready, stop := f.feed(ctx, epoch)
 	defer stop()
 	var sum float64
 	done, total := 0, f.task.Train.Len()
-	for b := range f.feed(ctx, epoch) {
+	for b := range ready {
+		if b.err != nil {
+			return 0, b.err
+		}
 		f.schedule(epoch, done)
-		loss, err := f.session.Step(ctx, &b.Batch)
+		loss, err := f.session.Step(ctx, b.item)
 		if err != nil {
 			return 0, err
 		}
 		if err := f.checkLoss(epoch, done, loss); err != nil {
 			return 0, err
 		}
-		done += len(b.Labels)
-		sum += loss * float64(len(b.Labels))
+		done += len(b.item.Labels)
+		sum += loss * float64(len(b.item.Labels))
 		b.release()
 		if err := f.average(done == total); err != nil {
 			return 0, err

@@ -113,8 +113,9 @@ func TestFitLearnsFromTeacher(t *testing.T) {
 	wrong := task(t, "")
 	wrong.Teacher = teacher
 	names, labels := []string{}, []int{}
-	for i := range wrong.Train.Len() {
-		names, labels = append(names, wrong.Train.Name(i)), append(labels, 1-wrong.Train.Label(i))
+	right := words(1000, 1)
+	for i := range right.Len() {
+		names, labels = append(names, right.Name(i)), append(labels, 1-right.Label(i))
 	}
 	wrong.Train = trainer.NewSet(names, labels)
 	student, err := trainer.Fit(context.Background(), wrong, o, trainer.Observer{})

@@ -34,12 +34,11 @@ func TestFocusChoice(t *testing.T) {
 // The teacher has a say about all names but those of the focus.
 func TestFocusIsUntaught(t *testing.T) {
 	b := NewBuilder()
-	b.add("a.example", group{1, datasets.DGA, "", true})
-	b.add("b.example", group{1, datasets.DGA, "", false}) // else just as the first
-	b.add("c.example", group{0, datasets.Benign, "", true})
-	f := &fit{task: Task{Train: b.Set()}}
+	b.add("a.example", kind{1, datasets.DGA, "", true})
+	b.add("b.example", kind{1, datasets.DGA, "", false}) // else just as the first
+	b.add("c.example", kind{0, datasets.Benign, "", true})
 	taught := []float32{.8, .2, .7, .3, .6, .4}
-	f.untaught(taught, 2, []uint32{1, 0, 2})
+	untaught(taught, 2, Portion{Set: b.Set()}, []uint32{1, 0, 2})
 	if want := []float32{.8, .2, 0, 1, 1, 0}; !slices.Equal(taught, want) {
 		t.Errorf("%v, want %v", taught, want)
 	}

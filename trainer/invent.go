@@ -35,7 +35,7 @@ var (
 // families of its lists learns their lengths, letters and top-level domains by heart and misses the next one.
 func (s *Set) invented(rng *rand.Rand, p uint32, by []invention) string {
 	name := s.Name(int(p))
-	if s.class(p) == datasets.Tunnel {
+	if s.kind(p).class == datasets.Tunnel {
 		return payload(rng, name)
 	}
 	_, own, suffix := dnsname.Parts(name)
@@ -56,25 +56,21 @@ func (s *Set) invented(rng *rand.Rand, p uint32, by []invention) string {
 	return label + suffix
 }
 
-// suffixes are the public suffixes that names have, those of tunnels left out, each once, in order.
-func (s *Set) suffixes() []string {
-	s.suffixesOnce.Do(func() {
-		seen := map[string]bool{}
-		for p := range s.Len() {
-			if s.class(uint32(p)) != datasets.Tunnel {
-				_, _, suffix := dnsname.Parts(s.Name(p))
-				seen[suffix] = true
-			}
+// findSuffixes is kinds' suffixes for a Set by itself.
+func (s *Set) findSuffixes() []string {
+	seen := map[string]bool{}
+	for p := range s.Len() {
+		if s.kind(uint32(p)).class != datasets.Tunnel {
+			addSuffix(seen, s.Name(p))
 		}
-		s.allSuffixes = slices.Sorted(maps.Keys(seen))
-	})
-	return s.allSuffixes
+	}
+	return slices.Sorted(maps.Keys(seen))
 }
 
 // draw gives a name of a class that fits; "" where a few draws find none.
 func (s *Set) draw(rng *rand.Rand, fits func(datasets.Class) bool) string {
 	for range 64 {
-		if p := uint32(rng.IntN(s.Len())); fits(s.class(p)) {
+		if p := uint32(rng.IntN(s.Len())); fits(s.kind(p).class) {
 			return s.Name(int(p))
 		}
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 
+	"github.com/degas-dns/degas/internal/bytesize"
 	"github.com/degas-dns/degas/internal/yamlfile"
 )
 
@@ -72,6 +73,10 @@ type Options struct {
 	// Precision is that of matrix products: "fp32", "tf32" or "bf16". "" is the engine's own: fp32 on the CPU, bf16 on
 	// CUDA.
 	Precision string `yaml:"precision,omitempty" json:"precision,omitempty"`
+	// Memory bounds what names take of memory, such as 512MiB or 2GiB, which is "". If the training and validation names
+	// take more, training names are read from disk in every epoch, in another order, and validation uses as many names,
+	// drawn by the seed, as fit into a quarter. "0" holds all names in memory, however many.
+	Memory string `yaml:"memory,omitempty" json:"memory,omitempty"`
 	// Workers splits a batch; 0 means one a core. A result depends on it in its last digits.
 	Workers int `yaml:"workers" json:"workers"`
 }
@@ -163,6 +168,11 @@ func (o *Options) Resolve() error {
 			return fmt.Errorf("%s %q: must be %s or %s", c.flag, c.value, known, c.known[last])
 		}
 	}
+	o.Memory = cmp.Or(o.Memory, DefaultMemory)
+	if n, err := bytesize.Parse(o.Memory); o.Memory != "0" && (err != nil || n < leastMemory) {
+		return fmt.Errorf("memory %q: must be a size of at least %dMiB, such as 512MiB or 2GiB, or 0 to hold all names in "+
+			"memory", o.Memory, leastMemory>>20)
+	}
 	for _, share := range []struct {
 		flag  string
 		value float64
@@ -199,6 +209,18 @@ func (o *Options) Resolve() error {
 		return fmt.Errorf("workers %d: must be 1 to 1024", o.Workers)
 	}
 	return nil
+}
+
+// DefaultMemory is train-model's, which process-data has too: 70 million names fit into it.
+const DefaultMemory = "2GiB"
+
+// leastMemory is the least bytes that Options.Memory may be.
+const leastMemory = 1 << 20
+
+// bound is Memory in bytes, 0 for none.
+func (o *Options) bound() int64 {
+	n, _ := bytesize.Parse(o.Memory) // Resolve has read it
+	return n
 }
 
 // Fits reports an option that a target cannot have.

@@ -12,15 +12,6 @@ func orderKey(seed uint64, epoch int) uint64 {
 	return model.SubSeed(seed, fmt.Sprintf("order of epoch %d", epoch)) | 1
 }
 
-// ordered is the order of n names in an epoch: a function of the seed and the epoch, so a resumed run needs no state.
-func ordered(n int, seed uint64, epoch int) []uint32 {
-	order, key := make([]uint32, n), orderKey(seed, epoch)
-	for i := range order {
-		order[i] = Shuffled(uint32(i), uint32(n), key)
-	}
-	return order
-}
-
 // Shuffled is place i of a permutation of 0 to n-1 that key draws, the order of an epoch on every engine. Each place is
 // computed by itself, so that a device needs no list: a Feistel network over the next power of four, walked on until it
 // is below n (Black and Rogaway, "Ciphers with arbitrary finite domains", 2002).

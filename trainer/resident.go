@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"runtime"
-	"slices"
 	"sync"
 
 	"github.com/degas-dns/degas/model"
@@ -20,33 +19,38 @@ func (f *fit) resident() Resident {
 	return r
 }
 
-// trainOnDevice does an epoch on a session's device: on the whole set or, where that does not fit, on one portion after
+// trainOnDevice does an epoch on a session's device: on the whole set or, where that does not fit, on one piece after
 // the other.
 func (f *fit) trainOnDevice(ctx context.Context, r Resident, epoch int) (float64, error) {
 	batch, total := f.options.BatchSize, f.task.Train.Len()
+	_, inMemory := f.task.Train.(*Set)
 	if f.deviceRoom == 0 {
-		f.deviceRoom = total
+		if f.deviceRoom = total; !inMemory { // this machine's memory is no room for as many codes
+			most := f.options.bound() / piecesShare / int64(f.task.Spec.Encoder.Window+pieceCost)
+			f.deviceRoom = min(total, (int(most)/batch+1)*batch)
+		}
 	}
 	for {
-		pass := f.wholeSet
-		if f.deviceRoom < total {
-			pass = f.inPortions
+		pass := f.inPieces
+		if inMemory && f.deviceRoom >= total {
+			pass = f.wholeSet
 		}
 		loss, began, err := pass(ctx, r, epoch)
 		if began || !errors.Is(err, ErrTooLarge) || f.deviceRoom <= batch {
 			return loss, err
 		}
 		f.deviceRoom = (f.deviceRoom/2 + batch - 1) / batch * batch
-		slog.Warn("the training set goes to the device in portions", "names", f.deviceRoom, "reason", err)
+		slog.Warn("the training set goes to the device in pieces", "names", f.deviceRoom, "reason", err)
 	}
 }
 
 // wholeSet trains on the set as it lies on the device. It puts the set there unless it is there. began is whether a
 // step was done.
 func (f *fit) wholeSet(ctx context.Context, r Resident, epoch int) (loss float64, began bool, err error) {
+	set := f.task.Train.(*Set)
 	if !f.setKept || f.options.changesNames() {
-		p, err := f.encode(ctx, r, epoch, nil)
-		if err != nil {
+		p := newPiece(set.Len(), f.task.Spec.Encoder.Window)
+		if err := f.encode(ctx, r, epoch, Portion{Set: set}, nil, p); err != nil {
 			return 0, false, err
 		}
 		if err := r.Keep(p.codes, p.labels, p.weights); err != nil {
@@ -58,74 +62,80 @@ func (f *fit) wholeSet(ctx context.Context, r Resident, epoch int) (loss float64
 	return loss, true, err
 }
 
-// inPortions trains on a shuffled set piece by piece. The next piece is encoded while the device is at one.
-func (f *fit) inPortions(ctx context.Context, r Resident, epoch int) (loss float64, began bool, err error) {
-	ctx, stop := context.WithCancel(ctx)
+// inPieces trains on an epoch's names piece by piece. The next piece is encoded while the device is at one. No piece
+// has names of two portions.
+func (f *fit) inPieces(ctx context.Context, r Resident, epoch int) (loss float64, began bool, err error) {
+	room, window := min(f.deviceRoom, f.task.Train.Len()), f.task.Spec.Encoder.Window
+	pieces := []*piece{newPiece(room, window), newPiece(room, window)}
+	ready, stop := ahead(ctx, f, epoch, room, pieces, func(ctx context.Context, p *piece, from Portion,
+		places []uint32) error {
+		return f.encode(ctx, r, epoch, from, places, p)
+	})
 	defer stop()
-	ready := make(chan portion)
-	size := f.deviceRoom
-	go func() {
-		defer close(ready)
-		for picks := range slices.Chunk(ordered(f.task.Train.Len(), f.options.Seed, epoch), size) {
-			p, err := f.encode(ctx, r, epoch, picks)
-			if err != nil {
-				return
-			}
-			select {
-			case ready <- p:
-			case <-ctx.Done():
-				return
-			}
-		}
-	}()
 	var sum float64
 	done := 0
 	for p := range ready {
-		if err := r.Keep(p.codes, p.labels, p.weights); err != nil {
+		if p.err != nil {
+			return 0, done > 0, p.err
+		}
+		if err := r.Keep(p.item.codes, p.item.labels, p.item.weights); err != nil {
 			return 0, done > 0, err
 		}
+		n := len(p.item.labels)
+		p.release()
 		mean, err := f.pass(ctx, r, epoch, 0, done, sum)
 		if err != nil {
 			return 0, true, err
 		}
-		sum += mean * float64(len(p.labels))
-		done += len(p.labels)
+		sum += mean * float64(n)
+		done += n
 	}
 	return sum / float64(max(done, 1)), true, ctx.Err()
 }
 
-// portion is names as a device takes them.
-type portion struct {
+// piece is names as a device takes them.
+type piece struct {
 	codes   []byte // [n, window]
 	labels  []uint16
 	weights []float32
 }
 
-// encode makes a portion of picks of the training names, all where it is nil, as an epoch sees them, on all cores.
-func (f *fit) encode(ctx context.Context, r Resident, epoch int, picks []uint32) (portion, error) {
-	set, window, workers := f.task.Train, f.task.Spec.Encoder.Window, runtime.GOMAXPROCS(0)
-	n := set.Len()
-	if picks != nil {
-		n = len(picks)
+func newPiece(n, window int) *piece {
+	return &piece{make([]byte, n*window), make([]uint16, n), make([]float32, n)}
+}
+
+const (
+	// pieceCost is the bytes that a piece takes for a name besides its codes, the name's place in the order included.
+	pieceCost = 2 + 4 + 4
+	// piecesShare is the part of Options.Memory that a piece takes at most where not all names fit into it.
+	piecesShare = 16
+)
+
+// encode makes a piece of the names at places of a portion, all as they lie if places is nil, as an epoch sees them, on
+// all cores. The piece has room for them.
+func (f *fit) encode(ctx context.Context, r Resident, epoch int, from Portion, places []uint32, p *piece) error {
+	window, workers, n := f.task.Spec.Encoder.Window, runtime.GOMAXPROCS(0), len(places)
+	if places == nil {
+		n = from.Len()
 	}
-	p := portion{make([]byte, n*window), make([]uint16, n), make([]float32, n)}
+	p.codes, p.labels, p.weights = p.codes[:n*window], p.labels[:n], p.weights[:n]
 	var all sync.WaitGroup
 	for w := range workers {
 		all.Go(func() {
 			coder, codes := f.task.Spec.Encoder.Coder(), make([]uint16, window)
 			for i := w * n / workers; i < (w+1)*n/workers && ctx.Err() == nil; i++ {
-				from := uint32(i)
-				if picks != nil {
-					from = picks[i]
+				at := uint32(i)
+				if places != nil {
+					at = places[i]
 				}
-				coder.Encode(codes, f.trainingName(epoch, from))
+				coder.Encode(codes, f.trainingName(epoch, from, at))
 				r.Narrow(p.codes[i*window:(i+1)*window], codes)
-				p.labels[i], p.weights[i] = set.labels[from], f.groupWeights[set.groups[from]]
+				p.labels[i], p.weights[i] = uint16(from.Label(int(at))), f.kindWeights[from.kindOf[at]]
 			}
 		})
 	}
 	all.Wait()
-	return p, ctx.Err()
+	return ctx.Err()
 }
 
 // pass trains on what the device keeps, in the order of a key. Before it, the epoch has trained on from names, whose

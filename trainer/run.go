@@ -109,6 +109,9 @@ func Train(ctx context.Context, r Request, obs Observer) (*Summary, error) {
 	if err != nil {
 		return nil, err
 	}
+	if s, ok := task.Train.(*Stream); ok {
+		defer s.Close()
+	}
 	task.Store, task.Resume = store(r.Dir), r.Resume
 	result, err := fitRun(ctx, r.Dir, cfg, task, obs)
 	if err != nil {
@@ -348,7 +351,7 @@ func Import(dir string, m *model.Model, target, from, data, version string) erro
 }
 
 // task reads data and builds what Fit needs. It calls tell before it reads names, which may take long.
-func (c *Config) task(ctx context.Context, data *datasets.Manifest, tell func(Beginning)) (*Task, error) {
+func (c *Config) task(ctx context.Context, data *datasets.Manifest, tell func(Beginning)) (_ *Task, err error) {
 	begin, err := c.begin()
 	if err != nil {
 		return nil, err
@@ -366,7 +369,12 @@ func (c *Config) task(ctx context.Context, data *datasets.Manifest, tell func(Be
 	if err != nil {
 		return nil, err
 	}
-	defer train.Close()
+	t := &Task{Engine: engine}
+	defer func() {
+		if _, reads := t.Train.(*Stream); err != nil || !reads {
+			train.Close()
+		}
+	}()
 	validation, err := data.Open(ctx, "validation") // now, while it is likely to be there
 	if err != nil {
 		return nil, err
@@ -381,26 +389,64 @@ func (c *Config) task(ctx context.Context, data *datasets.Manifest, tell func(Be
 		return nil, err
 	}
 	tell(b)
+	t.Spec, t.Initial = spec, begin.Weights
 	labels := spec.Labels
-	t := &Task{Spec: spec, Engine: engine, Initial: begin.Weights}
 	choice, err := c.choice(data.Split("train"))
 	if err != nil {
 		return nil, err
 	}
-	if t.Train, err = ReadSet(ctx, train, c.Target, labels, choice); err != nil {
+	rows, err := chooseRows(ctx, train, c.Target, labels, choice, blockLen(c.Options.bound()))
+	if err != nil {
 		return nil, fmt.Errorf("read training names: %w", err)
 	}
 	if t.Teacher, err = c.teacher(labels); err != nil {
 		return nil, err
 	}
-	if n := t.Train.only(); n >= 0 {
+	if n := rows.only(); n >= 0 {
 		return nil, fmt.Errorf("all training names of %s are %s: there is nothing to tell apart. "+
 			"Try: degas process-data with more data", c.Data, labels[n])
 	}
-	if t.Validation, err = ReadSet(ctx, validation, c.Target, labels, Choice{}); err != nil {
-		return nil, fmt.Errorf("read validation names: %w", err)
+	return t, c.names(ctx, t, rows, validation)
+}
+
+// names are the task's: all in memory if they fit into Options.Memory.
+func (c *Config) names(ctx context.Context, t *Task, train *rows, validation *datasets.Split) error {
+	choose := func(limit int) (*rows, error) {
+		return chooseRows(ctx, validation, c.Target, t.Spec.Labels, Choice{Limit: limit, Seed: c.Options.Seed},
+			datasets.BatchRows)
 	}
-	return t, nil
+	check, err := choose(0)
+	if err != nil {
+		return fmt.Errorf("read validation names: %w", err)
+	}
+	bound := c.Options.bound()
+	tooMuch := func() bool { return bound > 0 && train.bytes()+check.scoredBytes() > bound }
+	if share := float64(bound/validationShare) / float64(check.scoredBytes()); tooMuch() && share < 1 {
+		all, skipped := check.names, check.skipped
+		if check, err = choose(max(1, int(share*float64(validation.Rows())))); err != nil {
+			return fmt.Errorf("read validation names: %w", err)
+		}
+		check.skipped = skipped
+		slog.Warn("only some validation names are used, drawn by the seed: all of them do not fit into --memory",
+			"used", check.names, "of", all, "memory", c.Options.Memory)
+	}
+	if !tooMuch() {
+		t.Train, err = train.set(ctx)
+	} else {
+		stream := train.stream(bound)
+		slog.Warn("training names are read from disk: they do not fit into --memory", "names", train.names,
+			"portions", stream.portions, "memory", c.Options.Memory)
+		if t.Train = stream; c.Options.Invent+c.Options.Blend > 0 {
+			err = train.findSuffixes(ctx)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("read training names: %w", err)
+	}
+	if t.Validation, err = check.set(ctx); err != nil {
+		return fmt.Errorf("read validation names: %w", err)
+	}
+	return nil
 }
 
 // choice says which names of the training split are trained on, and how often.

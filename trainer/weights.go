@@ -9,38 +9,31 @@ const (
 	WeightFamily   = "family"
 )
 
-// weights gives each group's names their weight: 1 with WeightNone; n / (labels · count) with WeightBalanced, so that
-// every label weighs the same in sum; with WeightFamily by the inverse root of the group's size, 1 on average over a
+// weights gives each kind's names their weight: 1 with WeightNone; n / (labels · count) with WeightBalanced, so that
+// every label weighs the same in sum; with WeightFamily by the inverse root of the kind's size, 1 on average over a
 // label, so that large families do not drown small ones.
-func (s *Set) weights(labels int, how string) []float32 {
-	var sizes, of []int // names and label of each group
-	for i, g := range s.groups {
-		for int(g) >= len(sizes) {
-			sizes, of = append(sizes, 0), append(of, 0)
-		}
-		sizes[g]++
-		of[g] = int(s.labels[i])
-	}
-	counts, used := make([]int, labels), 0
-	roots := make([]float64, labels) // sum over a label's names of their group's inverse root
-	for g, n := range sizes {
-		counts[of[g]] += n
-		roots[of[g]] += math.Sqrt(float64(n))
+func (k *kinds) weights(labels int, how string) []float32 {
+	counts, all, used := make([]int, labels), 0, 0
+	roots := make([]float64, labels) // sum over a label's names of their kind's inverse root
+	for i, x := range k.list {
+		counts[x.label] += k.sizes[i]
+		all += k.sizes[i]
+		roots[x.label] += math.Sqrt(float64(k.sizes[i]))
 	}
 	for _, c := range counts {
 		if c > 0 {
 			used++
 		}
 	}
-	out := make([]float32, len(sizes))
-	for g, n := range sizes {
-		switch l := of[g]; {
-		case how == WeightBalanced && n > 0:
-			out[g] = float32(float64(s.Len()) / float64(used*counts[l]))
-		case how == WeightFamily && n > 0:
-			out[g] = float32(float64(counts[l]) / roots[l] / math.Sqrt(float64(n)))
+	out := make([]float32, len(k.list))
+	for i, x := range k.list {
+		switch how {
+		case WeightBalanced:
+			out[i] = float32(float64(all) / float64(used*counts[x.label]))
+		case WeightFamily:
+			out[i] = float32(float64(counts[x.label]) / roots[x.label] / math.Sqrt(float64(k.sizes[i])))
 		default:
-			out[g] = 1
+			out[i] = 1
 		}
 	}
 	return out

@@ -20,6 +20,7 @@ import (
 	"github.com/degas-dns/degas/detect/notify"
 	"github.com/degas-dns/degas/detect/stream"
 	"github.com/degas-dns/degas/detect/watch"
+	"github.com/degas-dns/degas/internal/bytesize"
 	"github.com/degas-dns/degas/internal/printable"
 	"github.com/degas-dns/degas/serve"
 	"github.com/degas-dns/degas/serve/accounts"
@@ -167,7 +168,7 @@ func (c *command) sayConsole(ctx *cli.Context, k *keeping, url string) error {
 
 // openStore opens the events' store.
 func (k *keeping) openStore(ctx *cli.Context, dir string) error {
-	budget, err := parseBytes(ctx.String("keep"))
+	budget, err := bytesize.Parse(ctx.String("keep"))
 	if err != nil {
 		return usagef("--keep: %v", err)
 	}

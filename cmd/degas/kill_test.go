@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -34,7 +35,8 @@ func degasProcess(t *testing.T, dir string, args ...string) (*exec.Cmd, *bytes.B
 	return c, &out
 }
 
-// A training killed again and again, and resumed each time, ends with the bytes of one that was left alone.
+// A training killed again and again, and resumed each time, ends with the bytes of one that was left alone: with names
+// in memory, and with names that are read from disk.
 func TestKilledTrainingResumes(t *testing.T) {
 	if testing.Short() {
 		t.Skip("long under the race detector; go test ./... runs it")
@@ -45,24 +47,35 @@ func TestKilledTrainingResumes(t *testing.T) {
 			t.Fatalf("%v: %s", args, out)
 		}
 	}
+	t.Run("memory", func(t *testing.T) { killedTrainingResumes(t, dir, "2GiB", 4) })
+	t.Run("disk", func(t *testing.T) { killedTrainingResumes(t, dir, "1MiB", 3) })
+}
+
+func killedTrainingResumes(t *testing.T, dir, memory string, epochs int) {
+	whole, killed := "whole-"+memory, "killed-"+memory
 	train := func(name string, more ...string) (*exec.Cmd, *bytes.Buffer) {
-		args := []string{"train-model", "--arch", "cnn", "--epochs", "4", "--batch-size", "512", "--workers", "2"}
-		return degasProcess(t, dir, append(append(args, "--run", name), more...)...)
+		args := []string{"train-model", "--arch", "cnn", "--epochs", strconv.Itoa(epochs), "--batch-size", "512",
+			"--workers", "2", "--memory", memory, "--run", name}
+		return degasProcess(t, dir, append(args, more...)...)
 	}
 	began := time.Now()
-	if c, out := train("whole"); c.Run() != nil {
+	c, out := train(whole)
+	if c.Run() != nil {
 		t.Fatalf("uninterrupted: %s", out)
 	}
-	whole := time.Since(began)
+	if fromDisk := strings.Contains(out.String(), "read from disk"); fromDisk != (memory == "1MiB") {
+		t.Errorf("--memory %s: %s", memory, out)
+	}
+	took := time.Since(began)
 	resume := []string{}
 	kills := 0
 	for i := range 20 {
-		c, out := train("killed", resume...)
+		c, out := train(killed, resume...)
 		if err := c.Start(); err != nil {
 			t.Fatal(err)
 		}
 		// Moments spread over an epoch and more, so that kills meet steps, validation and checkpoints.
-		timer := time.AfterFunc(whole*time.Duration(4+i)/16, func() { _ = c.Process.Kill() })
+		timer := time.AfterFunc(took*time.Duration(4+i)/time.Duration(4*epochs), func() { _ = c.Process.Kill() })
 		err := c.Wait()
 		timer.Stop()
 		if err == nil {
@@ -72,20 +85,20 @@ func TestKilledTrainingResumes(t *testing.T) {
 			t.Fatalf("run %d failed of itself: %s", i, out)
 		}
 		kills++
-		if _, err := os.Stat(filepath.Join(dir, "runs/killed/config.yaml")); err == nil {
+		if _, err := os.Stat(filepath.Join(dir, "runs", killed, "config.yaml")); err == nil {
 			resume = []string{"--resume"}
 		}
 	}
 	if kills == 0 {
 		t.Fatal("no run was killed")
 	}
-	t.Logf("%d kills, %s uninterrupted", kills, whole)
+	t.Logf("%d kills, %s uninterrupted", kills, took)
 	for _, name := range []string{"model/model.json", "model/model.safetensors", "history.jsonl"} {
-		a, err := os.ReadFile(filepath.Join(dir, "runs/whole", name))
+		a, err := os.ReadFile(filepath.Join(dir, "runs", whole, name))
 		if err != nil {
 			t.Fatal(err)
 		}
-		b, err := os.ReadFile(filepath.Join(dir, "runs/killed", name))
+		b, err := os.ReadFile(filepath.Join(dir, "runs", killed, name))
 		if err != nil {
 			t.Fatal(err)
 		}

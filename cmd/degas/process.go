@@ -14,6 +14,7 @@ import (
 
 	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/datasets/prepare"
+	"github.com/degas-dns/degas/internal/bytesize"
 	"github.com/degas-dns/degas/internal/printable"
 	"github.com/degas-dns/degas/model"
 )
@@ -54,7 +55,7 @@ func (c *command) process() *cli.Command {
 }
 
 func (c *command) processAction(ctx *cli.Context) error {
-	memory, err := parseBytes(ctx.String("memory"))
+	memory, err := bytesize.Parse(ctx.String("memory"))
 	if err != nil {
 		return usagef("memory: %w", err)
 	}
@@ -224,18 +225,6 @@ func families(rows map[string]int64) int {
 		n--
 	}
 	return n
-}
-
-// parseBytes reads a size: 1048576, 512MiB, 2GiB, 2G.
-func parseBytes(s string) (int64, error) {
-	number := strings.TrimRight(s, "KMGTiB")
-	prefix := strings.TrimSuffix(strings.TrimSuffix(s[len(number):], "B"), "i")
-	unit := map[string]float64{"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}[prefix]
-	n, err := strconv.ParseFloat(number, 64)
-	if n *= unit; err != nil || !(n > 0 && n <= 1<<62) {
-		return 0, fmt.Errorf("%q is no size such as 512MiB or 2GiB", s)
-	}
-	return int64(n), nil
 }
 
 // parseShare reads a share: 0.01 or 1%.

@@ -70,6 +70,8 @@ func (c *command) train() *cli.Command {
 				"degas can use; " + strings.Join(trainer.Engines.Names(), ", ")},
 			&cli.StringFlag{Name: "precision", Usage: "of matrix products: fp32, tf32 or bf16; " +
 				"weights and sums are fp32 (fp32 on the CPU, bf16 on CUDA)"},
+			&cli.StringFlag{Name: "memory", Value: trainer.DefaultMemory, Usage: "bound on the memory of names; " +
+				"training names that take more are read from disk, in another order (0: all names in memory)"},
 			&cli.IntFlag{Name: "workers",
 				Usage: "parts a batch is split into (0: one a core); results depend on it in their last digits"},
 			&cli.StringFlag{Name: "run", Usage: "`NAME` of the run (the architecture and the next free number)"},

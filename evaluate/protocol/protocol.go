@@ -172,6 +172,7 @@ func prepare(ctx context.Context, o Options) (*runner, error) {
 	if err != nil {
 		return nil, err
 	}
+	warnOfMemory(manifest, o.Names, c.Options.Memory)
 	if r.rows, err = readRows(ctx, manifest, o.Names); err != nil {
 		return nil, err
 	}

@@ -3,11 +3,13 @@ package protocol
 import (
 	"context"
 	"hash/fnv"
+	"log/slog"
 	"maps"
 	"math"
 	"slices"
 
 	"github.com/degas-dns/degas/datasets"
+	"github.com/degas-dns/degas/internal/bytesize"
 	"github.com/degas-dns/degas/model"
 	"github.com/degas-dns/degas/model/dnsname"
 	"github.com/degas-dns/degas/trainer"
@@ -33,6 +35,26 @@ func readRows(ctx context.Context, data *datasets.Manifest, limit int) ([]row, e
 		out = append(out, rows...)
 	}
 	return out, nil
+}
+
+// rowCost is the bytes that a row takes in memory besides its name, with its place in a Set.
+const rowCost = 150
+
+// warnOfMemory warns if at most limit rows of each split (0: all) take more than memory, a run's. A protocol holds all
+// rows, since it deals them anew for every training.
+func warnOfMemory(data *datasets.Manifest, limit int, memory string) {
+	var need int64
+	for _, s := range data.Splits {
+		bytes := s.Bytes + s.Rows*rowCost
+		if limit > 0 && s.Rows > int64(limit) {
+			bytes = int64(float64(bytes) / float64(s.Rows) * float64(limit))
+		}
+		need += bytes
+	}
+	if bound, err := bytesize.Parse(memory); err == nil && need > bound {
+		slog.Warn("a protocol holds all names in memory, and they take more than the run's --memory. Try: --names",
+			"needed", need, "memory", memory)
+	}
 }
 
 func readSplit(ctx context.Context, data *datasets.Manifest, name string, limit int) (out []row, _ error) {
