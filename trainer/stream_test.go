@@ -2,6 +2,7 @@ package trainer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -18,40 +19,39 @@ import (
 	"github.com/degas-dns/degas/datasets"
 )
 
-// written is a split of n rows on disk: benign names and those of three families, of two sources. Name i begins with
-// "ni.".
-func written(t *testing.T, n int) *datasets.Split {
+// written is a split of n rows on disk, in so many shards: benign names and those of three families, of two sources.
+// Name i begins with "ni.".
+func written(t *testing.T, n, shards int) *datasets.Split {
 	t.Helper()
-	families, sources := []string{"", "a", "b", "c"}, []string{"", "lists", "console"}
-	var rows, batch datasets.Columns
-	rows.Reset(n, 24*n)
+	dir, words := t.TempDir(), []string{"", "a", "b", "c"}
+	report := datasets.SplitReport{Name: "train", Rows: int64(n)}
 	rng := rand.New(rand.NewPCG(uint64(n), 1))
-	for i := range n {
-		class, family, source := datasets.Benign, uint16(0), uint16(1)
-		if rng.IntN(2) == 0 {
-			class, family = datasets.DGA, uint16(1+rng.IntN(3))
+	for shard := range shards {
+		var rows, batch datasets.Columns
+		rows.Reset(n, 24*n)
+		for i := shard * n / shards; i < (shard+1)*n/shards; i++ {
+			class, family, source := datasets.Benign, uint16(0), uint16(1)
+			if rng.IntN(2) == 0 {
+				class, family = datasets.DGA, uint16(1+rng.IntN(3))
+			}
+			if rng.IntN(20) == 0 {
+				source = 2
+			}
+			rows.Append(fmt.Sprintf("n%d.%s%d.co.uk", i, strings.Repeat("x", rng.IntN(9)), i%50), class, family, source)
 		}
-		if rng.IntN(20) == 0 {
-			source = 2
+		path := filepath.Join(dir, fmt.Sprintf("train-%d.arrow", shard))
+		w, err := datasets.NewSplitWriter(path, words, []string{"", "lists", "console"}, datasets.SplitMeta{}, &batch)
+		if err != nil {
+			t.Fatal(err)
 		}
-		rows.Append(fmt.Sprintf("n%d.%s%d.co.uk", i, strings.Repeat("x", rng.IntN(9)), i%50), class, family, source)
+		same := []uint16{0, 1, 2, 3}
+		if err := errors.Join(w.Append(&rows, same, same), w.Finish(), w.Close()); err != nil {
+			t.Fatal(err)
+		}
+		r := w.Report()
+		report.Shards = append(report.Shards, datasets.SplitFile{File: r.File, Rows: r.Rows, Bytes: r.Bytes, SHA256: r.SHA256})
 	}
-	path := filepath.Join(t.TempDir(), "train.arrow")
-	w, err := datasets.NewSplitWriter(path, families, sources, datasets.SplitMeta{}, &batch)
-	if err != nil {
-		t.Fatal(err)
-	}
-	same := []uint16{0, 1, 2, 3}
-	if err := w.Append(&rows, same, same); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Finish(); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	split, err := datasets.OpenWritten(path, w.Report())
+	split, err := datasets.OpenWritten(dir, report)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +93,7 @@ func epochOf(t *testing.T, names Names, epoch int) (out []string) {
 // depends on the seed, the epoch, the blocks and the size of the portions alone.
 func TestStreamHasEveryNameOnce(t *testing.T) {
 	for _, n := range []int{1, 2, 300, 3000, datasets.BatchRows + 500} {
-		split, blockLens := written(t, n), []int{1 + n/40, 1000, datasets.BatchRows}
+		split, blockLens := written(t, n, 1), []int{1 + n/40, 1000, datasets.BatchRows}
 		if n > datasets.BatchRows {
 			blockLens = []int{3000}
 		}
@@ -132,7 +132,7 @@ func TestStreamHasEveryNameOnce(t *testing.T) {
 
 // The order does not depend on processors, nor on how fast names are taken.
 func TestStreamOrderIsFixed(t *testing.T) {
-	s := choose(t, written(t, 20000), Choice{}, 500).stream(1 << 18)
+	s := choose(t, written(t, 20000, 1), Choice{}, 500).stream(1 << 18)
 	want := epochOf(t, s, 3)
 	for _, procs := range []int{1, 8} {
 		was := runtime.GOMAXPROCS(procs)
@@ -160,11 +160,24 @@ func TestStreamOrderIsFixed(t *testing.T) {
 	}
 }
 
+// Files in shards give the order of a single file.
+func TestStreamOfShards(t *testing.T) {
+	const n = 60
+	for _, c := range []Choice{{}, {Limit: 20, Seed: 7, Focus: "console", Repeat: 2}} {
+		want := epochOf(t, choose(t, written(t, n, 1), c, 3).stream(1000), 1)
+		for _, shards := range []int{2, 7, n + 10} { // some without rows
+			if got := epochOf(t, choose(t, written(t, n, shards), c, 3).stream(1000), 1); !slices.Equal(got, want) {
+				t.Errorf("%+v: another order in %d shards", c, shards)
+			}
+		}
+	}
+}
+
 // An epoch is well mixed: where a name comes says little about where it lies, and a batch has names from about as many
 // blocks as there are in a portion.
 func TestStreamMixes(t *testing.T) {
 	const n, blockLen, batch = 64000, 500, 256
-	s := choose(t, written(t, n), Choice{}, blockLen).stream(8 * blockLen * 8 * 32)
+	s := choose(t, written(t, n, 1), Choice{}, blockLen).stream(8 * blockLen * 8 * 32)
 	if perPortion := len(s.blocks) / s.portions; perPortion < 5 || perPortion > 20 {
 		t.Fatalf("%d portions of %d blocks", s.portions, len(s.blocks))
 	}
@@ -191,7 +204,7 @@ func TestStreamMixes(t *testing.T) {
 
 // A consumer that stops early, an error and a context that ends leave the memory of portions for the next epoch.
 func TestStreamEndsEarly(t *testing.T) {
-	split := written(t, 5000)
+	split := written(t, 5000, 1)
 	s := choose(t, split, Choice{}, 100).stream(1 << 16)
 	for range 3 {
 		for range s.Portions(t.Context(), 1, 1) {
@@ -229,7 +242,7 @@ func TestStreamEndsEarly(t *testing.T) {
 
 // Suffixes are those of all names, though few are in memory.
 func TestStreamSuffixes(t *testing.T) {
-	r := choose(t, written(t, 3000), Choice{Limit: 1000, Seed: 1}, 50)
+	r := choose(t, written(t, 3000, 1), Choice{Limit: 1000, Seed: 1}, 50)
 	set, err := r.set(t.Context())
 	if err != nil {
 		t.Fatal(err)
