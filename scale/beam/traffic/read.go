@@ -38,8 +38,8 @@ func (p *piece) Close() (err error) {
 	return err
 }
 
-// open opens a piece. The error names the file.
-func (p *Piece) open(ctx context.Context, o events.Options) (_ *piece, err error) {
+// open opens a piece. With names, a list gives its names, and else events. The error names the file.
+func (p *Piece) open(ctx context.Context, o events.Options, names bool) (_ *piece, err error) {
 	in := &piece{Piece: p}
 	defer func() {
 		if err != nil {
@@ -52,7 +52,7 @@ func (p *Piece) open(ctx context.Context, o events.Options) (_ *piece, err error
 	}
 	in.close = append(in.close, folder.Close)
 	if p.To > 0 {
-		return in, in.openRange(ctx, folder, o)
+		return in, in.openRange(ctx, folder, o, names && p.Format == listFormat)
 	}
 	path := p.path()
 	if folder.Local() == "" {
@@ -63,7 +63,7 @@ func (p *Piece) open(ctx context.Context, o events.Options) (_ *piece, err error
 	if in.events, err = events.Open(ctx, path, o, nil); err != nil {
 		return nil, err
 	}
-	if in.events.Format.Name != listFormat {
+	if !names || in.events.Format.Name != listFormat {
 		in.close = append([]func() error{in.events.Close}, in.close...)
 		return in, nil
 	}
@@ -80,9 +80,9 @@ func (p *Piece) open(ctx context.Context, o events.Options) (_ *piece, err error
 }
 
 // openRange opens a piece of a log.
-func (p *piece) openRange(ctx context.Context, folder *bucket.Folder, o events.Options) error {
+func (p *piece) openRange(ctx context.Context, folder *bucket.Folder, o events.Options, names bool) error {
 	margin := int64(events.Margin)
-	if p.Format == listFormat {
+	if names {
 		margin = 0
 	}
 	r := lines.Range{From: p.From, To: p.To}
@@ -92,7 +92,7 @@ func (p *piece) openRange(ctx context.Context, folder *bucket.Folder, o events.O
 		return err
 	}
 	p.close = append([]func() error{in.Close}, p.close...)
-	if p.Format == listFormat {
+	if names {
 		p.names = r.Reader(in, 0)
 		return nil
 	}

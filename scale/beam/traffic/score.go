@@ -59,7 +59,7 @@ func (f *scoreFn) ProcessElement(ctx context.Context, p Piece, emit func(int64, 
 	}
 	defer folder.Close()
 	t := newTally(&p)
-	in, err := p.open(ctx, f.Events)
+	in, err := p.open(ctx, f.Events, true)
 	switch {
 	case err != nil:
 		t.fail(err)

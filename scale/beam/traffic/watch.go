@@ -9,7 +9,6 @@ import (
 	"math"
 	"path/filepath"
 	"slices"
-	"strconv"
 
 	"github.com/apache/beam/sdks/v2/go/pkg/beam"
 	"github.com/zeebo/xxh3"
@@ -132,10 +131,7 @@ const mostGathered = 1 << 18
 func (f *gatherFn) ProcessElement(ctx context.Context, p Piece, count func(int64, []byte),
 	emit func(string, []byte)) error {
 	t, w, n := newTally(&p), f.watch(), 0
-	in, err := p.open(ctx, f.Events)
-	if err == nil && in.events == nil {
-		err = in.asEvents(f.Events)
-	}
+	in, err := p.open(ctx, f.Events, false)
 	if err != nil {
 		t.fail(err)
 		err = nil
