@@ -128,7 +128,8 @@ func (t *tally) useless() error {
 		return nil
 	}
 	for format := range t.Formats {
-		return fmt.Errorf("read %s: %d of %d %s cannot be read as %s. Try: --format", t.Path, refused, t.Units, t.Unit, format)
+		return fmt.Errorf("read %s: %d of %d %s cannot be read as %s. Try: --format", t.Path, refused, t.Units, t.Unit,
+			format)
 	}
 	return nil
 }

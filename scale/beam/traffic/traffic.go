@@ -9,9 +9,9 @@
 //	tally.go   what was read, for the report
 //	watch.go   Watch: the findings of package detect/watch
 //
-// A piece is an element of its own, and no splittable DoFn's restriction: what a piece writes must not depend on how a
-// runner cuts it, and Flink leaves restrictions where they were made. A piece has some MiB, so that the runner's cost of
-// an element does not count.
+// A piece is an element of its own, and no restriction of a splittable DoFn: what a piece writes must not depend on how
+// a runner cuts it, and Flink leaves restrictions where they were made. A piece has some MiB, so that the runner's cost
+// of an element does not count.
 package traffic
 
 import (

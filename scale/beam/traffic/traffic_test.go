@@ -140,7 +140,8 @@ func scanned(t *testing.T, paths ...string) (r *scan.Report, log []string) {
 var lineNumber = regexp.MustCompile(`,"line":"\d+"`)
 
 func linesOf(text string) []string {
-	return slices.Sorted(slices.Values(strings.Split(lineNumber.ReplaceAllString(strings.TrimSuffix(text, "\n"), ""), "\n")))
+	text = lineNumber.ReplaceAllString(strings.TrimSuffix(text, "\n"), "")
+	return slices.Sorted(slices.Values(strings.Split(text, "\n")))
 }
 
 // run runs a pipeline and reads its report.
@@ -199,9 +200,10 @@ func TestScoreEqualsScan(t *testing.T) {
 			one := Report{Units: f.Units, Skipped: f.Skipped, Refused: f.Refused, Verdicts: f.Verdicts}
 			sum.merge(&one)
 		}
-		if r.Events != want.Events || r.Files != 5 || r.Failed != 0 || r.Units != sum.Units || r.Written != int64(len(names)) ||
-			!maps.Equal(r.Verdicts, sum.Verdicts) || !maps.Equal(r.Skipped, sum.Skipped) || !maps.Equal(r.Refused, sum.Refused) ||
-			!r.First.Equal(want.First) || !r.Last.Equal(want.Last) {
+		if r.Events != want.Events || r.Files != 5 || r.Failed != 0 || r.Units != sum.Units ||
+			r.Written != int64(len(names)) || !r.First.Equal(want.First) || !r.Last.Equal(want.Last) ||
+			!maps.Equal(r.Verdicts, sum.Verdicts) || !maps.Equal(r.Skipped, sum.Skipped) ||
+			!maps.Equal(r.Refused, sum.Refused) {
 			t.Errorf("ranges of %d: %+v, want %+v", size, r, want)
 		}
 		if (r.Pieces > 5) != (size == 5000) {
@@ -263,15 +265,16 @@ func predicted(t *testing.T, names []string) string {
 
 // Lists get what degas predict says, one file behind the other.
 func TestScoreEqualsPredict(t *testing.T) {
-	names := slices.Concat(generate(t, "necurs", 900), []string{"# comment", "http://a.example/b c", "1.2.3.4", "google.com",
-		"x_y.\u00e4.com", strings.Repeat("a.", 200)})
+	names := slices.Concat(generate(t, "necurs", 900), []string{"# comment", "http://a.example/b c", "1.2.3.4",
+		"google.com", "x_y.\u00e4.com", strings.Repeat("a.", 200)})
 	text := strings.Join(names[:500], "\n") + "\r\n\n\r\n" + strings.Join(names[500:], "\n")
 	for _, in := range []string{text, "\ufeff" + text} { // a file with a mark is read whole
 		dir := t.TempDir()
 		write(t, filepath.Join(dir, "names.txt"), in)
 		for _, form := range []string{JSONLines, Parquet} {
 			out := filepath.Join(t.TempDir(), "new")
-			o := Options{Input: []string{filepath.Join(dir, "names.txt")}, Output: out, Model: model.BuiltinName, RangeSize: 1000}
+			o := Options{Input: []string{filepath.Join(dir, "names.txt")}, Output: out, Model: model.BuiltinName,
+				RangeSize: 1000}
 			r := run(t, out, ScoreFile, func(s beam.Scope) error { return Score(t.Context(), s, o, form) })
 			if r.Names != int64(len(names)) || r.Units != int64(len(names)+2) || r.Skipped["empty line"] != 2 || r.Failed != 0 {
 				t.Errorf("%+v, want %d names", r, len(names))
@@ -310,7 +313,8 @@ func TestScoreEqualsPredict(t *testing.T) {
 func TestBrokenFiles(t *testing.T) {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "good.txt"), "google.com\nexample.org\n")
-	write(t, filepath.Join(dir, "long.txt"), "google.com\nexample.org\n"+strings.Repeat("x", predict.MaxLine+1)+"\nmore.example.com\n")
+	long := "google.com\nexample.org\n" + strings.Repeat("x", predict.MaxLine+1) + "\nmore.example.com\n"
+	write(t, filepath.Join(dir, "long.txt"), long)
 	write(t, filepath.Join(dir, "rubbish.bin"), "\x00\x01\x02\xff")
 	write(t, filepath.Join(dir, "empty.log"), "")
 	write(t, filepath.Join(dir, "cut.gz"), "\x1f\x8b\x08")

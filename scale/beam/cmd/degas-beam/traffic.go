@@ -68,7 +68,8 @@ func scoreFlags(fs *flag.FlagSet) func(context.Context) error {
 func watchFlags(fs *flag.FlagSet) func(context.Context) error {
 	options := trafficFlags(fs)
 	lanes := fs.Int("lanes", traffic.DefaultLanes, "how many parts the evidence is kept in")
-	falseAlarms := fs.Float64("false-alarms", watch.DefaultFalseAlarms, "findings about clean traffic that may be expected a day")
+	falseAlarms := fs.Float64("false-alarms", watch.DefaultFalseAlarms,
+		"findings about clean traffic that may be expected a day")
 	return func(ctx context.Context) error {
 		o, err := options()
 		if err != nil {
