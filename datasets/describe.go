@@ -4,10 +4,10 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
+	"github.com/degas-dns/degas/internal/bucket"
 	"github.com/degas-dns/degas/model/dnsname"
 )
 
@@ -138,32 +138,40 @@ func (c *ClassDescription) fillCharacters() {
 	}
 }
 
-// Locate finds the data set that path means, and its splits: all of them for a folder, one for a split's file. A shard
-// means its split, all of it.
-func Locate(path string) (m *Manifest, splits []string, err error) {
-	info, err := os.Stat(path)
-	if err != nil {
+// Locate finds the data set that a path or a URL means, and its splits: all of them for a folder, one for a split's
+// file. A shard means its split, all of it.
+func Locate(ctx context.Context, path string) (m *Manifest, splits []string, err error) {
+	dir, file := path, ""
+	if isFile, err := isSplitFile(path); err != nil {
 		return nil, nil, fmt.Errorf("open data set: %w", err)
+	} else if isFile {
+		dir, file = bucket.Split(path)
 	}
-	dir := path
-	if !info.IsDir() {
-		dir = filepath.Dir(path)
-	}
-	m, err = ReadManifest(dir)
-	if err != nil && !info.IsDir() {
+	m, err = ReadManifest(ctx, dir)
+	if err != nil && file != "" {
 		err = fmt.Errorf("%s: only files of a data set are understood: %w", path, err)
 	}
 	if err != nil {
 		return nil, nil, err
 	}
 	for _, s := range m.Splits {
-		is := func(f SplitFile) bool { return f.File == filepath.Base(path) }
-		if info.IsDir() || slices.ContainsFunc(s.Files(), is) {
+		is := func(f SplitFile) bool { return f.File == file }
+		if file == "" || slices.ContainsFunc(s.Files(), is) {
 			splits = append(splits, s.Name)
 		}
 	}
-	if info.IsDir() || len(splits) > 0 {
+	if file == "" || len(splits) > 0 {
 		return m, splits, nil
 	}
-	return nil, nil, fmt.Errorf("open data set: %s is no split of %s", path, filepath.Join(dir, ManifestName))
+	return nil, nil, fmt.Errorf("open data set: %s is no split of %s", path, bucket.Join(dir, ManifestName))
+}
+
+// isSplitFile tells a file from a folder. In object storage, where there are no folders, by its name.
+func isSplitFile(path string) (bool, error) {
+	if bucket.IsURL(path) {
+		place, _, _ := strings.Cut(path, "?")
+		return strings.HasSuffix(place, ".arrow"), nil
+	}
+	info, err := os.Stat(path)
+	return err == nil && !info.IsDir(), err
 }

@@ -2,6 +2,7 @@ package datasets
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/degas-dns/degas/internal/bucket"
 	"github.com/degas-dns/degas/internal/userfile"
 )
 
@@ -67,7 +69,7 @@ type Manifest struct {
 	Splits []SplitReport `json:"splits"`
 	Leaks  LeakReport    `json:"leak_check"`
 
-	dir string // that it was read from
+	dir string // or URL that it was read from
 }
 
 // ManifestOptions are the options that decide what the data set holds. Memory, workers and compression do not.
@@ -227,7 +229,7 @@ type LeakReport struct {
 	HeldOut int64 `json:"held_out_outside_test"`
 }
 
-// Dir is the directory that m was read from.
+// Dir is the directory or URL that m was read from.
 func (m *Manifest) Dir() string { return m.dir }
 
 // Split finds a split's report by name; nil when there is none.
@@ -238,10 +240,13 @@ func (m *Manifest) Split(name string) *SplitReport {
 	return nil
 }
 
-// ReadManifest reads dataset.json in dir. The splits that the manifest opens are of the same version of the data set.
-// The error names the file and what to do. If a process was killed while it put a new version in its place,
-// ReadManifest finishes that first.
-func ReadManifest(dir string) (*Manifest, error) {
+// ReadManifest reads dataset.json in dir, a folder's path or URL (internal/bucket). The splits that the manifest opens
+// are of the same version of the data set. The error names the file and what to do. If a process was killed while it
+// put a new version in its place, ReadManifest finishes that first.
+func ReadManifest(ctx context.Context, dir string) (*Manifest, error) {
+	if bucket.IsURL(dir) {
+		return readRemote(ctx, dir)
+	}
 	if err := finish(dir); err != nil {
 		return nil, fmt.Errorf("open data set: finish what a killed process-data began: %w", err)
 	}
@@ -250,8 +255,12 @@ func ReadManifest(dir string) (*Manifest, error) {
 
 // readManifest reads dataset.json in dir as it is.
 func readManifest(dir string) (*Manifest, error) {
-	path := filepath.Join(dir, ManifestName)
-	data, err := userfile.Read(path, userfile.Text)
+	data, err := userfile.Read(filepath.Join(dir, ManifestName), userfile.Text)
+	return decodeManifest(dir, data, err)
+}
+
+// decodeManifest decodes the dataset.json of dir, unless reading it failed.
+func decodeManifest(dir string, data []byte, err error) (*Manifest, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("open data set: no %s in %s: %w. Try: degas process-data, or the folder "+
 			"of an earlier one", ManifestName, dir, fs.ErrNotExist)
@@ -259,7 +268,7 @@ func readManifest(dir string) (*Manifest, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open data set: %w", err)
 	}
-	m := &Manifest{dir: dir}
+	path, m := bucket.Join(dir, ManifestName), &Manifest{dir: dir}
 	if err := json.Unmarshal(data, m); err != nil {
 		return nil, fmt.Errorf("open data set: %s: %w. Try: degas process-data", path, err)
 	}

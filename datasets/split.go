@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/degas-dns/degas/internal/bucket"
 	"github.com/degas-dns/degas/internal/userfile"
 )
 
@@ -40,10 +41,10 @@ type Batch struct {
 // ErrReplaced is the error of a split whose data set another process has replaced since its manifest was read.
 var ErrReplaced = errors.New("another process has replaced the data set since this one began to read it")
 
-// Open opens a split of the data set in dir, see Manifest.Open. Who reads more than one split, or the manifest too,
-// calls ReadManifest once and opens them by it.
+// Open opens a split of the data set in dir, a folder's path or URL, see Manifest.Open. Who reads more than one split,
+// or the manifest too, calls ReadManifest once and opens them by it.
 func Open(ctx context.Context, dir, split string) (*Split, error) {
-	m, err := ReadManifest(dir)
+	m, err := ReadManifest(ctx, dir)
 	if err != nil {
 		return nil, err
 	}
@@ -51,9 +52,10 @@ func Open(ctx context.Context, dir, split string) (*Split, error) {
 }
 
 // Open opens a split ("train", "validation" or "test") of the data set that m was read from. Before anything parses the
-// split's files, Open reads all of them and compares their SHA-256 with m: one flipped byte in an Arrow file can end the
-// process. Errors name the file and the reason, and say to run degas process-data where that helps. The error wraps
-// ErrReplaced if the data set is another one by now. A split that is open stays what it is.
+// split's files, Open reads all of them and compares their SHA-256 with m: one flipped byte in an Arrow file can end
+// the process. Errors name the file and the reason, and say to run degas process-data where that helps. The error wraps
+// ErrReplaced if the data set is another one by now. A split that is open stays what it is. Files in object storage are
+// fetched into a cache first, see CacheDir.
 func (m *Manifest) Open(ctx context.Context, split string) (*Split, error) {
 	dir, report := m.dir, m.Split(split)
 	if report == nil {
@@ -64,54 +66,81 @@ func (m *Manifest) Open(ctx context.Context, split string) (*Split, error) {
 			return nil, fmt.Errorf("open data set %s: %s names a file outside it: %q", dir, ManifestName, f.File)
 		}
 	}
-	s, err := openVerified(ctx, dir, *report)
+	s, err := m.openVerified(ctx, *report)
 	if err == nil {
 		return s, nil
 	}
-	if now, nowErr := ReadManifest(dir); nowErr == nil && ctx.Err() == nil {
+	if now, nowErr := ReadManifest(ctx, dir); nowErr == nil && ctx.Err() == nil {
 		if r := now.Split(split); r == nil || r.SHA256 != report.SHA256 {
 			return nil, fmt.Errorf("open %s of %s: %w. Try: the same command again", split, dir, ErrReplaced)
 		}
 	}
-	return nil, fmt.Errorf("open split: %w. Try: degas process-data", err)
+	err = fmt.Errorf("open split: %w", err)
+	if !strings.Contains(err.Error(), "Try: ") { // an error of the network says what to do
+		err = fmt.Errorf("%w. Try: degas process-data", err)
+	}
+	return nil, err
 }
 
-func openVerified(ctx context.Context, dir string, report SplitReport) (*Split, error) {
+func (m *Manifest) openVerified(ctx context.Context, report SplitReport) (*Split, error) {
 	if err := report.check(); err != nil {
-		return nil, fmt.Errorf("%s: %s: %w", filepath.Join(dir, ManifestName), report.Name, err)
+		return nil, fmt.Errorf("%s: %s: %w", bucket.Join(m.dir, ManifestName), report.Name, err)
 	}
-	return openParts(dir, report, func(parts []*part) error { return verifyAll(ctx, parts) })
+	parts, err := m.verified(ctx, report.Files())
+	if err != nil {
+		return nil, err
+	}
+	return newSplit(parts, report)
+}
+
+// verified opens files of the data set and verifies them.
+func (m *Manifest) verified(ctx context.Context, files []SplitFile) ([]*part, error) {
+	if bucket.IsURL(m.dir) {
+		return fetched(ctx, m.dir, files)
+	}
+	parts, err := openFiles(m.dir, files)
+	if err == nil {
+		err = verifyAll(ctx, parts)
+	}
+	if err != nil {
+		closeAll(parts)
+		return nil, err
+	}
+	return parts, nil
 }
 
 // OpenWritten opens a split whose files this process wrote into dir a moment ago, without verifying them.
 func OpenWritten(dir string, report SplitReport) (*Split, error) {
-	return openParts(dir, report, func([]*part) error { return nil })
-}
-
-// openParts opens the files of a split and hands them to verify before anything parses them: what is verified is what is
-// read, whatever comes to be at their paths.
-func openParts(dir string, report SplitReport, verify func([]*part) error) (_ *Split, err error) {
-	s := &Split{report: report}
-	defer func() {
-		if err != nil {
-			s.Close()
-		}
-	}()
-	for _, file := range report.Files() {
-		f, err := userfile.Open(filepath.Join(dir, file.File))
-		if err != nil {
-			return nil, err
-		}
-		s.parts = append(s.parts, &part{f: f, file: file})
-	}
-	if err := verify(s.parts); err != nil {
+	parts, err := openFiles(dir, report.Files())
+	if err != nil {
 		return nil, err
 	}
+	return newSplit(parts, report)
+}
+
+// openFiles opens the files of a split in dir.
+func openFiles(dir string, files []SplitFile) (parts []*part, err error) {
+	for _, file := range files {
+		f, err := userfile.Open(filepath.Join(dir, file.File))
+		if err != nil {
+			closeAll(parts)
+			return nil, err
+		}
+		parts = append(parts, &part{f: f, file: file})
+	}
+	return parts, nil
+}
+
+// newSplit reads what all files of a split say of it. They are open since before they were verified: what is verified
+// is what is read, whatever comes to be at their paths. If it fails, it closes them.
+func newSplit(parts []*part, report SplitReport) (*Split, error) {
+	s := &Split{report: report, parts: parts}
 	first := 0
 	for _, p := range s.parts {
 		p.first = first
 		first += p.batches()
 		if err := s.readWords(p); err != nil {
+			closeAll(parts)
 			return nil, fmt.Errorf("%s: %w", p.f.Name(), err)
 		}
 	}

@@ -57,13 +57,13 @@ func keepThreshold(ctx context.Context, o RunOptions, fpr float64,
 
 // WorstSource is the benign source that decides which false-positive rate to choose a threshold for, by what
 // leave-benign-out found for a run on its data set.
-func WorstSource(o RunOptions) (worst metrics.HeldOut, err error) {
+func WorstSource(ctx context.Context, o RunOptions) (worst metrics.HeldOut, err error) {
 	defer addContext(&err, "find the worst benign source of", o)
 	run, err := rundir.Open(o.RunDir)
 	if err != nil {
 		return worst, err
 	}
-	data, err := readData(cmp.Or(o.Data, run.Config.Data))
+	data, err := readData(ctx, cmp.Or(o.Data, run.Config.Data))
 	if err != nil {
 		return worst, err
 	}
@@ -272,7 +272,7 @@ func loadForTuning(ctx context.Context, o RunOptions) (*tuning, error) {
 	if err == nil {
 		var data *datasets.Manifest
 		o = o.complete(run, "validation")
-		if data, err = readData(o.Data); err == nil {
+		if data, err = readData(ctx, o.Data); err == nil {
 			_, s, err = score(ctx, run, data, o)
 		}
 	}

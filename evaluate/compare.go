@@ -25,7 +25,7 @@ func Compare(ctx context.Context, runs []string, o RunOptions) (*metrics.Compari
 		run, err := rundir.OpenModel(dir)
 		if err == nil && data == nil {
 			o = o.complete(run, "test")
-			data, err = readData(o.Data)
+			data, err = readData(ctx, o.Data)
 		}
 		var c metrics.Compared
 		if err == nil {

@@ -92,7 +92,7 @@ func TestCompare(t *testing.T) {
 // A run that was trained on these very data is not said to be from elsewhere: the model that it began with is.
 func TestCompareSaysWhatMayHaveSeenTheNames(t *testing.T) {
 	run, data := newRun(t, 3, "binary")
-	m, err := datasets.ReadManifest(data)
+	m, err := datasets.ReadManifest(t.Context(), data)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -61,7 +61,7 @@ type evaluation struct {
 // Run scores a split with a run's model and writes metrics.json, plots/*.png, report.html and report.md. The output
 // directory is replaced when all of it is complete; until then, and on any error, an earlier one stays as it was.
 func Run(ctx context.Context, o RunOptions) (*metrics.Metrics, error) {
-	e, err := load(o)
+	e, err := load(ctx, o)
 	if err == nil {
 		e, err = e.measure(ctx)
 	}
@@ -86,7 +86,7 @@ func (e evaluation) write() error {
 }
 
 // load reads the run and describes what it is measured on. It refuses an output directory that it must not replace.
-func load(o RunOptions) (e evaluation, err error) {
+func load(ctx context.Context, o RunOptions) (e evaluation, err error) {
 	run, err := rundir.Open(o.RunDir)
 	if err != nil {
 		return e, err
@@ -96,7 +96,7 @@ func load(o RunOptions) (e evaluation, err error) {
 		return e, err
 	}
 	e = evaluation{Evaluation: report.Evaluation{Run: run, DataDir: o.Data, Split: o.Split}, options: o}
-	if e.Data, err = readData(o.Data); err != nil {
+	if e.Data, err = readData(ctx, o.Data); err != nil {
 		return e, err
 	}
 	if e.generalisation, err = run.Generalisations(e.Data.Fingerprint); err != nil {
@@ -111,8 +111,8 @@ func load(o RunOptions) (e evaluation, err error) {
 
 // readData reads the manifest of the data set to measure on. A run may name a folder that is gone, and an imported one
 // names one that was never there.
-func readData(dir string) (*datasets.Manifest, error) {
-	m, err := datasets.ReadManifest(dir)
+func readData(ctx context.Context, dir string) (*datasets.Manifest, error) {
+	m, err := datasets.ReadManifest(ctx, dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("no data set to measure on: no %s in %s: %w. Try: --data DIR, the output of process-data",
 			datasets.ManifestName, dir, fs.ErrNotExist)

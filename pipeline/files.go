@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,6 +12,7 @@ import (
 	"github.com/degas-dns/degas/evaluate/protocol"
 	"github.com/degas-dns/degas/evaluate/rundir"
 	"github.com/degas-dns/degas/export"
+	"github.com/degas-dns/degas/internal/bucket"
 	"github.com/degas-dns/degas/internal/diskspace"
 	"github.com/degas-dns/degas/internal/linkwalk"
 	"github.com/degas-dns/degas/model"
@@ -18,8 +20,8 @@ import (
 
 // CheckFiles is an error if what the stages read is not there and no stage before makes it, or if a disk is too full
 // for what they write: a late one must not find that out after hours.
-func (c *Config) CheckFiles() error {
-	f := &files{}
+func (c *Config) CheckFiles(ctx context.Context) error {
+	f := &files{ctx: ctx}
 	f.disks(c, diskspace.Free)
 	f.data(c)
 	f.runs(c)
@@ -29,6 +31,7 @@ func (c *Config) CheckFiles() error {
 
 // files are what a pipeline's stages need and make, in their order.
 type files struct {
+	ctx  context.Context
 	made []string // files and folders of the stages so far
 	errs []error
 }
@@ -88,7 +91,11 @@ func sizeOf(path string) (bytes int64) {
 
 // dataset needs the data set in a folder; "" is a run's own.
 func (f *files) dataset(key, dir string) {
-	if dir != "" {
+	if bucket.IsURL(dir) {
+		if _, err := datasets.ReadManifest(f.ctx, dir); err != nil {
+			f.errs = append(f.errs, fieldError{key, err})
+		}
+	} else if dir != "" {
 		f.need(key, filepath.Join(dir, datasets.ManifestName), "Try: degas process-data, or a process stage")
 	}
 }

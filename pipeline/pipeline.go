@@ -32,7 +32,7 @@ type Stage struct {
 	// Left is asked after a kill, which may have come between putting the output in its place and writing that down:
 	// own is set if what stands there is an output of this kind of stage, whole if it is the output of just these
 	// parameters and inputs, so that nothing is left to do. Nil means neither.
-	Left func() (own, whole bool)
+	Left func(context.Context) (own, whole bool)
 	// Run does the work. If it is stopped, earlier outputs stay whole, and running it again finishes the work.
 	// ready is an error if the stage must not replace what it was to replace: it is asked again before a long work takes
 	// its place.
@@ -136,7 +136,7 @@ func (r *runner) stage(ctx context.Context, s Stage) error {
 	if r.DryRun {
 		return nil
 	}
-	if own, whole := r.left(s, print); own && whole && !r.Force {
+	if own, whole := r.left(ctx, s, print); own && whole && !r.Force {
 		call(r.Finished, s)
 		return r.remember(ctx, s, print)
 	}
@@ -213,7 +213,7 @@ func (r *runner) checkOwned(ctx context.Context, stages []Stage) error {
 	for _, s := range stages {
 		print, done, err := r.done(ctx, s)
 		runs = runs || !done || err != nil // later stages run too: their inputs change
-		if own, _ := r.left(s, print); own || !runs {
+		if own, _ := r.left(ctx, s, print); own || !runs {
 			continue
 		}
 		if err := r.mayReplace(ctx, s, made); err != nil {
@@ -250,11 +250,11 @@ func (r *runner) made() map[string]stat {
 }
 
 // left is s.Left if s was killed when it ran with these parameters and inputs.
-func (r *runner) left(s Stage, print string) (own, whole bool) {
+func (r *runner) left(ctx context.Context, s Stage, print string) (own, whole bool) {
 	if s.Left == nil || print == "" || r.state.Stages[s.Name].Begun != print {
 		return false, false
 	}
-	return s.Left()
+	return s.Left(ctx)
 }
 
 // owned is an error that names a file at or below root which is not one that was made.

@@ -25,7 +25,7 @@ func (s *copyStage) stage() Stage {
 	to := func() []string { return []string{s.to} }
 	return Stage{
 		s.name, s.suffix, func() []string { return []string{s.from} }, to, to(),
-		func() (own, whole bool) { return true, false }, s.Run,
+		ours, s.Run,
 	}
 }
 

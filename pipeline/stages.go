@@ -24,6 +24,7 @@ import (
 	"github.com/degas-dns/degas/export"
 	"github.com/degas-dns/degas/export/publish"
 	"github.com/degas-dns/degas/internal/atomicfile"
+	"github.com/degas-dns/degas/internal/bucket"
 	"github.com/degas-dns/degas/internal/dirlock"
 	"github.com/degas-dns/degas/model"
 	"github.com/degas-dns/degas/trainer"
@@ -87,8 +88,8 @@ func (p *ProcessConfig) stage(version string, h Hooks) Stage {
 	if p.Shards > 0 {
 		replaces = append(replaces, inside(p.Out, datasets.FileNames(0)...)...)
 	}
-	left := func() (own, whole bool) {
-		_, err := datasets.ReadManifest(p.Out)
+	left := func(ctx context.Context) (own, whole bool) {
+		_, err := datasets.ReadManifest(ctx, p.Out)
 		return err == nil, false
 	}
 	run := func(ctx context.Context, _ func() error) error {
@@ -114,12 +115,12 @@ func (t *TrainConfig) stage(version string, h Hooks) Stage {
 		}
 		return in
 	}
-	left := func() (own, whole bool) {
+	left := func(ctx context.Context) (own, whole bool) {
 		old, err := trainer.ReadConfig(t.Run)
 		if err != nil {
 			return false, false
 		}
-		r, err := t.request(t.Run, version)
+		r, err := t.request(ctx, t.Run, version)
 		whole = err == nil && r.Resume && old.Degas == version
 		return whole, whole // another run there is the one before
 	}
@@ -135,7 +136,7 @@ func (e *EvaluateConfig) stage(h Hooks) Stage {
 		return append(in, existing(inside(e.Run, rundir.TuningFile, rundir.ProtocolDir)...)...)
 	}
 	to := func() []string { return []string{e.Out} }
-	left := func() (own, whole bool) { return evaluate.IsOutput(e.Out), false }
+	left := func(ctx context.Context) (own, whole bool) { return evaluate.IsOutput(e.Out), false }
 	run := func(ctx context.Context, _ func() error) error {
 		m, err := evaluate.Run(ctx, evaluate.RunOptions{
 			RunDir: e.Run, Data: e.Data, Out: e.Out, Baselines: true, Progress: h.Evaluate,
@@ -153,7 +154,7 @@ func (e *EvaluateConfig) stage(h Hooks) Stage {
 
 func (e *ExportConfig) stage() Stage {
 	to := func() []string { return []string{e.To} }
-	left := func() (own, whole bool) { return export.IsOutput(e.To), false }
+	left := func(ctx context.Context) (own, whole bool) { return export.IsOutput(e.To), false }
 	return Stage{"export-model", e, e.inputs, to, to(), left, e.export}
 }
 
@@ -177,10 +178,10 @@ func existing(paths ...string) []string {
 	})
 }
 
-// inside gives the paths of names in dir.
+// inside gives the paths or URLs of names in dir.
 func inside(dir string, names ...string) (paths []string) {
 	for _, name := range names {
-		paths = append(paths, filepath.Join(dir, name))
+		paths = append(paths, bucket.Join(dir, name))
 	}
 	return paths
 }
@@ -238,7 +239,7 @@ func (t *TrainConfig) train(ctx context.Context, version string, o trainer.Obser
 	}
 	defer unlock()
 	work := filepath.Join(filepath.Dir(final), "."+filepath.Base(final)+".partial")
-	r, err := t.request(work, version)
+	r, err := t.request(ctx, work, version)
 	if err != nil {
 		return err
 	}
@@ -304,7 +305,7 @@ func (t *TrainConfig) spec() (*model.Spec, string, error) {
 }
 
 // request asks for a training in dir, which is resumed if dir holds one of the same configuration and data.
-func (t *TrainConfig) request(dir, version string) (r trainer.Request, err error) {
+func (t *TrainConfig) request(ctx context.Context, dir, version string) (r trainer.Request, err error) {
 	spec, arch, err := t.spec()
 	if err != nil {
 		return r, err
@@ -326,17 +327,17 @@ func (t *TrainConfig) request(dir, version string) (r trainer.Request, err error
 	r = trainer.Request{Dir: dir, Spec: r.Spec, Config: trainer.Config{
 		Arch: arch, From: t.From, Target: target, Engine: engine, Data: t.Data, Options: t.Options, Degas: version,
 	}}
-	r.Resume, err = resumable(r)
+	r.Resume, err = resumable(ctx, r)
 	return r, err
 }
 
 // resumable reports whether r.Dir holds an interrupted training of the same configuration and data.
-func resumable(r trainer.Request) (bool, error) {
+func resumable(ctx context.Context, r trainer.Request) (bool, error) {
 	old, err := trainer.ReadConfig(r.Dir)
 	if err != nil {
 		return false, nil //nolint:nilerr // nothing there, or unreadable: start anew
 	}
-	m, err := datasets.ReadManifest(r.Config.Data)
+	m, err := datasets.ReadManifest(ctx, r.Config.Data)
 	if err != nil {
 		return false, err
 	}

@@ -87,7 +87,7 @@ func Train(ctx context.Context, r Request, obs Observer) (*Summary, error) {
 		return nil, err
 	}
 	defer unlock()
-	data, err := datasets.ReadManifest(r.Config.Data)
+	data, err := datasets.ReadManifest(ctx, r.Config.Data)
 	if err != nil {
 		return nil, err
 	}
@@ -357,7 +357,7 @@ func (r *Request) WouldTrain(ctx context.Context) (*model.Spec, error) {
 	if c.Target == TargetBinary {
 		return c.labelled(ctx, begin, nil)
 	}
-	data, err := datasets.ReadManifest(c.Data)
+	data, err := datasets.ReadManifest(ctx, c.Data)
 	if err != nil {
 		return nil, err
 	}

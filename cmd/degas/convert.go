@@ -38,11 +38,11 @@ type converted struct {
 
 func (c *command) convertAction(ctx *cli.Context) error {
 	in, out := ctx.Args().Get(0), ctx.Args().Get(1)
-	m, splits, err := datasets.Locate(in)
+	m, splits, err := datasets.Locate(ctx.Context, in)
 	if err != nil {
 		return err
 	}
-	toFile := m.Dir() != in
+	toFile := len(splits) < len(m.Splits)
 	format, err := convertFormat(ctx.String("format"), out, toFile)
 	if err != nil {
 		return usageError{err}

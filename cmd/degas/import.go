@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"io"
 	"log/slog"
 	"maps"
@@ -89,7 +90,7 @@ func (c *command) importAction(ctx *cli.Context) error {
 	if err := trainer.Import(dir, m, target, source, ctx.String("data"), release); err != nil {
 		return err
 	}
-	strange := unmatched(labels, target, ctx.String("data"))
+	strange := unmatched(ctx.Context, labels, target, ctx.String("data"))
 	if len(strange) > 0 {
 		slog.Warn("evaluate-model finds no names for these labels: it knows benign, which comes first, and malicious, "+
 			"or dga and tunnel, or the data set's families. Try: --labels",
@@ -98,7 +99,7 @@ func (c *command) importAction(ctx *cli.Context) error {
 	done := imported{Run: dir, Labels: labels, Encoder: m.Spec.Encoder, Guess: from.Guess, Parameters: m.Weights.Size()}
 	next := "degas predict " + dir + " NAME"
 	if labels[0] == model.BinaryLabels[0] && len(strange) < len(labels)-1 {
-		next = "degas evaluate-model " + dir + dataFlag(ctx.String("data")) + ", or " + next
+		next = "degas evaluate-model " + dir + dataFlag(ctx.Context, ctx.String("data")) + ", or " + next
 	}
 	return c.show(ctx, done, func(w io.Writer) {
 		printable.Fprintf(w, "run         %s\nmodel       %s, %d parameters, %s\ninput       %d codes\n",
@@ -113,8 +114,8 @@ func (c *command) importAction(ctx *cli.Context) error {
 }
 
 // dataFlag is what evaluate-model needs for a run that goes with the data set in dir: nothing if there is one.
-func dataFlag(dir string) string {
-	if _, err := datasets.ReadManifest(dir); err != nil {
+func dataFlag(ctx context.Context, dir string) string {
+	if _, err := datasets.ReadManifest(ctx, dir); err != nil {
 		return " --data DIR"
 	}
 	return ""
@@ -139,9 +140,9 @@ func encoderOptions(ctx *cli.Context) (own *model.Encoder, err error) {
 
 // unmatched returns the labels that evaluate-model finds no names for. If there is a data set at data, families must be
 // in it. Otherwise a family may have any name but those that the importer invents.
-func unmatched(labels []string, target, data string) []string {
+func unmatched(ctx context.Context, labels []string, target, data string) []string {
 	var families []string // nil where that is not known
-	if m, err := datasets.ReadManifest(data); err == nil {
+	if m, err := datasets.ReadManifest(ctx, data); err == nil {
 		families = datasets.ClassNames() // of names without a family
 		for _, s := range m.Splits {
 			families = slices.AppendSeq(families, maps.Keys(s.ByFamily))

@@ -51,7 +51,8 @@ func TestUnmatched(t *testing.T) {
 		{families, "benign threat", "threat"},
 	} {
 		labels := strings.Fields(tc.labels)
-		if got := unmatched(labels, trainer.TargetOf(labels), tc.data); !slices.Equal(got, strings.Fields(tc.want)) {
+		got := unmatched(t.Context(), labels, trainer.TargetOf(labels), tc.data)
+		if !slices.Equal(got, strings.Fields(tc.want)) {
 			t.Errorf("%s, %s: %v, want %q", tc.data, tc.labels, got, tc.want)
 		}
 	}

@@ -53,7 +53,7 @@ func (c *command) inspectAction(ctx *cli.Context) error {
 	if kind := overview.KindOf(path); kind == overview.KindRun || kind == overview.KindModel {
 		return fmt.Errorf("%s is a %s, and inspect takes a data set. Try: degas show %s", path, kind, path)
 	}
-	m, splits, err := datasets.Locate(path)
+	m, splits, err := datasets.Locate(ctx.Context, path)
 	if err != nil {
 		return err
 	}

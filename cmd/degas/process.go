@@ -1,10 +1,12 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"log/slog"
 	"maps"
+	"os"
 	"runtime/debug"
 	"slices"
 	"strconv"
@@ -14,6 +16,7 @@ import (
 
 	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/datasets/prepare"
+	"github.com/degas-dns/degas/internal/bucket"
 	"github.com/degas-dns/degas/internal/bytesize"
 	"github.com/degas-dns/degas/internal/printable"
 	"github.com/degas-dns/degas/model"
@@ -91,7 +94,7 @@ func (c *command) processAction(ctx *cli.Context) error {
 		return usageError{err}
 	}
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(max(memory, 64<<20))) // collect garbage before the bound, not after
-	m, err := prepare.Run(ctx.Context, argument(ctx, 0, defaultRaw), out, o)
+	m, err := processTo(ctx.Context, argument(ctx, 0, defaultRaw), out, o)
 	bar.close()
 	if err != nil {
 		return err
@@ -109,6 +112,34 @@ func (c *command) processAction(ctx *cli.Context) error {
 		slog.Warn("check this label", "file", f.Path, "finding", f.Text)
 	}
 	return c.show(ctx, m, func(w io.Writer) { printManifest(w, out, m) })
+}
+
+// processTo runs the preparation to a folder, or to a folder of temporary files and from there to a URL.
+func processTo(ctx context.Context, in, out string, o prepare.Options) (*datasets.Manifest, error) {
+	if !bucket.IsURL(out) {
+		return prepare.Run(ctx, in, out, o)
+	}
+	folder, err := bucket.Open(ctx, out)
+	if err != nil {
+		return nil, err
+	}
+	defer folder.Close()
+	if dir := folder.Local(); dir != "" {
+		return prepare.Run(ctx, in, dir, o)
+	}
+	if err := datasets.Uploadable(ctx, folder); err != nil { // before work of hours
+		return nil, err
+	}
+	work, err := os.MkdirTemp("", "degas-process-")
+	if err != nil {
+		return nil, fmt.Errorf("process data: %w. Try: TMPDIR=DIR", err)
+	}
+	defer os.RemoveAll(work)
+	m, err := prepare.Run(ctx, in, work, o)
+	if err != nil {
+		return nil, err
+	}
+	return m, datasets.Upload(ctx, work, folder)
 }
 
 // warnOfSample says that a data set mixes the built-in sample with other data. A data set of the sample alone is for

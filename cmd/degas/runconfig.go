@@ -39,7 +39,7 @@ func (c *command) runAction(ctx *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := cfg.CheckFiles(); err != nil {
+	if err := cfg.CheckFiles(ctx.Context); err != nil {
 		return err
 	}
 	bar := c.progress()

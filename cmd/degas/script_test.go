@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/degas-dns/degas/internal/bucket/buckettest"
 )
 
 func TestMain(m *testing.M) {
@@ -21,8 +23,11 @@ func TestScripts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	storage := buckettest.New(t)
 	p := testscript.Params{Dir: "testdata/script", Setup: func(e *testscript.Env) error {
 		e.Setenv("OFFICE", office)
+		e.Setenv("XDG_CACHE_HOME", filepath.Join(e.WorkDir, ".cache"))
+		e.Vars = append(e.Vars, storage.Env()...)
 		return nil
 	}}
 	if testing.Short() { // For the race detector: the commands whose work several goroutines do. The others take minutes.

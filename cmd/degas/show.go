@@ -26,7 +26,7 @@ func (c *command) showCommand() *cli.Command {
 			"Example: degas show runs/first\nExample: degas show models/degas/1 --json",
 		Flags: []cli.Flag{jsonFlag},
 		Action: action(0, 1, func(ctx *cli.Context) error {
-			page, err := overview.Open(modelArgument(ctx))
+			page, err := overview.Open(ctx.Context, modelArgument(ctx))
 			if err != nil {
 				return err
 			}

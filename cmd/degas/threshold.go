@@ -141,7 +141,7 @@ func threshold(ctx *cli.Context) (*metrics.Threshold, error) {
 		}
 		fpr = ctx.Float64("alarms-per-day") / ctx.Float64("lookups-per-day")
 	case ctx.Bool("worst-source"):
-		worst, err := evaluate.WorstSource(o)
+		worst, err := evaluate.WorstSource(ctx.Context, o)
 		if err != nil {
 			return nil, err
 		}

@@ -106,7 +106,7 @@ func (c *command) trainAction(ctx *cli.Context) error {
 		}
 		return c.printJSON(spec)
 	}
-	if data, err := datasets.ReadManifest(r.Config.Data); err == nil { // else Train says what is wrong
+	if data, err := datasets.ReadManifest(ctx.Context, r.Config.Data); err == nil { // else Train says what is wrong
 		warnOfSample(data)
 	}
 	bar := c.progress()

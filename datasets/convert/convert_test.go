@@ -187,7 +187,7 @@ func TestWriteOneVersion(t *testing.T) {
 
 func manifest(t *testing.T, dir string) *datasets.Manifest {
 	t.Helper()
-	m, err := datasets.ReadManifest(dir)
+	m, err := datasets.ReadManifest(t.Context(), dir)
 	if err != nil {
 		t.Fatal(err)
 	}

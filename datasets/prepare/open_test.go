@@ -183,7 +183,7 @@ func TestKilledPlacing(t *testing.T) {
 func TestOpenOneVersion(t *testing.T) {
 	in, out := sampleTree(t), t.TempDir()
 	mustProcess(t, in, out, Options{Seed: 1})
-	old, err := datasets.ReadManifest(out)
+	old, err := datasets.ReadManifest(t.Context(), out)
 	if err != nil {
 		t.Fatal(err)
 	}

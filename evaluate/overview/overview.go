@@ -4,6 +4,7 @@ package overview
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -14,6 +15,7 @@ import (
 	"github.com/degas-dns/degas/evaluate"
 	"github.com/degas-dns/degas/evaluate/metrics"
 	"github.com/degas-dns/degas/evaluate/rundir"
+	"github.com/degas-dns/degas/internal/bucket"
 	"github.com/degas-dns/degas/model"
 )
 
@@ -61,14 +63,18 @@ type Scores struct {
 	Unfit string `json:"unfit,omitempty"`
 }
 
-// Open reads what is at path: a run, a model's directory, a processed data set or one of its files, or
-// model.BuiltinName.
-func Open(path string) (*Page, error) {
+// Open reads what is at path: a run, a model's directory, a processed data set or one of its files, which may be in
+// object storage, or model.BuiltinName.
+func Open(ctx context.Context, path string) (*Page, error) {
 	switch KindOf(path) {
 	case KindRun:
-		return openRun(path)
+		p, err := openRun(path)
+		if err == nil {
+			p.addData(ctx)
+		}
+		return p, err
 	case KindData:
-		return openData(path)
+		return openData(ctx, path)
 	case KindModel:
 		if path == model.BuiltinName {
 			return openRun(path)
@@ -95,6 +101,8 @@ func KindOf(path string) string {
 	switch {
 	case path == model.BuiltinName:
 		return KindModel
+	case bucket.IsURL(path): // nothing else is read from there
+		return KindData
 	case has(path, "config.yaml"):
 		return KindRun
 	case has(path, datasets.ManifestName), filepath.Ext(path) == ".arrow":
@@ -146,8 +154,12 @@ func openRun(dir string) (*Page, error) {
 		return nil, err
 	}
 	p.unread(p.addScores(dir), "Try: degas evaluate-model "+dir)
-	p.unread(p.addTrainingData(c.Data), "Try: degas process-data")
 	return p, nil
+}
+
+// addData is addTrainingData, with a note where that fails.
+func (p *Page) addData(ctx context.Context) {
+	p.unread(p.addTrainingData(ctx), "Try: degas process-data")
 }
 
 // unread notes that a file cannot be read: the page has what the others say.
@@ -181,13 +193,13 @@ func (p *Page) addScores(dir string) error {
 	return nil
 }
 
-// addTrainingData adds the data set in dir where it is still the one that the model was trained on.
-func (p *Page) addTrainingData(dir string) error {
-	trained := p.Model.Dataset
-	if p.Training == nil || trained == "" {
+// addTrainingData adds the data set of the training where it is still the one that the model was trained on.
+func (p *Page) addTrainingData(ctx context.Context) error {
+	if p.Training == nil || p.Model == nil || p.Model.Dataset == "" {
 		return nil
 	}
-	m, err := datasets.ReadManifest(dir)
+	dir, trained := p.Training.Data, p.Model.Dataset
+	m, err := datasets.ReadManifest(ctx, dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		p.note("Its data set, %.12s, is no longer in %s.", trained, dir)
@@ -203,8 +215,8 @@ func (p *Page) addTrainingData(dir string) error {
 }
 
 // openData reads a data set, or one split of it.
-func openData(path string) (*Page, error) {
-	m, splits, err := datasets.Locate(path)
+func openData(ctx context.Context, path string) (*Page, error) {
+	m, splits, err := datasets.Locate(ctx, path)
 	if err != nil {
 		return nil, err
 	}

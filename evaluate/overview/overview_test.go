@@ -56,8 +56,8 @@ func TestOpenStore(t *testing.T) {
 		}
 	}
 	newest := filepath.Join(dir, "10")
-	if _, err := Open(dir); err == nil || !strings.HasSuffix(err.Error(), "it is a store, a folder of versions. Try: "+
-		"degas show "+newest) {
+	if _, err := Open(t.Context(), dir); err == nil ||
+		!strings.HasSuffix(err.Error(), "it is a store, a folder of versions. Try: degas show "+newest) {
 		t.Errorf("show: %v", err)
 	}
 	if _, err := model.LoadNamed(dir); err == nil || !strings.HasSuffix(err.Error(), "Try: "+newest+
@@ -85,14 +85,14 @@ func TestKindOf(t *testing.T) {
 
 // The built-in model has a page without a run; what cannot be read is named, with what to do.
 func TestOpen(t *testing.T) {
-	p, err := Open(model.BuiltinName)
+	p, err := Open(t.Context(), model.BuiltinName)
 	if err != nil || p.Kind != KindModel || p.Training != nil || p.Model == nil || p.Model.Parameters == 0 {
 		t.Errorf("built-in: %+v, %v", p, err)
 	}
 	for path, want := range map[string]string{
 		"nowhere": "show nowhere: ", t.TempDir(): "it is no run, model or data set",
 	} {
-		if _, err := Open(path); err == nil || !strings.Contains(err.Error(), want) ||
+		if _, err := Open(t.Context(), path); err == nil || !strings.Contains(err.Error(), want) ||
 			!strings.Contains(err.Error(), "Try: degas runs") {
 			t.Errorf("%s: %v, want %q", path, err, want)
 		}

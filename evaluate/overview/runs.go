@@ -1,12 +1,14 @@
 package overview
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/degas-dns/degas/evaluate/metrics"
+	"github.com/degas-dns/degas/internal/bucket"
 )
 
 // Row is a run in a list of runs. Numbers that it does not have are nil.
@@ -65,6 +67,9 @@ func row(dir string) Row {
 	if err != nil {
 		r.Problem = err.Error()
 		return r
+	}
+	if !bucket.IsURL(p.Training.Data) { // a list of many runs does not ask for each one's data over the network
+		p.addData(context.Background())
 	}
 	r.Arch, r.Target, r.Epochs = p.Training.Arch, p.Training.Target, p.Training.Epochs
 	if kept := p.Training.Kept; kept != nil {

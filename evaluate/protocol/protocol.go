@@ -168,7 +168,7 @@ func prepare(ctx context.Context, o Options) (*runner, error) {
 	if r.engine, err = trainer.Engines.Lookup(c.Engine); err != nil {
 		return nil, err
 	}
-	manifest, err := datasets.ReadManifest(r.Data)
+	manifest, err := datasets.ReadManifest(ctx, r.Data)
 	if err != nil {
 		return nil, err
 	}

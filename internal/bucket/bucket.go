@@ -18,6 +18,8 @@ import (
 	"io"
 	"io/fs"
 	"iter"
+	"path"
+	"path/filepath"
 	"strings"
 )
 
@@ -50,6 +52,32 @@ type File struct {
 func IsURL(s string) bool {
 	scheme, _, ok := strings.Cut(s, "://")
 	return ok && scheme != "" && strings.Trim(strings.ToLower(scheme), "abcdefghijklmnopqrstuvwxyz0123456789+.-") == ""
+}
+
+// Join is the URL or path of a file in the folder of a URL or a path.
+func Join(folder, name string) string {
+	if !IsURL(folder) {
+		return filepath.Join(folder, filepath.FromSlash(name))
+	}
+	place, options, ok := strings.Cut(folder, "?")
+	place = strings.TrimSuffix(place, "/") + "/" + name
+	if ok {
+		place += "?" + options
+	}
+	return place
+}
+
+// Split takes the URL or path of a file apart, into its folder's and its name.
+func Split(file string) (folder, name string) {
+	if !IsURL(file) {
+		return filepath.Dir(file), filepath.Base(file)
+	}
+	place, options, ok := strings.Cut(file, "?")
+	folder, name = path.Split(place)
+	if folder = strings.TrimSuffix(folder, "/"); ok {
+		folder += "?" + options
+	}
+	return folder, name
 }
 
 // Open opens the folder of a URL or a path. The folder need not exist. Open finds the credentials, and reports within
@@ -93,11 +121,7 @@ func (f *Folder) Local() string {
 
 // At is the URL or path of a file.
 func (f *Folder) At(name string) string {
-	place, query, ok := strings.Cut(f.url, "?")
-	if ok && f.Local() == "" {
-		return strings.TrimSuffix(place, "/") + "/" + name + "?" + query
-	}
-	return strings.TrimSuffix(f.url, "/") + "/" + name
+	return Join(f.url, name)
 }
 
 // Read reads a whole file of at most limit bytes.

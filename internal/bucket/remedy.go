@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"net/url"
 	"strings"
@@ -12,7 +11,7 @@ import (
 
 var (
 	errNoCredentials = errors.New("no usable credentials")
-	errNoBucket      = fmt.Errorf("no such bucket: %w. Try: another name, or the bucket's endpoint", fs.ErrNotExist)
+	errNoBucket      = errors.New("there is no such bucket. Try: another name, or the bucket's endpoint")
 )
 
 // remedies are what to do about the codes of S3, and about HTTP statuses.

@@ -65,7 +65,7 @@ func Process(ctx context.Context, in, out string, o Options) (_ *datasets.Manife
 	if err := run(ctx, in, temp, finished, o); err != nil {
 		return nil, err
 	}
-	m, err := datasets.ReadManifest(finished)
+	m, err := datasets.ReadManifest(ctx, finished)
 	if err != nil {
 		return nil, fmt.Errorf("the runner came to an end without a data set: %w", err)
 	}

@@ -258,7 +258,7 @@ func TestModelKeepsItsSources(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	data, err := datasets.ReadManifest(c.Data)
+	data, err := datasets.ReadManifest(t.Context(), c.Data)
 	if err != nil {
 		t.Fatal(err)
 	}
