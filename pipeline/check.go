@@ -325,8 +325,8 @@ func (c *Config) checkExport() error {
 			strings.Join(publish.Schemes, ", "))}
 	case p.Version < 0 || p.Keep < 0:
 		return fieldError{"publish", errors.New("version and keep are numbers from 1 on")}
-	case p.Shadow && (p.Version != 0 || p.Replace || u.Scheme != "" && u.Scheme != "file"):
-		return fieldError{"publish.shadow", errors.New("a candidate goes to a store on this machine, with a number of its " +
+	case p.Shadow && (p.Version != 0 || p.Replace || !publish.HasShadow(u.Scheme)):
+		return fieldError{"publish.shadow", errors.New("a candidate goes to a store, with a number of its " +
 			"own: leave version and replace out")}
 	}
 	from := filepath.Clean(p.From)

@@ -199,8 +199,8 @@ type ExportConfig struct {
 type PublishConfig struct {
 	// From is the version folder to publish (what export wrote).
 	From string `yaml:"from" json:"from"`
-	// To is a folder or file URL of a TensorFlow Serving store, an http or https URL, devo+https://HOST/PATH, or
-	// mlflow+https://HOST.
+	// To is a folder or file URL of a TensorFlow Serving store, s3://BUCKET/FOLDER or gs://BUCKET/FOLDER, an http or https
+	// URL, devo+https://HOST/PATH, or mlflow+https://HOST.
 	To string `yaml:"to" json:"to"`
 	// Model is the model's name there (that of the folder above the version).
 	Model string `yaml:"model" json:"model"`

@@ -44,7 +44,7 @@ func TestConfigErrors(t *testing.T) {
 		{"compare: {run: r, fail_if: [f1<0]}\n",
 			"line 3: compare.fail_if[0]: condition \"f1<0\": a comparison has no such metric"},
 		{"publish: {from: m/1, to: 'https://h/m', shadow: true}\n",
-			"line 3: publish.shadow: a candidate goes to a store on this machine"},
+			"line 3: publish.shadow: a candidate goes to a store, "},
 		{"publish: {from: m/1, to: s, shadow: true, version: 3}\n",
 			"leave version and replace out"},
 		{"threshold: {run: r, fpr: 2}\n",

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"path"
 	"path/filepath"
 	"strconv"
 
@@ -17,6 +18,7 @@ import (
 	"github.com/degas-dns/degas/evaluate/rundir"
 	"github.com/degas-dns/degas/export"
 	"github.com/degas-dns/degas/export/publish"
+	"github.com/degas-dns/degas/internal/bucket"
 	"github.com/degas-dns/degas/internal/userfile"
 	"github.com/degas-dns/degas/model"
 	"github.com/degas-dns/degas/trainer"
@@ -33,7 +35,7 @@ func training(run, data string) []string {
 }
 
 // ours is the Left of a stage whose outputs are its own once it has begun.
-func ours() (own, whole bool) { return true, false }
+func ours(context.Context) (own, whole bool) { return true, false }
 
 func (p *ProtocolConfig) stage(h Hooks) Stage {
 	inputs := func() []string { return training(p.Run, p.Data) }
@@ -135,7 +137,7 @@ func (t *ThresholdConfig) set(ctx context.Context) (*metrics.Threshold, error) {
 	}
 	rate := t.FPR
 	if t.WorstSource {
-		worst, err := evaluate.WorstSource(o)
+		worst, err := evaluate.WorstSource(ctx, o)
 		if err != nil {
 			return nil, err
 		}
@@ -219,7 +221,7 @@ func (g *GateConfig) stage(out string) Stage {
 func (p *PublishConfig) stage(h Hooks) Stage {
 	inputs := func() []string { return []string{p.From} }
 	run := func(ctx context.Context, _ func() error) error {
-		if p.published() {
+		if p.published(ctx) {
 			return nil
 		}
 		r, err := publish.Publish(ctx, p.From, p.To, publish.Options{
@@ -236,13 +238,18 @@ func (p *PublishConfig) stage(h Hooks) Stage {
 	return Stage{"publish-model", p, inputs, func() []string { return nil }, nil, nil, run}
 }
 
-// published reports whether a store on this machine has just this version already: degas may have been killed before it
-// could write down that it is published.
-func (p *PublishConfig) published() bool {
+// published reports whether a store has just this version already: degas may have been killed before it could write
+// down that it is published.
+func (p *PublishConfig) published(ctx context.Context) bool {
 	mine, err := userfile.Read(filepath.Join(p.From, export.SumsFile), userfile.Text)
 	if err != nil || p.Version == 0 {
 		return false
 	}
-	theirs, err := userfile.Read(filepath.Join(p.To, p.Model, strconv.Itoa(p.Version), export.SumsFile), userfile.Text)
+	store, err := bucket.Open(ctx, p.To)
+	if err != nil {
+		return false // no store, or Publish says why it cannot be opened
+	}
+	defer store.Close()
+	theirs, err := store.Read(ctx, path.Join(p.Model, strconv.Itoa(p.Version), export.SumsFile), userfile.Text)
 	return err == nil && bytes.Equal(mine, theirs)
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -60,6 +61,17 @@ func watchFor(ctx *cli.Context, o watch.Options, p *detect.Policy, m *model.Mode
 		}
 	}
 	return watch.New(o), nil
+}
+
+// printFindingsJSON prints a finding a line.
+func printFindingsJSON(out io.Writer, found []watch.Finding) error {
+	e := json.NewEncoder(printable.JSONWriter(out))
+	for i := range found {
+		if err := e.Encode(&found[i]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // printFindings prints a table of what was found, and then what is known of each.

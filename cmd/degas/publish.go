@@ -35,10 +35,11 @@ func tokenOf(ctx *cli.Context) (string, error) {
 func (c *command) publish() *cli.Command {
 	return &cli.Command{
 		Name:      "publish-model",
-		Usage:     "bring an exported version to a model store, an HTTP server, Devo's ML Model Manager or MLflow",
+		Usage:     "bring an exported version to a model store, a bucket, an HTTP server, Devo or MLflow",
 		ArgsUsage: "DIR",
 		Description: "DIR is a version directory of export-model; its checksums are checked first. --to is one of\n\n" +
 			"   /srv/models, file:///srv/models     a TensorFlow Serving store: NAME/VERSION appears whole or not at all\n" +
+			"   s3://bucket/models, gs://…          the same in object storage: SHA256SUMS comes last\n" +
 			"   https://host/models                 PUT of every file below NAME/VERSION, SHA256SUMS last\n" +
 			"   devo+https://host/mlmodelmanager/   upload of model.onnx, and the model that uses it\n" +
 			"   mlflow+https://host                 a run with all files, and a version of the registered model NAME\n\n" +

@@ -1,5 +1,6 @@
 // Package publish brings an exported version directory to where models are served from: a store in the layout of
-// TensorFlow Serving, any server that takes HTTP PUT, Devo's ML Model Manager, or MLflow's registry.
+// TensorFlow Serving, in a folder or in object storage, any server that takes HTTP PUT, Devo's ML Model Manager, or
+// MLflow's registry.
 package publish
 
 import (
@@ -65,6 +66,7 @@ type Result struct {
 // Publish checks the version directory dir against its SHA256SUMS and brings it to the target:
 //
 //	file:///srv/models, or a path      /srv/models/NAME/VERSION, whole or not at all; see also Options.Shadow
+//	s3://bucket/models, gs://…         /NAME/VERSION in object storage, SHA256SUMS last; see internal/bucket
 //	https://host/models                PUT of every file below /models/NAME/VERSION, SHA256SUMS last
 //	devo+https://host/mlmodelmanager/  model.onnx, and the model that uses it
 //	mlflow+https://host                a run with all files, and a version of the registered model NAME
@@ -78,7 +80,11 @@ func Publish(ctx context.Context, dir, target string, o Options) (Result, error)
 	}
 	u, err := url.Parse(target)
 	if err != nil {
-		return Result{}, fmt.Errorf("publish to %s: %w", target, err)
+		var parse *url.Error
+		if errors.As(err, &parse) {
+			err = parse.Err // without the URL, which may have a password
+		}
+		return Result{}, fmt.Errorf("publish %s: the target is no URL: %w", dir, err)
 	}
 	if o.Name == "" {
 		o.Name = e.name
@@ -93,9 +99,9 @@ func Publish(ctx context.Context, dir, target string, o Options) (Result, error)
 		return Result{}, fmt.Errorf("publish %s: version %d is above %d, the highest that servers read. Try: a lower "+
 			"--version", dir, o.Version, math.MaxInt32)
 	}
-	if o.Shadow && u.Scheme != "" && u.Scheme != "file" {
-		return Result{}, fmt.Errorf("publish to %s: only a store in a folder has a shadow. Try: file:///srv/models",
-			u.Redacted())
+	if o.Shadow && !HasShadow(u.Scheme) {
+		return Result{}, fmt.Errorf("publish to %s: only a store has a shadow. Try: file:///srv/models, or "+
+			"s3://bucket/models", u.Redacted())
 	}
 	var r Result
 	switch u.Scheme {
@@ -108,6 +114,8 @@ func Publish(ctx context.Context, dir, target string, o Options) (Result, error)
 			target = u.Path
 		}
 		r, err = toStore(ctx, e, target, o)
+	case "s3", "gs":
+		r, err = toBucket(ctx, e, target, o)
 	case "http", "https":
 		r, err = put(ctx, e, u, o)
 	case "devo+http", "devo+https":
@@ -127,7 +135,10 @@ func Publish(ctx context.Context, dir, target string, o Options) (Result, error)
 }
 
 // Schemes of targets; a path on this machine has none.
-var Schemes = []string{"file", "http", "https", "devo+http", "devo+https", "mlflow+http", "mlflow+https"}
+var Schemes = []string{"file", "s3", "gs", "http", "https", "devo+http", "devo+https", "mlflow+http", "mlflow+https"}
+
+// HasShadow tells whether targets of a scheme are stores, which have candidates.
+func HasShadow(scheme string) bool { return slices.Contains([]string{"", "file", "s3", "gs"}, scheme) }
 
 var validName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]*$`)
 

@@ -129,7 +129,7 @@ func TestShadow(t *testing.T) {
 		t.Errorf("the shadow has %v", got)
 	}
 	_, err := Publish(ctx, first, "mlflow+https://x", Options{Shadow: true})
-	wantError(t, err, "only a store in a folder has a shadow")
+	wantError(t, err, "only a store has a shadow")
 	above := math.MaxInt32
 	above++ // a constant would not compile where int has 32 bits
 	for _, to := range []string{store, "https://127.0.0.1:1", "mlflow+https://127.0.0.1:1"} {
