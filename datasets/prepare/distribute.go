@@ -34,6 +34,8 @@ type Job struct {
 	Memory      int64
 	Workers     int
 	Compression string
+	// Files is the number of files.
+	Files int
 	// Partitions is the number of groups that rows are merged in. It does not change the output.
 	Partitions int
 	Shards     int
@@ -66,7 +68,9 @@ func NewJob(ctx context.Context, in, temp string, o Options, partitions int) (
 	j = &Job{Plan: *plan, Manifest: *newManifest(o), Strict: o.Strict, Memory: o.Memory, Workers: o.Workers,
 		Compression: o.Compression, Partitions: partitions, Shards: o.Shards}
 	j.Manifest.Input = inputName(in)
-	return j, formats.Locations(in, inputs), skipped, nil
+	files = formats.Locations(in, inputs)
+	j.Files = len(files)
+	return j, files, skipped, nil
 }
 
 // encode is v as bytes. It keeps strings that are no UTF-8, and loses empty lists; JSON does the opposite.
@@ -150,6 +154,9 @@ func (j *Job) Conclude(skipped []datasets.Skipped, reads [][]byte) (plan, manife
 		}
 	}
 	slices.SortFunc(all, func(a, b found) int { return strings.Compare(a.File, b.File) })
+	if len(all) != j.Files {
+		return nil, nil, lost("files", j.Files, len(all))
+	}
 	var sum readResult
 	for i := range all {
 		sum.add(&all[i].Read)
@@ -162,6 +169,11 @@ func (j *Job) Conclude(skipped []datasets.Skipped, reads [][]byte) (plan, manife
 		manifest, err = json.Marshal(m)
 	}
 	return plan, manifest, err
+}
+
+// lost is the error of a runner that did not carry all that it was given. The counts of rows find the rest.
+func lost[N int | int64](what string, want, got N) error {
+	return fmt.Errorf("the runner lost something on the way: %d %s of %d came back. Try: again", got, what, want)
 }
 
 // add counts in what was found in other inputs, which come behind those of r.

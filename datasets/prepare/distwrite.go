@@ -320,8 +320,8 @@ func (t keyTaker) flush(part int, data []byte, _ int64) ([]byte, error) {
 
 // keyCounts is what Keys counted.
 type keyCounts struct {
-	Keys, Crossing int64
-	Example        uint64 // hash of a key in two splits
+	Rows, Keys, Crossing int64
+	Example              uint64 // hash of a key in two splits
 }
 
 // Keys counts the keys of a partition, and those that are in two splits.
@@ -337,7 +337,7 @@ func (j *Job) Keys(blocks [][]byte) ([]byte, error) {
 			return nil, err
 		}
 	}
-	return encode(keyCounts{int64(set.used), set.crossing, set.example})
+	return encode(keyCounts{int64(bytes / 8), int64(set.used), set.crossing, set.example})
 }
 
 // Finish gives dataset.json: the manifest of Outline with what Write and Keys returned. dir has the shards. It is an
@@ -346,6 +346,9 @@ func (j *Job) Finish(ctx context.Context, manifest []byte, dir string, reports, 
 	m := &datasets.Manifest{}
 	if err := json.Unmarshal(manifest, m); err != nil {
 		return nil, err
+	}
+	if len(reports) != j.NumShards() {
+		return nil, lost("shards", j.NumShards(), len(reports))
 	}
 	shards := make([]datasets.SplitReport, j.NumShards())
 	m.Leaks.Key = j.Plan.leakKey()
@@ -364,14 +367,19 @@ func (j *Job) Finish(ctx context.Context, manifest []byte, dir string, reports, 
 		return nil, err
 	}
 	var crossing uint64
+	var rows int64
 	for _, data := range counts {
 		var c keyCounts
 		if err := decode(data, &c); err != nil {
 			return nil, err
 		}
+		rows += c.Rows
 		m.Leaks.Keys += c.Keys
 		m.Leaks.Crossing += c.Crossing
 		crossing = max(crossing, c.Example)
+	}
+	if rows != m.Kept {
+		return nil, lost("keys", m.Kept, rows)
 	}
 	example := ""
 	for _, s := range m.Splits {
