@@ -215,7 +215,7 @@ func TestReadersWhileReplaced(t *testing.T) {
 	}
 	told := 0
 	for round := range 6 {
-		commands := []string{fmt.Sprintf("process-data raw --seed %d", round%2)}
+		commands := []string{fmt.Sprintf("process-data raw --seed %d --shards %d", round%2, round%3*2)}
 		for i := range 6 {
 			commands = append(commands, fmt.Sprintf("convert data/processed out%d", i))
 		}
