@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -61,17 +60,6 @@ func watchFor(ctx *cli.Context, o watch.Options, p *detect.Policy, m *model.Mode
 		}
 	}
 	return watch.New(o), nil
-}
-
-// printFindingsJSON prints a finding a line.
-func printFindingsJSON(out io.Writer, found []watch.Finding) error {
-	e := json.NewEncoder(printable.JSONWriter(out))
-	for i := range found {
-		if err := e.Encode(&found[i]); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // printFindings prints a table of what was found, and then what is known of each.

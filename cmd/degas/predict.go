@@ -3,20 +3,18 @@ package main
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/degas-dns/degas/detect/predict"
 	"github.com/degas-dns/degas/internal/asutf8"
 	"github.com/degas-dns/degas/internal/printable"
 	"github.com/degas-dns/degas/model"
-	"github.com/degas-dns/degas/model/dnsname"
 )
 
 func (c *command) predict() *cli.Command {
@@ -51,7 +49,7 @@ func (c *command) predictAction(ctx *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	p := predictor{classifier: cl, out: bufio.NewWriterSize(c.out, 1<<16), json: ctx.Bool("json")}
+	p := predictor{scorer: predict.New(cl), out: bufio.NewWriterSize(c.out, 1<<16), json: ctx.Bool("json")}
 	if len(names) > 0 {
 		err = p.score(ctx.Context, names)
 	} else {
@@ -98,32 +96,17 @@ func modelAndNames(ctx *cli.Context) (*model.Model, []string, error) {
 
 // predictor scores names and writes verdicts. One goroutine uses it.
 type predictor struct {
-	classifier *model.Classifier
-	out        *bufio.Writer
-	json       bool
-	p          []float32 // of the batch: [names, labels]
+	scorer *predict.Scorer
+	out    *bufio.Writer
+	json   bool
 }
-
-// prediction is one line of --json.
-type prediction struct {
-	Name          string             `json:"name"`
-	Score         float64            `json:"score"`
-	Label         string             `json:"label"`
-	Invalid       string             `json:"invalid,omitempty"` // why it is no name
-	Probabilities map[string]float32 `json:"probabilities"`
-}
-
-const (
-	predictBatch = 4096     // names
-	maxLine      = 64 << 10 // bytes
-)
 
 // stream scores lines as they come. While it scores a batch, the lines of the next one arrive.
 func (p *predictor) stream(ctx context.Context, in io.Reader) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	lines, failed := readLines(ctx, in)
-	for batch := make([]string, 0, predictBatch); ; batch = batch[:0] {
+	for batch := make([]string, 0, predict.Batch); ; batch = batch[:0] {
 		select {
 		case line, ok := <-lines:
 			if !ok {
@@ -133,7 +116,7 @@ func (p *predictor) stream(ctx context.Context, in io.Reader) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		for len(batch) < predictBatch && len(lines) > 0 {
+		for len(batch) < predict.Batch && len(lines) > 0 {
 			batch = append(batch, <-lines)
 		}
 		if err := errors.Join(p.score(ctx, batch), p.out.Flush()); err != nil {
@@ -145,7 +128,7 @@ func (p *predictor) stream(ctx context.Context, in io.Reader) error {
 // readLines sends the lines of in, UTF-8 or UTF-16, that are not empty. The second channel gets the error before the
 // first is closed.
 func readLines(ctx context.Context, in io.Reader) (<-chan string, <-chan error) {
-	lines, failed := make(chan string, predictBatch), make(chan error, 1)
+	lines, failed := make(chan string, predict.Batch), make(chan error, 1)
 	go func() {
 		defer close(lines)
 		in, err := asutf8.Reader(in)
@@ -154,7 +137,7 @@ func readLines(ctx context.Context, in io.Reader) (<-chan string, <-chan error) 
 			return
 		}
 		s := bufio.NewScanner(in)
-		s.Buffer(make([]byte, 0, 4096), maxLine)
+		s.Buffer(make([]byte, 0, 4096), predict.MaxLine)
 		n := 0
 		for s.Scan() {
 			n++
@@ -169,7 +152,7 @@ func readLines(ctx context.Context, in io.Reader) (<-chan string, <-chan error) 
 		}
 		err = s.Err()
 		if errors.Is(err, bufio.ErrTooLong) {
-			err = fmt.Errorf("read names: line %d is longer than %d bytes. Try: one name a line", n+1, maxLine)
+			err = fmt.Errorf("read names: line %d is longer than %d bytes. Try: one name a line", n+1, predict.MaxLine)
 		} else if err != nil {
 			err = fmt.Errorf("read names: line %d: %w", n+1, err)
 		}
@@ -179,33 +162,12 @@ func readLines(ctx context.Context, in io.Reader) (<-chan string, <-chan error) 
 }
 
 func (p *predictor) score(ctx context.Context, names []string) error {
-	width := p.classifier.Width()
-	p.p = slices.Grow(p.p[:0], len(names)*width)[:len(names)*width]
-	if err := p.classifier.Probabilities(ctx, names, p.p); err != nil {
-		return err
-	}
-	for i, n := range names {
-		v := p.classifier.Verdict(p.p[i*width : (i+1)*width])
-		if v.Invalid != nil {
-			_, v.Invalid = dnsname.Fold(n) // with its reason
-		}
-		if err := p.write(n, v); err != nil {
-			return err
-		}
-	}
-	return nil
+	return p.scorer.Score(ctx, names, p.write)
 }
 
-func (p *predictor) write(name string, v model.Verdict) error {
+func (p *predictor) write(name string, v *model.Verdict) error {
 	if p.json {
-		out := prediction{Name: name, Score: v.Score, Label: v.Label, Probabilities: map[string]float32{}}
-		if v.Invalid != nil {
-			out.Invalid = v.Invalid.Error()
-		}
-		for i, l := range p.classifier.Model().Spec.Labels {
-			out.Probabilities[l] = v.Probabilities[i]
-		}
-		return json.NewEncoder(printable.JSONWriter(p.out)).Encode(out)
+		return p.scorer.WriteJSON(p.out, name, v)
 	}
 	if v.Invalid != nil {
 		_, err := printable.Fprintf(p.out, "%s\t%.6f\t%s\t%s\n", name, v.Score, v.Label, v.Invalid)

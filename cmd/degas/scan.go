@@ -136,7 +136,7 @@ func (c *command) scanAction(ctx *cli.Context) error {
 				err = errors.Join(err, errors.New(f.Error))
 			}
 		}
-		err = errors.Join(err, printFindingsJSON(c.out, r.Findings))
+		err = errors.Join(err, scan.WriteFindings(c.out, r.Findings))
 	} else {
 		printFindings(c.out, r.Findings)
 		printScan(c.out, r)

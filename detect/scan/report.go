@@ -1,7 +1,9 @@
 package scan
 
 import (
+	"encoding/json"
 	"fmt"
+	"io"
 	"slices"
 	"time"
 
@@ -11,6 +13,7 @@ import (
 	"github.com/degas-dns/degas/detect/rules"
 	"github.com/degas-dns/degas/detect/watch"
 	"github.com/degas-dns/degas/events"
+	"github.com/degas-dns/degas/internal/printable"
 )
 
 // Report is what a scan found.
@@ -159,4 +162,15 @@ func (r *Report) Err() error {
 		return nil
 	}
 	return fmt.Errorf("%d of %d files could not be read, or not to the end: the report names them", failed, len(r.Files))
+}
+
+// WriteFindings writes a finding a line, as JSON.
+func WriteFindings(out io.Writer, found []watch.Finding) error {
+	e := json.NewEncoder(printable.JSONWriter(out))
+	for i := range found {
+		if err := e.Encode(&found[i]); err != nil {
+			return err
+		}
+	}
+	return nil
 }

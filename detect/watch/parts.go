@@ -20,9 +20,9 @@ const Rest = -1
 func (s Share) EndOf() int64 { return (s.Half + 1) * halfDay }
 
 // Parts takes apart what a Watch of Options.Part saw, so that no process needs the evidence of all traffic. Equal
-// shares of several Watches merge. A Watch for each lane then merges its half days, the oldest first, and ends each with
-// EndBefore. At last the lanes merge, with the Rest, and Findings says what a Watch of all events would. There is one
-// difference: each lane has room for Options.Zones and Options.Clients. w must not be used any more.
+// shares of several Watches merge. A Watch for each lane then merges its half days, the oldest first, and ends each
+// with EndBefore. At last the lanes merge, with the Rest, and Findings says what a Watch of all events would. There is
+// one difference: each lane has room for Options.Zones and Options.Clients. w is empty afterwards and may go on.
 func (w *Watch) Parts(lanes int) map[Share]*Watch {
 	out, o := map[Share]*Watch{}, w.o
 	o.Baseline = nil // its names are in o.Tables
@@ -51,6 +51,7 @@ func (w *Watch) Parts(lanes int) map[Share]*Watch {
 			to.By[client], to.Limit = a, t.Limit
 		}
 	}
+	w.empty()
 	return out
 }
 

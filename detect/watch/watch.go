@@ -116,14 +116,19 @@ func New(o Options) *Watch {
 	if o.Baseline != nil {
 		o.Tables = o.Baseline.tables(o.Tables)
 	}
-	w := &Watch{o: o, clients: newEpochs[string, *asks](halfDay, o.Clients),
-		before: map[int64]*table[string, *asks]{}, servers: map[string]int64{}, lists: map[string]*names{},
-		judged: newJudged(), texts: map[netip.Addr]string{},
-		touched: map[zone]bool{}, said: map[string]int64{}, span: span{Halves: map[int64]bool{}}}
-	for i, s := range scales {
-		w.zones[i] = newEpochs[zone, *names](s.half, o.Zones)
-	}
+	w := &Watch{o: o, before: map[int64]*table[string, *asks]{}, judged: newJudged(), texts: map[netip.Addr]string{},
+		touched: map[zone]bool{}, said: map[string]int64{}}
+	w.empty()
 	return w
+}
+
+// empty makes a Watch forget what Parts takes.
+func (w *Watch) empty() {
+	w.clients = newEpochs[string, *asks](halfDay, w.o.Clients)
+	for i, s := range scales {
+		w.zones[i] = newEpochs[zone, *names](s.half, w.o.Zones)
+	}
+	w.servers, w.lists, w.span = map[string]int64{}, map[string]*names{}, span{Halves: map[int64]bool{}}
 }
 
 // SetTables turns scores from now on into evidence by the tables of another model. What was gathered stays: each

@@ -24,6 +24,8 @@ type command struct {
 
 var commands = []command{
 	{"process", "degas process-data: clean and split raw files into Arrow shards", processFlags},
+	{"score", "degas predict and degas scan --events: score names and traffic, in a folder for each day", scoreFlags},
+	{"watch", "degas scan: find infected clients and tunnels in traffic", watchFlags},
 }
 
 func main() {
