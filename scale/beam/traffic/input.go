@@ -128,8 +128,19 @@ type cutFn struct {
 	Format    string
 }
 
+func keyFile(file Piece) (int64, Piece) { return file.File, file }
+
 // ProcessElement implements Beam's DoFn.
-func (f *cutFn) ProcessElement(ctx context.Context, p Piece, emit func(Piece)) error {
+func (f *cutFn) ProcessElement(ctx context.Context, _ int64, files func(*Piece) bool, emit func(Piece)) error {
+	for p := (Piece{}); files(&p); {
+		if err := f.cut(ctx, p, emit); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f *cutFn) cut(ctx context.Context, p Piece, emit func(Piece)) error {
 	if p.Size > f.RangeSize {
 		folder, err := bucket.Open(ctx, p.Folder)
 		if err == nil {

@@ -108,7 +108,9 @@ func (o *Options) start(ctx context.Context, s beam.Scope) (pieces beam.PCollect
 	for i, f := range files {
 		whole[i] = Piece{Folder: f.Folder, Name: f.Name, Size: f.Size, File: int64(i)}
 	}
-	spread := beam.Reshuffle(s, beam.CreateList(s, whole))
+	// The files are spread by key, not by a Reshuffle: to Flink, rows that were reshuffled are still so after the next
+	// step. It would leave out the second Reshuffle, and one worker would read all pieces of a file.
+	spread := beam.GroupByKey(s, beam.ParDo(s, keyFile, beam.CreateList(s, whole)))
 	cut := beam.ParDo(s.Scope("Cut"), &cutFn{RangeSize: o.RangeSize, Format: o.Events.Format}, spread)
 	return beam.Reshuffle(s, cut), files, nil
 }
@@ -152,7 +154,9 @@ func partName(folder string, p *Piece, again int, ext string) string {
 }
 
 func init() {
-	register.DoFn3x1[context.Context, Piece, func(Piece), error](&cutFn{})
+	register.DoFn4x1[context.Context, int64, func(*Piece) bool, func(Piece), error](&cutFn{})
+	register.Function1x2(keyFile)
+	register.Iter1[Piece]()
 	register.DoFn3x1[context.Context, Piece, func(int64, []byte), error](&scoreFn{})
 	register.DoFn3x1[int64, func(*[]byte) bool, func(string, []byte), error](&fileFn{})
 	register.DoFn3x1[context.Context, string, func(*[]byte) bool, error](&reportFn{})
