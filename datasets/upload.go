@@ -23,7 +23,7 @@ func Upload(ctx context.Context, dir string, to *bucket.Folder) error {
 	if err != nil {
 		return err
 	}
-	old, err := uploaded(ctx, to)
+	old, err := Uploaded(ctx, to)
 	if err != nil {
 		return err
 	}
@@ -39,24 +39,28 @@ func Upload(ctx context.Context, dir string, to *bucket.Folder) error {
 	if err := all.Wait(); err != nil {
 		return err
 	}
-	for name := range old {
-		if !files[name] && isSplit(name) {
-			if err := to.Remove(ctx, name); err != nil {
-				return err
-			}
-		}
+	if err := m.RemoveOthers(ctx, to, old); err != nil {
+		return err
 	}
 	return upload(ctx, dir, ManifestName, to)
 }
 
-// Uploadable is an error if Upload could not write to a folder: no access, or a dataset.json that is of no data set.
-func Uploadable(ctx context.Context, folder *bucket.Folder) error {
-	_, err := uploaded(ctx, folder)
-	return err
+// RemoveOthers removes files of a data set before m, which Uploaded gave, from a folder of object storage.
+func (m *Manifest) RemoveOthers(ctx context.Context, folder *bucket.Folder, old map[string]bool) error {
+	files := m.files()
+	for name := range old {
+		if !files[name] && isSplit(name) {
+			if err := folder.Remove(ctx, name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
-// uploaded gives the files of the data set in a folder.
-func uploaded(ctx context.Context, folder *bucket.Folder) (map[string]bool, error) {
+// Uploaded gives the files of the data set in a folder of object storage, none if there is none. It is an error if no
+// data set could be written there: no access, or a dataset.json that is of none.
+func Uploaded(ctx context.Context, folder *bucket.Folder) (map[string]bool, error) {
 	data, err := folder.Read(ctx, ManifestName, userfile.Text)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil

@@ -127,7 +127,7 @@ func processTo(ctx context.Context, in, out string, o prepare.Options) (*dataset
 	if dir := folder.Local(); dir != "" {
 		return prepare.Run(ctx, in, dir, o)
 	}
-	if err := datasets.Uploadable(ctx, folder); err != nil { // before work of hours
+	if _, err := datasets.Uploaded(ctx, folder); err != nil { // before work of hours
 		return nil, err
 	}
 	work, err := os.MkdirTemp("", "degas-process-")

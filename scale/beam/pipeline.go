@@ -7,7 +7,8 @@
 //
 // Each step is a call of a prepare.Job. Between steps Beam carries blocks of rows, tens of KiB each, because a runner's
 // cost of an element is much larger than that of a row. What all workers must know, the plan and the outline, are side
-// inputs. Every worker must see the input and output folders: a mounted bucket, NFS, or one machine.
+// inputs. Every worker must see the input folder, and the output folder if it is not in object storage: a mounted
+// bucket, NFS, or one machine.
 package beam
 
 import (
@@ -24,8 +25,8 @@ import (
 	"github.com/degas-dns/degas/datasets/prepare"
 )
 
-// build adds the pipeline to s. It writes shards into the folder out, and dataset.json when all is well.
-func build(s beam.Scope, job *prepare.Job, files []formats.Location, skipped []datasets.Skipped, out string) error {
+// build adds the pipeline to s. It writes shards to out, and dataset.json when all is well.
+func build(s beam.Scope, job *prepare.Job, files []formats.Location, skipped []datasets.Skipped, out shelf) error {
 	elements := make([][]byte, len(files))
 	for i, f := range files {
 		var err error
@@ -63,13 +64,14 @@ func decode(data []byte) (l formats.Location, err error) {
 
 func init() {
 	register.DoFn4x1[context.Context, []byte, func(int64, []byte), func([]byte), error](&readFn{})
-	register.DoFn4x1[int, func(*[]byte) bool, func([]byte), func([]byte), error](&concludeFn{})
-	register.DoFn5x1[int64, func(*[]byte) bool, func(*[]byte) bool, func(int64, []byte), func([]byte), error](&mergeFn{})
-	register.DoFn4x1[[]byte, func(*[]byte) bool, func([]byte), func([]byte), error](&outlineFn{})
+	register.DoFn5x1[context.Context, int, func(*[]byte) bool, func([]byte), func([]byte), error](&concludeFn{})
+	register.DoFn6x1[context.Context, int64, func(*[]byte) bool, func(*[]byte) bool, func(int64, []byte), func([]byte),
+		error](&mergeFn{})
+	register.DoFn5x1[context.Context, []byte, func(*[]byte) bool, func([]byte), func([]byte), error](&outlineFn{})
 	register.DoFn2x0[[]byte, func(int64, []byte)](&shardsFn{})
 	register.DoFn6x1[context.Context, int64, func(*[]byte) bool, func(*[]byte) bool, func(int64, []byte), func([]byte),
 		error](&writeFn{})
-	register.DoFn3x1[int64, func(*[]byte) bool, func([]byte), error](&keysFn{})
+	register.DoFn4x1[context.Context, int64, func(*[]byte) bool, func([]byte), error](&keysFn{})
 	register.DoFn4x1[context.Context, []byte, func(*[]byte) bool, func(*[]byte) bool, error](&finishFn{})
 	register.Combiner3[*prepare.Sums, []byte, []byte](&sumFn{})
 	register.Emitter2[int64, []byte]()

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -16,6 +17,8 @@ import (
 	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/datasets/prepare"
 	"github.com/degas-dns/degas/datasets/synth"
+	"github.com/degas-dns/degas/internal/bucket"
+	"github.com/degas-dns/degas/internal/bucket/buckettest"
 )
 
 // Tests run on Prism, Beam's local portable runner.
@@ -159,4 +162,57 @@ func TestEqualErrors(t *testing.T) {
 			}
 		})
 	}
+}
+
+// In object storage there are the same files, and none of a data set before; an error leaves the old one.
+func TestToStorage(t *testing.T) {
+	in, want, url := rawTree(t), t.TempDir(), "s3://"+buckettest.Bucket+"/set"
+	buckettest.New(t).Use(t)
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	if _, err := prepare.Run(t.Context(), in, want, prepare.Options{Seed: 3, Shards: 3}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := process(t, in, url, prepare.Options{Seed: 1, Shards: 4}); err != nil {
+		t.Fatal(err)
+	}
+	folder, err := bucket.Open(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer folder.Close()
+	if _, err := process(t, in, url, prepare.Options{Split: datasets.SplitByDate, Exclude: []string{"netlab"},
+		Shards: 3}); err == nil || !strings.Contains(err.Error(), "no row has a date") {
+		t.Errorf("error %v", err)
+	}
+	if got := names(t, folder); !slices.Contains(got, datasets.ManifestName) || len(got) != 13 {
+		t.Errorf("an error leaves %q", got)
+	}
+	if _, err := process(t, in, url, prepare.Options{Seed: 3, Shards: 3}); err != nil {
+		t.Fatal(err)
+	}
+	if got := names(t, folder); len(got) != 10 {
+		t.Errorf("files %q", got)
+	}
+	got := t.TempDir()
+	for _, name := range names(t, folder) {
+		data, err := folder.Read(t.Context(), name, 1<<30)
+		if err == nil {
+			err = os.WriteFile(filepath.Join(got, name), data, 0o644)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	sameFiles(t, want, got)
+}
+
+func names(t *testing.T, folder *bucket.Folder) (list []string) {
+	t.Helper()
+	for f, err := range folder.List(t.Context(), "") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, f.Name)
+	}
+	return list
 }

@@ -2,8 +2,11 @@ package beam
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 
@@ -12,6 +15,7 @@ import (
 	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/datasets/prepare"
 	"github.com/degas-dns/degas/internal/atomicfile"
+	"github.com/degas-dns/degas/internal/bucket"
 	"github.com/degas-dns/degas/internal/dirlock"
 )
 
@@ -27,10 +31,10 @@ type Options struct {
 	Run func(context.Context, *beam.Pipeline) error
 }
 
-// Process does what prepare.Run does, on a runner, and gives the same files and errors. The folder in is listed and the
-// data set put in place by the process that calls Process. What was in out stays as it is until the new files are
-// complete.
-func Process(ctx context.Context, in, out string, o Options) (_ *datasets.Manifest, err error) {
+// Process does what prepare.Run does, on a runner, and gives the same files and errors. The folder in is listed by the
+// process that calls Process. out is a folder, or the URL of one in object storage. A folder keeps what was in it until
+// the new files are complete; in object storage, a data set that was there before is gone when the first shard is written.
+func Process(ctx context.Context, in, out string, o Options) (m *datasets.Manifest, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("process %s: %w", in, err)
@@ -42,6 +46,20 @@ func Process(ctx context.Context, in, out string, o Options) (_ *datasets.Manife
 	if _, err := os.Stat(in); err != nil {
 		return nil, fmt.Errorf("%w. Try: degas download-data", err)
 	}
+	if bucket.IsURL(out) {
+		folder, err := bucket.Open(ctx, out)
+		if err != nil {
+			return nil, err
+		}
+		defer folder.Close()
+		if out = folder.Local(); out == "" {
+			return processToStorage(ctx, in, folder, o)
+		}
+	}
+	return processToFolder(ctx, in, out, o)
+}
+
+func processToFolder(ctx context.Context, in, out string, o Options) (_ *datasets.Manifest, err error) {
 	unlock, err := dirlock.LockInside(out)
 	if err != nil {
 		return nil, err
@@ -55,50 +73,85 @@ func Process(ctx context.Context, in, out string, o Options) (_ *datasets.Manife
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(temp)) }()
-	finished := filepath.Join(temp, "finished")
-	if err := os.Mkdir(finished, 0o755); err != nil {
-		return nil, err
+	finished, err := filepath.Abs(filepath.Join(temp, "finished")) // a worker may be in another folder
+	if err == nil {
+		err = os.Mkdir(finished, 0o755)
 	}
-	if finished, err = filepath.Abs(finished); err != nil { // a worker may be in another folder
-		return nil, err
-	}
-	if err := run(ctx, in, temp, finished, o); err != nil {
-		return nil, err
-	}
-	m, err := datasets.ReadManifest(ctx, finished)
 	if err != nil {
-		return nil, fmt.Errorf("the runner came to an end without a data set: %w", err)
-	}
-	if err := datasets.Place(finished, out); err != nil {
 		return nil, err
 	}
-	return m, nil
+	data, err := run(ctx, in, temp, newShelf(finished), o)
+	if err == nil {
+		err = atomicfile.Write(filepath.Join(finished, datasets.ManifestName), data)
+	}
+	if err == nil {
+		err = datasets.Place(finished, out)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return datasets.ReadManifest(ctx, out)
 }
 
-// run runs the pipeline. temp is a folder for temporary files here, finished the one for the workers' files.
-func run(ctx context.Context, in, temp, finished string, o Options) error {
+func processToStorage(ctx context.Context, in string, out *bucket.Folder, o Options) (m *datasets.Manifest, err error) {
+	old, err := datasets.Uploaded(ctx, out)
+	if err != nil {
+		return nil, err
+	}
+	temp, err := os.MkdirTemp("", "degas-process-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(temp)
+	place := newShelf(out.String())
+	defer func() {
+		ctx := context.WithoutCancel(ctx)
+		err = errors.Join(err, out.Remove(ctx, place.noteName(noteFailed)), out.Remove(ctx, place.noteName(noteDone)))
+	}()
+	data, err := run(ctx, in, temp, place, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(data, &m); err != nil {
+		return nil, err
+	}
+	if err := m.RemoveOthers(ctx, out, old); err != nil {
+		return nil, err
+	}
+	return m, out.Write(ctx, datasets.ManifestName, func(w io.Writer) error { _, err := w.Write(data); return err })
+}
+
+func newShelf(place string) shelf { return shelf{place, rand.Text()} }
+
+// run runs the pipeline and gives dataset.json. temp is a folder for temporary files here.
+func run(ctx context.Context, in, temp string, out shelf, o Options) ([]byte, error) {
 	job, files, skipped, err := prepare.NewJob(ctx, in, temp, o.Options, o.Partitions)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for i := range files {
 		if files[i].Root, err = filepath.Abs(files[i].Root); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	p, s := beam.NewPipelineWithRoot()
-	if err := build(s, job, files, skipped, finished); err != nil {
-		return err
+	if err := build(s, job, files, skipped, out); err != nil {
+		return nil, err
 	}
 	err = o.Run(ctx, p)
 	if ctx.Err() != nil {
-		return ctx.Err()
+		return nil, ctx.Err()
 	}
 	// A runner that says that all is well may be wrong: Prism loses an error if a step fails while it asks for progress.
-	note, noteErr := os.ReadFile((&step{Dir: finished}).noteFile())
-	_, doneErr := os.Stat(filepath.Join(finished, datasets.ManifestName))
-	if noteErr == nil && (err != nil || doneErr != nil) {
-		return errors.New(string(note))
+	data, doneErr := out.noted(ctx, noteDone)
+	if err == nil && doneErr == nil {
+		return data, nil
 	}
-	return err
+	if why, noteErr := out.noted(ctx, noteFailed); noteErr == nil {
+		return nil, errors.New(string(why))
+	}
+	if err == nil {
+		err = fmt.Errorf("the runner came to an end without a data set: %w", doneErr)
+	}
+	return nil, err
 }

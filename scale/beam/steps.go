@@ -3,39 +3,25 @@ package beam
 import (
 	"context"
 	"errors"
-	"io/fs"
 	"os"
-	"path/filepath"
 
 	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/datasets/prepare"
-	"github.com/degas-dns/degas/internal/atomicfile"
 )
 
 // step is what all steps know.
 type step struct {
 	Job *prepare.Job
-	// Dir is the folder for finished files. Beside it is room for others.
-	Dir string
+	Out shelf
 }
 
 // failed notes why a step fails: runners bury that, and Prism may lose it.
-func (s *step) failed(err error) error {
+func (s *step) failed(ctx context.Context, err error) error {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return err
 	}
-	f, noteErr := os.OpenFile(s.noteFile(), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
-	if errors.Is(noteErr, fs.ErrExist) {
-		return err // only the first
-	}
-	if noteErr == nil {
-		_, noteErr = f.WriteString(err.Error())
-		noteErr = errors.Join(noteErr, f.Close())
-	}
-	return errors.Join(err, noteErr)
+	return errors.Join(err, s.Out.note(ctx, noteFailed, []byte(err.Error())))
 }
-
-func (s *step) noteFile() string { return filepath.Join(filepath.Dir(s.Dir), "failed") }
 
 // readFn reads one file and gives each row to its partition.
 type readFn struct {
@@ -52,21 +38,21 @@ func (f *readFn) StartBundle(_ context.Context, _ func(int64, []byte), _ func([]
 func (f *readFn) ProcessElement(ctx context.Context, file []byte, emit func(int64, []byte), found func([]byte)) error {
 	from, err := decode(file)
 	if err != nil {
-		return f.failed(err)
+		return f.failed(ctx, err)
 	}
 	result, err := f.reader.Read(ctx, from, os.TempDir(), byKey(emit))
 	if err != nil {
-		return f.failed(err)
+		return f.failed(ctx, err)
 	}
 	found(result)
 	return nil
 }
 
 // FinishBundle implements Beam's DoFn.
-func (f *readFn) FinishBundle(_ context.Context, emit func(int64, []byte), _ func([]byte)) error {
+func (f *readFn) FinishBundle(ctx context.Context, emit func(int64, []byte), _ func([]byte)) error {
 	err := f.reader.Flush(byKey(emit))
 	f.reader = nil
-	return f.failed(err)
+	return f.failed(ctx, err)
 }
 
 // byKey is emit for prepare.
@@ -81,10 +67,12 @@ type concludeFn struct {
 }
 
 // ProcessElement implements Beam's DoFn.
-func (f *concludeFn) ProcessElement(_ int, found func(*[]byte) bool, plans, manifests func([]byte)) error {
+func (f *concludeFn) ProcessElement(ctx context.Context, _ int, found func(*[]byte) bool,
+	plans, manifests func([]byte),
+) error {
 	plan, manifest, err := f.Job.Conclude(f.Skipped, all(found))
 	if err != nil {
-		return f.failed(err)
+		return f.failed(ctx, err)
 	}
 	plans(plan)
 	manifests(manifest)
@@ -105,8 +93,8 @@ func all(next func(*[]byte) bool) (list [][]byte) {
 type mergeFn struct{ step }
 
 // ProcessElement implements Beam's DoFn.
-func (f *mergeFn) ProcessElement(_ int64, blocks, plans func(*[]byte) bool, emit func(int64, []byte),
-	sums func([]byte),
+func (f *mergeFn) ProcessElement(ctx context.Context, _ int64, blocks, plans func(*[]byte) bool,
+	emit func(int64, []byte), sums func([]byte),
 ) error {
 	var plan []byte
 	if !plans(&plan) {
@@ -114,7 +102,7 @@ func (f *mergeFn) ProcessElement(_ int64, blocks, plans func(*[]byte) bool, emit
 	}
 	sum, err := f.Job.Merge(plan, os.TempDir(), blocks, byKey(emit))
 	if err != nil {
-		return f.failed(err)
+		return f.failed(ctx, err)
 	}
 	sums(sum)
 	return nil
@@ -148,10 +136,15 @@ func (f *sumFn) ExtractOutput(sum *prepare.Sums) []byte {
 type outlineFn struct{ step }
 
 // ProcessElement implements Beam's DoFn.
-func (f *outlineFn) ProcessElement(manifest []byte, sums func(*[]byte) bool, outlines, manifests func([]byte)) error {
+func (f *outlineFn) ProcessElement(ctx context.Context, manifest []byte, sums func(*[]byte) bool,
+	outlines, manifests func([]byte),
+) error {
 	outline, manifest, err := f.Job.Outline(manifest, all(sums))
+	if err == nil {
+		err = f.Out.remove(ctx, datasets.ManifestName) // the shards are about to replace others
+	}
 	if err != nil {
-		return f.failed(err)
+		return f.failed(ctx, err)
 	}
 	outlines(outline)
 	manifests(manifest)
@@ -168,8 +161,7 @@ func (f *shardsFn) ProcessElement(_ []byte, emit func(int64, []byte)) {
 	}
 }
 
-// writeFn writes one shard. A file appears whole or not at all: runners try a bundle again after a failure, and may run
-// it twice at once.
+// writeFn writes one shard.
 type writeFn struct{ step }
 
 // ProcessElement implements Beam's DoFn.
@@ -180,8 +172,8 @@ func (f *writeFn) ProcessElement(ctx context.Context, shard int64, blocks, outli
 	if !outlines(&outline) {
 		return nil // as for mergeFn
 	}
-	defer func() { err = f.failed(err) }()
-	work, err := os.MkdirTemp(filepath.Dir(f.Dir), "shard-") // on the same disk
+	defer func() { err = f.failed(ctx, err) }()
+	work, err := f.Out.work()
 	if err != nil {
 		return err
 	}
@@ -190,7 +182,7 @@ func (f *writeFn) ProcessElement(ctx context.Context, shard int64, blocks, outli
 	if err != nil {
 		return err
 	}
-	if err := atomicfile.Rename(filepath.Join(work, name), filepath.Join(f.Dir, name)); err != nil {
+	if err := f.Out.put(ctx, work, name); err != nil {
 		return err
 	}
 	reports(report)
@@ -201,23 +193,23 @@ func (f *writeFn) ProcessElement(ctx context.Context, shard int64, blocks, outli
 type keysFn struct{ step }
 
 // ProcessElement implements Beam's DoFn.
-func (f *keysFn) ProcessElement(_ int64, keys func(*[]byte) bool, emit func([]byte)) error {
+func (f *keysFn) ProcessElement(ctx context.Context, _ int64, keys func(*[]byte) bool, emit func([]byte)) error {
 	counts, err := f.Job.Keys(all(keys))
 	if err != nil {
-		return f.failed(err)
+		return f.failed(ctx, err)
 	}
 	emit(counts)
 	return nil
 }
 
-// finishFn writes dataset.json.
+// finishFn makes dataset.json.
 type finishFn struct{ step }
 
 // ProcessElement implements Beam's DoFn.
 func (f *finishFn) ProcessElement(ctx context.Context, manifest []byte, reports, counts func(*[]byte) bool) error {
-	data, err := f.Job.Finish(ctx, manifest, f.Dir, all(reports), all(counts))
+	data, err := f.Job.Finish(ctx, manifest, f.Out.local(), all(reports), all(counts))
 	if err == nil {
-		err = atomicfile.Write(filepath.Join(f.Dir, datasets.ManifestName), data)
+		err = f.Out.note(ctx, noteDone, data)
 	}
-	return f.failed(err)
+	return f.failed(ctx, err)
 }

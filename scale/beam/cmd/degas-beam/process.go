@@ -19,7 +19,7 @@ const release = "0.1.0"
 
 func processFlags(fs *flag.FlagSet) func(context.Context) error {
 	input := fs.String("input", "data/raw", "folder of raw files")
-	output := fs.String("output", "data/processed", "folder for shards and dataset.json")
+	output := fs.String("output", "data/processed", "folder or URL for shards and dataset.json")
 	seed := fs.Uint64("seed", 1, "of the split")
 	validation := fs.Float64("validation", 0.1, "share of the names")
 	test := fs.Float64("test", 0.1, "share of the names")
