@@ -11,6 +11,7 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go/logging"
 	"gocloud.dev/blob/s3blob"
 )
 
@@ -23,7 +24,10 @@ const (
 
 func openS3(ctx context.Context, p place) (store, error) {
 	dial := awshttp.NewBuildableClient().WithDialerOptions(func(d *net.Dialer) { d.Timeout = connectTimeout })
-	options := []func(*config.LoadOptions) error{config.WithHTTPClient(dial)}
+	options := []func(*config.LoadOptions) error{
+		config.WithHTTPClient(dial),
+		config.WithLogger(logging.Nop{}), // it would write to stderr what is no error
+	}
 	if profile := p.options.Get("profile"); profile != "" {
 		options = append(options, config.WithSharedConfigProfile(profile))
 	}
@@ -49,7 +53,6 @@ func openS3(ctx context.Context, p place) (store, error) {
 		if server := p.options.Get("endpoint"); server != "" {
 			o.BaseEndpoint = &server
 		}
-		o.DisableLogOutputChecksumValidationSkipped = true // a line on stderr for every file of such a server
 		if o.BaseEndpoint != nil && o.Region == "" {
 			o.Region = "us-east-1" // such servers mostly have no regions, but a signature needs one
 		}
