@@ -16,6 +16,7 @@ import (
 	"github.com/degas-dns/degas/evaluate/protocol"
 	"github.com/degas-dns/degas/export"
 	"github.com/degas-dns/degas/export/publish"
+	"github.com/degas-dns/degas/internal/bucket"
 	"github.com/degas-dns/degas/model"
 	"github.com/degas-dns/degas/model/versions"
 	"github.com/degas-dns/degas/trainer"
@@ -114,6 +115,10 @@ func (c *Config) checkData() error {
 	if p := c.Process; p != nil {
 		first(&p.In, raw)
 		first(&p.Out, "data/processed")
+		if bucket.IsURL(p.In) || bucket.IsURL(p.Out) {
+			return fieldError{"process", errors.New("in and out are each a folder of this machine. Try: degas process-data, " +
+				"which uploads what it makes")}
+		}
 		if _, err := p.options().Plan(); err != nil {
 			return fieldError{"process", err}
 		}

@@ -84,7 +84,7 @@ type ProcessConfig struct {
 
 // TrainConfig is the train-model stage. Options has the defaults of train-model.
 type TrainConfig struct {
-	// Data is the folder of a data set (what process wrote, or data/processed).
+	// Data is the folder or URL of a data set (what process wrote, or data/processed).
 	Data string `yaml:"data" json:"data"`
 	// Run is the run's folder (runs/NAME).
 	Run string `yaml:"run" json:"run"`
@@ -105,7 +105,7 @@ type TrainConfig struct {
 type ProtocolConfig struct {
 	// Run is the run whose recipe is trained (that of train).
 	Run string `yaml:"run" json:"run"`
-	// Data is the folder of a data set (what process wrote, or the run's own).
+	// Data is the folder or URL of a data set (what process wrote, or the run's own).
 	Data string `yaml:"data" json:"data"`
 	// Kinds are the protocols, one after another.
 	Kinds []string `yaml:"kinds" json:"kinds"`
@@ -121,7 +121,7 @@ type ProtocolConfig struct {
 type CalibrateConfig struct {
 	// Run is the run to calibrate (that of train).
 	Run string `yaml:"run" json:"run"`
-	// Data is the folder of a data set (what process wrote, or the run's own).
+	// Data is the folder or URL of a data set (what process wrote, or the run's own).
 	Data string `yaml:"data" json:"data"`
 	// Split is what the temperature is fitted on: validation or train (validation).
 	Split string `yaml:"split" json:"split"`
@@ -131,7 +131,7 @@ type CalibrateConfig struct {
 type ThresholdConfig struct {
 	// Run is the run that gets the threshold (that of train).
 	Run string `yaml:"run" json:"run"`
-	// Data is the folder of a data set (what process wrote, or the run's own).
+	// Data is the folder or URL of a data set (what process wrote, or the run's own).
 	Data string `yaml:"data" json:"data"`
 	// Split is what the threshold is chosen on: validation or train (validation).
 	Split string `yaml:"split" json:"split"`
@@ -151,7 +151,7 @@ type ThresholdConfig struct {
 type EvaluateConfig struct {
 	// Run is the run to measure (that of train), or builtin.
 	Run string `yaml:"run" json:"run"`
-	// Data is the folder of a data set (what process wrote or train reads, or data/processed).
+	// Data is the folder or URL of a data set (what process wrote or train reads, or data/processed).
 	Data string `yaml:"data" json:"data"`
 	// Out is the folder for the report (RUN/evaluation).
 	Out string `yaml:"out" json:"out"`
@@ -163,7 +163,7 @@ type CompareConfig struct {
 	Run string `yaml:"run" json:"run"`
 	// With are the others: runs, version folders of export-model, or builtin (builtin).
 	With []string `yaml:"with" json:"with"`
-	// Data is the folder of a data set (what process wrote or train reads, or data/processed).
+	// Data is the folder or URL of a data set (what process wrote or train reads, or data/processed).
 	Data string `yaml:"data" json:"data"`
 	// Out is the folder for compare.json and roc.png (RUN/comparison).
 	Out string `yaml:"out" json:"out"`

@@ -8,6 +8,7 @@ import (
 
 	"github.com/degas-dns/degas/datasets"
 	"github.com/degas-dns/degas/datasets/convert"
+	"github.com/degas-dns/degas/internal/bucket"
 	"github.com/degas-dns/degas/internal/printable"
 )
 
@@ -38,6 +39,9 @@ type converted struct {
 
 func (c *command) convertAction(ctx *cli.Context) error {
 	in, out := ctx.Args().Get(0), ctx.Args().Get(1)
+	if bucket.IsURL(out) {
+		return usagef("convert: OUT, %s, is a URL. Try: a folder or a file of this machine", out)
+	}
 	m, splits, err := datasets.Locate(ctx.Context, in)
 	if err != nil {
 		return err

@@ -43,7 +43,7 @@ Example: degas evaluate-model builtin --data data/processed
 Example: degas evaluate-model runs/first --protocol leave-family-out --folds 8 --epochs 2
 Example: degas evaluate-model builtin --data data/processed --protocol hosts`,
 		Flags: append([]cli.Flag{
-			&cli.StringFlag{Name: "data", Usage: "`DIR` of process-data's output (the run's own)"},
+			&cli.StringFlag{Name: "data", Usage: "`DIR` or URL of process-data's output (the run's own)"},
 			splitFlag,
 			&cli.StringSliceFlag{Name: "fail-if",
 				Usage: "end with status 1 when a `CONDITION` holds, such as auc<0.999 or tpr@fpr=1e-3<0.97"},
@@ -194,7 +194,7 @@ McNemar's test of the verdicts at each one's threshold. A single run is compared
 
 Example: degas compare runs/cnn-1 runs/lstm-1 --out comparison`,
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "data", Usage: "processed `DIR` (the first run's)"},
+			&cli.StringFlag{Name: "data", Usage: "processed `DIR` or URL (the first run's)"},
 			splitFlag,
 			&cli.StringFlag{Name: "out", Usage: "write compare.json and roc.png to `DIR`"},
 			jsonFlag,

@@ -30,7 +30,8 @@ func (c *command) process() *cli.Command {
 		Description: "Reads the files of known formats below IN (data/raw). Writes train.arrow, validation.arrow,\n" +
 			"test.arrow and dataset.json to OUT (data/processed). No registered domain is in two splits. --cap-family and\n" +
 			"--balance leave out training rows only. With --split date, rows without a date are split by domain. With\n" +
-			"--shards 8, train.arrow becomes train-00000-of-00008.arrow to train-00007-of-00008.arrow.\n\n" +
+			"--shards 8, train.arrow becomes train-00000-of-00008.arrow to train-00007-of-00008.arrow. OUT may be a URL of\n" +
+			"object storage, s3://BUCKET/FOLDER or gs://BUCKET/FOLDER, as wherever a data set is read.\n\n" +
 			"Example: degas process-data data/raw data/processed --seed 7",
 		Flags: []cli.Flag{
 			&cli.Uint64Flag{Name: "seed", Value: 1, Usage: "of the split"},

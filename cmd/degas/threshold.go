@@ -45,7 +45,7 @@ Example: degas choose-threshold runs/first --threshold 0.5`,
 
 // tuningFlags belong to the commands that change a run's model by what they measure.
 var tuningFlags = []cli.Flag{
-	&cli.StringFlag{Name: "data", Usage: "processed `DIR` (the run's own)"},
+	&cli.StringFlag{Name: "data", Usage: "processed `DIR` or URL (the run's own)"},
 	&cli.StringFlag{Name: "split", Value: "validation", Usage: "validation or train; test is for measuring"},
 	jsonFlag,
 }

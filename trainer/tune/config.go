@@ -27,7 +27,7 @@ import (
 type Config struct {
 	// Version is 1.
 	Version int `yaml:"version"`
-	// Data is the folder of a data set (data/processed).
+	// Data is the folder or URL of a data set (data/processed).
 	Data string `yaml:"data"`
 	// Out is the folder for a run of each trial, tune.json and trials.png (runs/tune).
 	Out string `yaml:"out"`
