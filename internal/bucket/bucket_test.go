@@ -151,7 +151,7 @@ func TestMissing(t *testing.T) {
 func TestWriteWholeOrNot(t *testing.T) {
 	everywhere(t, func(t *testing.T, open func(string) *Folder) {
 		f, full := open("x"), errors.New("the disk is full")
-		for _, size := range []int{0, 10, partSize, 2*partSize + 12345} {
+		for _, size := range []int{0, 10, partSize + 12345} {
 			data := random(size)
 			fill := func(end error) func(io.Writer) error {
 				return func(w io.Writer) error {
@@ -305,10 +305,6 @@ func TestErrorsOfS3(t *testing.T) {
 		{name: "wrong key", url: "s3://data", env: []string{"AWS_ACCESS_KEY_ID=WRONG"},
 			want: []string{"InvalidAccessKeyId", "Try: other credentials"}},
 		{name: "no usable credentials", url: "s3://data", env: []string{"AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY="},
-			want: []string{"open s3://data: no usable credentials", "Try: AWS_ACCESS_KEY_ID"}},
-		{name: "no credentials, and a metadata server that does not answer", url: "s3://data",
-			env: []string{"AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY=", "AWS_EC2_METADATA_DISABLED=",
-				"AWS_EC2_METADATA_SERVICE_ENDPOINT=http://192.0.2.1"},
 			want: []string{"open s3://data: no usable credentials", "Try: AWS_ACCESS_KEY_ID"}},
 		{name: "no profile", url: "s3://data?profile=nobody", want: []string{"nobody"}},
 		{name: "no server", url: "s3://data", env: []string{"AWS_ENDPOINT_URL_S3=http://127.0.0.1:1"},

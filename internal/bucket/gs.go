@@ -18,6 +18,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/oauth2"
 	"golang.org/x/oauth2/google"
@@ -74,6 +75,8 @@ func googleToken(ctx context.Context) (oauth2.TokenSource, error) {
 	select {
 	case err := <-found:
 		return source, err
+	case <-time.After(credentialTimeout):
+		return nil, errors.New("the server that gives them does not answer")
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}

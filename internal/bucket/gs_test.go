@@ -2,12 +2,14 @@ package bucket
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"hash/crc32"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -146,10 +148,12 @@ func TestUploadGoesOn(t *testing.T) {
 		}
 		return false
 	}
-	data := random(2*partSize + 999)
-	put(t, f, "file", string(data))
-	if got, err := f.Read(t.Context(), "file", 1<<30); err != nil || !bytes.Equal(got, data) {
-		t.Errorf("%d bytes, %v", len(got), err)
+	for _, size := range []int{partSize, 2*partSize + 999} {
+		data := random(size)
+		put(t, f, "file", string(data))
+		if got, err := f.Read(t.Context(), "file", 1<<30); err != nil || !bytes.Equal(got, data) {
+			t.Errorf("%d bytes of %d, %v", len(got), size, err)
+		}
 	}
 	if asked < 6 {
 		t.Errorf("%d requests", asked)
@@ -222,24 +226,42 @@ func TestErrorsOfGoogle(t *testing.T) {
 	}
 }
 
-// Without any credentials, on a machine that is none of Google's or whose metadata server does not answer.
-func TestNoGoogleCredentials(t *testing.T) {
-	for name, metadata := range map[string]string{"no server": "127.0.0.1:1", "nothing known": ""} {
-		t.Run(name, func(t *testing.T) {
-			t.Setenv("STORAGE_EMULATOR_HOST", "")
-			t.Setenv("GOOGLE_APPLICATION_CREDENTIALS", "")
-			t.Setenv("HOME", t.TempDir())
-			t.Setenv("GCE_METADATA_HOST", metadata)
-			began := time.Now()
-			_, err := Open(t.Context(), "gs://data")
-			if err == nil || !strings.Contains(err.Error(), "Try: GOOGLE_APPLICATION_CREDENTIALS") {
-				t.Error(err)
-			}
-			if took := time.Since(began); took > 20*time.Second {
-				t.Errorf("it took %s", took)
-			} else {
-				t.Log(took, err)
-			}
-		})
+// Without any credentials, where there is no metadata server, or one that never answers: an error soon, and at once
+// when the context ends.
+func TestNoCredentials(t *testing.T) {
+	silent, err := net.Listen("tcp", "127.0.0.1:0") // connections wait in its queue
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	for name, address := range map[string]string{"no server": "127.0.0.1:1", "a silent server": silent.Addr().String()} {
+		for url, hint := range map[string]string{
+			"gs://data": "Try: GOOGLE_APPLICATION_CREDENTIALS", "s3://data": "Try: AWS_ACCESS_KEY_ID",
+		} {
+			t.Run(name+" "+url, func(t *testing.T) {
+				for _, key := range []string{"STORAGE_EMULATOR_HOST", "GOOGLE_APPLICATION_CREDENTIALS", "AWS_ACCESS_KEY_ID",
+					"AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "AWS_EC2_METADATA_DISABLED"} {
+					t.Setenv(key, "")
+				}
+				t.Setenv("HOME", t.TempDir())
+				t.Setenv("NO_PROXY", "*")
+				t.Setenv("GCE_METADATA_HOST", address)
+				t.Setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://"+address)
+				began := time.Now()
+				_, err := Open(t.Context(), url)
+				if took := time.Since(began); err == nil || !strings.Contains(err.Error(), hint) || took > 20*time.Second {
+					t.Errorf("after %s: %v", took, err)
+				} else {
+					t.Log(took, err)
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+				defer cancel()
+				began = time.Now()
+				_, err = Open(ctx, url)
+				if took := time.Since(began); err == nil || took > 5*time.Second {
+					t.Errorf("cancelled, after %s: %v", took, err)
+				}
+			})
+		}
 	}
 }

@@ -19,7 +19,7 @@ import (
 // minutes. Where a machine has no role, its metadata server takes a second or two to say so.
 const (
 	connectTimeout    = 10 * time.Second
-	credentialTimeout = 15 * time.Second
+	credentialTimeout = 10 * time.Second
 )
 
 func openS3(ctx context.Context, p place) (store, error) {
