@@ -18,8 +18,9 @@ import (
 
 // File is a file of the input.
 type File struct {
-	Folder string // path or URL
+	Folder string // whole path or URL: workers stand elsewhere
 	Name   string // in it
+	Path   string // what the user calls it
 	Size   int64  // bytes
 }
 
@@ -50,9 +51,12 @@ func listPath(ctx context.Context, in string) (files []File, err error) {
 		return nil, err
 	}
 	for _, p := range paths {
-		f := File{Folder: filepath.Dir(p), Name: filepath.Base(p)}
+		f := File{Name: filepath.Base(p), Path: p}
 		if p == scan.Standard {
 			return nil, fmt.Errorf("workers cannot read standard input. Try: a file, a folder or a URL")
+		}
+		if f.Folder, err = filepath.Abs(filepath.Dir(p)); err != nil {
+			return nil, err
 		}
 		folder, err := bucket.Open(ctx, f.Folder)
 		if err != nil {
@@ -79,7 +83,7 @@ func listURL(ctx context.Context, in string) (files []File, err error) {
 		}
 		hidden := strings.HasPrefix(f.Name, ".") || strings.Contains(f.Name, "/.")
 		if !hidden {
-			files = append(files, File{in, f.Name, f.Size})
+			files = append(files, File{in, f.Name, folder.At(f.Name), f.Size})
 		}
 	}
 	if len(files) > 0 {
@@ -99,28 +103,17 @@ func listURL(ctx context.Context, in string) (files []File, err error) {
 	if err != nil {
 		return nil, err
 	}
-	return []File{{parent, path.Base(place), size}}, nil
-}
-
-// path is what the file is called in reports.
-func (f File) path() string {
-	if !bucket.IsURL(f.Folder) {
-		return filepath.Join(f.Folder, f.Name)
-	}
-	place, _, _ := strings.Cut(f.Folder, "?")
-	return strings.TrimSuffix(place, "/") + "/" + f.Name
+	return []File{{parent, path.Base(place), up.At(path.Base(place)), size}}, nil
 }
 
 // Piece is what is read at once: the lines of a file that begin from From to To, or all of a file.
 type Piece struct {
-	Folder, Name string
-	Size         int64 // of the file
-	File, Part   int64 // numbers
-	Format       string
-	From, To     int64 // bytes; To is 0 for a whole file
+	Folder, Name, Path string
+	Size               int64 // of the file
+	File, Part         int64 // numbers
+	Format             string
+	From, To           int64 // bytes; To is 0 for a whole file
 }
-
-func (p *Piece) path() string { return File{p.Folder, p.Name, p.Size}.path() }
 
 // cutFn cuts a file into pieces.
 type cutFn struct {

@@ -94,7 +94,7 @@ func (d *days) write(e *events.Event, decision *detect.Decision) error {
 		at := d.open[i]
 		d.open = slices.Insert(slices.Delete(d.open, i, i+1), 0, at)
 	}
-	return d.open[0].log.Write(d.piece.path(), e, decision)
+	return d.open[0].log.Write(d.piece.Path, e, decision)
 }
 
 // begin opens the file of a day, and ends another one if there are too many.

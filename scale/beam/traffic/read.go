@@ -54,7 +54,7 @@ func (p *Piece) open(ctx context.Context, o events.Options, names bool) (_ *piec
 	if p.To > 0 {
 		return in, in.openRange(ctx, folder, o, names && p.Format == listFormat)
 	}
-	path := p.path()
+	path := filepath.Join(folder.Local(), p.Name)
 	if folder.Local() == "" {
 		if path, err = in.fetch(ctx, folder); err != nil {
 			return nil, err
@@ -73,7 +73,7 @@ func (p *Piece) open(ctx context.Context, o events.Options, names bool) (_ *piec
 	in.events = nil
 	s, err := unpack.File(ctx, path, nil)
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", p.path(), err)
+		return nil, fmt.Errorf("read %s: %w", p.Path, err)
 	}
 	in.names, in.close = s, append([]func() error{s.Close}, in.close...)
 	return in, nil
@@ -104,7 +104,7 @@ func (p *piece) openRange(ctx context.Context, folder *bucket.Folder, o events.O
 	if err != nil {
 		return err
 	}
-	p.events, err = events.OpenRange(in, p.path(), format, head, r, o)
+	p.events, err = events.OpenRange(in, p.Path, format, head, r, o)
 	return err
 }
 
@@ -159,7 +159,7 @@ func (p *piece) eachName(ctx context.Context, t *tally, each func(names []string
 			predict.MaxLine)
 	}
 	if err != nil {
-		t.fail(fmt.Errorf("read %s: %w", p.path(), err))
+		t.fail(fmt.Errorf("read %s: %w", p.Path, err))
 	}
 	return nil
 }
@@ -214,7 +214,7 @@ func (p *piece) eachEvent(ctx context.Context, j *judge, t *tally, warm bool,
 			}
 		}
 		if ended != nil && ended != io.EOF {
-			t.fail(fmt.Errorf("read %s after %d %s: %w", p.path(), p.events.Stats.Units, p.events.Format.Unit, ended))
+			t.fail(fmt.Errorf("read %s after %d %s: %w", p.Path, p.events.Stats.Units, p.events.Format.Unit, ended))
 		}
 	}
 	return ctx.Err()

@@ -49,7 +49,7 @@ type tally struct {
 	Unit string `json:"unit"`
 }
 
-func newTally(p *Piece) *tally { return &tally{Path: p.path(), Report: Report{Pieces: 1}} }
+func newTally(p *Piece) *tally { return &tally{Path: p.Path, Report: Report{Pieces: 1}} }
 
 func (t *tally) fail(err error) {
 	if err != nil && t.Errors == nil {

@@ -18,6 +18,7 @@ import (
 	"context"
 	"fmt"
 	"path"
+	"path/filepath"
 
 	"github.com/apache/beam/sdks/v2/go/pkg/beam"
 	"github.com/apache/beam/sdks/v2/go/pkg/beam/register"
@@ -61,7 +62,11 @@ func newJudge(name string) (j judge, err error) {
 	if err != nil {
 		return j, err
 	}
-	j.Model = name
+	if j.Model = name; name != model.BuiltinName {
+		if j.Model, err = filepath.Abs(name); err != nil { // workers stand elsewhere
+			return j, err
+		}
+	}
 	j.Digest, err = m.Digest()
 	return j, err
 }
@@ -98,6 +103,11 @@ func (o *Options) start(ctx context.Context, s beam.Scope) (pieces beam.PCollect
 			return pieces, nil, err
 		}
 	}
+	if o.Output != "" && !bucket.IsURL(o.Output) {
+		if o.Output, err = filepath.Abs(o.Output); err != nil {
+			return pieces, nil, err
+		}
+	}
 	if files, err = list(ctx, o.Input); err != nil {
 		return pieces, nil, err
 	}
@@ -106,7 +116,7 @@ func (o *Options) start(ctx context.Context, s beam.Scope) (pieces beam.PCollect
 	}
 	whole := make([]Piece, len(files))
 	for i, f := range files {
-		whole[i] = Piece{Folder: f.Folder, Name: f.Name, Size: f.Size, File: int64(i)}
+		whole[i] = Piece{Folder: f.Folder, Name: f.Name, Path: f.Path, Size: f.Size, File: int64(i)}
 	}
 	// The files are spread by key, not by a Reshuffle: to Flink, rows that were reshuffled are still so after the next
 	// step. It would leave out the second Reshuffle, and one worker would read all pieces of a file.

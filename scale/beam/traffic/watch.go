@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"path/filepath"
 	"slices"
 
 	"github.com/apache/beam/sdks/v2/go/pkg/beam"
@@ -68,10 +67,10 @@ func seedOf(files []File) uint64 {
 	remote := xxh3.New()
 	for _, f := range files {
 		if bucket.IsURL(f.Folder) {
-			fmt.Fprintln(remote, f.path(), f.Size)
+			fmt.Fprintln(remote, f.Path, f.Size)
 			continue
 		}
-		paths = append(paths, filepath.Join(f.Folder, f.Name))
+		paths = append(paths, f.Path)
 	}
 	if len(paths) == len(files) {
 		return scan.Seed(paths)
