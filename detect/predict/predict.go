@@ -27,8 +27,8 @@ type Scorer struct {
 // New makes a Scorer.
 func New(c *model.Classifier) *Scorer { return &Scorer{classifier: c} }
 
-// Score scores names, best Batch of them, and tells each of them in order. A Verdict is valid during the call. If it has
-// Invalid, that says why the text is no name.
+// Score scores names, best Batch of them, and tells each of them in order. A Verdict is valid during the call. If it
+// has Invalid, that says why the text is no name.
 func (s *Scorer) Score(ctx context.Context, names []string, each func(name string, v *model.Verdict) error) error {
 	width := s.classifier.Width()
 	s.p = slices.Grow(s.p[:0], len(names)*width)[:len(names)*width]

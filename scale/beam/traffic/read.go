@@ -19,7 +19,7 @@ import (
 	"github.com/degas-dns/degas/internal/unpack"
 )
 
-// listFormat is the format of lists of names. Score does with them as degas predict does, with all others as degas scan.
+// listFormat is the format of lists of names. Score does with them as degas predict does, and else as degas scan.
 const listFormat = "list"
 
 // piece is a Piece that is open.
