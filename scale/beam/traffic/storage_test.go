@@ -46,8 +46,8 @@ func TestObjectStorage(t *testing.T) {
 	put("other/dnsmasq.log", "dnsmasq.log")
 	_, want := scanned(t, filepath.Join(in, "named", "query.log.0.gz"), filepath.Join(in, "own.jsonl"),
 		filepath.Join(in, "dnsmasq.log"))
-	o := Options{Input: []string{root + "logs", root + "other/dnsmasq.log"}, Output: root + "out", Model: model.BuiltinName,
-		RangeSize: 5000}
+	o := Options{Input: []string{root + "logs", root + "other/dnsmasq.log"}, Output: root + "out",
+		Model: model.BuiltinName, RangeSize: 5000}
 	r := run(t, o.Output, ScoreFile, func(s beam.Scope) error { return Score(t.Context(), s, o, JSONLines) })
 	var got string
 	for f, err := range folder.List(t.Context(), "out/events/") {
