@@ -21,7 +21,7 @@ import (
 
 // written is a split of n rows on disk, in so many shards: benign names and those of three families, of two sources.
 // Name i begins with "ni.".
-func written(t *testing.T, n, shards int) *datasets.Split {
+func written(t testing.TB, n, shards int) *datasets.Split {
 	t.Helper()
 	dir, words := t.TempDir(), []string{"", "a", "b", "c"}
 	report := datasets.SplitReport{Name: "train", Rows: int64(n)}
@@ -59,7 +59,7 @@ func written(t *testing.T, n, shards int) *datasets.Split {
 	return split
 }
 
-func choose(t *testing.T, split *datasets.Split, c Choice, blockLen int) *rows {
+func choose(t testing.TB, split *datasets.Split, c Choice, blockLen int) *rows {
 	t.Helper()
 	r, err := chooseRows(t.Context(), split, TargetFamily, []string{"benign", "a", "b", "c"}, c, blockLen)
 	if err != nil {
@@ -297,4 +297,19 @@ func TestMemoryOption(t *testing.T) {
 			t.Errorf("blocks of %d rows in %d bytes, want %d", got, memory, want)
 		}
 	}
+}
+
+// What reading an epoch takes, without training: names/s, and bytes of garbage a name.
+func BenchmarkStream(b *testing.B) {
+	const n = 1 << 20
+	s := choose(b, written(b, n, 1), Choice{}, datasets.BatchRows).stream(64 << 20)
+	b.ReportAllocs()
+	for epoch := 0; b.Loop(); epoch++ {
+		for p, err := range s.Portions(b.Context(), 1, epoch) {
+			if err != nil || p.Len() == 0 {
+				b.Fatal(p.Len(), err)
+			}
+		}
+	}
+	b.ReportMetric(n*float64(b.N)/b.Elapsed().Seconds(), "names/s")
 }
