@@ -33,7 +33,7 @@ type Options struct {
 
 // Process does what prepare.Run does, on a runner, and gives the same files and errors. The folder in is listed by the
 // process that calls Process. out is a folder, or the URL of one in object storage. A folder keeps what was in it until
-// the new files are complete; in object storage, a data set that was there before is gone when the first shard is written.
+// the new files are complete. In object storage, a data set that was there is gone when the first shard is written.
 func Process(ctx context.Context, in, out string, o Options) (m *datasets.Manifest, err error) {
 	defer func() {
 		if err != nil {

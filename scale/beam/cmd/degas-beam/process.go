@@ -4,6 +4,8 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"os"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -50,6 +52,9 @@ func processFlags(fs *flag.FlagSet) func(context.Context) error {
 			o.Balance = datasets.BalanceBinary
 		} else if *balanceClasses {
 			o.Balance = datasets.BalanceClass
+		}
+		if os.Getenv("GOGC") == "" { // Prism holds all rows in memory, several times over
+			debug.SetGCPercent(50)
 		}
 		began := time.Now()
 		m, err := pipeline.Process(ctx, *input, *output, o)

@@ -340,8 +340,8 @@ func (j *Job) Keys(blocks [][]byte) ([]byte, error) {
 	return encode(keyCounts{int64(bytes / 8), int64(set.used), set.crossing, set.example})
 }
 
-// Finish gives dataset.json: the manifest of Outline with what Write and Keys returned. It is an error if something is in
-// two splits. The error has an example if dir, the folder with the shards, is not "".
+// Finish gives dataset.json: the manifest of Outline with what Write and Keys returned. It is an error if something is
+// in two splits. The error has an example if dir, the folder with the shards, is not "".
 func (j *Job) Finish(ctx context.Context, manifest []byte, dir string, reports, counts [][]byte) ([]byte, error) {
 	m := &datasets.Manifest{}
 	if err := json.Unmarshal(manifest, m); err != nil {
