@@ -313,6 +313,11 @@ func TestErrorsOfS3(t *testing.T) {
 		{name: "not allowed", url: "s3://data", fault: answer(403, "AccessDenied"), want: []string{"credentials that may"}},
 		{name: "region", url: "s3://data", fault: answer(400, "AuthorizationHeaderMalformed"), want: []string{"?region="}},
 		{name: "expired", url: "s3://data", fault: answer(400, "ExpiredToken"), want: []string{"ExpiredToken"}},
+		{name: "a proxy's page", url: "s3://data", fault: func(w http.ResponseWriter, r *http.Request) bool {
+			w.WriteHeader(http.StatusForbidden)
+			fmt.Fprint(w, "<html>\x1blog in</html>")
+			return true
+		}, want: []string{"read s3://data/file: 403: Forbidden. Try: credentials"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			for _, e := range c.env {

@@ -193,6 +193,7 @@ func TestErrorsOfGoogle(t *testing.T) {
 		{name: "no file", url: "gs://data", host: host, want: []string{"read gs://data/file: file does not exist"}},
 		{name: "refused", url: "gs://data", host: host, fault: 401, want: []string{"401", "Try: other credentials"}},
 		{name: "not allowed", url: "gs://data", host: host, fault: 403, want: []string{"credentials that may"}},
+		{name: "redirect", url: "gs://data", host: host, fault: 308, want: []string{"read gs://data/file: 308: no"}},
 		{name: "no server", url: "gs://data", host: "127.0.0.1:1", want: []string{"no connection", "Try: the network"}},
 		{name: "no key file", url: "gs://data", key: "/nowhere",
 			want: []string{"open gs://data: no usable credentials", "Try: GOOGLE_APPLICATION_CREDENTIALS"}},

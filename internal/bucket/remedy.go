@@ -25,7 +25,7 @@ var remedies = []struct{ codes, try string }{
 	{"RequestTimeTooSkewed", "the right time on this machine"},
 	{"NotImplemented XAmzContentSHA256Mismatch",
 		"AWS_REQUEST_CHECKSUM_CALCULATION=when_required, which older servers need"},
-	{"SlowDown ServiceUnavailable InternalError 408 429 500 502 503 504", "again later"},
+	{"SlowDown ServiceUnavailable InternalError InternalServerError 408 429 500 502 503 504", "again later"},
 }
 
 // remedied is an answer of a storage, with what to do about it.

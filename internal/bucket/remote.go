@@ -6,9 +6,12 @@ import (
 	"io"
 	"io/fs"
 	"iter"
+	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 	"gocloud.dev/blob"
 	"gocloud.dev/gcerrors"
 )
@@ -115,6 +118,10 @@ func (r *remote) explain(ctx context.Context, err error) error {
 	var answer smithy.APIError
 	if errors.As(err, &answer) {
 		return remedied(answer.ErrorCode(), answer.ErrorMessage())
+	}
+	var status *smithyhttp.ResponseError
+	if errors.As(err, &status) && status.HTTPStatusCode() >= 300 { // of a proxy, say: no answer of S3's
+		return remedied(strconv.Itoa(status.HTTPStatusCode()), http.StatusText(status.HTTPStatusCode()))
 	}
 	return unreachable(err)
 }

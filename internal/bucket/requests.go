@@ -22,11 +22,45 @@ const (
 // firstPause is the one before the second try; every further one is twice as long.
 const firstPause = 500 * time.Millisecond
 
-// newTransport is http.DefaultTransport, with its proxy, which does not wait for half a minute for a connection.
+// newTransport is http.DefaultTransport, with its proxy, made impatient.
 func newTransport() *http.Transport {
 	t := http.DefaultTransport.(*http.Transport).Clone()
-	t.DialContext = (&net.Dialer{Timeout: connectTimeout}).DialContext
+	impatient(t, quietTimeout)
 	return t
+}
+
+// impatient makes a transport wait neither for half a minute for a connection nor for a server that has become silent:
+// a request ends with an error when no byte has come or gone for the time of quiet.
+func impatient(t *http.Transport, quiet time.Duration) {
+	dialer := net.Dialer{Timeout: connectTimeout}
+	t.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		c, err := dialer.DialContext(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		return &lively{c, quiet}, nil
+	}
+}
+
+// lively is a connection that ends when it was quiet for too long. Both directions count, since a transport waits for
+// an answer all the time that it sends.
+type lively struct {
+	net.Conn
+	quiet time.Duration
+}
+
+func (c *lively) Read(p []byte) (int, error) {
+	if err := c.SetDeadline(time.Now().Add(c.quiet)); err != nil {
+		return 0, err
+	}
+	return c.Conn.Read(p)
+}
+
+func (c *lively) Write(p []byte) (int, error) {
+	if err := c.SetDeadline(time.Now().Add(c.quiet)); err != nil {
+		return 0, err
+	}
+	return c.Conn.Write(p)
 }
 
 // requests sends requests.
@@ -84,7 +118,7 @@ func (r requests) send(
 	}
 }
 
-// once sends a request once. A success is also 308, which is "go on" here.
+// once sends a request once. A success of PUT is also 308, which is "go on" there and a redirect elsewhere.
 func (r requests) once(
 	ctx context.Context,
 	method, to string,
@@ -102,7 +136,7 @@ func (r requests) once(
 	if err != nil {
 		return nil, err
 	}
-	if resp.StatusCode < 300 || resp.StatusCode == http.StatusPermanentRedirect {
+	if resp.StatusCode < 300 || method == http.MethodPut && resp.StatusCode == http.StatusPermanentRedirect {
 		return resp, nil
 	}
 	defer resp.Body.Close()

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
+	"net/http"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -15,15 +15,17 @@ import (
 	"gocloud.dev/blob/s3blob"
 )
 
-// How long a server may take until it is connected, and until there are credentials: the providers' libraries wait for
-// minutes. Where a machine has no role, its metadata server takes a second or two to say so.
+// How long a server may take until it is connected, be silent, and take until there are credentials: the providers'
+// libraries wait for minutes, and for the end of a silence forever. Where a machine has no role, its metadata server
+// takes a second or two to say so.
 const (
 	connectTimeout    = 10 * time.Second
+	quietTimeout      = time.Minute
 	credentialTimeout = 10 * time.Second
 )
 
 func openS3(ctx context.Context, p place) (store, error) {
-	dial := awshttp.NewBuildableClient().WithDialerOptions(func(d *net.Dialer) { d.Timeout = connectTimeout })
+	dial := awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) { impatient(t, quietTimeout) })
 	options := []func(*config.LoadOptions) error{
 		config.WithHTTPClient(dial),
 		config.WithLogger(logging.Nop{}), // it would write to stderr what is no error

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/parquet-go/parquet-go"
@@ -68,10 +69,23 @@ type days struct {
 	open   []*day // the one written last comes first
 	again  map[string]int
 	files  int64
+
+	waiting []dated // events of other days than those of open files
 }
 
 // mostDays is how many files are open at a time: some MB each.
 const mostDays = 8
+
+// mostWaiting is how many events wait for others of their days, so that events in no order of time do not make a file
+// each: some ten MB.
+const mostWaiting = 1 << 15
+
+// dated is an event with memory of its own.
+type dated struct {
+	day      string
+	event    *events.Event
+	decision detect.Decision
+}
 
 // day is the file of a day.
 type day struct {
@@ -85,6 +99,34 @@ func (d *days) write(e *events.Event, decision *detect.Decision) error {
 	if !e.Time.IsZero() {
 		name = e.Time.UTC().Format(time.DateOnly)
 	}
+	opened := slices.ContainsFunc(d.open, func(o *day) bool { return o.name == name })
+	if opened || len(d.open) < mostDays {
+		return d.put(name, e, decision)
+	}
+	own := &events.Event{}
+	e.CopyTo(own)
+	d.waiting = append(d.waiting, dated{name, own, *decision})
+	if len(d.waiting) == mostWaiting {
+		return d.flush()
+	}
+	return nil
+}
+
+// flush writes the events that wait, day by day.
+func (d *days) flush() error {
+	slices.SortStableFunc(d.waiting, func(a, b dated) int { return strings.Compare(a.day, b.day) })
+	for _, w := range d.waiting {
+		if err := d.put(w.day, w.event, &w.decision); err != nil {
+			return err
+		}
+	}
+	clear(d.waiting)
+	d.waiting = d.waiting[:0]
+	return nil
+}
+
+// put writes an event into the file of its day.
+func (d *days) put(name string, e *events.Event, decision *detect.Decision) error {
 	i := slices.IndexFunc(d.open, func(o *day) bool { return o.name == name })
 	if i < 0 {
 		if err := d.begin(name); err != nil {
@@ -122,6 +164,9 @@ func (d *days) begin(name string) error {
 
 // end finishes all files, or drops those that are open for an error.
 func (d *days) end(err error) error {
+	if err == nil {
+		err = d.flush()
+	}
 	errs := []error{err}
 	for _, o := range d.open {
 		if err == nil {

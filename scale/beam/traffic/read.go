@@ -50,7 +50,7 @@ func (p *Piece) open(ctx context.Context, o events.Options, names bool) (_ *piec
 	if err != nil {
 		return nil, err
 	}
-	in.close = append(in.close, folder.Close)
+	in.close = append(in.close, func() error { return p.changed(ctx, folder) }, folder.Close)
 	if p.To > 0 {
 		return in, in.openRange(ctx, folder, o, names && p.Format == listFormat)
 	}
@@ -77,6 +77,16 @@ func (p *Piece) open(ctx context.Context, o events.Options, names bool) (_ *piec
 	}
 	in.names, in.close = s, append([]func() error{s.Close}, in.close...)
 	return in, nil
+}
+
+// changed is an error if the file has become shorter: then a piece holds less than it should.
+func (p *Piece) changed(ctx context.Context, folder *bucket.Folder) error {
+	size, err := folder.Size(ctx, p.Name)
+	if err == nil && size < p.Size {
+		err = fmt.Errorf("read %s: it had %d bytes when it was listed and has %d now. Try: again, when nobody writes to it",
+			p.Path, p.Size, size)
+	}
+	return err
 }
 
 // openRange opens a piece of a log.

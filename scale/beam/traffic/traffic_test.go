@@ -370,12 +370,13 @@ func TestRefuses(t *testing.T) {
 	}
 }
 
-// More days than files that may be open at a time: each gets all of its events, in files of its own.
+// More days than files that may be open at a time: each gets all of its events in order, in a file of its own.
 func TestManyDays(t *testing.T) {
 	dir, out := t.TempDir(), t.TempDir()
 	var text []byte
 	for i := range 400 {
-		e := events.Event{Time: start.AddDate(0, 0, i%20), Name: []byte("google.com"), RCode: events.NoRCode}
+		e := events.Event{Time: start.AddDate(0, 0, i%20), Name: fmt.Appendf(nil, "n%03d.com", i),
+			RCode: events.NoRCode}
 		text = append(events.AppendJSON(text, &e), '\n')
 	}
 	write(t, filepath.Join(dir, "own.jsonl"), string(text))
@@ -386,17 +387,41 @@ func TestManyDays(t *testing.T) {
 	for _, f := range files {
 		read, err := parquet.ReadFile[struct {
 			Time time.Time `parquet:"time"`
+			Name string    `parquet:"name"`
 		}](filepath.Join(out, "events", f))
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, row := range read {
+		for i, row := range read {
+			if i > 0 && row.Name < read[i-1].Name {
+				t.Errorf("%s has %s behind %s", f, row.Name, read[i-1].Name)
+			}
 			if rows++; !strings.HasPrefix(f, "day="+row.Time.UTC().Format(time.DateOnly)) {
 				t.Errorf("%s has an event of %s", f, row.Time)
 			}
 		}
 	}
-	if rows != 400 || r.Events != 400 || int64(len(files)) != r.Written || len(files) < 20 {
+	if rows != 400 || r.Events != 400 || int64(len(files)) != r.Written || len(files) != 20 {
 		t.Errorf("%d rows in %d files, %+v", rows, len(files), r)
+	}
+}
+
+// A file that has become shorter since it was listed is reported.
+func TestShorterFile(t *testing.T) {
+	dir := t.TempDir()
+	text := strings.Repeat("{\"client\":\"192.0.2.1\",\"query\":\"example.com\"}\n", 50)
+	write(t, filepath.Join(dir, "log.json"), text)
+	for _, p := range []Piece{{From: 500, To: 1000, Format: "jsonl"}, {}} {
+		p.Folder, p.Name, p.Size = dir, "log.json", int64(len(text))
+		for more, want := range []string{"it had 2251 bytes when it was listed and has 2250 now", ""} {
+			p.Size = int64(len(text) + 1 - more)
+			in, err := p.open(t.Context(), events.Options{}, true)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := in.Close(); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+				t.Errorf("%+v: error %v, want %q", p, err, want)
+			}
+		}
 	}
 }
