@@ -176,7 +176,7 @@ func (c *command) app() *cli.App {
 	}
 	for _, sub := range app.Commands {
 		sub.OnUsageError = app.OnUsageError
-		sub.Before = noEmptyFlag
+		sub.Before = func(ctx *cli.Context) error { return cmp.Or(noEmptyFlag(ctx), noStorage(ctx)) }
 		sub.HideHelpCommand = true // degas help COMMAND does it
 	}
 	return app
@@ -286,6 +286,29 @@ func noEmptyFlag(ctx *cli.Context) error {
 	}
 	return nil
 }
+
+// otherArguments are the commands whose arguments may be URLs of object storage, or names.
+var otherArguments = []string{"inspect", "convert", "train-model", "tune", "show", "publish-model", "process-data",
+	"predict", "explain"}
+
+// noStorage refuses a URL of object storage where a command takes paths: it would read or make a folder named "s3:". The
+// error does not repeat the URL, which may hold a secret. A flag that takes URLs says so.
+func noStorage(ctx *cli.Context) error {
+	for _, f := range ctx.Command.Flags {
+		name := f.Names()[0]
+		usage := f.(cli.DocGenerationFlag).GetUsage()
+		if !strings.Contains(usage, "URL") && slices.ContainsFunc(append(ctx.StringSlice(name), ctx.String(name)), inStorage) {
+			return usagef("--%s: %s takes paths here, and no URL of object storage. Try: copy it to this machine", name,
+				ctx.Command.Name)
+		}
+	}
+	if !slices.Contains(otherArguments, ctx.Command.Name) && slices.ContainsFunc(ctx.Args().Slice(), inStorage) {
+		return usagef("%s takes paths, and no URL of object storage. Try: copy it to this machine", ctx.Command.Name)
+	}
+	return nil
+}
+
+func inStorage(s string) bool { return strings.HasPrefix(s, "s3://") || strings.HasPrefix(s, "gs://") }
 
 // arguments checks how many positional arguments a command got, and that none is empty, for noEmptyFlag's reason.
 func arguments(ctx *cli.Context, least, most int) error {
