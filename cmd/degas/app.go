@@ -308,7 +308,9 @@ func noStorage(ctx *cli.Context) error {
 	return nil
 }
 
-func inStorage(s string) bool { return strings.HasPrefix(s, "s3://") || strings.HasPrefix(s, "gs://") }
+func inStorage(s string) bool {
+	return strings.HasPrefix(s, "s3://") || strings.HasPrefix(s, "gs://") || strings.HasPrefix(s, "file://")
+}
 
 // arguments checks how many positional arguments a command got, and that none is empty, for noEmptyFlag's reason.
 func arguments(ctx *cli.Context, least, most int) error {

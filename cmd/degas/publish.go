@@ -48,7 +48,7 @@ func (c *command) publish() *cli.Command {
 			"MLFLOW_TRACKING_PASSWORD. MLflow numbers versions itself. Files that it has already are not uploaded again.\n\n" +
 			"Example: degas publish-model models/degas/2 --to /srv/models --keep 3",
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "to", Usage: "`TARGET`"},
+			&cli.StringFlag{Name: "to", Usage: "`TARGET`: a folder, or a URL"},
 			&cli.StringFlag{Name: "name", Usage: "the model's `NAME` (the directory's, above its number)"},
 			&cli.IntFlag{Name: "version", Usage: "`N` (the directory's name, or the next free in a store)"},
 			&cli.BoolFlag{Name: "shadow",

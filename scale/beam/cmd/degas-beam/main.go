@@ -8,11 +8,13 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/signal"
 	"strings"
 
 	"github.com/apache/beam/sdks/v2/go/pkg/beam"
+	"github.com/apache/beam/sdks/v2/go/pkg/beam/log"
 )
 
 // command is a subcommand. Its flags join Beam's own, which are package flag's.
@@ -35,17 +37,34 @@ func main() {
 	beam.Init() // a worker that a runner started ends in here: it has Beam's flags, but no command
 	if run == nil || flag.NArg() > 0 {
 		if flag.NArg() > 0 {
-			fmt.Fprintf(os.Stderr, "degas-beam: unexpected %q\n", flag.Arg(0))
+			fmt.Fprintf(os.Stderr, "degas-beam: unexpected %q. Try: --input %[1]s\n", flag.Arg(0))
 		}
 		usage()
 		os.Exit(2)
 	}
+	quiet()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	err := run(ctx)
 	stop()
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "degas-beam %s: %v\n", name, err)
 		os.Exit(1)
+	}
+}
+
+// quiet leaves out what Beam says of itself, such as the whole pipeline as a protobuf. Warnings and errors stay.
+func quiet() {
+	slog.SetDefault(slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))
+	log.SetLogger(warnings{&log.Standard{}})
+}
+
+// warnings is a logger that leaves out what is less than a warning.
+type warnings struct{ to log.Logger }
+
+// Log implements log.Logger.
+func (w warnings) Log(ctx context.Context, level log.Severity, depth int, text string) {
+	if level >= log.SevWarn {
+		w.to.Log(ctx, level, depth+1, text)
 	}
 }
 
