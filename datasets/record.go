@@ -2,8 +2,8 @@
 //
 // A [Record] is one labelled name: its [Class], the malware family or tunnel tool, the data set it comes from and the
 // [Day] it was seen. A finished data set is a folder of dataset.json, the [Manifest], and the splits train, validation
-// and test. A split is one Arrow file or several, its shards. [Open] verifies a split and streams its rows; [SplitWriter]
-// writes a file.
+// and test. A split is one Arrow file or several, its shards. [Open] verifies a split and streams its rows;
+// [SplitWriter] writes a file.
 //
 // How such a folder comes about is told by the packages below this one: datasets/sources says where data come from and
 // fetches them, datasets/formats reads the files, and datasets/prepare cleans the records and splits them.

@@ -49,7 +49,8 @@ func written(t testing.TB, n, shards int) *datasets.Split {
 			t.Fatal(err)
 		}
 		r := w.Report()
-		report.Shards = append(report.Shards, datasets.SplitFile{File: r.File, Rows: r.Rows, Bytes: r.Bytes, SHA256: r.SHA256})
+		report.Shards = append(report.Shards,
+			datasets.SplitFile{File: r.File, Rows: r.Rows, Bytes: r.Bytes, SHA256: r.SHA256})
 	}
 	split, err := datasets.OpenWritten(dir, report)
 	if err != nil {

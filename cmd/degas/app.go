@@ -291,13 +291,14 @@ func noEmptyFlag(ctx *cli.Context) error {
 var otherArguments = []string{"inspect", "convert", "train-model", "tune", "show", "publish-model", "process-data",
 	"predict", "explain"}
 
-// noStorage refuses a URL of object storage where a command takes paths: it would read or make a folder named "s3:". The
-// error does not repeat the URL, which may hold a secret. A flag that takes URLs says so.
+// noStorage refuses a URL of object storage where a command takes paths: it would read or make a folder named "s3:".
+// The error does not repeat the URL, which may hold a secret. A flag that takes URLs says so.
 func noStorage(ctx *cli.Context) error {
 	for _, f := range ctx.Command.Flags {
 		name := f.Names()[0]
 		usage := f.(cli.DocGenerationFlag).GetUsage()
-		if !strings.Contains(usage, "URL") && slices.ContainsFunc(append(ctx.StringSlice(name), ctx.String(name)), inStorage) {
+		values := append(ctx.StringSlice(name), ctx.String(name))
+		if !strings.Contains(usage, "URL") && slices.ContainsFunc(values, inStorage) {
 			return usagef("--%s: %s takes paths here, and no URL of object storage. Try: copy it to this machine", name,
 				ctx.Command.Name)
 		}

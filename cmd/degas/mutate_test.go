@@ -100,7 +100,8 @@ func mutantSources(t *testing.T, dir string) {
 		}
 	}
 	for _, line := range []string{"process-data raw/table", "process-data raw/table data/shards --shards 2",
-		"train-model --arch mlbridge --epochs 1 --names 300 --run r", "export-model runs/r --to e/1 --format hdf5", "convert data/processed raw/parquet --format parquet"} {
+		"train-model --arch mlbridge --epochs 1 --names 300 --run r", "export-model runs/r --to e/1 --format hdf5",
+		"convert data/processed raw/parquet --format parquet"} {
 		if c, out := degasProcess(t, dir, strings.Fields(line)...); c.Run() != nil {
 			t.Fatalf("%s: %s", line, out)
 		}

@@ -118,7 +118,7 @@ func (c *command) processAction(ctx *cli.Context) error {
 // processTo runs the preparation to a folder, or to a folder of temporary files and from there to a URL.
 func processTo(ctx context.Context, in, out string, o prepare.Options) (*datasets.Manifest, error) {
 	if inStorage(in) {
-		return nil, usagef("process-data reads raw files from a folder. Try: copy them to this machine, or degas-beam process")
+		return nil, usagef("process-data reads raw files from a folder, and no URL. Try: copy them to this machine")
 	}
 	if !bucket.IsURL(out) {
 		return prepare.Run(ctx, in, out, o)

@@ -153,9 +153,9 @@ func shareOr(v, fallback float64) float64 {
 }
 
 // Run makes a data set in the folder out from the files in in, a folder or one file: it recognises formats, cleans
-// names, drops duplicates and conflicting labels, splits, and writes train.arrow, validation.arrow, test.arrow, or their
-// shards, and dataset.json. Memory is bounded whatever the size of the input; rows wait on the disk of out. The same inputs, seed
-// and options give the same bytes, whatever the number of workers and the memory.
+// names, drops duplicates and conflicting labels, splits, and writes train.arrow, validation.arrow, test.arrow, or
+// their shards, and dataset.json. Memory is bounded whatever the size of the input; rows wait on the disk of out. The
+// same inputs, seed and options give the same bytes, whatever the number of workers and the memory.
 //
 // What was in out stays as it is until the new files are complete, see datasets.Place. If Run is killed, the next one
 // removes what it left behind. A second Run into the same folder is refused.

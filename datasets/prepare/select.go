@@ -9,11 +9,11 @@ import (
 )
 
 // Selection says which rows of the training split stay: first it thins out families that are over the cap, then the
-// classes that are larger than the smallest. Validation and test are never touched: they measure, and must look like the
-// world.
+// classes that are larger than the smallest. Validation and test are never touched: they measure, and must look like
+// the world.
 //
-// A group of rows, a class of a family or a whole class, keeps a number of rows. That number is dealt to the sections in
-// proportion to the rows that the group has in each. Within a section the choice is Knuth's Algorithm S (The Art of
+// A group of rows, a class of a family or a whole class, keeps a number of rows. That number is dealt to the sections
+// in proportion to the rows that the group has in each. Within a section the choice is Knuth's Algorithm S (The Art of
 // Computer Programming 3.4.2): from a known number of rows it picks exactly as many as it must, each with equal
 // probability, and needs no memory. Its random numbers are hashes of the seed and the name. So a section's rows can be
 // chosen anywhere, and neither workers nor memory change what is chosen. Groups keep their spread over the whole split.
@@ -105,8 +105,8 @@ func deal(rows []uint32, need, all int64) []uint32 {
 	return take
 }
 
-// limit lowers the rows of a family, by class, to no more than most together, in proportion to the rows of each class. It
-// returns the number of rows left out.
+// limit lowers the rows of a family, by class, to no more than most together, in proportion to the rows of each class.
+// It returns the number of rows left out.
 func limit(family *[datasets.NumClasses]int64, most int64) (out int64) {
 	var rows int64
 	for _, n := range family {

@@ -63,8 +63,8 @@ func decode(data []byte) (l formats.Location, err error) {
 func init() {
 	// Without the generated code of package register, which takes a minute to compile. It saves time for each element, and
 	// here an element is thousands of rows.
-	for _, fn := range []any{&readFn{}, &concludeFn{}, &mergeFn{}, &outlineFn{}, &shardsFn{}, &writeFn{}, &keysFn{}, &finishFn{},
-		&sumFn{}} {
+	for _, fn := range []any{&readFn{}, &concludeFn{}, &mergeFn{}, &outlineFn{}, &shardsFn{}, &writeFn{}, &keysFn{},
+		&finishFn{}, &sumFn{}} {
 		beam.RegisterType(reflect.TypeOf(fn).Elem())
 	}
 	beam.RegisterCoder(reflect.TypeFor[*prepare.Sums](), (*prepare.Sums).Encode, prepare.DecodeSums)

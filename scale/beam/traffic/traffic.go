@@ -164,9 +164,10 @@ func partName(folder string, p *Piece, again int, ext string) string {
 }
 
 func init() {
-	// Without the generated code of package register, which takes half a minute to compile. It saves time for each element,
-	// and here an element is a piece of a file.
-	for _, fn := range []any{&cutFn{}, &scoreFn{}, &fileFn{}, &reportFn{}, &gatherFn{}, &mergeFn{}, &laneFn{}, &concludeFn{}} {
+	// Without the generated code of package register, which takes half a minute to compile. It saves time for each
+	// element, and here an element is a piece of a file.
+	for _, fn := range []any{&cutFn{}, &scoreFn{}, &fileFn{}, &reportFn{}, &gatherFn{}, &mergeFn{}, &laneFn{},
+		&concludeFn{}} {
 		beam.RegisterType(reflect.TypeOf(fn).Elem())
 	}
 	beam.RegisterFunction(keyFile)
