@@ -20,6 +20,7 @@ import (
 	"path"
 	"path/filepath"
 	"reflect"
+	"sync"
 
 	"github.com/apache/beam/sdks/v2/go/pkg/beam"
 
@@ -71,8 +72,28 @@ func newJudge(name string) (j judge, err error) {
 	return j, err
 }
 
-// setUp loads the model on a worker.
+// loaded is the judge of this process. A runner makes many instances of a DoFn, and one model and one memory of
+// decisions serve them all: with a memory of its own, each would score the frequent names again.
+var loaded struct {
+	sync.Mutex
+	judge
+}
+
+// setUp loads the model on a worker, unless it is loaded.
 func (j *judge) setUp() error {
+	loaded.Lock()
+	defer loaded.Unlock()
+	if loaded.cache == nil || loaded.Digest != j.Digest {
+		if err := j.load(); err != nil {
+			return err
+		}
+		loaded.judge = *j
+	}
+	*j = loaded.judge
+	return nil
+}
+
+func (j *judge) load() error {
 	m, err := model.LoadNamed(j.Model)
 	if err != nil {
 		return err
