@@ -28,7 +28,8 @@ import (
 type googleServer struct {
 	mu      sync.Mutex
 	objects map[string][]byte
-	uploads map[string]*bytes.Buffer // by "name?ifGenerationMatch"
+	uploads map[string]*bytes.Buffer // by "name?ifGenerationMatch#number"
+	begun   int                      // uploads so far
 	fault   func(http.ResponseWriter, *http.Request) bool
 }
 
@@ -51,7 +52,8 @@ func (g *googleServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	all := "/storage/v1/b/data/o"
 	switch escaped := r.URL.EscapedPath(); {
 	case r.Method == http.MethodPost && escaped == "/upload"+all:
-		key := fmt.Sprint(query.Get("name"), "?", query.Get("ifGenerationMatch"), "#", len(g.uploads))
+		g.begun++
+		key := fmt.Sprint(query.Get("name"), "?", query.Get("ifGenerationMatch"), "#", g.begun)
 		g.uploads[key] = &bytes.Buffer{}
 		w.Header().Set("Location", "http://"+r.Host+"/session?upload_id="+url.QueryEscape(key))
 	case escaped == "/session":
